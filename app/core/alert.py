@@ -1,0 +1,216 @@
+"""Alerts in neutral words: one Decision becomes one Notification per receiver, a snapshot that is never re-read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from app.core.meter import Usage
+from app.core.threshold import Decision, Reason
+
+CONTACT_URL: Final = "https://coder.com/contact"
+_CRITICAL_PERCENT: Final = 100
+_METER_NAMES: Final = {"awb": "Agent Workspace Builds"}
+
+
+class Severity(StrEnum):
+    """How an alert looks; never told by colour alone."""
+
+    OK = "ok"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """What there is to say, before any channel's markup. Every text may hold names that people chose: escape them.
+
+    Attributes:
+        group_key: identity of the thread that this alert belongs to: deployment, meter and period.
+        headline: at most 150 characters.
+        summary: one full sentence with number, limit and level, complete in itself.
+        facts: (label, value) pairs, the most important first.
+        meaning: what it means and what to do next.
+        links: (label, URL) pairs; only URLs from the configuration or of coder.com.
+        footer: where this comes from.
+    """
+
+    group_key: str
+    deployment: str
+    meter: str
+    reason: Reason
+    level: str
+    severity: Severity
+    headline: str
+    summary: str
+    facts: tuple[tuple[str, str], ...]
+    meaning: str
+    links: tuple[tuple[str, str], ...]
+    footer: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "group_key": self.group_key,
+            "deployment": self.deployment,
+            "meter": self.meter,
+            "reason": self.reason.value,
+            "level": self.level,
+            "severity": self.severity.value,
+            "headline": self.headline,
+            "summary": self.summary,
+            "facts": [list(pair) for pair in self.facts],
+            "meaning": self.meaning,
+            "links": [list(pair) for pair in self.links],
+            "footer": self.footer,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Alert":
+        return cls(
+            **{
+                **value,
+                "reason": Reason(value["reason"]),
+                "severity": Severity(value["severity"]),
+                "facts": tuple((label, text) for label, text in value["facts"]),
+                "links": tuple((label, url) for label, url in value["links"]),
+            }  # type: ignore[arg-type]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """One message to one receiver.
+
+    Attributes:
+        id: stable over retries; letters, digits, `_` and `-`.
+        receiver: configured destination, such as `slack` or `email:ops@example.com`.
+        decided_at: when the decision fell, timezone-aware.
+    """
+
+    id: str
+    receiver: str
+    decided_at: datetime
+    alert: Alert
+
+
+def describe(decision: Decision, usage: Usage, coder_url: str) -> Alert:
+    """Put a decision into words.
+
+    Args:
+        decision: any decision whose reason is not NONE.
+        usage: the usage that led to it.
+        coder_url: access URL of the deployment, for links; empty if not known.
+    """
+    name = _METER_NAMES.get(usage.meter, usage.meter)
+    used, limit = f"{usage.used:,}", _limit_text(usage)
+    resolved = decision.reason is Reason.RESOLVED
+    return Alert(
+        group_key=group_key(usage),
+        deployment=usage.deployment,
+        meter=usage.meter,
+        reason=decision.reason,
+        level=decision.level,
+        severity=_severity(decision, usage),
+        headline=_headline(decision, usage, used, limit),
+        summary=_summary(decision, usage, name, used, limit),
+        facts=_facts(usage, used, limit),
+        meaning=_meaning(usage, resolved=resolved),
+        links=_links(coder_url),
+        footer=_footer(decision, usage),
+    )
+
+
+def group_key(usage: Usage) -> str:
+    """Return the identity of a thread: one per deployment, meter and period."""
+    return f"{usage.deployment}:{usage.meter}:{usage.period.start.isoformat()}"
+
+
+def spoken_level(level: str) -> str:
+    """Write a level as people do: `90%` becomes `90 %`."""
+    return level.replace("%", " %")
+
+
+def _severity(decision: Decision, usage: Usage) -> Severity:
+    if decision.reason is Reason.RESOLVED and not decision.level:
+        return Severity.OK
+    over = usage.limit.count is not None and usage.used >= usage.limit.count
+    return Severity.CRITICAL if over else Severity.WARNING
+
+
+def _headline(decision: Decision, usage: Usage, used: str, limit: str) -> str:
+    if decision.reason is Reason.RESOLVED:
+        return f"AWB resolved – {used} of {limit} used"
+    percent = usage.percent
+    share = f"{percent:.0f} %" if percent is not None and percent == int(percent) else f"{percent} %"
+    return f"AWB {spoken_level(decision.level) if percent is None else share} – {used} of {limit} used"
+
+
+def _summary(decision: Decision, usage: Usage, name: str, used: str, limit: str) -> str:
+    where = f"Coder deployment “{usage.deployment}”"
+    if decision.reason is Reason.RESOLVED:
+        return f"{where}: {decision.because} {used} of {limit} {name} are used in this period."
+    share = "" if usage.percent is None else f" ({usage.percent} %)"
+    verb = {Reason.REPEAT: "is still at"}.get(decision.reason, "has reached")
+    return f"{where} {verb} {spoken_level(decision.level)}: {used} of {limit} {name} are used{share}."
+
+
+def _facts(usage: Usage, used: str, limit: str) -> tuple[tuple[str, str], ...]:
+    left = usage.limit.left(usage.used)
+    facts = [("Used", used), ("Limit", limit)]
+    if usage.percent is not None:
+        facts.append(("Share", f"{usage.percent} %"))
+    facts.append(("Left", "unlimited" if left is None else f"{left:,}"))
+    facts.append(("Period", _period_text(usage)))
+    if usage.by_user:
+        facts.append(("Top users", _top(usage.by_user)))
+    if usage.by_template:
+        facts.append(("Top templates", _top(usage.by_template)))
+    return tuple(facts)
+
+
+def _meaning(usage: Usage, *, resolved: bool) -> str:
+    if resolved:
+        return "Nothing needs to be done."
+    over = usage.limit.count is not None and usage.used >= usage.limit.count
+    if over:
+        return (
+            "Nothing is blocked: Coder Tasks and other AI features go on working over the limit. "
+            "Please contact your Coder account team."
+        )
+    return (
+        "Nothing is blocked, now or at the limit: Coder Tasks and other AI features go on working. "
+        "If this pace goes on, talk to your Coder account team in time."
+    )
+
+
+def _links(coder_url: str) -> tuple[tuple[str, str], ...]:
+    contact = ("Contact account team", CONTACT_URL)
+    if not coder_url:
+        return (contact,)
+    return (("Open Licenses page", coder_url.rstrip("/") + "/deployment/licenses"), contact)
+
+
+def _footer(decision: Decision, usage: Usage) -> str:
+    how = "estimate from notifications, a lower bound" if usage.provisional else "verified"
+    return f"Deployment {usage.deployment} · {how} · {usage.as_of:%Y-%m-%d %H:%M} UTC · reason: {decision.reason.value}"
+
+
+def _limit_text(usage: Usage) -> str:
+    return "unlimited" if usage.limit.count is None else f"{usage.limit.count:,}"
+
+
+def _period_text(usage: Usage) -> str:
+    start, left = usage.period.start, usage.period.days_left(usage.as_of.date())
+    if usage.period.end is None:
+        return f"since {_day(start)}, without end"
+    days = "1 day left" if left == 1 else f"{left} days left"
+    return f"{_day(start)} to {_day(date.fromordinal(usage.period.end.toordinal() - 1))}, {days}"
+
+
+def _day(day: date) -> str:
+    return f"{day.day} {day:%B %Y}"
+
+
+def _top(rows: Any) -> str:
+    return ", ".join(f"{name or 'unknown'} {count:,}" for name, count in rows[:3])

@@ -1,0 +1,195 @@
+"""Provisional counting: a pure function of what deliveries show of one workspace.
+
+Evidence only ever grows by union, so order, duplicates and Coder's fan-out to many recipients cannot change the count.
+With C = creation seen, R = resumes, P = pauses, F = failed build numbers, S = the agent was seen to run, and K = it
+belongs to a task:
+
+    provisional = max([C and 1 not in F] + max(|R| - |F without 1|, 0), |P|, [S])   if K, else 0
+
+Every pause proves a start before it, even one that nobody announced. The result is a lower bound.
+"""
+
+import heapq
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from app.core.delivery import Event
+from app.core.meter import RecordState, UsageRecord
+from app.core.rules import EvidenceKind, Verdict
+
+# Creations go to every admin and status events come by the minute: of those the first few are named, all are counted.
+_SIGHTINGS_KEPT: Final = 20
+_NAMES: Final = ("workspace", "owner", "template", "organization")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Sighting:
+    """One delivery that shows something: when it arrived, its message id, and the rule that read it."""
+
+    at: float
+    message_id: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of one workspace for one meter.
+
+    Attributes:
+        task: some delivery that only tasks have.
+        names: earliest sighting of each name of the workspace, as (at, message id, name).
+        failed: failed build numbers, with the delivery that told.
+        weight: units one start consumes.
+    """
+
+    created: tuple[Sighting, ...] = ()
+    resumed: tuple[Sighting, ...] = ()
+    paused: tuple[Sighting, ...] = ()
+    seen: tuple[Sighting, ...] = ()
+    failed: Mapping[int, Sighting] = field(default_factory=dict)
+    task: bool = False
+    names: Mapping[str, tuple[float, str, str]] = field(default_factory=dict)
+    weight: int = 1
+
+    def with_event(self, event: Event, verdict: Verdict) -> "Evidence":
+        """Return the union with one more event; the same event again changes nothing."""
+        one = Sighting(event.received_at, event.message_id, verdict.rule)
+        kind = verdict.evidence
+        grown = replace(
+            self,
+            task=self.task or kind in _TASK_KINDS,
+            names=_merge_names(self.names, event),
+            weight=max(self.weight, verdict.weight),
+        )
+        if kind is EvidenceKind.CREATED:
+            return replace(grown, created=_union(self.created, one, _SIGHTINGS_KEPT))
+        if kind is EvidenceKind.RESUMED:
+            return replace(grown, resumed=_union(self.resumed, one))
+        if kind is EvidenceKind.PAUSED:
+            return replace(grown, paused=_union(self.paused, one))
+        if kind is EvidenceKind.TASK_SEEN:
+            return replace(grown, seen=_union(self.seen, one, _SIGHTINGS_KEPT))
+        if kind is EvidenceKind.FAILED and event.build_number is not None:
+            earliest = min(one, self.failed.get(event.build_number, one))
+            return replace(grown, failed={**self.failed, event.build_number: earliest})
+        return grown
+
+    def name(self, which: str) -> str:
+        return self.names[which][2] if which in self.names else ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the evidence as the store writes it."""
+        return {
+            "C": [_row(s) for s in self.created],
+            "R": [_row(s) for s in self.resumed],
+            "P": [_row(s) for s in self.paused],
+            "S": [_row(s) for s in self.seen],
+            "F": {str(number): _row(s) for number, s in self.failed.items()},
+            "K": self.task,
+            "N": {which: list(value) for which, value in self.names.items()},
+            "W": self.weight,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Evidence":
+        """Read what `as_json` wrote; an empty mapping is no evidence."""
+        return cls(
+            created=tuple(Sighting(*row) for row in value.get("C", ())),
+            resumed=tuple(Sighting(*row) for row in value.get("R", ())),
+            paused=tuple(Sighting(*row) for row in value.get("P", ())),
+            seen=tuple(Sighting(*row) for row in value.get("S", ())),
+            failed={int(number): Sighting(*row) for number, row in value.get("F", {}).items()},
+            task=bool(value.get("K", False)),
+            names={which: tuple(row) for which, row in value.get("N", {}).items()},
+            weight=int(value.get("W", 1)),
+        )
+
+
+_TASK_KINDS = frozenset({EvidenceKind.RESUMED, EvidenceKind.PAUSED, EvidenceKind.TASK_SEEN})
+
+
+def provisional_records(
+    evidence: Evidence,
+    meter: str,
+    workspace_id: str,
+    ai_templates: frozenset[str],
+    reason_of: Callable[[str], str],
+) -> tuple[UsageRecord, ...]:
+    """Return one record per start that the evidence supports.
+
+    Args:
+        evidence: everything known of the workspace.
+        meter: the meter that the records belong to.
+        workspace_id: identity of the workspace.
+        ai_templates: case-folded names of templates whose workspaces are task workspaces.
+        reason_of: the reason that a rule gives, by the rule's name.
+    """
+    if not (evidence.task or evidence.name("template").casefold() in ai_templates):
+        return ()
+    starts = _announced_starts(evidence)
+    # Longest explanation wins; of equals, the one that speaks of starts themselves.
+    proof = max((starts, [(p, (p,)) for p in evidence.paused], _seen_once(evidence)), key=len)
+    return tuple(
+        UsageRecord(
+            key=f"hint:{workspace_id}:{number}",
+            meter=meter,
+            state=RecordState.PROVISIONAL,
+            at=first.at,
+            workspace_id=workspace_id,
+            workspace=evidence.name("workspace"),
+            owner=evidence.name("owner"),
+            template=evidence.name("template"),
+            organization=evidence.name("organization"),
+            rule=first.rule,
+            reason=reason_of(first.rule),
+            deliveries=tuple(sighting.message_id for sighting in sightings),
+            weight=evidence.weight,
+        )
+        for number, (first, sightings) in enumerate(proof, 1)
+    )
+
+
+_Proof = list[tuple[Sighting, tuple[Sighting, ...]]]
+
+
+def _announced_starts(evidence: Evidence) -> _Proof:
+    """Creation and resumes, less as many of the latest resumes as later builds failed: which one failed is not told."""
+    created: _Proof = [(evidence.created[0], evidence.created)] if evidence.created and 1 not in evidence.failed else []
+    failed_later = len([number for number in evidence.failed if number != 1])
+    resumes = evidence.resumed[: max(len(evidence.resumed) - failed_later, 0)]
+    return created + [(resume, (resume,)) for resume in resumes]
+
+
+def _seen_once(evidence: Evidence) -> _Proof:
+    sightings = evidence.seen or evidence.paused
+    return [(sightings[0], sightings)] if sightings else []
+
+
+def _union(sightings: tuple[Sighting, ...], one: Sighting, keep: int | None = None) -> tuple[Sighting, ...]:
+    """Add a sighting in order of arrival; of the same message the earliest arrival stands."""
+    for old in sightings:
+        if old.message_id == one.message_id:
+            if old <= one:
+                return sightings
+            sightings = tuple(s for s in sightings if s is not old)
+            break
+    if not sightings or sightings[-1] < one:
+        grown = (*sightings, one)
+    else:
+        grown = tuple(heapq.merge(sightings, (one,)))
+    return grown if keep is None else grown[:keep]
+
+
+def _merge_names(names: Mapping[str, tuple[float, str, str]], event: Event) -> Mapping[str, tuple[float, str, str]]:
+    changed = dict(names)
+    for which in _NAMES:
+        name = getattr(event, which)
+        if name:
+            told = (event.received_at, event.message_id, name)
+            changed[which] = min(changed.get(which, told), told)
+    return changed
+
+
+def _row(sighting: Sighting) -> list[Any]:
+    return [sighting.at, sighting.message_id, sighting.rule]

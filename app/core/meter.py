@@ -1,0 +1,104 @@
+"""Meters: the usage key, the usage record and the usage of a period."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from app.core.limits import Limit
+from app.core.period import Period
+
+#: Agent Workspace Builds, the first meter.
+AWB: Final = "awb"
+
+
+class RecordState(StrEnum):
+    """Provisional records come from notifications alone; proved ones from Coder's API."""
+
+    PROVISIONAL = "provisional"
+    PROVED = "proved"
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRecord:
+    """One counted unit, with the reason for counting it.
+
+    Attributes:
+        key: identity of what was consumed: `build:<id>` when proved, `hint:<workspace>:<n>` until then.
+        at: seconds since the epoch: completion of the build, or arrival of the hint until proved.
+        deliveries: message ids that are evidence for it; the first ones, where there are very many.
+    """
+
+    key: str
+    meter: str
+    state: RecordState
+    at: float
+    workspace_id: str
+    workspace: str
+    owner: str
+    template: str
+    organization: str
+    rule: str
+    reason: str
+    deliveries: tuple[str, ...]
+    build_id: str | None = None
+    weight: int = 1
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the record as the HTTP API and the store write it."""
+        return {
+            "key": self.key,
+            "meter": self.meter,
+            "state": self.state.value,
+            "at": self.at,
+            "workspace_id": self.workspace_id,
+            "workspace": self.workspace,
+            "owner": self.owner,
+            "template": self.template,
+            "organization": self.organization,
+            "build_id": self.build_id,
+            "rule": self.rule,
+            "reason": self.reason,
+            "deliveries": list(self.deliveries),
+            "weight": self.weight,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "UsageRecord":
+        """Read what `as_json` wrote."""
+        return cls(
+            **{**value, "state": RecordState(value["state"]), "deliveries": tuple(value["deliveries"])}  # type: ignore[arg-type]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What was used of a meter in one usage period, as of one moment.
+
+    Attributes:
+        counted: units recorded in the period.
+        provisional: those of them that no API has proved.
+        used: the number that alerts and people go by.
+        coder_actual: Coder's own number, None where it is not known.
+    """
+
+    deployment: str
+    meter: str
+    period: Period
+    limit: Limit
+    counted: int
+    provisional: int
+    as_of: datetime
+    coder_actual: int | None = None
+    by_user: Sequence[tuple[str, int]] = field(default=())
+    by_template: Sequence[tuple[str, int]] = field(default=())
+
+    @property
+    def used(self) -> int:
+        return self.counted
+
+    @property
+    def percent(self) -> float | None:
+        """Share of the limit in per cent, rounded down to one decimal; None without a positive limit."""
+        return self.limit.percent(self.used)

@@ -1,0 +1,74 @@
+"""What of a payload may be kept: names and ids, never secrets, prompts, addresses or free text."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+#: Stands where a value was dropped, so that a reader sees that there was one.
+REDACTED: Final = "[not stored]"
+
+# A passcode mail carries its code in a label, in the text and in the reset link
+# (Coder template 62f86a30-2330-4b61-a26d-311ff3b608cf): of such a payload no value is kept at all.
+ONE_TIME_PASSCODE_TEMPLATE: Final = "62f86a30-2330-4b61-a26d-311ff3b608cf"
+_SECRET_KEY = re.compile(r"passcode|password|passwd|secret|token|\botp\b|_otp|api_?key|credential|authorization", re.IGNORECASE)
+_KEPT_OF_PASSCODE = frozenset({"_version", "notification_name", "notification_template_id", "user_id"})
+
+# Personal data of the recipient, which no count needs. Parameters may hold the prompt of a task (Coder up to v2.27).
+_DROPPED = frozenset({"user_email", "user_name", "email", "parameters", "prompt", "ai_prompt"})
+# Labels that people write. Up to v2.27 the label `task` was the prompt; later it is a name, which is kept.
+_FREE_TEXT = frozenset({"task", "custom_title", "custom_message", "chat_title", "template_version_message", "message"})
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_LONGEST_TEXT = 500
+
+
+def redact(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of a notification's payload that may be stored and shown.
+
+    Raises:
+        RecursionError: the payload is nested deeper than the interpreter's limit.
+    """
+    if holds_passcode(payload):
+        return {key: payload[key] for key in _KEPT_OF_PASSCODE if isinstance(payload.get(key), str)}
+    return {key: _value(key, value) for key, value in payload.items()}
+
+
+def holds_passcode(payload: Mapping[str, Any]) -> bool:
+    """Tell whether this is a one-time passcode, by template or by label."""
+    labels = payload.get("labels")
+    return (
+        str(payload.get("notification_template_id")).lower() == ONE_TIME_PASSCODE_TEMPLATE
+        or "passcode" in str(payload.get("notification_name")).lower()
+        or (isinstance(labels, Mapping) and any("passcode" in str(key).lower() for key in labels))
+    )
+
+
+def may_hold_secret(body: bytes) -> bool:
+    """Tell whether an unreadable body could hold a passcode and so must not be kept."""
+    lowered = body.lower()
+    return b"passcode" in lowered or b"otp=" in lowered or ONE_TIME_PASSCODE_TEMPLATE.encode() in lowered
+
+
+def _value(key: str, value: Any) -> Any:
+    if key in _DROPPED or _SECRET_KEY.search(key):
+        return REDACTED
+    if isinstance(value, str):
+        return _string(key, value)
+    if isinstance(value, Mapping):
+        return {inner: _value(inner, item) for inner, item in value.items()}
+    if isinstance(value, list):
+        return [_value(key, item) for item in value]
+    return value
+
+
+def _string(key: str, value: str) -> str:
+    if key in _FREE_TEXT and not _NAME.fullmatch(value):
+        return REDACTED
+    if key == "url":
+        return _plain_url(value)
+    return value if len(value) <= _LONGEST_TEXT else value[:_LONGEST_TEXT] + "…"
+
+
+def _plain_url(url: str) -> str:
+    """Drop query, fragment and user info: reset links carry their code there."""
+    bare = url.split("?", 1)[0].split("#", 1)[0]
+    return re.sub(r"^([a-z]+://)[^/@]*@", r"\1", bare)[:_LONGEST_TEXT]
