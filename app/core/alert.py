@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from app.core.meter import Usage
+from app.core.meter import AWB, Usage
 from app.core.threshold import Decision, Reason
 
 CONTACT_URL: Final = "https://coder.com/contact"
 _CRITICAL_PERCENT: Final = 100
-_METER_NAMES: Final = {"awb": "Agent Workspace Builds"}
+_METER_NAMES: Final = {AWB: "Agent Workspace Builds"}
+_SHORT_NAMES: Final = {AWB: "AWB"}
 
 
 class Severity(StrEnum):
@@ -74,7 +75,7 @@ class Alert:
                 "severity": Severity(value["severity"]),
                 "facts": tuple((label, text) for label, text in value["facts"]),
                 "links": tuple((label, url) for label, url in value["links"]),
-            }  # type: ignore[arg-type]
+            }
         )
 
 
@@ -104,7 +105,6 @@ def describe(decision: Decision, usage: Usage, coder_url: str) -> Alert:
     """
     name = _METER_NAMES.get(usage.meter, usage.meter)
     used, limit = f"{usage.used:,}", _limit_text(usage)
-    resolved = decision.reason is Reason.RESOLVED
     return Alert(
         group_key=group_key(usage),
         deployment=usage.deployment,
@@ -115,7 +115,7 @@ def describe(decision: Decision, usage: Usage, coder_url: str) -> Alert:
         headline=_headline(decision, usage, used, limit),
         summary=_summary(decision, usage, name, used, limit),
         facts=_facts(usage, used, limit),
-        meaning=_meaning(usage, resolved=resolved),
+        meaning=_meaning(usage, resolved=decision.reason is Reason.RESOLVED and not decision.level),
         links=_links(coder_url),
         footer=_footer(decision, usage),
     )
@@ -139,11 +139,13 @@ def _severity(decision: Decision, usage: Usage) -> Severity:
 
 
 def _headline(decision: Decision, usage: Usage, used: str, limit: str) -> str:
+    short = _SHORT_NAMES.get(usage.meter, usage.meter)
     if decision.reason is Reason.RESOLVED:
-        return f"AWB resolved – {used} of {limit} used"
+        news = f"back at {spoken_level(decision.level)}" if decision.level else "resolved"
+        return f"{short} {news} – {used} of {limit} used"
     percent = usage.percent
     share = f"{percent:.0f} %" if percent is not None and percent == int(percent) else f"{percent} %"
-    return f"AWB {spoken_level(decision.level) if percent is None else share} – {used} of {limit} used"
+    return f"{short} {spoken_level(decision.level) if percent is None else share} – {used} of {limit} used"
 
 
 def _summary(decision: Decision, usage: Usage, name: str, used: str, limit: str) -> str:
@@ -172,6 +174,12 @@ def _facts(usage: Usage, used: str, limit: str) -> tuple[tuple[str, str], ...]:
 def _meaning(usage: Usage, *, resolved: bool) -> str:
     if resolved:
         return "Nothing needs to be done."
+    if usage.limit.count == 0:
+        # https://github.com/coder/coder/pull/22210: with a licence whose limit is zero, task builds are refused.
+        return (
+            "No builds are included. With a licence that says so, Coder may refuse to start workspaces for tasks; "
+            "everything else goes on working. Please contact your Coder account team."
+        )
     over = usage.limit.count is not None and usage.used >= usage.limit.count
     if over:
         return (
@@ -193,7 +201,8 @@ def _links(coder_url: str) -> tuple[tuple[str, str], ...]:
 
 def _footer(decision: Decision, usage: Usage) -> str:
     how = "estimate from notifications, a lower bound" if usage.provisional else "verified"
-    return f"Deployment {usage.deployment} · {how} · {usage.as_of:%Y-%m-%d %H:%M} UTC · reason: {decision.reason.value}"
+    as_of = usage.as_of.astimezone(UTC)
+    return f"Deployment {usage.deployment} · {how} · {as_of:%Y-%m-%d %H:%M} UTC · reason: {decision.reason.value}"
 
 
 def _limit_text(usage: Usage) -> str:
@@ -201,7 +210,7 @@ def _limit_text(usage: Usage) -> str:
 
 
 def _period_text(usage: Usage) -> str:
-    start, left = usage.period.start, usage.period.days_left(usage.as_of.date())
+    start, left = usage.period.start, usage.period.days_left(usage.as_of.astimezone(UTC).date())
     if usage.period.end is None:
         return f"since {_day(start)}, without end"
     days = "1 day left" if left == 1 else f"{left} days left"

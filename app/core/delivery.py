@@ -6,6 +6,7 @@ Envelope and payload shapes: Coder's webhook v1.0 and v1.1 with payload v1.0 to 
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ def read_delivery(body: bytes, header_message_id: str | None = None) -> Delivery
     """
     fallback = _fallback_id(body, header_message_id)
     try:
-        envelope = json.loads(body, parse_constant=_refuse_constant)
+        envelope = json.loads(body, parse_constant=_refuse_constant, parse_float=_finite)
     except RecursionError:
         raise InvalidDeliveryError("JSON is nested too deeply", fallback) from None
     except (ValueError, UnicodeDecodeError) as error:
@@ -131,7 +132,9 @@ def to_event(deployment: str, message_id: str, received_at: float, payload: Mapp
         workspace_id=_workspace_id(payload, data, owner, workspace),
         workspace=workspace,
         owner=owner.lower(),
-        template=_text(labels, "template") or _text(labels, "template_name") or _text(_mapping(data, "template"), "name"),
+        template=_text(labels, "template")
+        or _text(labels, "template_name")
+        or _text(_mapping(data, "template"), "name"),
         organization=_text(labels, "organization") or _text(labels, "org"),
         build_number=_build_number(labels),
         payload=payload,
@@ -146,6 +149,14 @@ def _fallback_id(body: bytes, header_message_id: str | None) -> str:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)
+
+
+def _finite(text: str) -> float:
+    """Read a number; one like 1e999 would come back as infinity, which JSON cannot write again."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("number out of range")
+    return number
 
 
 def _mapping(of: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -14,13 +14,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from app.core.delivery import Event
+from app.core.delivery import NIL_UUID, Event
 from app.core.meter import RecordState, UsageRecord
 from app.core.rules import EvidenceKind, Verdict
 
 # Creations go to every admin and status events come by the minute: of those the first few are named, all are counted.
 _SIGHTINGS_KEPT: Final = 20
 _NAMES: Final = ("workspace", "owner", "template", "organization")
+# Kept beside the names, because `ai_templates` may list a template by its id.
+_TEMPLATE_ID: Final = "template_id"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -38,7 +40,7 @@ class Evidence:
 
     Attributes:
         task: some delivery that only tasks have.
-        names: earliest sighting of each name of the workspace, as (at, message id, name).
+        names: earliest sighting of each name of the workspace, as (at, message id, name); its template's id, too.
         failed: failed build numbers, with the delivery that told.
         weight: units one start consumes.
     """
@@ -85,9 +87,9 @@ class Evidence:
             "R": [_row(s) for s in self.resumed],
             "P": [_row(s) for s in self.paused],
             "S": [_row(s) for s in self.seen],
-            "F": {str(number): _row(s) for number, s in self.failed.items()},
+            "F": {str(number): _row(s) for number, s in sorted(self.failed.items())},
             "K": self.task,
-            "N": {which: list(value) for which, value in self.names.items()},
+            "N": {which: list(value) for which, value in sorted(self.names.items())},
             "W": self.weight,
         }
 
@@ -122,14 +124,16 @@ def provisional_records(
         evidence: everything known of the workspace.
         meter: the meter that the records belong to.
         workspace_id: identity of the workspace.
-        ai_templates: case-folded names of templates whose workspaces are task workspaces.
+        ai_templates: case-folded names or ids of templates whose workspaces are task workspaces.
         reason_of: the reason that a rule gives, by the rule's name.
     """
-    if not (evidence.task or evidence.name("template").casefold() in ai_templates):
+    listed = any(evidence.name(which).casefold() in ai_templates for which in ("template", _TEMPLATE_ID))
+    if not (evidence.task or listed):
         return ()
     starts = _announced_starts(evidence)
     # Longest explanation wins; of equals, the one that speaks of starts themselves.
-    proof = max((starts, [(p, (p,)) for p in evidence.paused], _seen_once(evidence)), key=len)
+    stories: tuple[_Proof, ...] = (starts, [(p, (p,)) for p in evidence.paused], _seen_once(evidence))
+    proof = max(stories, key=len)
     return tuple(
         UsageRecord(
             key=f"hint:{workspace_id}:{number}",
@@ -162,8 +166,7 @@ def _announced_starts(evidence: Evidence) -> _Proof:
 
 
 def _seen_once(evidence: Evidence) -> _Proof:
-    sightings = evidence.seen or evidence.paused
-    return [(sightings[0], sightings)] if sightings else []
+    return [(evidence.seen[0], evidence.seen)] if evidence.seen else []
 
 
 def _union(sightings: tuple[Sighting, ...], one: Sighting, keep: int | None = None) -> tuple[Sighting, ...]:
@@ -174,21 +177,26 @@ def _union(sightings: tuple[Sighting, ...], one: Sighting, keep: int | None = No
                 return sightings
             sightings = tuple(s for s in sightings if s is not old)
             break
-    if not sightings or sightings[-1] < one:
-        grown = (*sightings, one)
-    else:
-        grown = tuple(heapq.merge(sightings, (one,)))
+    grown = (*sightings, one) if not sightings or sightings[-1] < one else tuple(heapq.merge(sightings, (one,)))
     return grown if keep is None else grown[:keep]
 
 
 def _merge_names(names: Mapping[str, tuple[float, str, str]], event: Event) -> Mapping[str, tuple[float, str, str]]:
     changed = dict(names)
-    for which in _NAMES:
-        name = getattr(event, which)
+    found = {which: getattr(event, which) for which in _NAMES} | {_TEMPLATE_ID: _coder_template_id(event)}
+    for which, name in found.items():
         if name:
             told = (event.received_at, event.message_id, name)
             changed[which] = min(changed.get(which, told), told)
     return changed
+
+
+def _coder_template_id(event: Event) -> str:
+    """Return the UUID of the workspace's template; `Event.template_id` is that of the notification's template."""
+    data = event.payload.get("data")
+    template = data.get("template") if isinstance(data, Mapping) else None
+    value = template.get("id") if isinstance(template, Mapping) else None
+    return value if isinstance(value, str) and value != NIL_UUID else ""
 
 
 def _row(sighting: Sighting) -> list[Any]:

@@ -67,9 +67,7 @@ class UsageRecord:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "UsageRecord":
         """Read what `as_json` wrote."""
-        return cls(
-            **{**value, "state": RecordState(value["state"]), "deliveries": tuple(value["deliveries"])}  # type: ignore[arg-type]
-        )
+        return cls(**{**value, "state": RecordState(value["state"]), "deliveries": tuple(value["deliveries"])})
 
 
 @dataclass(frozen=True, slots=True)

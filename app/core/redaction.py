@@ -10,7 +10,9 @@ REDACTED: Final = "[not stored]"
 # A passcode mail carries its code in a label, in the text and in the reset link
 # (Coder template 62f86a30-2330-4b61-a26d-311ff3b608cf): of such a payload no value is kept at all.
 ONE_TIME_PASSCODE_TEMPLATE: Final = "62f86a30-2330-4b61-a26d-311ff3b608cf"
-_SECRET_KEY = re.compile(r"passcode|password|passwd|secret|token|\botp\b|_otp|api_?key|credential|authorization", re.IGNORECASE)
+_SECRET_KEY = re.compile(
+    r"passcode|password|passwd|secret|token|(?<![a-z])otp(?![a-z])|(api|private|ssh)_?key|credential|authorization|e_?mail"
+)
 _KEPT_OF_PASSCODE = frozenset({"_version", "notification_name", "notification_template_id", "user_id"})
 
 # Personal data of the recipient, which no count needs. Parameters may hold the prompt of a task (Coder up to v2.27).
@@ -28,8 +30,8 @@ def redact(payload: Mapping[str, Any]) -> dict[str, Any]:
         RecursionError: the payload is nested deeper than the interpreter's limit.
     """
     if holds_passcode(payload):
-        return {key: payload[key] for key in _KEPT_OF_PASSCODE if isinstance(payload.get(key), str)}
-    return {key: _value(key, value) for key, value in payload.items()}
+        return {key: _unicode(payload[key]) for key in _KEPT_OF_PASSCODE if isinstance(payload.get(key), str)}
+    return {_unicode(key): _value(key, value) for key, value in payload.items()}
 
 
 def holds_passcode(payload: Mapping[str, Any]) -> bool:
@@ -49,12 +51,13 @@ def may_hold_secret(body: bytes) -> bool:
 
 
 def _value(key: str, value: Any) -> Any:
-    if key in _DROPPED or _SECRET_KEY.search(key):
+    plain = key.lower().replace("-", "_").replace(" ", "_")
+    if plain in _DROPPED or _SECRET_KEY.search(plain):
         return REDACTED
     if isinstance(value, str):
-        return _string(key, value)
+        return _string(plain, _unicode(value))
     if isinstance(value, Mapping):
-        return {inner: _value(inner, item) for inner, item in value.items()}
+        return {_unicode(inner): _value(inner, item) for inner, item in value.items()}
     if isinstance(value, list):
         return [_value(key, item) for item in value]
     return value
@@ -71,4 +74,9 @@ def _string(key: str, value: str) -> str:
 def _plain_url(url: str) -> str:
     """Drop query, fragment and user info: reset links carry their code there."""
     bare = url.split("?", 1)[0].split("#", 1)[0]
-    return re.sub(r"^([a-z]+://)[^/@]*@", r"\1", bare)[:_LONGEST_TEXT]
+    return re.sub(r"^([a-z]+://)[^/]*@", r"\1", bare, flags=re.IGNORECASE)[:_LONGEST_TEXT]
+
+
+def _unicode(text: str) -> str:
+    """Replace half surrogate pairs: JSON can say them, but nothing that writes UTF-8 could store them."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

@@ -88,6 +88,14 @@ KNOWN_LISTS: Final = frozenset({"ai_templates"})
 _FIELDS: Final = ("template_id", "name", "workspace_id", "workspace", "owner", "template", "organization")
 _ROOTS: Final = ("labels", "data")
 _OPERATORS: Final = ("equals", "in", "glob", "exists", "listed")
+_TAKES: Final = {
+    "equals": "one text, whole number, true or false",
+    "in": "a list of such values, with at least one",
+    "glob": "a text that may hold * ? [abc]",
+    "exists": "true or false",
+    "listed": f"the name of a list: {', '.join(sorted(KNOWN_LISTS))}",
+}
+_SCALAR: Final = str | int
 _GROUPS: Final = ("all", "any", "not")
 _KEYS: Final = ("name", "reason", "hint", "outcome", "evidence", "meter", "weight", "when")
 _LONGEST_WEIGHT: Final = 1000
@@ -122,6 +130,10 @@ def load_rules(text: str, file: str) -> tuple[Rule, ...]:
         raise RulesError([f"{file}: not valid TOML: {error}"]) from None
     problems = [f"{file}: unknown key “{key}”{_nearest(key, ['rule'])}" for key in document if key != "rule"]
     tables = document.get("rule")
+    if isinstance(tables, dict):
+        raise RulesError(
+            [*problems, f"{file}: [rule] is one table; write [[rule]], with two brackets, above each rule"]
+        )
     if not isinstance(tables, list) or not tables:
         raise RulesError([*problems, f"{file}: no [[rule]] at all; an empty list would ignore every delivery"])
     rules: list[Rule] = []
@@ -129,11 +141,12 @@ def load_rules(text: str, file: str) -> tuple[Rule, ...]:
     for number, table in enumerate(tables, 1):
         compiler = _Compiler(file, number, table)
         rule = compiler.compile()
+        name = compiler.table.get("name")
+        if isinstance(name, str) and name in names:
+            compiler.problem("this name is taken; give each rule its own")
+        names.add(str(name))
         problems += compiler.problems
-        if rule and rule.name in names:
-            problems.append(f"{file}: rule “{rule.name}”: this name is taken; give each rule its own")
         if rule:
-            names.add(rule.name)
             rules.append(rule)
     if problems:
         raise RulesError(problems)
@@ -145,7 +158,8 @@ class _Compiler:
 
     def __init__(self, file: str, number: int, table: Any) -> None:
         self.table: Mapping[str, Any] = table if isinstance(table, dict) else {}
-        self.where = f"{file}: rule {self.table.get('name') or f'number {number}'!r}".replace("'", "“", 1).replace("'", "”")
+        name = self.table.get("name")
+        self.where = f"{file}: rule “{name}”" if name and isinstance(name, str) else f"{file}: rule number {number}"
         self.problems: list[str] = []
 
     def compile(self) -> Rule | None:
@@ -169,16 +183,15 @@ class _Compiler:
 
     def verdict(self, name: str, reason: str) -> Verdict | None:
         outcome = self.choice("outcome", [o.value for o in Outcome])
-        if outcome is None:
-            return None
         hint = self.table.get("hint", "")
         if not isinstance(hint, str):
             self.problem("`hint` must be a text")
+        if outcome is None:
             return None
         if outcome != Outcome.EVIDENCE:
             for key in ("evidence", "meter", "weight"):
                 if key in self.table:
-                    self.problem(f"`{key}` only goes with outcome = \"evidence\"; remove one of the two")
+                    self.problem(f'`{key}` only goes with outcome = "evidence"; remove one of the two')
             return Verdict(Outcome(outcome), name, reason, hint=hint)
         kind = self.choice("evidence", [k.value for k in EvidenceKind])
         meter, weight = self.table.get("meter", "awb"), self.table.get("weight", 1)
@@ -221,8 +234,11 @@ class _Compiler:
     def field(self, key: str, value: Any, path: str) -> Condition | None:
         read = _reader(key)
         if read is None:
-            known = (*_FIELDS, *_GROUPS, *(f"{root}.…" for root in _ROOTS))
-            self.problem(f"`{path}`: there is no field “{key}”{_nearest(key, (*_FIELDS, *_GROUPS))}; known: {', '.join(known)}")
+            known = ", ".join((*_FIELDS, *_GROUPS, *(f"{root}.…" for root in _ROOTS)))
+            near = (
+                f' (put the whole path in quotes: "{key}.…")' if key in _ROOTS else _nearest(key, (*_FIELDS, *_GROUPS))
+            )
+            self.problem(f"`{path}`: there is no field “{key}”{near}; known: {known}")
             return None
         if not isinstance(value, dict):
             return self.operator(read, "equals", value, path)
@@ -233,9 +249,9 @@ class _Compiler:
         return _all([part for part in parts if part]) if all(parts) else None
 
     def operator(self, read: Callable[[Event], Any], name: str, operand: Any, path: str) -> Condition | None:
-        if name == "equals" and isinstance(operand, str | int | bool):
+        if name == "equals" and isinstance(operand, _SCALAR):
             return lambda event, _facts: _known(read(event), lambda value: _same(value, operand))
-        if name == "in" and isinstance(operand, list) and operand:
+        if name == "in" and isinstance(operand, list) and operand and all(isinstance(o, _SCALAR) for o in operand):
             return lambda event, _facts: _known(read(event), lambda value: any(_same(value, o) for o in operand))
         # Globs, not regular expressions: they cannot backtrack without end over a hostile label.
         if name == "glob" and isinstance(operand, str) and operand:
@@ -243,12 +259,15 @@ class _Compiler:
             return lambda event, _facts: _known(read(event), lambda v: fnmatchcase(str(v).casefold(), folded))
         if name == "exists" and isinstance(operand, bool):
             return lambda event, _facts: (read(event) is not None) is operand
-        if name == "listed" and operand in KNOWN_LISTS:
-            return lambda event, facts: _known(read(event), lambda value: str(value).casefold() in facts.lists[operand])
-        if name not in _OPERATORS:
-            self.problem(f"`{path}`: unknown operator “{name}”{_nearest(name, _OPERATORS)}; known: {', '.join(_OPERATORS)}")
+        if name == "listed" and isinstance(operand, str) and operand in KNOWN_LISTS:
+            return lambda event, facts: _known(
+                read(event), lambda value: str(value).casefold() in facts.lists.get(operand, frozenset())
+            )
+        if name in _OPERATORS:
+            self.problem(f"`{path}`: {name} = {operand!r} is not a value that “{name}” takes; give it {_TAKES[name]}")
         else:
-            self.problem(f"`{path}`: {name} = {operand!r} is not a value that “{name}” takes")
+            known = ", ".join(_OPERATORS)
+            self.problem(f"`{path}`: unknown operator “{name}”{_nearest(name, _OPERATORS)}; known: {known}")
         return None
 
 

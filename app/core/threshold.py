@@ -120,7 +120,12 @@ class AlertState:
             return datetime.fromisoformat(value[key]) if value.get(key) else None
 
         start = value.get("period_start")
-        return cls(value.get("level", ""), date.fromisoformat(start) if start else None, moment("since"), moment("announced_at"))
+        return cls(
+            value.get("level", ""),
+            date.fromisoformat(start) if start else None,
+            moment("since"),
+            moment("announced_at"),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,25 +175,32 @@ def evaluate(
     level = highest_level(usage.used, usage.limit, thresholds)
     if level is None:
         return _nothing_crossed(state, usage, thresholds, now)
-    reached = AlertState(level.name, usage.period.start, now, now)
-    if not state.level:
-        return Decision(Reason.FIRST, level.name, "", f"Usage reached {level.name}.", reached)
     if level.name == state.level:
-        return _same_level(state, level, now, repeat_every)
-    announced = _level_named(state.level, usage, thresholds)
-    if announced is None:
+        return _same_level(state, now, repeat_every)
+    announced = _level_named(state.level, usage, thresholds) if state.level else None
+    if announced is None or announced.at < level.at:
+        return _reached(state, level, usage, now, known=announced is not None)
+    if announced.at == level.at:
+        return _same_level(state, now, repeat_every)
+    return _went_down(state, announced, level, usage, now)
+
+
+def _reached(state: AlertState, level: Level, usage: Usage, now: datetime, *, known: bool) -> Decision:
+    reached = AlertState(level.name, usage.period.start, now, now)
+    if known:
+        because = f"Usage reached {level.name}, after {state.level}."
+        return Decision(Reason.ESCALATED, level.name, state.level, because, reached)
+    because = f"Usage reached {level.name}."
+    if state.level:
         because = f"Usage is at {level.name}; {state.level} is no longer a threshold."
-        return Decision(Reason.FIRST, level.name, state.level, because, reached)
-    if announced.at > level.at:
-        return _went_down(state, announced, level, usage, now)
-    return Decision(Reason.ESCALATED, level.name, state.level, f"Usage reached {level.name}, after {state.level}.", reached)
+    return Decision(Reason.FIRST, level.name, state.level, because, reached)
 
 
-def _same_level(state: AlertState, level: Level, now: datetime, repeat_every: timedelta | None) -> Decision:
+def _same_level(state: AlertState, now: datetime, repeat_every: timedelta | None) -> Decision:
     if repeat_every and state.announced_at and now - state.announced_at >= repeat_every:
         again = AlertState(state.level, state.period_start, state.since, now)
-        return Decision(Reason.REPEAT, level.name, state.level, f"Usage is still at {level.name}.", again)
-    return Decision(Reason.NONE, level.name, state.level, f"{level.name} is already announced.", state)
+        return Decision(Reason.REPEAT, state.level, state.level, f"Usage is still at {state.level}.", again)
+    return Decision(Reason.NONE, state.level, state.level, f"{state.level} is already announced.", state)
 
 
 def _went_down(state: AlertState, announced: Level, level: Level, usage: Usage, now: datetime) -> Decision:
@@ -218,11 +230,13 @@ def _levels(used: int, limit: Limit, thresholds: Sequence[Threshold]) -> list[Le
     levels = [Level(str(t), Fraction(t.value)) for t in thresholds if t.kind is ThresholdKind.ABSOLUTE]
     if limit.count is None:
         return levels
-    if limit.soft is not None and limit.soft < limit.count:
+    # A soft limit of zero is Coder's way to say that there is none.
+    if limit.soft and limit.soft < limit.count:
         levels.append(Level(str(Threshold(ThresholdKind.SOFT, limit.soft)), Fraction(limit.soft)))
     if limit.count == 0:
         # Nothing is included: the first build is over. Shares of nothing have no meaning.
-        return [*levels, Level("100%", Fraction(0))] if any(t.kind is not ThresholdKind.ABSOLUTE for t in thresholds) else levels
+        shares = any(t.kind is not ThresholdKind.ABSOLUTE for t in thresholds)
+        return [*levels, Level("100%", Fraction(0))] if shares else levels
     for threshold in thresholds:
         if threshold.kind is ThresholdKind.PERCENT:
             levels.append(_percent_level(threshold.value, limit.count))

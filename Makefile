@@ -1,0 +1,46 @@
+# Needs Python 3.11 or newer and make; everything else goes into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run demo test check bench lock clean
+.DEFAULT_GOAL := run
+
+run: $(VENV)/.run  ## Start the whole service on 127.0.0.1:8787
+	$(BIN)/awb run
+
+demo: $(VENV)/.run  ## Play a simulated Coder against it
+	$(BIN)/awb demo $(DEMO_FLAGS)
+
+test: $(VENV)/.dev  ## Run the tests
+	$(BIN)/python -m pytest -n auto --dist loadgroup tests
+
+check: $(VENV)/.dev  ## Lint, types, layers, lock files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m tests.lockfiles check
+
+bench: $(VENV)/.dev  ## Measure against other receivers and workers; needs wrk, redis-benchmark and Node
+	$(BIN)/python -m bench
+
+lock: $(VENV)/.dev  ## Write the lock files anew after a change of pyproject.toml
+	$(BIN)/python -m tests.lockfiles write
+
+clean:
+	rm -rf $(VENV)
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements.lock pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@

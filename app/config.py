@@ -1,0 +1,256 @@
+"""Configuration: a TOML file, overridden by `AWB_…` variables; strict, and every error at once.
+
+Each key of the file is a variable with the same name in capitals behind `AWB_`. Every secret may also come from a
+file, by `AWB_<KEY>_FILE`. Unknown keys are errors, in the file and in the environment.
+"""
+
+import difflib
+import os
+import secrets
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import SecretStr, ValidationError
+
+from app.core.limits import Limit
+from app.core.period import PeriodRule
+from app.core.rules import Facts, Rule, RulesError, load_rules
+from app.core.threshold import Threshold
+from app.settings import SECRET_FIELDS, SHORTEST_SECRET, Settings
+
+#: sysexits.h: configuration error.
+EXIT_CONFIG: Final = 78
+PREFIX: Final = "AWB_"
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+class ConfigError(Exception):
+    """Everything that is wrong with the configuration.
+
+    Attributes:
+        problems: one sentence each, naming the file or variable, the key and the remedy; never a secret's value.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = list(problems)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Checked settings, and what was compiled from them.
+
+    Attributes:
+        source: the file that was read, None where there is none.
+        rules_source: the file that the rules came from.
+    """
+
+    settings: Settings
+    rules: tuple[Rule, ...]
+    source: Path | None
+    rules_source: Path
+
+    @cached_property
+    def limit(self) -> Limit:
+        count = self.settings.limit
+        return Limit(None if count == -1 else count, self.settings.soft_limit)
+
+    @cached_property
+    def thresholds(self) -> tuple[Threshold, ...]:
+        return tuple(Threshold.parse(item) for item in self.settings.thresholds)
+
+    @cached_property
+    def period_rule(self) -> PeriodRule:
+        return PeriodRule.parse(self.settings.period)
+
+    @property
+    def repeat_every(self) -> timedelta | None:
+        return timedelta(days=self.settings.repeat_days) if self.settings.repeat_days else None
+
+    @cached_property
+    def ai_templates(self) -> frozenset[str]:
+        return frozenset(name.casefold() for name in self.settings.ai_templates)
+
+    @cached_property
+    def facts(self) -> Facts:
+        return Facts({"ai_templates": self.ai_templates})
+
+    @cached_property
+    def reasons(self) -> Mapping[str, str]:
+        return {rule.name: rule.verdict.reason for rule in self.rules}
+
+    def reason_of(self, rule: str) -> str:
+        """Return a rule's reason, also for a record whose rule has since gone."""
+        return self.reasons.get(rule, f"The rule “{rule}”, which is no longer configured, counted it.")
+
+
+def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Config:
+    """Read file and environment, check everything, and compile the rules.
+
+    Args:
+        path: the file to read; by default `AWB_CONFIG`, else config/awb-meter.toml where it exists.
+        environ: the environment, `os.environ` by default.
+
+    Raises:
+        ConfigError: with every problem found.
+    """
+    environ = os.environ if environ is None else environ
+    problems: list[str] = []
+    source = _find(path, environ, problems)
+    values = _read_toml(source, problems) if source else {}
+    values |= _variables(environ)
+    values |= _secret_files(environ, problems)
+    problems += _unknown_variables(environ)
+    settings = _validate(values, source, environ, problems)
+    rules_source = (settings.rules if settings else None) or packaged("rules.toml")
+    rules: tuple[Rule, ...] = ()
+    try:
+        rules = load_rules(rules_source.read_text(encoding="utf-8"), str(rules_source))
+    except RulesError as error:
+        problems += error.problems
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(f"{rules_source}: the rules cannot be read: {_why(error)}; check AWB_RULES")
+    if problems or settings is None:
+        raise ConfigError(problems)
+    return Config(settings, rules, source, rules_source)
+
+
+def packaged(name: str) -> Path:
+    """Return a default file: from the checkout, else from the installed package."""
+    checkout = _ROOT / "config" / name
+    return checkout if checkout.exists() else Path(__file__).resolve().parent / "defaults" / name
+
+
+def ensure_webhook_secret(settings: Settings) -> Settings:
+    """Return settings with a webhook secret: the configured one, else the one kept in the data directory, else a new one.
+
+    Raises:
+        ConfigError: the secret can neither be read nor written.
+    """
+    if settings.webhook_secret:
+        return settings
+    file = settings.data_dir / "webhook-secret"
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not file.exists():
+            # Written aside and linked, so that two first starts agree on one secret and none is ever half written.
+            draft = file.with_name(f".{file.name}.{os.getpid()}")
+            draft.touch(mode=0o600)
+            draft.write_text(secrets.token_hex(24) + "\n", encoding="ascii")
+            try:
+                os.link(draft, file)
+            except FileExistsError:
+                pass
+            finally:
+                draft.unlink()
+        secret = file.read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise ConfigError([f"{file}: {_why(error)}; set AWB_WEBHOOK_SECRET or make AWB_DATA_DIR writable"]) from None
+    if len(secret) < SHORTEST_SECRET:
+        raise ConfigError([f"{file}: holds no secret of at least {SHORTEST_SECRET} characters; delete it for a new one"])
+    return settings.model_copy(update={"webhook_secret": SecretStr(secret)})
+
+
+def masked(settings: Settings) -> dict[str, Any]:
+    """Return every setting as text, secrets as `<secret>`, for people to read."""
+    shown = settings.model_dump(mode="json")
+    for key in SECRET_FIELDS:
+        if shown[key] is not None:
+            shown[key] = "<secret>"
+    return shown
+
+
+def _find(path: Path | None, environ: Mapping[str, str], problems: list[str]) -> Path | None:
+    named = path or (Path(environ[PREFIX + "CONFIG"]) if environ.get(PREFIX + "CONFIG") else None)
+    if named is None:
+        default = packaged("awb-meter.toml")
+        return default if default.exists() else None
+    if not named.is_file():
+        problems.append(f"{named}: there is no such file; check AWB_CONFIG or --config")
+        return None
+    return named
+
+
+def _read_toml(source: Path, problems: list[str]) -> dict[str, Any]:
+    try:
+        return tomllib.loads(source.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        problems.append(f"{source}: not valid TOML: {error}")
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(f"{source}: cannot be read: {_why(error)}")
+    return {}
+
+
+def _variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Read `AWB_<KEY>` variables; an empty one counts as not set."""
+    named = {key: environ.get(PREFIX + key.upper(), "") for key in Settings.model_fields}
+    return {key: value for key, value in named.items() if value}
+
+
+def _secret_files(environ: Mapping[str, str], problems: list[str]) -> dict[str, str]:
+    """Read `AWB_<KEY>_FILE` variables for every secret."""
+    found: dict[str, str] = {}
+    for key in SECRET_FIELDS:
+        variable = f"{PREFIX}{key.upper()}_FILE"
+        name = environ.get(variable)
+        if not name:
+            continue
+        if environ.get(PREFIX + key.upper()):
+            problems.append(f"{variable}: {PREFIX}{key.upper()} is set as well; keep one of the two")
+            continue
+        try:
+            found[key] = Path(name).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            problems.append(f"{variable}: the file {name} cannot be read: {_why(error)}")
+            continue
+        if not found[key]:
+            problems.append(f"{variable}: the file {name} is empty")
+            del found[key]
+    return found
+
+
+def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    fields = [PREFIX + key.upper() for key in Settings.model_fields]
+    known = {*fields, PREFIX + "CONFIG", *(f"{PREFIX}{key.upper()}_FILE" for key in SECRET_FIELDS)}
+    # Read by the test suite and by make, not by the program.
+    known |= {PREFIX + "SHARED_PAYLOADS"}
+    return [
+        f"{name}: there is no such setting{_nearest(name, sorted(known))}"
+        for name in sorted(environ)
+        if name.startswith(PREFIX) and name not in known
+    ]
+
+
+def _validate(
+    values: Mapping[str, Any], source: Path | None, environ: Mapping[str, str], problems: list[str]
+) -> Settings | None:
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        for item in error.errors(include_input=False, include_url=False):
+            problems.append(_sentence(item, source, environ))
+    return None
+
+
+def _sentence(item: Any, source: Path | None, environ: Mapping[str, str]) -> str:
+    path = [str(step) for step in item["loc"]]
+    key = path[0] if path else ""
+    message = str(item["msg"]).removeprefix("Value error, ")
+    if item["type"] == "extra_forbidden":
+        return f"{source}: unknown key “{key}”{_nearest(key, list(Settings.model_fields))}; remove or correct it"
+    where = f"{PREFIX}{key.upper()}" if environ.get(f"{PREFIX}{key.upper()}") else f"{source or 'configuration'}: {key}"
+    return f"{where or 'configuration'}: {message}".replace(": : ", ": ")
+
+
+def _nearest(word: str, choices: Sequence[str]) -> str:
+    near = difflib.get_close_matches(word, choices, n=1)
+    return f" (did you mean “{near[0]}”?)" if near else ""
+
+
+def _why(error: Exception) -> str:
+    return error.strerror or type(error).__name__ if isinstance(error, OSError) else type(error).__name__

@@ -1,0 +1,181 @@
+"""Checks of a whole installation, each with a stable id, an outcome and a hint; `awb doctor` prints them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+import redis
+import requests
+
+from app import clock
+from app.config import Config
+from app.notifiers.base import NotifyError
+from app.notifiers.directory import notifier, receivers
+from app.store import keys
+from app.store.connection import OLDEST_VERSION, unavailable
+from app.store.inbox import Inbox, deployments
+
+_TIMEOUT = 5
+_LARGEST_SKEW = 30.0
+_LATE_SWEEP = 300.0
+
+
+class Outcome(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found.
+
+    Attributes:
+        check: stable id, such as `redis.version`.
+        hint: what to do; empty when all is well.
+    """
+
+    check: str
+    outcome: Outcome
+    says: str
+    hint: str = ""
+
+
+def examine(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
+    """Yield the findings of every check, as they come."""
+    yield from _secret(config)
+    yield from _redis(connection)
+    yield from _receiver(config)
+    yield from _receivers(config)
+    yield from _counting(config, connection)
+
+
+def _secret(config: Config) -> Iterator[Finding]:
+    settings = config.settings
+    if settings.webhook_secret is None:
+        yield Finding("secret.present", Outcome.ERROR, "no webhook secret", "set AWB_WEBHOOK_SECRET, or start `awb run` once")
+        return
+    yield Finding("secret.present", Outcome.OK, "a webhook secret is set")
+    if settings.webhook_secret_previous:
+        yield Finding(
+            "secret.rotation", Outcome.WARNING, "the former webhook secret is still accepted",
+            "unset AWB_WEBHOOK_SECRET_PREVIOUS once Coder has the new one",
+        )  # fmt: skip
+    if not settings.on_loopback and urlsplit(settings.public_url).scheme != "https":
+        yield Finding(
+            "secret.transport", Outcome.WARNING, "Coder would send the secret unencrypted",
+            "put a TLS proxy in front and name its URL in AWB_PUBLIC_URL",
+        )  # fmt: skip
+
+
+def _redis(connection: "redis.Redis") -> Iterator[Finding]:
+    try:
+        info = connection.info()
+        seconds, micros = connection.time()
+    except (redis.exceptions.RedisError, OSError) as error:
+        yield Finding("redis.reachable", Outcome.ERROR, f"Redis is {unavailable(error)}", "start it, or check AWB_REDIS_URL")
+        return
+    yield Finding("redis.reachable", Outcome.OK, "Redis answers")
+    told = str(info.get("valkey_version") or info["redis_version"])
+    # Valkey calls itself Redis 7.2.4 towards clients; its own version is newer than any that lacks something.
+    new_enough = tuple(int(part) for part in str(info["redis_version"]).split(".")[:2]) >= OLDEST_VERSION
+    yield Finding(
+        "redis.version", Outcome.OK if new_enough else Outcome.ERROR, f"version {told}",
+        "" if new_enough else "RQ loses jobs on servers before 6.2; use a newer one",
+    )  # fmt: skip
+    yield _persistence(info)
+    policy = str(info.get("maxmemory_policy", "unknown"))
+    yield Finding(
+        "redis.policy", Outcome.OK if policy == "noeviction" else Outcome.ERROR, f"maxmemory-policy {policy}",
+        "" if policy == "noeviction" else "set maxmemory-policy noeviction: any other may throw the ledger away",
+    )  # fmt: skip
+    skew = abs(seconds + micros / 1e6 - clock.now().timestamp())
+    yield Finding(
+        "clock.redis", Outcome.OK if skew < _LARGEST_SKEW else Outcome.WARNING, f"{skew:.1f} s from Redis' clock",
+        "" if skew < _LARGEST_SKEW else "synchronise the clocks (NTP): usage periods begin by them",
+    )  # fmt: skip
+
+
+def _persistence(info: dict[str, object]) -> Finding:
+    if not int(str(info.get("aof_enabled", 0))):
+        hint = "set appendonly yes: deliveries answered 2xx would be lost with the server"
+        return Finding("redis.persistence", Outcome.WARNING, "no append-only file", hint)
+    if info.get("aof_last_write_status") != "ok":
+        return Finding("redis.persistence", Outcome.ERROR, "the append-only file cannot be written", "free disk space")
+    return Finding("redis.persistence", Outcome.OK, "append-only file is on")
+
+
+def _receiver(config: Config) -> Iterator[Finding]:
+    """Ask the receiver as Coder would reach it; a redirect would turn its POSTs into GETs and lose them."""
+    base = config.settings.public_url or f"http://{config.settings.bind}"
+    host = urlsplit(base).hostname or ""
+    try:
+        answer = requests.get(f"{base}/v1/webhook", timeout=_TIMEOUT, allow_redirects=False)
+    except requests.RequestException as error:
+        hint = f"is it started, and does {host} lead here? check AWB_BIND and AWB_PUBLIC_URL"
+        yield Finding("receiver.reachable", Outcome.ERROR, f"{base} does not answer ({type(error).__name__})", hint)
+        return
+    if answer.is_redirect:
+        hint = "Coder follows redirects by GET and loses the notification: give it the final URL, and AWB_PUBLIC_URL too"
+        yield Finding("receiver.redirect", Outcome.ERROR, f"{base} redirects", hint)
+    elif answer.status_code == requests.codes.method_not_allowed:
+        yield Finding("receiver.reachable", Outcome.OK, f"{base}/v1/webhook answers")
+    else:
+        hint = "something else answers there; check the proxy and AWB_PUBLIC_URL"
+        yield Finding("receiver.reachable", Outcome.ERROR, f"{base}/v1/webhook answers {answer.status_code}", hint)
+    if "Date" in answer.headers:
+        skew = abs(parsedate_to_datetime(answer.headers["Date"]).timestamp() - clock.now().timestamp())
+        if skew > _LARGEST_SKEW:
+            yield Finding("clock.receiver", Outcome.WARNING, f"{skew:.0f} s from {host}", "synchronise the clocks (NTP)")
+
+
+def _receivers(config: Config) -> Iterator[Finding]:
+    names = receivers(config.settings)
+    if not names:
+        hint = "set AWB_SLACK_WEBHOOK_URL, or AWB_SMTP_URL with AWB_EMAIL_FROM and AWB_EMAIL_TO"
+        yield Finding("receivers.configured", Outcome.ERROR, "nobody would be warned", hint)
+    for name in names:
+        check = f"receiver.{name}"
+        try:
+            notifier(config.settings, name).probe()
+        except NotifyError as error:
+            yield Finding(check, Outcome.ERROR, f"{error} ({error.reason.value})", "correct the setting, or try again later")
+        else:
+            yield Finding(check, Outcome.OK, "can be reached")
+
+
+def _counting(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
+    if not config.settings.ai_templates:
+        yield Finding(
+            "count.templates", Outcome.WARNING, "no AI templates are listed",
+            "list the templates of Coder Tasks in AWB_AI_TEMPLATES, or new tasks are counted late or not at all",
+        )  # fmt: skip
+    try:
+        yield from _traffic(config, connection)
+    except (redis.exceptions.RedisError, OSError):
+        return  # said above already
+
+
+def _traffic(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
+    swept = connection.hget(keys.MARKS, "last_sweep_at")
+    age = clock.now().timestamp() - float(swept) if swept else None
+    if age is None or age > _LATE_SWEEP:
+        says = "the scheduler has not swept yet" if age is None else f"the last sweep was {age:.0f} s ago"
+        yield Finding("scheduler.alive", Outcome.WARNING, says, "run `awb run`, or `awb scheduler` and `awb worker awb-maintenance`")
+    else:
+        yield Finding("scheduler.alive", Outcome.OK, f"last sweep {age:.0f} s ago")
+    known = deployments(connection)
+    if not known:
+        hint = "enable webhooks in Coder (`awb webhook-url` prints the lines), then: coder notifications test"
+        yield Finding("input.deliveries", Outcome.WARNING, "no delivery has ever arrived", hint)
+    for deployment in known:
+        stats = Inbox(connection, deployment).stats()
+        last = clock.now().timestamp() - stats.get("last_delivery_at", 0.0)
+        says = f"{deployment}: {stats.get('accepted', 0):,.0f} deliveries, the last {last / 3600:.1f} h ago"
+        yield Finding("input.deliveries", Outcome.OK, says)
+        if stats.get("quarantined"):
+            says = f"{deployment}: {stats['quarantined']:.0f} bodies were no Coder notifications"
+            yield Finding("input.quarantine", Outcome.WARNING, says, "look at them with `awb quarantine`")
+

@@ -1,0 +1,143 @@
+"""RQ's queues and the jobs in them, as RQ 3.0 writes them.
+
+A job is built once per kind with RQ's own code and then only filled in, so that one script can check, save and push
+it in one round trip. Any stock `rq worker -S json <queue>` can run these jobs.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, Final
+
+import redis
+from rq import Queue
+from rq.job import Job, JobStatus
+from rq.serializers import JSONSerializer
+from rq.utils import utcformat
+
+DELIVERIES: Final = "awb-deliveries"
+NOTIFICATIONS: Final = "awb-notifications"
+MAINTENANCE: Final = "awb-maintenance"
+QUEUES: Final = (DELIVERIES, NOTIFICATIONS, MAINTENANCE)
+
+CLASSIFY: Final = "workers.jobs.classify_delivery"
+SEND: Final = "workers.jobs.send_notification"
+SWEEP: Final = "workers.jobs.sweep"
+RECOUNT: Final = "workers.jobs.recount"
+#: All that a worker runs; a job of any other function is refused.
+FUNCTIONS: Final = frozenset({CLASSIFY, SEND, SWEEP, RECOUNT})
+
+#: Seconds between the tries of a job that raised; then it is dead letter, in RQ's FailedJobRegistry.
+RETRY_INTERVALS: Final = (5, 60, 300)
+#: How long dead letter is kept, in seconds.
+FAILURE_TTL: Final = 400 * 86_400
+_JOB_TIMEOUT: Final = 180
+_KEY_PREFIX: Final = Job.redis_job_namespace_prefix
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyJob:
+    """A job as RQ stores it, not yet stored."""
+
+    id: str
+    queue: str
+    fields: Sequence[Any]
+
+    @property
+    def key(self) -> str:
+        return _KEY_PREFIX + self.id
+
+    @property
+    def queue_key(self) -> str:
+        return queue_key(self.queue)
+
+
+def ready_job(job_id: str, queue: str, function: str, args: Sequence[Any], description: str) -> ReadyJob:
+    """Build a job without Redis.
+
+    Args:
+        job_id: letters, digits, `_` and `-`.
+        queue: one of QUEUES.
+        function: dotted path; the receiver never imports the workers' code.
+        args: JSON values.
+        description: shown by `rq info` and the registries; no personal data.
+    """
+    moment = utcformat(datetime.now(UTC))  # RQ's own bookkeeping, no time of ours
+    data = json.dumps([function, None, args, {}], separators=(",", ":")).encode()
+    own = ["created_at", moment, "enqueued_at", moment, "data", data, "description", description]
+    return ReadyJob(job_id, queue, [*own, *_fixed_fields(queue)])
+
+
+@cache
+def _fixed_fields(queue: str) -> tuple[Any, ...]:
+    """Return what RQ writes for every job of a queue, less what differs from job to job."""
+    job = Job.create(
+        CLASSIFY,
+        args=[],
+        id="template",
+        origin=queue,
+        connection=redis.Redis(),
+        serializer=JSONSerializer,
+        timeout=_JOB_TIMEOUT,
+        # What happened to a delivery or a notification stands in our own store; a finished job tells nothing more.
+        result_ttl=0,
+        failure_ttl=FAILURE_TTL,
+        status=JobStatus.QUEUED,
+    )
+    job.retries_left = len(RETRY_INTERVALS)
+    job.retry_intervals = list(RETRY_INTERVALS)
+    fields: list[Any] = []
+    for name, value in job.to_dict().items():
+        if name not in ("created_at", "enqueued_at", "data", "description") and value is not None:
+            fields += [name, value if isinstance(value, bytes | str) else str(value)]
+    return tuple(fields)
+
+
+def delivery_job(deployment: str, message_id: str, received_at: float, payload: Any) -> ReadyJob:
+    description = f"classify delivery {message_id} of {deployment}"
+    args = [deployment, message_id, received_at, payload]
+    return ready_job(f"delivery-{deployment}-{message_id}", DELIVERIES, CLASSIFY, args, description)
+
+
+def notification_job(deployment: str, notification_id: str) -> ReadyJob:
+    description = f"send {notification_id}"
+    return ready_job(
+        f"notification-{deployment}-{notification_id}", NOTIFICATIONS, SEND, [deployment, notification_id], description
+    )
+
+
+def sweep_job(tick: int) -> ReadyJob:
+    """Build the sweep of one tick; schedulers that run side by side build the same id and so do it once."""
+    return ready_job(f"sweep-{tick}", MAINTENANCE, SWEEP, [tick], "look for pending notifications and new periods")
+
+
+def recount_job(fingerprint: str) -> ReadyJob:
+    return ready_job(
+        f"recount-{fingerprint}", MAINTENANCE, RECOUNT, [fingerprint], "count again after a change of ai_templates"
+    )
+
+
+def queue_key(name: str) -> str:
+    return Queue.redis_queue_namespace_prefix + name
+
+
+def queues_key() -> str:
+    return str(Queue.redis_queues_keys)
+
+
+def queue(name: str, connection: "redis.Redis") -> Queue:
+    return Queue(name, connection=connection, serializer=JSONSerializer)
+
+
+def read_args(data: bytes) -> list[Any]:
+    """Return the arguments of a job from the raw `data` that `ready_job` wrote.
+
+    Raises:
+        ValueError: it was written by something else, or is another function's.
+    """
+    function, _instance, args, _kwargs = json.loads(data)
+    if function != CLASSIFY or not isinstance(args, list):
+        raise ValueError(function)
+    return args

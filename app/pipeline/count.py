@@ -1,0 +1,163 @@
+"""Counting: deliveries become verdicts, verdicts become evidence, evidence becomes records, each exactly once.
+
+Deliveries are counted in batches: one read and one script for each workspace, however many deliveries speak of it.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import redis
+import structlog
+
+from app.config import Config
+from app.core.delivery import Event, to_event
+from app.core.evidence import Evidence, provisional_records
+from app.core.meter import AWB
+from app.core.rules import EvidenceKind, Outcome, Verdict, classify
+from app.store.inbox import Inbox, Remembered
+from app.store.ledger import Ledger, Settlement
+
+log = structlog.get_logger(__name__)
+_DAY: Final = 86_400
+# Workspaces that change under us are read again; more often than this means something else is wrong.
+_ROUNDS: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Classified:
+    event: Event
+    verdict: Verdict
+
+
+class StaleLedgerError(Exception):
+    """A workspace kept changing while it was settled; the job is tried again later."""
+
+
+def count(connection: "redis.Redis", config: Config, deliveries: Sequence[Sequence[Any]]) -> set[tuple[str, str]]:
+    """Count queued deliveries and return the (deployment, meter) pairs whose usage changed.
+
+    If we die between the ledger and the log of deliveries, the jobs run again: the ledger knows the evidence and moves
+    nothing, and the log is written.
+
+    Args:
+        deliveries: (deployment, message id, arrival, redacted payload) each, as the receiver queued them.
+
+    Raises:
+        redis.exceptions.RedisError: some of them may be counted; counting them again is harmless.
+    """
+    classified = [_classify(config, *delivery) for delivery in deliveries]
+    changed = set()
+    for (deployment, meter), items in _by_meter(classified).items():
+        ledger = Ledger(connection, deployment, meter)
+        if settle(ledger, config, items):
+            changed.add((deployment, meter))
+    _remember(connection, config, classified)
+    return changed
+
+
+def settle(ledger: Ledger, config: Config, items: Sequence[Classified]) -> int:
+    """Join evidence of deliveries to what is known of their workspaces; return the change in units."""
+    waiting: dict[str, list[Classified]] = defaultdict(list)
+    for item in items:
+        waiting[item.event.workspace_id].append(item)
+    change = 0
+    for _ in range(_ROUNDS):
+        known = ledger.read(list(waiting))
+        settlements = []
+        for workspace_id, (version, before) in known.items():
+            after = before
+            for item in waiting[workspace_id]:
+                after = after.with_event(item.event, item.verdict)
+            if after != before:
+                at = max(item.event.received_at for item in waiting[workspace_id])
+                settlements.append(_settlement(ledger, config, workspace_id, version, after, at))
+        if not settlements:
+            return change
+        moved, conflicts = ledger.settle(settlements)
+        change += moved
+        waiting = {workspace_id: waiting[workspace_id] for workspace_id in conflicts}
+        if not waiting:
+            return change
+    raise StaleLedgerError(f"{len(waiting)} workspaces of {ledger.deployment} keep changing")
+
+
+def recount(connection: "redis.Redis", config: Config, deployment: str) -> int:
+    """Derive every workspace's records anew, after a change of the list of AI templates; return the change in units."""
+    ledger = Ledger(connection, deployment, AWB)
+    change = 0
+    for workspace_id in ledger.workspaces():
+        for _ in range(_ROUNDS):
+            version, evidence = ledger.read([workspace_id])[workspace_id]
+            moved, conflicts = ledger.settle([_settlement(ledger, config, workspace_id, version, evidence, 0)])
+            change += moved
+            if not conflicts:
+                break
+    return change
+
+
+def _settlement(
+    ledger: Ledger, config: Config, workspace_id: str, version: int, evidence: Evidence, at: float
+) -> Settlement:
+    records = provisional_records(evidence, ledger.meter, workspace_id, config.ai_templates, config.reason_of)
+    return Settlement(workspace_id, version, evidence, records, at)
+
+
+def _classify(config: Config, deployment: str, message_id: str, received_at: float, payload: Any) -> Classified:
+    event = to_event(deployment, message_id, received_at, payload)
+    verdict = classify(event, config.rules, config.facts)
+    if verdict.outcome is Outcome.EVIDENCE and not event.workspace_id:
+        reason = "The rule matches, but the payload does not tell which workspace it is about."
+        verdict = Verdict(Outcome.UNKNOWN, verdict.rule, reason)
+    log.info(
+        "delivery classified",
+        deployment=deployment,
+        message_id=message_id,
+        outcome=verdict.outcome.value,
+        rule=verdict.rule,
+        workspace_id=event.workspace_id,
+    )
+    return Classified(event, verdict)
+
+
+def _by_meter(classified: Iterable[Classified]) -> dict[tuple[str, str], list[Classified]]:
+    groups: dict[tuple[str, str], list[Classified]] = defaultdict(list)
+    for item in classified:
+        if item.verdict.outcome is Outcome.EVIDENCE:
+            groups[item.event.deployment, item.verdict.meter].append(item)
+    return groups
+
+
+def _remember(connection: "redis.Redis", config: Config, classified: Sequence[Classified]) -> None:
+    groups: dict[str, list[Remembered]] = defaultdict(list)
+    for item in classified:
+        groups[item.event.deployment].append(_remembered(item, config.ai_templates))
+    with connection.pipeline(transaction=False) as pipe:
+        for deployment, rows in groups.items():
+            Inbox(connection, deployment).remember(pipe, rows, config.settings.keep_days * _DAY)
+        pipe.execute()
+
+
+def _remembered(item: Classified, ai_templates: frozenset[str]) -> Remembered:
+    event, verdict = item.event, item.verdict
+    summary: dict[str, Any] = {
+        "message_id": event.message_id,
+        "received_at": event.received_at,
+        "template": event.name or event.template_id,
+        "verdict": {
+            "outcome": verdict.outcome.value,
+            "evidence": verdict.evidence.value if verdict.evidence else None,
+            "rule": verdict.rule,
+            "reason": verdict.reason,
+            "hint": verdict.hint,
+        },
+        "workspace_id": event.workspace_id,
+        "workspace": event.workspace,
+        "owner": event.owner,
+    }
+    if verdict.outcome is not Outcome.IGNORED:
+        summary["payload"] = event.payload
+    created = verdict.evidence is EvidenceKind.CREATED
+    unlisted = created and event.template and event.template.casefold() not in ai_templates
+    return Remembered(event.message_id, event.received_at, summary, event.template if unlisted else "")

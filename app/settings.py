@@ -1,0 +1,151 @@
+"""Every setting with its type, default and checks. config/awb-meter.toml documents them for people."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from app.core.limits import INCLUDED_BUILDS
+from app.core.period import PeriodRule
+from app.core.threshold import Threshold
+
+#: Settings whose values are never shown; each may also come from a file.
+SECRET_FIELDS: Final = (
+    "webhook_secret",
+    "webhook_secret_previous",
+    "redis_url",
+    "slack_webhook_url",
+    "smtp_url",
+    "coder_token",
+)
+DEPLOYMENT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+SHORTEST_SECRET: Final = 16
+
+
+def _comma_list(value: Any) -> Any:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _limit(value: Any) -> Any:
+    if isinstance(value, str) and value.strip().lower() == "unlimited":
+        return -1
+    return value
+
+
+CommaList = Annotated[list[str], BeforeValidator(_comma_list)]
+Thresholds = Annotated[list[str | int], BeforeValidator(_comma_list)]
+
+
+class Settings(BaseModel):
+    """Every setting, documented in config/awb-meter.toml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    bind: str = "127.0.0.1:8787"
+    web_processes: int = Field(1, ge=1, le=64)
+    web_threads: int = Field(8, ge=1, le=256)
+    max_body_bytes: int = Field(262_144, ge=16_384, le=16_777_216)
+    public_url: str = ""
+    data_dir: Path = Path("data")
+    redis_url: SecretStr | None = None
+    webhook_secret: SecretStr | None = None
+    webhook_secret_previous: SecretStr | None = None
+    deployment: str = "default"
+    limit: Annotated[int, BeforeValidator(_limit)] = INCLUDED_BUILDS
+    soft_limit: int | None = Field(None, ge=0)
+    thresholds: Thresholds = Field(default_factory=lambda: ["75%", "90%", "100%", "+10%"])
+    repeat_days: int = Field(0, ge=0, le=365)
+    period: str = "lifetime"
+    ai_templates: CommaList = Field(default_factory=list)
+    rules: Path | None = None
+    slack_webhook_url: SecretStr | None = None
+    smtp_url: SecretStr | None = None
+    email_from: str = ""
+    email_to: CommaList = Field(default_factory=list)
+    coder_url: str = ""
+    coder_token: SecretStr | None = None
+    keep_days: int = Field(400, ge=1, le=3660)
+    log_format: Literal["auto", "json", "text"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    grace_seconds: int = Field(20, ge=1, le=600)
+
+    @field_validator("bind")
+    @classmethod
+    def _bind(cls, value: str) -> str:
+        host, separator, port = value.rpartition(":")
+        if not separator or not host or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004 - highest port
+            raise ValueError("must be HOST:PORT, such as 127.0.0.1:8787")
+        return value
+
+    @field_validator("limit")
+    @classmethod
+    def _limit(cls, value: int) -> int:
+        if value < -1:
+            raise ValueError("must be a number of builds, 0, or unlimited")
+        return value
+
+    @field_validator("thresholds")
+    @classmethod
+    def _thresholds(cls, value: list[str | int]) -> list[str | int]:
+        for item in value:
+            Threshold.parse(item)
+        return value
+
+    @field_validator("period")
+    @classmethod
+    def _period(cls, value: str) -> str:
+        PeriodRule.parse(value)
+        return value
+
+    @field_validator("deployment")
+    @classmethod
+    def _deployment(cls, value: str) -> str:
+        if not DEPLOYMENT_NAME.fullmatch(value):
+            raise ValueError("must be lower-case letters, digits and dashes, at most 40")
+        return value
+
+    @field_validator("coder_url", "public_url")
+    @classmethod
+    def _url(cls, value: str) -> str:
+        if value and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname):
+            raise ValueError("must be a URL such as https://coder.example.com")
+        return value.rstrip("/")
+
+    @field_validator("slack_webhook_url")
+    @classmethod
+    def _slack(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and urlsplit(value.get_secret_value()).scheme not in ("http", "https"):
+            raise ValueError("must be the whole URL of a Slack incoming webhook, https://hooks.slack.com/services/…")
+        return value
+
+    @field_validator("webhook_secret", "webhook_secret_previous")
+    @classmethod
+    def _secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and len(value.get_secret_value()) < SHORTEST_SECRET:
+            raise ValueError(f"must have at least {SHORTEST_SECRET} characters; try: openssl rand -hex 24")
+        return value
+
+    @model_validator(mode="after")
+    def _email(self) -> Self:
+        given = {"smtp_url": bool(self.smtp_url), "email_from": bool(self.email_from), "email_to": bool(self.email_to)}
+        missing = [key for key, there in given.items() if not there]
+        if missing and len(missing) < len(given):
+            raise ValueError(f"e-mail needs smtp_url, email_from and email_to together; missing: {', '.join(missing)}")
+        for address in [*self.email_to, *([self.email_from] if self.email_from else [])]:
+            if not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", address):
+                raise ValueError("email_from and email_to take plain addresses such as ops@example.com")
+        return self
+
+    @property
+    def bind_host(self) -> str:
+        return self.bind.rpartition(":")[0].strip("[]")
+
+    @property
+    def bind_port(self) -> int:
+        return int(self.bind.rpartition(":")[2])
+
+    @property
+    def on_loopback(self) -> bool:
+        return self.bind_host in ("localhost", "::1") or self.bind_host.startswith("127.")

@@ -1,0 +1,167 @@
+"""Stand-ins for Slack and a mail server on loopback, which keep what they receive."""
+
+import json
+import secrets
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final, Self
+
+_HOST: Final = "127.0.0.1"
+_OK: Final = 200
+
+
+class SinkError(RuntimeError):
+    """A sink cannot be started."""
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """One POST to the Slack sink.
+
+    Attributes:
+        at: arrival, in seconds since the epoch.
+        message: the parsed body, None where it is no JSON.
+        status: what was answered.
+    """
+
+    at: float
+    message: Any
+    status: int
+
+
+class SlackSink:
+    """An incoming webhook as Slack has it: answers `ok`, and knows one secret path."""
+
+    def __init__(self) -> None:
+        self.posts: list[Post] = []
+        self._failures: list[tuple[int, int | None]] = []
+        self._path = f"/services/T0SIMULATED/B0SIMULATED/{secrets.token_urlsafe(18)}"
+        self._lock = threading.Lock()
+        self._server = ThreadingHTTPServer((_HOST, 0), _handler(self))
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://{_HOST}:{self._server.server_port}{self._path}"
+
+    @property
+    def messages(self) -> list[Any]:
+        """Every message that was taken, oldest first."""
+        return [post.message for post in self.posts if post.status == _OK]
+
+    def fail_next(self, posts: int, status: int, retry_after: int | None = None) -> None:
+        """Refuse the next posts, as Slack does with 429 and Retry-After, or with 500."""
+        self._failures = [(status, retry_after)] * posts
+
+    def receive(self, path: str, body: bytes) -> tuple[int, bytes, int | None]:
+        """Take one POST and return status, body and Retry-After of the answer."""
+        try:
+            message = json.loads(body)
+        except ValueError:
+            message = None
+        with self._lock:
+            status, text, retry_after = _OK, b"ok", None
+            if path != self._path:
+                status, text = 404, b"no_service"
+            elif message is None:
+                status, text = 400, b"invalid_payload"
+            elif self._failures:
+                status, retry_after = self._failures.pop(0)
+                text = b"rate_limited" if status == 429 else b"error"  # noqa: PLR2004 - Too Many Requests
+            self.posts.append(Post(time.time(), message, status))
+        return status, text, retry_after
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def _handler(sink: SlackSink) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        timeout = 10
+
+        def do_POST(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            status, text, retry_after = sink.receive(self.path, self.rfile.read(length))
+            self.send_response(status)
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Content-Length", str(len(text)))
+            if retry_after is not None:
+                self.send_header("Retry-After", str(retry_after))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
+            """Stay silent."""
+
+    return Handler
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One received message, with its envelope's recipients."""
+
+    at: float
+    recipients: tuple[str, ...]
+    message: EmailMessage
+
+
+class MailSink:
+    """A mail server without TLS. Needs the optional package aiosmtpd."""
+
+    def __init__(self, refuse: str = "") -> None:
+        """Prepare.
+
+        Args:
+            refuse: an SMTP answer such as `451 try again later` for every message; empty to take them.
+        """
+        self.refuse = refuse
+        self.mails: list[Mail] = []
+        self.port = free_port()
+        self._controller = _mail_controller(self)
+
+    @property
+    def url(self) -> str:
+        return f"smtp://{_HOST}:{self.port}?tls=none"
+
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
+        """Take or refuse one message."""
+        if self.refuse:
+            return self.refuse
+        message = message_from_bytes(envelope.content, policy=policy.default)
+        self.mails.append(Mail(time.time(), tuple(envelope.rcpt_tos), message))
+        return "250 OK"
+
+    def __enter__(self) -> Self:
+        self._controller.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._controller.stop()
+
+
+def _mail_controller(sink: MailSink) -> Any:
+    try:
+        from aiosmtpd.controller import Controller  # noqa: PLC0415 - optional
+    except ImportError:
+        raise SinkError("the mail sink needs aiosmtpd: pip install 'coder-awb-meter[demo]'") from None
+    return Controller(sink, hostname=_HOST, port=sink.port)
+
+
+def free_port() -> int:
+    """Return a loopback port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind((_HOST, 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,115 @@
+"""Every Redis key, in one place. RQ's own keys are RQ's business; the queues are named in app/jobqueue.py.
+
+All keys begin with `awb:v1:<deployment>:`. Deployment names hold no colon, so keys cannot collide.
+One Redis (or one master with Sentinel) is assumed: scripts touch RQ's keys and these together, which Redis Cluster refuses.
+"""
+
+from datetime import date
+
+PREFIX = "awb:v1"
+#: Set of the deployments that ever posted.
+DEPLOYMENTS = f"{PREFIX}:deployments"
+#: Hash of housekeeping marks: last sweep, fingerprint of the AI template list.
+MARKS = f"{PREFIX}:marks"
+
+
+def _key(deployment: str, *parts: str) -> str:
+    return ":".join((PREFIX, deployment, *parts))
+
+
+def seen(deployment: str, year: int, bucket: str) -> str:
+    """Hash of remembered message ids, by year of arrival and first characters of their digest."""
+    return _key(deployment, "seen", str(year), bucket)
+
+
+def stats(deployment: str) -> str:
+    """Hash of counters (accepted, duplicate, quarantined, …) and the time of the last delivery."""
+    return _key(deployment, "stats")
+
+
+def delivery(deployment: str, message_id: str) -> str:
+    """JSON: what became of one delivery. Expires."""
+    return _key(deployment, "delivery", message_id)
+
+
+def deliveries(deployment: str) -> str:
+    """Sorted set of message ids by arrival."""
+    return _key(deployment, "deliveries")
+
+
+def quarantined(deployment: str, message_id: str) -> str:
+    """Hash: an authenticated body that is no notification, with the reason. Expires."""
+    return _key(deployment, "quarantined", message_id)
+
+
+def quarantine(deployment: str) -> str:
+    """Sorted set of quarantined ids by arrival."""
+    return _key(deployment, "quarantine")
+
+
+def unlisted(deployment: str) -> str:
+    """Sorted set of templates seen in Workspace Created but not listed as AI templates, by last sighting."""
+    return _key(deployment, "unlisted")
+
+
+def workspace(deployment: str, meter: str, workspace_id: str) -> str:
+    """Hash of one workspace: `v` version, `e` evidence (JSON), `k` keys of its records (JSON)."""
+    return _key(deployment, "ws", meter, workspace_id)
+
+
+def workspaces(deployment: str, meter: str) -> str:
+    """Sorted set of workspaces with evidence, by arrival of the latest."""
+    return _key(deployment, "workspaces", meter)
+
+
+def named(deployment: str, meter: str, name: str) -> str:
+    """Set of workspace ids that were counted under a name: `<workspace>` or `<owner>/<workspace>`."""
+    return _key(deployment, "named", meter, name)
+
+
+def record(deployment: str, meter: str, usage_key: str) -> str:
+    """One usage record: its UTC day, a line feed, JSON."""
+    return _key(deployment, "record", meter, usage_key)
+
+
+def records(deployment: str, meter: str) -> str:
+    """Sorted set of usage keys by time."""
+    return _key(deployment, "records", meter)
+
+
+def totals(deployment: str, meter: str) -> str:
+    """Hash of units by `d:<day>` and `m:<month>`, and of provisional ones by `pd:` and `pm:`."""
+    return _key(deployment, "totals", meter)
+
+
+def top_prefix(deployment: str, meter: str) -> str:
+    """Prefix of the sorted sets of units by name: `<prefix>:<dimension>:<day or month>`."""
+    return _key(deployment, "top", meter)
+
+
+def alert(deployment: str, meter: str) -> str:
+    """Hash of an alert's state: `v` version, `s` state (JSON)."""
+    return _key(deployment, "alert", meter)
+
+
+def notification(deployment: str, notification_id: str) -> str:
+    """Hash of one notification: receiver, alert (JSON), state, attempts, error, times."""
+    return _key(deployment, "notification", notification_id)
+
+
+def notifications(deployment: str) -> str:
+    """Sorted set of notification ids by decision."""
+    return _key(deployment, "notifications")
+
+
+def pending(deployment: str) -> str:
+    """Sorted set of pending notification ids by the time of the next attempt: the outbox."""
+    return _key(deployment, "pending")
+
+
+def day_of(day: date) -> str:
+    return day.isoformat()
+
+
+def month_of(day: date) -> str:
+    return day.isoformat()[:7]

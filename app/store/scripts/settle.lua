@@ -1,0 +1,73 @@
+-- Put a workspace's evidence and its records in place of the former ones, and move the totals by the difference.
+-- Records are identified by their usage key, so applying the same state twice moves nothing.
+-- KEYS[1] workspace hash   KEYS[2] records by time   KEYS[3] totals   KEYS[4] workspaces by latest evidence
+-- ARGV[1] version that the caller read   ARGV[2] evidence (JSON)   ARGV[3] usage keys of the records (JSON array)
+-- ARGV[4] prefix of record keys          ARGV[5] prefix of tops    ARGV[6] workspace id   ARGV[7] time of the evidence
+-- ARGV[8...] seven for each record: usage key, time, UTC day, weight, 1 if provisional, names (JSON), record (JSON)
+-- Returns -1000000 when somebody else was faster (read again), else the change in units.
+if (redis.call('HGET', KEYS[1], 'v') or '0') ~= ARGV[1] then
+  return -1000000
+end
+
+local function bump_total(field, by)
+  if redis.call('HINCRBY', KEYS[3], field, by) == 0 then
+    redis.call('HDEL', KEYS[3], field)
+  end
+end
+
+local function move(day, weight, provisional, names, sign)
+  local by = sign * weight
+  local month = string.sub(day, 1, 7)
+  bump_total('d:' .. day, by)
+  bump_total('m:' .. month, by)
+  if provisional then
+    bump_total('pd:' .. day, by)
+    bump_total('pm:' .. month, by)
+  end
+  for dimension, name in pairs(names) do
+    for _, span in ipairs({day, month}) do
+      local key = ARGV[5] .. ':' .. dimension .. ':' .. span
+      if tonumber(redis.call('ZINCRBY', key, by, name)) <= 0 then
+        redis.call('ZREM', key, name)
+      end
+    end
+  end
+  return by
+end
+
+local function names_of(record)
+  return {user = record.owner, template = record.template, organization = record.organization}
+end
+
+local change = 0
+
+local function withdraw(usage_key, stored)
+  local record = cjson.decode(string.sub(stored, 12))
+  change = change + move(string.sub(stored, 1, 10), record.weight, record.state == 'provisional', names_of(record), -1)
+  redis.call('DEL', ARGV[4] .. ':' .. usage_key)
+  redis.call('ZREM', KEYS[2], usage_key)
+end
+
+local kept = {}
+for i = 8, #ARGV, 7 do
+  local usage_key, day = ARGV[i], ARGV[i + 2]
+  kept[usage_key] = true
+  local value = day .. '\n' .. ARGV[i + 6]
+  local stored = redis.call('GET', ARGV[4] .. ':' .. usage_key)
+  if stored ~= value then
+    if stored then withdraw(usage_key, stored) end
+    redis.call('SET', ARGV[4] .. ':' .. usage_key, value)
+    redis.call('ZADD', KEYS[2], ARGV[i + 1], usage_key)
+    change = change + move(day, tonumber(ARGV[i + 3]), ARGV[i + 4] == '1', cjson.decode(ARGV[i + 5]), 1)
+  end
+end
+for _, usage_key in ipairs(cjson.decode(redis.call('HGET', KEYS[1], 'k') or '[]')) do
+  if not kept[usage_key] then
+    local stored = redis.call('GET', ARGV[4] .. ':' .. usage_key)
+    if stored then withdraw(usage_key, stored) end
+  end
+end
+redis.call('HSET', KEYS[1], 'e', ARGV[2], 'k', ARGV[3])
+redis.call('HINCRBY', KEYS[1], 'v', 1)
+redis.call('ZADD', KEYS[4], 'GT', ARGV[7], ARGV[6])
+return change

@@ -1,0 +1,19 @@
+-- Move up to so many jobs from a queue to RQ's intermediate list and return their hashes' fields.
+-- A worker that dies leaves them there, where RQ's own maintenance finds them.
+-- KEYS[1] queue list   KEYS[2] intermediate list
+-- ARGV[1] how many   ARGV[2] prefix of job keys   ARGV[3] retries that an untried job has left
+-- Stops before a job that failed before: such a job runs alone, under RQ's full bookkeeping.
+local taken = {}
+for _ = 1, tonumber(ARGV[1]) do
+  local id = redis.call('LINDEX', KEYS[1], 0)
+  if not id then break end
+  local fields = redis.call('HMGET', ARGV[2] .. id, 'data', 'retries_left')
+  if fields[1] and fields[2] ~= ARGV[3] then break end
+  redis.call('LMOVE', KEYS[1], KEYS[2], 'LEFT', 'RIGHT')
+  if fields[1] then
+    taken[#taken + 1] = {id, fields[1]}
+  else
+    redis.call('LREM', KEYS[2], 1, id)
+  end
+end
+return taken

@@ -1,0 +1,136 @@
+"""The HTTP API, /api/v1. On loopback it needs no login; from elsewhere it is refused until access is configured."""
+
+import ipaddress
+from datetime import UTC, date, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import redis
+from flask import Blueprint, Response, jsonify, make_response, request
+
+from app.config import Config
+from app.core.meter import AWB, UsageRecord
+from app.pipeline.warn import current_usage
+from app.settings import DEPLOYMENT_NAME
+from app.store.alerts import Alerts
+from app.store.connection import unavailable
+from app.store.inbox import Inbox
+from app.store.ledger import Ledger
+from app.store.snapshot import Snapshot
+
+_MOST_RECORDS = 500
+_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip")
+
+
+def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
+    """Build the API's routes. Every one takes `?deployment=`, by default the configured one."""
+    routes = Blueprint("api", __name__, url_prefix="/api/v1")
+
+    @routes.before_request
+    def guard() -> Response | None:
+        if not _from_loopback():
+            return _problem(403, "The API answers on loopback only. Ask on the machine itself, or by an SSH tunnel.")
+        if not DEPLOYMENT_NAME.fullmatch(_deployment(config)):
+            return _problem(400, "`deployment` takes lower-case letters, digits and dashes.")
+        return None
+
+    @routes.get("/usage")
+    def usage() -> Response:
+        return jsonify(usage_answer(connection, config, _deployment(config)))
+
+    @routes.get("/records")
+    def records() -> Response:
+        limit = request.args.get("limit", "100")
+        if not limit.isdecimal() or not 1 <= int(limit) <= _MOST_RECORDS:
+            return _problem(400, f"`limit` is a number from 1 to {_MOST_RECORDS}.")
+        try:
+            page, following = Ledger(connection, _deployment(config), AWB).page(request.args.get("cursor"), int(limit))
+        except ValueError:
+            return _problem(400, "`cursor` is not one that this API gave out; leave it out to start anew.")
+        return jsonify(records=[record_answer(record) for record in page], next=following)
+
+    @routes.get("/deliveries/<message_id>")
+    def delivery(message_id: str) -> Response:
+        found = Inbox(connection, _deployment(config)).delivery(message_id)
+        if found is None:
+            return _problem(404, "No such delivery is known: not received, not classified yet, or expired.")
+        return jsonify(found)
+
+    @routes.get("/notifications")
+    def notifications() -> Response:
+        return jsonify(notifications=Alerts(connection, _deployment(config)).history())
+
+    @routes.errorhandler(redis.exceptions.RedisError)
+    def store_away(error: redis.exceptions.RedisError) -> Response:
+        return _problem(503, f"Redis is {unavailable(error)}.")
+
+    return routes
+
+
+def usage_answer(connection: "redis.Redis", config: Config, deployment: str) -> dict[str, Any]:
+    """Return the usage of the present period, as `/api/v1/usage` and `awb status --json` give it."""
+    usage = current_usage(connection, config, deployment, AWB, top=False)
+    breakdown = Snapshot(connection, deployment, AWB).breakdown(usage.period, usage.as_of)
+    _version, state = Alerts(connection, deployment).state(AWB)
+    return {
+        "deployment": deployment,
+        "meter": AWB,
+        "used": usage.used,
+        "limit": usage.limit.count,
+        "soft_limit": usage.limit.soft,
+        "percent": usage.percent,
+        "counted": usage.counted,
+        "provisional": usage.provisional,
+        "coder_actual": usage.coder_actual,
+        "drift": None,
+        "mode": "webhook-only",
+        "period": {"start": _moment(usage.period.starts_at), "end": _moment(usage.period.ends_at)},
+        "alert": {"state": state.status.value, "level": state.level or None, "since": _moment(state.since)},
+        "by_user": _rows(breakdown.by_user),
+        "by_template": _rows(breakdown.by_template),
+        "by_day": [{"day": _day(day), "used": used} for day, used in breakdown.by_day],
+        "as_of": _moment(usage.as_of),
+    }
+
+
+def record_answer(record: UsageRecord) -> dict[str, Any]:
+    """Return a record as the API gives it, times in ISO 8601."""
+    return {**record.as_json(), "at": _moment(datetime.fromtimestamp(record.at, UTC))}
+
+
+def _from_loopback() -> bool:
+    """Tell whether a person on this machine asks, and not a proxy, nor a page that rebinds a name to loopback."""
+    if any(header in request.headers for header in _FORWARDED):
+        return False
+    host = urlsplit("//" + request.host).hostname or ""
+    return _is_loopback(request.remote_addr or "") and (host == "localhost" or _is_loopback(host))
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def _deployment(config: Config) -> str:
+    return request.args.get("deployment", config.settings.deployment)
+
+
+def _problem(code: int, detail: str) -> Response:
+    """Answer an error as RFC 9457 says."""
+    answer = make_response(jsonify(type="about:blank", status=code, detail=detail), code)
+    answer.content_type = "application/problem+json"
+    return answer
+
+
+def _rows(rows: Any) -> list[dict[str, Any]]:
+    return [{"name": name or None, "used": used} for name, used in rows]
+
+
+def _day(day: date) -> str:
+    return day.isoformat()
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,38 @@
+"""The Flask application."""
+
+import redis
+from flask import Flask, Response, jsonify
+from werkzeug.exceptions import HTTPException
+
+from app.config import Config
+from app.web import api, health, webhook
+
+def create_app(config: Config, connection: "redis.Redis", *, insecure: bool = False) -> Flask:
+    """Build the application.
+
+    Args:
+        config: the checked configuration, with a webhook secret.
+        connection: Redis; may be unreachable for now.
+        insecure: accept deliveries without a secret; only ever on loopback.
+
+    Raises:
+        ValueError: there is no secret, and not `insecure` on a loopback address.
+    """
+    secrets = webhook.Secrets.of(config.settings)
+    if insecure and not config.settings.on_loopback:
+        raise ValueError("--insecure is for loopback addresses only; bind to 127.0.0.1 or set AWB_WEBHOOK_SECRET")
+    if not secrets.accepted and not insecure:
+        raise ValueError("no webhook secret: set AWB_WEBHOOK_SECRET, or use --insecure on a loopback address")
+    app = Flask("app.web", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = config.settings.max_body_bytes
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.register_blueprint(webhook.blueprint(config, connection, None if insecure else secrets))
+    app.register_blueprint(api.blueprint(config, connection))
+    app.register_blueprint(health.blueprint(config, connection))
+    app.register_error_handler(HTTPException, _http_error)
+    return app
+
+
+def _http_error(error: HTTPException) -> tuple[Response, int]:
+    """Answer errors as JSON, with what the error itself says."""
+    return jsonify(status="error", reason=error.name, detail=error.description), error.code or 500

@@ -1,0 +1,45 @@
+"""Waitress on one listening socket, which several processes may share."""
+
+import socket
+from typing import Any
+
+import waitress
+from flask import Flask
+
+from app.settings import Settings
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Bind and listen, before any process is started, so that all of them take connections from one queue.
+
+    Raises:
+        OSError: the address is taken or not allowed.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    listener.listen(1024)
+    return listener
+
+
+def server(app: Flask, settings: Settings, listener: socket.socket) -> Any:
+    """Build the server: many slow clients must not keep Coder's POSTs waiting."""
+    return waitress.create_server(
+        app,
+        sockets=[listener],
+        threads=settings.web_threads,
+        connection_limit=1000,
+        channel_timeout=30,
+        cleanup_interval=10,
+        max_request_header_size=16_384,
+        max_request_body_size=settings.max_body_bytes,
+        # Bodies this small stay in memory; nothing of a delivery touches the disk outside Redis.
+        inbuf_overflow=settings.max_body_bytes + 16_384,
+        ident=None,
+        asyncore_use_poll=True,
+    )

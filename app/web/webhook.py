@@ -1,0 +1,108 @@
+"""The receiver: POST /v1/webhook and /v1/webhook/<deployment>.
+
+Coder signs nothing and sends no header of ours; the only secrets it can carry are the user info of its endpoint URL,
+which Go's client turns into Basic auth (coderd/notifications/dispatch/webhook.go). It retries every answer from 300 on,
+five times, five minutes apart; so what no retry can mend is answered 2xx and put aside.
+"""
+
+import hmac
+from base64 import b64decode
+from binascii import Error as Base64Error
+from dataclasses import dataclass
+
+import redis
+import structlog
+from flask import Blueprint, Response, jsonify, make_response, request
+
+from app.config import Config
+from app.pipeline.intake import Taken, take
+from app.settings import DEPLOYMENT_NAME, Settings
+from app.store.connection import unavailable
+
+log = structlog.get_logger(__name__)
+_RETRY_AFTER_SECONDS = 30
+_REDIRECT_HINT = (
+    "Coder delivers by POST. If this is Coder calling, something in front of this service redirects: a client that "
+    "follows 301, 302 or 303 turns POST into GET and the notification is lost. Give Coder the final URL."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """The secrets in force, as bytes: the present one, and during a rotation the former one."""
+
+    accepted: tuple[bytes, ...]
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Secrets":
+        both = (settings.webhook_secret, settings.webhook_secret_previous)
+        return cls(tuple(secret.get_secret_value().encode() for secret in both if secret))
+
+    def admit(self, authorization: str) -> bool:
+        """Check an Authorization header in constant time: Basic with any user name, or a bearer token."""
+        scheme, _, value = authorization.partition(" ")
+        offered = _password(value) if scheme.lower() == "basic" else value.strip().encode() if scheme.lower() == "bearer" else b""
+        # Every secret is compared, so that the time tells nothing of which one came close.
+        return any([hmac.compare_digest(offered, secret) for secret in self.accepted])
+
+
+def blueprint(config: Config, connection: "redis.Redis", secrets: Secrets | None) -> Blueprint:
+    """Build the receiver's routes; without secrets everything is admitted."""
+    routes = Blueprint("webhook", __name__)
+    limit = config.settings.max_body_bytes
+
+    @routes.post("/v1/webhook", defaults={"deployment": config.settings.deployment})
+    @routes.post("/v1/webhook/<deployment>")
+    def deliver(deployment: str) -> Response:
+        refusal = _refuse(secrets, limit, deployment)
+        return refusal or _take(connection, deployment)
+
+    @routes.get("/v1/webhook", defaults={"deployment": ""})
+    @routes.get("/v1/webhook/<deployment>")
+    def hint(deployment: str) -> Response:
+        del deployment
+        answer = _answer(405, "error", reason="Method Not Allowed", detail=_REDIRECT_HINT)
+        answer.headers["Allow"] = "POST"
+        return answer
+
+    return routes
+
+
+def _refuse(secrets: Secrets | None, limit: int, deployment: str) -> Response | None:
+    if secrets is not None and not secrets.admit(request.headers.get("Authorization", "")):
+        answer = _answer(401, "error", reason="Unauthorized")
+        answer.headers["WWW-Authenticate"] = 'Basic realm="awb"'
+        return answer
+    if not DEPLOYMENT_NAME.fullmatch(deployment):
+        return _answer(404, "error", reason="deployment names are lower-case letters, digits and dashes")
+    if request.content_length is None:
+        return _answer(411, "error", reason="Content-Length is required")
+    if request.content_length > limit:
+        return _answer(413, "error", reason=f"more than {limit} bytes (AWB_MAX_BODY_BYTES)")
+    return None
+
+
+def _take(connection: "redis.Redis", deployment: str) -> Response:
+    try:
+        receipt = take(connection, deployment, request.get_data(cache=False), request.headers.get("X-Message-Id"))
+    except (redis.exceptions.RedisError, OSError) as error:
+        why = unavailable(error)
+        log.error("delivery refused", deployment=deployment, why=why, error=type(error).__name__)
+        answer = _answer(503, "unavailable", reason=f"Redis is {why}")
+        answer.headers["Retry-After"] = str(_RETRY_AFTER_SECONDS)
+        return answer
+    if receipt.taken is Taken.QUARANTINED:
+        log.warning("delivery quarantined", deployment=deployment, message_id=receipt.message_id, why=receipt.reason)
+        return _answer(202, "quarantined", message_id=receipt.message_id, reason=receipt.reason)
+    return _answer(202 if receipt.taken is Taken.ACCEPTED else 200, receipt.taken.value, message_id=receipt.message_id)
+
+
+def _password(value: str) -> bytes:
+    try:
+        return b64decode(value, validate=True).partition(b":")[2]
+    except (Base64Error, ValueError):
+        return b""
+
+
+def _answer(code: int, status: str, **more: str) -> Response:
+    return make_response(jsonify(status=status, **more), code)

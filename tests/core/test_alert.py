@@ -1,0 +1,185 @@
+import json
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from app.core.alert import CONTACT_URL, Alert, Severity, describe, group_key, spoken_level
+from app.core.meter import Usage
+from app.core.threshold import AlertState, Decision, Reason
+from tests.core.make import NOON, usage
+
+
+def decided(reason: Reason, level: str, previous: str = "", because: str = "Because.") -> Decision:
+    return Decision(reason, level, previous, because, AlertState(level))
+
+
+def alert(now_used: Usage, reason: Reason = Reason.FIRST, level: str = "90%", **more: Any) -> Alert:
+    return describe(decided(reason, level, **more), now_used, "https://coder.example.com/")
+
+
+def test_an_alert_says_number_limit_share_left_and_period() -> None:
+    said = alert(usage(1912, 2000, provisional=3))
+    assert said.headline == "AWB 95.6 % – 1,912 of 2,000 used"
+    assert said.summary == (
+        "Coder deployment “prod” has reached 90 %: 1,912 of 2,000 Agent Workspace Builds are used (95.6 %)."
+    )
+    assert said.facts == (
+        ("Used", "1,912"),
+        ("Limit", "2,000"),
+        ("Share", "95.6 %"),
+        ("Left", "88"),
+        ("Period", "1 January 2026 to 31 December 2026, 305 days left"),
+    )
+    assert (
+        said.footer
+        == "Deployment prod · estimate from notifications, a lower bound · 2026-03-02 12:00 UTC · reason: first"
+    )
+
+
+def test_a_whole_share_has_no_decimals_in_the_headline() -> None:
+    assert alert(usage(900)).headline == "AWB 90 % – 900 of 1,000 used"
+
+
+@pytest.mark.parametrize(
+    ("reason", "level", "used", "limit", "severity"),
+    [
+        (Reason.FIRST, "75%", 750, 1000, Severity.WARNING),
+        (Reason.ESCALATED, "90%", 999, 1000, Severity.WARNING),
+        (Reason.ESCALATED, "100%", 1000, 1000, Severity.CRITICAL),
+        (Reason.REPEAT, "110%", 1100, 1000, Severity.CRITICAL),
+        (Reason.FIRST, "900 builds", 900, None, Severity.WARNING),
+        (Reason.FIRST, "100%", 1, 0, Severity.CRITICAL),
+        (Reason.RESOLVED, "", 1, 1000, Severity.OK),
+        (Reason.RESOLVED, "75%", 950, 1200, Severity.WARNING),
+        (Reason.RESOLVED, "100%", 1070, 1000, Severity.CRITICAL),
+    ],
+)
+def test_severity_follows_from_the_limit(
+    reason: Reason, level: str, used: int, limit: int | None, severity: Severity
+) -> None:
+    assert alert(usage(used, limit), reason, level).severity is severity
+
+
+def test_below_the_limit_nothing_is_blocked_now_or_later() -> None:
+    assert alert(usage(900)).meaning.startswith("Nothing is blocked, now or at the limit")
+
+
+@pytest.mark.parametrize("used", [1000, 1500])
+def test_at_and_over_the_limit_nothing_is_blocked_and_the_account_team_is_named(used: int) -> None:
+    meaning = alert(usage(used), level="100%").meaning
+    assert meaning.startswith("Nothing is blocked: ")
+    assert "contact your Coder account team" in meaning
+
+
+def test_a_limit_of_zero_has_no_share_and_no_promise_that_nothing_is_blocked() -> None:
+    said = alert(usage(3, 0), level="100%")
+    assert said.headline == "AWB 100 % – 3 of 0 used"
+    assert said.summary.endswith("has reached 100 %: 3 of 0 Agent Workspace Builds are used.")
+    assert [label for label, _ in said.facts] == ["Used", "Limit", "Left", "Period"]
+    assert "Nothing is blocked" not in said.meaning
+    assert "may refuse" in said.meaning
+
+
+def test_an_unlimited_deployment_is_measured_in_builds() -> None:
+    said = alert(usage(900, None), level="900 builds")
+    assert said.headline == "AWB 900 builds – 900 of unlimited used"
+    assert ("Limit", "unlimited") in said.facts
+    assert ("Left", "unlimited") in said.facts
+    assert "Share" not in dict(said.facts)
+    assert said.meaning.startswith("Nothing is blocked")
+
+
+def test_a_resolved_alert_says_why_and_that_nothing_needs_to_be_done() -> None:
+    said = alert(usage(12), Reason.RESOLVED, "", previous="100%", because="A new usage period began on 2026-01-01.")
+    assert said.headline == "AWB resolved – 12 of 1,000 used"
+    assert said.summary == (
+        "Coder deployment “prod”: A new usage period began on 2026-01-01. "
+        "12 of 1,000 Agent Workspace Builds are used in this period."
+    )
+    assert said.meaning == "Nothing needs to be done."
+
+
+def test_a_step_down_to_a_lower_level_is_not_called_resolved() -> None:
+    said = alert(usage(1070), Reason.RESOLVED, "100%", previous="110%")
+    assert said.headline == "AWB back at 100 % – 1,070 of 1,000 used"
+    assert "contact your Coder account team" in said.meaning
+
+
+def test_a_repeat_says_that_it_is_one() -> None:
+    assert "is still at 90 %" in alert(usage(950), Reason.REPEAT).summary
+
+
+def test_names_are_given_as_they_are_because_escaping_is_the_notifiers_work() -> None:
+    said = alert(
+        usage(
+            900,
+            by_user=[("<!channel>", 500), ("ada & co", 300), ("", 99), ("left out", 1)],
+            by_template=[("*bold*", 1900)],
+        )
+    )
+    assert ("Top users", "<!channel> 500, ada & co 300, unknown 99") in said.facts
+    assert ("Top templates", "*bold* 1,900") in said.facts
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        ({"end": None}, "1 January 2026 to open"),
+        ({"end": NOON.date() + timedelta(days=1)}, "1 January 2026 to 2 March 2026, 1 day left"),
+        ({"end": NOON.date()}, "1 January 2026 to 1 March 2026, 0 days left"),
+    ],
+)
+def test_the_period_is_told_with_its_last_day(more: dict[str, Any], text: str) -> None:
+    expected = "since 1 January 2026, without end" if more["end"] is None else text
+    assert ("Period", expected) in alert(usage(900, **more)).facts
+
+
+def test_times_are_told_in_utc_wherever_they_were_read() -> None:
+    tokyo = datetime(2026, 3, 2, 1, 30, tzinfo=timezone(timedelta(hours=9)))
+    said = alert(usage(900, as_of=tokyo))
+    assert "2026-03-01 16:30 UTC" in said.footer
+    assert dict(said.facts)["Period"].endswith("306 days left")
+
+
+def test_proved_numbers_are_called_verified() -> None:
+    assert "· verified ·" in alert(usage(900)).footer
+
+
+@pytest.mark.parametrize("url", ["https://coder.example.com", "https://coder.example.com/"])
+def test_the_links_lead_to_the_licenses_page_and_the_account_team(url: str) -> None:
+    said = describe(decided(Reason.FIRST, "90%"), usage(900), url)
+    assert said.links == (
+        ("Open Licenses page", "https://coder.example.com/deployment/licenses"),
+        ("Contact account team", CONTACT_URL),
+    )
+
+
+def test_without_an_access_url_only_the_account_team_is_linked() -> None:
+    assert describe(decided(Reason.FIRST, "90%"), usage(900), "").links == (("Contact account team", CONTACT_URL),)
+
+
+def test_a_group_is_a_deployment_a_meter_and_a_period() -> None:
+    assert alert(usage(900)).group_key == group_key(usage(1)) == "prod:awb:2026-01-01"
+
+
+def test_another_meter_goes_by_its_own_name() -> None:
+    said = alert(usage(900, meter="agent_hours"))
+    assert said.headline.startswith("agent_hours 90 %")
+    assert "1,000 agent_hours are used" in said.summary
+
+
+@pytest.mark.parametrize(
+    ("level", "spoken"), [("90%", "90 %"), ("900 builds", "900 builds"), ("soft limit", "soft limit")]
+)
+def test_levels_are_written_as_people_do(level: str, spoken: str) -> None:
+    assert spoken_level(level) == spoken
+
+
+@pytest.mark.parametrize("reason", [reason for reason in Reason if reason is not Reason.NONE])
+@pytest.mark.parametrize("limit", [1000, 0, None])
+def test_every_alert_is_complete_short_and_survives_the_store(reason: Reason, limit: int | None) -> None:
+    said = alert(usage(123_456_789, limit, by_user=[("ada", 1)]), reason, "100000%")
+    assert len(said.headline) <= 150
+    assert all((said.summary, said.meaning, said.footer, said.facts, said.links))
+    assert Alert.from_json(json.loads(json.dumps(said.as_json()))) == said

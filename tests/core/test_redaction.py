@@ -1,0 +1,128 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.core.delivery import read_delivery
+from app.core.redaction import ONE_TIME_PASSCODE_TEMPLATE, REDACTED, holds_passcode, may_hold_secret, redact
+from tests.core.make import PAYLOADS
+
+SECRET = "K7QX 94TW"
+
+
+def kept(payload: dict[str, Any]) -> str:
+    return json.dumps(redact(payload), ensure_ascii=False)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        pytest.param({"labels": {"one_time_passcode": SECRET}}, id="label"),
+        pytest.param({"labels": {"One_Time_PASSCODE": "x"}, "data": {"again": SECRET}}, id="label in capitals"),
+        pytest.param(
+            {"notification_template_id": ONE_TIME_PASSCODE_TEMPLATE, "labels": {"code": SECRET}}, id="template"
+        ),
+        pytest.param(
+            {"notification_template_id": ONE_TIME_PASSCODE_TEMPLATE.upper(), "labels": {"code": SECRET}},
+            id="template in capitals",
+        ),
+        pytest.param({"notification_name": "One-Time Passcode", "labels": {"code": SECRET}}, id="name"),
+        pytest.param({"actions": [{"url": f"https://c/reset-password/change?otp={SECRET}"}]}, id="link"),
+        pytest.param({"actions": [{"url": f"https://c/reset#otp={SECRET}"}]}, id="fragment of a link"),
+    ],
+)
+def test_a_one_time_passcode_is_not_kept(payload: dict[str, Any]) -> None:
+    assert SECRET not in kept(payload)
+
+
+def test_of_a_passcode_only_the_kind_of_message_is_kept() -> None:
+    delivery = read_delivery((PAYLOADS / "one_time_passcode.json").read_bytes())
+    assert delivery.payload.keys() == {"_version", "notification_name", "notification_template_id", "user_id"}
+    assert holds_passcode(json.loads((PAYLOADS / "one_time_passcode.json").read_bytes())["payload"])
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        pytest.param({"data": {"parameters": [{"name": "AI Prompt", "value": SECRET}]}}, id="parameters"),
+        pytest.param({"data": {"prompt": SECRET}}, id="prompt"),
+        pytest.param({"data": {"AI Prompt": SECRET}}, id="prompt as Coder's parameter is called"),
+        pytest.param({"user_email": SECRET}, id="recipient's e-mail"),
+        pytest.param({"user_name": SECRET}, id="recipient's full name"),
+        pytest.param({"data": {"owner": {"email": SECRET}}}, id="owner's e-mail"),
+        pytest.param({"data": {"Owner-Email": SECRET}}, id="e-mail by another key"),
+        pytest.param({"labels": {"task": f"Ask {SECRET}"}}, id="a prompt as the task's name"),
+        pytest.param({"labels": {"custom_message": f"Hi {SECRET}"}}, id="custom message"),
+        pytest.param({"labels": {"chat_title": f"On {SECRET}"}}, id="title of a chat"),
+        pytest.param({"data": {"a": [{"b": {"apiKey": [SECRET]}}]}}, id="nested key"),
+        pytest.param({"data": {"a": [{"session_token": {"value": SECRET}}]}}, id="nested token"),
+        pytest.param({"data": {"otp_code": SECRET}}, id="otp"),
+        pytest.param({"actions": [{"url": f"HTTPS://ada:{SECRET}@c.example.com/x"}]}, id="user info of a link"),
+        pytest.param({"actions": [{"url": f"https://ada:p@{SECRET}@c.example.com/x"}]}, id="user info with an @"),
+    ],
+)
+def test_secrets_prompts_and_addresses_are_not_kept(payload: dict[str, Any]) -> None:
+    assert SECRET not in kept(payload)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"labels": {"task": "write-e2e-tests", "workspace": "w", "pause_reason": "idle timeout"}},
+        {"targets": ["9d2f1c1e-51c1-4a44-9a4e-0b1f7c6a2f10"], "user_username": "ada", "novelty": [1, 2.5, None, True]},
+        {"actions": [{"label": "View workspace", "url": "https://coder.example.com/@ada/w"}]},
+        {"data": {"workspace": {"id": "x", "name": "größe"}, "replacements": {}}},
+    ],
+)
+def test_names_and_ids_are_kept_as_they_are(payload: dict[str, Any]) -> None:
+    assert redact(payload) == payload
+
+
+def test_a_dropped_value_leaves_a_mark() -> None:
+    assert redact({"user_email": "ada@example.com"}) == {"user_email": REDACTED}
+
+
+def test_long_texts_are_cut() -> None:
+    assert redact({"labels": {"reason": "x" * 501}}) == {"labels": {"reason": "x" * 500 + "…"}}
+    assert redact({"labels": {"reason": "x" * 500}}) == {"labels": {"reason": "x" * 500}}
+    assert len(redact({"url": "https://c/" + "x" * 900})["url"]) == 500
+
+
+def test_the_given_payload_is_left_alone() -> None:
+    payload = {"user_email": "ada@example.com", "labels": {"task": "Ask Linus"}}
+    redact(payload)
+    assert payload == {"user_email": "ada@example.com", "labels": {"task": "Ask Linus"}}
+
+
+@pytest.mark.parametrize(
+    ("raw", "may"),
+    [
+        (b'{"one_time_PASSCODE": "1', True),
+        (b"https://c/reset?otp=1", True),
+        (ONE_TIME_PASSCODE_TEMPLATE.encode(), True),
+        (b'{"notification_name": "Task Paused"', False),
+    ],
+)
+def test_an_unreadable_body_that_may_hold_a_passcode_is_told_apart(raw: bytes, may: bool) -> None:  # noqa: FBT001
+    assert may_hold_secret(raw) is may
+
+
+SENSITIVE = st.sampled_from(
+    ["one_time_passcode", "password", "Secret", "API-Key", "token", "prompt", "AI Prompt", "parameters", "user_email", "email",
+     "authorization", "task", "custom_message", "custom_title", "message", "template_version_message"]
+)  # fmt: skip
+AROUND = st.recursive(
+    st.builds(lambda key: {key: f"it is {SECRET}"}, SENSITIVE),
+    lambda inner: (
+        st.builds(lambda key, value: {key: value}, st.text(max_size=9), inner)
+        | st.builds(lambda value, other: [other, value], inner, st.integers() | st.text(max_size=5))
+    ),
+    max_leaves=5,
+)
+
+
+@given(st.sampled_from(["labels", "data", "targets", "novelty"]), AROUND)
+def test_a_secret_in_any_sensitive_place_is_never_kept(key: str, planted: Any) -> None:
+    assert SECRET not in kept({"notification_name": "Task Paused", key: planted})

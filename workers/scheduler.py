@@ -1,0 +1,81 @@
+"""The scheduler: brings RQ's delayed retries back to their queues and starts the periodic jobs.
+
+Several may run side by side: RQ's scheduler takes a lock per queue, and a tick's job has the same id everywhere.
+"""
+
+import signal
+import threading
+from typing import Final
+
+import redis
+import structlog
+from rq.scheduler import RQScheduler
+from rq.serializers import JSONSerializer
+
+from app import clock, jobqueue
+from app.config import Config
+from app.pipeline import sweep
+from app.store.connection import unavailable
+
+log = structlog.get_logger(__name__)
+#: Seconds between sweeps.
+SWEEP_EVERY: Final = 60
+_LOOK_EVERY: Final = 1.0
+
+
+class Scheduler:
+    """One scheduler process."""
+
+    def __init__(self, connection: "redis.Redis", config: Config) -> None:
+        self.redis = connection
+        self.config = config
+        self.stopped = threading.Event()
+        self.rq = self._rq()
+        self.last_tick = 0
+
+    def run(self) -> None:
+        """Work until a signal, riding out an absent Redis."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self.stopped.set())
+        log.info("scheduler started")
+        while not self.stopped.is_set():
+            try:
+                self.step()
+            except (redis.exceptions.RedisError, OSError) as error:
+                log.warning("scheduler waits for Redis", why=unavailable(error))
+                self.rq = self._rq()
+            self.stopped.wait(_LOOK_EVERY)
+        self._release()
+        log.info("scheduler stopped")
+
+    def step(self) -> None:
+        """Bring due retries back, and queue the tick's jobs once."""
+        if len(self.rq.acquired_locks) < len(jobqueue.QUEUES):
+            # RQ itself looks again only after ten minutes; a dead scheduler's locks expire after one.
+            self.rq.acquire_locks()
+        if self.rq.last_heartbeat is None:
+            self.rq.register_birth()
+        self.rq.heartbeat()
+        if self.rq.acquired_locks:
+            self.rq.enqueue_scheduled_jobs()
+        tick = int(clock.now().timestamp()) // SWEEP_EVERY
+        if tick != self.last_tick:
+            sweep.recount_if_templates_changed(self.redis, self.config)
+            sweep.enqueue(self.redis, jobqueue.sweep_job(tick))
+            # Noted last: a failure on the way tries this tick again.
+            self.last_tick = tick
+
+    def _rq(self) -> RQScheduler:
+        return RQScheduler(
+            [jobqueue.queue(name, self.redis) for name in jobqueue.QUEUES],
+            connection=self.redis,
+            interval=1,
+            serializer=JSONSerializer,
+            logging_level="WARNING",
+        )
+
+    def _release(self) -> None:
+        try:
+            self.rq.stop()
+        except (redis.exceptions.RedisError, OSError):
+            log.info("scheduler locks left to expire")

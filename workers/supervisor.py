@@ -1,0 +1,219 @@
+"""`awb run`: one process that starts Redis, the receiver, the workers and the scheduler, and keeps them running."""
+
+import fcntl
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+import structlog
+from workers import embedded
+
+from app import jobqueue
+from app.config import Config
+from app.web.server import listen
+
+log = structlog.get_logger(__name__)
+#: Environment of children: a pipe that closes when the supervisor is gone, however it went.
+PARENT_FD: Final = "_AWB_PARENT_FD"
+_FIRST_DELAY, _LONGEST_DELAY, _HEALTHY_AFTER = 0.5, 30.0, 60.0
+_LOOK_EVERY: Final = 0.2
+
+
+class AlreadyRunningError(Exception):
+    """Another instance uses the data directory."""
+
+
+@dataclass
+class Child:
+    """One child process and when it may be started again."""
+
+    name: str
+    command: Sequence[str]
+    fds: Sequence[int] = ()
+    process: "subprocess.Popen[bytes] | None" = None
+    started_at: float = 0.0
+    delay: float = _FIRST_DELAY
+    due: float = 0.0
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+
+class DataDirLock:
+    """The lock of a data directory: one instance each. The kernel drops it with its holder."""
+
+    def __init__(self, data_dir: Path) -> None:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.path = data_dir / "lock"
+        self.file = self.path.open("a+", encoding="ascii")
+
+    def __enter__(self) -> "DataDirLock":
+        try:
+            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self.file.seek(0)
+            holder = self.file.read().strip() or "unknown"
+            self.file.close()
+            raise AlreadyRunningError(
+                f"{self.path.parent}: another instance (process {holder}) uses this data directory; "
+                "stop it, or give this one its own with AWB_DATA_DIR"
+            ) from None
+        self.file.truncate(0)
+        self.file.write(f"{os.getpid()}\n")
+        self.file.flush()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+
+class Supervisor:
+    """Starts the parts in order, restarts what dies, and stops them in the order of the data's way."""
+
+    def __init__(self, config: Config, *, insecure: bool = False) -> None:
+        self.config = config
+        self.insecure = insecure
+        self.stopping = False
+        self.alive_read, self.alive_write = os.pipe()
+        self.redis: Child | None = None
+        self.web: list[Child] = []
+        self.others: list[Child] = []
+
+    def run(self, ready: Callable[[], None]) -> int:
+        """Run until SIGTERM or SIGINT; return the exit code.
+
+        Args:
+            ready: called once when everything is started.
+
+        Raises:
+            AlreadyRunningError: the data directory is in use.
+            workers.embedded.EmbeddedRedisError: there is no Redis to start.
+            OSError: the address is taken.
+        """
+        settings = self.config.settings
+        with DataDirLock(settings.data_dir):
+            listener = listen(settings.bind_host, settings.bind_port)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, self._request_stop)
+            try:
+                self._start_all(listener.fileno())
+                if not self.stopping:
+                    ready()
+                while not self.stopping:
+                    self._look()
+                    time.sleep(_LOOK_EVERY)
+            finally:
+                listener.close()
+                self._stop_all()
+        return 0
+
+    def _request_stop(self, _signal: int, _frame: FrameType | None) -> None:
+        self.stopping = True
+
+    def _start_all(self, listener: int) -> None:
+        settings = self.config.settings
+        environment: dict[str, str] = {}
+        if settings.redis_url is None:
+            server = embedded.find_server()
+            embedded.stop_stray(settings.data_dir)
+            self.redis = Child("redis", embedded.command(server, settings.data_dir))
+            self._start(self.redis)
+            embedded.wait_ready(settings.data_dir, self._process(self.redis))
+            environment["AWB_REDIS_URL"] = embedded.url(settings.data_dir)
+        awb = [sys.executable, "-m", "app.cli"]
+        if self.config.source:
+            environment["AWB_CONFIG"] = str(self.config.source)
+        self.others = [
+            *(Child(f"worker {name}", [*awb, "worker", name], environment=environment) for name in jobqueue.QUEUES),
+            Child("scheduler", [*awb, "scheduler"], environment=environment),
+        ]
+        web = [*awb, "web", "--listen-fd", str(listener), *(["--insecure"] if self.insecure else [])]
+        self.web = [
+            Child(f"web {number}", web, (listener,), environment=environment)
+            for number in range(1, settings.web_processes + 1)
+        ]
+        for child in (*self.others, *self.web):
+            self._start(child)
+
+    def _start(self, child: Child) -> None:
+        # An own session: Ctrl-C on a terminal reaches the supervisor alone, which stops the others in order.
+        child.process = subprocess.Popen(
+            child.command,
+            pass_fds=[*child.fds, self.alive_read],
+            env={**os.environ, **child.environment, PARENT_FD: str(self.alive_read)},
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        child.started_at = time.monotonic()
+        log.debug("started", part=child.name, pid=child.process.pid)
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        for child in ([self.redis] if self.redis else []) + self.others + self.web:
+            if child.running:
+                continue
+            if child.process is not None:
+                self._ended(child, now)
+            if now >= child.due:
+                self._start(child)
+
+    def _ended(self, child: Child, now: float) -> None:
+        code = self._process(child).returncode
+        if now - child.started_at > _HEALTHY_AFTER:
+            child.delay = _FIRST_DELAY
+        log.error("part ended, will be started again", part=child.name, exit_code=code, seconds=child.delay)
+        child.process, child.due = None, now + child.delay
+        child.delay = min(child.delay * 2, _LONGEST_DELAY)
+
+    def _stop_all(self) -> None:
+        """Stop taking deliveries in first, then let the workers finish, Redis last."""
+        deadline = time.monotonic() + self.config.settings.grace_seconds
+        for group in (self.web, self.others, [self.redis] if self.redis else []):
+            for child in group:
+                if child.running:
+                    self._process(child).terminate()
+            for child in group:
+                self._wait(child, deadline)
+        os.close(self.alive_write)
+        os.close(self.alive_read)
+
+    def _wait(self, child: Child, deadline: float) -> None:
+        if child.process is None:
+            return
+        try:
+            child.process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            log.error("part did not stop in time, killed", part=child.name)
+            child.process.kill()
+            child.process.wait()
+
+    @staticmethod
+    def _process(child: Child) -> "subprocess.Popen[bytes]":
+        assert child.process is not None  # noqa: S101 - for the type checker
+        return child.process
+
+
+def follow_parent() -> None:
+    """End this process by SIGTERM when the supervisor that started it is gone, even by kill -9."""
+    fd = os.environ.pop(PARENT_FD, "")
+    if not fd.isdecimal():
+        return
+
+    def watch(pipe: int) -> None:
+        selector: Any = selectors.DefaultSelector()
+        selector.register(pipe, selectors.EVENT_READ)
+        selector.select()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, args=(int(fd),), name="follow-parent", daemon=True).start()
