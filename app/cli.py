@@ -11,9 +11,6 @@ import click
 import redis
 from rich.console import Console
 from rich.table import Table
-from workers import embedded
-from workers.scheduler import Scheduler
-from workers.supervisor import AlreadyRunningError, Supervisor, follow_parent
 
 from app import clock, doctor, jobqueue, logs
 from app.config import EXIT_CONFIG, Config, ConfigError, ensure_webhook_secret, load, masked
@@ -27,6 +24,9 @@ from app.store.ledger import Ledger
 from app.web import server
 from app.web.api import record_answer, usage_answer
 from app.web.factory import create_app
+from workers import embedded
+from workers.scheduler import Scheduler
+from workers.supervisor import AlreadyRunningError, Supervisor, follow_parent
 
 _EXIT_FAILED, _EXIT_UNAVAILABLE = 1, 69
 out = Console(highlight=False, soft_wrap=True)
@@ -78,10 +78,12 @@ def _print_json(value: Any) -> None:
 @main.command()
 @click.option("--insecure", is_flag=True, help="Accept deliveries without a secret; on loopback only.")
 @click.pass_context
-def run(context: click.Context, insecure: bool) -> None:  # noqa: FBT001 - click calls by name
+def run(context: click.Context, insecure: bool) -> None:
     """Run everything: Redis unless AWB_REDIS_URL is set, receiver, workers and scheduler."""
     before = load_or_none(context.obj)
-    new_secret = before is not None and before.webhook_secret is None and not (before.data_dir / "webhook-secret").exists()
+    new_secret = (
+        before is not None and before.webhook_secret is None and not (before.data_dir / "webhook-secret").exists()
+    )
     config = _config(context, secret=not insecure)
     show = new_secret or sys.stdout.isatty()
 
@@ -89,7 +91,7 @@ def run(context: click.Context, insecure: bool) -> None:  # noqa: FBT001 - click
         click.echo(_welcome(config.settings, show_secret=show and not insecure))
 
     try:
-        sys.exit(Supervisor(config, insecure=insecure).run(ready))
+        sys.exit(Supervisor(config, server.listen, insecure=insecure).run(ready))
     except AlreadyRunningError as error:
         _fail(str(error))
     except (embedded.EmbeddedRedisError, ValueError) as error:
@@ -109,7 +111,7 @@ def load_or_none(path: Path | None) -> Settings | None:
 @click.option("--insecure", is_flag=True, help="Accept deliveries without a secret; on loopback only.")
 @click.option("--listen-fd", type=int, hidden=True)
 @click.pass_context
-def web(context: click.Context, insecure: bool, listen_fd: int | None) -> None:  # noqa: FBT001 - click calls by name
+def web(context: click.Context, insecure: bool, listen_fd: int | None) -> None:
     """Run the receiver alone."""
     config = _config(context, secret=not insecure)
     follow_parent()
@@ -135,7 +137,7 @@ def _end(_signal: int, _frame: Any) -> NoReturn:
 @click.argument("queue", type=click.Choice(jobqueue.QUEUES))
 @click.option("--burst", is_flag=True, help="End when the queue is empty.")
 @click.pass_context
-def worker(context: click.Context, queue: str, burst: bool) -> None:  # noqa: FBT001 - click calls by name
+def worker(context: click.Context, queue: str, burst: bool) -> None:
     """Run the worker of one queue."""
     from workers.runner import worker as build  # noqa: PLC0415 - RQ's worker is slow to import
 
@@ -207,7 +209,7 @@ def check(context: click.Context) -> None:
 @config.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
-def show(context: click.Context, as_json: bool) -> None:  # noqa: FBT001 - click calls by name
+def show(context: click.Context, as_json: bool) -> None:
     """Show what is in force, secrets masked."""
     values = masked(_config(context).settings)
     if as_json:
@@ -221,7 +223,7 @@ def show(context: click.Context, as_json: bool) -> None:  # noqa: FBT001 - click
 @click.argument("file", type=click.File("rb"))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
-def explain(context: click.Context, file: IO[bytes], as_json: bool) -> None:  # noqa: FBT001 - click calls by name
+def explain(context: click.Context, file: IO[bytes], as_json: bool) -> None:
     """Show the verdict for a webhook body in FILE (- for standard input) without counting it."""
     loaded = _config(context)
     try:
@@ -255,7 +257,7 @@ def explain(context: click.Context, file: IO[bytes], as_json: bool) -> None:  # 
 @click.option("--deployment", help="Another deployment than the configured one.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
-def why(context: click.Context, what: str, deployment: str | None, as_json: bool) -> None:  # noqa: FBT001
+def why(context: click.Context, what: str, deployment: str | None, as_json: bool) -> None:
     """Say why something was counted: WHAT is a usage key, a workspace id, or OWNER/WORKSPACE."""
     loaded = _config(context)
     try:
@@ -267,7 +269,9 @@ def why(context: click.Context, what: str, deployment: str | None, as_json: bool
     if as_json:
         _print_json(answers)
     elif not answers:
-        _fail(f"nothing is counted for “{what}”. Give a usage key, a workspace id, a workspace name or OWNER/WORKSPACE.")
+        _fail(
+            f"nothing is counted for “{what}”. Give a usage key, a workspace id, a workspace name or OWNER/WORKSPACE."
+        )
     else:
         for answer in answers:
             for key, value in answer.items():
@@ -280,7 +284,7 @@ def why(context: click.Context, what: str, deployment: str | None, as_json: bool
 @click.option("--deployment", help="Another deployment than the configured one.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
-def status(context: click.Context, deployment: str | None, as_json: bool) -> None:  # noqa: FBT001
+def status(context: click.Context, deployment: str | None, as_json: bool) -> None:
     """Show usage, limit, alert and the top users of the present period."""
     loaded = _config(context)
     try:
@@ -296,7 +300,9 @@ def status(context: click.Context, deployment: str | None, as_json: bool) -> Non
     if usage["percent"] is not None:
         filled = min(int(usage["percent"] / 2.5), 40)
         out.print("█" * filled + "░" * (40 - filled))
-    out.print(f"alert: {usage['alert']['state']}" + (f" at {usage['alert']['level']}" if usage["alert"]["level"] else ""))
+    out.print(
+        f"alert: {usage['alert']['state']}" + (f" at {usage['alert']['level']}" if usage["alert"]["level"] else "")
+    )
     out.print(f"period: {usage['period']['start'][:10]} to {(usage['period']['end'] or 'no end')[:10]}")
     out.print(f"mode: {usage['mode']}: an estimate from notifications, a lower bound")
     table = Table("user", "used", box=None)
@@ -310,7 +316,7 @@ def status(context: click.Context, deployment: str | None, as_json: bool) -> Non
 @click.option("--deployment", help="Another deployment than the configured one.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
-def quarantine(context: click.Context, deployment: str | None, as_json: bool) -> None:  # noqa: FBT001
+def quarantine(context: click.Context, deployment: str | None, as_json: bool) -> None:
     """List bodies that were authenticated but no Coder notifications."""
     loaded = _config(context)
     try:
@@ -326,7 +332,7 @@ def quarantine(context: click.Context, deployment: str | None, as_json: bool) ->
 @main.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
-def examine(context: click.Context, as_json: bool) -> None:  # noqa: FBT001 - click calls by name
+def examine(context: click.Context, as_json: bool) -> None:
     """Check secret, Redis, receiver, Slack, mail server, clock and input; exit code 1 if something is broken."""
     config_in_force = _config(context)
     secret_file = config_in_force.settings.data_dir / "webhook-secret"
@@ -347,7 +353,7 @@ def examine(context: click.Context, as_json: bool) -> None:  # noqa: FBT001 - cl
 
 @main.command()
 @click.option("--keep", is_flag=True, help="Leave the service up at the end.")
-def demo(keep: bool) -> None:  # noqa: FBT001 - click calls by name
+def demo(keep: bool) -> None:
     """Play a simulated Coder against the real service, with local sinks for Slack and mail."""
     from app.demo import run_demo  # noqa: PLC0415 - needs the optional extra `demo`
 

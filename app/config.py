@@ -127,7 +127,7 @@ def packaged(name: str) -> Path:
 
 
 def ensure_webhook_secret(settings: Settings) -> Settings:
-    """Return settings with a webhook secret: the configured one, else the one kept in the data directory, else a new one.
+    """Return settings with a webhook secret: the configured one, else the one in the data directory, else a new one.
 
     Raises:
         ConfigError: the secret can neither be read nor written.
@@ -152,7 +152,9 @@ def ensure_webhook_secret(settings: Settings) -> Settings:
     except OSError as error:
         raise ConfigError([f"{file}: {_why(error)}; set AWB_WEBHOOK_SECRET or make AWB_DATA_DIR writable"]) from None
     if len(secret) < SHORTEST_SECRET:
-        raise ConfigError([f"{file}: holds no secret of at least {SHORTEST_SECRET} characters; delete it for a new one"])
+        raise ConfigError(
+            [f"{file}: holds no secret of at least {SHORTEST_SECRET} characters; delete it for a new one"]
+        )
     return settings.model_copy(update={"webhook_secret": SecretStr(secret)})
 
 
@@ -232,8 +234,8 @@ def _validate(
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        for item in error.errors(include_input=False, include_url=False):
-            problems.append(_sentence(item, source, environ))
+        found = error.errors(include_input=False, include_url=False)
+        problems += [_sentence(item, source, environ) for item in found]
     return None
 
 

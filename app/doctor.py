@@ -55,7 +55,9 @@ def examine(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
 def _secret(config: Config) -> Iterator[Finding]:
     settings = config.settings
     if settings.webhook_secret is None:
-        yield Finding("secret.present", Outcome.ERROR, "no webhook secret", "set AWB_WEBHOOK_SECRET, or start `awb run` once")
+        yield Finding(
+            "secret.present", Outcome.ERROR, "no webhook secret", "set AWB_WEBHOOK_SECRET, or start `awb run` once"
+        )
         return
     yield Finding("secret.present", Outcome.OK, "a webhook secret is set")
     if settings.webhook_secret_previous:
@@ -75,7 +77,9 @@ def _redis(connection: "redis.Redis") -> Iterator[Finding]:
         info = connection.info()
         seconds, micros = connection.time()
     except (redis.exceptions.RedisError, OSError) as error:
-        yield Finding("redis.reachable", Outcome.ERROR, f"Redis is {unavailable(error)}", "start it, or check AWB_REDIS_URL")
+        yield Finding(
+            "redis.reachable", Outcome.ERROR, f"Redis is {unavailable(error)}", "start it, or check AWB_REDIS_URL"
+        )
         return
     yield Finding("redis.reachable", Outcome.OK, "Redis answers")
     told = str(info.get("valkey_version") or info["redis_version"])
@@ -118,7 +122,9 @@ def _receiver(config: Config) -> Iterator[Finding]:
         yield Finding("receiver.reachable", Outcome.ERROR, f"{base} does not answer ({type(error).__name__})", hint)
         return
     if answer.is_redirect:
-        hint = "Coder follows redirects by GET and loses the notification: give it the final URL, and AWB_PUBLIC_URL too"
+        hint = (
+            "Coder follows redirects by GET and loses the notification: give it the final URL, and AWB_PUBLIC_URL too"
+        )
         yield Finding("receiver.redirect", Outcome.ERROR, f"{base} redirects", hint)
     elif answer.status_code == requests.codes.method_not_allowed:
         yield Finding("receiver.reachable", Outcome.OK, f"{base}/v1/webhook answers")
@@ -128,7 +134,9 @@ def _receiver(config: Config) -> Iterator[Finding]:
     if "Date" in answer.headers:
         skew = abs(parsedate_to_datetime(answer.headers["Date"]).timestamp() - clock.now().timestamp())
         if skew > _LARGEST_SKEW:
-            yield Finding("clock.receiver", Outcome.WARNING, f"{skew:.0f} s from {host}", "synchronise the clocks (NTP)")
+            yield Finding(
+                "clock.receiver", Outcome.WARNING, f"{skew:.0f} s from {host}", "synchronise the clocks (NTP)"
+            )
 
 
 def _receivers(config: Config) -> Iterator[Finding]:
@@ -141,7 +149,9 @@ def _receivers(config: Config) -> Iterator[Finding]:
         try:
             notifier(config.settings, name).probe()
         except NotifyError as error:
-            yield Finding(check, Outcome.ERROR, f"{error} ({error.reason.value})", "correct the setting, or try again later")
+            yield Finding(
+                check, Outcome.ERROR, f"{error} ({error.reason.value})", "correct the setting, or try again later"
+            )
         else:
             yield Finding(check, Outcome.OK, "can be reached")
 
@@ -153,17 +163,22 @@ def _counting(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
             "list the templates of Coder Tasks in AWB_AI_TEMPLATES, or new tasks are counted late or not at all",
         )  # fmt: skip
     try:
-        yield from _traffic(config, connection)
+        yield from _traffic(connection)
     except (redis.exceptions.RedisError, OSError):
         return  # said above already
 
 
-def _traffic(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
+def _traffic(connection: "redis.Redis") -> Iterator[Finding]:
     swept = connection.hget(keys.MARKS, "last_sweep_at")
     age = clock.now().timestamp() - float(swept) if swept else None
     if age is None or age > _LATE_SWEEP:
         says = "the scheduler has not swept yet" if age is None else f"the last sweep was {age:.0f} s ago"
-        yield Finding("scheduler.alive", Outcome.WARNING, says, "run `awb run`, or `awb scheduler` and `awb worker awb-maintenance`")
+        yield Finding(
+            "scheduler.alive",
+            Outcome.WARNING,
+            says,
+            "run `awb run`, or `awb scheduler` and `awb worker awb-maintenance`",
+        )
     else:
         yield Finding("scheduler.alive", Outcome.OK, f"last sweep {age:.0f} s ago")
     known = deployments(connection)
@@ -178,4 +193,3 @@ def _traffic(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
         if stats.get("quarantined"):
             says = f"{deployment}: {stats['quarantined']:.0f} bodies were no Coder notifications"
             yield Finding("input.quarantine", Outcome.WARNING, says, "look at them with `awb quarantine`")
-

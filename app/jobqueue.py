@@ -7,7 +7,6 @@ it in one round trip. Any stock `rq worker -S json <queue>` can run these jobs.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final
 
@@ -16,6 +15,8 @@ from rq import Queue
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 from rq.utils import utcformat
+
+from app import clock
 
 DELIVERIES: Final = "awb-deliveries"
 NOTIFICATIONS: Final = "awb-notifications"
@@ -43,11 +44,21 @@ class ReadyJob:
 
     id: str
     queue: str
-    fields: Sequence[Any]
+    own: Sequence[bytes]
+
+    @property
+    def shared(self) -> bytes:
+        """The fields that all jobs of this queue have alike, as a JSON array of field, value, …."""
+        return _shared_json(self.queue)
+
+    @property
+    def fields(self) -> list[Any]:
+        """Every field: field, value, …."""
+        return [*self.own, *_shared_fields(self.queue)]
 
     @property
     def key(self) -> str:
-        return _KEY_PREFIX + self.id
+        return f"{_KEY_PREFIX}{self.id}"
 
     @property
     def queue_key(self) -> str:
@@ -64,14 +75,19 @@ def ready_job(job_id: str, queue: str, function: str, args: Sequence[Any], descr
         args: JSON values.
         description: shown by `rq info` and the registries; no personal data.
     """
-    moment = utcformat(datetime.now(UTC))  # RQ's own bookkeeping, no time of ours
+    moment = utcformat(clock.now()).encode()
     data = json.dumps([function, None, args, {}], separators=(",", ":")).encode()
-    own = ["created_at", moment, "enqueued_at", moment, "data", data, "description", description]
-    return ReadyJob(job_id, queue, [*own, *_fixed_fields(queue)])
+    own = (b"created_at", moment, b"enqueued_at", moment, b"data", data, b"description", description.encode())
+    return ReadyJob(job_id, queue, own)
 
 
 @cache
-def _fixed_fields(queue: str) -> tuple[Any, ...]:
+def _shared_json(queue: str) -> bytes:
+    return json.dumps(_shared_fields(queue)).encode()
+
+
+@cache
+def _shared_fields(queue: str) -> tuple[str, ...]:
     """Return what RQ writes for every job of a queue, less what differs from job to job."""
     job = Job.create(
         CLASSIFY,
@@ -88,10 +104,11 @@ def _fixed_fields(queue: str) -> tuple[Any, ...]:
     )
     job.retries_left = len(RETRY_INTERVALS)
     job.retry_intervals = list(RETRY_INTERVALS)
-    fields: list[Any] = []
+    fields: list[str] = []
     for name, value in job.to_dict().items():
-        if name not in ("created_at", "enqueued_at", "data", "description") and value is not None:
-            fields += [name, value if isinstance(value, bytes | str) else str(value)]
+        # What RQ writes empty, it also reads as absent.
+        if name not in ("created_at", "enqueued_at", "data", "description") and value not in (None, ""):
+            fields += [name, str(getattr(value, "value", value))]
     return tuple(fields)
 
 
@@ -120,7 +137,7 @@ def recount_job(fingerprint: str) -> ReadyJob:
 
 
 def queue_key(name: str) -> str:
-    return Queue.redis_queue_namespace_prefix + name
+    return f"{Queue.redis_queue_namespace_prefix}{name}"
 
 
 def queues_key() -> str:

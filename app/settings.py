@@ -22,6 +22,7 @@ SECRET_FIELDS: Final = (
 )
 DEPLOYMENT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 SHORTEST_SECRET: Final = 16
+_DEFAULT_THRESHOLDS: Final[tuple[str | int, ...]] = ("75%", "90%", "100%", "+10%")
 
 
 def _comma_list(value: Any) -> Any:
@@ -55,7 +56,7 @@ class Settings(BaseModel):
     deployment: str = "default"
     limit: Annotated[int, BeforeValidator(_limit)] = INCLUDED_BUILDS
     soft_limit: int | None = Field(None, ge=0)
-    thresholds: Thresholds = Field(default_factory=lambda: ["75%", "90%", "100%", "+10%"])
+    thresholds: Thresholds = Field(default_factory=lambda: list(_DEFAULT_THRESHOLDS))
     repeat_days: int = Field(0, ge=0, le=365)
     period: str = "lifetime"
     ai_templates: CommaList = Field(default_factory=list)

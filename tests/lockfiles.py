@@ -10,7 +10,10 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-EXTRAS = {"requirements.lock": ("embedded", "demo", "build"), "requirements-dev.lock": ("embedded", "demo", "build", "dev")}
+EXTRAS = {
+    "requirements.lock": ("embedded", "demo", "build"),
+    "requirements-dev.lock": ("embedded", "demo", "build", "dev"),
+}
 MARK = "# pyproject: "
 
 
@@ -27,7 +30,8 @@ def write() -> None:
     for name, extras in EXTRAS.items():
         command = [
             "uv", "pip", "compile", "pyproject.toml", "--universal", "--generate-hashes", "--no-emit-index-url",
-            "--no-emit-find-links", "--no-annotate", "--no-header", "--python-version", "3.11", "--quiet", "--output-file", name,
+            "--no-emit-find-links", "--no-annotate", "--no-header", "--python-version", "3.11", "--quiet",
+            "--output-file", name,
         ]  # fmt: skip
         for extra in extras:
             command += ["--extra", extra]

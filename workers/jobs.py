@@ -3,12 +3,12 @@
 from typing import Any
 
 from rq import Retry
-from workers.runtime import runtime
 
 from app.pipeline import count as counting
 from app.pipeline import send as sending
 from app.pipeline import sweep as sweeping
 from app.pipeline.warn import warn
+from workers.runtime import runtime
 
 
 def classify_delivery(deployment: str, message_id: str, received_at: float, payload: dict[str, Any]) -> None:

@@ -17,11 +17,11 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.timeouts import JobTimeoutException
 from rq.worker import SimpleWorker
-from workers import jobs, runtime
 
 from app import jobqueue
 from app.config import Config
 from app.store.connection import script
+from workers import jobs, runtime
 
 log = structlog.get_logger(__name__)
 #: Jobs taken together at most.
@@ -72,7 +72,7 @@ class DeliveryWorker(QuietWorker):
         try:
             with self.death_penalty_class(job.timeout, JobTimeoutException, job_id=job.id):
                 jobs.classify_deliveries([args for _, args in batch])
-        except Exception:  # noqa: BLE001 - whatever it is, RQ's own path says which job it was, retries and buries it
+        except Exception:
             log.warning("batch failed, trying its jobs one by one", jobs=len(batch), exc_info=True)
             for job_id, _ in batch:
                 single = queue.fetch_job(job_id)

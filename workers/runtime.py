@@ -23,6 +23,11 @@ def use(connection: "redis.Redis", config: Config | None = None) -> None:
     _Process.connection, _Process.config = connection, config
 
 
+def forget() -> None:
+    """Undo `use`."""
+    _Process.connection = _Process.config = None
+
+
 def runtime() -> "tuple[redis.Redis, Config]":
     """Return connection and configuration; the latter is read at the first job.
 

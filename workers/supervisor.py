@@ -4,6 +4,7 @@ import fcntl
 import os
 import selectors
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -12,14 +13,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import structlog
-from workers import embedded
 
 from app import jobqueue
 from app.config import Config
-from app.web.server import listen
+from workers import embedded
 
 log = structlog.get_logger(__name__)
 #: Environment of children: a pipe that closes when the supervisor is gone, however it went.
@@ -58,7 +58,7 @@ class DataDirLock:
         self.path = data_dir / "lock"
         self.file = self.path.open("a+", encoding="ascii")
 
-    def __enter__(self) -> "DataDirLock":
+    def __enter__(self) -> Self:
         try:
             fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -81,8 +81,9 @@ class DataDirLock:
 class Supervisor:
     """Starts the parts in order, restarts what dies, and stops them in the order of the data's way."""
 
-    def __init__(self, config: Config, *, insecure: bool = False) -> None:
+    def __init__(self, config: Config, listen: Callable[[str, int], socket.socket], *, insecure: bool = False) -> None:
         self.config = config
+        self.listen = listen
         self.insecure = insecure
         self.stopping = False
         self.alive_read, self.alive_write = os.pipe()
@@ -103,7 +104,7 @@ class Supervisor:
         """
         settings = self.config.settings
         with DataDirLock(settings.data_dir):
-            listener = listen(settings.bind_host, settings.bind_port)
+            listener = self.listen(settings.bind_host, settings.bind_port)
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, self._request_stop)
             try:

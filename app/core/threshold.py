@@ -59,8 +59,7 @@ class Threshold:
                 return f"+{self.value}%"
             case ThresholdKind.ABSOLUTE:
                 return f"{self.value} builds"
-            case ThresholdKind.SOFT:
-                return "soft limit"
+        return "soft limit"
 
 
 @dataclass(frozen=True, slots=True)

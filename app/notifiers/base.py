@@ -56,4 +56,3 @@ class Notifier(Protocol):
 
 #: Seconds after which one attempt to send is given up.
 SEND_TIMEOUT: Final = 15.0
-

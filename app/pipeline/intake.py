@@ -1,9 +1,7 @@
-"""Intake: from the body of a POST to a queued job, or to the quarantine. Nothing is answered 2xx before it is durable."""
+"""Intake: from the body of a POST to a queued job, or to the quarantine; answered 2xx only once it is durable."""
 
 from dataclasses import dataclass
 from enum import StrEnum
-
-import redis
 
 from app import clock, jobqueue
 from app.core.delivery import InvalidDeliveryError, read_delivery
@@ -26,19 +24,18 @@ class Receipt:
     reason: str = ""
 
 
-def take(connection: "redis.Redis", deployment: str, body: bytes, header_message_id: str | None) -> Receipt:
+def take(inbox: Inbox, body: bytes, header_message_id: str | None) -> Receipt:
     """Take a body in.
 
     Raises:
         redis.exceptions.RedisError: nothing was taken for sure; Coder has to send it again.
     """
-    inbox = Inbox(connection, deployment)
     received_at = round(clock.now().timestamp(), 3)
     try:
         delivery = read_delivery(body, header_message_id)
     except InvalidDeliveryError as error:
         inbox.quarantine(error.message_id, received_at, error.reason, None if may_hold_secret(body) else body)
         return Receipt(Taken.QUARANTINED, error.message_id, error.reason)
-    job = jobqueue.delivery_job(deployment, delivery.message_id, received_at, delivery.payload)
+    job = jobqueue.delivery_job(inbox.deployment, delivery.message_id, received_at, delivery.payload)
     new = inbox.accept(job, delivery.message_id, received_at)
     return Receipt(Taken.ACCEPTED if new else Taken.DUPLICATE, delivery.message_id)

@@ -2,7 +2,7 @@
 
 import hashlib
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import redis
 import structlog
@@ -42,7 +42,7 @@ def enqueue(connection: "redis.Redis", job: jobqueue.ReadyJob) -> bool:
 def recount_if_templates_changed(connection: "redis.Redis", config: Config) -> bool:
     """Queue a recount when the list of AI templates is another than at the last one."""
     fingerprint = templates_fingerprint(config)
-    last = connection.hget(keys.MARKS, "ai_templates")
+    last: Any = connection.hget(keys.MARKS, "ai_templates")
     if last is not None and last.decode() == fingerprint:
         return False
     return enqueue(connection, jobqueue.recount_job(fingerprint))

@@ -40,7 +40,10 @@ def warn(connection: "redis.Redis", config: Config, deployment: str, meter: str)
         if decision.reason is not Reason.NONE:
             usage = current_usage(connection, config, deployment, meter, top=True)
             notifications = _notifications(config, decision, usage, version)
-        if alerts.announce(meter, version, decision.state, notifications, usage.as_of) and decision.reason is not Reason.NONE:
+        if (
+            alerts.announce(meter, version, decision.state, notifications, usage.as_of)
+            and decision.reason is not Reason.NONE
+        ):
             made.append(decision)
             log.warning(
                 "threshold decided",
@@ -69,7 +72,8 @@ def _notifications(config: Config, decision: Decision, usage: Usage, version: in
     # The state's version makes the id new when a level is announced again after it was resolved.
     stem = f"{usage.meter}-{usage.period.start.isoformat()}-{level}-{decision.reason.value}-{version + 1}"
     return [
-        Notification(f"{stem}-{_slug(receiver)}", receiver, usage.as_of, alert) for receiver in receivers(config.settings)
+        Notification(f"{stem}-{_slug(receiver)}", receiver, usage.as_of, alert)
+        for receiver in receivers(config.settings)
     ]
 
 

@@ -207,6 +207,6 @@ class World:
         return users
 
     @staticmethod
-    def _need(condition: bool, action: str, workspace: Workspace) -> None:  # noqa: FBT001 - an assertion
+    def _need(condition: bool, action: str, workspace: Workspace) -> None:
         if not condition:
             raise ValueError(f"cannot {action} {workspace.name}: it is not in the state for it")

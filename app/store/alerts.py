@@ -35,7 +35,7 @@ class Alerts:
     """Alert states and notifications of one deployment."""
 
     def __init__(self, connection: "redis.Redis", deployment: str) -> None:
-        self.redis = connection
+        self.redis: Any = connection
         self.deployment = deployment
         self._announce = script(connection, "announce")
         self._claim = script(connection, "claim")
@@ -96,9 +96,7 @@ class Alerts:
     def mark_retry(self, notification_id: str, error: str, next_attempt_at: float) -> None:
         """Give the claim back and note when the next attempt is due."""
         with self.redis.pipeline(transaction=True) as pipe:
-            pipe.hset(
-                keys.notification(self.deployment, notification_id), mapping={"error": error, "claimed_until": 0}
-            )
+            pipe.hset(keys.notification(self.deployment, notification_id), mapping={"error": error, "claimed_until": 0})
             pipe.zadd(keys.pending(self.deployment), {notification_id: next_attempt_at})
             pipe.execute()
 
@@ -110,9 +108,7 @@ class Alerts:
     def enqueue_again(self, notification_id: str) -> bool:
         """Queue the sending of a notification whose job was lost; False when the job is still under way."""
         job = jobqueue.notification_job(self.deployment, notification_id)
-        return bool(
-            self._enqueue(keys=[job.key, job.queue_key, jobqueue.queues_key()], args=[job.id, *job.fields])
-        )
+        return bool(self._enqueue(keys=[job.key, job.queue_key, jobqueue.queues_key()], args=[job.id, *job.fields]))
 
     def history(self, limit: int = 50) -> list[dict[str, Any]]:
         """Return the newest notifications with state, attempts and error."""

@@ -6,7 +6,9 @@ from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
-from redis.exceptions import BusyLoadingError, ConnectionError, ReadOnlyError, RedisError, ResponseError, TimeoutError
+from redis.exceptions import BusyLoadingError, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 #: Seconds after which a silent Redis counts as gone. The receiver has to answer Coder within its minute.
@@ -45,10 +47,15 @@ def unavailable(error: Exception) -> str | None:
         return "loading"
     if isinstance(error, ReadOnlyError):
         return "read-only"
-    if isinstance(error, ConnectionError | TimeoutError | OSError):
+    if isinstance(error, RedisConnectionError | RedisTimeoutError | OSError):
         return "unreachable"
     if isinstance(error, ResponseError):
-        for word, why in (("OOM", "full"), ("MISCONF", "disk-full"), ("NOREPLICAS", "no-replicas"), ("READONLY", "read-only")):
+        for word, why in (
+            ("OOM", "full"),
+            ("MISCONF", "disk-full"),
+            ("NOREPLICAS", "no-replicas"),
+            ("READONLY", "read-only"),
+        ):
             if word in str(error):
                 return why
     return "failing" if isinstance(error, RedisError) else None

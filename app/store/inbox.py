@@ -11,7 +11,7 @@ import redis
 
 from app import jobqueue
 from app.store import keys
-from app.store.connection import script
+from app.store.channel import Channel
 
 #: Quarantined bodies kept, and for how long. They cannot be counted by any retry; an admin looks at the newest.
 QUARANTINE_KEPT: Final = 200
@@ -33,9 +33,12 @@ class Inbox:
     """The inbox of one deployment."""
 
     def __init__(self, connection: "redis.Redis", deployment: str) -> None:
-        self.redis = connection
+        self.redis: Any = connection
         self.deployment = deployment
-        self._accept = script(connection, "accept")
+        self._queues = jobqueue.queues_key().encode()
+        self._stats = keys.stats(deployment).encode()
+        self._deployments = keys.DEPLOYMENTS.encode()
+        self._accept = Channel(connection, "accept")
 
     def accept(self, job: jobqueue.ReadyJob, message_id: str, received_at: float) -> bool:
         """Queue a delivery unless its message id is known; True when it is new.
@@ -52,17 +55,17 @@ class Inbox:
         expires = int(datetime(year + 2, 1, 1, tzinfo=UTC).timestamp())
         name = self.deployment
         return bool(
-            self._accept(
-                keys=[
-                    keys.seen(name, year, bucket),
-                    keys.seen(name, year - 1, bucket),
-                    job.key,
-                    job.queue_key,
-                    jobqueue.queues_key(),
-                    keys.stats(name),
-                    keys.DEPLOYMENTS,
+            self._accept.call(
+                [
+                    keys.seen(name, year, bucket).encode(),
+                    keys.seen(name, year - 1, bucket).encode(),
+                    job.key.encode(),
+                    job.queue_key.encode(),
+                    self._queues,
+                    self._stats,
+                    self._deployments,
                 ],
-                args=[member, expires, job.id, received_at, name, *job.fields],
+                [member, b"%d" % expires, job.id.encode(), b"%.3f" % received_at, name.encode(), job.shared, *job.own],
             )
         )
 
@@ -130,4 +133,5 @@ class Inbox:
 
 def deployments(connection: "redis.Redis") -> list[str]:
     """Return the deployments that ever posted, sorted."""
-    return sorted(item.decode() for item in connection.smembers(keys.DEPLOYMENTS))
+    members: Any = connection.smembers(keys.DEPLOYMENTS)
+    return sorted(item.decode() for item in members)

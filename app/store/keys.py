@@ -1,7 +1,8 @@
 """Every Redis key, in one place. RQ's own keys are RQ's business; the queues are named in app/jobqueue.py.
 
 All keys begin with `awb:v1:<deployment>:`. Deployment names hold no colon, so keys cannot collide.
-One Redis (or one master with Sentinel) is assumed: scripts touch RQ's keys and these together, which Redis Cluster refuses.
+One Redis (or one master with Sentinel) is assumed: scripts touch RQ's keys and these together, which Redis Cluster
+refuses.
 """
 
 from datetime import date

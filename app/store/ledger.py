@@ -32,7 +32,7 @@ class Ledger:
     """The ledger of one deployment and meter."""
 
     def __init__(self, connection: "redis.Redis", deployment: str, meter: str) -> None:
-        self.redis = connection
+        self.redis: Any = connection
         self.deployment = deployment
         self.meter = meter
         self._settle = script(connection, "settle")
@@ -76,7 +76,7 @@ class Ledger:
         return None if stored is None else _read(stored)
 
     def find(self, what: str) -> list[UsageRecord]:
-        """Return the records behind a usage key, a workspace id, a workspace name or `owner/workspace`, oldest first."""
+        """Return the records of a usage key, workspace id, workspace name or `owner/workspace`, oldest first."""
         record = self.record(what)
         if record:
             return [record]
@@ -107,7 +107,11 @@ class Ledger:
         if after is not None:
             rows = self._after(index, low, after, limit)
         shown, more = rows[:limit], len(rows) > limit
-        stored = self.redis.mget([keys.record(self.deployment, self.meter, key.decode()) for key, _ in shown]) if shown else []
+        stored = (
+            self.redis.mget([keys.record(self.deployment, self.meter, key.decode()) for key, _ in shown])
+            if shown
+            else []
+        )
         following = f"{shown[-1][1]!r}~{shown[-1][0].decode()}" if more else None
         return [_read(item) for item in stored if item is not None], following
 
@@ -116,7 +120,9 @@ class Ledger:
         start = 0
         rows: list[tuple[bytes, float]] = []
         while len(rows) <= limit:
-            part = self.redis.zrange(index, low, "-inf", desc=True, byscore=True, offset=start, num=limit + 1, withscores=True)
+            part = self.redis.zrange(
+                index, low, "-inf", desc=True, byscore=True, offset=start, num=limit + 1, withscores=True
+            )
             rows += [row for row in part if row[1] < float(low) or row[0] < after.encode()]
             start += len(part)
             if len(part) <= limit:

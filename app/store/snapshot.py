@@ -7,6 +7,7 @@ the cost does not grow with the number of records, and a changed period needs no
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import redis
 
@@ -31,7 +32,7 @@ class Snapshot:
     """Reads one deployment's meter."""
 
     def __init__(self, connection: "redis.Redis", deployment: str, meter: str) -> None:
-        self.redis = connection
+        self.redis: Any = connection
         self.deployment = deployment
         self.meter = meter
 
@@ -75,7 +76,7 @@ class Snapshot:
 
 
 def _spans(period: Period, today: date) -> Iterable[tuple[str, str]]:
-    """Cover the period by whole months and the days left over, up to the end of the month of tomorrow (clocks differ)."""
+    """Cover the period by whole months and the days left over, up to the end of tomorrow's month (clocks differ)."""
     tomorrow = today + timedelta(days=1)
     end = min(period.end or date.max, _month_after(tomorrow))
     day = period.start

@@ -7,6 +7,7 @@ from werkzeug.exceptions import HTTPException
 from app.config import Config
 from app.web import api, health, webhook
 
+
 def create_app(config: Config, connection: "redis.Redis", *, insecure: bool = False) -> Flask:
     """Build the application.
 

@@ -6,18 +6,21 @@ five times, five minutes apart; so what no retry can mend is answered 2xx and pu
 """
 
 import hmac
+import json
 from base64 import b64decode
 from binascii import Error as Base64Error
 from dataclasses import dataclass
+from functools import lru_cache
 
 import redis
 import structlog
-from flask import Blueprint, Response, jsonify, make_response, request
+from flask import Blueprint, Response, request
 
 from app.config import Config
 from app.pipeline.intake import Taken, take
 from app.settings import DEPLOYMENT_NAME, Settings
 from app.store.connection import unavailable
+from app.store.inbox import Inbox
 
 log = structlog.get_logger(__name__)
 _RETRY_AFTER_SECONDS = 30
@@ -41,9 +44,15 @@ class Secrets:
     def admit(self, authorization: str) -> bool:
         """Check an Authorization header in constant time: Basic with any user name, or a bearer token."""
         scheme, _, value = authorization.partition(" ")
-        offered = _password(value) if scheme.lower() == "basic" else value.strip().encode() if scheme.lower() == "bearer" else b""
+        offered = (
+            _password(value)
+            if scheme.lower() == "basic"
+            else value.strip().encode()
+            if scheme.lower() == "bearer"
+            else b""
+        )
         # Every secret is compared, so that the time tells nothing of which one came close.
-        return any([hmac.compare_digest(offered, secret) for secret in self.accepted])
+        return sum(hmac.compare_digest(offered, secret) for secret in self.accepted) > 0
 
 
 def blueprint(config: Config, connection: "redis.Redis", secrets: Secrets | None) -> Blueprint:
@@ -51,11 +60,15 @@ def blueprint(config: Config, connection: "redis.Redis", secrets: Secrets | None
     routes = Blueprint("webhook", __name__)
     limit = config.settings.max_body_bytes
 
+    @lru_cache(maxsize=64)
+    def inbox(deployment: str) -> Inbox:
+        return Inbox(connection, deployment)
+
     @routes.post("/v1/webhook", defaults={"deployment": config.settings.deployment})
     @routes.post("/v1/webhook/<deployment>")
     def deliver(deployment: str) -> Response:
         refusal = _refuse(secrets, limit, deployment)
-        return refusal or _take(connection, deployment)
+        return refusal or _take(inbox(deployment))
 
     @routes.get("/v1/webhook", defaults={"deployment": ""})
     @routes.get("/v1/webhook/<deployment>")
@@ -69,7 +82,7 @@ def blueprint(config: Config, connection: "redis.Redis", secrets: Secrets | None
 
 
 def _refuse(secrets: Secrets | None, limit: int, deployment: str) -> Response | None:
-    if secrets is not None and not secrets.admit(request.headers.get("Authorization", "")):
+    if secrets is not None and not secrets.admit(request.environ.get("HTTP_AUTHORIZATION", "")):
         answer = _answer(401, "error", reason="Unauthorized")
         answer.headers["WWW-Authenticate"] = 'Basic realm="awb"'
         return answer
@@ -82,9 +95,10 @@ def _refuse(secrets: Secrets | None, limit: int, deployment: str) -> Response | 
     return None
 
 
-def _take(connection: "redis.Redis", deployment: str) -> Response:
+def _take(inbox: Inbox) -> Response:
+    deployment = inbox.deployment
     try:
-        receipt = take(connection, deployment, request.get_data(cache=False), request.headers.get("X-Message-Id"))
+        receipt = take(inbox, request.get_data(cache=False), request.headers.get("X-Message-Id"))
     except (redis.exceptions.RedisError, OSError) as error:
         why = unavailable(error)
         log.error("delivery refused", deployment=deployment, why=why, error=type(error).__name__)
@@ -105,4 +119,4 @@ def _password(value: str) -> bytes:
 
 
 def _answer(code: int, status: str, **more: str) -> Response:
-    return make_response(jsonify(status=status, **more), code)
+    return Response(json.dumps({"status": status, **more}) + "\n", code, content_type="application/json")

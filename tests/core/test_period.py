@@ -75,10 +75,24 @@ def test_a_period_is_read_from_its_text(text: str, kind: PeriodKind, month: int,
 @pytest.mark.parametrize(
     "text",
     [
-        "", "weekly", "life time", "lifetime:01-01", "yearly:1-1", "yearly:13-01", "yearly:02-30", "yearly:00-10", "yearly:04-31",
-        "yearly:2026-01-01", "monthly:0", "monthly:00", "monthly:32", "monthly:-1", "monthly:1.5", "monthly:01-01",
+        "",
+        "weekly",
+        "life time",
+        "lifetime:01-01",
+        "yearly:1-1",
+        "yearly:13-01",
+        "yearly:02-30",
+        "yearly:00-10",
+        "yearly:04-31",
+        "yearly:2026-01-01",
+        "monthly:0",
+        "monthly:00",
+        "monthly:32",
+        "monthly:-1",
+        "monthly:1.5",
+        "monthly:01-01",
     ],
-)  # fmt: skip
+)
 def test_a_text_that_is_no_period_is_refused_with_what_is_allowed(text: str) -> None:
     with pytest.raises(ValueError, match="use lifetime, yearly, yearly:MM-DD, monthly or monthly:DD"):
         PeriodRule.parse(text)

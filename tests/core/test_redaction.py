@@ -105,14 +105,30 @@ def test_the_given_payload_is_left_alone() -> None:
         (b'{"notification_name": "Task Paused"', False),
     ],
 )
-def test_an_unreadable_body_that_may_hold_a_passcode_is_told_apart(raw: bytes, may: bool) -> None:  # noqa: FBT001
+def test_an_unreadable_body_that_may_hold_a_passcode_is_told_apart(raw: bytes, may: bool) -> None:
     assert may_hold_secret(raw) is may
 
 
 SENSITIVE = st.sampled_from(
-    ["one_time_passcode", "password", "Secret", "API-Key", "token", "prompt", "AI Prompt", "parameters", "user_email", "email",
-     "authorization", "task", "custom_message", "custom_title", "message", "template_version_message"]
-)  # fmt: skip
+    [
+        "one_time_passcode",
+        "password",
+        "Secret",
+        "API-Key",
+        "token",
+        "prompt",
+        "AI Prompt",
+        "parameters",
+        "user_email",
+        "email",
+        "authorization",
+        "task",
+        "custom_message",
+        "custom_title",
+        "message",
+        "template_version_message",
+    ]
+)
 AROUND = st.recursive(
     st.builds(lambda key: {key: f"it is {SECRET}"}, SENSITIVE),
     lambda inner: (

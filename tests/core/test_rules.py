@@ -290,7 +290,7 @@ LABELLED = {
         ('{ not = { "labels.none" = { exists = true } } }', True),
     ],
 )
-def test_conditions_answer_yes_no_or_nothing(when: str, yes: bool) -> None:  # noqa: FBT001
+def test_conditions_answer_yes_no_or_nothing(when: str, yes: bool) -> None:
     assert matches(when, LABELLED, {"ai_templates": frozenset({"two"})}) is yes
 
 

@@ -130,8 +130,8 @@ def test_a_level_is_announced_once_and_only_the_highest_speaks(
         # Without an announced share of 100 %, further steps still begin beyond the limit.
         (("+25%",), "", 124, 100, None, Reason.NONE, ""),
         (("+25%",), "", 125, 100, None, Reason.FIRST, "125%"),
-        (("+25%",), "125%", 174, 100, None, Reason.NONE, "125%"),
-        (("+25%",), "125%", 175, 100, None, Reason.ESCALATED, "175%"),
+        (("+25%",), "125%", 149, 100, None, Reason.NONE, "125%"),
+        (("+25%",), "125%", 150, 100, None, Reason.ESCALATED, "150%"),
         (("+25%",), "", 7, 0, None, Reason.FIRST, "100%"),
         (("120%",), "", 120, 100, None, Reason.FIRST, "120%"),
         # Thresholds were edited after something was announced.
@@ -190,7 +190,7 @@ def test_wobbling_around_a_level_announces_it_once() -> None:
 
 
 def test_a_new_period_resolves_first_and_then_starts_from_nothing() -> None:
-    later = {"start": date(2027, 1, 1), "end": date(2028, 1, 1)}
+    later: dict[str, Any] = {"start": date(2027, 1, 1), "end": date(2028, 1, 1)}
     reset = decide("110%", usage(900, **later))
     assert (reset.reason, reset.level, reset.previous) == (Reason.RESOLVED, "", "110%")
     assert reset.because == "A new usage period began on 2027-01-01."

@@ -24,10 +24,12 @@ def alert(*, used: int = 912, level: str = "90%", reason: Reason = Reason.FIRST)
         counted=used,
         provisional=0,
         as_of=NOW,
-        by_user=(("ada", 400), ("john_doe", 212), ("grace", 100), ("linus", 1)),
-        by_template=(("docker", 700), ("k8s & gpu", 212)),
+        by_user=(("ada", used // 2), ("john_doe", used // 3), ("grace", used // 6), ("linus", used // 100)),
+        by_template=(("docker", used - used // 3), ("k8s & gpu", used // 3)),
     )
-    decision = Decision(reason, level, "", f"{used} is below 90 % again." if not level else "", AlertState())
+    decision = Decision(
+        reason, level, "", "No threshold is reached any more." if not level else "Usage moved.", AlertState()
+    )
     return describe(decision, usage, "https://coder.example.com")
 
 

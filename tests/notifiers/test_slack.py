@@ -204,8 +204,16 @@ def test_a_probe_fails_for_any_other_complaint(
 
 @pytest.mark.parametrize(
     "url",
-    ["", "hooks.slack.com/services/x/xoxSECRETxox", "ftp://h/xoxSECRETxox", "https:///xoxSECRETxox"]
-    + ["https://[xoxSECRETxox/", "https://h:xoxSECRETxox/", "https://h/xoxSECRETxox\n", "https://*/xoxSECRETxox"],
+    [
+        "",
+        "hooks.slack.com/services/x/xoxSECRETxox",
+        "ftp://h/xoxSECRETxox",
+        "https:///xoxSECRETxox",
+        "https://[xoxSECRETxox/",
+        "https://h:xoxSECRETxox/",
+        "https://h/xoxSECRETxox\n",
+        "https://*/xoxSECRETxox",
+    ],
 )
 def test_what_is_no_url_is_refused_without_repeating_it(url: str) -> None:
     with pytest.raises(ValueError, match="whole URL") as caught:
@@ -262,7 +270,7 @@ def test_a_real_request_leaves_the_url_in_no_log(caplog: pytest.LogCaptureFixtur
 def test_a_redirect_is_not_followed() -> None:
     with http_server(307, {"Location": "/stolen"}, b"") as (url, paths):
         error = failure_of(SlackWebhook(url, without_proxies()).send, notification())
-    assert (FailureReason.CLIENT_ERROR, FINAL) == (error.reason, error.permanent)
+    assert (error.reason, error.permanent) == (FailureReason.CLIENT_ERROR, FINAL)
     assert [f"/services/{SECRET}"] == paths
 
 
@@ -271,7 +279,7 @@ def test_a_closed_port_is_a_network_failure_that_keeps_the_secret(caplog: pytest
     with http_server(200, {}, b"ok") as (url, _):
         pass
     error = failure_of(SlackWebhook(url, without_proxies()).send, notification())
-    assert (FailureReason.NETWORK, RETRY) == (error.reason, error.permanent)
+    assert (error.reason, error.permanent) == (FailureReason.NETWORK, RETRY)
     assert_keeps_the_secret(error)
     assert SECRET not in caplog.text
 
@@ -342,12 +350,16 @@ def test_severity_is_told_in_a_word_and_the_text_is_complete_without_blocks() ->
         assert part in message["text"]
 
 
-@pytest.mark.parametrize("text", ["<!channel>", "<!here>", "<@U123>", "<!subteam^S1>", "<https://evil.example|ok>", "a&b"])
+@pytest.mark.parametrize(
+    "text",
+    ["<!channel>", "<!here>", "<@U123>", "<!subteam^S1>", "<https://evil.example|ok>", "a&b"],
+)
 def test_no_name_can_mention_anyone_or_make_a_link(text: str) -> None:
     message = render(with_text_everywhere(text))
     assert_harmless(message)
     assert text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") in message["text"]
-    assert {"parse": "none", "link_names": False, "unfurl_links": False, "unfurl_media": False}.items() <= message.items()
+    off = {"parse": "none", "link_names": False, "unfurl_links": False, "unfurl_media": False}
+    assert off.items() <= message.items()
     assert all(text["verbatim"] for text in texts(message) if text["type"] == "mrkdwn")
 
 
@@ -362,7 +374,7 @@ def test_no_name_is_formatted(text: str) -> None:
 
 def test_an_underscore_inside_a_name_leaves_the_label_bold() -> None:
     field = render(replace(alert(), facts=(("Top users", "john_doe 7"),)))["blocks"][2]["fields"][0]
-    assert {"type": "mrkdwn", "text": "*Top users*\njohn_doe 7", "verbatim": True} == field
+    assert field == {"type": "mrkdwn", "text": "*Top users*\njohn_doe 7", "verbatim": True}
 
 
 def test_control_and_bidi_characters_are_removed() -> None:
@@ -392,11 +404,14 @@ def test_no_text_at_all_breaks_the_message(text: str) -> None:
 
 def test_an_alert_with_nothing_to_add_is_still_a_message() -> None:
     bare = replace(alert(), headline="", summary="", facts=(), meaning="", links=(), footer="")
-    assert ["header"] == [block["type"] for block in render(bare)["blocks"]]
+    assert [block["type"] for block in render(bare)["blocks"]] == ["header"]
     assert_slack_takes(render(bare))
 
 
-@pytest.mark.parametrize("url", ["javascript:alert(1)", "ftp://x/", "//x/", "https://", "https://x/ y", "https://[x/", ""])
+@pytest.mark.parametrize(
+    "url",
+    ["javascript:alert(1)", "ftp://x/", "//x/", "https://", "https://x/ y", "https://[x/", ""],
+)
 def test_only_web_links_become_buttons(url: str) -> None:
     message = render(replace(alert(), links=(("Open", url),)))
     assert "actions" not in {block["type"] for block in message["blocks"]}

@@ -2,7 +2,9 @@
 -- KEYS[1] seen ids of this year   KEYS[2] seen ids of last year   KEYS[3] job hash   KEYS[4] queue list
 -- KEYS[5] set of RQ's queues      KEYS[6] stats                   KEYS[7] set of deployments
 -- ARGV[1] digest of the message id   ARGV[2] expiry of this year's ids (epoch seconds)   ARGV[3] job id
--- ARGV[4] arrival (epoch seconds)    ARGV[5] deployment   ARGV[6...] field, value, ... of the job hash
+-- ARGV[4] arrival (epoch seconds)    ARGV[5] deployment
+-- ARGV[6] the fields that all jobs of the queue share (JSON array: field, value, ...)
+-- ARGV[7...] field, value, ... of this job's own fields
 -- Returns 1 when it was queued, 0 for a duplicate.
 if redis.call('HEXISTS', KEYS[2], ARGV[1]) == 1 or redis.call('HSETNX', KEYS[1], ARGV[1], '') == 0 then
   redis.call('HINCRBY', KEYS[6], 'duplicate', 1)
@@ -12,7 +14,8 @@ if redis.call('HLEN', KEYS[1]) == 1 then
   redis.call('EXPIREAT', KEYS[1], ARGV[2])
   redis.call('SADD', KEYS[7], ARGV[5])
 end
-redis.call('HSET', KEYS[3], unpack(ARGV, 6))
+redis.call('HSET', KEYS[3], unpack(ARGV, 7))
+redis.call('HSET', KEYS[3], unpack(cjson.decode(ARGV[6])))
 redis.call('SADD', KEYS[5], KEYS[4])
 redis.call('RPUSH', KEYS[4], ARGV[3])
 redis.call('HINCRBY', KEYS[6], 'accepted', 1)

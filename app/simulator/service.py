@@ -1,0 +1,138 @@
+"""The real service as a child process, and a client of its API."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, Self
+
+import requests
+
+_STARTING: Final = 30.0
+_ENDING: Final = 20.0
+_ANSWERING: Final = 10.0
+_POLL: Final = 0.05
+
+
+class ServiceError(RuntimeError):
+    """The service did not do in time what it must."""
+
+
+class Service:
+    """A child process that runs the service; on leaving it is ended by SIGTERM, and if need be by SIGKILL."""
+
+    def __init__(self, port: int, log: Path, settings: Mapping[str, str]) -> None:
+        """Prepare.
+
+        Args:
+            port: where it will listen on loopback.
+            log: file that takes everything it prints.
+            settings: its environment variables; no other `AWB_` variable reaches it.
+        """
+        self.url = f"http://127.0.0.1:{port}"
+        self._log = log
+        self._session = requests.Session()
+        self._session.trust_env = False
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("AWB_")}
+        # The sinks are on loopback: a proxy of the surroundings cannot reach them.
+        self._environment = {**inherited, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", **settings}
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        with self._log.open("wb") as log:
+            # A session of its own: Ctrl-C reaches only us, and we end the child in order.
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "app.cli", "run"],
+                env=self._environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._session.close()
+        if self._child is None:
+            return
+        self._child.terminate()
+        try:
+            self._child.wait(_ENDING)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._child.pid, signal.SIGKILL)
+            self._child.wait()
+
+    def wait_ready(self) -> None:
+        """Wait until the service takes deliveries."""
+
+        def ready() -> bool:
+            if self._child is not None and self._child.poll() is not None:
+                raise ServiceError(f"the service ended by itself, exit code {self._child.returncode}")
+            try:
+                return self._session.get(self.url + "/readyz", timeout=_ANSWERING).ok
+            except requests.RequestException:
+                return False
+
+        self.wait_for(ready, "the service to be ready", _STARTING)
+
+    def wait_for(self, condition: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
+        """Wait until the condition holds.
+
+        Raises:
+            ServiceError: it did not in time.
+        """
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                raise ServiceError(f"waited {seconds:.0f} s in vain for {what}")
+            time.sleep(_POLL)
+
+    def wait_used(self, expected: int) -> None:
+        """Wait until the service counts so much."""
+        used = [0]
+
+        def there() -> bool:
+            used[0] = self.usage()["used"]
+            return used[0] == expected
+
+        try:
+            self.wait_for(there, f"the service to count {expected}")
+        except ServiceError as error:
+            raise ServiceError(f"{error}; it counts {used[0]}") from None
+
+    def usage(self) -> dict[str, Any]:
+        return self._get("/api/v1/usage") or {}
+
+    def delivery(self, message_id: str) -> dict[str, Any] | None:
+        """Return a classified delivery, or None where it is not (yet) known."""
+        return self._get(f"/api/v1/deliveries/{message_id}", absent=requests.codes.not_found)
+
+    def records_of(self, workspace_id: str) -> list[dict[str, Any]]:
+        """Return every usage record of a workspace."""
+        found: list[dict[str, Any]] = []
+        cursor = ""
+        while True:
+            page = self._get("/api/v1/records?limit=500" + (f"&cursor={cursor}" if cursor else "")) or {}
+            found += [record for record in page["records"] if record["workspace_id"] == workspace_id]
+            cursor = page["next"]
+            if not cursor:
+                return found
+
+    def log_tail(self, lines: int = 25) -> str:
+        return "\n".join(self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+
+    def _get(self, path: str, *, absent: int | None = None) -> dict[str, Any] | None:
+        """Return the answer to a GET, or None where the status means that there is none."""
+        try:
+            answer = self._session.get(self.url + path, timeout=_ANSWERING)
+        except requests.RequestException as error:
+            raise ServiceError(f"{path} is not answered ({type(error).__name__})") from None
+        if answer.status_code == absent:
+            return None
+        if not answer.ok:
+            raise ServiceError(f"{path} answered {answer.status_code}: {answer.text[:200]}")
+        body: dict[str, Any] = answer.json()
+        return body

@@ -1,0 +1,110 @@
+"""A real Redis for every test that asks for one, empty each time."""
+
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from workers import embedded, runtime
+
+from app.config import Config, load
+
+SECRET = "a-secret-of-the-tests"  # noqa: S105
+
+
+class RedisServer:
+    """A real server in a directory of its own, that tests may kill and start again."""
+
+    def __init__(self, directory: Path, *more: str) -> None:
+        self.directory = directory
+        self.more = more
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return embedded.url(self.directory)
+
+    def start(self) -> None:
+        # find_server raises where there is none: a missing Redis fails the tests, it never skips them.
+        command = [*embedded.command(embedded.find_server(), self.directory), *self.more]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        embedded.wait_ready(self.directory, self.process)
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def redis_directory() -> Iterator[Path]:
+    # Not pytest's tmp_path: a Unix socket's path must stay short.
+    path = Path(tempfile.mkdtemp(prefix="awb-"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def redis_server(redis_directory: Path) -> Iterator[RedisServer]:
+    server = RedisServer(redis_directory)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def short_dir() -> Iterator[Path]:
+    path = Path(tempfile.mkdtemp(prefix="awb-"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def connection(redis_server: RedisServer) -> Iterator["redis.Redis"]:
+    """A connection to an empty Redis."""
+    from app.store.connection import connect  # noqa: PLC0415
+
+    opened = connect(redis_server.url)
+    opened.flushall()
+    yield opened
+    opened.close()
+
+
+def make_config(redis_url: str = "unix:///nowhere", **settings: Any) -> Config:
+    """Return the default configuration with some settings, as environment variables would set them."""
+    environ = {"AWB_WEBHOOK_SECRET": SECRET, "AWB_REDIS_URL": redis_url, "AWB_AI_TEMPLATES": "ai-template"}
+    environ |= {f"AWB_{key.upper()}": str(value) for key, value in settings.items()}
+    return load(environ=environ)
+
+
+@pytest.fixture
+def config(redis_server: RedisServer) -> Config:
+    return make_config(redis_server.url)
+
+
+@pytest.fixture
+def jobs_run(connection: "redis.Redis", config: Config) -> Iterator[None]:
+    """Let RQ jobs that run in this process use this test's Redis and configuration."""
+    runtime.use(connection, config)
+    yield
+    runtime.forget()
+
+
+def wait_until(condition: Any, seconds: float = 20.0) -> None:
+    """Poll until a condition holds; for what other processes do."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return
+        time.sleep(0.02)
+    raise AssertionError("the condition did not come to hold in time")
