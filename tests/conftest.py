@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 import redis
-from workers import embedded, runtime
 
 from app.config import Config, load
+from workers import embedded, runtime
 
-SECRET = "a-secret-of-the-tests"  # noqa: S105
+SECRET = "a-secret-of-the-tests"
 
 
 class RedisServer:

@@ -1,10 +1,12 @@
 """The embedded Redis: a real server in the data directory, reached by a Unix socket that only its owner may use."""
 
+import hashlib
 import importlib.util
 import os
 import re
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -46,15 +48,25 @@ def find_server() -> Path:
 
 
 def socket_path(data_dir: Path) -> Path:
-    """Return where the socket lies.
+    """Return the path of the socket in the data directory, through a short link where it would be too long.
 
     Raises:
-        EmbeddedRedisError: the path is longer than a Unix socket's may be.
+        EmbeddedRedisError: somebody else owns the link.
     """
     path = data_dir.resolve() / "redis.sock"
-    if len(os.fsencode(path)) > _LONGEST_SOCKET:
-        raise EmbeddedRedisError(f"{path}: too long for a Unix socket; set AWB_DATA_DIR to a shorter path")
-    return path
+    if len(os.fsencode(path)) <= _LONGEST_SOCKET:
+        return path
+    digest = hashlib.blake2s(os.fsencode(path.parent), digest_size=8).hexdigest()
+    link = Path(tempfile.gettempdir()) / f"awb-{os.getuid()}-{digest}"
+    try:
+        link.symlink_to(path.parent, target_is_directory=True)
+    except FileExistsError:
+        # The folder for temporary files is everybody's: only a link of our own, to this very directory, will do.
+        if link.lstat().st_uid != os.getuid() or link.resolve() != path.parent:
+            raise EmbeddedRedisError(
+                f"{link}: is in the way; remove it, or set AWB_DATA_DIR to a shorter path"
+            ) from None
+    return link / path.name
 
 
 def url(data_dir: Path) -> str:
