@@ -17,6 +17,7 @@ from app.config import EXIT_CONFIG, Config, ConfigError, ensure_webhook_secret, 
 from app.core.delivery import InvalidDeliveryError, read_delivery, to_event
 from app.core.meter import AWB
 from app.core.rules import classify
+from app.notifiers import directory
 from app.settings import Settings
 from app.store.connection import connect, unavailable
 from app.store.inbox import Inbox
@@ -50,9 +51,12 @@ def _config(context: click.Context, *, secret: bool = False) -> Config:
         config = load(context.obj)
         if secret:
             config = Config(ensure_webhook_secret(config.settings), config.rules, config.source, config.rules_source)
+        wrong = directory.problems(config.settings)
     except ConfigError as error:
-        for problem in error.problems:
-            click.echo(f"configuration: {problem}", err=True)
+        wrong = error.problems
+    for problem in wrong:
+        click.echo(f"configuration: {problem}", err=True)
+    if wrong:
         sys.exit(EXIT_CONFIG)
     logs.configure(config.settings.log_format, config.settings.log_level)
     return config

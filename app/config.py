@@ -4,7 +4,6 @@ Each key of the file is a variable with the same name in capitals behind `AWB_`.
 file, by `AWB_<KEY>_FILE`. Unknown keys are errors, in the file and in the environment.
 """
 
-import difflib
 import os
 import secrets
 import tomllib
@@ -17,9 +16,11 @@ from typing import Any, Final
 
 from pydantic import SecretStr, ValidationError
 
+from app.core.conditions import Facts
 from app.core.limits import Limit
 from app.core.period import PeriodRule
-from app.core.rules import Facts, Rule, RulesError, load_rules
+from app.core.rules import Rule, RulesError, load_rules
+from app.core.spelling import did_you_mean
 from app.core.threshold import Threshold
 from app.settings import SECRET_FIELDS, SHORTEST_SECRET, Settings
 
@@ -222,7 +223,7 @@ def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
     # Read by the test suite and by make, not by the program.
     known |= {PREFIX + "SHARED_PAYLOADS"}
     return [
-        f"{name}: there is no such setting{_nearest(name, sorted(known))}"
+        f"{name}: there is no such setting{did_you_mean(name, sorted(known))}"
         for name in sorted(environ)
         if name.startswith(PREFIX) and name not in known
     ]
@@ -244,14 +245,9 @@ def _sentence(item: Any, source: Path | None, environ: Mapping[str, str]) -> str
     key = path[0] if path else ""
     message = str(item["msg"]).removeprefix("Value error, ")
     if item["type"] == "extra_forbidden":
-        return f"{source}: unknown key “{key}”{_nearest(key, list(Settings.model_fields))}; remove or correct it"
+        return f"{source}: unknown key “{key}”{did_you_mean(key, list(Settings.model_fields))}; remove or correct it"
     where = f"{PREFIX}{key.upper()}" if environ.get(f"{PREFIX}{key.upper()}") else f"{source or 'configuration'}: {key}"
     return f"{where or 'configuration'}: {message}".replace(": : ", ": ")
-
-
-def _nearest(word: str, choices: Sequence[str]) -> str:
-    near = difflib.get_close_matches(word, choices, n=1)
-    return f" (did you mean “{near[0]}”?)" if near else ""
 
 
 def _why(error: Exception) -> str:

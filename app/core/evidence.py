@@ -20,6 +20,7 @@ from app.core.rules import EvidenceKind, Verdict
 
 # Creations go to every admin and status events come by the minute: of those the first few are named, all are counted.
 _SIGHTINGS_KEPT: Final = 20
+_FIRST_BUILD: Final = "1"
 _NAMES: Final = ("workspace", "owner", "template", "organization")
 # Kept beside the names, because `ai_templates` may list a template by its id.
 _TEMPLATE_ID: Final = "template_id"
@@ -49,9 +50,9 @@ class Evidence:
     resumed: tuple[Sighting, ...] = ()
     paused: tuple[Sighting, ...] = ()
     seen: tuple[Sighting, ...] = ()
-    failed: Mapping[int, Sighting] = field(default_factory=dict)
+    failed: Mapping[str, Sighting] = field(default_factory=dict)
     task: bool = False
-    names: Mapping[str, tuple[float, str, str]] = field(default_factory=dict)
+    names: Mapping[str, tuple[int, float, str, str]] = field(default_factory=dict)
     weight: int = 1
 
     def with_event(self, event: Event, verdict: Verdict) -> "Evidence":
@@ -61,7 +62,7 @@ class Evidence:
         grown = replace(
             self,
             task=self.task or kind in _TASK_KINDS,
-            names=_merge_names(self.names, event),
+            names=_merge_names(self.names, event, kind),
             weight=max(self.weight, verdict.weight),
         )
         if kind is EvidenceKind.CREATED:
@@ -72,13 +73,14 @@ class Evidence:
             return replace(grown, paused=_union(self.paused, one))
         if kind is EvidenceKind.TASK_SEEN:
             return replace(grown, seen=_union(self.seen, one, _SIGHTINGS_KEPT))
-        if kind is EvidenceKind.FAILED and event.build_number is not None:
-            earliest = min(one, self.failed.get(event.build_number, one))
-            return replace(grown, failed={**self.failed, event.build_number: earliest})
+        if kind is EvidenceKind.FAILED:
+            # Failures are told to every template admin with the build's number, or to the owner alone without it.
+            build = f"message {event.message_id}" if event.build_number is None else str(event.build_number)
+            return replace(grown, failed={**self.failed, build: min(one, self.failed.get(build, one))})
         return grown
 
     def name(self, which: str) -> str:
-        return self.names[which][2] if which in self.names else ""
+        return self.names[which][3] if which in self.names else ""
 
     def as_json(self) -> dict[str, Any]:
         """Return the evidence as the store writes it."""
@@ -87,7 +89,7 @@ class Evidence:
             "R": [_row(s) for s in self.resumed],
             "P": [_row(s) for s in self.paused],
             "S": [_row(s) for s in self.seen],
-            "F": {str(number): _row(s) for number, s in sorted(self.failed.items())},
+            "F": {build: _row(s) for build, s in sorted(self.failed.items())},
             "K": self.task,
             "N": {which: list(value) for which, value in sorted(self.names.items())},
             "W": self.weight,
@@ -101,7 +103,7 @@ class Evidence:
             resumed=tuple(Sighting(*row) for row in value.get("R", ())),
             paused=tuple(Sighting(*row) for row in value.get("P", ())),
             seen=tuple(Sighting(*row) for row in value.get("S", ())),
-            failed={int(number): Sighting(*row) for number, row in value.get("F", {}).items()},
+            failed={build: Sighting(*row) for build, row in value.get("F", {}).items()},
             task=bool(value.get("K", False)),
             names={which: tuple(row) for which, row in value.get("N", {}).items()},
             weight=int(value.get("W", 1)),
@@ -159,8 +161,10 @@ _Proof = list[tuple[Sighting, tuple[Sighting, ...]]]
 
 def _announced_starts(evidence: Evidence) -> _Proof:
     """Creation and resumes, less as many of the latest resumes as later builds failed: which one failed is not told."""
-    created: _Proof = [(evidence.created[0], evidence.created)] if evidence.created and 1 not in evidence.failed else []
-    failed_later = len([number for number in evidence.failed if number != 1])
+    created: _Proof = (
+        [(evidence.created[0], evidence.created)] if evidence.created and _FIRST_BUILD not in evidence.failed else []
+    )
+    failed_later = len([build for build in evidence.failed if build != _FIRST_BUILD])
     resumes = evidence.resumed[: max(len(evidence.resumed) - failed_later, 0)]
     return created + [(resume, (resume,)) for resume in resumes]
 
@@ -181,12 +185,21 @@ def _union(sightings: tuple[Sighting, ...], one: Sighting, keep: int | None = No
     return grown if keep is None else grown[:keep]
 
 
-def _merge_names(names: Mapping[str, tuple[float, str, str]], event: Event) -> Mapping[str, tuple[float, str, str]]:
+_Names = Mapping[str, tuple[int, float, str, str]]
+
+
+def _merge_names(names: _Names, event: Event, kind: EvidenceKind | None) -> _Names:
+    """Keep the earliest sighting of each name.
+
+    A template's name comes from Workspace Created if it can: Manual Build Failed gives its display name
+    (Coder, coderd/provisionerdserver/provisionerdserver.go).
+    """
     changed = dict(names)
+    doubtful = int(kind is not EvidenceKind.CREATED)
     found = {which: getattr(event, which) for which in _NAMES} | {_TEMPLATE_ID: _coder_template_id(event)}
     for which, name in found.items():
         if name:
-            told = (event.received_at, event.message_id, name)
+            told = (doubtful if which == "template" else 0, event.received_at, event.message_id, name)
             changed[which] = min(changed.get(which, told), told)
     return changed
 

@@ -1,13 +1,27 @@
 """The configured receivers, and the notifier that serves each."""
 
+from urllib.parse import urlsplit
+
 from app.notifiers.base import Notifier
-from app.notifiers.email import EmailNotifier, SmtpServer
+from app.notifiers.email import NO_DOMAIN, EmailNotifier, SmtpServer
 from app.notifiers.slack import SlackWebhook
 from app.settings import Settings
 
 
 class UnknownReceiverError(LookupError):
     """A notification names a receiver that is not configured (any more)."""
+
+
+def problems(settings: Settings) -> list[str]:
+    """Say what is wrong with the receivers' settings, without a secret's value."""
+    found = []
+    for receiver in receivers(settings):
+        try:
+            notifier(settings, receiver)
+        except ValueError as error:
+            key = "AWB_SLACK_WEBHOOK_URL" if receiver == "slack" else "AWB_SMTP_URL or AWB_EMAIL_TO"
+            found.append(f"{key}: {error}")
+    return list(dict.fromkeys(found))
 
 
 def receivers(settings: Settings) -> list[str]:
@@ -26,5 +40,7 @@ def notifier(settings: Settings, receiver: str) -> Notifier:
     if kind == "slack" and settings.slack_webhook_url:
         return SlackWebhook(settings.slack_webhook_url.get_secret_value())
     if kind == "email" and settings.smtp_url and address in settings.email_to:
-        return EmailNotifier(SmtpServer.parse(settings.smtp_url.get_secret_value()), settings.email_from, address)
+        domain = urlsplit(settings.coder_url or settings.public_url).hostname or NO_DOMAIN
+        server = SmtpServer.parse(settings.smtp_url.get_secret_value())
+        return EmailNotifier(server, settings.email_from, address, domain)
     raise UnknownReceiverError(receiver)

@@ -15,20 +15,15 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from app.core.alert import Alert, Notification, Severity
 from app.notifiers.base import SEND_TIMEOUT, FailureReason, Notifier, NotifyError
+from app.notifiers.text import SIGNS, is_web_link, one_line
 
-_SIGNS: Final = {
-    Severity.OK: ("✅", "OK", "#2e9e5b"),
-    Severity.WARNING: ("⚠️", "Warning", "#d9822b"),
-    Severity.CRITICAL: ("🚨", "Critical", "#d64545"),
-}
+_COLOURS: Final = {Severity.OK: "#2e9e5b", Severity.WARNING: "#d9822b", Severity.CRITICAL: "#d64545"}
 _PORTS: Final = {"starttls": 587, "implicit": 465, "none": 25}
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-_BIDI = re.compile(r"[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 # ASCII only: anything else needs SMTPUTF8, which few relays offer.
 _ADDRESS = re.compile(r"[\w.!#$%&'*+/=^`{|}~-]+@[a-z0-9-]+(\.[a-z0-9-]+)*", re.ASCII | re.IGNORECASE)
 _LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1", re.IGNORECASE)
 _LONGEST_SUBJECT, _LONGEST_NAME, _LONGEST_ANSWER = 200, 60, 200
-_NO_DOMAIN: Final = "awb-meter.invalid"
+NO_DOMAIN: Final = "awb-meter.invalid"
 _AUTH_CODES: Final = frozenset({530, 534, 535, 538})
 
 
@@ -84,7 +79,7 @@ class SmtpServer:
 class EmailNotifier(Notifier):
     """One recipient, by one SMTP server. Sender and recipient are plain addresses, or ValueError is raised."""
 
-    def __init__(self, server: SmtpServer, sender: str, recipient: str, deployment_domain: str = _NO_DOMAIN) -> None:
+    def __init__(self, server: SmtpServer, sender: str, recipient: str, deployment_domain: str = NO_DOMAIN) -> None:
         for what, address in (("sender", sender), ("recipient", recipient)):
             if not _ADDRESS.fullmatch(address):
                 raise ValueError(f"the {what} of e-mails must be one plain address, such as ops@example.com")
@@ -157,17 +152,17 @@ def render(notification: Notification, *, sender: str, recipient: str, domain: s
 
 
 def _text_of(alert: Alert) -> str:
-    width = max((len(_clean(label)) for label, _ in alert.facts), default=0) + 1
-    facts = [f"{_clean(label) + ':':<{width}} {_clean(value)}" for label, value in alert.facts]
+    width = max((len(one_line(label)) for label, _ in alert.facts), default=0) + 1
+    facts = [f"{one_line(label) + ':':<{width}} {one_line(value)}" for label, value in alert.facts]
     links = [f"{label}: {url}" for label, url in _links(alert)]
-    before = [f"{_SIGNS[alert.severity][1]}: {_clean(alert.headline)}", _clean(alert.summary), "\n".join(facts)]
-    after = [_clean(alert.meaning), "\n".join(links), _clean(alert.footer)]
+    before = [f"{SIGNS[alert.severity][1]}: {one_line(alert.headline)}", one_line(alert.summary), "\n".join(facts)]
+    after = [one_line(alert.meaning), "\n".join(links), one_line(alert.footer)]
     return "\n\n".join(filter(None, before + after)) + "\n"
 
 
 def _html_of(alert: Alert) -> str:
     """Write the same as HTML. No colours of text or background, so that light and dark readers keep their own."""
-    emoji, word, colour = _SIGNS[alert.severity]
+    (emoji, word), colour = SIGNS[alert.severity], _COLOURS[alert.severity]
     cell = "padding:2px 16px 2px 0;text-align:left;vertical-align:top"
     row = f'<tr><th scope="row" style="{cell}">{{}}</th><td style="{cell}">{{}}</td></tr>'
     facts = "".join(row.format(_safe(label), _safe(value)) for label, value in alert.facts)
@@ -186,30 +181,24 @@ def _html_of(alert: Alert) -> str:
 
 
 def _links(alert: Alert) -> list[tuple[str, str]]:
-    return [(_clean(k), url) for k, url in alert.links if re.fullmatch(r"https?://[^\s\x00-\x1f\x7f-\x9f]+", url)]
+    return [(one_line(k), url) for k, url in alert.links if is_web_link(url)]
 
 
 def _safe(text: str) -> str:
-    return html.escape(_clean(text))
+    return html.escape(one_line(text))
 
 
 def _header(text: str, limit: int) -> str:
     # The library decodes what looks like an encoded word (RFC 2047), line breaks in it included.
-    line = _clean(text).replace("=?", "= ?")
+    line = one_line(text).replace("=?", "= ?")
     return line if len(line) <= limit else line[: limit - 1] + "…"
-
-
-def _clean(text: str) -> str:
-    """Make one line without control characters, bidi controls and half surrogate pairs: no name may block a mail."""
-    whole = text.encode("utf-8", "replace").decode("utf-8")
-    return _BIDI.sub("", _UNSAFE.sub(" ", whole)).strip()
 
 
 def _message_id(kind: str, key: str, domain: str) -> str:
     # With a longer domain the line would pass 78 characters, and the library would fold it in a way that breaks the id.
     known = re.fullmatch(r"(?=.{1,47}$)[a-z0-9-]+(\.[a-z0-9-]+)*", domain.lower())
     digest = hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:20]
-    return f"<{kind}.{digest}@{known.group() if known else _NO_DOMAIN}>"
+    return f"<{kind}.{digest}@{known.group() if known else NO_DOMAIN}>"
 
 
 def _failure(error: Exception, server: SmtpServer) -> NotifyError:
@@ -226,7 +215,7 @@ def _failure(error: Exception, server: SmtpServer) -> NotifyError:
             reason, text = FailureReason.TLS, f"no trusted TLS connection: {error}"
         case ValueError():
             reason, text = FailureReason.SERVER_ERROR, "its answer could not be read"
-    shown = _clean(_without_password(text, server))[:_LONGEST_ANSWER]
+    shown = one_line(_without_password(text, server))[:_LONGEST_ANSWER]
     return NotifyError(f"{server.host}: {shown}", reason=reason, permanent=final)
 
 

@@ -7,31 +7,26 @@ https://docs.slack.dev/reference/block-kit/blocks
 import logging
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 import requests
 
-from app.core.alert import Alert, Notification, Severity
+from app import clock
+from app.core.alert import Alert, Notification
 from app.notifiers.base import SEND_TIMEOUT, FailureReason, Notifier, NotifyError
+from app.notifiers.text import SIGNS, is_web_link, one_line
 
 # urllib3 writes request paths into debug lines and into its warning about odd headers; here the path is the secret.
 for _name in ("urllib3.connection", "urllib3.connectionpool"):
     logging.getLogger(_name).setLevel(logging.ERROR)
 
-_SIGNS: Final = {
-    Severity.OK: ("✅", "OK"),
-    Severity.WARNING: ("⚠️", "Warning"),
-    Severity.CRITICAL: ("🚨", "Critical"),
-}
 _LONGEST_HEADER, _LONGEST_TEXT, _LONGEST_FIELD, _LONGEST_LABEL = 150, 3000, 2000, 200
 _LONGEST_BUTTON, _LONGEST_URL = 75, 3000
 _MOST_FIELDS, _MOST_BUTTONS = 10, 25
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-_BIDI = re.compile(r"[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _ENTITIES: Final = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;"}
 # What mrkdwn would format. Slack has no escape for it, so text that holds any of it goes out as plain_text instead.
 _MARKUP = re.compile(r"[*~`]|(?<!\w)_|_(?!\w)|^\s*>|:[\w+-]+:", re.ASCII)
@@ -98,7 +93,7 @@ class SlackWebhook(Notifier):
 
 def render(alert: Alert) -> dict[str, Any]:
     """Return the message as Slack wants it, within Slack's limits whatever the alert holds."""
-    emoji, word = _SIGNS[alert.severity]
+    emoji, word = SIGNS[alert.severity]
     return {
         # For notifications, screen readers and search: complete without the blocks. A colour bar would need an
         # attachment, and beside one Slack shows this text a second time; emoji and word say the severity instead.
@@ -121,11 +116,11 @@ def render(alert: Alert) -> dict[str, Any]:
 
 def _section(text: str) -> list[dict[str, Any]]:
     # Slack refuses the whole message for one empty text.
-    return [{"type": "section", "text": _plain(text, _LONGEST_TEXT)}] if _clean(text) else []
+    return [{"type": "section", "text": _plain(text, _LONGEST_TEXT)}] if one_line(text) else []
 
 
 def _context(text: str) -> list[dict[str, Any]]:
-    return [{"type": "context", "elements": [_plain(text, _LONGEST_TEXT)]}] if _clean(text) else []
+    return [{"type": "context", "elements": [_plain(text, _LONGEST_TEXT)]}] if one_line(text) else []
 
 
 def _fields(alert: Alert) -> list[dict[str, Any]]:
@@ -134,7 +129,7 @@ def _fields(alert: Alert) -> list[dict[str, Any]]:
 
 
 def _field(label: str, value: str) -> dict[str, Any]:
-    label, value = _fit(label, _LONGEST_LABEL) or "-", _clean(value) or "-"
+    label, value = _fit(label, _LONGEST_LABEL) or "-", one_line(value) or "-"
     if _MARKUP.search(label) or _MARKUP.search(value):
         return {
             "type": "plain_text",
@@ -152,7 +147,7 @@ def _actions(alert: Alert) -> list[dict[str, Any]]:
         {
             "type": "button",
             "action_id": f"open_{index}",
-            "text": _plain(_clean(label) or "Open", _LONGEST_BUTTON),
+            "text": _plain(one_line(label) or "Open", _LONGEST_BUTTON),
             "url": url,
         }
         for index, (label, url) in enumerate(links[:_MOST_BUTTONS])
@@ -166,20 +161,14 @@ def _plain(text: str, limit: int, *, emoji: bool = False) -> dict[str, Any]:
 
 def _fit(text: str, limit: int) -> str:
     """Clean and escape, then cut to at most `limit` characters, never through an entity."""
-    escaped = _clean(text).translate(_ENTITIES)
+    escaped = one_line(text).translate(_ENTITIES)
     if len(escaped) <= limit:
         return escaped
     return re.sub(r"&[a-z]*$", "", escaped[: limit - 1]) + "…"
 
 
-def _clean(text: str) -> str:
-    """Make one line without control characters, bidi controls and half surrogate pairs."""
-    whole = text.encode("utf-8", "replace").decode("utf-8")
-    return _BIDI.sub("", _CONTROL.sub(" ", whole)).strip()
-
-
 def _is_web_url(url: str) -> bool:
-    if not re.fullmatch(r"https?://[^\s\x00-\x1f\x7f-\x9f]+", url, re.IGNORECASE):
+    if not is_web_link(url):
         return False
     try:
         return bool(urlsplit(url).hostname) and bool(requests.Request("POST", url).prepare().url)
@@ -219,7 +208,7 @@ def _seconds(header: str | None, otherwise: float) -> float:
             wait = otherwise if header is None else float(header)
         else:
             at = parsedate_to_datetime(header)
-            wait = (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+            wait = (at.replace(tzinfo=at.tzinfo or UTC) - clock.now()).total_seconds()
     except (ValueError, OverflowError):
         wait = otherwise
     return min(max(wait, _SHORTEST_WAIT), _LONGEST_WAIT)

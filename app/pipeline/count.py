@@ -42,6 +42,8 @@ def count(connection: "redis.Redis", config: Config, deliveries: Sequence[Sequen
     nothing, and the log is written.
 
     Args:
+        connection: Redis.
+        config: rules and lists in force.
         deliveries: (deployment, message id, arrival, redacted payload) each, as the receiver queued them.
 
     Raises:

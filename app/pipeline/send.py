@@ -37,12 +37,17 @@ def send(connection: "redis.Redis", config: Config, deployment: str, notificatio
     except NotifyError as error:
         return _failed(alerts, attempt, error, bound)
     except UnknownReceiverError:
-        alerts.mark_failed(notification_id, "The receiver is no longer configured.")
-        bound.warning("notification dropped", why="receiver is no longer configured")
-        return None
+        return _dropped(alerts, notification_id, "The receiver is no longer configured.", bound)
+    except ValueError as error:
+        return _dropped(alerts, notification_id, f"The receiver's settings are wrong: {error}", bound)
     alerts.mark_sent(notification_id, clock.now())
     bound.info("notification sent")
     return None
+
+
+def _dropped(alerts: Alerts, notification_id: str, why: str, bound: structlog.stdlib.BoundLogger) -> None:
+    alerts.mark_failed(notification_id, why)
+    bound.error("notification dropped", why=why)
 
 
 def _failed(alerts: Alerts, attempt: Attempt, error: NotifyError, bound: structlog.stdlib.BoundLogger) -> float | None:

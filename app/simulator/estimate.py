@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+from app.core.conditions import Facts
 from app.core.delivery import read_delivery, to_event
 from app.core.evidence import Evidence, provisional_records
-from app.core.rules import Facts, Outcome, Rule, Verdict, classify
+from app.core.rules import Outcome, Rule, Verdict, classify
 
 _DEPLOYMENT = "default"
 

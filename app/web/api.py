@@ -34,6 +34,16 @@ def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
             return _problem(400, "`deployment` takes lower-case letters, digits and dashes.")
         return None
 
+    @routes.errorhandler(redis.exceptions.RedisError)
+    def store_away(error: redis.exceptions.RedisError) -> Response:
+        return _problem(503, f"Redis is {unavailable(error)}.")
+
+    _add_usage(routes, config, connection)
+    _add_history(routes, config, connection)
+    return routes
+
+
+def _add_usage(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
     @routes.get("/usage")
     def usage() -> Response:
         return jsonify(usage_answer(connection, config, _deployment(config)))
@@ -49,6 +59,8 @@ def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
             return _problem(400, "`cursor` is not one that this API gave out; leave it out to start anew.")
         return jsonify(records=[record_answer(record) for record in page], next=following)
 
+
+def _add_history(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
     @routes.get("/deliveries/<message_id>")
     def delivery(message_id: str) -> Response:
         found = Inbox(connection, _deployment(config)).delivery(message_id)
@@ -59,12 +71,6 @@ def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
     @routes.get("/notifications")
     def notifications() -> Response:
         return jsonify(notifications=Alerts(connection, _deployment(config)).history())
-
-    @routes.errorhandler(redis.exceptions.RedisError)
-    def store_away(error: redis.exceptions.RedisError) -> Response:
-        return _problem(503, f"Redis is {unavailable(error)}.")
-
-    return routes
 
 
 def usage_answer(connection: "redis.Redis", config: Config, deployment: str) -> dict[str, Any]:

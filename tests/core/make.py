@@ -7,12 +7,13 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from app.core.conditions import Facts
 from app.core.delivery import Event, read_delivery, to_event
 from app.core.evidence import Evidence
 from app.core.limits import Limit
 from app.core.meter import AWB, Usage
 from app.core.period import Period
-from app.core.rules import EvidenceKind, Facts, Outcome, Rule, Verdict, load_rules
+from app.core.rules import EvidenceKind, Outcome, Rule, Verdict, load_rules
 
 ROOT = Path(__file__).parents[2]
 RULES_FILE = ROOT / "config" / "rules.toml"

@@ -136,7 +136,7 @@ def test_a_delivery_that_came_twice_stands_at_its_first_arrival() -> None:
 def test_a_failed_build_told_twice_is_one_failed_build_told_first_by_the_earlier() -> None:
     early, late = event("a", 1.0, 2), event("b", 2.0, 2)
     assert evidence_of((F, late), (F, early)) == evidence_of((F, early), (F, late))
-    assert evidence_of((F, late), (F, early)).failed[2].message_id == "a"
+    assert evidence_of((F, late), (F, early)).failed["2"].message_id == "a"
 
 
 def test_a_record_says_what_when_whose_and_why() -> None:

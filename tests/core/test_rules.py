@@ -3,10 +3,11 @@ from typing import Any
 
 import pytest
 
+from app.core.conditions import Facts
 from app.core.delivery import Event
 from app.core.evidence import Evidence, provisional_records
 from app.core.meter import AWB
-from app.core.rules import UNKNOWN_RULE, EvidenceKind, Facts, Outcome, RulesError, classify, load_rules
+from app.core.rules import UNKNOWN_RULE, EvidenceKind, Outcome, RulesError, classify, load_rules
 from tests.core.make import (
     AI_TEMPLATES,
     FACTS,
@@ -95,7 +96,10 @@ def test_each_of_coders_templates_is_known_by_its_uuid_and_by_its_name(name: str
 
 
 def test_each_rule_speaks_of_some_template() -> None:
-    assert {rule.name for rule in RULES} == {rule for _, _, rule in TEMPLATES} | {"workspace-created-from-ai-template"}
+    assert {rule.name for rule in RULES} == {rule for _, _, rule in TEMPLATES} | {
+        "workspace-created-from-ai-template",
+        "task-resume-failed",
+    }
 
 
 OWN_PAYLOADS = {
