@@ -143,16 +143,14 @@ def _headline(decision: Decision, usage: Usage, used: str, limit: str) -> str:
     if decision.reason is Reason.RESOLVED:
         news = f"back at {spoken_level(decision.level)}" if decision.level else "resolved"
         return f"{short} {news} – {used} of {limit} used"
-    percent = usage.percent
-    share = f"{percent:.0f} %" if percent is not None and percent == int(percent) else f"{percent} %"
-    return f"{short} {spoken_level(decision.level) if percent is None else share} – {used} of {limit} used"
+    return f"{short} {_share(usage) or spoken_level(decision.level)} – {used} of {limit} used"
 
 
 def _summary(decision: Decision, usage: Usage, name: str, used: str, limit: str) -> str:
     where = f"Coder deployment “{usage.deployment}”"
     if decision.reason is Reason.RESOLVED:
         return f"{where}: {decision.because} {used} of {limit} {name} are used in this period."
-    share = "" if usage.percent is None else f" ({usage.percent} %)"
+    share = f" ({_share(usage)})" if _share(usage) else ""
     verb = {Reason.REPEAT: "is still at"}.get(decision.reason, "has reached")
     return f"{where} {verb} {spoken_level(decision.level)}: {used} of {limit} {name} are used{share}."
 
@@ -160,8 +158,8 @@ def _summary(decision: Decision, usage: Usage, name: str, used: str, limit: str)
 def _facts(usage: Usage, used: str, limit: str) -> tuple[tuple[str, str], ...]:
     left = usage.limit.left(usage.used)
     facts = [("Used", used), ("Limit", limit)]
-    if usage.percent is not None:
-        facts.append(("Share", f"{usage.percent} %"))
+    if _share(usage):
+        facts.append(("Share", _share(usage)))
     facts.append(("Left", "unlimited" if left is None else f"{left:,}"))
     facts.append(("Period", _period_text(usage)))
     if usage.by_user:
@@ -188,7 +186,7 @@ def _meaning(usage: Usage, *, resolved: bool) -> str:
         )
     return (
         "Nothing is blocked, now or at the limit: Coder Tasks and other AI features go on working. "
-        "If this pace goes on, talk to your Coder account team in time."
+        "Please talk to your Coder account team in time."
     )
 
 
@@ -203,6 +201,10 @@ def _footer(decision: Decision, usage: Usage) -> str:
     how = "estimate from notifications, a lower bound" if usage.provisional else "verified"
     as_of = usage.as_of.astimezone(UTC)
     return f"Deployment {usage.deployment} · {how} · {as_of:%Y-%m-%d %H:%M} UTC · reason: {decision.reason.value}"
+
+
+def _share(usage: Usage) -> str:
+    return "" if usage.percent is None else f"{usage.percent:g} %"
 
 
 def _limit_text(usage: Usage) -> str:

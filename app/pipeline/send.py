@@ -37,9 +37,11 @@ def send(connection: "redis.Redis", config: Config, deployment: str, notificatio
     except NotifyError as error:
         return _failed(alerts, attempt, error, bound)
     except UnknownReceiverError:
-        return _dropped(alerts, notification_id, "The receiver is no longer configured.", bound)
+        _dropped(alerts, notification_id, "The receiver is no longer configured.", bound)
+        return None
     except ValueError as error:
-        return _dropped(alerts, notification_id, f"The receiver's settings are wrong: {error}", bound)
+        _dropped(alerts, notification_id, f"The receiver's settings are wrong: {error}", bound)
+        return None
     alerts.mark_sent(notification_id, clock.now())
     bound.info("notification sent")
     return None

@@ -1,0 +1,85 @@
+"""Draw docs/slack.png: the real Slack message of a real alert, as Slack shows it. Needs Debian's chromium.
+
+Run it again after a change of app/core/alert.py or app/notifiers/slack.py: .venv/bin/python docs/picture.py
+"""
+
+import html
+import subprocess
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from app.core.alert import describe
+from app.core.limits import Limit
+from app.core.meter import AWB, Usage
+from app.core.period import PeriodRule
+from app.core.threshold import AlertState, Threshold, evaluate
+from app.notifiers.slack import render
+
+NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
+STYLE = """
+body{margin:0;background:#fff;font:15px/1.46 Lato,"Noto Sans","DejaVu Sans",sans-serif;color:#1d1c1d}
+.m{display:flex;gap:10px;padding:16px 20px}.a{width:36px;height:36px;border-radius:6px;background:#7c3085;color:#fff;
+display:grid;place-items:center;font-weight:700;font-size:13px}.n{font-weight:900}.t{color:#616061;font-size:12px}
+h3{font-size:18px;margin:6px 0 8px}.f{display:grid;grid-template-columns:1fr 1fr;gap:6px 24px;margin:8px 0;max-width:680px}
+.b{display:inline-block;border:1px solid #bbb;border-radius:4px;padding:5px 12px;font-weight:700;margin:4px 8px 8px 0}
+.c{color:#616061;font-size:12px}p{margin:6px 0;max-width:680px}
+"""
+
+
+def main() -> None:
+    usage = Usage(
+        deployment="prod",
+        meter=AWB,
+        period=PeriodRule.parse("yearly:03-01").at(NOW.date()),
+        limit=Limit(1000),
+        counted=912,
+        provisional=912,
+        as_of=NOW,
+        by_user=[("dana", 311), ("ci-bot", 268), ("amir", 97)],
+        by_template=[("claude-code", 702), ("aider-ci", 210)],
+    )
+    decision = evaluate(AlertState("75%", usage.period.start, NOW, NOW), usage, [Threshold.parse("90%")], NOW)
+    message = render(describe(decision, usage, "https://coder.example.com"))
+    body = "".join(block(item) for item in message["blocks"])
+    page = f"""<!doctype html><meta charset="utf-8"><style>{STYLE}</style>
+    <div class="m"><div class="a">AWB</div><div><span class="n">Coder AWB meter</span> <span class="t">9:30</span>
+    {body}</div></div>"""
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "page.html")
+        source.write_text(page, encoding="utf-8")
+        subprocess.run(
+            ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run",
+             "--disable-background-networking", "--disable-component-update", "--disable-sync",
+             f"--user-data-dir={folder}/profile", "--force-device-scale-factor=1.5", "--window-size=780,470",
+             f"--screenshot={Path(__file__).with_name('slack.png')}", source.as_uri()],
+            check=True, capture_output=True, timeout=60,
+        )  # fmt: skip
+
+
+def block(item: dict[str, Any]) -> str:
+    """Write one Block Kit block as HTML."""
+    match item["type"]:
+        case "header":
+            return f"<h3>{text(item['text'])}</h3>"
+        case "section" if "fields" in item:
+            return f"<div class=f>{''.join(f'<div>{text(field)}</div>' for field in item['fields'])}</div>"
+        case "section":
+            return f"<p>{text(item['text'])}</p>"
+        case "actions":
+            return "".join(f"<span class=b>{text(button['text'])}</span>" for button in item["elements"])
+        case _:
+            return f"<div class=c>{''.join(text(element) for element in item['elements'])}</div>"
+
+
+def text(item: dict[str, Any]) -> str:
+    shown = html.escape(html.unescape(item["text"]))
+    if item["type"] == "mrkdwn":
+        label, _, rest = shown.partition("\n")
+        return f"<b>{label.strip('*')}</b><br>{rest}"
+    return shown
+
+
+if __name__ == "__main__":
+    main()
