@@ -131,12 +131,17 @@ def _receiver(config: Config) -> Iterator[Finding]:
     else:
         hint = "something else answers there; check the proxy and AWB_PUBLIC_URL"
         yield Finding("receiver.reachable", Outcome.ERROR, f"{base}/v1/webhook answers {answer.status_code}", hint)
-    if "Date" in answer.headers:
-        skew = abs(parsedate_to_datetime(answer.headers["Date"]).timestamp() - clock.now().timestamp())
-        if skew > _LARGEST_SKEW:
-            yield Finding(
-                "clock.receiver", Outcome.WARNING, f"{skew:.0f} s from {host}", "synchronise the clocks (NTP)"
-            )
+    skew = _skew(answer.headers.get("Date", ""))
+    if skew > _LARGEST_SKEW:
+        yield Finding("clock.receiver", Outcome.WARNING, f"{skew:.0f} s from {host}", "synchronise the clocks (NTP)")
+
+
+def _skew(date: str) -> float:
+    """Return the seconds between an HTTP Date and our clock; 0 where the header is missing or no date."""
+    try:
+        return abs(parsedate_to_datetime(date).timestamp() - clock.now().timestamp())
+    except ValueError:
+        return 0.0
 
 
 def _receivers(config: Config) -> Iterator[Finding]:
@@ -152,6 +157,8 @@ def _receivers(config: Config) -> Iterator[Finding]:
             yield Finding(
                 check, Outcome.ERROR, f"{error} ({error.reason.value})", "correct the setting, or try again later"
             )
+        except ValueError as error:
+            yield Finding(check, Outcome.ERROR, str(error), "correct the setting")
         else:
             yield Finding(check, Outcome.OK, "can be reached")
 
@@ -187,9 +194,13 @@ def _traffic(connection: "redis.Redis") -> Iterator[Finding]:
         yield Finding("input.deliveries", Outcome.WARNING, "no delivery has ever arrived", hint)
     for deployment in known:
         stats = Inbox(connection, deployment).stats()
-        last = clock.now().timestamp() - stats.get("last_delivery_at", 0.0)
-        says = f"{deployment}: {stats.get('accepted', 0):,.0f} deliveries, the last {last / 3600:.1f} h ago"
-        yield Finding("input.deliveries", Outcome.OK, says)
+        if "last_delivery_at" in stats:
+            last = clock.now().timestamp() - stats["last_delivery_at"]
+            says = f"{deployment}: {stats.get('accepted', 0):,.0f} deliveries, the last {last / 3600:.1f} h ago"
+            yield Finding("input.deliveries", Outcome.OK, says)
+        else:
+            says = f"{deployment}: something posts here, but no notification ever came"
+            yield Finding("input.deliveries", Outcome.WARNING, says, "is it Coder? look at `awb quarantine`")
         if stats.get("quarantined"):
             says = f"{deployment}: {stats['quarantined']:.0f} bodies were no Coder notifications"
             yield Finding("input.quarantine", Outcome.WARNING, says, "look at them with `awb quarantine`")

@@ -1,8 +1,9 @@
 """The HTTP API, /api/v1. On loopback it needs no login; from elsewhere it is refused until access is configured."""
 
 import ipaddress
+import re
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import redis
@@ -19,6 +20,9 @@ from app.store.ledger import Ledger
 from app.store.snapshot import Snapshot
 
 _MOST_RECORDS = 500
+_LIMIT: Final = re.compile(r"[0-9]{1,3}")
+# Python's float() takes more than Redis does, "nan" and "1_0" among it.
+_CURSOR: Final = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?~.+")
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip")
 
 
@@ -51,12 +55,12 @@ def _add_usage(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
     @routes.get("/records")
     def records() -> Response:
         limit = request.args.get("limit", "100")
-        if not limit.isdecimal() or not 1 <= int(limit) <= _MOST_RECORDS:
+        cursor = request.args.get("cursor")
+        if not _LIMIT.fullmatch(limit) or not 1 <= int(limit) <= _MOST_RECORDS:
             return _problem(400, f"`limit` is a number from 1 to {_MOST_RECORDS}.")
-        try:
-            page, following = Ledger(connection, _deployment(config), AWB).page(request.args.get("cursor"), int(limit))
-        except ValueError:
+        if cursor is not None and not _CURSOR.fullmatch(cursor):
             return _problem(400, "`cursor` is not one that this API gave out; leave it out to start anew.")
+        page, following = Ledger(connection, _deployment(config), AWB).page(cursor, int(limit))
         return jsonify(records=[record_answer(record) for record in page], next=following)
 
 

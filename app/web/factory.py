@@ -27,6 +27,8 @@ def create_app(config: Config, connection: "redis.Redis", *, insecure: bool = Fa
     app = Flask("app.web", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = config.settings.max_body_bytes
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    # Else /v1/webhook/<the default deployment> would redirect to /v1/webhook: no POST of Coder's may meet a redirect.
+    app.url_map.redirect_defaults = False
     app.register_blueprint(webhook.blueprint(config, connection, None if insecure else secrets))
     app.register_blueprint(api.blueprint(config, connection))
     app.register_blueprint(health.blueprint(config, connection))
@@ -34,6 +36,11 @@ def create_app(config: Config, connection: "redis.Redis", *, insecure: bool = Fa
     return app
 
 
-def _http_error(error: HTTPException) -> tuple[Response, int]:
-    """Answer errors as JSON, with what the error itself says."""
-    return jsonify(status="error", reason=error.name, detail=error.description), error.code or 500
+def _http_error(error: HTTPException) -> Response:
+    """Answer errors as JSON, with what the error itself says and its headers, such as Allow."""
+    answer = jsonify(status="error", reason=error.name, detail=error.description)
+    answer.status_code = error.code or 500
+    for name, value in error.get_headers():
+        if name != "Content-Type":
+            answer.headers[name] = value
+    return answer

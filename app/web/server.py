@@ -37,7 +37,8 @@ def server(app: Flask, settings: Settings, listener: socket.socket) -> Any:
         channel_timeout=30,
         cleanup_interval=10,
         max_request_header_size=16_384,
-        max_request_body_size=settings.max_body_bytes,
+        # Waitress refuses from this number on, we refuse beyond ours.
+        max_request_body_size=settings.max_body_bytes + 1,
         # Bodies this small stay in memory; nothing of a delivery touches the disk outside Redis.
         inbuf_overflow=settings.max_body_bytes + 16_384,
         ident=None,

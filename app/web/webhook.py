@@ -47,7 +47,8 @@ class Secrets:
         offered = (
             _password(value)
             if scheme.lower() == "basic"
-            else value.strip().encode()
+            # As bytes came in: WSGI reads them as Latin-1.
+            else value.strip().encode("latin-1", "replace")
             if scheme.lower() == "bearer"
             else b""
         )

@@ -1,0 +1,128 @@
+"""Child processes: each is started by us, watched, and ended by us. Everything listens on loopback or a Unix socket."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import redis
+
+from workers import embedded
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+SECRET: Final = "a-secret-of-the-bench"
+_STARTING: Final = 30.0
+_ENDING: Final = 25.0
+
+
+class ChildError(RuntimeError):
+    """A child did not start or ended early."""
+
+
+@contextmanager
+def workplace() -> Iterator[Path]:
+    """Make a directory that is gone afterwards; short, because a Unix socket's path must be."""
+    path = Path(tempfile.mkdtemp(prefix="awb-bench-"))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def environment(directory: Path, **settings: str) -> dict[str, str]:
+    """Return an environment in which no configuration of the surroundings, no proxy and no other Redis is used."""
+    empty = directory / "empty.toml"
+    empty.touch()
+    unwanted = ("http_proxy", "https_proxy", "all_proxy", "node_options")
+    kept = {
+        key: value for key, value in os.environ.items() if not key.startswith("AWB_") and key.lower() not in unwanted
+    }
+    return {**kept, "AWB_CONFIG": str(empty), "AWB_DATA_DIR": str(directory), "AWB_WEBHOOK_SECRET": SECRET, **settings}
+
+
+@contextmanager
+def child(command: Sequence[str], log: Path, env: Mapping[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run a child until the block is left; its output goes to the log."""
+    with log.open("ab") as out:
+        # A session of its own: Ctrl-C reaches only us, and we end the children in order.
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env, cwd=ROOT, start_new_session=True
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(_ENDING)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@contextmanager
+def store(directory: Path) -> Iterator[tuple[str, "redis.Redis"]]:
+    """Run the Redis that `awb run` would run; yield its URL and a connection."""
+    directory.mkdir(exist_ok=True)
+    command = embedded.command(embedded.find_server(), directory)
+    with child(command, directory / "redis.log", dict(os.environ)) as process:
+        embedded.wait_ready(directory, process)
+        url = embedded.url(directory)
+        connection = redis.Redis.from_url(url)
+        try:
+            yield url, connection
+        finally:
+            connection.close()
+
+
+def awb(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "app.cli", *arguments]
+
+
+def rq_worker(url: str, queue: str, *more: str) -> list[str]:
+    """Return the command of RQ's own worker."""
+    return [sys.executable, "-m", "rq.cli", "worker", "-u", url, "-S", "json", "--quiet", *more, queue]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_listening(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Wait until a child takes connections.
+
+    Raises:
+        ChildError: it ended, or took too long.
+    """
+
+    def listens() -> bool:
+        if process.poll() is not None:
+            raise ChildError(f"ended with {process.returncode}: {last_words(log)}")
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    if not wait_until(listens, _STARTING):
+        raise ChildError(f"does not listen: {last_words(log)}")
+
+
+def wait_until(condition: Callable[[], Any], seconds: float, pause: float = 0.02) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(pause)
+    return False
+
+
+def last_words(log: Path) -> str:
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-1][:200] if lines else "it said nothing"
