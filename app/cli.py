@@ -6,10 +6,12 @@ import socket
 import sys
 from pathlib import Path
 from typing import IO, Any, NoReturn
+from urllib.parse import quote
 
 import click
 import redis
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from app import clock, doctor, jobqueue, logs
@@ -18,7 +20,7 @@ from app.core.delivery import InvalidDeliveryError, read_delivery, to_event
 from app.core.meter import AWB
 from app.core.rules import classify
 from app.notifiers import directory
-from app.settings import Settings
+from app.settings import DEPLOYMENT_NAME, Settings, secret_texts
 from app.store.connection import connect, unavailable
 from app.store.inbox import Inbox
 from app.store.ledger import Ledger
@@ -55,10 +57,10 @@ def _config(context: click.Context, *, secret: bool = False) -> Config:
     except ConfigError as error:
         wrong = error.problems
     for problem in wrong:
-        click.echo(f"configuration: {problem}", err=True)
+        click.echo(f"configuration: {problem.removeprefix('configuration: ')}", err=True)
     if wrong:
         sys.exit(EXIT_CONFIG)
-    logs.configure(config.settings.log_format, config.settings.log_level)
+    logs.configure(config.settings.log_format, config.settings.log_level, secret_texts(config.settings))
     return config
 
 
@@ -89,6 +91,8 @@ def run(context: click.Context, insecure: bool) -> None:
         before is not None and before.webhook_secret is None and not (before.data_dir / "webhook-secret").exists()
     )
     config = _config(context, secret=not insecure)
+    if insecure and not config.settings.on_loopback:
+        _fail("--insecure is for loopback addresses only; set AWB_BIND to 127.0.0.1:PORT", EXIT_CONFIG)
     show = new_secret or sys.stdout.isatty()
 
     def ready() -> None:
@@ -174,8 +178,8 @@ def webhook_url(context: click.Context) -> None:
 def _welcome(settings: Settings, *, show_secret: bool) -> str:
     base = settings.public_url or f"http://{_reachable(settings)}:{settings.bind_port}"
     scheme, _, rest = base.partition("://")
-    secret = settings.webhook_secret.get_secret_value() if settings.webhook_secret and show_secret else "<secret>"
-    user = f"coder:{secret}@" if settings.webhook_secret else ""
+    known = settings.webhook_secret.get_secret_value() if settings.webhook_secret and show_secret else ""
+    user = f"coder:{quote(known, safe='') or '<secret>'}@" if settings.webhook_secret else ""
     lines = [
         "The Coder AWB meter is running. Put this into the environment of coderd, and restart it:",
         "",
@@ -256,9 +260,15 @@ def explain(context: click.Context, file: IO[bytes], as_json: bool) -> None:
             click.echo(f"{key + ':':<14}{value}")
 
 
+def _deployment(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not DEPLOYMENT_NAME.fullmatch(value):
+        raise click.BadParameter("takes lower-case letters, digits and dashes")
+    return value
+
+
 @main.command()
 @click.argument("what")
-@click.option("--deployment", help="Another deployment than the configured one.")
+@click.option("--deployment", callback=_deployment, help="Another deployment than the configured one.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def why(context: click.Context, what: str, deployment: str | None, as_json: bool) -> None:
@@ -285,7 +295,7 @@ def why(context: click.Context, what: str, deployment: str | None, as_json: bool
 
 
 @main.command()
-@click.option("--deployment", help="Another deployment than the configured one.")
+@click.option("--deployment", callback=_deployment, help="Another deployment than the configured one.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def status(context: click.Context, deployment: str | None, as_json: bool) -> None:
@@ -311,13 +321,13 @@ def status(context: click.Context, deployment: str | None, as_json: bool) -> Non
     out.print(f"mode: {usage['mode']}: an estimate from notifications, a lower bound")
     table = Table("user", "used", box=None)
     for row in usage["by_user"]:
-        table.add_row(row["name"] or "(unknown)", f"{row['used']:,}")
+        table.add_row(escape(row["name"] or "(unknown)"), f"{row['used']:,}")
     if usage["by_user"]:
         out.print(table)
 
 
 @main.command()
-@click.option("--deployment", help="Another deployment than the configured one.")
+@click.option("--deployment", callback=_deployment, help="Another deployment than the configured one.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def quarantine(context: click.Context, deployment: str | None, as_json: bool) -> None:
@@ -347,9 +357,9 @@ def examine(context: click.Context, as_json: bool) -> None:
     for finding in doctor.examine(config_in_force, _connect(config_in_force)):
         found.append(finding)
         if not as_json:
-            out.print(f"{marks[finding.outcome.value]} {finding.check:<22} {finding.says}", markup=True)
+            out.print(f"{marks[finding.outcome.value]} {escape(f'{finding.check:<22} {finding.says}')}", markup=True)
             if finding.hint:
-                out.print(f"{'':31}→ {finding.hint}")
+                out.print(f"{'':31}→ {escape(finding.hint)}")
     if as_json:
         _print_json([{"check": f.check, "outcome": f.outcome.value, "says": f.says, "hint": f.hint} for f in found])
     sys.exit(_EXIT_FAILED if any(f.outcome is doctor.Outcome.ERROR for f in found) else 0)

@@ -4,8 +4,10 @@ Each key of the file is a variable with the same name in capitals behind `AWB_`.
 file, by `AWB_<KEY>_FILE`. Unknown keys are errors, in the file and in the environment.
 """
 
+import contextlib
 import os
 import secrets
+import tempfile
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +24,7 @@ from app.core.period import PeriodRule
 from app.core.rules import Rule, RulesError, load_rules
 from app.core.spelling import did_you_mean
 from app.core.threshold import Threshold
-from app.settings import SECRET_FIELDS, SHORTEST_SECRET, Settings
+from app.settings import SECRET_FIELDS, SHORTEST_SECRET, Settings, incomplete_email
 
 #: sysexits.h: configuration error.
 EXIT_CONFIG: Final = 78
@@ -108,7 +110,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     values |= _secret_files(environ, problems)
     problems += _unknown_variables(environ)
     settings = _validate(values, source, environ, problems)
-    rules_source = (settings.rules if settings else None) or packaged("rules.toml")
+    rules_source = Path(str(values.get("rules") or packaged("rules.toml")))
     rules: tuple[Rule, ...] = ()
     try:
         rules = load_rules(rules_source.read_text(encoding="utf-8"), str(rules_source))
@@ -140,17 +142,14 @@ def ensure_webhook_secret(settings: Settings) -> Settings:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not file.exists():
             # Written aside and linked, so that two first starts agree on one secret and none is ever half written.
-            draft = file.with_name(f".{file.name}.{os.getpid()}")
-            draft.touch(mode=0o600)
-            draft.write_text(secrets.token_hex(24) + "\n", encoding="ascii")
-            try:
-                os.link(draft, file)
-            except FileExistsError:
-                pass
-            finally:
-                draft.unlink()
+            # NamedTemporaryFile makes it with mode 0600, under a name that no other start has.
+            with tempfile.NamedTemporaryFile("w", dir=settings.data_dir, prefix=".webhook-secret.") as draft:
+                draft.write(secrets.token_hex(24) + "\n")
+                draft.flush()
+                with contextlib.suppress(FileExistsError):
+                    os.link(draft.name, file)
         secret = file.read_text(encoding="ascii").strip()
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigError([f"{file}: {_why(error)}; set AWB_WEBHOOK_SECRET or make AWB_DATA_DIR writable"]) from None
     if len(secret) < SHORTEST_SECRET:
         raise ConfigError(
@@ -237,6 +236,9 @@ def _validate(
     except ValidationError as error:
         found = error.errors(include_input=False, include_url=False)
         problems += [_sentence(item, source, environ) for item in found]
+        # Pydantic looks at settings together only when each of them is right; everything is to be said at once.
+        incomplete = incomplete_email(values) if all(item["loc"] for item in found) else ""
+        problems += [f"configuration: {incomplete}"] if incomplete else []
     return None
 
 
@@ -246,8 +248,11 @@ def _sentence(item: Any, source: Path | None, environ: Mapping[str, str]) -> str
     message = str(item["msg"]).removeprefix("Value error, ")
     if item["type"] == "extra_forbidden":
         return f"{source}: unknown key “{key}”{did_you_mean(key, list(Settings.model_fields))}; remove or correct it"
-    where = f"{PREFIX}{key.upper()}" if environ.get(f"{PREFIX}{key.upper()}") else f"{source or 'configuration'}: {key}"
-    return f"{where or 'configuration'}: {message}".replace(": : ", ": ")
+    if not key:
+        return f"configuration: {message}"
+    variables = (f"{PREFIX}{key.upper()}", f"{PREFIX}{key.upper()}_FILE")
+    named = [variable for variable in variables if environ.get(variable)]
+    return f"{named[0] if named else f'{source}: {key}'}: {message}"
 
 
 def _why(error: Exception) -> str:

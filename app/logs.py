@@ -3,19 +3,33 @@
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from typing import Any, Final
+from urllib.parse import quote
 
 import structlog
 
 _PATTERNS: Final = (
-    # User info of a URL, hooks of Slack and alike, tokens in headers, e-mail addresses.
-    (re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]*@"), "***@"),
-    (re.compile(r"(hooks\.slack\.com/)\S+"), r"\1***"),
-    (re.compile(r"(?i)(authorization|coder-session-token)(\W+)(?:basic |bearer )?\S+"), r"\1\2***"),
-    (re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"), "***@***"),
+    # User info of a URL.
+    (re.compile(r"(?<=://)[^/\s]*@"), "***@"),
+    # Slack's incoming webhooks, and their path alone: urllib3 names host and path apart.
+    (re.compile(r"(hooks\.slack(?:-gov)?\.com/)\S+"), r"\1***"),
+    (re.compile(r"/services/T\w+/B\w+/[\w-]+"), "/services/***"),
+    # Headers, also as a dict or a tuple shows them.
+    (
+        re.compile(r"(?i)(authorization|coder-session-token)([\"']?\s*[:=,]\s*b?[\"']?)(?:[a-z]+\s+)?[^\s\"']+"),
+        r"\1\2***",
+    ),
+    (re.compile(r"(?i)\b(basic|bearer)\s+[\w+/=.~-]{16,}"), r"\1 ***"),
+    # A named secret: otp=… in a reset link, {'one_time_passcode': '…'}, password=….
+    (re.compile(r"(?i)(otp|passcode|passw(?:or)?d|secret|token)([\"']?\s*[:=]\s*[\"']?)[^\s\"',;&}\])]+"), r"\1\2***"),
+    (re.compile(r"[\w.!#$%&'+=^`{|}~-]+@[\w-]+(?:\.[\w-]+)*"), "***@***"),
 )
-_SECRET_FIELD: Final = re.compile(r"secret|password|token|passcode|authorization", re.IGNORECASE)
+_SECRET_FIELD: Final = re.compile(r"secret|password|token|passcode|otp$|authorization", re.IGNORECASE)
+#: Shorter ones would take ordinary words out of the log.
+_SHORTEST_KNOWN: Final = 6
+_DEEPEST: Final = 8
+_LOGGERS_OF_RQ: Final = ("worker", "job", "queue", "registry", "scheduler", "scripts", "utils", "webhook")
 
 
 def redact_text(text: str) -> str:
@@ -25,14 +39,51 @@ def redact_text(text: str) -> str:
     return text
 
 
-def configure(log_format: str, level: str) -> None:
+class Redaction:
+    """A processor that takes secrets out of an event, wherever in it they are.
+
+    Args:
+        secrets: texts that must never be written, such as the configured secrets.
+    """
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        known = {form for secret in secrets for form in (secret, quote(secret, safe=""), repr(secret)[1:-1])}
+        # The longest first: a URL before the password in it.
+        ordered = sorted((text for text in known if len(text) >= _SHORTEST_KNOWN), key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, ordered))) if ordered else None
+
+    def __call__(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+        return self._mapping(event, 0)
+
+    def text(self, text: str) -> str:
+        return redact_text(self._known.sub("***", text) if self._known else text)
+
+    def _value(self, value: Any, depth: int) -> Any:
+        if value is None or isinstance(value, bool | int | float):
+            return value
+        if isinstance(value, str):
+            return self.text(value)
+        if depth < _DEEPEST and isinstance(value, Mapping):
+            return self._mapping(value, depth + 1)
+        if depth < _DEEPEST and isinstance(value, Sequence | set | frozenset) and not isinstance(value, bytes):
+            return [self._value(item, depth + 1) for item in value]
+        return self.text(repr(value))
+
+    def _mapping(self, values: Mapping[Any, Any], depth: int) -> dict[str, Any]:
+        return {
+            self.text(str(key)): "***" if value and _SECRET_FIELD.search(str(key)) else self._value(value, depth)
+            for key, value in values.items()
+        }
+
+
+def configure(log_format: str, level: str, secrets: Iterable[str] = ()) -> None:
     """Configure structlog and the standard library's loggers, RQ's among them, once per process.
 
     Args:
         log_format: `json`, `text`, or `auto` for text on a terminal and JSON elsewhere.
         level: name of the lowest level that is written.
+        secrets: texts that must never be written.
     """
-    as_json = log_format == "json" or (log_format == "auto" and not sys.stderr.isatty())
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -40,40 +91,38 @@ def configure(log_format: str, level: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
-        _redact,
     ]
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    renderer: Any = (
-        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
+            foreign_pre_chain=shared,
+            # Last of all, so that it sees what is written and nothing is added behind it.
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                Redaction(secrets),
+                _renderer(log_format),
+            ],
         )
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     # RQ's loggers do not propagate once it has set them up: give them our handler first, and it leaves them alone.
-    for name in ("rq.worker", "rq.job", "rq.queue", "rq.registry", "rq.scheduler"):
-        logger = logging.getLogger(name)
+    for name in _LOGGERS_OF_RQ:
+        logger = logging.getLogger(f"rq.{name}")
         logger.handlers[:] = [handler]
         logger.propagate = False
         logger.setLevel("WARNING" if level != "debug" else "DEBUG")
     logging.getLogger("waitress.queue").setLevel("ERROR")
 
 
-def _redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    for key, value in event.items():
-        if _SECRET_FIELD.search(key):
-            event[key] = "***"
-        elif isinstance(value, str):
-            event[key] = redact_text(value)
-        elif isinstance(value, BaseException):
-            event[key] = redact_text(repr(value))
-    return event
+def _renderer(log_format: str) -> Any:
+    as_json = log_format == "json" or (log_format == "auto" and not sys.stderr.isatty())
+    if as_json:
+        return structlog.processors.JSONRenderer()
+    return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())

@@ -1,9 +1,11 @@
 """Every setting with its type, default and checks. config/awb-meter.toml documents them for people."""
 
 import re
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
 
@@ -22,6 +24,8 @@ SECRET_FIELDS: Final = (
 )
 DEPLOYMENT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 SHORTEST_SECRET: Final = 16
+_LIMIT_HINT: Final = "must be a number of builds, 0, or unlimited"
+_EMAIL: Final = ("smtp_url", "email_from", "email_to")
 _DEFAULT_THRESHOLDS: Final[tuple[str | int, ...]] = ("75%", "90%", "100%", "+10%")
 
 
@@ -30,9 +34,23 @@ def _comma_list(value: Any) -> Any:
 
 
 def _limit(value: Any) -> Any:
-    if isinstance(value, str) and value.strip().lower() == "unlimited":
-        return -1
+    if isinstance(value, str):
+        text = value.strip().lower()
+        if text == "unlimited":
+            return -1
+        if not re.fullmatch(r"[+-]?[0-9_]{1,20}", text):
+            raise ValueError(_LIMIT_HINT)
     return value
+
+
+def _split(url: str) -> SplitResult:
+    """Split a URL; empty where it is none, for the library's own error may repeat a password."""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - raises where it is no number
+    except ValueError:
+        return urlsplit("")
+    return parts
 
 
 CommaList = Annotated[list[str], BeforeValidator(_comma_list)]
@@ -72,6 +90,19 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     grace_seconds: int = Field(20, ge=1, le=600)
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_boolean(cls, value: Any) -> Any:
+        # No setting is one, and pydantic would read true as the number 1.
+        if isinstance(value, bool):
+            raise ValueError("takes no true or false")  # noqa: TRY004 - pydantic wants ValueError
+        return value
+
+    @field_validator(*SECRET_FIELDS, mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: Any) -> Any:
+        return None if value == "" else value
+
     @field_validator("bind")
     @classmethod
     def _bind(cls, value: str) -> str:
@@ -84,7 +115,7 @@ class Settings(BaseModel):
     @classmethod
     def _limit(cls, value: int) -> int:
         if value < -1:
-            raise ValueError("must be a number of builds, 0, or unlimited")
+            raise ValueError(_LIMIT_HINT)
         return value
 
     @field_validator("thresholds")
@@ -110,14 +141,42 @@ class Settings(BaseModel):
     @field_validator("coder_url", "public_url")
     @classmethod
     def _url(cls, value: str) -> str:
-        if value and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname):
-            raise ValueError("must be a URL such as https://coder.example.com")
+        parts = _split(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc):
+            raise ValueError("must be a URL such as https://coder.example.com, without user or password")
         return value.rstrip("/")
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: SecretStr | None) -> SecretStr | None:
+        parts = _split(value.get_secret_value()) if value else None
+        if parts and not (parts.scheme in ("redis", "rediss") and parts.hostname):
+            if parts.scheme == "unix" and parts.path:
+                return value
+            raise ValueError("must be redis://:password@HOST:PORT/0, rediss://… for TLS, or unix:///path/of/the.sock")
+        return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _smtp(cls, value: SecretStr | None) -> SecretStr | None:
+        parts = _split(value.get_secret_value()) if value else None
+        if parts and not (parts.scheme in ("smtp", "smtps") and parts.hostname):
+            raise ValueError("must be smtp://user:password@HOST:587; in user and password, write @ as %40 and / as %2F")
+        return value
+
+    @field_validator("email_from", "email_to")
+    @classmethod
+    def _addresses(cls, value: str | list[str]) -> str | list[str]:
+        for address in [value] if isinstance(value, str) else value:
+            if address and not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", address):
+                raise ValueError("takes plain addresses such as ops@example.com")
+        return value
 
     @field_validator("slack_webhook_url")
     @classmethod
     def _slack(cls, value: SecretStr | None) -> SecretStr | None:
-        if value and urlsplit(value.get_secret_value()).scheme not in ("http", "https"):
+        parts = _split(value.get_secret_value()) if value else None
+        if parts and not (parts.scheme in ("http", "https") and parts.hostname):
             raise ValueError("must be the whole URL of a Slack incoming webhook, https://hooks.slack.com/services/…")
         return value
 
@@ -130,13 +189,9 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _email(self) -> Self:
-        given = {"smtp_url": bool(self.smtp_url), "email_from": bool(self.email_from), "email_to": bool(self.email_to)}
-        missing = [key for key, there in given.items() if not there]
-        if missing and len(missing) < len(given):
-            raise ValueError(f"e-mail needs smtp_url, email_from and email_to together; missing: {', '.join(missing)}")
-        for address in [*self.email_to, *([self.email_from] if self.email_from else [])]:
-            if not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", address):
-                raise ValueError("email_from and email_to take plain addresses such as ops@example.com")
+        problem = incomplete_email(self.__dict__)
+        if problem:
+            raise ValueError(problem)
         return self
 
     @property
@@ -149,4 +204,29 @@ class Settings(BaseModel):
 
     @property
     def on_loopback(self) -> bool:
-        return self.bind_host in ("localhost", "::1") or self.bind_host.startswith("127.")
+        try:
+            return self.bind_host == "localhost" or ip_address(self.bind_host).is_loopback
+        except ValueError:  # another name: 127.example.com may be anywhere
+            return False
+
+
+def incomplete_email(values: Mapping[str, Any]) -> str:
+    """Say what is missing for e-mail; empty when all of it is there, or none."""
+    missing = [key for key in _EMAIL if not values.get(key)]
+    if not missing or len(missing) == len(_EMAIL):
+        return ""
+    return f"e-mail needs smtp_url, email_from and email_to together; missing: {', '.join(missing)}"
+
+
+def secret_texts(settings: Settings) -> Iterator[str]:
+    """Yield every text that must appear in no log: the secrets, the passwords in URLs, and the Slack URL's path."""
+    for key in SECRET_FIELDS:
+        secret: SecretStr | None = getattr(settings, key)
+        if secret is None:
+            continue
+        yield secret.get_secret_value()
+        if key.endswith("_url"):
+            parts = _split(secret.get_secret_value())
+            yield from (parts.password or "", unquote(parts.password or ""))
+        if key == "slack_webhook_url":
+            yield parts.path

@@ -85,7 +85,7 @@ def _sample(template: NotificationTemplate, admin: int, message_id: str, workspa
         "user_username": recipient,
         "actions": [{"label": label, "url": url.format(**words)} for label, url in template.actions],
         "labels": labels,
-        "data": None,
+        "data": _data(template, labels, workspace_id, run),
         "targets": [] if template is _USER_CREATED else [workspace_id, _uuid(run, 3, 0), _uuid(run, 4, 0)],
     }
     envelope = {
@@ -109,6 +109,19 @@ def _labels(template: NotificationTemplate, name: str, owner: str) -> dict[str, 
         return {"created_account_name": f"{owner}-{name}", "created_account_user_name": owner, "initiator": "admin-1"}
     more = {"pause_reason": "idle timeout"} if template is catalogue.TASK_PAUSED else {}
     return {"task": name, "workspace": name, **more}
+
+
+def _data(template: NotificationTemplate, labels: dict[str, str], workspace_id: str, run: str) -> dict[str, Any] | None:
+    if template is not catalogue.WORKSPACE_CREATED:
+        return None
+    owner = labels["workspace_owner_username"]
+    return {
+        "workspace": {"id": workspace_id, "name": labels["workspace"]},
+        "template": {"id": _uuid(run, 5, 0), "name": TEMPLATE},
+        "template_version": {"id": _uuid(run, 6, 0), "name": labels["version"]},
+        "owner": {"id": _uuid(run, 3, 0), "name": owner, "email": f"{owner}@example.com"},
+        "parameters": [],
+    }
 
 
 def _uuid(run: str, kind: int, number: int) -> str:

@@ -1,5 +1,6 @@
 """Child processes: each is started by us, watched, and ended by us. Everything listens on loopback or a Unix socket."""
 
+import http.client
 import os
 import shutil
 import signal
@@ -112,6 +113,30 @@ def wait_listening(port: int, process: "subprocess.Popen[bytes]", log: Path) -> 
 
     if not wait_until(listens, _STARTING):
         raise ChildError(f"does not listen: {last_words(log)}")
+
+
+def wait_answering(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Wait until a child answers a GET with 200.
+
+    Raises:
+        ChildError: it ended, or took too long.
+    """
+    address, _, path = url.removeprefix("http://").partition("/")
+
+    def answers() -> bool:
+        if process.poll() is not None:
+            raise ChildError(f"ended with {process.returncode}: {last_words(log)}")
+        client = http.client.HTTPConnection(address, timeout=_STARTING)
+        try:
+            client.request("GET", f"/{path}")
+            return client.getresponse().status == http.HTTPStatus.OK
+        except OSError:
+            return False
+        finally:
+            client.close()
+
+    if not wait_until(answers, _STARTING):
+        raise ChildError(f"does not answer: {last_words(log)}")
 
 
 def wait_until(condition: Callable[[], Any], seconds: float, pause: float = 0.02) -> bool:

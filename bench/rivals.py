@@ -1,6 +1,6 @@
-"""What ours is held against: a route that does nothing, a route that enqueues as RQ's manual has it, and empty jobs.
+"""What the receiver is held against: a route that does nothing, and one that enqueues as RQ's manual has it.
 
-`python -m bench.rivals PORT [REDIS_URL]` serves both routes with the receiver's own server and settings.
+`python -m bench.rivals PORT REDIS_URL` serves both with the receiver's own server and settings.
 """
 
 import sys
@@ -8,23 +8,14 @@ from typing import Final
 
 import redis
 from flask import Flask
-from rq import Queue, get_current_connection
+from rq import Queue
 from rq.serializers import JSONSerializer
 
 from app.settings import Settings
 from app.web import server
+from bench.jobs import INCREMENT
 
 QUEUE: Final = "bench-increment"
-COUNTER: Final = "bench:counter"
-
-
-def empty(*_args: object) -> None:
-    """Do nothing, as an RQ job."""
-
-
-def increment() -> None:
-    """Count one, as an RQ job."""
-    get_current_connection().incr(COUNTER)
 
 
 def build(url: str) -> Flask:
@@ -37,7 +28,7 @@ def build(url: str) -> Flask:
 
     @app.post("/increment")
     def enqueue() -> tuple[dict[str, str], int]:
-        queue.enqueue("bench.rivals.increment", result_ttl=0)
+        queue.enqueue(INCREMENT, result_ttl=0)
         return {"status": "accepted"}, 202
 
     return app
@@ -45,4 +36,4 @@ def build(url: str) -> Flask:
 
 if __name__ == "__main__":
     listener = server.listen("127.0.0.1", int(sys.argv[1]))
-    server.server(build(sys.argv[2] if len(sys.argv) > 2 else "redis://"), Settings(), listener).run()
+    server.server(build(sys.argv[2]), Settings(), listener).run()

@@ -26,6 +26,10 @@ def _unwrap_uuid(value: Any) -> Any:
     return _empty_for_null(value)
 
 
+def _empty_object_for_null(value: Any) -> Any:
+    return {} if value is None else value
+
+
 def _list_for_null(value: Any) -> Any:
     return [] if value is None else value
 
@@ -39,9 +43,14 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
+class JobMetadata(_Model):
+    template_name: Text = ""
+
+
 class Job(_Model):
     status: Text = ""
     completed_at: datetime | None = None
+    metadata: Annotated[JobMetadata, BeforeValidator(_empty_object_for_null)] = JobMetadata()
 
 
 class Build(_Model):
@@ -55,6 +64,7 @@ class Build(_Model):
     workspace_name: Text = ""
     workspace_owner_name: Text = ""
     has_ai_task: bool | None = None
+    created_at: datetime | None = None
     job: Job = Job()
 
     @property

@@ -79,6 +79,10 @@ class Evidence:
             return replace(grown, failed={**self.failed, build: min(one, self.failed.get(build, one))})
         return grown
 
+    def consumed(self) -> "Evidence":
+        """Return what remains once Coder's API has spoken: the names, and that it is a task's workspace."""
+        return Evidence(task=self.task, names=self.names, weight=self.weight)
+
     def name(self, which: str) -> str:
         return self.names[which][3] if which in self.names else ""
 

@@ -108,6 +108,36 @@ def pending(deployment: str) -> str:
     return _key(deployment, "pending")
 
 
+def due(deployment: str) -> str:
+    """Sorted set of workspaces to be verified with Coder's API, by the time from which on."""
+    return _key(deployment, "due")
+
+
+def open_workspaces(deployment: str) -> str:
+    """Set of workspaces that consumed builds and may consume more."""
+    return _key(deployment, "open")
+
+
+def closing(deployment: str) -> str:
+    """Set of open workspaces that are in no listing any more."""
+    return _key(deployment, "closing")
+
+
+def proved(deployment: str, meter: str, workspace_id: str) -> str:
+    """Sorted set of a workspace's proved usage keys by time."""
+    return _key(deployment, "proved", meter, workspace_id)
+
+
+def coder(deployment: str) -> str:
+    """Hash: Coder's last answers (JSON) and marks of verify and reconcile."""
+    return _key(deployment, "coder")
+
+
+def drift(deployment: str) -> str:
+    """Sorted set of drift points (JSON) by time."""
+    return _key(deployment, "drift")
+
+
 def day_of(day: date) -> str:
     return day.isoformat()
 

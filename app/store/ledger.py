@@ -1,6 +1,7 @@
 """The ledger: evidence and usage records of each workspace, and the totals that follow from them."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,13 +20,34 @@ _DAY_CHARS: Final = 11
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """A workspace's evidence and the records that follow from it, as read at some version."""
+    """A workspace's evidence and the records that follow from it, as read at some version.
+
+    Attributes:
+        records: all records that may still be replaced; those that are no longer among them are withdrawn.
+        proved: records to be added for good.
+        last_proved: number of the last build that is proved; None leaves it.
+    """
 
     workspace_id: str
     version: int
     evidence: Evidence
     records: Sequence[UsageRecord]
     at: float
+    proved: Sequence[UsageRecord] = ()
+    last_proved: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What earlier passes over Coder's API left of a workspace.
+
+    Attributes:
+        last_proved: number of the last build that was looked at and had ended; 0 for none.
+        names: its names as a listing gave them.
+    """
+
+    last_proved: int
+    names: Mapping[str, str]
 
 
 class Ledger:
@@ -47,6 +69,28 @@ class Ledger:
             workspace_id: (int(version or 0), Evidence.from_json(json.loads(evidence or b"{}")))
             for workspace_id, (version, evidence) in zip(workspace_ids, rows, strict=True)
         }
+
+    def known(self, workspace_ids: Sequence[str]) -> dict[str, Known]:
+        """Return what is known of workspaces from Coder's API, in one round trip."""
+        with self.redis.pipeline(transaction=False) as pipe:
+            for workspace_id in workspace_ids:
+                pipe.hmget(keys.workspace(self.deployment, self.meter, workspace_id), "n", "t")
+            rows = pipe.execute()
+        return {
+            workspace_id: Known(int(number or 0), json.loads(names or b"{}"))
+            for workspace_id, (number, names) in zip(workspace_ids, rows, strict=True)
+        }
+
+    def name(self, workspaces: Mapping[str, Mapping[str, str]]) -> None:
+        """Keep workspaces' names as a listing gives them, by workspace id."""
+        with self.redis.pipeline(transaction=False) as pipe:
+            for workspace_id, names in workspaces.items():
+                pipe.hset(keys.workspace(self.deployment, self.meter, workspace_id), "t", json.dumps(dict(names)))
+            pipe.execute()
+
+    def count_since(self, start: float, end: float = math.inf) -> int:
+        """Return the number of records later than `start` and not later than `end`, in seconds since the epoch."""
+        return int(self.redis.zcount(keys.records(self.deployment, self.meter), f"({start!r}", end))
 
     def settle(self, settlements: Sequence[Settlement]) -> tuple[int, list[str]]:
         """Put evidence and records in place, each workspace atomically.
@@ -87,8 +131,9 @@ class Ledger:
 
     def of_workspace(self, workspace_id: str) -> list[UsageRecord]:
         """Return the records of one workspace, oldest first."""
-        listed = self.redis.hget(keys.workspace(self.deployment, self.meter, workspace_id), "k")
-        found = (self.record(usage_key) for usage_key in json.loads(listed or b"[]"))
+        listed = json.loads(self.redis.hget(keys.workspace(self.deployment, self.meter, workspace_id), "k") or b"[]")
+        proved = self.redis.zrange(keys.proved(self.deployment, self.meter, workspace_id), 0, -1)
+        found = (self.record(usage_key) for usage_key in [*listed, *(key.decode() for key in proved)])
         return sorted((record for record in found if record), key=lambda record: record.at)
 
     def page(self, cursor: str | None, limit: int) -> tuple[list[UsageRecord], str | None]:
@@ -136,6 +181,7 @@ class Ledger:
             keys.records(name, meter),
             keys.totals(name, meter),
             keys.workspaces(name, meter),
+            keys.proved(name, meter, settlement.workspace_id),
         ]
 
     def _args(self, settlement: Settlement) -> list[Any]:
@@ -147,8 +193,9 @@ class Ledger:
             keys.top_prefix(self.deployment, self.meter),
             settlement.workspace_id,
             settlement.at,
+            "" if settlement.last_proved is None else settlement.last_proved,
         ]
-        for record in settlement.records:
+        for record in (*settlement.records, *settlement.proved):
             args += [
                 record.key,
                 repr(record.at),
@@ -163,7 +210,7 @@ class Ledger:
 
 def _lookup_names(settlements: Sequence[Settlement]) -> Iterator[tuple[str, str]]:
     for settlement in settlements:
-        for record in settlement.records[:1]:
+        for record in (*settlement.records[:1], *settlement.proved[:1]):
             if record.workspace:
                 yield record.workspace.lower(), settlement.workspace_id
                 yield f"{record.owner}/{record.workspace}".lower(), settlement.workspace_id
@@ -180,8 +227,8 @@ def _read(stored: bytes) -> UsageRecord:
 def _read_cursor(cursor: str | None) -> tuple[str, str | None]:
     if cursor is None:
         return "+inf", None
-    score, separator, key = cursor.partition("~")
-    float(score)
-    if not separator or not key:
+    score, _, key = cursor.partition("~")
+    # Python reads more as a number than Redis does.
+    if not key or not math.isfinite(float(score)) or repr(float(score)) != score:
         raise ValueError(cursor)
     return score, key

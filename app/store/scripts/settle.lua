@@ -1,9 +1,12 @@
 -- Put a workspace's evidence and its records in place of the former ones, and move the totals by the difference.
--- Records are identified by their usage key, so applying the same state twice moves nothing.
+-- Records are identified by their usage key, so applying the same state twice moves nothing. Those that ARGV[3] names are
+-- replaced as a whole; every other one, a proved build, stands for good, whatever is settled later.
 -- KEYS[1] workspace hash   KEYS[2] records by time   KEYS[3] totals   KEYS[4] workspaces by latest evidence
--- ARGV[1] version that the caller read   ARGV[2] evidence (JSON)   ARGV[3] usage keys of the records (JSON array)
+-- KEYS[5] proved records of the workspace by time
+-- ARGV[1] version that the caller read   ARGV[2] evidence (JSON)   ARGV[3] keys of replaceable records (JSON array)
 -- ARGV[4] prefix of record keys          ARGV[5] prefix of tops    ARGV[6] workspace id   ARGV[7] time of the evidence
--- ARGV[8...] seven for each record: usage key, time, UTC day, weight, 1 if provisional, names (JSON), record (JSON)
+-- ARGV[8] number of the last build that is proved; empty to leave it
+-- ARGV[9...] seven for each record: usage key, time, UTC day, weight, 1 if provisional, names (JSON), record (JSON)
 -- Returns -1000000 when somebody else was faster (read again), else the change in units.
 if (redis.call('HGET', KEYS[1], 'v') or '0') ~= ARGV[1] then
   return -1000000
@@ -48,17 +51,24 @@ local function withdraw(usage_key, stored)
   redis.call('ZREM', KEYS[2], usage_key)
 end
 
-local kept = {}
-for i = 8, #ARGV, 7 do
+local kept, replaceable = {}, {}
+for _, usage_key in ipairs(cjson.decode(ARGV[3])) do
+  replaceable[usage_key] = true
+end
+for i = 9, #ARGV, 7 do
   local usage_key, day = ARGV[i], ARGV[i + 2]
   kept[usage_key] = true
   local value = day .. '\n' .. ARGV[i + 6]
   local stored = redis.call('GET', ARGV[4] .. ':' .. usage_key)
-  if stored ~= value then
+  local final = not replaceable[usage_key]
+  if stored ~= value and not (stored and final) then
     if stored then withdraw(usage_key, stored) end
     redis.call('SET', ARGV[4] .. ':' .. usage_key, value)
     redis.call('ZADD', KEYS[2], ARGV[i + 1], usage_key)
     change = change + move(day, tonumber(ARGV[i + 3]), ARGV[i + 4] == '1', cjson.decode(ARGV[i + 5]), 1)
+    if final then
+      redis.call('ZADD', KEYS[5], ARGV[i + 1], usage_key)
+    end
   end
 end
 for _, usage_key in ipairs(cjson.decode(redis.call('HGET', KEYS[1], 'k') or '[]')) do
@@ -68,6 +78,9 @@ for _, usage_key in ipairs(cjson.decode(redis.call('HGET', KEYS[1], 'k') or '[]'
   end
 end
 redis.call('HSET', KEYS[1], 'e', ARGV[2], 'k', ARGV[3])
+if ARGV[8] ~= '' then
+  redis.call('HSET', KEYS[1], 'n', ARGV[8])
+end
 redis.call('HINCRBY', KEYS[1], 'v', 1)
 redis.call('ZADD', KEYS[4], 'GT', ARGV[7], ARGV[6])
 return change

@@ -1,0 +1,225 @@
+"""Reconcile: find the builds that no notification told of, by listing what Coder has and verifying what changed."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Final
+
+import redis
+import structlog
+
+from app import clock
+from app.coderapi import CoderApi, CoderApiError, Failure
+from app.config import Config
+from app.core.coder import Workspace
+from app.core.drift import DriftPoint
+from app.core.entitlement import allowance
+from app.core.meter import AWB
+from app.pipeline.verify import Verified, verify_due
+from app.store.coderstate import CoderState
+from app.store.ledger import Ledger
+from app.store.snapshot import Snapshot
+
+log = structlog.get_logger(__name__)
+_BATCH: Final = 200
+# Deleted workspaces are listed from this long before the last pass on: clocks differ, and use is noted late.
+_OVERLAP: Final = timedelta(days=1)
+_FIRST_LOOK_BACK: Final = timedelta(days=400)
+_DENIED: Final = frozenset({Failure.FORBIDDEN, Failure.NOT_FOUND, Failure.REJECTED, Failure.UNAUTHORIZED})
+
+#: Called with the number of workspaces listed so far, and how many are due.
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """What a pass did.
+
+    Attributes:
+        listed: workspaces that Coder listed.
+        asked: those of them that had something new.
+        change: difference in units.
+        failure: what stopped the pass; the next one begins anew, and nothing found so far is lost.
+    """
+
+    listed: int
+    asked: int
+    change: int
+    failure: CoderApiError | None = None
+
+
+def reconcile(
+    connection: "redis.Redis",
+    config: Config,
+    api: CoderApi,
+    deployment: str,
+    *,
+    full: bool = False,
+    since: datetime | None = None,
+    progress: Progress = lambda _listed, _asked: None,
+) -> Reconciled:
+    """Make one pass.
+
+    Workspaces to be looked at are noted before they are verified, and the pass is noted last: if we die here, the next
+    pass repeats the listing and verifies what is left.
+
+    Args:
+        connection: Redis.
+        config: the configuration in force.
+        api: the deployment's API.
+        deployment: its name.
+        full: verify every listed workspace, changed or not.
+        since: how far back to look for deleted workspaces, instead of the last pass.
+        progress: told after every batch.
+    """
+    state, ledger = CoderState(connection, deployment), Ledger(connection, deployment, AWB)
+    started = clock.now()
+    counter = _Pass(state, ledger, full=full, progress=progress)
+    try:
+        hear(state, api)
+        counter.listing(api.workspaces("has-ai-task:true"))
+        counter.tasks(api)
+        counter.unlisted()
+        counter.deleted(api, since or _look_back(state))
+        counter.audit(api, since or _look_back(state))
+    except CoderApiError as error:
+        state.failed(str(error), clock.now())
+        log.warning("reconcile failed", deployment=deployment, why=error.kind.value, error=str(error))
+        return Reconciled(counter.listed, counter.asked, 0, error)
+    state.answered()
+    verified = verify_due(connection, config, api, deployment)
+    if verified.failure is None:
+        finish(connection, config, state, started)
+    return _reported(deployment, counter, verified)
+
+
+def hear(state: CoderState, api: CoderApi) -> None:
+    """Ask for version and entitlements; every logged-in user may."""
+    info = api.build_info()
+    try:
+        entitlements = api.entitlements()
+    except CoderApiError as error:
+        if error.kind is not Failure.NOT_FOUND:
+            raise
+        entitlements = None
+    state.heard(entitlements, info, clock.now())
+
+
+def finish(connection: "redis.Redis", config: Config, state: CoderState, started: datetime) -> None:
+    """Note the pass and, where Coder counts, both numbers for the same builds."""
+    entitlements = state.entitlements()
+    found = allowance(entitlements, "managed_agent_limit", config.limit)
+    if entitlements and entitlements.refreshed_at and found.actual is not None and found.period is not None:
+        refreshed = entitlements.refreshed_at.astimezone(UTC)
+        ledger = Ledger(connection, state.deployment, AWB)
+        usage = Snapshot(connection, state.deployment, AWB).usage(found.period, found.limit, clock.now())
+        counted = usage.counted - usage.provisional - ledger.count_since(refreshed.timestamp())
+        state.add_drift(DriftPoint(refreshed, counted, found.actual))
+    state.note(reconciled_at=started.timestamp())
+
+
+def _look_back(state: CoderState) -> datetime:
+    last = state.moment("reconciled_at")
+    return last - _OVERLAP if last else clock.now() - _FIRST_LOOK_BACK
+
+
+def _reported(deployment: str, counter: "_Pass", verified: Verified) -> Reconciled:
+    log.info(
+        "reconciled",
+        deployment=deployment,
+        listed=counter.listed,
+        asked=counter.asked,
+        change=verified.change,
+        complete=verified.failure is None,
+    )
+    return Reconciled(counter.listed, counter.asked, verified.change, verified.failure)
+
+
+class _Pass:
+    """One pass over Coder's listings; keeps ids only, so its memory does not grow with what a listing holds."""
+
+    def __init__(self, state: CoderState, ledger: Ledger, *, full: bool, progress: Progress) -> None:
+        self.state = state
+        self.ledger = ledger
+        self.full = full
+        self.progress = progress
+        self.seen: set[str] = set()
+        self.listed = self.asked = 0
+
+    def listing(self, workspaces: Iterable[Workspace]) -> None:
+        """Ask for the workspaces of a listing whose latest build is not proved yet."""
+        for batch in _batches(workspaces):
+            known = self.ledger.known([workspace.id for workspace in batch])
+            self.ledger.name(
+                {w.id: _names(w) for w in batch if _names(w) != dict(known[w.id].names) and (w.template_name or w.name)}
+            )
+            self._ask([w.id for w in batch if self.full or _has_news(w, known[w.id].last_proved)])
+            self.seen.update(workspace.id for workspace in batch)
+            self.listed += len(batch)
+            self.progress(self.listed, self.asked)
+
+    def tasks(self, api: CoderApi) -> None:
+        """Ask for workspaces of tasks that the listing missed: their latest build may be running or have failed."""
+        tasks = [task for task in api.tasks() or [] if task.workspace_id]
+        known = self.ledger.known([task.workspace_id for task in tasks])
+        self._ask(
+            [
+                task.workspace_id
+                for task in tasks
+                if task.workspace_id not in self.seen
+                and (self.full or (task.workspace_build_number or 0) > known[task.workspace_id].last_proved)
+            ]
+        )
+        self.seen.update(task.workspace_id for task in tasks)
+
+    def unlisted(self) -> None:
+        """Look once more at workspaces that are in no listing any more: deleted, or their task is."""
+        gone = sorted(self.state.open_workspaces() - self.seen)
+        self.state.close(gone)
+        self._ask(gone)
+
+    def deleted(self, api: CoderApi, since: datetime) -> None:
+        """Ask for deleted workspaces that nobody told of. A deleted task's last build does not say that it was one."""
+        query = f'deleted:true last_used_after:"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"'
+        try:
+            for batch in _batches(api.workspaces(query)):
+                known = self.ledger.known([workspace.id for workspace in batch])
+                self._ask([w.id for w in batch if w.id not in self.seen and _has_news(w, known[w.id].last_proved)])
+                self.seen.update(workspace.id for workspace in batch)
+            self.state.note(sees_deleted=1)
+        except CoderApiError as error:
+            if error.kind not in _DENIED:
+                raise
+            self.state.note(sees_deleted=None)
+
+    def audit(self, api: CoderApi, since: datetime) -> None:
+        """Ask for workspaces that only the audit log remembers, where the token may read it."""
+        try:
+            ids = {entry.workspace_id for entry in api.audit_builds(since) if entry.workspace_id}
+        except CoderApiError as error:
+            if error.kind not in _DENIED:
+                raise
+            return
+        missed = sorted(ids - self.seen)
+        known = self.ledger.known(missed)
+        self._ask([workspace_id for workspace_id in missed if not known[workspace_id].last_proved])
+
+    def _ask(self, workspace_ids: list[str]) -> None:
+        self.state.ask(workspace_ids, clock.now().timestamp())
+        self.asked += len(workspace_ids)
+
+
+def _has_news(workspace: Workspace, last_proved: int) -> bool:
+    latest = workspace.latest_build
+    return latest is None or latest.build_number > last_proved
+
+
+def _names(workspace: Workspace) -> dict[str, str]:
+    return {"template": workspace.template_name, "organization": workspace.organization_name}
+
+
+def _batches(items: Iterable[Workspace]) -> Iterator[list[Workspace]]:
+    iterator = iter(items)
+    while batch := list(islice(iterator, _BATCH)):
+        yield batch

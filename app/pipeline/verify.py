@@ -1,0 +1,144 @@
+"""Verify: a workspace's builds, from Coder's API, take the place of what notifications hinted at."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+import redis
+import structlog
+
+from app import clock
+from app.coderapi import CoderApi, CoderApiError, Failure
+from app.config import Config
+from app.core.coder import Build
+from app.core.meter import AWB, UsageRecord
+from app.core.proof import proved_records, settled_prefix
+from app.store.coderstate import CoderState, Due
+from app.store.ledger import Ledger, Settlement
+
+log = structlog.get_logger(__name__)
+#: Requests to Coder at once.
+AT_ONCE: Final = 4
+_BATCH: Final = 64
+_ROUNDS: Final = 5
+# A running build is looked at again after half of its age so far, within these bounds.
+_SOONEST_LOOK, _LATEST_LOOK = 10.0, 600.0
+_AFTER_FAILURE: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What verifying did: workspaces looked at, the change in units, and whether the API failed."""
+
+    workspaces: int
+    change: int
+    failure: CoderApiError | None = None
+
+
+def verify_due(connection: "redis.Redis", config: Config, api: CoderApi, deployment: str) -> Verified:
+    """Verify every workspace that is due, at most four at once; stop at the first failure that concerns all of them.
+
+    If we die here, what is not verified stays due. Deliveries that come meanwhile make their workspace due anew.
+    """
+    state = CoderState(connection, deployment)
+    ledger = Ledger(connection, deployment, AWB)
+    looked = change = 0
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="verify") as pool:
+        while batch := state.due(clock.now().timestamp(), _BATCH):
+            for outcome in pool.map(lambda due: _verify(state, ledger, api, due), batch):
+                if isinstance(outcome, CoderApiError):
+                    state.failed(str(outcome), clock.now())
+                    return Verified(looked, change, outcome)
+                looked += 1
+                change += outcome
+    if looked:
+        state.answered()
+    del config
+    return Verified(looked, change)
+
+
+def _verify(state: CoderState, ledger: Ledger, api: CoderApi, due: Due) -> int | CoderApiError:
+    try:
+        return verify_workspace(state, ledger, api, due)
+    except CoderApiError as error:
+        # This workspace comes again after a while; whether the others are tried now is for the caller to say.
+        state.verified(due, clock.now().timestamp() + _AFTER_FAILURE)
+        log.warning("workspace not verified", workspace_id=due.workspace_id, why=error.kind.value, error=str(error))
+        return error
+
+
+def verify_workspace(state: CoderState, ledger: Ledger, api: CoderApi, due: Due) -> int:
+    """Settle one workspace with its builds and return the change in units.
+
+    Raises:
+        CoderApiError: Coder did not answer; nothing was changed.
+    """
+    workspace_id = due.workspace_id
+    if workspace_id.startswith("name:"):
+        return _resolve_name(state, ledger, api, due)
+    for _ in range(_ROUNDS):
+        version, evidence = ledger.read([workspace_id])[workspace_id]
+        known = ledger.known([workspace_id])[workspace_id]
+        builds = _builds(api, workspace_id, known.last_proved)
+        if builds is None:
+            break
+        ended = settled_prefix(builds)
+        records = proved_records(ended, evidence, known.names)
+        newest = ended[-1].build_number if ended else known.last_proved
+        settlement = Settlement(
+            workspace_id, version, evidence.consumed(), (), _latest(records), proved=records, last_proved=newest
+        )
+        moved, conflicts = ledger.settle([settlement])
+        if conflicts:
+            continue
+        running = builds[len(ended) :]
+        is_task = bool(records) or evidence.task or any(build.has_ai_task for build in builds)
+        state.settled(workspace_id, is_task=is_task, ended=not running)
+        state.verified(due, _look_again(running))
+        log.info("workspace verified", workspace_id=workspace_id, builds=len(ended), proved=len(records), change=moved)
+        return moved
+    else:
+        state.verified(due, clock.now().timestamp() + _SOONEST_LOOK)
+        return 0
+    state.settled(workspace_id, is_task=False, ended=True)
+    state.verified(due, None)
+    log.info("workspace cannot be verified", workspace_id=workspace_id, why="Coder does not show it to this token")
+    return 0
+
+
+def _builds(api: CoderApi, workspace_id: str, last: int) -> list[Build] | None:
+    """Return the builds after the last proved one; None when Coder does not show the workspace to this token.
+
+    Its evidence then stands as the estimate that it is.
+    """
+    try:
+        return api.builds(workspace_id, since_number=last)
+    except CoderApiError as error:
+        if error.kind is Failure.NOT_FOUND:
+            return None
+        raise
+
+
+def _resolve_name(state: CoderState, ledger: Ledger, api: CoderApi, due: Due) -> int:
+    """Find the id of a workspace that old payloads only name, and let its own verification count it."""
+    owner, _, name = due.workspace_id.removeprefix("name:").partition("/")
+    found = [w.id for w in api.workspaces(f"owner:{owner} name:{name}") if w.name.lower() == name]
+    state.ask(found, clock.now().timestamp())
+    version, evidence = ledger.read([due.workspace_id])[due.workspace_id]
+    settlement = Settlement(due.workspace_id, version, evidence.consumed(), (), 0)
+    moved, conflicts = ledger.settle([settlement])
+    state.verified(due, clock.now().timestamp() + _SOONEST_LOOK if conflicts else None)
+    return moved
+
+
+def _look_again(running: Sequence[Build]) -> float | None:
+    if not running:
+        return None
+    now = clock.now()
+    age = (now - running[0].created_at).total_seconds() if running[0].created_at else 0.0
+    return now.timestamp() + min(max(age / 2, _SOONEST_LOOK), _LATEST_LOOK)
+
+
+def _latest(records: Sequence[UsageRecord]) -> float:
+    return max((record.at for record in records), default=0.0)

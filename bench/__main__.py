@@ -1,0 +1,81 @@
+"""`python -m bench`: measure against other receivers and workers, alternated in one run.
+
+Only ratios from one run mean anything: a machine's rates drift, those of its neighbours as well.
+"""
+
+import json
+import os
+import platform
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+import click
+from rich.console import Console
+
+from bench import drain, idle, memory, receive, results, wrk
+from bench.processes import ChildError, workplace
+from bench.progress import Progress
+from bench.results import Row
+from workers.embedded import EmbeddedRedisError
+
+_MISSING: Final = 2
+PARTS: Final[Mapping[str, Callable[..., list[Row]]]] = {
+    "receive": receive.measure,
+    "drain": drain.measure,
+    "idle": idle.measure,
+    "memory": memory.measure,
+}
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--quick", is_flag=True, help="Fewer and shorter rounds: a minute instead of five.")
+@click.option("--json", "file", type=click.Path(path_type=Path, dir_okay=False), help="Write the results there, too.")
+@click.option("--only", "names", multiple=True, type=click.Choice(list(PARTS)), help="Measure only this; repeatable.")
+def main(quick: bool, file: Path | None, names: tuple[str, ...]) -> None:
+    """Measure the meter against other receivers and workers, and print ratios with what is aimed at."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    chosen = [name for name in PARTS if not names or name in names]
+    if "receive" in chosen and not wrk.found():
+        click.echo(f"bench: {wrk.MISSING}", err=True)
+        sys.exit(_MISSING)
+    began = time.monotonic()
+    rows: list[Row] = []
+    try:
+        with workplace() as directory, Progress() as progress:
+            for name in chosen:
+                rows += PARTS[name](directory, progress, quick=quick)
+    except (ChildError, EmbeddedRedisError) as error:
+        click.echo(f"bench: {error}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        click.echo("bench: interrupted; everything it started is ended", err=True)
+        sys.exit(130)
+    seconds = time.monotonic() - began
+    _show(rows, seconds, quick=quick)
+    if file:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        told = {"machine": _machine(), "quick": quick, "seconds": round(seconds), "rows": [r.as_json() for r in rows]}
+        file.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+
+
+def _show(rows: list[Row], seconds: float, *, quick: bool) -> None:
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 190)
+    console.print(results.table(rows))
+    console.print()
+    if any(row.group == receive.GROUP for row in rows):
+        console.print("What an acknowledgement guarantees:")
+        for name, guarantee in receive.GUARANTEES.items():
+            console.print(f"  {name}: {guarantee}")
+    console.print(f"{_machine()}; {seconds:.0f} s{', quick' if quick else ''}. Compare ratios, not rates.")
+
+
+def _machine() -> str:
+    return f"{os.cpu_count()} CPUs, Python {platform.python_version()}, {platform.system()} {platform.machine()}"
+
+
+if __name__ == "__main__":
+    main()

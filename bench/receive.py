@@ -1,0 +1,154 @@
+"""How fast deliveries are acknowledged, and what an acknowledgement costs in round trips to Redis."""
+
+import http.client
+import re
+import secrets
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from itertools import product
+from pathlib import Path
+from typing import Final
+
+import redis
+
+from app.store.connection import script_text
+from bench import slack, wrk
+from bench.bodies import Sample, created
+from bench.processes import awb, child, environment, free_port, store, wait_listening
+from bench.progress import Progress
+from bench.results import Aim, NotMeasuredError, Row, Spread
+
+GROUP: Final = "1. Acknowledging a POST"
+CONNECTIONS: Final = (8, 64)
+OURS, SAME, NOOP, SLACK = "awb", "awb, duplicates only", "Flask route doing nothing", "Coder's Slack example"
+GUARANTEES: Final = {
+    OURS: "2xx only after the delivery is checked, new, queued and on disk (appendfsync always)",
+    SAME: "2xx after the message id is found on record",
+    NOOP: "nothing: the ceiling of the same server, same body",
+    SLACK: "nothing stored or deduplicated; 204 after Slack took the message (here a stub that answers at once)",
+}
+_COUNTED_POSTS: Final = 200
+#: Sent once when a connection is opened.
+_SETTING_UP: Final = frozenset({"hello", "auth", "select", "client|setinfo", "client|setname", "script|load"})
+Loads = dict[tuple[str, int], list[wrk.Load]]
+
+
+def measure(directory: Path, progress: Progress, *, quick: bool) -> list[Row]:
+    rounds, seconds = (2, 2) if quick else (5, 3)
+    with ExitStack() as stack:
+        redis_url, connection = stack.enter_context(store(directory / "receive"))
+        urls, missing = _contestants(stack, directory, redis_url)
+        loads: Loads = defaultdict(list)
+        # Everybody once, unmeasured: connections, caches and the compilers of Node get warm.
+        for name in urls.keys() - {SAME}:
+            wrk.load(urls[name], directory, 8, 1)
+        for round_number, connections, name in product(range(rounds), CONNECTIONS, urls):
+            if (name, connections) == (SAME, CONNECTIONS[0]):
+                continue
+            progress.step(f"{GROUP}: round {round_number + 1} of {rounds}, {connections} connections, {name}")
+            loads[name, connections].append(wrk.load(urls[name], directory, connections, seconds, same=name == SAME))
+            connection.flushdb()
+        progress.step(f"{GROUP}: round trips")
+        trips = _round_trips(connection, urls[OURS])
+    return [*_ratios(loads, missing), *_latencies(loads), *trips]
+
+
+def _contestants(stack: ExitStack, directory: Path, redis_url: str) -> tuple[dict[str, str], str]:
+    ours = stack.enter_context(receiver(directory, redis_url))
+    urls = {OURS: f"{ours}/v1/webhook", NOOP: f"{stack.enter_context(rival(directory, redis_url))}/noop"}
+    missing = ""
+    try:
+        urls[SLACK] = stack.enter_context(slack.running(directory))
+    except NotMeasuredError as error:
+        missing = str(error)
+    return {**urls, SAME: urls[OURS]}, missing
+
+
+@contextmanager
+def receiver(directory: Path, redis_url: str) -> Iterator[str]:
+    """Run `awb web`; yield its base URL."""
+    port, log = free_port(), directory / "web.log"
+    env = environment(directory, AWB_BIND=f"127.0.0.1:{port}", AWB_REDIS_URL=redis_url)
+    with child(awb("web"), log, env) as process:
+        wait_listening(port, process, log)
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def rival(directory: Path, redis_url: str) -> Iterator[str]:
+    """Run the rivals' routes on the same kind of server; yield its base URL."""
+    port, log = free_port(), directory / "rivals.log"
+    command = [*awb()[:2], "bench.rivals", str(port), redis_url]
+    with child(command, log, environment(directory)) as process:
+        wait_listening(port, process, log)
+        yield f"http://127.0.0.1:{port}"
+
+
+def _ratios(loads: Loads, missing: str) -> list[Row]:
+    rows = []
+    for connections in CONNECTIONS:
+        ours = [load.rate for load in loads[OURS, connections]]
+        for name, aim in ((NOOP, Aim(">=", 0.5)), (SLACK, Aim(">=", 3.0))):
+            theirs = [load.rate for load in loads[name, connections]]
+            what = f"durable ack/s at {connections} connections, against: {name}"
+            spread = Spread.ratio(ours, theirs) if theirs and min(theirs) > 0 else None
+            rows.append(Row(GROUP, what, spread, "x", aim, "" if spread else f"not measured: {missing}"))
+    return rows
+
+
+def _latencies(loads: Loads) -> list[Row]:
+    rows = []
+    for (name, connections), measured in sorted(loads.items(), key=lambda item: (item[0][1], item[0][0])):
+        p50, p99 = (Spread.of([getattr(load, which) for load in measured]) for which in ("p50", "p99"))
+        failed = sum(load.failed for load in measured)
+        note = f"p50 {p50.median:.1f} ms, p99 {p99.median:.1f} ms{f', {failed} failed' if failed else ''}"
+        rate = Spread.of([load.rate for load in measured])
+        rows.append(Row(GROUP, f"{name}, {connections} connections", rate, "/s", note=note))
+    return rows
+
+
+def _round_trips(connection: "redis.Redis", url: str) -> list[Row]:
+    """Post one after the other, so that not one command is of another POST; the store is told the script first."""
+    run = secrets.token_hex(4)
+    samples = [created(number, run) for number in range(_COUNTED_POSTS + 1)]
+    inside = commands_of(script_text("accept"))
+    rows = []
+    _post(url, samples[:1] * 20)
+    for what, posts in (("new deliveries", samples[1:]), ("duplicates only", samples[1:])):
+        before = _calls(connection)
+        _post(url, posts)
+        trips = round_trips(before, _calls(connection), inside) / len(posts)
+        rows.append(Row(GROUP, f"Redis round trips per POST, {what}", Spread.of([trips]), "", Aim("==", 1.0)))
+    return rows
+
+
+def _post(url: str, samples: list[Sample]) -> None:
+    address, _, path = url.removeprefix("http://").partition("/")
+    client = http.client.HTTPConnection(address, timeout=30)
+    try:
+        for sample in samples:
+            headers = {"Content-Type": "application/json", "Authorization": wrk.AUTHORIZATION}
+            client.request("POST", f"/{path}", sample.body, headers)
+            answer = client.getresponse()
+            answer.read()
+            if answer.status >= 300:
+                raise RuntimeError(f"{url} answered {answer.status}")
+    finally:
+        client.close()
+
+
+def _calls(connection: "redis.Redis") -> dict[str, int]:
+    told = connection.info("commandstats")
+    return {name.removeprefix("cmdstat_"): stats["calls"] for name, stats in told.items()}
+
+
+def commands_of(script: str) -> frozenset[str]:
+    """Return the commands that a script calls; Redis counts them like a client's."""
+    return frozenset(name.lower() for name in re.findall(r"redis\.p?call\('(\w+)'", script))
+
+
+def round_trips(before: Mapping[str, int], after: Mapping[str, int], inside: frozenset[str]) -> int:
+    """Count what clients asked: every command but those inside the script, our own INFO, and setting connections up."""
+    ignored = inside | _SETTING_UP | {"info"}
+    return sum(calls - before.get(name, 0) for name, calls in after.items() if name not in ignored)

@@ -1,0 +1,55 @@
+"""A connection to Redis that breaks at a chosen command and stays broken, as for a process that dies there."""
+
+from typing import Any, Literal
+
+import redis
+from redis.connection import ConnectionPool, UnixDomainSocketConnection
+
+Where = Literal["before", "after"]
+
+
+class Fuse:
+    """Counts what is sent to Redis, and blows at one command.
+
+    Attributes:
+        at: number of the command, from 1; 0 never blows.
+        where: before the command reaches Redis, or after Redis did it and before its answer is read.
+    """
+
+    def __init__(self, at: int = 0, where: Where = "before") -> None:
+        self.at = at
+        self.where = where
+        self.sent = 0
+
+    @property
+    def blown(self) -> bool:
+        return 0 < self.at <= self.sent
+
+
+def fragile(url: str, fuse: Fuse) -> "redis.Redis":
+    """Connect; the handshake is not counted."""
+
+    class Fragile(UnixDomainSocketConnection):  # type: ignore[misc]
+        breaking = False
+
+        def on_connect(self) -> None:
+            sent = fuse.sent
+            super().on_connect()
+            fuse.sent = sent
+
+        def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
+            already = fuse.blown
+            fuse.sent += 1
+            if already or (fuse.blown and fuse.where == "before"):
+                raise redis.exceptions.ConnectionError("blown before the command")
+            self.breaking = fuse.blown
+            super().send_packed_command(*args, **kwargs)
+
+        def read_response(self, *args: Any, **kwargs: Any) -> Any:
+            answer = super().read_response(*args, **kwargs)
+            if self.breaking:
+                raise redis.exceptions.ConnectionError("blown before the answer")
+            return answer
+
+    path = url.removeprefix("unix://")
+    return redis.Redis(connection_pool=ConnectionPool(connection_class=Fragile, path=path))

@@ -1,0 +1,27 @@
+"""Health: the process answers, and it can take deliveries."""
+
+import redis
+from flask.testing import FlaskClient
+
+from app.store.connection import connect
+from app.web.factory import create_app
+from tests.conftest import make_config
+
+
+def test_both_are_well_with_redis(client: FlaskClient) -> None:
+    healthz, readyz = client.get("/healthz"), client.get("/readyz")
+    assert (healthz.status_code, healthz.get_json()) == (200, {"status": "ok"})
+    assert (readyz.status_code, readyz.get_json()) == (200, {"status": "ok", "redis": "ok"})
+
+
+def test_without_redis_the_process_is_well_but_not_ready() -> None:
+    client = create_app(make_config(), connect("unix:///nowhere")).test_client()
+    healthz, readyz = client.get("/healthz"), client.get("/readyz")
+    assert (healthz.status_code, healthz.get_json()) == (200, {"status": "ok"})
+    assert (readyz.status_code, readyz.get_json()) == (503, {"status": "unavailable", "redis": "unreachable"})
+
+
+def test_health_needs_no_login_and_stores_nothing(client: FlaskClient, connection: "redis.Redis") -> None:
+    for path in ("/healthz", "/readyz"):
+        assert client.get(path, environ_base={"REMOTE_ADDR": "192.0.2.7"}).status_code == 200
+    assert connection.dbsize() == 0

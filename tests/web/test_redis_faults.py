@@ -1,0 +1,201 @@
+"""While Redis cannot take a write the receiver says 503, never 2xx, and it recovers by itself."""
+
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from flask.testing import FlaskClient
+
+from app import jobqueue
+from app.store.connection import connect
+from app.web.factory import create_app
+from tests.conftest import RedisServer, make_config, wait_until
+from tests.web.make import answer, basic, notification
+from workers import embedded
+
+def full(server: Any) -> object:
+    return server.config_set("maxmemory", 1)
+
+
+def not_full(server: Any) -> object:
+    return server.config_set("maxmemory", 0)
+
+
+def replica_of_nobody_there(server: Any) -> object:
+    return server.execute_command("REPLICAOF", "127.0.0.1", "1")
+
+
+def master(server: Any) -> object:
+    return server.execute_command("REPLICAOF", "NO", "ONE")
+
+
+def replicas_wanted(server: Any) -> object:
+    return server.config_set("min-replicas-to-write", 1)
+
+
+def no_replicas_wanted(server: Any) -> object:
+    return server.config_set("min-replicas-to-write", 0)
+
+
+FAULTS = {
+    "full": (full, not_full),
+    "read-only": (replica_of_nobody_there, master),
+    "no-replicas": (replicas_wanted, no_replicas_wanted),
+}
+
+
+@contextmanager
+def broken(server: Any, word: str) -> Iterator[None]:
+    fault, mend = FAULTS[word]
+    fault(server)
+    try:
+        yield
+    finally:
+        mend(server)
+
+
+def assert_unavailable(client: FlaskClient, body: bytes) -> str:
+    """Assert that a body is refused for now, and return the word for why."""
+    response = client.post("/v1/webhook", headers=basic(), data=body)
+    assert answer(response) == (503, "unavailable")
+    assert int(response.headers["Retry-After"]) > 0
+    return str(response.get_json()["reason"]).removeprefix("Redis is ")
+
+
+@pytest.mark.parametrize("word", FAULTS)
+def test_the_answer_says_in_a_word_why(client: FlaskClient, connection: "redis.Redis", word: str) -> None:
+    with broken(connection, word):
+        assert [assert_unavailable(client, body) for body in (notification(), b"{")] == [word, word]
+
+
+@pytest.mark.parametrize("word", FAULTS)
+def test_what_redis_refuses_is_refused_and_taken_later(
+    client: FlaskClient, connection: "redis.Redis", word: str
+) -> None:
+    client.post("/v1/webhook", headers=basic(), data=notification("before"))
+    with broken(connection, word):
+        for _ in range(3):
+            assert_unavailable(client, notification("m1"))
+    assert answer(client.post("/v1/webhook", headers=basic(), data=notification("m1"))) == (202, "accepted")
+    assert jobqueue.queue(jobqueue.DELIVERIES, connection).count == 2
+
+
+@pytest.mark.parametrize("word", FAULTS)
+def test_what_cannot_be_put_aside_is_refused_and_taken_later(
+    client: FlaskClient, connection: "redis.Redis", word: str
+) -> None:
+    with broken(connection, word):
+        assert_unavailable(client, b"{")
+    assert answer(client.post("/v1/webhook", headers=basic(), data=b"{")) == (202, "quarantined")
+
+
+@pytest.fixture
+def own(short_dir: Path) -> Iterator[RedisServer]:
+    server = RedisServer(short_dir)
+    yield server
+    server.stop()
+
+
+def client_of(server: RedisServer) -> FlaskClient:
+    return create_app(make_config(server.url), connect(server.url)).test_client()
+
+
+def test_a_redis_that_never_started_is_unreachable(own: RedisServer) -> None:
+    client = client_of(own)
+    assert assert_unavailable(client, notification()) == "unreachable"
+    assert assert_unavailable(client, b"{") == "unreachable"
+    own.start()
+    assert answer(client.post("/v1/webhook", headers=basic(), data=notification())) == (202, "accepted")
+
+
+def test_a_redis_that_is_killed_and_comes_back_knows_what_was_accepted(own: RedisServer) -> None:
+    own.start()
+    client = client_of(own)
+    assert answer(client.post("/v1/webhook", headers=basic(), data=notification("first"))) == (202, "accepted")
+    own.kill()
+    for _ in range(3):
+        assert assert_unavailable(client, notification("second")) == "unreachable"
+    own.start()
+    assert answer(client.post("/v1/webhook", headers=basic(), data=notification("second"))) == (202, "accepted")
+    assert answer(client.post("/v1/webhook", headers=basic(), data=notification("first"))) == (200, "duplicate")
+
+
+def test_a_restart_between_two_posts_is_not_noticed(own: RedisServer) -> None:
+    own.start()
+    client = client_of(own)
+    for message_id in ("first", "second", "third"):
+        assert answer(client.post("/v1/webhook", headers=basic(), data=notification(message_id))) == (202, "accepted")
+        own.kill()
+        own.start()
+
+
+def test_connections_that_redis_closes_are_opened_anew(client: FlaskClient, connection: "redis.Redis") -> None:
+    for message_id in ("first", "second", "third"):
+        assert answer(client.post("/v1/webhook", headers=basic(), data=notification(message_id))) == (202, "accepted")
+        connection.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
+
+@pytest.mark.slow
+def test_a_redis_that_hangs_is_given_up_within_coders_minute(own: RedisServer) -> None:
+    own.start()
+    client = client_of(own)
+    client.post("/v1/webhook", headers=basic(), data=notification("before"))
+    assert own.process is not None
+    own.process.send_signal(signal.SIGSTOP)
+    started = time.monotonic()
+    try:
+        assert assert_unavailable(client, notification("m1")) == "unreachable"
+        assert time.monotonic() - started < 30
+    finally:
+        own.process.send_signal(signal.SIGCONT)
+    # What the stopped server finds in its sockets when it goes on may well be the first try.
+    code, status = answer(client.post("/v1/webhook", headers=basic(), data=notification("m1")))
+    assert (code, status) in ((202, "accepted"), (200, "duplicate"))
+    assert jobqueue.queue(jobqueue.DELIVERIES, connect(own.url)).count == 2
+
+
+def test_a_redis_whose_disk_fails_is_refused(short_dir: Path) -> None:
+    """A snapshot that cannot take its place is what a full disk looks like."""
+    server = RedisServer(short_dir, "--save", "3600 1", "--dbfilename", "taken", "--appendonly", "no")
+    server.start()
+    (short_dir / "taken" / "by").mkdir(parents=True)
+    try:
+        client, admin = client_of(server), connect(server.url)
+        client.post("/v1/webhook", headers=basic(), data=notification("before"))
+        admin.bgsave()
+        wait_until(lambda: admin.info("persistence")["rdb_last_bgsave_status"] == "err")
+        assert assert_unavailable(client, notification("m1")) == "disk-full"
+        assert assert_unavailable(client, b"{") == "disk-full"
+        admin.config_set("stop-writes-on-bgsave-error", "no")
+        assert answer(client.post("/v1/webhook", headers=basic(), data=notification("m1"))) == (202, "accepted")
+    finally:
+        server.kill()  # it would not end without its snapshot
+
+
+def test_a_redis_that_still_loads_is_refused(own: RedisServer) -> None:
+    own.start()
+    client = client_of(own)
+    client.post("/v1/webhook", headers=basic(), data=notification("before"))
+    filler: Any = connect(own.url)
+    filler.config_set("rdbcompression", "no")
+    filler.mset({f"filler:{number}": "x" * 2000 for number in range(200)})
+    filler.bgrewriteaof()
+    wait_until(lambda: not filler.info("persistence")["aof_rewrite_in_progress"])
+    own.kill()
+    slowly = ("--key-load-delay", "100000", "--loading-process-events-interval-bytes", "2048")
+    command = [*embedded.command(embedded.find_server(), own.directory), *slowly]
+    own.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until(lambda: client.get("/readyz").get_json()["redis"] == "loading")
+    assert client.get("/readyz").status_code == 503
+    assert client.get("/healthz").status_code == 200
+    assert assert_unavailable(client, notification("m1")) == "loading"
+    connect(own.url).config_set("key-load-delay", 0)
+    wait_until(lambda: client.get("/readyz").status_code == 200)
+    assert answer(client.post("/v1/webhook", headers=basic(), data=notification("m1"))) == (202, "accepted")
+    assert answer(client.post("/v1/webhook", headers=basic(), data=notification("before"))) == (200, "duplicate")
