@@ -17,6 +17,7 @@ from rich.table import Table
 from app import clock, doctor, jobqueue, logs
 from app.config import EXIT_CONFIG, Config, ConfigError, ensure_webhook_secret, load, masked
 from app.core.delivery import InvalidDeliveryError, read_delivery, to_event
+from app.core.finding import Outcome
 from app.core.meter import AWB
 from app.core.rules import classify
 from app.notifiers import directory
@@ -362,7 +363,7 @@ def examine(context: click.Context, as_json: bool) -> None:
                 out.print(f"{'':31}→ {escape(finding.hint)}")
     if as_json:
         _print_json([{"check": f.check, "outcome": f.outcome.value, "says": f.says, "hint": f.hint} for f in found])
-    sys.exit(_EXIT_FAILED if any(f.outcome is doctor.Outcome.ERROR for f in found) else 0)
+    sys.exit(_EXIT_FAILED if any(f.outcome is Outcome.ERROR for f in found) else 0)
 
 
 @main.command()

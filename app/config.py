@@ -71,6 +71,11 @@ class Config:
     def period_rule(self) -> PeriodRule:
         return PeriodRule.parse(self.settings.period)
 
+    def verifying(self, deployment: str) -> bool:
+        """Tell whether this deployment's API is configured; there is one token, for one deployment."""
+        settings = self.settings
+        return bool(settings.coder_url and settings.coder_token) and deployment == settings.deployment
+
     @property
     def repeat_every(self) -> timedelta | None:
         return timedelta(days=self.settings.repeat_days) if self.settings.repeat_days else None

@@ -1,9 +1,7 @@
 """Checks of a whole installation, each with a stable id, an outcome and a hint; `awb doctor` prints them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from enum import StrEnum
 from urllib.parse import urlsplit
 
 import redis
@@ -11,6 +9,7 @@ import requests
 
 from app import clock
 from app.config import Config
+from app.core.finding import Finding, Outcome
 from app.notifiers.base import NotifyError
 from app.notifiers.directory import notifier, receivers
 from app.store import keys
@@ -20,27 +19,6 @@ from app.store.inbox import Inbox, deployments
 _TIMEOUT = 5
 _LARGEST_SKEW = 30.0
 _LATE_SWEEP = 300.0
-
-
-class Outcome(StrEnum):
-    OK = "ok"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found.
-
-    Attributes:
-        check: stable id, such as `redis.version`.
-        hint: what to do; empty when all is well.
-    """
-
-    check: str
-    outcome: Outcome
-    says: str
-    hint: str = ""
 
 
 def examine(config: Config, connection: "redis.Redis") -> Iterator[Finding]:

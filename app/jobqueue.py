@@ -27,8 +27,10 @@ CLASSIFY: Final = "workers.jobs.classify_delivery"
 SEND: Final = "workers.jobs.send_notification"
 SWEEP: Final = "workers.jobs.sweep"
 RECOUNT: Final = "workers.jobs.recount"
+VERIFY: Final = "workers.jobs.verify"
+RECONCILE: Final = "workers.jobs.reconcile"
 #: All that a worker runs; a job of any other function is refused.
-FUNCTIONS: Final = frozenset({CLASSIFY, SEND, SWEEP, RECOUNT})
+FUNCTIONS: Final = frozenset({CLASSIFY, SEND, SWEEP, RECOUNT, VERIFY, RECONCILE})
 
 #: Seconds between the tries of a job that raised; then it is dead letter, in RQ's FailedJobRegistry.
 RETRY_INTERVALS: Final = (5, 60, 300)
@@ -131,6 +133,17 @@ def sweep_job(tick: int) -> ReadyJob:
     return ready_job(f"sweep-{tick}", MAINTENANCE, SWEEP, [tick], "look for pending notifications and new periods")
 
 
+def verify_job(deployment: str) -> ReadyJob:
+    """Build the job that verifies whatever is due; one at a time serves any number of deliveries."""
+    description = f"verify due workspaces of {deployment}"
+    return ready_job(f"verify-{deployment}", MAINTENANCE, VERIFY, [deployment], description)
+
+
+def reconcile_job(deployment: str, tick: int) -> ReadyJob:
+    description = f"reconcile {deployment} with Coder"
+    return ready_job(f"reconcile-{deployment}_{tick}", MAINTENANCE, RECONCILE, [deployment, tick], description)
+
+
 def recount_job(fingerprint: str) -> ReadyJob:
     return ready_job(
         f"recount-{fingerprint}", MAINTENANCE, RECOUNT, [fingerprint], "count again after a change of ai_templates"
@@ -153,7 +166,8 @@ def read_args(data: bytes) -> list[Any]:
     """Return the arguments of a job from the raw `data` that `ready_job` wrote.
 
     Raises:
-        ValueError: it was written by something else, or is another function's.
+        TypeError: it was written by something else.
+        ValueError: the same, or it is another function's.
     """
     function, _instance, args, _kwargs = json.loads(data)
     if function != CLASSIFY or not isinstance(args, list):

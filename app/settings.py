@@ -85,6 +85,9 @@ class Settings(BaseModel):
     email_to: CommaList = Field(default_factory=list)
     coder_url: str = ""
     coder_token: SecretStr | None = None
+    coder_ca_file: Path | None = None
+    reconcile_minutes: int = Field(10, ge=1, le=1440)
+    silence_hours: int = Field(24, ge=1, le=8760)
     keep_days: int = Field(400, ge=1, le=3660)
     log_format: Literal["auto", "json", "text"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"

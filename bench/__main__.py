@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 import click
+import redis
 from rich.console import Console
 
 from bench import drain, idle, memory, receive, results, wrk
@@ -22,6 +23,7 @@ from bench.progress import Progress
 from bench.results import Row
 from workers.embedded import EmbeddedRedisError
 
+_FAILED: Final = 1
 _MISSING: Final = 2
 PARTS: Final[Mapping[str, Callable[..., list[Row]]]] = {
     "receive": receive.measure,
@@ -47,10 +49,7 @@ def main(quick: bool, file: Path | None, names: tuple[str, ...]) -> None:
     try:
         with workplace() as directory, Progress() as progress:
             for name in chosen:
-                rows += PARTS[name](directory, progress, quick=quick)
-    except (ChildError, EmbeddedRedisError) as error:
-        click.echo(f"bench: {error}", err=True)
-        sys.exit(1)
+                rows += _measure(name, directory, progress, quick=quick)
     except KeyboardInterrupt:
         click.echo("bench: interrupted; everything it started is ended", err=True)
         sys.exit(130)
@@ -60,6 +59,15 @@ def main(quick: bool, file: Path | None, names: tuple[str, ...]) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         told = {"machine": _machine(), "quick": quick, "seconds": round(seconds), "rows": [r.as_json() for r in rows]}
         file.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    sys.exit(_FAILED if any(row.group in PARTS for row in rows) else 0)
+
+
+def _measure(name: str, directory: Path, progress: Progress, *, quick: bool) -> list[Row]:
+    """Measure one part; if it fails, the others are still worth having."""
+    try:
+        return PARTS[name](directory, progress, quick=quick)
+    except (ChildError, EmbeddedRedisError, redis.exceptions.RedisError, OSError) as error:
+        return [Row(name, "the whole part", None, note=f"not measured: {type(error).__name__}: {error}")]
 
 
 def _show(rows: list[Row], seconds: float, *, quick: bool) -> None:

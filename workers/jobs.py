@@ -4,6 +4,7 @@ from typing import Any
 
 from rq import Retry
 
+from app.pipeline import coder
 from app.pipeline import count as counting
 from app.pipeline import send as sending
 from app.pipeline import sweep as sweeping
@@ -32,6 +33,16 @@ def send_notification(deployment: str, notification_id: str) -> Retry | None:
 def sweep(tick: int) -> None:
     del tick
     sweeping.sweep(*runtime())
+
+
+def verify(deployment: str) -> None:
+    """Verify what is due. A failure of Coder's API is not this job's: what is due stays due."""
+    coder.verify(*runtime(), deployment)
+
+
+def reconcile(deployment: str, tick: int) -> None:
+    del tick
+    coder.reconcile(*runtime(), deployment)
 
 
 def recount(fingerprint: str) -> None:

@@ -16,7 +16,7 @@ from rq.intermediate_queue import IntermediateQueue
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.timeouts import JobTimeoutException
-from rq.worker import SimpleWorker
+from rq.worker import SimpleWorker, WorkerStatus
 
 from app import jobqueue
 from app.config import Config
@@ -29,6 +29,8 @@ BATCH: Final = 200
 # With RQ's defaults an idle worker notices a dead one's jobs after many minutes.
 _WORKER_TTL: Final = 60
 _MAINTENANCE_SECONDS: Final = 30
+# A job of ours that failed is scheduled or failed; it is never queued again at once.
+_UNBOOKED: Final = (b"queued", b"started")
 
 
 class QuietWorker(SimpleWorker):  # type: ignore[misc]
@@ -42,6 +44,24 @@ class QuietWorker(SimpleWorker):  # type: ignore[misc]
             IntermediateQueue(queue.key, self.connection).remove(job.id)
             return
         super().execute_job(job, queue)
+
+    def register_birth(self) -> None:
+        """Register, then adopt: what is booked for a worker that is not registered keeps it from registering."""
+        super().register_birth()
+        adopt(self)
+
+    def handle_job_failure(self, job: Job, queue: Queue, *args: Any, **kwargs: Any) -> None:
+        """Book a failure as RQ does, and insist that it is booked.
+
+        RQ only logs when Redis refuses to write it, as when memory is full; its callers then take the job out of the
+        intermediate list, and with that it would be in no list at all.
+
+        Raises:
+            RuntimeError: it is not booked; the job stays where it is.
+        """
+        super().handle_job_failure(job, queue, *args, **kwargs)
+        if job.retry_intervals and self.connection.hget(job.key, "status") in _UNBOOKED:
+            raise RuntimeError(f"the failure of job {job.id} could not be written")
 
 
 def _is_ours(job: Job) -> bool:
@@ -68,6 +88,8 @@ class DeliveryWorker(QuietWorker):
         if not _is_ours(job) or job.retries_left != len(jobqueue.RETRY_INTERVALS) or job.func_name != jobqueue.CLASSIFY:
             super().execute_job(job, queue)
             return
+        # RQ lets a busy worker finish before it heeds SIGTERM; any other it interrupts wherever it is.
+        self.set_state(WorkerStatus.BUSY)
         batch = [(job.id, list(job.args)), *self._take_more(queue)]
         try:
             with self.death_penalty_class(job.timeout, JobTimeoutException, job_id=job.id):
@@ -93,7 +115,7 @@ class DeliveryWorker(QuietWorker):
         for job_id, data in taken:
             try:
                 batch.append((job_id.decode(), jobqueue.read_args(data)))
-            except ValueError:
+            except (ValueError, TypeError):
                 # Not written by us: RQ's path reads it as any RQ does, or buries it.
                 self._give_back(queue, job_id.decode())
         return batch
@@ -105,10 +127,10 @@ class DeliveryWorker(QuietWorker):
 
 
 def worker(queue_name: str, connection: "redis.Redis", config: Config | None = None) -> SimpleWorker:
-    """Build the worker of one queue and adopt what a dead worker of this queue left behind."""
+    """Build the worker of one queue. When it starts, it adopts what a dead worker of this queue left behind."""
     runtime.use(connection, config)
     kind = DeliveryWorker if queue_name == jobqueue.DELIVERIES else QuietWorker
-    built = kind(
+    return kind(
         [jobqueue.queue(queue_name, connection)],
         connection=connection,
         name=f"{queue_name}-{socket.gethostname().split('.')[0]}-{os.getpid()}",
@@ -117,8 +139,6 @@ def worker(queue_name: str, connection: "redis.Redis", config: Config | None = N
         maintenance_interval=_MAINTENANCE_SECONDS,
         log_job_description=False,
     )
-    adopt(built)
-    return built
 
 
 def adopt(new: SimpleWorker) -> None:

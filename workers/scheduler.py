@@ -14,8 +14,9 @@ from rq.serializers import JSONSerializer
 
 from app import clock, jobqueue
 from app.config import Config
-from app.pipeline import sweep
+from app.pipeline import coder, sweep
 from app.store.connection import unavailable
+from app.store.outqueue import enqueue
 
 log = structlog.get_logger(__name__)
 #: Seconds between sweeps.
@@ -31,7 +32,7 @@ class Scheduler:
         self.config = config
         self.stopped = threading.Event()
         self.rq = self._rq()
-        self.last_tick = 0
+        self.last_tick = self.last_pass = 0
 
     def run(self) -> None:
         """Work until a signal, riding out an absent Redis."""
@@ -58,12 +59,19 @@ class Scheduler:
         self.rq.heartbeat()
         if self.rq.acquired_locks:
             self.rq.enqueue_scheduled_jobs()
+        self._ask_coder()
         tick = int(clock.now().timestamp()) // SWEEP_EVERY
         if tick != self.last_tick:
             sweep.recount_if_templates_changed(self.redis, self.config)
-            sweep.enqueue(self.redis, jobqueue.sweep_job(tick))
+            enqueue(self.redis, jobqueue.sweep_job(tick), once=True)
             # Noted last: a failure on the way tries this tick again.
             self.last_tick = tick
+
+    def _ask_coder(self) -> None:
+        """Queue what is due of verifying and reconciling; a pass at start, and then by the clock."""
+        tick = int(clock.now().timestamp()) // (self.config.settings.reconcile_minutes * 60)
+        coder.enqueue_due(self.redis, self.config, reconcile_tick=None if tick == self.last_pass else tick)
+        self.last_pass = tick
 
     def _rq(self) -> RQScheduler:
         return RQScheduler(

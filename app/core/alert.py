@@ -3,24 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from enum import StrEnum
 from typing import Any, Final
 
-from app.core.meter import AWB, Usage
+from app.core.meter import AWB, Mode, Usage, meter_of
+from app.core.notice import Notice
+from app.core.severity import Severity
 from app.core.threshold import Decision, Reason
 
 CONTACT_URL: Final = "https://coder.com/contact"
-_CRITICAL_PERCENT: Final = 100
-_METER_NAMES: Final = {AWB: "Agent Workspace Builds"}
-_SHORT_NAMES: Final = {AWB: "AWB"}
-
-
-class Severity(StrEnum):
-    """How an alert looks; never told by colour alone."""
-
-    OK = "ok"
-    WARNING = "warning"
-    CRITICAL = "critical"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +93,7 @@ def describe(decision: Decision, usage: Usage, coder_url: str) -> Alert:
         usage: the usage that led to it.
         coder_url: access URL of the deployment, for links; empty if not known.
     """
-    name = _METER_NAMES.get(usage.meter, usage.meter)
+    name = meter_of(usage.meter).name
     used, limit = f"{usage.used:,}", _limit_text(usage)
     return Alert(
         group_key=group_key(usage),
@@ -118,6 +108,24 @@ def describe(decision: Decision, usage: Usage, coder_url: str) -> Alert:
         meaning=_meaning(usage, resolved=decision.reason is Reason.RESOLVED and not decision.level),
         links=_links(coder_url),
         footer=_footer(decision, usage),
+    )
+
+
+def notice_alert(notice: Notice, deployment: str, coder_url: str, now: datetime) -> Alert:
+    """Put a notice into the form that notifiers send."""
+    return Alert(
+        group_key=f"{deployment}:notice:{notice.key}",
+        deployment=deployment,
+        meter=AWB,
+        reason=Reason.FIRST,
+        level="",
+        severity=notice.severity,
+        headline=notice.headline,
+        summary=notice.summary,
+        facts=(),
+        meaning=notice.meaning,
+        links=_links(coder_url),
+        footer=f"Deployment {deployment} · {now.astimezone(UTC):%Y-%m-%d %H:%M} UTC · said once while it holds",
     )
 
 
@@ -139,7 +147,7 @@ def _severity(decision: Decision, usage: Usage) -> Severity:
 
 
 def _headline(decision: Decision, usage: Usage, used: str, limit: str) -> str:
-    short = _SHORT_NAMES.get(usage.meter, usage.meter)
+    short = meter_of(usage.meter).short
     if decision.reason is Reason.RESOLVED:
         news = f"back at {spoken_level(decision.level)}" if decision.level else "resolved"
         return f"{short} {news} – {used} of {limit} used"
@@ -198,7 +206,8 @@ def _links(coder_url: str) -> tuple[tuple[str, str], ...]:
 
 
 def _footer(decision: Decision, usage: Usage) -> str:
-    how = "estimate from notifications, a lower bound" if usage.provisional else "verified"
+    verified = usage.mode is Mode.VERIFIED
+    how = "verified with Coder's API" if verified else "estimate from notifications, a lower bound"
     as_of = usage.as_of.astimezone(UTC)
     return f"Deployment {usage.deployment} · {how} · {as_of:%Y-%m-%d %H:%M} UTC · reason: {decision.reason.value}"
 

@@ -6,51 +6,61 @@ enterprise/coderd/license.
 
 import re
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 #: The entitlement feature that is Agent Workspace Builds.
 AWB_FEATURE: Final = "managed_agent_limit"
 _ENDED: Final = frozenset({"succeeded", "failed", "canceled"})
+_NO_ID: Final = "00000000-0000-0000-0000-000000000000"
 
-
-def _empty_for_null(value: Any) -> Any:
-    return "" if value is None else value
+T = TypeVar("T")
 
 
 def _unwrap_uuid(value: Any) -> Any:
-    """Read Go's NullUUID, `{"uuid": …, "valid": …}`, as well as a plain id."""
+    """Read Go's NullUUID, `{"uuid": …, "valid": …}`, as well as a plain id; its zero id is none."""
     if isinstance(value, dict):
-        return value.get("uuid") or "" if value.get("valid") else ""
-    return _empty_for_null(value)
-
-
-def _empty_object_for_null(value: Any) -> Any:
-    return {} if value is None else value
+        value = value.get("uuid") if value.get("valid") else None
+    return "" if value is None or value == _NO_ID else value
 
 
 def _list_for_null(value: Any) -> Any:
     return [] if value is None else value
 
 
-Text = Annotated[str, BeforeValidator(_empty_for_null)]
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: item for key, item in value.items() if item is not None}
+    return value
+
+
 Id = Annotated[str, BeforeValidator(_unwrap_uuid)]
-Texts = Annotated[list[str], BeforeValidator(_list_for_null)]
+#: A list that must be there, but may be null: so Go writes an empty one.
+Listed = Annotated[list[T], BeforeValidator(_list_for_null)]
 
 
-class _Model(BaseModel):
+class _Shape(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
+class _Model(_Shape):
+    """What Coder leaves out or writes as null has the same answer: the field's default."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_missing(cls, data: Any) -> Any:
+        return _without_nulls(data)
+
+
 class JobMetadata(_Model):
-    template_name: Text = ""
+    template_name: str = ""
 
 
 class Job(_Model):
-    status: Text = ""
-    completed_at: datetime | None = None
-    metadata: Annotated[JobMetadata, BeforeValidator(_empty_object_for_null)] = JobMetadata()
+    status: str = ""
+    completed_at: AwareDatetime | None = None
+    metadata: JobMetadata = JobMetadata()
 
 
 class Build(_Model):
@@ -58,13 +68,13 @@ class Build(_Model):
 
     id: str
     build_number: int
-    transition: Text = ""
-    reason: Text = ""
-    workspace_id: Text = ""
-    workspace_name: Text = ""
-    workspace_owner_name: Text = ""
+    transition: str = ""
+    reason: str = ""
+    workspace_id: str = ""
+    workspace_name: str = ""
+    workspace_owner_name: str = ""
     has_ai_task: bool | None = None
-    created_at: datetime | None = None
+    created_at: AwareDatetime | None = None
     job: Job = Job()
 
     @property
@@ -89,13 +99,18 @@ class Workspace(_Model):
     """One workspace with its latest build."""
 
     id: str
-    name: Text = ""
-    owner_name: Text = ""
-    template_name: Text = ""
-    organization_name: Text = ""
+    name: str = ""
+    owner_name: str = ""
+    template_name: str = ""
+    organization_name: str = ""
     task_id: Id = ""
     latest_build: Build | None = None
-    deleted: bool = False
+
+    @property
+    def deleted(self) -> bool:
+        """Tell whether its last build deleted it; Coder has no field for that."""
+        latest = self.latest_build
+        return latest is not None and latest.transition == "delete" and latest.job.status == "succeeded"
 
 
 class Task(_Model):
@@ -103,22 +118,62 @@ class Task(_Model):
 
     id: str
     workspace_id: Id = ""
-    workspace_name: Text = ""
-    owner_name: Text = ""
-    template_name: Text = ""
+    workspace_name: str = ""
+    owner_name: str = ""
+    template_name: str = ""
     workspace_build_number: int | None = None
 
 
+class WorkspaceList(_Shape):
+    workspaces: Listed[Workspace]
+    count: int | None = None
+
+
+class TaskList(_Shape):
+    tasks: Listed[Task]
+
+
+class AuditBuild(_Model):
+    """One workspace build as the audit log remembers it; old entries do not name all of it."""
+
+    id: str
+    time: AwareDatetime
+    build_id: Id = Field("", alias="resource_id")
+    workspace_id: Id = ""
+    workspace_name: str = ""
+    workspace_owner: str = ""
+    build_number: int | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lift_additional_fields(cls, data: Any) -> Any:
+        more = data.get("additional_fields") if isinstance(data, dict) else None
+        if not isinstance(more, dict):
+            return data
+        # Coder writes the number as text, and "unknown" where it does not know.
+        number = str(more.get("build_number"))
+        names = ("workspace_id", "workspace_name", "workspace_owner")
+        lifted = {name: more.get(name) for name in names if isinstance(more.get(name), str)}
+        return {**data, **lifted, "build_number": number if re.fullmatch(r"[0-9]{1,9}", number) else None}
+
+
+class AuditList(_Shape):
+    """GET /api/v2/audit. Its count is capped in newer versions."""
+
+    audit_logs: Listed[AuditBuild]
+    count: int | None = None
+
+
 class UsagePeriod(_Model):
-    start: datetime
-    end: datetime
-    issued_at: datetime | None = None
+    start: AwareDatetime
+    end: AwareDatetime
+    issued_at: AwareDatetime | None = None
 
 
 class Feature(_Model):
     """One feature of the entitlements."""
 
-    entitlement: Text = ""
+    entitlement: str = ""
     enabled: bool = False
     actual: int | None = None
     limit: int | None = None
@@ -130,12 +185,12 @@ class Feature(_Model):
 class Entitlements(_Model):
     """GET /api/v2/entitlements."""
 
-    features: dict[str, Feature] = Field(default_factory=dict)
-    warnings: Texts = Field(default_factory=list)
-    errors: Texts = Field(default_factory=list)
+    features: Annotated[dict[str, Feature], BeforeValidator(_without_nulls)] = Field(default_factory=dict)
+    warnings: list[str] = Field(default_factory=list)
+    errors: list[str] = Field(default_factory=list)
     has_license: bool = False
     trial: bool = False
-    refreshed_at: datetime | None = None
+    refreshed_at: AwareDatetime | None = None
 
     @property
     def awb(self) -> Feature | None:
@@ -145,8 +200,8 @@ class Entitlements(_Model):
 class BuildInfo(_Model):
     """GET /api/v2/buildinfo, which needs no token."""
 
-    version: Text = ""
-    dashboard_url: Text = ""
+    version: str = ""
+    dashboard_url: str = ""
 
     @property
     def number(self) -> tuple[int, int, int] | None:
@@ -157,16 +212,39 @@ class BuildInfo(_Model):
 
 class NotificationTemplate(_Model):
     id: str
-    name: Text = ""
-    group: Text = ""
-    method: Text = ""
-    kind: Text = ""
+    name: str = ""
+    group: str = ""
+    method: str = ""
+    kind: str = ""
     enabled_by_default: bool = True
+
+
+class NotificationPreference(_Model):
+    """A user's choice for one template, by the template's id."""
+
+    id: str
+    disabled: bool = False
+
+
+class NotificationSettings(_Model):
+    notifier_paused: bool = False
+
+
+class DispatchMethods(_Model):
+    """GET /api/v2/notifications/dispatch-methods: one object, which the documentation shows in a list."""
+
+    available: list[str] = Field(default_factory=list)
+    default: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_one(cls, data: Any) -> Any:
+        return data[0] if isinstance(data, list) and len(data) == 1 else data
 
 
 class User(_Model):
     """GET /api/v2/users/me."""
 
     id: str
-    username: Text = ""
+    username: str = ""
     roles: list[dict[str, Any]] = Field(default_factory=list)

@@ -13,6 +13,46 @@ from app.core.period import Period
 AWB: Final = "awb"
 
 
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """What is metered.
+
+    Attributes:
+        feature: the feature of Coder's entitlements that tells limit, period and Coder's own number.
+        name: as people say it; `short` where there is little room.
+        counted_here: we count it from builds; else Coder's own number is all there is.
+    """
+
+    id: str
+    feature: str
+    name: str
+    short: str
+    counted_here: bool = False
+
+
+#: Every meter. Those that Coder only reports are active where the deployment reports them (codersdk/deployment.go).
+METERS: Final = {
+    meter.id: meter
+    for meter in (
+        Meter(AWB, "managed_agent_limit", "Agent Workspace Builds", "AWB", counted_here=True),
+        Meter("agent_runtime_hours", "agent_runtime_hours", "Coder Agent runtime hours", "Agent hours"),
+        Meter("ai_governance_seats", "ai_governance_user_limit", "AI Governance seats", "AI seats"),
+    )
+}
+
+
+def meter_of(meter_id: str) -> Meter:
+    """Return a meter by id; one that only an admin's rules name is counted like the first one."""
+    return METERS.get(meter_id) or Meter(meter_id, meter_id, meter_id, meter_id, counted_here=True)
+
+
+class Mode(StrEnum):
+    """How far a number can be trusted."""
+
+    WEBHOOK_ONLY = "webhook-only"
+    VERIFIED = "verified"
+
+
 class RecordState(StrEnum):
     """Provisional records come from notifications alone; proved ones from Coder's API."""
 
@@ -77,8 +117,9 @@ class Usage:
     Attributes:
         counted: units recorded in the period.
         provisional: those of them that no API has proved.
-        used: the number that alerts and people go by.
-        coder_actual: Coder's own number, None where it is not known.
+        coder_actual: Coder's own number as of its last refresh, None where it is not known.
+        since_refresh: records later than that refresh.
+        drift: counted less Coder's number for the same builds; None where one of them is not known.
     """
 
     deployment: str
@@ -89,12 +130,16 @@ class Usage:
     provisional: int
     as_of: datetime
     coder_actual: int | None = None
+    since_refresh: int = 0
+    drift: int | None = None
+    mode: Mode = Mode.WEBHOOK_ONLY
     by_user: Sequence[tuple[str, int]] = field(default=())
     by_template: Sequence[tuple[str, int]] = field(default=())
 
     @property
     def used(self) -> int:
-        return self.counted
+        """The number that alerts and people go by: Coder's own, brought up to now, where Coder counts."""
+        return self.counted if self.coder_actual is None else self.coder_actual + self.since_refresh
 
     @property
     def percent(self) -> float | None:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from app.core.alert import Severity
 from app.core.coder import Entitlements
 from app.core.drift import DriftPoint, growth, is_growing, known_causes
 from app.core.entitlement import Allowance, Standing
+from app.core.severity import Severity
 
 #: From this version on Coder has no tasks, and the count stands still (coder/coder PR 28789, PR 29085).
 TASKS_GONE: Final = (2, 37, 0)

@@ -25,9 +25,7 @@ def settled_prefix(builds: Sequence[Build]) -> list[Build]:
     return ended
 
 
-def proved_records(
-    builds: Sequence[Build], evidence: Evidence, names: Mapping[str, str]
-) -> tuple[UsageRecord, ...]:
+def proved_records(builds: Sequence[Build], evidence: Evidence, names: Mapping[str, str]) -> tuple[UsageRecord, ...]:
     """Return a record for each build that consumed an Agent Workspace Build.
 
     Args:
@@ -40,9 +38,7 @@ def proved_records(
     return tuple(_record(build, evidence, names, told.get(build.id, ())) for build in counted)
 
 
-def _record(
-    build: Build, evidence: Evidence, names: Mapping[str, str], deliveries: Sequence[str]
-) -> UsageRecord:
+def _record(build: Build, evidence: Evidence, names: Mapping[str, str], deliveries: Sequence[str]) -> UsageRecord:
     at = build.counted_at
     assert at is not None  # noqa: S101 - for the type checker
     return UsageRecord(

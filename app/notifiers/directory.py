@@ -1,5 +1,6 @@
 """The configured receivers, and the notifier that serves each."""
 
+import hashlib
 from urllib.parse import urlsplit
 
 from app.notifiers.base import Notifier
@@ -28,6 +29,12 @@ def receivers(settings: Settings) -> list[str]:
     """Return the names of the configured receivers: `slack`, and `email:<address>` for each recipient."""
     slack = ["slack"] if settings.slack_webhook_url else []
     return slack + [f"email:{address}" for address in settings.email_to]
+
+
+def receiver_slug(receiver: str) -> str:
+    """Name a receiver inside an id: `slack`, or `email-` and a digest, for addresses belong in no key."""
+    kind, _, address = receiver.partition(":")
+    return f"{kind}-{hashlib.blake2s(address.encode(), digest_size=4).hexdigest()}" if address else kind
 
 
 def notifier(settings: Settings, receiver: str) -> Notifier:

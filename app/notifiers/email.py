@@ -13,9 +13,11 @@ from email.message import EmailMessage
 from typing import Final, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from app.core.alert import Alert, Notification, Severity
+from app.core.alert import Alert, Notification
+from app.core.severity import Severity
+from app.core.text import is_web_link, one_line
 from app.notifiers.base import SEND_TIMEOUT, FailureReason, Notifier, NotifyError
-from app.notifiers.text import SIGNS, is_web_link, one_line
+from app.notifiers.text import SIGNS
 
 _COLOURS: Final = {Severity.OK: "#2e9e5b", Severity.WARNING: "#d9822b", Severity.CRITICAL: "#d64545"}
 _PORTS: Final = {"starttls": 587, "implicit": 465, "none": 25}

@@ -16,8 +16,9 @@ import requests
 
 from app import clock
 from app.core.alert import Alert, Notification
+from app.core.text import is_web_link, one_line
 from app.notifiers.base import SEND_TIMEOUT, FailureReason, Notifier, NotifyError
-from app.notifiers.text import SIGNS, is_web_link, one_line
+from app.notifiers.text import SIGNS
 
 # urllib3 writes request paths into debug lines and into its warning about odd headers; here the path is the secret.
 for _name in ("urllib3.connection", "urllib3.connectionpool"):

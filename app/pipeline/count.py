@@ -11,11 +11,13 @@ from typing import Any, Final
 import redis
 import structlog
 
+from app import clock
 from app.config import Config
 from app.core.delivery import Event, to_event
 from app.core.evidence import Evidence, provisional_records
 from app.core.meter import AWB
 from app.core.rules import EvidenceKind, Outcome, Verdict, classify
+from app.store.coderstate import CoderState
 from app.store.inbox import Inbox, Remembered
 from app.store.ledger import Ledger, Settlement
 
@@ -56,7 +58,21 @@ def count(connection: "redis.Redis", config: Config, deliveries: Sequence[Sequen
         if settle(ledger, config, items):
             changed.add((deployment, meter))
     _remember(connection, config, classified)
+    _ask_coder(connection, config, classified)
     return changed
+
+
+def _ask_coder(connection: "redis.Redis", config: Config, classified: Sequence[Classified]) -> None:
+    """Have Coder's API asked about every workspace that a delivery speaks of, counted or not.
+
+    If we die before this, the job runs again; the next pass over the listings would find it, too.
+    """
+    heard: dict[str, set[str]] = defaultdict(set)
+    for item in classified:
+        if item.event.workspace_id and config.verifying(item.event.deployment):
+            heard[item.event.deployment].add(item.event.workspace_id)
+    for deployment, workspace_ids in heard.items():
+        CoderState(connection, deployment).ask(workspace_ids, clock.now().timestamp())
 
 
 def settle(ledger: Ledger, config: Config, items: Sequence[Classified]) -> int:

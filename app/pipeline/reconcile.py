@@ -1,6 +1,6 @@
 """Reconcile: find the builds that no notification told of, by listing what Coder has and verifying what changed."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -11,15 +11,11 @@ import structlog
 
 from app import clock
 from app.coderapi import CoderApi, CoderApiError, Failure
-from app.config import Config
 from app.core.coder import Workspace
-from app.core.drift import DriftPoint
-from app.core.entitlement import allowance
 from app.core.meter import AWB
-from app.pipeline.verify import Verified, verify_due
+from app.pipeline.verify import Progress
 from app.store.coderstate import CoderState
 from app.store.ledger import Ledger
-from app.store.snapshot import Snapshot
 
 log = structlog.get_logger(__name__)
 _BATCH: Final = 200
@@ -28,45 +24,38 @@ _OVERLAP: Final = timedelta(days=1)
 _FIRST_LOOK_BACK: Final = timedelta(days=400)
 _DENIED: Final = frozenset({Failure.FORBIDDEN, Failure.NOT_FOUND, Failure.REJECTED, Failure.UNAUTHORIZED})
 
-#: Called with the number of workspaces listed so far, and how many are due.
-Progress = Callable[[int, int], None]
-
 
 @dataclass(frozen=True, slots=True)
-class Reconciled:
-    """What a pass did.
+class Listed:
+    """What the listings of a pass showed.
 
     Attributes:
         listed: workspaces that Coder listed.
-        asked: those of them that had something new.
-        change: difference in units.
-        failure: what stopped the pass; the next one begins anew, and nothing found so far is lost.
+        asked: workspaces that are to be verified.
+        failure: what stopped it; the next pass begins anew, and nothing found so far is lost.
     """
 
     listed: int
     asked: int
-    change: int
     failure: CoderApiError | None = None
 
 
-def reconcile(
+def list_changes(
     connection: "redis.Redis",
-    config: Config,
     api: CoderApi,
     deployment: str,
     *,
     full: bool = False,
     since: datetime | None = None,
     progress: Progress = lambda _listed, _asked: None,
-) -> Reconciled:
-    """Make one pass.
+) -> Listed:
+    """List what Coder has and note what is to be verified; `verify_due` does it and ends the pass.
 
-    Workspaces to be looked at are noted before they are verified, and the pass is noted last: if we die here, the next
-    pass repeats the listing and verifies what is left.
+    Workspaces are noted as they are found, and the pass as begun once the listings are complete: if we die here, the
+    next pass repeats the listings, and what was found is verified meanwhile.
 
     Args:
         connection: Redis.
-        config: the configuration in force.
         api: the deployment's API.
         deployment: its name.
         full: verify every listed workspace, changed or not.
@@ -74,7 +63,7 @@ def reconcile(
         progress: told after every batch.
     """
     state, ledger = CoderState(connection, deployment), Ledger(connection, deployment, AWB)
-    started = clock.now()
+    started = clock.now().timestamp()
     counter = _Pass(state, ledger, full=full, progress=progress)
     try:
         hear(state, api)
@@ -86,12 +75,11 @@ def reconcile(
     except CoderApiError as error:
         state.failed(str(error), clock.now())
         log.warning("reconcile failed", deployment=deployment, why=error.kind.value, error=str(error))
-        return Reconciled(counter.listed, counter.asked, 0, error)
+        return Listed(counter.listed, counter.asked, error)
     state.answered()
-    verified = verify_due(connection, config, api, deployment)
-    if verified.failure is None:
-        finish(connection, config, state, started)
-    return _reported(deployment, counter, verified)
+    state.note(pass_begun_at=started)
+    log.info("reconciled listings", deployment=deployment, listed=counter.listed, asked=counter.asked)
+    return Listed(counter.listed, counter.asked)
 
 
 def hear(state: CoderState, api: CoderApi) -> None:
@@ -106,34 +94,9 @@ def hear(state: CoderState, api: CoderApi) -> None:
     state.heard(entitlements, info, clock.now())
 
 
-def finish(connection: "redis.Redis", config: Config, state: CoderState, started: datetime) -> None:
-    """Note the pass and, where Coder counts, both numbers for the same builds."""
-    entitlements = state.entitlements()
-    found = allowance(entitlements, "managed_agent_limit", config.limit)
-    if entitlements and entitlements.refreshed_at and found.actual is not None and found.period is not None:
-        refreshed = entitlements.refreshed_at.astimezone(UTC)
-        ledger = Ledger(connection, state.deployment, AWB)
-        usage = Snapshot(connection, state.deployment, AWB).usage(found.period, found.limit, clock.now())
-        counted = usage.counted - usage.provisional - ledger.count_since(refreshed.timestamp())
-        state.add_drift(DriftPoint(refreshed, counted, found.actual))
-    state.note(reconciled_at=started.timestamp())
-
-
 def _look_back(state: CoderState) -> datetime:
     last = state.moment("reconciled_at")
     return last - _OVERLAP if last else clock.now() - _FIRST_LOOK_BACK
-
-
-def _reported(deployment: str, counter: "_Pass", verified: Verified) -> Reconciled:
-    log.info(
-        "reconciled",
-        deployment=deployment,
-        listed=counter.listed,
-        asked=counter.asked,
-        change=verified.change,
-        complete=verified.failure is None,
-    )
-    return Reconciled(counter.listed, counter.asked, verified.change, verified.failure)
 
 
 class _Pass:

@@ -14,8 +14,8 @@ from app.pipeline.count import recount
 from app.pipeline.warn import warn
 from app.store import keys
 from app.store.alerts import Alerts
-from app.store.connection import script
 from app.store.inbox import deployments
+from app.store.outqueue import enqueue
 
 log = structlog.get_logger(__name__)
 #: A notification this much behind its time has lost its job.
@@ -31,12 +31,6 @@ def sweep(connection: "redis.Redis", config: Config) -> None:
                 log.warning("notification queued again", deployment=deployment, notification_id=notification_id)
         warn(connection, config, deployment, AWB)
     connection.hset(keys.MARKS, "last_sweep_at", clock.now().timestamp())
-
-
-def enqueue(connection: "redis.Redis", job: jobqueue.ReadyJob) -> bool:
-    """Queue a maintenance job unless the same one is under way."""
-    put = script(connection, "enqueue")
-    return bool(put(keys=[job.key, job.queue_key, jobqueue.queues_key()], args=[job.id, *job.fields]))
 
 
 def recount_if_templates_changed(connection: "redis.Redis", config: Config) -> bool:

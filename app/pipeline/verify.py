@@ -1,8 +1,10 @@
 """Verify: a workspace's builds, from Coder's API, take the place of what notifications hinted at."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Final
 
 import redis
@@ -12,8 +14,10 @@ from app import clock
 from app.coderapi import CoderApi, CoderApiError, Failure
 from app.config import Config
 from app.core.coder import Build
+from app.core.drift import DriftPoint
 from app.core.meter import AWB, UsageRecord
 from app.core.proof import proved_records, settled_prefix
+from app.pipeline.usage import current_usage
 from app.store.coderstate import CoderState, Due
 from app.store.ledger import Ledger, Settlement
 
@@ -27,6 +31,10 @@ _SOONEST_LOOK, _LATEST_LOOK = 10.0, 600.0
 _AFTER_FAILURE: Final = 60.0
 
 
+#: Called with the number of workspaces done so far, and of those still to do.
+Progress = Callable[[int, int], None]
+
+
 @dataclass(frozen=True, slots=True)
 class Verified:
     """What verifying did: workspaces looked at, the change in units, and whether the API failed."""
@@ -36,26 +44,63 @@ class Verified:
     failure: CoderApiError | None = None
 
 
-def verify_due(connection: "redis.Redis", config: Config, api: CoderApi, deployment: str) -> Verified:
-    """Verify every workspace that is due, at most four at once; stop at the first failure that concerns all of them.
+def verify_due(
+    connection: "redis.Redis",
+    config: Config,
+    api: CoderApi,
+    deployment: str,
+    *,
+    seconds: float = math.inf,
+    progress: Progress = lambda _looked, _left: None,
+) -> Verified:
+    """Verify every workspace that is due, at most four at once, and end the pass that made them due.
 
     If we die here, what is not verified stays due. Deliveries that come meanwhile make their workspace due anew.
+
+    Args:
+        connection: Redis.
+        config: the configuration in force.
+        api: the deployment's API.
+        deployment: its name.
+        seconds: stop after about this long; the rest stays due.
+        progress: told after every batch how many were looked at and how many are left.
     """
     state = CoderState(connection, deployment)
     ledger = Ledger(connection, deployment, AWB)
     looked = change = 0
+    stop_at = clock.now().timestamp() + seconds
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="verify") as pool:
-        while batch := state.due(clock.now().timestamp(), _BATCH):
-            for outcome in pool.map(lambda due: _verify(state, ledger, api, due), batch):
-                if isinstance(outcome, CoderApiError):
-                    state.failed(str(outcome), clock.now())
-                    return Verified(looked, change, outcome)
-                looked += 1
-                change += outcome
+        while batch := state.due(now := clock.now().timestamp(), _BATCH):
+            if now >= stop_at:
+                return Verified(looked, change)
+            outcomes = list(pool.map(lambda due: _verify(state, ledger, api, due), batch))
+            failures = [outcome for outcome in outcomes if isinstance(outcome, CoderApiError)]
+            moved = [outcome for outcome in outcomes if isinstance(outcome, int)]
+            looked += len(moved)
+            change += sum(moved)
+            progress(looked, state.due_count(now))
+            if failures:
+                state.failed(str(failures[0]), clock.now())
+                return Verified(looked, change, failures[0])
     if looked:
         state.answered()
-    del config
+    end_pass(connection, config, state)
     return Verified(looked, change)
+
+
+def end_pass(connection: "redis.Redis", config: Config, state: CoderState) -> None:
+    """Note a pass whose workspaces are all verified and, where Coder counts, both numbers for the same builds."""
+    begun = state.mark("pass_begun_at")
+    if begun is None:
+        return
+    entitlements = state.entitlements()
+    usage = current_usage(connection, config, state.deployment, AWB, top=False)
+    if entitlements and entitlements.refreshed_at and usage.coder_actual is not None:
+        counted = usage.counted - usage.provisional - usage.since_refresh
+        state.add_drift(DriftPoint(entitlements.refreshed_at.astimezone(UTC), counted, usage.coder_actual))
+    if state.mark("first_reconciled_at") is None:
+        state.note(first_reconciled_at=begun)
+    state.note(reconciled_at=begun, pass_begun_at=None)
 
 
 def _verify(state: CoderState, ledger: Ledger, api: CoderApi, due: Due) -> int | CoderApiError:

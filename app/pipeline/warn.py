@@ -1,6 +1,5 @@
 """Warning: usage is held against the thresholds, and a decision to speak becomes notifications in the outbox."""
 
-import hashlib
 import re
 from collections.abc import Sequence
 from typing import Final
@@ -8,14 +7,13 @@ from typing import Final
 import redis
 import structlog
 
-from app import clock
 from app.config import Config
 from app.core.alert import Notification, describe
 from app.core.meter import Usage
 from app.core.threshold import Decision, Reason, evaluate
-from app.notifiers.directory import receivers
+from app.notifiers.directory import receiver_slug, receivers
+from app.pipeline.usage import current_usage
 from app.store.alerts import Alerts
-from app.store.snapshot import Snapshot
 
 log = structlog.get_logger(__name__)
 # A new period first resolves the old one's alert and may cross a threshold at once; racing processes cost a round each.
@@ -59,25 +57,12 @@ def warn(connection: "redis.Redis", config: Config, deployment: str, meter: str)
     return made
 
 
-def current_usage(connection: "redis.Redis", config: Config, deployment: str, meter: str, *, top: bool) -> Usage:
-    """Return the usage of the period that holds this moment."""
-    now = clock.now()
-    period = config.period_rule.at(now.date())
-    return Snapshot(connection, deployment, meter).usage(period, config.limit, now, top=top)
-
-
 def _notifications(config: Config, decision: Decision, usage: Usage, version: int) -> list[Notification]:
     alert = describe(decision, usage, config.settings.coder_url)
     level = re.sub(r"[^A-Za-z0-9]+", "-", decision.level.replace("%", "pct")) or "ok"
     # The state's version makes the id new when a level is announced again after it was resolved.
     stem = f"{usage.meter}-{usage.period.start.isoformat()}-{level}-{decision.reason.value}-{version + 1}"
     return [
-        Notification(f"{stem}-{_slug(receiver)}", receiver, usage.as_of, alert)
+        Notification(f"{stem}-{receiver_slug(receiver)}", receiver, usage.as_of, alert)
         for receiver in receivers(config.settings)
     ]
-
-
-def _slug(receiver: str) -> str:
-    """Name a receiver inside an id: `slack`, or `email-` and a digest, for addresses belong in no key."""
-    kind, _, address = receiver.partition(":")
-    return f"{kind}-{hashlib.blake2s(address.encode(), digest_size=4).hexdigest()}" if address else kind

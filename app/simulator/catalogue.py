@@ -17,6 +17,7 @@ class NotificationTemplate:
         actions: (label, URL format) pairs over the labels, `base` and the recipient's `user_username`.
         on: enabled by default; otherwise only for recipients who switched it on.
         bold: the Markdown body sets labels in bold.
+        since: Coder's version that brought it.
     """
 
     id: str
@@ -26,6 +27,11 @@ class NotificationTemplate:
     actions: tuple[tuple[str, str], ...]
     on: bool = True
     bold: bool = True
+    since: tuple[int, int] = (2, 0)
+
+    @property
+    def group(self) -> str:
+        return "Task Events" if self.name.startswith("Task ") else "Workspace Events"
 
 
 _WORKSPACE = ("View workspace", "{base}/@{user_username}/{workspace}")
@@ -43,6 +49,14 @@ WORKSPACE_CREATED: Final = NotificationTemplate(
     "Workspace Created",
     "Workspace '{workspace}' has been created",
     "The workspace {workspace} has been created from the template {template} using version {version}.",
+    (("View workspace", "{base}/@{workspace_owner_username}/{workspace}"),),
+    on=False,
+)
+WORKSPACE_UPDATED: Final = NotificationTemplate(
+    "d089fe7b-d5c5-4c0c-aaf5-689859f7d392",
+    "Workspace Manually Updated",
+    "Workspace '{workspace}' has been updated",
+    "{initiator} updated the workspace {workspace} to version {version} of the template {template}.",
     (("View workspace", "{base}/@{workspace_owner_username}/{workspace}"),),
     on=False,
 )
@@ -75,6 +89,7 @@ TASK_PAUSED: Final = NotificationTemplate(
     "The task '{task}' was paused ({pause_reason}).",
     (_TASK_BY_ID, _WORKSPACE),
     bold=False,
+    since=(2, 31),
 )
 TASK_RESUMED: Final = NotificationTemplate(
     "843ee9c3-a8fb-4846-afa9-977bec578649",
@@ -83,6 +98,7 @@ TASK_RESUMED: Final = NotificationTemplate(
     "The task '{task}' has resumed.",
     (_TASK_BY_ID, _WORKSPACE),
     bold=False,
+    since=(2, 31),
 )
 TASK_STATUS: Final[Mapping[str, NotificationTemplate]] = {
     "working": _status(
@@ -110,3 +126,13 @@ TASK_STATUS: Final[Mapping[str, NotificationTemplate]] = {
         "The task '{task}' has failed. Check the logs for more details.",
     ),
 }
+CATALOGUE: Final = (
+    WORKSPACE_CREATED,
+    WORKSPACE_UPDATED,
+    WORKSPACE_DELETED,
+    AUTOBUILD_FAILED,
+    MANUAL_BUILD_FAILED,
+    TASK_PAUSED,
+    TASK_RESUMED,
+    *TASK_STATUS.values(),
+)

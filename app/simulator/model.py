@@ -20,10 +20,21 @@ class Transition(StrEnum):
     DELETE = "delete"
 
 
+class JobStatus(StrEnum):
+    """How far the job of a build is."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
 class Kind(StrEnum):
     """What can happen that Coder may tell about."""
 
     WORKSPACE_CREATED = "workspace created"
+    WORKSPACE_UPDATED = "workspace updated"
     STARTED = "started"
     BUILD_FAILED = "build failed"
     DELETED = "deleted"
@@ -51,12 +62,13 @@ class User:
         return f"{self.username}@example.com"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Template:
     """A template.
 
     Attributes:
         ai: made for Coder Tasks: an admin would list it as an AI template.
+        version, version_id: the active version.
     """
 
     id: str
@@ -79,18 +91,24 @@ class Task:
     id: str
     name: str
     app_id: str
+    created_at: datetime
     state: str = ""
-    deleted: bool = False
+    deleted_at: datetime | None = None
+
+    @property
+    def deleted(self) -> bool:
+        return self.deleted_at is not None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Build:
-    """A finished workspace build.
+    """A workspace build, whether or not its job has ended.
 
     Attributes:
         reason: Coder's own build reason, such as `initiator`, `autostart` or `task_resume`.
-        has_task: the workspace belonged to a task when the build completed.
         why: who wanted it and what for, for people.
+        has_task: the workspace had a task when the build succeeded.
+        has_ai_task: the flag as Coder shows it, which on some versions tells of the template; None unless it succeeded.
     """
 
     id: str
@@ -99,18 +117,32 @@ class Build:
     transition: Transition
     reason: str
     initiator: User
-    completed_at: datetime
-    succeeded: bool
-    has_task: bool
+    version: str
+    version_id: str
+    created_at: datetime
     why: str
+    status: JobStatus = JobStatus.PENDING
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    canceled_at: datetime | None = None
+    has_task: bool = False
+    has_ai_task: bool | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.completed_at is not None
+
+    @property
+    def succeeded(self) -> bool:
+        return self.status is JobStatus.SUCCEEDED
 
     @property
     def counts(self) -> bool:
-        """Tell whether Coder counts it as an Agent Workspace Build."""
+        """Tell whether it is an Agent Workspace Build."""
         return self.transition is Transition.START and self.succeeded and self.has_task
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Workspace:
     """A workspace with its builds, oldest first."""
 
@@ -118,13 +150,26 @@ class Workspace:
     name: str
     owner: User
     template: Template
+    created_at: datetime
     task: Task | None = None
     builds: list[Build] = field(default_factory=list)
+    last_used_at: datetime | None = None
+
+    @property
+    def latest(self) -> Build:
+        return self.builds[-1]
+
+    @property
+    def busy(self) -> bool:
+        """Tell whether a build is under way: Coder refuses another one meanwhile."""
+        return bool(self.builds) and not self.latest.ended
 
     @property
     def running(self) -> bool:
-        succeeded = [build for build in self.builds if build.succeeded]
-        return bool(succeeded) and succeeded[-1].transition is Transition.START
+        for build in reversed(self.builds):
+            if build.succeeded:
+                return build.transition is Transition.START
+        return False
 
     @property
     def has_task(self) -> bool:
@@ -132,7 +177,7 @@ class Workspace:
 
     @property
     def deleted(self) -> bool:
-        return any(build.transition is Transition.DELETE and build.succeeded for build in self.builds)
+        return bool(self.builds) and self.latest.transition is Transition.DELETE and self.latest.succeeded
 
 
 @dataclass(frozen=True, slots=True)

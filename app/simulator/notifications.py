@@ -53,7 +53,7 @@ class Outbox:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._rng = random.Random(world.rng.getrandbits(64))
+        self._rng = random.Random(world.id)  # not the world's own, which would then depend on who listens
         self._read = 0
         self._hashes: set[str] = set()
         self.messages: list[Message] = []
@@ -76,7 +76,7 @@ class Outbox:
         if draft is None:
             return
         for user in draft.recipients:
-            if not (draft.template.on or draft.template.name in user.opted_in):
+            if not self._world.tells(user, draft.template):
                 continue
             payload = _payload(draft, user)
             # A unique index over template, user, payload, targets and UTC day drops what is the same
@@ -128,12 +128,24 @@ def _nothing(_world: World, _happening: Happening) -> None:
 
 
 def _created(world: World, happening: Happening) -> _Draft:
+    return _to_admins(world, happening, catalogue.WORKSPACE_CREATED, {})
+
+
+def _updated(world: World, happening: Happening) -> _Draft:
+    labels = {"organization": "coder", "initiator": happening.initiator.name}
+    return _to_admins(world, happening, catalogue.WORKSPACE_UPDATED, labels)
+
+
+def _to_admins(
+    world: World, happening: Happening, notification: NotificationTemplate, labels: dict[str, str]
+) -> _Draft:
     workspace, template = happening.workspace, happening.workspace.template
     owner = workspace.owner
     return _Draft(
-        catalogue.WORKSPACE_CREATED,
+        notification,
         tuple(user for user in world.admins if user != happening.initiator),
         {
+            **labels,
             "workspace": workspace.name,
             "template": template.name,
             "version": template.version,
@@ -220,6 +232,7 @@ def _workspace_targets(world: World, happening: Happening) -> tuple[str, ...]:
 
 _DRAFTS: Final[Mapping[Kind, Callable[[World, Happening], _Draft | None]]] = {
     Kind.WORKSPACE_CREATED: _created,
+    Kind.WORKSPACE_UPDATED: _updated,
     Kind.BUILD_FAILED: _failed,
     Kind.DELETED: _deleted,
     Kind.TASK_RESUMED: _resumed,

@@ -13,6 +13,7 @@ from app.core.alert import Alert, Notification
 from app.core.threshold import AlertState
 from app.store import keys
 from app.store.connection import script
+from app.store.outqueue import enqueue
 
 PENDING: Final = "pending"
 SENT: Final = "sent"
@@ -39,18 +40,24 @@ class Alerts:
         self.deployment = deployment
         self._announce = script(connection, "announce")
         self._claim = script(connection, "claim")
-        self._enqueue = script(connection, "enqueue")
 
     def state(self, meter: str) -> tuple[int, AlertState]:
         """Return the version and the state of a meter's alert."""
         version, state = self.redis.hmget(keys.alert(self.deployment, meter), "v", "s")
         return int(version or 0), AlertState.from_json(json.loads(state or b"{}"))
 
+    def firing(self, prefix: str) -> list[str]:
+        """Return the names of alerts with this prefix that are announced and not resolved."""
+        names = [member.decode() for member in self.redis.smembers(keys.firing(self.deployment))]
+        return sorted(name for name in names if name.startswith(prefix))
+
     def announce(
         self, meter: str, version: int, state: AlertState, notifications: Sequence[Notification], decided_at: datetime
     ) -> bool:
         """Change the state and queue its notifications, all or nothing; False when somebody else was faster."""
-        args: list[Any] = [version, json.dumps(state.as_json()), decided_at.timestamp(), len(notifications)]
+        firing = int(bool(state.level))
+        args: list[Any] = [version, json.dumps(state.as_json()), decided_at.timestamp(), meter, firing]
+        args.append(len(notifications))
         for notification in notifications:
             job = jobqueue.notification_job(self.deployment, notification.id)
             fields = _fields(notification)
@@ -64,6 +71,7 @@ class Alerts:
                     keys.notifications(self.deployment),
                     jobqueue.queue_key(jobqueue.NOTIFICATIONS),
                     jobqueue.queues_key(),
+                    keys.firing(self.deployment),
                 ],
                 args=args,
             )
@@ -108,7 +116,7 @@ class Alerts:
     def enqueue_again(self, notification_id: str) -> bool:
         """Queue the sending of a notification whose job was lost; False when the job is still under way."""
         job = jobqueue.notification_job(self.deployment, notification_id)
-        return bool(self._enqueue(keys=[job.key, job.queue_key, jobqueue.queues_key()], args=[job.id, *job.fields]))
+        return enqueue(self.redis, job)
 
     def history(self, limit: int = 50) -> list[dict[str, Any]]:
         """Return the newest notifications with state, attempts and error."""

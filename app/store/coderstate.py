@@ -47,6 +47,10 @@ class CoderState:
     def due_count(self, now: float) -> int:
         return int(self.redis.zcount(keys.due(self.deployment), "-inf", now))
 
+    def work_waits(self, now: float) -> bool:
+        """Tell whether something is to be verified, or a pass to be ended."""
+        return bool(self.due_count(now)) or self.mark("pass_begun_at") is not None
+
     def verified(self, due: Due, again_at: float | None) -> None:
         """Take a workspace off the list, or put it off, unless something new was heard of it meanwhile."""
         self._done(

@@ -18,6 +18,11 @@ def _key(deployment: str, *parts: str) -> str:
     return ":".join((PREFIX, deployment, *parts))
 
 
+def once(job_id: str) -> str:
+    """Mark of a job that is queued only once. Expires."""
+    return f"{PREFIX}:once:{job_id}"
+
+
 def seen(deployment: str, year: int, bucket: str) -> str:
     """Hash of remembered message ids, by year of arrival and first characters of their digest."""
     return _key(deployment, "seen", str(year), bucket)
@@ -91,6 +96,11 @@ def top_prefix(deployment: str, meter: str) -> str:
 def alert(deployment: str, meter: str) -> str:
     """Hash of an alert's state: `v` version, `s` state (JSON)."""
     return _key(deployment, "alert", meter)
+
+
+def firing(deployment: str) -> str:
+    """Set of the names of alerts that are announced and not resolved."""
+    return _key(deployment, "firing")
 
 
 def notification(deployment: str, notification_id: str) -> str:

@@ -11,7 +11,7 @@ from flask import Blueprint, Response, jsonify, make_response, request
 
 from app.config import Config
 from app.core.meter import AWB, UsageRecord
-from app.pipeline.warn import current_usage
+from app.pipeline.usage import current_usage
 from app.settings import DEPLOYMENT_NAME
 from app.store.alerts import Alerts
 from app.store.connection import unavailable
@@ -92,8 +92,8 @@ def usage_answer(connection: "redis.Redis", config: Config, deployment: str) -> 
         "counted": usage.counted,
         "provisional": usage.provisional,
         "coder_actual": usage.coder_actual,
-        "drift": None,
-        "mode": "webhook-only",
+        "drift": usage.drift,
+        "mode": usage.mode.value,
         "period": {"start": _moment(usage.period.starts_at), "end": _moment(usage.period.ends_at)},
         "alert": {"state": state.status.value, "level": state.level or None, "since": _moment(state.since)},
         "by_user": _rows(breakdown.by_user),

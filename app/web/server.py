@@ -41,6 +41,8 @@ def server(app: Flask, settings: Settings, listener: socket.socket) -> Any:
         max_request_body_size=settings.max_body_bytes + 1,
         # Bodies this small stay in memory; nothing of a delivery touches the disk outside Redis.
         inbuf_overflow=settings.max_body_bytes + 16_384,
+        # The API refuses what a proxy forwarded: it has to see that one did.
+        clear_untrusted_proxy_headers=False,
         ident=None,
         asyncore_use_poll=True,
     )

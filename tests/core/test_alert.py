@@ -1,11 +1,13 @@
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
-from app.core.alert import CONTACT_URL, Alert, Severity, describe, group_key, spoken_level
-from app.core.meter import Usage
+from app.core.alert import CONTACT_URL, Alert, describe, group_key, spoken_level
+from app.core.meter import Mode, Usage
+from app.core.severity import Severity
 from app.core.threshold import AlertState, Decision, Reason
 from tests.core.make import NOON, usage
 
@@ -142,8 +144,9 @@ def test_times_are_told_in_utc_wherever_they_were_read() -> None:
     assert dict(said.facts)["Period"].endswith("306 days left")
 
 
-def test_proved_numbers_are_called_verified() -> None:
-    assert "· verified ·" in alert(usage(900)).footer
+def test_only_what_the_api_proved_is_called_verified() -> None:
+    assert "· verified with Coder's API ·" in alert(replace(usage(900), mode=Mode.VERIFIED)).footer
+    assert "verified" not in alert(usage(900)).footer
 
 
 @pytest.mark.parametrize("url", ["https://coder.example.com", "https://coder.example.com/"])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from app.core.alert import Alert, Notification, describe
 from app.core.limits import Limit
-from app.core.meter import AWB, Usage
+from app.core.meter import AWB, Mode, Usage
 from app.core.period import Period
 from app.core.threshold import AlertState, Decision, Reason
 
@@ -23,6 +23,7 @@ def alert(*, used: int = 912, level: str = "90%", reason: Reason = Reason.FIRST)
         limit=Limit(1000),
         counted=used,
         provisional=0,
+        mode=Mode.VERIFIED,
         as_of=NOW,
         by_user=(("ada", used // 2), ("john_doe", used // 3), ("grace", used // 6), ("linus", used // 100)),
         by_template=(("docker", used - used // 3), ("k8s & gpu", used // 3)),

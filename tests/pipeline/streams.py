@@ -65,6 +65,11 @@ def resumes(number: int, workspace_id: str = "11111111-1111-4111-8111-1111111111
     return [(DEPLOYMENT, f"{workspace_id[:8]}-r{n}", STARTED_AT + n, payload) for n in range(number)]
 
 
+def spread(number: int) -> list[Delivery]:
+    """Return so many resumes, ten of each task."""
+    return [one for start in range(0, number, 10) for one in resumes(10, f"{start:08}-1111-4111-8111-111111111111")]
+
+
 def batches(deliveries: Sequence[Delivery], rng: random.Random, largest: int) -> Iterator[list[Delivery]]:
     rest = list(deliveries)
     while rest:

@@ -17,6 +17,7 @@ from app.store.inbox import Inbox
 from tests.conftest import RedisServer
 from tests.pipeline.streams import (
     DEPLOYMENT,
+    batches,
     books,
     config_for,
     deliveries_of,
@@ -27,8 +28,6 @@ from tests.pipeline.streams import (
     run,
     used,
 )
-from tests.pipeline.streams import batches as batches_of
-
 
 #: Shrinking streams of deliveries takes minutes; the seed that a failure prints is small enough.
 _USUAL = settings(
@@ -65,7 +64,7 @@ def test_any_order_duplication_and_batching_gives_the_same_books(
     connection.flushall()
     again = [*deliveries, *order.choices(deliveries, k=len(deliveries) // 3)]
     order.shuffle(again)
-    for batch in batches_of(again, order, largest):
+    for batch in batches(again, order, largest):
         run(connection, config, batch)
     assert books(connection) == in_order
 
@@ -81,7 +80,7 @@ def test_however_late_deliveries_arrive_the_number_is_the_same(
         (name, one, at + delays.expovariate(1 / 3600), payload) for name, one, at, payload in deliveries_of(messages)
     ]
     late.sort(key=lambda delivery: delivery[2])
-    for batch in batches_of(late, delays, 9):
+    for batch in batches(late, delays, 9):
         run(connection, config_for(url), batch)
     assert used(connection) == expected(url, messages)
 
@@ -96,7 +95,7 @@ def test_in_any_order_the_same_thresholds_are_announced_once_each(
     found = []
     for _ in range(2):
         connection.flushall()
-        for batch in batches_of(deliveries, order, 1):
+        for batch in batches(deliveries, order, 1):
             run(connection, config, batch)
         found.append(levels(connection))
         order.shuffle(deliveries)

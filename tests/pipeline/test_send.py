@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +12,8 @@ import redis
 import structlog
 import time_machine
 
-from app.config import Config
+from app.config import Config, ConfigError
+from app.notifiers.base import SEND_TIMEOUT
 from app.pipeline.send import CLAIM_SECONDS, retry_delay, send
 from app.simulator.sinks import SlackSink
 from app.store import keys
@@ -205,6 +206,16 @@ def test_a_job_for_a_notification_that_never_was_does_nothing(
     assert slack.posts == []
 
 
+@pytest.fixture
+def loud() -> Iterator[None]:
+    """Log everything, as at the most talkative level."""
+    before = structlog.get_config()
+    structlog.reset_defaults()
+    yield
+    structlog.configure(**before)
+
+
+@pytest.mark.usefixtures("loud")
 @pytest.mark.parametrize("status", [404, 429, 500])
 def test_the_slack_url_is_in_no_log_and_in_no_error(
     connection: "redis.Redis", to_slack: Config, slack: SlackSink, status: int
@@ -217,6 +228,7 @@ def test_the_slack_url_is_in_no_log_and_in_no_error(
     _hold_no_secret(connection, slack, lines)
 
 
+@pytest.mark.usefixtures("loud")
 def test_the_slack_url_is_in_no_error_of_the_network(
     connection: "redis.Redis", to_slack: Config, redis_server: RedisServer
 ) -> None:
@@ -238,31 +250,21 @@ def _hold_no_secret(connection: "redis.Redis", slack: SlackSink, lines: Any) -> 
     assert secret.encode() not in held
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"smtp_url": "smtp://127.0.0.1:1?tls=none", "email_from": "awb@example.com", "email_to": "jörg@example.com"},
-        {"smtp_url": "mail.example.com", "email_from": "awb@example.com", "email_to": "ops@example.com"},
-    ],
-)
-def test_a_receiver_that_is_configured_wrongly_is_refused_at_the_start_or_given_up_in_time(
-    connection: "redis.Redis", redis_server: RedisServer, world_clock: time_machine.Traveller, wrong: dict[str, Any]
+def test_a_receiver_that_is_configured_wrongly_leaves_the_outbox(
+    connection: "redis.Redis", redis_server: RedisServer, world_clock: time_machine.Traveller
 ) -> None:
-    from app.config import ConfigError  # noqa: PLC0415
-
+    smtp = {"smtp_url": "smtp://127.0.0.1:1?tls=none", "email_from": "awb@example.com", "email_to": "jörg@example.com"}
     try:
-        config = config_for(redis_server.url, **wrong, limit=1)
+        config = config_for(redis_server.url, **smtp, limit=1)
     except ConfigError:
         return
     [identity] = announce(connection, config)
-    assert send(connection, config, DEPLOYMENT, identity) is not None
+    send(connection, config, DEPLOYMENT, identity)
     world_clock.shift(timedelta(hours=25))
-    assert send(connection, config, DEPLOYMENT, identity) is None
+    send(connection, config, DEPLOYMENT, identity)
     assert next(iter(states(connection).values()))[0] == "failed"
 
 
-def test_a_claim_outlives_the_longest_attempt(when: Callable[[], float] = lambda: CLAIM_SECONDS) -> None:
-    from app.notifiers.base import SEND_TIMEOUT  # noqa: PLC0415
-
+def test_a_claim_outlives_the_longest_attempt() -> None:
     # A mail takes a connection, TLS, a login and five commands, each of which may take as long.
-    assert when() >= 8 * SEND_TIMEOUT
+    assert CLAIM_SECONDS >= 8 * SEND_TIMEOUT

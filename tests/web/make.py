@@ -83,7 +83,7 @@ class Receiver:
     def __enter__(self) -> Self:
         listener = server.listen("127.0.0.1", 0)
         self.port = listener.getsockname()[1]
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
+        self._log = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "app.cli", "web", "--listen-fd", str(listener.fileno())],
             cwd=ROOT,

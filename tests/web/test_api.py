@@ -190,8 +190,10 @@ def test_a_delivery_tells_what_became_of_it(client: FlaskClient, connection: "re
     assert client.get("/api/v1/deliveries/m0").status_code == 404
     count_all(connection, config)
     found = client.get("/api/v1/deliveries/m0").get_json()
-    assert found["rule"]
-    assert found["reason"]
+    assert (found["message_id"], found["template"], found["workspace"]) == ("m0", "Task Resumed", "w0")
+    assert (found["verdict"]["outcome"], found["verdict"]["evidence"]) == ("evidence", "resumed")
+    assert found["verdict"]["rule"]
+    assert found["verdict"]["reason"]
 
 
 @pytest.mark.parametrize("message_id", ["unknown", "a:b", "%00", "%0A", "ä", "x" * 3000, "*"])
@@ -229,7 +231,10 @@ def test_from_elsewhere_the_api_is_refused(client: FlaskClient, path: str, how: 
     assert (response.status_code, response.content_type) == (403, "application/problem+json")
 
 
-@pytest.mark.parametrize("host", ["localhost", "localhost:8787", "127.0.0.1:8787", "127.9.9.9", "[::1]:8787", "LOCALHOST"])
+HERE = ["localhost", "localhost:8787", "127.0.0.1:8787", "127.9.9.9", "[::1]:8787", "LOCALHOST"]
+
+
+@pytest.mark.parametrize("host", HERE)
 @pytest.mark.parametrize("peer", ["127.0.0.1", "::1", "127.0.0.9"])
 def test_on_loopback_the_api_needs_no_login(client: FlaskClient, host: str, peer: str) -> None:
     response = client.get("/api/v1/usage", headers={"Host": host}, environ_base={"REMOTE_ADDR": peer})

@@ -47,7 +47,8 @@ MALFORMED = [
     *(
         (f"id {message_id!r:.20}", notification(message_id, user_name=PLANTED), NO_ID)
         for message_id in (
-            None, "", 7, True, [], {}, "a b", "a:b", "a/b", "../../x", "ä", "x" * 65, "a\n", "\0", "%s", "*", "a.b", " a",
+            None, "", 7, True, [], {}, "a b", "a:b", "a/b", "../../x", "ä", "x" * 65, "a\n", "\0", "%s", "*",
+            "a.b", " a",
         )
     ),
 ]  # fmt: skip

@@ -19,6 +19,7 @@ from tests.conftest import RedisServer, make_config, wait_until
 from tests.web.make import answer, basic, notification
 from workers import embedded
 
+
 def full(server: Any) -> object:
     return server.config_set("maxmemory", 1)
 

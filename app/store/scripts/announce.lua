@@ -1,8 +1,9 @@
 -- Change an alert's state and put its notifications into the outbox, if nobody changed the state since it was read.
 -- KEYS[1] alert hash   KEYS[2] outbox (pending by next attempt)   KEYS[3] notifications by decision
--- KEYS[4] queue list   KEYS[5] set of RQ's queues
+-- KEYS[4] queue list   KEYS[5] set of RQ's queues   KEYS[6] names of alerts that fire
 -- ARGV[1] version that the caller read   ARGV[2] state (JSON)   ARGV[3] time of the decision (epoch seconds)
--- ARGV[4] number of notifications; then for each: id, notification key, job id, job key,
+-- ARGV[4] name of the alert        ARGV[5] 1 if it fires from now on
+-- ARGV[6] number of notifications; then for each: id, notification key, job id, job key,
 --         number of fields of the notification, its fields and values, number of fields of the job, its fields and values
 -- Returns 1, or 0 when somebody else was faster.
 if (redis.call('HGET', KEYS[1], 'v') or '0') ~= ARGV[1] then
@@ -10,8 +11,9 @@ if (redis.call('HGET', KEYS[1], 'v') or '0') ~= ARGV[1] then
 end
 redis.call('HSET', KEYS[1], 's', ARGV[2])
 redis.call('HINCRBY', KEYS[1], 'v', 1)
-local at = 5
-for _ = 1, tonumber(ARGV[4]) do
+redis.call(ARGV[5] == '1' and 'SADD' or 'SREM', KEYS[6], ARGV[4])
+local at = 7
+for _ = 1, tonumber(ARGV[6]) do
   local id, key, job_id, job_key = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
   local fields = tonumber(ARGV[at + 4])
   redis.call('HSET', key, unpack(ARGV, at + 5, at + 4 + fields))

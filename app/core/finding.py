@@ -1,0 +1,27 @@
+"""Findings: what a check of an installation found, and what to do about it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """How a check ended."""
+
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found.
+
+    Attributes:
+        check: stable id, such as `redis.version`.
+        hint: what to do; empty when all is well.
+    """
+
+    check: str
+    outcome: Outcome
+    says: str
+    hint: str = ""

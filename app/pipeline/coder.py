@@ -1,0 +1,66 @@
+"""Coder's API as jobs and commands use it: the client for a configuration, and when to ask."""
+
+import redis
+
+from app import clock, jobqueue
+from app.coderapi import CoderApi
+from app.config import Config
+from app.core.meter import AWB
+from app.pipeline.notices import give_notice
+from app.pipeline.reconcile import Listed, list_changes
+from app.pipeline.usage import active_meters
+from app.pipeline.verify import Verified, verify_due
+from app.pipeline.warn import warn
+from app.store.coderstate import CoderState
+from app.store.outqueue import enqueue
+
+# Well within a job's time: what is left is taken up by the next job, and meanwhile other jobs get their turn.
+_VERIFY_SECONDS = 90.0
+
+
+def client(config: Config) -> CoderApi:
+    """Return the client for the configured deployment.
+
+    Raises:
+        ValueError: none is configured.
+    """
+    settings = config.settings
+    if not settings.coder_url or settings.coder_token is None:
+        raise ValueError("set AWB_CODER_URL and AWB_CODER_TOKEN")
+    ca_file = str(settings.coder_ca_file) if settings.coder_ca_file else None
+    return CoderApi(settings.coder_url, settings.coder_token.get_secret_value(), ca_file=ca_file)
+
+
+def verify(connection: "redis.Redis", config: Config, deployment: str) -> Verified | None:
+    """Verify what is due, then warn by what came out; None where no API is configured."""
+    if not config.verifying(deployment):
+        return None
+    with client(config) as api:
+        verified = verify_due(connection, config, api, deployment, seconds=_VERIFY_SECONDS)
+    if verified.workspaces:
+        warn(connection, config, deployment, AWB)
+    return verified
+
+
+def reconcile(connection: "redis.Redis", config: Config, deployment: str) -> Listed | None:
+    """List what changed and leave it to be verified; None where no API is configured."""
+    if not config.verifying(deployment):
+        return None
+    with client(config) as api:
+        listed = list_changes(connection, api, deployment)
+    enqueue(connection, jobqueue.verify_job(deployment))
+    for meter in active_meters(connection, config, deployment):
+        warn(connection, config, deployment, meter)
+    give_notice(connection, config, deployment)
+    return listed
+
+
+def enqueue_due(connection: "redis.Redis", config: Config, *, reconcile_tick: int | None) -> None:
+    """Queue the jobs that are due: verifying where something waits, and a pass at the beginning of its tick."""
+    deployment = config.settings.deployment
+    if not config.verifying(deployment):
+        return
+    if reconcile_tick is not None:
+        enqueue(connection, jobqueue.reconcile_job(deployment, reconcile_tick), once=True)
+    if CoderState(connection, deployment).work_waits(clock.now().timestamp()):
+        enqueue(connection, jobqueue.verify_job(deployment))

@@ -1,0 +1,92 @@
+"""Notices: what holds now is said once, and forgotten when it no longer holds."""
+
+import hashlib
+from datetime import timedelta
+
+import redis
+import structlog
+
+from app import clock
+from app.config import Config
+from app.core.alert import Alert, Notification, notice_alert
+from app.core.meter import AWB
+from app.core.notice import Notice, Situation, active_notices
+from app.core.threshold import AlertState
+from app.notifiers.directory import receiver_slug, receivers
+from app.pipeline.usage import current_allowance, current_usage
+from app.store.alerts import Alerts
+from app.store.coderstate import CoderState
+from app.store.inbox import Inbox
+from app.store.ledger import Ledger
+
+log = structlog.get_logger(__name__)
+_KEY_PREFIX = "notice-"
+
+
+def give_notice(connection: "redis.Redis", config: Config, deployment: str) -> list[Notice]:
+    """Announce every notice that newly holds; return those that this process announced.
+
+    Each notice has an alert state of its own: its change and the notifications are one script, as with thresholds.
+    """
+    alerts = Alerts(connection, deployment)
+    active = {notice.key: notice for notice in active_notices(situation(connection, config, deployment))}
+    now = clock.now()
+    announced = []
+    for key, notice in active.items():
+        name = _KEY_PREFIX + key
+        version, state = alerts.state(name)
+        if state.level:
+            continue
+        firing = AlertState(level="notice", since=now, announced_at=now)
+        notifications = _notifications(config, deployment, notice, version)
+        if alerts.announce(name, version, firing, notifications, now):
+            announced.append(notice)
+            log.warning("notice given", deployment=deployment, notice=key, headline=notice.headline)
+    for name in alerts.firing(_KEY_PREFIX):
+        if name.removeprefix(_KEY_PREFIX) not in active:
+            version, _state = alerts.state(name)
+            alerts.announce(name, version, AlertState(since=now), (), now)
+            log.info("notice no longer holds", deployment=deployment, notice=name)
+    return announced
+
+
+def situation(connection: "redis.Redis", config: Config, deployment: str) -> Situation:
+    """Gather what notices depend on."""
+    state = CoderState(connection, deployment)
+    info = state.build_info()
+    entitlements = state.entitlements()
+    usage = current_usage(connection, config, deployment, AWB, top=False)
+    last = Inbox(connection, deployment).stats().get("last_delivery_at")
+    silent_since = clock.at(last) if last else None
+    return Situation(
+        deployment=deployment,
+        now=clock.now(),
+        entitlements=entitlements,
+        allowance=current_allowance(config, entitlements, AWB),
+        version=info.number if info else None,
+        history=state.drift(),
+        period_start=usage.period.starts_at,
+        unreached_since=state.moment("failing_since"),
+        failure=state.mark("failure") or "",
+        silent_since=silent_since,
+        proved_since_silence=_proved_since(connection, deployment, last, state),
+        silence_allowed=timedelta(hours=config.settings.silence_hours),
+        sees_deleted=state.mark("sees_deleted") is not None,
+    )
+
+
+def _proved_since(connection: "redis.Redis", deployment: str, last: float | None, state: CoderState) -> int:
+    """Count builds proved after the last delivery, or after the meter first reconciled when none ever came."""
+    begun = state.moment("first_reconciled_at")
+    since = last if last is not None else (begun.timestamp() if begun else None)
+    return 0 if since is None else Ledger(connection, deployment, AWB).count_since(since)
+
+
+def _notifications(config: Config, deployment: str, notice: Notice, version: int) -> list[Notification]:
+    alert: Alert = notice_alert(notice, deployment, config.settings.coder_url, clock.now())
+    # Keys of notices may hold what RQ's job ids may not.
+    stem = f"notice-{hashlib.blake2s(notice.key.encode(), digest_size=6).hexdigest()}-{version + 1}"
+    return [
+        Notification(f"{stem}-{receiver_slug(receiver)}", receiver, clock.now(), alert)
+        for receiver in receivers(config.settings)
+    ]

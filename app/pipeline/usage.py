@@ -1,0 +1,53 @@
+"""The usage of a meter now: which period and limit hold, and which numbers are known."""
+
+from dataclasses import replace
+from datetime import UTC
+
+import redis
+
+from app import clock
+from app.config import Config
+from app.core.coder import Entitlements, Feature
+from app.core.entitlement import Allowance, allowance
+from app.core.meter import METERS, Mode, Usage, meter_of
+from app.store.coderstate import CoderState
+from app.store.ledger import Ledger
+from app.store.snapshot import Snapshot
+
+
+def current_usage(connection: "redis.Redis", config: Config, deployment: str, meter: str, *, top: bool) -> Usage:
+    """Return the usage of the period that holds this moment; with the top users and templates if asked."""
+    now = clock.now()
+    state = CoderState(connection, deployment)
+    entitlements = state.entitlements() if config.verifying(deployment) else None
+    found = current_allowance(config, entitlements, meter)
+    period = found.period if found.period and found.period.contains(now.date()) else config.period_rule.at(now.date())
+    # A licence whose period is over tells nothing of the one that runs now.
+    actual = found.actual if period == found.period else None
+    if not meter_of(meter).counted_here:
+        return Usage(deployment, meter, period, found.limit, actual or 0, 0, now, actual, mode=Mode.VERIFIED)
+    verified = config.verifying(deployment) and state.mark("reconciled_at") is not None
+    mode = Mode.VERIFIED if verified else Mode.WEBHOOK_ONLY
+    usage = Snapshot(connection, deployment, meter).usage(period, found.limit, now, top=top)
+    if actual is None or entitlements is None or entitlements.refreshed_at is None:
+        return replace(usage, mode=mode)
+    edge = max(entitlements.refreshed_at.astimezone(UTC), period.starts_at)
+    since = Ledger(connection, deployment, meter).count_since(edge.timestamp())
+    drift = usage.counted - since - actual if verified else None
+    return replace(usage, coder_actual=actual, since_refresh=since, drift=drift, mode=mode)
+
+
+def current_allowance(config: Config, entitlements: Entitlements | None, meter: str) -> Allowance:
+    """Return limit, period and Coder's number, from the entitlements where there are any."""
+    return allowance(entitlements, meter_of(meter).feature, config.limit)
+
+
+def active_meters(connection: "redis.Redis", config: Config, deployment: str) -> list[str]:
+    """Return the meters that this deployment has: the counted one, and those that its entitlements report."""
+    entitlements = CoderState(connection, deployment).entitlements() if config.verifying(deployment) else None
+    features = entitlements.features if entitlements else {}
+    return [meter.id for meter in METERS.values() if meter.counted_here or _reports(features.get(meter.feature))]
+
+
+def _reports(feature: Feature | None) -> bool:
+    return feature is not None and feature.actual is not None and feature.limit is not None

@@ -1,0 +1,64 @@
+"""Notification templates, methods and preferences."""
+
+from typing import Any, Final
+from uuid import UUID
+
+from app.simulator.api import views
+from app.simulator.api.query import BadRequestError
+from app.simulator.deployment import Deployment
+from app.simulator.model import User
+
+_METHODS: Final = ("smtp", "webhook", "inbox")
+
+
+def templates(world: Deployment) -> list[dict[str, Any]]:
+    """Return the notification templates of the world's version."""
+    return [views.notification_template(world, template) for template in world.known_templates]
+
+
+def known(world: Deployment, template_id: str) -> bool:
+    return any(template.id == template_id for template in world.known_templates)
+
+
+def dispatch_methods(world: Deployment) -> list[dict[str, Any]]:
+    return [{"available": list(_METHODS), "default": world.default_method}]
+
+
+def preferences(world: Deployment, user: User) -> list[dict[str, Any]]:
+    """Return what a user switched on or off; nothing of what they left alone."""
+    return [
+        {"id": template_id, "disabled": disabled, "updated_at": views.moment(world.now)}
+        for template_id, disabled in world.preferences[user.id].items()
+    ]
+
+
+def change_preferences(world: Deployment, user: User, body: Any) -> list[dict[str, Any]]:
+    """Switch templates off (true) or on (false), and return everything that is switched."""
+    changes = body.get("template_disabled_map") if isinstance(body, dict) else None
+    if not isinstance(changes, dict):
+        raise BadRequestError("Request body must be valid JSON.", ("template_disabled_map", "is missing"))
+    for template_id, disabled in changes.items():
+        if not isinstance(disabled, bool) or not _is_uuid(template_id):
+            raise BadRequestError("Invalid preferences.", ("template_disabled_map", f"{template_id!r} is wrong"))
+        if not known(world, template_id):
+            raise BadRequestError("Invalid preferences.", ("template_disabled_map", f"{template_id!r} is unknown"))
+    world.preferences[user.id].update(changes)
+    return preferences(world, user)
+
+
+def change_method(world: Deployment, template_id: str, body: Any) -> bool:
+    """Give a template a method of its own, and tell whether that changes anything."""
+    method = body.get("method") if isinstance(body, dict) else None
+    if method not in _METHODS:
+        raise BadRequestError("Invalid request to update notification template method.", ("method", "is invalid"))
+    changes = world.methods.get(template_id, "") != str(method)
+    world.methods[template_id] = method
+    return changes
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True

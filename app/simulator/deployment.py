@@ -1,0 +1,172 @@
+"""What stands still in a simulated deployment: its version, licence, users, templates, settings and clock."""
+
+import random
+import threading
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from app.simulator.catalogue import CATALOGUE, TASK_STATUS, NotificationTemplate
+from app.simulator.licence import AgentHours, Licence, Seats, UsageEvent
+from app.simulator.model import Role, Template, User
+
+Version = tuple[int, int, int]
+STATUS_EVENTS: Final = frozenset({"Task Working", "Task Idle", "Task Completed", "Task Failed"})
+AI_TEMPLATES: Final = ("claude-code-tasks", "codex-tasks")
+ORDINARY_TEMPLATES: Final = ("vscode-jupyter", "cursor-claude-cli", "ai-bridge-boundaries", "go-backend")
+#: A release that has all of Coder Tasks, and whose count is right.
+CURRENT: Final = (2, 31, 2)
+#: The release without Coder Tasks.
+TASKLESS: Final = (2, 37, 0)
+#: The first release in which the agents' status reports tell nobody unless asked to.
+_QUIET: Final = (2, 28, 0)
+_PEOPLE: Final = ("ada", "bobby", "chen", "dewi", "emil", "farah", "grace", "hugo")
+START: Final = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
+_REFRESH: Final = timedelta(minutes=10)
+
+
+class Deployment:
+    """A Coder deployment in which nothing is built yet.
+
+    Attributes:
+        now: the world's clock, which moves only when it is told to, or when a build takes its time.
+        usage: Coder's own tally of Agent Workspace Builds.
+        usage_since: where it begins, if later than the deployment.
+        default_method: the notification method of templates that have none of their own, which stand in `methods`.
+        preferences: for each user's id, which notification templates (ids) they disabled or enabled.
+        lock: held while something happens; whoever reads in another thread takes it too.
+    """
+
+    def __init__(
+        self, seed: int, *, start: datetime = START, display_names: bool = False, version: Version = CURRENT
+    ) -> None:
+        """Make the users and templates; nothing has happened yet.
+
+        Args:
+            seed: the same seed and the same actions give the same world, ids included.
+            start: the world's clock.
+            display_names: give templates a display name that differs from their name.
+            version: Coder's.
+        """
+        self.rng = random.Random(seed)
+        self.now = start
+        self.version = version
+        self.lock = threading.RLock()
+        self.usage: list[UsageEvent] = []
+        self.usage_since: datetime | None = None
+        self.agent_hours: AgentHours | None = None
+        self.ai_seats: Seats | None = None
+        self.default_method = "webhook"
+        self.notifier_paused = False
+        self.methods: dict[str, str] = {}
+        self.preferences: defaultdict[str, dict[str, bool]] = defaultdict(dict)
+        self._started = self._refreshed = start
+        self._licence: Licence | None = None
+        self.id = self.organization_id = self.new_id()
+        self.users = self._make_users()
+        self.prebuilds_user = User("c42fdf75-3097-471c-8c33-fb52454d81c0", "prebuilds", "Prebuilds Owner")
+        self.templates = [
+            Template(
+                id=self.new_id(),
+                name=name,
+                version=f"v{self.rng.randint(1, 9)}",
+                version_id=self.new_id(),
+                ai=name in AI_TEMPLATES,
+                display_name=name.replace("-", " ").title() if display_names else "",
+            )
+            for name in AI_TEMPLATES + ORDINARY_TEMPLATES
+        ]
+
+    @property
+    def licence(self) -> Licence | None:
+        """The licence; None is Community. A new one refreshes the entitlements at once."""
+        return self._licence
+
+    @licence.setter
+    def licence(self, licence: Licence | None) -> None:
+        self._licence = licence
+        self._refreshed = self.now
+
+    @property
+    def refreshed_at(self) -> datetime:
+        """Return when the entitlements were last computed: every 10 minutes, and whenever something demands it."""
+        return max(self._refreshed, self.now - (self.now - self._started) % _REFRESH)
+
+    @property
+    def tallies_templates(self) -> bool:
+        """Tell whether this version counts each start from a template for tasks, instead of each start of a task.
+
+        Repaired by coder/coder PR 21696 in v2.30, and by its backports in v2.28.9 and v2.29.4.
+        """
+        repaired = (2, 29, 4) if self.version >= (2, 29, 0) else (2, 28, 9)
+        return self.version < repaired
+
+    @property
+    def actual(self) -> int | None:
+        """Return Coder's own count as of the last refresh; None where it counts nothing."""
+        licence, at = self._licence, self.refreshed_at
+        if licence is None or licence.expired(at) or not licence.entitled:
+            return None
+        return sum(event.count for event in self.usage if event.at <= at and licence.covers(event.at))
+
+    @property
+    def admins(self) -> list[User]:
+        """Owners and template admins, who are told of new workspaces."""
+        return [user for user in self.users if user.roles]
+
+    @property
+    def developers(self) -> list[User]:
+        return [user for user in self.users if not user.roles]
+
+    def new_id(self) -> str:
+        return str(UUID(int=self.rng.getrandbits(128), version=4))
+
+    def user(self, username: str) -> User:
+        return next(user for user in self.users if user.username == username)
+
+    def template(self, name: str) -> Template:
+        return next(template for template in self.templates if template.name == name)
+
+    def pass_time(self, minutes: float) -> None:
+        self.now += timedelta(minutes=minutes)
+
+    def advance_to(self, at: datetime) -> None:
+        """Move the clock forward to a moment; it never goes back."""
+        self.now = max(self.now, at)
+
+    def knows(self, template: NotificationTemplate) -> bool:
+        """Tell whether this version has a notification template."""
+        taskless = template.group == "Task Events" and self.version >= TASKLESS
+        return self.version[:2] >= template.since and not taskless
+
+    @property
+    def known_templates(self) -> list[NotificationTemplate]:
+        """The notification templates of this version."""
+        return [template for template in CATALOGUE if self.knows(template)]
+
+    def on_by_default(self, template: NotificationTemplate) -> bool:
+        return template.on or (template in TASK_STATUS.values() and self.version < _QUIET)
+
+    def tells(self, user: User, template: NotificationTemplate) -> bool:
+        """Tell whether a notification of this template is enqueued for a user."""
+        disabled = self.preferences[user.id].get(template.id)
+        wanted = self.on_by_default(template) if disabled is None else not disabled
+        return wanted and self.knows(template)
+
+    def _make_users(self) -> list[User]:
+        """Make admins of each role, a pipeline's account, and developers, some of whom follow their agents."""
+        told = frozenset({"Workspace Created", "Workspace Manually Updated"})
+        users = [
+            User(self.new_id(), "olivia", "Olivia Owner", frozenset({Role.OWNER}), told),
+            User(self.new_id(), "tariq", "Tariq Admin", frozenset({Role.TEMPLATE_ADMIN}), told),
+            User(self.new_id(), "uma", "", frozenset({Role.OWNER, Role.TEMPLATE_ADMIN}), told),
+            User(self.new_id(), "ci-pipeline", "CI pipeline"),
+        ]
+        for username in _PEOPLE:
+            follows = STATUS_EVENTS if self.rng.random() < 0.5 else frozenset[str]()  # noqa: PLR2004 - half of them
+            users.append(User(self.new_id(), username, username.title(), frozenset(), follows))
+        for user in users:
+            wanted = {template.id: False for template in CATALOGUE if template.name in user.opted_in}
+            self.preferences[user.id].update(wanted)
+        return users

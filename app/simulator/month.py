@@ -1,0 +1,226 @@
+"""Weeks of a team's life as a timeline, in which tests can put what else happens: deliveries, outages, readings."""
+
+import heapq
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Final
+
+from app.simulator.model import Build, User, Workspace
+from app.simulator.world import CONNECTIONS, World
+
+Action = Callable[[], object]
+_TASKS_PER_DAY: Final = 1.6
+#: People work from eight to eight, and little at weekends.
+_WORKDAY_MINUTES: Final = 12 * 60
+_SATURDAY: Final = 5
+_WEEKEND_SHARE: Final = 0.2
+_START_REASONS: Final = ("initiator", "dashboard", "cli", "autostart", *CONNECTIONS)
+_STATES: Final = ("working", "idle", "complete", "failure")
+_FAILED: Final = 0.08
+_CANCELED: Final = 0.04
+
+
+class Timeline:
+    """What will happen in a world, in order; each happening may bring about later ones.
+
+    Iterate over it and call each action, which moves the world's clock. Deterministic from the world's seed: what else
+    is put in must not use the world's `rng`.
+    """
+
+    def __init__(self, world: World, *, days: int = 30, tasks_per_day: float = _TASKS_PER_DAY) -> None:
+        """Plan what people begin; what becomes of it is decided when it happens.
+
+        Args:
+            world: where it happens, from its clock's day on.
+            days: how long people begin anything; what they began ends on the last of them.
+            tasks_per_day: on a working day.
+        """
+        self.world = world
+        self.end = world.now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=days)
+        self._queue: list[tuple[datetime, int, Action]] = []
+        self._numbers = count()
+        self._hooks: list[Action] = []
+        for day in range(days):
+            self._plan_day(self.end - timedelta(days=days - day), tasks_per_day)
+
+    def at(self, when: datetime, action: Action) -> None:
+        """Put something in; what lies in the past happens next."""
+        heapq.heappush(self._queue, (when, next(self._numbers), action))
+
+    def every(self, minutes: float, action: Action) -> None:
+        """Put something in again and again, until the end."""
+        when = self.world.now + timedelta(minutes=minutes)
+        while when < self.end:
+            self.at(when, action)
+            when += timedelta(minutes=minutes)
+
+    def after_each(self, action: Action) -> None:
+        """Do something after each happening, such as collecting notifications."""
+        self._hooks.append(action)
+
+    def __iter__(self) -> Iterator[tuple[datetime, Action]]:
+        while self._queue:
+            when, _, action = heapq.heappop(self._queue)
+            when = max(when, self.world.now)
+            yield when, self._moved(when, action)
+        self.world.advance_to(self.end)
+
+    def play(self) -> World:
+        """Let everything happen."""
+        for _, action in self:
+            action()
+        return self.world
+
+    def _moved(self, when: datetime, action: Action) -> Action:
+        def happen() -> None:
+            with self.world.lock:
+                self.world.advance_to(when)
+            action()
+            for hook in self._hooks:
+                hook()
+
+        return happen
+
+    def _plan_day(self, midnight: datetime, tasks: float) -> None:
+        share = _WEEKEND_SHARE if midnight.weekday() >= _SATURDAY else 1.0
+        for per_day, begin in (
+            (tasks * 0.7, self._new_task),
+            (tasks * 0.15, self._new_task_of_admin),
+            (tasks * 0.15, self._new_prebuild),
+            (0.4, self._new_ordinary),
+            (0.15, self._new_from_ai_template),
+        ):
+            for _ in range(self._about(per_day * share)):
+                minutes = 8 * 60 + self.world.rng.uniform(0, _WORKDAY_MINUTES)
+                at = midnight + timedelta(minutes=minutes)
+                if at >= self.world.now:
+                    self.at(at, self._locked(begin))
+
+    def _about(self, expected: float) -> int:
+        whole = int(expected)
+        return whole + (self.world.rng.random() < expected - whole)
+
+    def _locked(self, action: Action) -> Action:
+        def happen() -> None:
+            with self.world.lock:
+                action()
+
+        return happen
+
+    def _new_task(self) -> None:
+        world = self.world
+        owner = world.rng.choice([*world.developers, world.user("ci-pipeline")])
+        self._follow(world.create_task(owner, unfinished=True))
+
+    def _new_task_of_admin(self) -> None:
+        self._follow(self.world.create_task(self.world.rng.choice(self.world.admins), unfinished=True))
+
+    def _new_prebuild(self) -> None:
+        world = self.world
+        template = world.rng.choice([template for template in world.templates if template.ai])
+        workspace = world.create_prebuild(template)
+        owner = world.rng.choice(world.developers)
+        self._later(5, 600, lambda: self._follow_build(workspace, world.claim(workspace, owner, unfinished=True)))
+
+    def _new_ordinary(self) -> None:
+        template = self.world.rng.choice([template for template in self.world.templates if not template.ai])
+        self._new_workspace(template.name)
+
+    def _new_from_ai_template(self) -> None:
+        template = self.world.rng.choice([template for template in self.world.templates if template.ai])
+        self._new_workspace(template.name)
+
+    def _new_workspace(self, template: str) -> None:
+        world = self.world
+        owner = world.rng.choice(world.developers)
+        self._follow(world.create_workspace(owner, world.template(template), why="daily work", unfinished=True))
+
+    def _follow(self, workspace: Workspace) -> None:
+        self._follow_build(workspace, workspace.latest)
+
+    def _follow_build(self, workspace: Workspace, build: Build) -> None:
+        """End a build some time later, in one way or another, and decide then how it goes on."""
+        world, luck = self.world, self.world.rng.random()
+
+        def end() -> None:
+            if luck < _CANCELED:
+                world.cancel(build)
+            else:
+                world.finish(build, succeeded=luck >= _CANCELED + _FAILED)
+            self._later(3, 1500, lambda: self._go_on(workspace))
+
+        if luck < 1 - _CANCELED:
+            self._later(0.02, 0.2, lambda: None if build.ended else world.run(build))
+        self._later(0.3, 6, end)
+
+    def _go_on(self, workspace: Workspace) -> None:
+        """Let the next thing happen to a workspace that nobody builds at the moment."""
+        if workspace.deleted or workspace.busy:
+            return
+        actions = self._running(workspace) if workspace.running else self._stopped(workspace)
+        self.world.rng.choices([action for _, action in actions], [weight for weight, _ in actions])[0]()
+
+    def _running(self, workspace: Workspace) -> list[tuple[int, Action]]:
+        world = self.world
+        actions: list[tuple[int, Action]] = [
+            (2, lambda: self._follow_build(workspace, world.restart(workspace, unfinished=True))),
+            (1, lambda: self._follow_build(workspace, world.update(workspace, unfinished=True))),
+            (2, lambda: self._follow_build(workspace, world.stop(workspace, unfinished=True))),
+            (3, lambda: self._follow_build(workspace, world.delete(workspace, self._deleter(), unfinished=True))),
+            (1, lambda: self._leave_over(workspace)),
+        ]
+        if workspace.has_task:
+            actions += [
+                (5, lambda: self._pause(workspace)),
+                (2, lambda: self._pause_and_resume(workspace)),
+                (6, lambda: self._report(workspace)),
+            ]
+        return actions
+
+    def _stopped(self, workspace: Workspace) -> list[tuple[int, Action]]:
+        world, reason = self.world, self.world.rng.choice(_START_REASONS)
+        actions: list[tuple[int, Action]] = [
+            (4, lambda: self._follow_build(workspace, world.start(workspace, reason=reason, unfinished=True))),
+            (3, lambda: self._follow_build(workspace, world.delete(workspace, self._deleter(), unfinished=True))),
+        ]
+        if workspace.has_task:
+            actions.append((5, lambda: self._follow_build(workspace, world.resume(workspace, unfinished=True))))
+        return actions
+
+    def _pause(self, workspace: Workspace) -> None:
+        by_timeout = self.world.rng.random() < 0.5  # noqa: PLR2004 - half of them
+        self.world.pause(workspace, by_timeout=by_timeout)
+        self._later(10, 2000, lambda: self._go_on(workspace))
+
+    def _pause_and_resume(self, workspace: Workspace) -> None:
+        """Pause and resume twice within minutes: the second resume of a day is one that nobody is told of."""
+        for _ in range(2):
+            self.world.pause(workspace)
+            self.world.resume(workspace)
+        self._later(10, 2000, lambda: self._go_on(workspace))
+
+    def _report(self, workspace: Workspace) -> None:
+        self.world.report_status(workspace, self.world.rng.choice(_STATES))
+        self._later(2, 600, lambda: self._go_on(workspace))
+
+    def _leave_over(self, workspace: Workspace) -> None:
+        """Delete what cannot be destroyed: a workspace stays, of whose task nothing is left."""
+        self.world.delete(workspace, self._deleter(), fails=True)
+        self.world.stop(workspace)
+        self._later(10, 2000, lambda: self._go_on(workspace))
+
+    def _deleter(self) -> User | None:
+        """Return an admin, or nobody for the owner."""
+        return self.world.rng.choice([None, None, self.world.admins[0]])
+
+    def _later(self, least: float, most: float, action: Action) -> None:
+        """Let something happen within so many minutes; what would be after the end does not happen."""
+        at = self.world.now + timedelta(minutes=self.world.rng.uniform(least, most))
+        if at < self.end:
+            self.at(at, self._locked(action))
+
+
+def random_month(seed: int, *, days: int = 30, tasks_per_day: float = _TASKS_PER_DAY) -> World:
+    """Return a world in which so many days have passed."""
+    return Timeline(World(seed), days=days, tasks_per_day=tasks_per_day).play()

@@ -1,0 +1,122 @@
+"""How builds are queued and end, and what their end means for the count."""
+
+from datetime import datetime, timedelta
+
+from app.simulator.deployment import CURRENT, START, Deployment, Version
+from app.simulator.licence import Licence, UsageEvent
+from app.simulator.model import Build, Happening, JobStatus, Kind, Transition, User, Workspace
+
+
+class Provisioner(Deployment):
+    """A deployment that builds.
+
+    Attributes:
+        happenings: everything that happened, whether or not Coder tells anybody.
+        workspaces: all there ever were.
+    """
+
+    def __init__(
+        self, seed: int, *, start: datetime = START, display_names: bool = False, version: Version = CURRENT
+    ) -> None:
+        super().__init__(seed, start=start, display_names=display_names, version=version)
+        self.happenings: list[Happening] = []
+        self.workspaces: list[Workspace] = []
+        self._by_id: dict[str, Workspace] = {}
+
+    @property
+    def awbs(self) -> list[Build]:
+        """Every Agent Workspace Build there truly was, oldest first."""
+        counted = [build for workspace in self.workspaces for build in workspace.builds if build.counts]
+        return sorted(counted, key=lambda build: (build.completed_at or build.created_at, build.id))
+
+    def counted(self, licence: Licence) -> list[Build]:
+        """Return the true Agent Workspace Builds of a licence's period, by Coder's whole UTC days."""
+        return [build for build in self.awbs if licence.covers(build.completed_at or build.created_at)]
+
+    def workspace(self, workspace_id: str) -> Workspace | None:
+        return self._by_id.get(workspace_id)
+
+    def run(self, build: Build, at: datetime | None = None) -> None:
+        """Let a provisioner take up a queued build."""
+        self._need_unfinished(build)
+        self.advance_to(at or self.now)
+        build.status = JobStatus.RUNNING
+        build.started_at = self.now
+
+    def finish(self, build: Build, at: datetime | None = None, *, succeeded: bool = True) -> None:
+        """End a queued or running build, at a moment or now."""
+        self._need_unfinished(build)
+        self.advance_to(at or self.now)
+        workspace = self._by_id[build.workspace_id]
+        build.started_at = build.started_at or build.created_at
+        build.completed_at = self.now
+        build.status = JobStatus.SUCCEEDED if succeeded else JobStatus.FAILED
+        if not succeeded:
+            self._happened(Kind.BUILD_FAILED, workspace, build=build)
+            return
+        build.has_task = workspace.has_task
+        build.has_ai_task = workspace.template.ai if self.tallies_templates else build.has_task
+        if build.transition is Transition.START and build.has_ai_task:
+            self._tally()
+        if build.transition is Transition.DELETE:
+            self._happened(Kind.DELETED, workspace, build=build, initiator=build.initiator)
+
+    def cancel(self, build: Build, at: datetime | None = None) -> None:
+        """Cancel a queued or running build, which ends it at once and tells nobody."""
+        self._need_unfinished(build)
+        self.advance_to(at or self.now)
+        build.status = JobStatus.CANCELED
+        build.canceled_at = build.completed_at = self.now
+
+    def _tally(self) -> None:
+        if self.usage_since is None or self.now >= self.usage_since:
+            self.usage.append(UsageEvent(self.now))
+
+    def _add(self, workspace: Workspace) -> None:
+        self.workspaces.append(workspace)
+        self._by_id[workspace.id] = workspace
+
+    def _queue(
+        self, workspace: Workspace, transition: Transition, reason: str, why: str, initiator: User | None = None
+    ) -> Build:
+        """Queue a build of the template's active version for a start, and of the workspace's own for all else."""
+        template = workspace.template
+        same = workspace.builds and transition is not Transition.START
+        build = Build(
+            id=self.new_id(),
+            workspace_id=workspace.id,
+            number=len(workspace.builds) + 1,
+            transition=transition,
+            reason=reason,
+            initiator=initiator or workspace.owner,
+            version=workspace.latest.version if same else template.version,
+            version_id=workspace.latest.version_id if same else template.version_id,
+            created_at=self.now,
+            why=why,
+        )
+        workspace.builds.append(build)
+        return build
+
+    def _end(self, build: Build, *, fails: bool, unfinished: bool) -> Build:
+        """Let the build take its time and end, unless that is left to the caller."""
+        if not unfinished:
+            self.now += timedelta(seconds=round(self.rng.uniform(20, 50), 6))
+            self.finish(build, succeeded=not fails)
+        return build
+
+    def _happened(
+        self,
+        kind: Kind,
+        workspace: Workspace,
+        *,
+        build: Build | None = None,
+        initiator: User | None = None,
+        detail: str = "",
+    ) -> None:
+        who = initiator or workspace.owner
+        self.happenings.append(Happening(kind, self.now, workspace, who, build, detail))
+
+    @staticmethod
+    def _need_unfinished(build: Build) -> None:
+        if build.ended:
+            raise ValueError(f"build {build.number} of {build.workspace_id} has already ended")

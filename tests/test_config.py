@@ -1,0 +1,366 @@
+"""Configuration: strict, every problem at once, with where it stands and what to do; secrets never shown."""
+
+import re
+import stat
+import subprocess
+import sys
+import threading
+import tomllib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from app.config import ConfigError, ensure_webhook_secret, load, masked, packaged
+from app.settings import SECRET_FIELDS, Settings, secret_texts
+from tests.conftest import SECRET
+
+ROOT = Path(__file__).parents[1]
+PLANTED = "planted-7f3a9c"
+
+#: Environment of one mistake, and what the one problem must name: where it stands, and the remedy.
+BY_VARIABLE: list[tuple[dict[str, str], Sequence[str]]] = [
+    ({"AWB_LIMITS": "5"}, ["AWB_LIMITS", "no such setting", "AWB_LIMIT”"]),
+    ({"AWB_SLACK_URL": "x"}, ["AWB_SLACK_URL", "no such setting"]),
+    ({"AWB_LIMIT_FILE": "x"}, ["AWB_LIMIT_FILE", "no such setting"]),
+    ({"AWB_LIMIT": "many"}, ["AWB_LIMIT:", "a number of builds, 0, or unlimited"]),
+    ({"AWB_LIMIT": "1.5"}, ["AWB_LIMIT:", "a number of builds, 0, or unlimited"]),
+    ({"AWB_LIMIT": "-2"}, ["AWB_LIMIT:", "a number of builds, 0, or unlimited"]),
+    ({"AWB_SOFT_LIMIT": "-1"}, ["AWB_SOFT_LIMIT:", "greater than or equal to 0"]),
+    ({"AWB_WEB_PROCESSES": "0"}, ["AWB_WEB_PROCESSES:", "greater than or equal to 1"]),
+    ({"AWB_WEB_PROCESSES": "65"}, ["AWB_WEB_PROCESSES:", "less than or equal to 64"]),
+    ({"AWB_WEB_THREADS": "eight"}, ["AWB_WEB_THREADS:", "valid integer"]),
+    ({"AWB_MAX_BODY_BYTES": "100"}, ["AWB_MAX_BODY_BYTES:", "greater than or equal to 16384"]),
+    ({"AWB_KEEP_DAYS": "0"}, ["AWB_KEEP_DAYS:", "greater than or equal to 1"]),
+    ({"AWB_REPEAT_DAYS": "366"}, ["AWB_REPEAT_DAYS:", "less than or equal to 365"]),
+    ({"AWB_GRACE_SECONDS": "0"}, ["AWB_GRACE_SECONDS:", "greater than or equal to 1"]),
+    ({"AWB_PERIOD": "weekly"}, ["AWB_PERIOD:", "lifetime, yearly, yearly:MM-DD, monthly or monthly:DD"]),
+    ({"AWB_PERIOD": "yearly:02-30"}, ["AWB_PERIOD:"]),
+    ({"AWB_THRESHOLDS": "75%,often"}, ["AWB_THRESHOLDS:", "“often”", "+10%", "900 builds"]),
+    ({"AWB_THRESHOLDS": "-5%"}, ["AWB_THRESHOLDS:"]),
+    ({"AWB_BIND": "8787"}, ["AWB_BIND:", "HOST:PORT, such as 127.0.0.1:8787"]),
+    ({"AWB_BIND": ":8787"}, ["AWB_BIND:", "HOST:PORT"]),
+    ({"AWB_BIND": "127.0.0.1:http"}, ["AWB_BIND:", "HOST:PORT"]),
+    ({"AWB_BIND": "127.0.0.1:65536"}, ["AWB_BIND:", "HOST:PORT"]),
+    ({"AWB_DEPLOYMENT": "Prod:EU"}, ["AWB_DEPLOYMENT:", "lower-case letters, digits and dashes"]),
+    ({"AWB_CODER_URL": "coder.example.com"}, ["AWB_CODER_URL:", "https://coder.example.com"]),
+    ({"AWB_CODER_URL": "ftp://coder.example.com"}, ["AWB_CODER_URL:", "https://coder.example.com"]),
+    ({"AWB_CODER_URL": "https://["}, ["AWB_CODER_URL:", "https://coder.example.com"]),
+    ({"AWB_PUBLIC_URL": f"https://u:{PLANTED}@awb.example.com"}, ["AWB_PUBLIC_URL:", "without user or password"]),
+    ({"AWB_REDIS_URL": f"localhost:6379/{PLANTED}"}, ["AWB_REDIS_URL:", "redis://", "rediss://", "unix://"]),
+    ({"AWB_REDIS_URL": f"redis://:{PLANTED}@host:port"}, ["AWB_REDIS_URL:", "redis://"]),
+    ({"AWB_SLACK_WEBHOOK_URL": PLANTED}, ["AWB_SLACK_WEBHOOK_URL:", "https://hooks.slack.com/services/"]),
+    ({"AWB_WEBHOOK_SECRET": "planted"}, ["AWB_WEBHOOK_SECRET:", "at least 16", "openssl rand -hex 24"]),
+    ({"AWB_WEBHOOK_SECRET_PREVIOUS": "planted"}, ["AWB_WEBHOOK_SECRET_PREVIOUS:", "at least 16"]),
+    ({"AWB_EMAIL_TO": "ops@example.com"}, ["e-mail needs", "missing: smtp_url, email_from"]),
+    ({"AWB_SMTP_URL": f"smtp://u:{PLANTED}@mail.test"}, ["e-mail needs", "missing: email_from, email_to"]),
+    (
+        {"AWB_SMTP_URL": PLANTED, "AWB_EMAIL_FROM": "a@b.test", "AWB_EMAIL_TO": "c@d.test"},
+        ["AWB_SMTP_URL:", "smtp://user:password@HOST:587"],
+    ),
+    (
+        {"AWB_SMTP_URL": "smtp://mail.test", "AWB_EMAIL_FROM": "Ada <a@b.test>", "AWB_EMAIL_TO": "c@d.test"},
+        ["AWB_EMAIL_FROM:", "plain addresses such as ops@example.com"],
+    ),
+    (
+        {"AWB_SMTP_URL": "smtp://mail.test", "AWB_EMAIL_FROM": "a@b.test", "AWB_EMAIL_TO": "c@d.test, nobody"},
+        ["AWB_EMAIL_TO:", "plain addresses such as ops@example.com"],
+    ),
+    ({"AWB_LOG_FORMAT": "xml"}, ["AWB_LOG_FORMAT:", "'auto', 'json' or 'text'"]),
+    ({"AWB_LOG_LEVEL": "loud"}, ["AWB_LOG_LEVEL:", "'debug', 'info', 'warning' or 'error'"]),
+    ({"AWB_CONFIG": "/nowhere/awb.toml"}, ["/nowhere/awb.toml", "no such file", "AWB_CONFIG or --config"]),
+    ({"AWB_RULES": "/nowhere/rules.toml"}, ["/nowhere/rules.toml", "cannot be read", "AWB_RULES"]),
+    ({"AWB_CODER_TOKEN_FILE": "/nowhere/token"}, ["AWB_CODER_TOKEN_FILE", "/nowhere/token", "No such file"]),
+]
+
+
+def problems(environ: dict[str, str], path: Path | None = None) -> list[str]:
+    with pytest.raises(ConfigError) as raised:
+        load(path, environ)
+    return raised.value.problems
+
+
+@pytest.mark.parametrize(("environ", "named"), BY_VARIABLE, ids=[" ".join(row[0]) for row in BY_VARIABLE])
+def test_each_mistake_in_a_variable_is_named_with_its_remedy(environ: dict[str, str], named: Sequence[str]) -> None:
+    (problem,) = problems(environ)
+    assert [part for part in named if part not in problem] == []
+    assert "planted" not in problem
+
+
+IN_A_FILE = [
+    ("limt = 5", ["unknown key “limt”", "did you mean “limit”?", "remove or correct it"]),
+    ("[limit]\nx = 1", ["limit:"]),
+    ("limit = true", ["limit:", "no true or false"]),
+    ("limit = [1]", ["limit:"]),
+    ("web_threads = true", ["web_threads:", "no true or false"]),
+    ("bind = 8787", ["bind:", "valid string"]),
+    ('thresholds = ["often"]', ["thresholds:", "“often”"]),
+    ("ai_templates = [1]", ["ai_templates:", "valid string"]),
+    ("period = 5", ["period:", "valid string"]),
+    ("webhook_secret = 12345678901234567890", ["webhook_secret:", "valid string"]),
+    ('webhook_secret = "planted"', ["webhook_secret:", "at least 16"]),
+    ('email_to = ["ops@example.com"]', ["e-mail needs", "smtp_url"]),
+    ("limit 5", ["not valid TOML", "line 1"]),
+    (f'webhook_secret = "{PLANTED}', ["not valid TOML"]),
+    ("limit = 1\nlimit = 2", ["not valid TOML"]),
+]
+
+
+@pytest.mark.parametrize(("text", "named"), IN_A_FILE, ids=[row[0] for row in IN_A_FILE])
+def test_each_mistake_in_the_file_is_named_with_its_remedy(tmp_path: Path, text: str, named: Sequence[str]) -> None:
+    file = tmp_path / "awb.toml"
+    file.write_text(text, encoding="utf-8")
+    (problem,) = problems({}, file)
+    assert problem.startswith((f"{file}: ", "configuration: "))
+    assert [part for part in named if part not in problem] == []
+    assert "planted" not in problem
+
+
+def test_a_file_that_is_no_text_is_a_mistake(tmp_path: Path) -> None:
+    file = tmp_path / "awb.toml"
+    file.write_bytes(b"\xff\xfe\x00")
+    assert problems({"AWB_CONFIG": str(file)}) == [f"{file}: cannot be read: UnicodeDecodeError"]
+
+
+def test_mistakes_in_the_rules_are_named_by_file_and_rule(tmp_path: Path) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text("[[rule]]\nname = 'x'\n", encoding="utf-8")
+    found = problems({"AWB_RULES": str(file)})
+    assert found
+    assert all(str(file) in problem for problem in found)
+
+
+def test_everything_is_said_at_once(tmp_path: Path) -> None:
+    """File, variables, secret files, settings that belong together, and rules: one look shows all of it."""
+    file, empty = tmp_path / "awb.toml", tmp_path / "empty"
+    file.write_text('limt = 5\nperiod = "weekly"\nemail_from = "awb@example.com"\n', encoding="utf-8")
+    empty.touch()
+    found = problems(
+        {
+            "AWB_CONFIG": str(file),
+            "AWB_BIND": "nowhere",
+            "AWB_NONSENSE": "1",
+            "AWB_CODER_TOKEN_FILE": str(empty),
+            "AWB_REDIS_URL_FILE": str(tmp_path / "missing"),
+            "AWB_RULES": str(tmp_path / "no-rules.toml"),
+        }
+    )
+    wanted = [
+        "“limt”", "period", "e-mail needs", "AWB_BIND", "AWB_NONSENSE", "AWB_CODER_TOKEN_FILE", "AWB_REDIS_URL_FILE",
+        "no-rules.toml",
+    ]  # fmt: skip
+    assert [word for word in wanted if not any(word in problem for problem in found)] == []
+    assert len(found) == len(wanted)
+
+
+@pytest.mark.parametrize("key", SECRET_FIELDS)
+def test_each_secret_may_come_from_a_file(tmp_path: Path, key: str) -> None:
+    values = {
+        "redis_url": f"redis://:{PLANTED}@127.0.0.1",
+        "slack_webhook_url": f"https://hooks.slack.com/services/T0/B0/{PLANTED}",
+        "smtp_url": f"smtp://u:{PLANTED}@mail.test",
+    }
+    value = values.get(key, f"{PLANTED}-{PLANTED}")
+    file = tmp_path / "secret"
+    file.write_text(f" {value}\n", encoding="utf-8")
+    environ = {f"AWB_{key.upper()}_FILE": str(file)}
+    if key == "smtp_url":
+        environ |= {"AWB_EMAIL_FROM": "a@b.test", "AWB_EMAIL_TO": "c@d.test"}
+    settings = load(environ=environ).settings
+    assert getattr(settings, key).get_secret_value() == value
+    assert PLANTED not in str(settings) + repr(settings) + str(masked(settings))
+
+
+def test_a_secret_and_its_file_together_are_a_mistake(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text(PLANTED * 2, encoding="utf-8")
+    (problem,) = problems({"AWB_WEBHOOK_SECRET": SECRET, "AWB_WEBHOOK_SECRET_FILE": str(file)})
+    assert problem == "AWB_WEBHOOK_SECRET_FILE: AWB_WEBHOOK_SECRET is set as well; keep one of the two"
+
+
+def test_a_secret_file_that_is_empty_or_short_is_a_mistake_of_that_variable(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    for text, says in ((" \n", f"the file {file} is empty"), ("planted", "must have at least 16 characters")):
+        file.write_text(text, encoding="utf-8")
+        (problem,) = problems({"AWB_WEBHOOK_SECRET_FILE": str(file)})
+        assert problem.startswith(f"AWB_WEBHOOK_SECRET_FILE: {says}")
+        assert "planted" not in problem
+
+
+def test_variables_win_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "awb.toml"
+    file.write_text('limit = 5\nbind = "127.0.0.1:1"\nthresholds = ["50%", "60%", "70%"]\n', encoding="utf-8")
+    settings = load(file, {"AWB_LIMIT": "7", "AWB_THRESHOLDS": "80%, 900 builds"}).settings
+    assert (settings.limit, settings.bind, settings.thresholds) == (7, "127.0.0.1:1", ["80%", "900 builds"])
+
+
+def test_an_empty_variable_counts_as_not_set(tmp_path: Path) -> None:
+    file = tmp_path / "awb.toml"
+    file.write_text("limit = 5\n", encoding="utf-8")
+    environ = {f"AWB_{key.upper()}": "" for key in Settings.model_fields}
+    environ |= {f"AWB_{key.upper()}_FILE": "" for key in SECRET_FIELDS}
+    assert load(file, {**environ, "AWB_CONFIG": ""}).settings == Settings(limit=5)
+
+
+def test_an_empty_secret_in_the_file_counts_as_not_set(tmp_path: Path) -> None:
+    """A key uncommented and left empty means the default: the embedded Redis, the generated secret."""
+    file = tmp_path / "awb.toml"
+    file.write_text("".join(f'{key} = ""\n' for key in SECRET_FIELDS), encoding="utf-8")
+    assert load(file, {}).settings == Settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "count"), [("unlimited", None), ("Unlimited", None), ("-1", None), ("0", 0), ("1_000", 1000)]
+)
+def test_limits_may_be_numbers_or_unlimited(text: str, count: int | None) -> None:
+    assert load(environ={"AWB_LIMIT": text}).limit.count == count
+
+
+@pytest.mark.parametrize(
+    ("bind", "host", "port", "loopback"),
+    [
+        ("127.0.0.1:8787", "127.0.0.1", 8787, True),
+        ("127.3.4.5:0", "127.3.4.5", 0, True),
+        ("localhost:80", "localhost", 80, True),
+        ("[::1]:8787", "::1", 8787, True),
+        ("0.0.0.0:8787", "0.0.0.0", 8787, False),  # noqa: S104 - only read
+        ("[::]:8787", "::", 8787, False),
+        ("127.example.com:8787", "127.example.com", 8787, False),
+    ],
+)
+def test_addresses_are_read_as_host_and_port(bind: str, host: str, port: int, loopback: bool) -> None:
+    settings = load(environ={"AWB_BIND": bind}).settings
+    assert (settings.bind_host, settings.bind_port, settings.on_loopback) == (host, port, loopback)
+
+
+def test_without_a_secret_shown_every_setting_is_shown() -> None:
+    settings = Settings(webhook_secret=PLANTED * 2, redis_url=f"redis://:{PLANTED}@h", coder_token=PLANTED)
+    shown = masked(settings)
+    assert set(shown) == set(Settings.model_fields)
+    assert {key for key, value in shown.items() if value == "<secret>"} == {
+        "webhook_secret",
+        "redis_url",
+        "coder_token",
+    }
+    assert PLANTED not in str(shown)
+
+
+def test_secret_texts_are_the_secrets_and_the_passwords_in_them() -> None:
+    settings = Settings(
+        webhook_secret="s" * 20,
+        redis_url="redis://:p%40ss@host",
+        slack_webhook_url="https://hooks.slack.com/services/T0/B0/X",
+    )
+    assert set(secret_texts(settings)) - {""} == {
+        "s" * 20,
+        "redis://:p%40ss@host",
+        "p%40ss",
+        "p@ss",
+        "https://hooks.slack.com/services/T0/B0/X",
+        "/services/T0/B0/X",
+    }
+
+
+# ---- The documented file ----
+
+
+def documented() -> dict[str, object]:
+    """Return what the packaged file says, with every commented key as it would be without the comment."""
+    lines = packaged("awb-meter.toml").read_text(encoding="utf-8").splitlines()
+    keys = "|".join(Settings.model_fields)
+    return tomllib.loads("\n".join(re.sub(rf"^# ({keys}) = ", r"\1 = ", line) for line in lines))
+
+
+def test_every_setting_is_documented_in_the_packaged_file() -> None:
+    assert set(documented()) == set(Settings.model_fields)
+
+
+def test_the_packaged_file_says_the_defaults() -> None:
+    values = tomllib.loads(packaged("awb-meter.toml").read_text(encoding="utf-8"))
+    assert Settings.model_validate(values) == Settings()
+    assert load(environ={}).settings == Settings()
+
+
+def test_what_is_commented_in_the_packaged_file_is_valid() -> None:
+    assert Settings.model_validate(documented())
+
+
+def test_settings_without_a_default_are_commented_in_the_packaged_file() -> None:
+    values = tomllib.loads(packaged("awb-meter.toml").read_text(encoding="utf-8"))
+    unset = {key for key, value in Settings() if value is None}
+    assert set(Settings.model_fields) - set(values) == unset
+
+
+# ---- The generated secret ----
+
+
+def test_the_generated_secret_is_private_and_stays(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "deep" / "data")
+    first, second = (ensure_webhook_secret(settings).webhook_secret for _ in range(2))
+    assert first is not None
+    assert first == second
+    assert len(first.get_secret_value()) == 48
+    file = settings.data_dir / "webhook-secret"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(settings.data_dir.stat().st_mode) == 0o700
+    assert [path.name for path in settings.data_dir.iterdir()] == ["webhook-secret"]
+
+
+def test_two_installations_have_two_secrets(tmp_path: Path) -> None:
+    found = {ensure_webhook_secret(Settings(data_dir=tmp_path / name)).webhook_secret for name in "ab"}
+    assert len(found) == 2
+
+
+def test_a_configured_secret_is_not_replaced(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, webhook_secret=SECRET)
+    assert ensure_webhook_secret(settings) == settings
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("attempt", range(10))
+def test_sixteen_first_starts_at_once_agree(tmp_path: Path, attempt: int) -> None:
+    together = threading.Barrier(16)
+
+    def start(_: int) -> str:
+        together.wait(20)
+        secret = ensure_webhook_secret(Settings(data_dir=tmp_path / "data")).webhook_secret
+        return secret.get_secret_value() if secret else ""
+
+    with ThreadPoolExecutor(16) as pool:
+        found = set(pool.map(start, range(16)))
+    assert len(found) == 1
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["webhook-secret"]
+
+
+def test_first_starts_of_several_processes_agree(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from app.config import ensure_webhook_secret; "
+        "from app.settings import Settings; sys.stdin.readline(); "
+        "print(ensure_webhook_secret(Settings(data_dir=Path(sys.argv[1]))).webhook_secret.get_secret_value())"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "data")]
+    pipe = subprocess.PIPE
+    starts = [subprocess.Popen(command, stdin=pipe, stdout=pipe, cwd=ROOT, text=True) for _ in range(6)]
+    for start in starts:
+        assert start.stdin is not None
+        start.stdin.write("go\n")
+        start.stdin.flush()
+    found = {start.communicate(timeout=60)[0].strip() for start in starts}
+    assert len(found) == 1
+    assert len(found.pop()) == 48
+
+
+@pytest.mark.parametrize("text", ["", "short\n", "ä" * 30])
+def test_a_spoilt_secret_file_is_said_to_be_one(tmp_path: Path, text: str) -> None:
+    (tmp_path / "webhook-secret").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as raised:
+        ensure_webhook_secret(Settings(data_dir=tmp_path))
+    assert str(tmp_path / "webhook-secret") in str(raised.value)
+    assert "short\n" not in str(raised.value)
+
+
+def test_a_data_directory_that_cannot_be_made_is_said_to_be_one(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="AWB_WEBHOOK_SECRET or make AWB_DATA_DIR writable"):
+        ensure_webhook_secret(Settings(data_dir=tmp_path / "file" / "data"))

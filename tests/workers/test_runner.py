@@ -1,0 +1,303 @@
+"""Workers: batches leave no trace, bad jobs stand aside, and a killed worker's jobs are done by the next."""
+
+import os
+import pickle
+import random
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import redis
+import time_machine
+from rq import Queue
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from app import jobqueue
+from app.config import Config
+from app.simulator.sinks import SlackSink
+from tests.conftest import RedisServer, wait_until
+from tests.pipeline.streams import (
+    books,
+    config_for,
+    deliveries_of,
+    levels,
+    messages_of,
+    outbox,
+    resumes,
+    run,
+    spread,
+    to_slack_and_mail,
+    used,
+)
+from tests.workers.make import NOTHING, ROOT, accept, awb, bring_back, drain, environment, jobs_in, put, put_poison
+from workers import jobs, runner
+
+
+@pytest.fixture
+def config(redis_server: RedisServer) -> Config:
+    return config_for(redis_server.url)
+
+
+@pytest.mark.parametrize("number", [10, runner.BATCH, runner.BATCH + 10, 3 * runner.BATCH + 70])
+def test_a_worker_drains_its_queue_in_batches_and_leaves_no_job_behind(
+    connection: "redis.Redis", config: Config, number: int
+) -> None:
+    accept(connection, spread(number))
+    drained = drain(connection, config)
+    assert used(connection) == number
+    assert jobs_in(connection) == NOTHING
+    assert int(connection.hget(drained.key, "successful_job_count") or 0) == number
+    assert not connection.hget(drained.key, "failed_job_count")
+    assert [key for key in connection.keys("rq:*") if b":awb-" in key and b"worker" not in key] == []
+
+
+def test_a_batch_gives_the_same_books_as_its_deliveries_one_by_one(connection: "redis.Redis", config: Config) -> None:
+    deliveries = deliveries_of(messages_of(5, 80))
+    for one in deliveries:
+        run(connection, config, [one])
+    one_by_one = books(connection)
+    connection.flushall()
+    accept(connection, deliveries)
+    drain(connection, config)
+    assert books(connection) == one_by_one
+
+
+@pytest.mark.parametrize("place", [0, 17, 49])
+def test_one_bad_job_among_fifty_ends_as_dead_letter_and_the_others_are_counted(
+    connection: "redis.Redis", config: Config, place: int
+) -> None:
+    good = resumes(49)
+    with time_machine.travel(good[-1][2] + 60) as clock:
+        accept(connection, good[:place])
+        poison = put_poison(connection)
+        accept(connection, good[place:])
+        drain(connection, config)
+        assert used(connection) == 49
+        assert jobs_in(connection) == {**NOTHING, "scheduled": [poison], "hashes": [f"rq:job:{poison}"]}
+        for seconds in jobqueue.RETRY_INTERVALS:
+            clock.shift(timedelta(seconds=seconds - 2))
+            bring_back(connection, config)
+            assert jobs_in(connection)["queued"] == []
+            clock.shift(timedelta(seconds=3))
+            bring_back(connection, config)
+            assert jobs_in(connection)["queued"] == [poison]
+            drain(connection, config)
+    assert jobs_in(connection) == {**NOTHING, "failed": [poison], "hashes": [f"rq:job:{poison}"]}
+    assert used(connection) == 49
+
+
+def test_a_failed_job_runs_alone_and_takes_no_neighbour_with_it(connection: "redis.Redis", config: Config) -> None:
+    accept(connection, resumes(3))
+    job = Job.fetch("delivery-prod_11111111-r1", connection=connection, serializer=JSONSerializer)
+    connection.hset(job.key, "retries_left", 1)
+    drained = drain(connection, config)
+    assert used(connection) == 3
+    assert jobs_in(connection) == NOTHING
+    assert int(connection.hget(drained.key, "successful_job_count") or 0) == 3
+
+
+def _foreign(kind: str, connection: "redis.Redis", queue: str, target: Path) -> str:
+    """Queue a job that is none of ours and return its id."""
+    if kind == "pickle":
+        return str(Queue(queue, connection=connection).enqueue(os.system, f"touch {target}").id)
+    if kind == "json":
+        job = jobqueue.ready_job("foreign", queue, "os.system", [f"touch {target}"], "foreign")
+    else:
+        job = jobqueue.ready_job("foreign", queue, jobqueue.CLASSIFY, [], "foreign")
+    put(connection, job)
+    raw = {"number": b"5", "text": b'"x"', "short": b"[1,2]", "noise": b"\xff\x00", "empty": b""}.get(kind)
+    if raw is not None:
+        connection.hset(job.key, "data", raw)
+    if kind == "evil":
+        connection.hset(job.key, "data", pickle.dumps(["workers.jobs.classify_delivery", None, (), {}]))
+    return job.id
+
+
+@pytest.mark.parametrize("queue", jobqueue.QUEUES)
+@pytest.mark.parametrize("kind", ["pickle", "json"])
+def test_a_job_of_a_foreign_function_is_refused_and_not_run(
+    connection: "redis.Redis", config: Config, tmp_path: Path, queue: str, kind: str
+) -> None:
+    target = tmp_path / "touched"
+    refused = _foreign(kind, connection, queue, target)
+    drain(connection, config, queue)
+    assert not target.exists()
+    assert jobs_in(connection, queue) == {**NOTHING, "failed": [refused], "hashes": [f"rq:job:{refused}"]}
+
+
+@pytest.mark.parametrize("kind", ["pickle", "json", "evil", "number", "text", "short", "noise", "empty"])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_foreign_job_in_the_midst_of_deliveries_does_not_stop_them(
+    connection: "redis.Redis", config: Config, tmp_path: Path, kind: str, first: bool
+) -> None:
+    target = tmp_path / "touched"
+    deliveries = resumes(6)
+    accept(connection, deliveries[: 0 if first else 3])
+    foreign = _foreign(kind, connection, jobqueue.DELIVERIES, target)
+    accept(connection, deliveries[0 if first else 3 :])
+    drain(connection, config)
+    assert used(connection) == 6
+    assert not target.exists()
+    left = jobs_in(connection)
+    assert left["queued"] == left["intermediate"] == left["started"] == []
+    assert left["failed"] + left["scheduled"] == [foreign]
+
+
+def test_a_job_whose_hash_is_gone_is_passed_over(connection: "redis.Redis", config: Config) -> None:
+    accept(connection, resumes(5))
+    connection.delete("rq:job:delivery-prod_11111111-r0", "rq:job:delivery-prod_11111111-r3")
+    drain(connection, config)
+    assert used(connection) == 3
+    # RQ's maintenance drops from the intermediate list what has no hash.
+    assert jobs_in(connection) == {**NOTHING, "intermediate": ["delivery-prod_11111111-r0"]}
+    drain(connection, config)
+    assert jobs_in(connection) == NOTHING
+
+
+def test_what_a_dead_worker_left_in_the_intermediate_list_is_done_by_the_next(
+    connection: "redis.Redis", config: Config
+) -> None:
+    accept(connection, resumes(12))
+    queue = jobqueue.queue(jobqueue.DELIVERIES, connection)
+    for _ in range(8):
+        connection.lmove(queue.key, queue.intermediate_queue_key)
+    with time_machine.travel(resumes(1)[0][2] + 60) as clock:
+        drain(connection, config)
+        assert used(connection) == 4
+        clock.shift(timedelta(seconds=6))
+        bring_back(connection, config)
+        drain(connection, config)
+    assert used(connection) == 12
+    assert jobs_in(connection) == NOTHING
+
+
+def test_a_full_redis_does_not_lose_what_a_dead_worker_left(connection: "redis.Redis", config: Config) -> None:
+    accept(connection, resumes(12))
+    queue = jobqueue.queue(jobqueue.DELIVERIES, connection)
+    for _ in range(8):
+        connection.lmove(queue.key, queue.intermediate_queue_key)
+    connection.config_set("maxmemory", 1)
+    try:
+        with pytest.raises((redis.exceptions.RedisError, RuntimeError)):
+            drain(connection, config)
+    finally:
+        connection.config_set("maxmemory", 0)
+    with time_machine.travel(resumes(1)[0][2] + 60) as clock:
+        for _ in range(4):
+            drain(connection, config)
+            clock.shift(timedelta(seconds=90))
+            bring_back(connection, config)
+    assert used(connection) == 12
+    assert jobs_in(connection) == NOTHING
+
+
+def test_rqs_own_cleaning_of_the_intermediate_list_loses_nothing_in_a_full_redis(
+    connection: "redis.Redis", config: Config
+) -> None:
+    accept(connection, resumes(1))
+    built = runner.worker(jobqueue.DELIVERIES, connection, config)
+    [queue] = built.queues
+    connection.lmove(queue.key, queue.intermediate_queue_key)
+    queue.intermediate_queue.cleanup(built, queue)
+    connection.config_set("maxmemory", 1)
+    try:
+        with time_machine.travel(timedelta(minutes=2)), pytest.raises((redis.exceptions.RedisError, RuntimeError)):
+            queue.intermediate_queue.cleanup(built, queue)
+    finally:
+        connection.config_set("maxmemory", 0)
+    assert jobs_in(connection)["intermediate"] == ["delivery-prod_11111111-r0"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_worker_killed_in_the_middle_of_a_thousand_deliveries_loses_and_doubles_none(
+    connection: "redis.Redis", redis_server: RedisServer, seed: int
+) -> None:
+    settings = to_slack_and_mail("http://127.0.0.1:1/services/T/B/x", limit=1000)
+    config, deliveries = config_for(redis_server.url, **settings), spread(1000)
+    accept(connection, deliveries)
+    waiting, rng = jobqueue.queue_key(jobqueue.DELIVERIES), random.Random(seed)
+    for _ in range(2):
+        victim = awb("worker", jobqueue.DELIVERIES, redis_url=redis_server.url, **settings)
+        before = connection.llen(waiting)
+        until = before - rng.randint(1, before * 2 // 3)
+        wait_until(lambda until=until: connection.llen(waiting) <= until)
+        victim.kill()
+        victim.wait()
+    assert any(jobs_in(connection)[place] for place in ("queued", "intermediate"))
+    with time_machine.travel(timedelta(0)) as clock:
+        for _ in range(4):
+            drain(connection, config)
+            clock.shift(timedelta(seconds=70))
+            bring_back(connection, config)
+    assert jobs_in(connection) == NOTHING
+    assert used(connection) == 1000
+    assert books(connection)["verdicts"].keys() == {f"awb:v1:prod:delivery:{one}" for _, one, _, _ in deliveries}
+    assert set(levels(connection).values()) == {2}
+    assert {row["level"] for row in outbox(connection)} >= {"100%"}
+
+
+def test_a_worker_that_is_told_to_stop_finishes_its_batch_first(
+    connection: "redis.Redis", redis_server: RedisServer
+) -> None:
+    accept(connection, spread(2000))
+    stopped = awb("worker", jobqueue.DELIVERIES, redis_url=redis_server.url)
+    wait_until(lambda: connection.llen(jobqueue.queue_key(jobqueue.DELIVERIES)) < 1500)
+    stopped.terminate()
+    assert stopped.wait(15) == 0
+    left = jobs_in(connection)
+    assert left["started"] == left["scheduled"] == left["failed"] == []
+    # One may have been on its way out of the queue; the next worker finds it there.
+    assert len(left["intermediate"]) <= 1
+    assert 0 < used(connection) == 2000 - len(left["queued"]) - len(left["intermediate"])
+
+
+def test_a_stock_rq_worker_can_drain_our_queue(connection: "redis.Redis", redis_server: RedisServer) -> None:
+    deliveries = deliveries_of(messages_of(7, 12))
+    run(connection, config_for(redis_server.url), deliveries)
+    expected = books(connection)
+    connection.flushall()
+    accept(connection, deliveries)
+    stock = Path(sys.executable).with_name("rq")
+    command = [str(stock), "worker", "-S", "json", "--burst", "--url", redis_server.url, jobqueue.DELIVERIES]
+    done = subprocess.run(
+        command, env=environment(redis_server.url), cwd=ROOT, capture_output=True, timeout=90, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert books(connection) == expected
+    assert jobs_in(connection) == NOTHING
+
+
+def test_rq_shows_no_payload_and_no_person(connection: "redis.Redis", redis_server: RedisServer) -> None:
+    accept(connection, resumes(1))
+    [job] = jobqueue.queue(jobqueue.DELIVERIES, connection).jobs
+    assert "ada" not in job.description
+    assert "write-tests" not in job.description
+
+
+def test_a_notification_that_fails_comes_back_and_is_sent(connection: "redis.Redis", redis_server: RedisServer) -> None:
+    with SlackSink() as slack, time_machine.travel(timedelta(0)) as clock:
+        config = config_for(redis_server.url, slack_webhook_url=slack.url, limit=1)
+        run(connection, config, resumes(1))
+        slack.fail_next(2, 500)
+        for delay in (5, 15):
+            drain(connection, config, jobqueue.NOTIFICATIONS)
+            clock.shift(timedelta(seconds=delay - 2))
+            bring_back(connection, config)
+            assert jobs_in(connection, jobqueue.NOTIFICATIONS)["queued"] == []
+            clock.shift(timedelta(seconds=3))
+            bring_back(connection, config)
+        drain(connection, config, jobqueue.NOTIFICATIONS)
+        assert len(slack.messages) == 1
+    assert [(row["state"], row["attempts"]) for row in outbox(connection)] == [("sent", 3)]
+    assert jobs_in(connection, jobqueue.NOTIFICATIONS) == NOTHING
+
+
+@pytest.mark.usefixtures("jobs_run")
+@pytest.mark.parametrize("path", sorted(jobqueue.FUNCTIONS))
+def test_every_function_that_a_queue_may_name_exists(path: str) -> None:
+    module, _, name = path.rpartition(".")
+    assert module == jobs.__name__
+    assert callable(getattr(jobs, name))
