@@ -52,6 +52,11 @@ class _TokenAuth(requests.auth.AuthBase):
         return request
 
 
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Follow none: even told not to, requests would read the whole body and stumble over where it leads."""
+
+
 class _Failed(NamedTuple):
     error: CoderApiError
     again: bool = False
@@ -86,7 +91,7 @@ class CoderHttp:
         # Said with each request: requests prefers REQUESTS_CA_BUNDLE to what a session says.
         self._verify = True if ca_file is None else str(ca_file)
         self._sleep, self._attempts, self._bounds = sleep, max(attempts, 1), bounds
-        self._session = requests.Session()
+        self._session = _Session()
         self._session.auth = _TokenAuth(token)
         self._session.headers.update({"User-Agent": "coder-awb-meter", "Accept": "application/json"})
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))

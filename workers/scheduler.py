@@ -6,6 +6,7 @@ Several may run side by side: RQ's scheduler takes a lock per queue, and a tick'
 import signal
 import threading
 from typing import Final
+from uuid import uuid4
 
 import redis
 import structlog
@@ -31,6 +32,8 @@ class Scheduler:
         self.redis = connection
         self.config = config
         self.stopped = threading.Event()
+        # One name for good: with a new one it would wait for its own locks to expire after each absence of Redis.
+        self.name = uuid4().hex
         self.rq = self._rq()
         self.last_tick = self.last_pass = 0
 
@@ -80,6 +83,7 @@ class Scheduler:
             interval=1,
             serializer=JSONSerializer,
             logging_level="WARNING",
+            name=self.name,
         )
 
     def _release(self) -> None:

@@ -6,7 +6,7 @@ import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -77,6 +77,19 @@ class Server(ThreadingHTTPServer):
         self.requests: list[tuple[Any, str, str, dict[str, str], bytes]] = []
         #: Set when the test is over: whoever waits in a handler goes home.
         self.over = threading.Event()
+        self._connections: list[socket.socket] = []
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = super().get_request()
+        self._connections.append(connection)
+        return connection, address
+
+    def hang_up(self) -> None:
+        """End the connections that clients keep open for more."""
+        self.over.set()
+        for connection in self._connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, *_: Any) -> None:
         pass  # clients that give up are what the tests are about
@@ -93,8 +106,8 @@ def serving(behave: Callable[[Handler], None], tls: ssl.SSLContext | None = None
             scheme, host = ("https", "localhost") if tls else ("http", "127.0.0.1")
             yield f"{scheme}://{host}:{server.server_port}", server
         finally:
-            server.over.set()
             server.shutdown()
+            server.hang_up()
             thread.join()
 
 

@@ -152,6 +152,19 @@ def test_a_redirect_is_not_followed_and_no_other_host_sees_the_token() -> None:
     assert f"to {other}: set AWB_CODER_URL to that" in str(error)
 
 
+def test_the_body_of_a_redirect_is_not_read_to_its_end() -> None:
+    def redirect(handler: Handler) -> None:
+        handler.send_response(302)
+        handler.send_header("Location", "/login")
+        handler.send_header("Content-Length", str(1 << 40))
+        handler.end_headers()
+        while not handler.server.over.is_set():
+            handler.wfile.write(b" " * 65_536)
+
+    with serving(redirect) as (url, _):
+        assert failure_of(api(url).me).kind is Failure.REDIRECTED
+
+
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
     return trustme.CA()

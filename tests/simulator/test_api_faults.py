@@ -56,6 +56,11 @@ def test_a_rate_limit_says_when_to_come_back(client: Client) -> None:
     assert answer.json()["message"]
 
 
+def test_a_server_error_can_be_that_of_a_proxy(client: Client) -> None:
+    client.server.faults = ApiFaults(server_error=1.0, error_status=503)
+    assert outcome(client) == "503"
+
+
 def test_faults_come_by_chance_and_the_seed_decides_which() -> None:
     def drawn() -> list[str]:
         with serving(World(1)) as client:

@@ -61,7 +61,7 @@ class Connection(BaseHTTPRequestHandler):
                 after = {"Retry-After": str(faults.retry_after)}
                 self._send(HTTPStatus.TOO_MANY_REQUESTS, error_body("Too many requests."), more=after)
             elif kind is FaultKind.SERVER_ERROR:
-                self._send(HTTPStatus.INTERNAL_SERVER_ERROR, error_body("An internal server error occurred."))
+                self._send(HTTPStatus(faults.error_status), error_body("An internal server error occurred."))
             else:
                 token = self.headers.get(_TOKEN_HEADER) or ""
                 status, answer = self.answers.answer(self.command, self.path, token, body)

@@ -28,6 +28,7 @@ class ApiFaults:
         slow: late answers, of those that nothing else befalls; only with `slow_seconds`.
         slow_seconds: how late they are.
         retry_after: what a 429 asks for, in seconds.
+        error_status: of a server error; 502 to 504 are what a proxy before Coder answers.
     """
 
     refused: float = 0.0
@@ -38,6 +39,7 @@ class ApiFaults:
     slow: float = 1.0
     slow_seconds: float = 0.0
     retry_after: int = 1
+    error_status: int = 500
 
 
 class FaultPlan:

@@ -1,0 +1,115 @@
+"""Play a simulated month against the pipeline, with everything going wrong between Coder and the meter."""
+
+import random
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import redis
+import time_machine
+
+from app.coderapi import CoderApi
+from app.config import Config
+from app.core.meter import AWB
+from app.jobqueue import read_args
+from app.pipeline.count import count
+from app.pipeline.intake import take
+from app.pipeline.reconcile import list_changes
+from app.pipeline.verify import verify_due
+from app.simulator.api.faults import ApiFaults
+from app.simulator.api.server import ApiServer
+from app.simulator.month import Timeline
+from app.simulator.notifications import Message, Outbox
+from app.simulator.world import World
+from app.store.coderstate import CoderState
+from app.store.inbox import Inbox
+from app.store.ledger import Ledger
+
+DEPLOYMENT = "default"
+
+
+@dataclass
+class Meter:
+    """The meter's pipeline without its processes, so that a month passes in a second."""
+
+    connection: "redis.Redis"
+    config: Config
+    server: ApiServer
+    world: World
+    rng: random.Random
+    waiting: list[tuple[float, Message]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.api = CoderApi(self.server.url, self.server.token, sleep=lambda _seconds: None, attempts=2)
+        self.inbox = Inbox(self.connection, DEPLOYMENT)
+        self.ledger = Ledger(self.connection, DEPLOYMENT, AWB)
+        self.state = CoderState(self.connection, DEPLOYMENT)
+
+    def post(self, messages: list[Message]) -> None:
+        """Lose some messages, delay others for up to two days, send some twice."""
+        for message in messages:
+            for _ in range(self.rng.choice((0, 1, 1, 1, 1, 2))):
+                delay = self.rng.choice((0.0, 0.0, self.rng.uniform(0, 48 * 3600)))
+                self.waiting.append((self.world.now.timestamp() + delay, message))
+
+    def deliver(self) -> None:
+        """Take in what arrives now, in any order, and count it."""
+        now = self.world.now.timestamp()
+        due = [message for at, message in self.waiting if at <= now]
+        self.waiting = [row for row in self.waiting if row[0] > now]
+        self.rng.shuffle(due)
+        with time_machine.travel(self.world.now, tick=False):
+            for message in due:
+                take(self.inbox, message.body, message.id)
+            self.drain()
+            verify_due(self.connection, self.config, self.api, DEPLOYMENT)
+
+    def drain(self) -> None:
+        """Count what is queued, without RQ's processes."""
+        key = "rq:queue:awb-deliveries"
+        while job_id := self.connection.lpop(key):
+            data = self.connection.hget(f"rq:job:{job_id.decode()}", "data")
+            count(self.connection, self.config, [read_args(data)])
+            self.connection.delete(f"rq:job:{job_id.decode()}")
+
+    def reconcile(self) -> None:
+        with time_machine.travel(self.world.now, tick=False):
+            listed = list_changes(self.connection, self.api, DEPLOYMENT)
+            if listed.failure is None:
+                verify_due(self.connection, self.config, self.api, DEPLOYMENT)
+
+    def proved(self) -> dict[str, float]:
+        """Return every proved record: build id and time."""
+        found: dict[str, float] = {}
+        cursor: str | None = None
+        while True:
+            page, cursor = self.ledger.page(cursor, 200)
+            found |= {str(record.build_id): record.at for record in page}
+            if cursor is None:
+                return found
+
+
+def play(connection: "redis.Redis", config: Config, seed: int, days: int = 30) -> tuple[Meter, World]:
+    """Play a month with loss, delay, duplication and outages; return the meter after one undisturbed reconcile."""
+    connection.flushall()
+    world = World(seed)
+    rng = random.Random(seed * 7919 + 1)
+    timeline = Timeline(world, days=days)
+    outbox = Outbox(world)
+    with ApiServer(world, seed=seed) as server:
+        meter = Meter(connection, config, server, world, rng)
+        timeline.after_each(lambda: meter.post(list(outbox.collect())))
+        timeline.every(60 * rng.uniform(5, 15), meter.deliver)
+        timeline.every(60 * rng.uniform(20, 60), meter.reconcile)
+        timeline.every(60 * rng.uniform(30, 90), lambda: _disturb(server, rng))
+        timeline.play()
+        server.outage, server.faults = False, ApiFaults()
+        # What was put off after a failure is due again within minutes.
+        world.advance_to(world.now + timedelta(hours=1))
+        meter.reconcile()
+        return meter, world
+
+
+def _disturb(server: ApiServer, rng: random.Random) -> None:
+    server.outage = rng.random() < 0.2
+    share = rng.choice((0.0, 0.0, 0.05, 0.3))
+    server.faults = ApiFaults(server_error=share, rate_limited=share / 2, broken_json=share / 4, drop_connection=share / 4)

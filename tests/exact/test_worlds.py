@@ -1,0 +1,16 @@
+
+import pytest
+import redis
+
+from tests.conftest import make_config
+from tests.exact.play import play
+
+SEEDS = range(200)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_after_one_reconcile_the_ledger_is_the_worlds_true_list(connection: "redis.Redis", seed: int) -> None:
+    config = make_config(coder_url="http://127.0.0.1:1", coder_token="unused")
+    meter, world = play(connection, config, seed)
+    truth = {str(build.id): build.completed_at.timestamp() for build in world.awbs}
+    assert meter.proved() == truth

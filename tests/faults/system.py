@@ -1,0 +1,253 @@
+"""The whole program as an admin runs it, with everything that can be killed in it, and a client as patient as Coder."""
+
+import os
+import queue
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Self
+
+import redis
+import requests
+import time_machine
+
+from app import jobqueue
+from app.pipeline.sweep import sweep
+from app.simulator.notifications import Message
+from app.store.connection import connect
+from tests.conftest import SECRET, RedisServer, wait_until
+from tests.pipeline.streams import config_for
+from tests.workers.make import ROOT, bring_back, drain, environment
+from workers import embedded, runtime
+
+#: Parts of the program, by words of their command lines.
+PARTS = {
+    "receiver": ("app.cli", "web"),
+    "delivery worker": ("worker", jobqueue.DELIVERIES),
+    "notification worker": ("worker", jobqueue.NOTIFICATIONS),
+    "scheduler": ("app.cli", "scheduler"),
+    "Redis": ("--unixsocket",),
+}
+
+
+class System:
+    """`awb run` in a data directory of its own."""
+
+    def __init__(self, data_dir: Path, **settings: Any) -> None:
+        self.data_dir = data_dir
+        self.settings = settings
+        self.port = free_port()
+        self.output = data_dir / "output.txt"
+        self.supervisor: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        assert self.supervisor is not None
+        return self.supervisor.pid
+
+    def start(self) -> Self:
+        usual = {"data_dir": self.data_dir, "bind": f"127.0.0.1:{self.port}", "log_level": "warning"}
+        environ = environment("", **{**usual, **self.settings})
+        del environ["AWB_REDIS_URL"]
+        with self.output.open("ab") as output:
+            command = [sys.executable, "-m", "app.cli", "run"]
+            self.supervisor = subprocess.Popen(command, env=environ, cwd=ROOT, stdout=output, stderr=output)
+        return self
+
+    def started(self) -> Self:
+        self.start()
+        wait_until(self.ready)
+        return self
+
+    def ready(self) -> bool:
+        assert self.supervisor is not None
+        assert self.supervisor.poll() is None, self.output.read_text(encoding="utf-8")
+        try:
+            return session().get(self.url + "/readyz", timeout=5).ok
+        except requests.RequestException:
+            return False
+
+    def stop(self) -> int:
+        assert self.supervisor is not None
+        self.supervisor.terminate()
+        return self.supervisor.wait(30)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave nothing behind, however the test went."""
+        for pid in [*processes(self.pid), self.pid, *processes_of(self.data_dir)]:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        assert self.supervisor is not None
+        self.supervisor.wait()
+
+    def part(self, name: str) -> int | None:
+        """Return the process id of a part, None while it is down."""
+        found = [pid for pid in processes(self.pid) if all(word in command_of(pid) for word in PARTS[name])]
+        return found[0] if found else None
+
+    def signal(self, name: str, number: signal.Signals = signal.SIGKILL) -> int:
+        """Send a signal to a part as soon as it is up, and return its process id."""
+        wait_until(lambda: self.part(name))
+        pid = self.part(name)
+        assert pid is not None
+        os.kill(pid, number)
+        return pid
+
+    def connection(self) -> "redis.Redis":
+        return connect(embedded.url(self.data_dir))
+
+    def used(self) -> int | None:
+        try:
+            answer = session().get(self.url + "/api/v1/usage", timeout=15)
+        except requests.RequestException:
+            return None
+        return int(answer.json()["used"]) if answer.ok else None
+
+    def post(self, message: Message, timeout: float = 20) -> int:
+        """Post once, and return the status; 0 for no answer."""
+        try:
+            return (
+                session()
+                .post(
+                    self.url + "/v1/webhook",
+                    data=message.body,
+                    auth=("coder", SECRET),
+                    headers={"Content-Type": "application/json"},
+                    timeout=timeout,
+                )
+                .status_code
+            )
+        except requests.RequestException:
+            return 0
+
+
+class Client:
+    """Posts messages from several threads, each until it is answered 2xx, some of them again after that."""
+
+    def __init__(self, system: System, messages: Sequence[Message], seed: int, threads: int = 6) -> None:
+        rng = random.Random(seed)
+        self._work: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        for message in [*messages, *rng.sample(list(messages), len(messages) // 10)]:
+            self._work.put(message)
+        self._system = system
+        self._stopped = threading.Event()
+        self._threads = [threading.Thread(target=self._run) for _ in range(threads)]
+        self.taken: list[str] = []
+        self.refused: list[int] = []
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join()
+
+    def wait(self, seconds: float = 60) -> None:
+        deadline = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        assert not any(thread.is_alive() for thread in self._threads), f"{len(self.taken)} taken, {self.refused[-5:]}"
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                message = self._work.get_nowait()
+            except queue.Empty:
+                return
+            status = self._system.post(message)
+            if 200 <= status < 300:
+                self.taken.append(message.id)
+            else:
+                self.refused.append(status)
+                self._work.put(message)
+                self._stopped.wait(0.05)
+
+
+def finish_later(data_dir: Path, **settings: Any) -> RedisServer:
+    """Do in this process what the program does in the hour after a restart, and return the Redis it did it in."""
+    server = RedisServer(data_dir)
+    server.start()
+    connection = connect(server.url)
+    config = config_for(server.url, **settings)
+    with time_machine.travel(timedelta(0)) as clock:
+        for _ in range(5):
+            for name in jobqueue.QUEUES:
+                drain(connection, config, name)
+            clock.shift(timedelta(minutes=6))
+            sweep(connection, config)
+            bring_back(connection, config)
+        for name in jobqueue.QUEUES:
+            drain(connection, config, name)
+    runtime.forget()
+    return server
+
+
+_LOCAL = threading.local()
+
+
+def session() -> requests.Session:
+    """Return this thread's session, which no proxy of the surroundings gets in the way of."""
+    if not hasattr(_LOCAL, "session"):
+        _LOCAL.session = requests.Session()
+        _LOCAL.session.trust_env = False
+    found: requests.Session = _LOCAL.session
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def processes(parent: int) -> list[int]:
+    """Return the living children of a process."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            _, _, rest = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")
+        except OSError:
+            continue
+        state, ppid = rest.split()[:2]
+        if int(ppid) == parent and state != "Z":
+            found.append(int(stat.parent.name))
+    return found
+
+
+def processes_of(data_dir: Path) -> list[int]:
+    """Return the living processes that were started for a data directory, whoever their parent is now."""
+    found = []
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            mine = f"AWB_DATA_DIR={data_dir}".encode() in environ.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if mine and int(environ.parent.name) != os.getpid():
+            found.append(int(environ.parent.name))
+    return found
+
+
+def command_of(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return []
