@@ -19,8 +19,9 @@ from app.store.ledger import Ledger
 
 log = structlog.get_logger(__name__)
 _BATCH: Final = 200
-# Deleted workspaces are listed from this long before the last pass on: clocks differ, and use is noted late.
-_OVERLAP: Final = timedelta(days=1)
+# Listings of the past begin so long before the last pass.
+_USE_NOTED_LATE: Final = timedelta(days=1)
+_CLOCKS_DIFFER: Final = timedelta(hours=1)
 _FIRST_LOOK_BACK: Final = timedelta(days=400)
 _DENIED: Final = frozenset({Failure.FORBIDDEN, Failure.NOT_FOUND, Failure.REJECTED, Failure.UNAUTHORIZED})
 
@@ -70,8 +71,9 @@ def list_changes(
         counter.listing(api.workspaces("has-ai-task:true"))
         counter.tasks(api)
         counter.unlisted()
-        counter.deleted(api, since or _look_back(state))
-        counter.audit(api, since or _look_back(state))
+        seen = counter.deleted(api, since or _look_back(state, _USE_NOTED_LATE))
+        seen = seen or counter.audit(api, since or _look_back(state, _CLOCKS_DIFFER))
+        state.note(sees_deleted=1 if seen else None)
     except CoderApiError as error:
         state.failed(str(error), clock.now())
         log.warning("reconcile failed", deployment=deployment, why=error.kind.value, error=str(error))
@@ -94,9 +96,9 @@ def hear(state: CoderState, api: CoderApi) -> None:
     state.heard(entitlements, info, clock.now())
 
 
-def _look_back(state: CoderState) -> datetime:
+def _look_back(state: CoderState, overlap: timedelta) -> datetime:
     last = state.moment("reconciled_at")
-    return last - _OVERLAP if last else clock.now() - _FIRST_LOOK_BACK
+    return last - overlap if last else clock.now() - _FIRST_LOOK_BACK
 
 
 class _Pass:
@@ -142,31 +144,38 @@ class _Pass:
         self.state.close(gone)
         self._ask(gone)
 
-    def deleted(self, api: CoderApi, since: datetime) -> None:
-        """Ask for deleted workspaces that nobody told of. A deleted task's last build does not say that it was one."""
+    def deleted(self, api: CoderApi, since: datetime) -> bool:
+        """Ask for deleted workspaces that nobody told of; False where Coder does not list them.
+
+        A deleted task's last build does not say that it was one, so the listing cannot ask for tasks. Newer versions of
+        Coder refuse the key `deleted` (coderd/searchquery/search.go).
+        """
         query = f'deleted:true last_used_after:"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"'
         try:
             for batch in _batches(api.workspaces(query)):
                 known = self.ledger.known([workspace.id for workspace in batch])
                 self._ask([w.id for w in batch if w.id not in self.seen and _has_news(w, known[w.id].last_proved)])
                 self.seen.update(workspace.id for workspace in batch)
-            self.state.note(sees_deleted=1)
         except CoderApiError as error:
             if error.kind not in _DENIED:
                 raise
-            self.state.note(sees_deleted=None)
+            return False
+        return True
 
-    def audit(self, api: CoderApi, since: datetime) -> None:
-        """Ask for workspaces that only the audit log remembers, where the token may read it."""
+    def audit(self, api: CoderApi, since: datetime) -> bool:
+        """Ask for workspaces that only the audit log remembers; False where the token may not read it."""
         try:
-            ids = {entry.workspace_id for entry in api.audit_builds(since) if entry.workspace_id}
+            newest: dict[str, int] = {}
+            for entry in api.audit_builds(since):
+                if entry.workspace_id and entry.workspace_id not in self.seen:
+                    newest[entry.workspace_id] = max(newest.get(entry.workspace_id, 1), entry.build_number or 1)
         except CoderApiError as error:
             if error.kind not in _DENIED:
                 raise
-            return
-        missed = sorted(ids - self.seen)
-        known = self.ledger.known(missed)
-        self._ask([workspace_id for workspace_id in missed if not known[workspace_id].last_proved])
+            return False
+        known = self.ledger.known(list(newest))
+        self._ask([workspace_id for workspace_id, number in newest.items() if number > known[workspace_id].last_proved])
+        return True
 
     def _ask(self, workspace_ids: list[str]) -> None:
         self.state.ask(workspace_ids, clock.now().timestamp())

@@ -138,7 +138,9 @@ def verify_workspace(state: CoderState, ledger: Ledger, api: CoderApi, due: Due)
         if conflicts:
             continue
         running = builds[len(ended) :]
-        is_task = bool(records) or evidence.task or any(build.has_ai_task for build in builds)
+        # Failed and cancelled builds do not tell whether there is a task, so a later one may still count.
+        untold = bool(builds) and all(build.has_ai_task is None for build in builds)
+        is_task = bool(records) or evidence.task or untold or any(build.has_ai_task for build in builds)
         state.settled(workspace_id, is_task=is_task, ended=not running)
         state.verified(due, _look_again(running))
         log.info("workspace verified", workspace_id=workspace_id, builds=len(ended), proved=len(records), change=moved)

@@ -1,7 +1,17 @@
+import logging
 from collections.abc import Iterator
 
 import pytest
 import redis
+import structlog
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """A month writes thousands of lines, and nobody reads them here."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture

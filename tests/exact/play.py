@@ -15,8 +15,8 @@ from app.pipeline.count import count
 from app.pipeline.intake import take
 from app.pipeline.reconcile import list_changes
 from app.pipeline.verify import verify_due
-from app.simulator.api.faults import ApiFaults
-from app.simulator.api.server import ApiServer
+from app.simulator.api import ApiFaults, ApiServer, Quirks
+from app.simulator.licence import Licence
 from app.simulator.month import Timeline
 from app.simulator.notifications import Message, Outbox
 from app.simulator.world import World
@@ -95,7 +95,10 @@ def play(connection: "redis.Redis", config: Config, seed: int, days: int = 30) -
     rng = random.Random(seed * 7919 + 1)
     timeline = Timeline(world, days=days)
     outbox = Outbox(world)
-    with ApiServer(world, seed=seed) as server:
+    # Newer versions of Coder do not list deleted workspaces; then the audit log, which Premium has, tells of them.
+    quirks = Quirks(deleted_key=seed % 2 == 0)
+    world.licence = None if seed % 4 == 0 else Licence(limit=100)
+    with ApiServer(world, quirks=quirks, seed=seed) as server:
         meter = Meter(connection, config, server, world, rng)
         timeline.after_each(lambda: meter.post(list(outbox.collect())))
         timeline.every(60 * rng.uniform(5, 15), meter.deliver)
@@ -112,4 +115,6 @@ def play(connection: "redis.Redis", config: Config, seed: int, days: int = 30) -
 def _disturb(server: ApiServer, rng: random.Random) -> None:
     server.outage = rng.random() < 0.2
     share = rng.choice((0.0, 0.0, 0.05, 0.3))
-    server.faults = ApiFaults(server_error=share, rate_limited=share / 2, broken_json=share / 4, drop_connection=share / 4)
+    server.faults = ApiFaults(
+        server_error=share, rate_limited=share / 2, broken_json=share / 4, drop_connection=share / 4
+    )

@@ -29,11 +29,11 @@ from workers import embedded, runtime
 
 #: Parts of the program, by words of their command lines.
 PARTS = {
-    "receiver": ("app.cli", "web"),
-    "delivery worker": ("worker", jobqueue.DELIVERIES),
-    "notification worker": ("worker", jobqueue.NOTIFICATIONS),
-    "scheduler": ("app.cli", "scheduler"),
-    "Redis": ("--unixsocket",),
+    "receiver": "app.cli web ",
+    "delivery worker": f"worker {jobqueue.DELIVERIES} ",
+    "notification worker": f"worker {jobqueue.NOTIFICATIONS} ",
+    "scheduler": "app.cli scheduler ",
+    "Redis": "unixsocket:",
 }
 
 
@@ -67,7 +67,7 @@ class System:
 
     def started(self) -> Self:
         self.start()
-        wait_until(self.ready)
+        wait_until(self.ready, 60)
         return self
 
     def ready(self) -> bool:
@@ -81,7 +81,7 @@ class System:
     def stop(self) -> int:
         assert self.supervisor is not None
         self.supervisor.terminate()
-        return self.supervisor.wait(30)
+        return self.supervisor.wait(60)
 
     def __enter__(self) -> Self:
         return self
@@ -98,12 +98,12 @@ class System:
 
     def part(self, name: str) -> int | None:
         """Return the process id of a part, None while it is down."""
-        found = [pid for pid in processes(self.pid) if all(word in command_of(pid) for word in PARTS[name])]
+        found = [pid for pid in processes(self.pid) if PARTS[name] in command_of(pid)]
         return found[0] if found else None
 
     def signal(self, name: str, number: signal.Signals = signal.SIGKILL) -> int:
         """Send a signal to a part as soon as it is up, and return its process id."""
-        wait_until(lambda: self.part(name))
+        wait_until(lambda: self.part(name), 60)
         pid = self.part(name)
         assert pid is not None
         os.kill(pid, number)
@@ -161,7 +161,7 @@ class Client:
         for thread in self._threads:
             thread.join()
 
-    def wait(self, seconds: float = 60) -> None:
+    def wait(self, seconds: float = 90) -> None:
         deadline = time.monotonic() + seconds
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -246,8 +246,8 @@ def processes_of(data_dir: Path) -> list[int]:
     return found
 
 
-def command_of(pid: int) -> list[str]:
+def command_of(pid: int) -> str:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
     except OSError:
-        return []
+        return ""

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -53,17 +52,26 @@ def hold(redis_url: str, messages: Sequence[Message], limit: int) -> None:
     assert {row["state"] for row in outbox(connection)} == {"sent"}
 
 
-@pytest.mark.parametrize("victim", sorted(PARTS))
-def test_a_part_is_killed_while_a_thousand_deliveries_come_in(victim: str, short_dir: Path) -> None:
-    rng = random.Random(victim)
-    messages = messages_of(len(victim), 800, failures=False)[:1000]
+@pytest.mark.parametrize(
+    ("victims", "exactly_once"),
+    [
+        (("receiver", "delivery worker", "scheduler"), True),
+        # Only who dies between sending and noting it, or takes away where it is noted, doubles a message.
+        (("notification worker", "Redis"), False),
+        (tuple(PARTS), False),
+    ],
+)
+def test_parts_are_killed_while_a_thousand_deliveries_come_in(
+    victims: tuple[str, ...], exactly_once: bool, short_dir: Path
+) -> None:
+    seed = len(victims)
+    rng, messages = random.Random(seed), messages_of(seed, 800, failures=False)[:1000]
     limit = expected(messages) * 9 // 10
-    with SlackSink() as slack, System(short_dir, slack_webhook_url=slack.url, limit=limit).start() as system:
-        wait_until(system.ready)
-        with Client(system, messages, seed=1) as client:
-            for _ in range(2):
-                until = len(client.taken) + rng.randint(50, 400)
-                wait_until(lambda until=until: len(client.taken) >= until)
+    with SlackSink() as slack, System(short_dir, slack_webhook_url=slack.url, limit=limit).started() as system:
+        with Client(system, messages, seed) as client:
+            for victim in rng.sample(victims * 2, len(victims) * 2):
+                until = len(client.taken) + rng.randint(20, 900 // len(victims) // 2)
+                wait_until(lambda until=until: len(client.taken) >= until, 60)
                 system.signal(victim)
             client.wait()
         # Most often the rest is done at once; what has to wait for a claim or a heartbeat is done below.
@@ -76,9 +84,7 @@ def test_a_part_is_killed_while_a_thousand_deliveries_come_in(victim: str, short
             hold(server.url, messages, limit)
             told = Counter(message["text"] for message in slack.messages)
             assert len(told) == len(outbox(connect(server.url)))
-            # Only who dies between sending and noting it, or takes away where it is noted, doubles a message.
-            if victim not in ("notification worker", "Redis"):
-                assert set(told.values()) == {1}
+            assert not exactly_once or set(told.values()) == {1}
         finally:
             server.stop()
 
@@ -88,7 +94,7 @@ def test_when_the_supervisor_is_killed_its_children_go_and_the_next_one_goes_on(
     with System(short_dir, limit=10_000).started() as first:
         with Client(first, messages, seed=2) as client:
             client.wait()
-        wait_until(lambda: first.used() == expected(messages))
+        wait_until(lambda: first.used() == expected(messages), 60)
         parts = {name: first.part(name) for name in PARTS}
         os.kill(first.pid, signal.SIGKILL)
         # Redis stays for the moment: the next supervisor shuts it down in order, under the lock.
@@ -127,17 +133,8 @@ def test_a_stop_in_the_middle_of_deliveries_loses_none_and_leaves_no_process(sho
             assert processes_of(short_dir) == []
             system.started()
             client.wait()
-        wait_until(lambda: system.used() == expected(messages), 30)
-        assert {row["used"] for row in _by_day(system)} == {expected(messages)}
+        wait_until(lambda: system.used() == expected(messages), 60)
         assert system.stop() == 0
-
-
-def _by_day(system: System) -> Any:
-    import requests  # noqa: PLC0415 - for one question
-
-    with requests.Session() as session:
-        session.trust_env = False
-        return session.get(system.url + "/api/v1/usage", timeout=10).json()["by_day"]
 
 
 def test_a_redis_that_hangs_is_answered_503_and_then_all_goes_on(short_dir: Path) -> None:
@@ -153,7 +150,7 @@ def test_a_redis_that_hangs_is_answered_503_and_then_all_goes_on(short_dir: Path
         assert system.post(messages[5]) in (200, 202)
         with Client(system, messages[6:], seed=4) as client:
             client.wait()
-        wait_until(lambda: system.used() == expected(messages), 40)
+        wait_until(lambda: system.used() == expected(messages), 60)
         assert system.stop() == 0
 
 
@@ -172,5 +169,5 @@ def test_a_full_redis_is_answered_503_and_then_all_goes_on(short_dir: Path) -> N
             wait_until(lambda: system.part("delivery worker") not in (workers["delivery worker"], None))
             system.connection().config_set("maxmemory", 0)
             client.wait()
-        wait_until(lambda: system.used() == expected(messages), 40)
+        wait_until(lambda: system.used() == expected(messages), 60)
         assert system.stop() == 0
