@@ -20,7 +20,9 @@ from app.core.coder import (
     AuditList,
     Build,
     BuildInfo,
+    DeploymentConfig,
     DispatchMethods,
+    EndpointUrl,
     Entitlements,
     Listed,
     NotificationPreference,
@@ -156,6 +158,11 @@ class CoderApi:
         # Coder takes whole days only.
         yield from (entry for entry in _once(self._pages(page, _AUDIT_PAGE)) if entry.time >= since)
 
+    def webhook_endpoint(self) -> EndpointUrl:
+        """Return where Coder sends notifications by webhook; owners only."""
+        path = f"{_API}/deployment/config"
+        return self._http.read(DeploymentConfig.model_validate_json, path).config.notifications.webhook.endpoint
+
     def notification_templates(self) -> list[NotificationTemplate]:
         """Return the templates of Coder's own notifications."""
         return self._http.read(_TEMPLATES.validate_json, f"{_API}/notifications/templates/system")
@@ -204,7 +211,7 @@ class CoderApi:
             if not ids or ids == before:
                 return
             yield items
-            offset += len(ids)
+            offset += size
             if count is not None and len(ids) < size and offset >= count:
                 return
             before = ids

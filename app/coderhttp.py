@@ -166,7 +166,7 @@ class CoderHttp:
                     if len(body) <= self._bounds.answer:
                         return body
                     return _Failed(self.failure(Failure.BAD_ANSWER, f"Coder's answer to {call} is too large"))
-                if response.status_code == HTTPStatus.NOT_MODIFIED:
+                if response.status_code == HTTPStatus.NOT_MODIFIED and method == "PUT":
                     return b""
                 return self._refused(call, response, _body(response, _LONGEST_COMPLAINT, deadline))
         except (OSError, urllib3.exceptions.HTTPError) as error:  # every error of requests is an OSError

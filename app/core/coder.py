@@ -242,6 +242,38 @@ class DispatchMethods(_Model):
         return data[0] if isinstance(data, list) and len(data) == 1 else data
 
 
+class EndpointUrl(_Model):
+    """A URL as Go writes one without a JSON form of its own; of user info it says only whether it is there."""
+
+    scheme: str = ""
+    host: str = ""
+    path: str = ""
+    user: dict[str, Any] | None = None
+
+    @property
+    def shown(self) -> str:
+        return f"{self.scheme}://{self.host}{self.path}" if self.host else ""
+
+
+class WebhookSettings(_Model):
+    endpoint: EndpointUrl = EndpointUrl()
+
+
+class NotificationsConfig(_Model):
+    method: str = ""
+    webhook: WebhookSettings = WebhookSettings()
+
+
+class DeploymentValues(_Model):
+    notifications: NotificationsConfig = NotificationsConfig()
+
+
+class DeploymentConfig(_Model):
+    """GET /api/v2/deployment/config, for owners."""
+
+    config: DeploymentValues = DeploymentValues()
+
+
 class User(_Model):
     """GET /api/v2/users/me."""
 

@@ -33,6 +33,7 @@ class Deployment:
         now: the world's clock, which moves only when it is told to, or when a build takes its time.
         usage: Coder's own tally of Agent Workspace Builds.
         usage_since: where it begins, if later than the deployment.
+        webhook_endpoint: where Coder sends what goes by webhook.
         default_method: the notification method of templates that have none of their own, which stand in `methods`.
         preferences: for each user's id, which notification templates (ids) they disabled or enabled.
         lock: held while something happens; whoever reads in another thread takes it too.
@@ -58,6 +59,7 @@ class Deployment:
         self.agent_hours: AgentHours | None = None
         self.ai_seats: Seats | None = None
         self.default_method = "webhook"
+        self.webhook_endpoint = "https://coder:a-secret@awb.example.com/v1/webhook"
         self.notifier_paused = False
         self.methods: dict[str, str] = {}
         self.preferences: defaultdict[str, dict[str, bool]] = defaultdict(dict)

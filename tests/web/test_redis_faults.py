@@ -161,6 +161,18 @@ def test_a_redis_that_hangs_is_given_up_within_coders_minute(own: RedisServer) -
     assert jobqueue.queue(jobqueue.DELIVERIES, connect(own.url)).count == 2
 
 
+@pytest.mark.slow
+def test_an_answer_that_came_too_late_is_not_taken_for_the_next(client: FlaskClient, connection: "redis.Redis") -> None:
+    client.post("/v1/webhook", headers=basic(), data=notification("before"))
+    connection.execute_command("CLIENT", "PAUSE", "60000", "WRITE")
+    try:
+        assert assert_unavailable(client, notification("late")) == "unreachable"
+    finally:
+        connection.execute_command("CLIENT", "UNPAUSE")
+    codes = [client.post("/v1/webhook", headers=basic(), data=notification("next")).status_code for _ in range(3)]
+    assert codes == [202, 200, 200]
+
+
 def test_a_redis_whose_disk_fails_is_refused(short_dir: Path) -> None:
     """A snapshot that cannot take its place is what a full disk looks like."""
     server = RedisServer(short_dir, "--save", "3600 1", "--dbfilename", "taken", "--appendonly", "no")

@@ -86,6 +86,7 @@ class Routes:
             ("GET", "/api/v2/workspaces/{id}/builds", self._builds),
             ("GET", "/api/v2/workspacebuilds/{id}", self._build),
             ("GET", "/api/v2/audit", self._audit),
+            ("GET", "/api/v2/deployment/config", self._deployment_config),
             ("GET", "/api/v2/notifications/templates/system", lambda _: settings.templates(world)),
             ("GET", "/api/v2/notifications/dispatch-methods", lambda _: settings.dispatch_methods(world)),
             ("GET", "/api/v2/notifications/settings", lambda _: {"notifier_paused": world.notifier_paused}),
@@ -122,6 +123,11 @@ class Routes:
 
     def _me(self, request: Request) -> Any:
         return views.user(self._world, request.caller)
+
+    def _deployment_config(self, request: Request) -> Any:
+        if Role.OWNER not in request.caller.roles:
+            raise AnswerError(HTTPStatus.FORBIDDEN, "Forbidden.")
+        return settings.deployment_config(self._world)
 
     def _stable_tasks(self, request: Request) -> Any:
         if not _STABLE_TASKS <= self._world.version < TASKLESS:

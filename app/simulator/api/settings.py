@@ -1,6 +1,7 @@
 """Notification templates, methods and preferences."""
 
 from typing import Any, Final
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from app.simulator.api import views
@@ -22,6 +23,18 @@ def known(world: Deployment, template_id: str) -> bool:
 
 def dispatch_methods(world: Deployment) -> list[dict[str, Any]]:
     return [{"available": list(_METHODS), "default": world.default_method}]
+
+
+def deployment_config(world: Deployment) -> dict[str, Any]:
+    """Return what names the webhook. Of user info, Go's JSON says only that it is there."""
+    parts = urlsplit(world.webhook_endpoint)
+    endpoint: dict[str, Any] = {
+        "scheme": parts.scheme,
+        "host": parts.netloc.rpartition("@")[2],
+        "path": parts.path,
+        "user": {} if "@" in parts.netloc else None,
+    }
+    return {"config": {"notifications": {"method": world.default_method, "webhook": {"endpoint": endpoint}}}}
 
 
 def preferences(world: Deployment, user: User) -> list[dict[str, Any]]:

@@ -1,0 +1,5 @@
+"""`python -m app.cli`, as the supervisor starts its parts."""
+
+from app.cli import main
+
+main()

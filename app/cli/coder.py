@@ -1,0 +1,128 @@
+"""Commands that speak with Coder's API."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import click
+import redis
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from app.cli.base import EXIT_FAILED, EXIT_UNAVAILABLE, fail, load_config, main, open_redis, out, print_json
+from app.cli.health import show_findings
+from app.coderapi import CoderApi, CoderApiError
+from app.config import EXIT_CONFIG, Config
+from app.core.meter import AWB
+from app.pipeline.coder import client
+from app.pipeline.reconcile import list_changes
+from app.pipeline.subscribe import carry_out, check, make_plan
+from app.pipeline.usage import current_usage
+from app.pipeline.verify import verify_due
+from app.pipeline.warn import warn
+from app.store.connection import unavailable
+
+
+@contextmanager
+def _api(config: Config) -> Iterator[CoderApi]:
+    """Give a client, and end the command in plain words where Coder or Redis does not answer."""
+    try:
+        with client(config) as api:
+            yield api
+    except ValueError as error:
+        fail(str(error), EXIT_CONFIG)
+    except CoderApiError as error:
+        fail(str(error))
+    except (redis.exceptions.RedisError, OSError) as error:
+        fail(f"Redis is {unavailable(error)}", EXIT_UNAVAILABLE)
+
+
+@main.command()
+@click.option("--full", is_flag=True, help="Verify every workspace, changed or not.")
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="Look for deleted workspaces from this day on.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def reconcile(context: click.Context, full: bool, since: datetime | None, as_json: bool) -> None:
+    """Find builds that nobody announced, by Coder's API, now. The scheduler does it every few minutes anyway."""
+    config = load_config(context)
+    deployment = config.settings.deployment
+    connection = open_redis(config)
+    hidden = as_json or not sys.stderr.isatty()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with _api(config) as api, Progress(*columns, disable=hidden, transient=True) as bars:
+        listing = bars.add_task("listing workspaces", total=None)
+        listed = list_changes(
+            connection,
+            api,
+            deployment,
+            full=full,
+            since=since.replace(tzinfo=UTC) if since else None,
+            progress=lambda done, _asked: bars.update(listing, completed=done),
+        )
+        if listed.failure:
+            raise listed.failure
+        verifying = bars.add_task("verifying builds", total=listed.asked)
+        verified = verify_due(
+            connection,
+            config,
+            api,
+            deployment,
+            progress=lambda done, left: bars.update(verifying, completed=done, total=done + left),
+        )
+        warn(connection, config, deployment, AWB)
+        usage = current_usage(connection, config, deployment, AWB, top=False)
+        if verified.failure:
+            raise verified.failure
+    answer = {
+        "listed": listed.listed,
+        "verified": verified.workspaces,
+        "change": verified.change,
+        "used": usage.used,
+        "counted": usage.counted,
+        "coder_actual": usage.coder_actual,
+        "drift": usage.drift,
+    }
+    if as_json:
+        print_json(answer)
+        return
+    out.print(f"{listed.listed:,} workspaces listed, {verified.workspaces:,} verified, {verified.change:+,} builds.")
+    actual = "" if usage.coder_actual is None else f"; Coder reports {usage.coder_actual:,}, drift {usage.drift:+,}"
+    out.print(f"{usage.used:,} used, {usage.counted:,} counted{actual}.")
+
+
+@main.group()
+def coder() -> None:
+    """Check and set up the Coder deployment, by its API."""
+
+
+@coder.command("check")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def check_coder(context: click.Context, as_json: bool) -> None:
+    """Say whether Coder sends what the count needs; exit code 1 if something is broken."""
+    config = load_config(context)
+    with _api(config) as api:
+        code = show_findings(check(open_redis(config), config, api), as_json=as_json)
+    sys.exit(code)
+
+
+@coder.command()
+@click.option("--yes", is_flag=True, help="Change it; without this, only show what would be changed.")
+@click.pass_context
+def subscribe(context: click.Context, yes: bool) -> None:
+    """Switch on the notifications that the count needs, for the token's user."""
+    config = load_config(context)
+    with _api(config) as api:
+        plan = make_plan(api)
+        for template in plan.enable:
+            out.print(f"switch on for the token's user: {template.name}")
+        for template in plan.by_webhook:
+            out.print(f"send by webhook: {template.name}")
+        if plan.empty:
+            out.print("Nothing to change: everything that is needed is on.")
+            return
+        if not yes:
+            out.print("Nothing is changed yet. To do it: awb coder subscribe --yes")
+            sys.exit(EXIT_FAILED)
+        carry_out(api, plan)
+        out.print("Done.")

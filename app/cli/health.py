@@ -1,0 +1,44 @@
+"""Commands that check an installation."""
+
+import sys
+from collections.abc import Iterable
+
+import click
+from rich.markup import escape
+
+from app import doctor
+from app.cli.base import EXIT_FAILED, load_config, main, open_redis, out, print_json
+from app.core.finding import Finding, Outcome
+
+_MARKS = {
+    Outcome.OK: "[green]ok[/green]     ",
+    Outcome.WARNING: "[yellow]warning[/yellow]",
+    Outcome.ERROR: "[red]ERROR[/red]  ",
+}
+
+
+@main.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def examine(context: click.Context, as_json: bool) -> None:
+    """Check secret, Redis, receiver, Slack, mail server, clock and input; exit code 1 if something is broken."""
+    config_in_force = load_config(context)
+    secret_file = config_in_force.settings.data_dir / "webhook-secret"
+    if config_in_force.settings.webhook_secret is None and secret_file.exists():
+        config_in_force = load_config(context, secret=True)
+    findings = doctor.examine(config_in_force, open_redis(config_in_force))
+    sys.exit(show_findings(findings, as_json=as_json))
+
+
+def show_findings(findings: Iterable[Finding], *, as_json: bool) -> int:
+    """Print findings as they come, or as JSON, and return the exit code: 1 if something is broken."""
+    found = []
+    for finding in findings:
+        found.append(finding)
+        if not as_json:
+            out.print(f"{_MARKS[finding.outcome]} {escape(f'{finding.check:<22} {finding.says}')}", markup=True)
+            if finding.hint:
+                out.print(f"{'':31}→ {escape(finding.hint)}")
+    if as_json:
+        print_json([{"check": f.check, "outcome": f.outcome.value, "says": f.says, "hint": f.hint} for f in found])
+    return EXIT_FAILED if any(f.outcome is Outcome.ERROR for f in found) else 0

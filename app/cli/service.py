@@ -1,0 +1,151 @@
+"""Commands that run the service or its parts."""
+
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import quote
+
+import click
+import redis
+
+from app import jobqueue
+from app.cli.base import EXIT_UNAVAILABLE, fail, load_config, main, open_redis
+from app.config import EXIT_CONFIG, ConfigError, load
+from app.settings import Settings
+from app.store.connection import unavailable
+from app.web import server
+from app.web.factory import create_app
+from workers import embedded
+from workers.scheduler import Scheduler
+from workers.supervisor import AlreadyRunningError, Supervisor, follow_parent
+
+
+@main.command()
+@click.option("--insecure", is_flag=True, help="Accept deliveries without a secret; on loopback only.")
+@click.pass_context
+def run(context: click.Context, insecure: bool) -> None:
+    """Run everything: Redis unless AWB_REDIS_URL is set, receiver, workers and scheduler."""
+    before = load_or_none(context.obj)
+    new_secret = (
+        before is not None and before.webhook_secret is None and not (before.data_dir / "webhook-secret").exists()
+    )
+    config = load_config(context, secret=not insecure)
+    if insecure and not config.settings.on_loopback:
+        fail("--insecure is for loopback addresses only; set AWB_BIND to 127.0.0.1:PORT", EXIT_CONFIG)
+    show = new_secret or sys.stdout.isatty()
+
+    def ready() -> None:
+        click.echo(_welcome(config.settings, show_secret=show and not insecure))
+
+    try:
+        sys.exit(Supervisor(config, server.listen, insecure=insecure).run(ready))
+    except AlreadyRunningError as error:
+        fail(str(error))
+    except (embedded.EmbeddedRedisError, ValueError) as error:
+        fail(str(error), EXIT_UNAVAILABLE)
+    except OSError as error:
+        fail(f"cannot listen on {config.settings.bind}: {error.strerror}; set AWB_BIND to another address")
+
+
+def load_or_none(path: Path | None) -> Settings | None:
+    try:
+        return load(path).settings
+    except ConfigError:
+        return None
+
+
+@main.command()
+@click.option("--insecure", is_flag=True, help="Accept deliveries without a secret; on loopback only.")
+@click.option("--listen-fd", type=int, hidden=True)
+@click.pass_context
+def web(context: click.Context, insecure: bool, listen_fd: int | None) -> None:
+    """Run the receiver alone."""
+    config = load_config(context, secret=not insecure)
+    follow_parent()
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        app = create_app(config, open_redis(config), insecure=insecure)
+        if listen_fd is None:
+            listener = server.listen(config.settings.bind_host, config.settings.bind_port)
+        else:
+            listener = socket.socket(fileno=listen_fd)
+    except ValueError as error:
+        fail(str(error), EXIT_CONFIG)
+    except OSError as error:
+        fail(f"cannot listen on {config.settings.bind}: {error.strerror}; set AWB_BIND to another address")
+    server.server(app, config.settings, listener).run()
+
+
+def _end(_signal: int, _frame: Any) -> NoReturn:
+    raise SystemExit(0)
+
+
+@main.command()
+@click.argument("queue", type=click.Choice(jobqueue.QUEUES))
+@click.option("--burst", is_flag=True, help="End when the queue is empty.")
+@click.pass_context
+def worker(context: click.Context, queue: str, burst: bool) -> None:
+    """Run the worker of one queue."""
+    from workers.runner import worker as build  # noqa: PLC0415 - RQ's worker is slow to import
+
+    config = load_config(context)
+    follow_parent()
+    try:
+        worked = build(queue, open_redis(config), config)
+        worked.work(burst=burst, logging_level="WARNING")
+    except (redis.exceptions.RedisError, OSError) as error:
+        fail(f"Redis is {unavailable(error)}", EXIT_UNAVAILABLE)
+
+
+@main.command()
+@click.pass_context
+def scheduler(context: click.Context) -> None:
+    """Run the scheduler: delayed retries and the sweep. Several may run; the work is done once."""
+    config = load_config(context)
+    follow_parent()
+    Scheduler(open_redis(config), config).run()
+
+
+@main.command("webhook-url")
+@click.pass_context
+def webhook_url(context: click.Context) -> None:
+    """Print the lines that connect Coder, secret included."""
+    config = load_config(context, secret=True)
+    click.echo(_welcome(config.settings, show_secret=True))
+
+
+def _welcome(settings: Settings, *, show_secret: bool) -> str:
+    base = settings.public_url or f"http://{_reachable(settings)}:{settings.bind_port}"
+    scheme, _, rest = base.partition("://")
+    known = settings.webhook_secret.get_secret_value() if settings.webhook_secret and show_secret else ""
+    user = f"coder:{quote(known, safe='') or '<secret>'}@" if settings.webhook_secret else ""
+    lines = [
+        "The Coder AWB meter is running. Put this into the environment of coderd, and restart it:",
+        "",
+        "  CODER_NOTIFICATIONS_METHOD=webhook",
+        f"  CODER_NOTIFICATIONS_WEBHOOK_ENDPOINT={scheme}://{user}{rest}/v1/webhook",
+        "",
+    ]
+    if settings.webhook_secret and not show_secret:
+        lines += ["`awb webhook-url` prints them with the secret.", ""]
+    lines += [
+        f"Usage:   {base}/api/v1/usage   or: awb status",
+        f"Records: {base}/api/v1/records  or: awb why WORKSPACE",
+        "Checks:  awb doctor",
+    ]
+    return "\n".join(lines)
+
+
+def _reachable(settings: Settings) -> str:
+    return socket.gethostname() if settings.bind_host in ("0.0.0.0", "::") else settings.bind.rpartition(":")[0]  # noqa: S104
+
+
+@main.command()
+@click.option("--keep", is_flag=True, help="Leave the service up at the end.")
+def demo(keep: bool) -> None:
+    """Play a simulated Coder against the real service, with local sinks for Slack and mail."""
+    from app.demo import run_demo  # noqa: PLC0415 - needs the optional extra `demo`
+
+    sys.exit(run_demo(keep=keep))
