@@ -211,7 +211,7 @@ class CoderApi:
             if not ids or ids == before:
                 return
             yield items
-            offset += size
+            offset += len(ids)
             if count is not None and len(ids) < size and offset >= count:
                 return
             before = ids

@@ -1,7 +1,7 @@
 """Commands that show what was counted, and why."""
 
 import sys
-from typing import IO
+from typing import IO, Any
 
 import click
 import redis
@@ -26,7 +26,7 @@ from app.core.rules import classify
 from app.store.connection import unavailable
 from app.store.inbox import Inbox
 from app.store.ledger import Ledger
-from app.web.api import record_answer, usage_answer
+from app.web.answers import coder_answer, record_answer, usage_answer
 
 
 @main.command()
@@ -96,12 +96,25 @@ def status(context: click.Context, deployment: str | None, as_json: bool) -> Non
     """Show usage, limit, alert and the top users of the present period."""
     loaded = load_config(context)
     try:
-        usage = usage_answer(open_redis(loaded), loaded, deployment or loaded.settings.deployment)
+        connection, name = open_redis(loaded), deployment or loaded.settings.deployment
+        usage = usage_answer(connection, loaded, name)
+        coder = coder_answer(connection, loaded, name) if loaded.verifying(name) else None
     except (redis.exceptions.RedisError, OSError) as error:
         fail(f"Redis is {unavailable(error)}", EXIT_UNAVAILABLE)
     if as_json:
-        print_json(usage)
+        print_json({**usage, "coder": coder})
         return
+    _show_usage(usage)
+    if coder:
+        _show_coder(usage, coder)
+    table = Table("user", "used", box=None)
+    for row in usage["by_user"]:
+        table.add_row(escape(row["name"] or "(unknown)"), f"{row['used']:,}")
+    if usage["by_user"]:
+        out.print(table)
+
+
+def _show_usage(usage: dict[str, Any]) -> None:
     limit = "unlimited" if usage["limit"] is None else f"{usage['limit']:,}"
     share = "" if usage["percent"] is None else f"  {usage['percent']} %"
     out.print(f"[bold]{usage['used']:,} of {limit}[/bold] Agent Workspace Builds{share}")
@@ -112,12 +125,22 @@ def status(context: click.Context, deployment: str | None, as_json: bool) -> Non
         f"alert: {usage['alert']['state']}" + (f" at {usage['alert']['level']}" if usage["alert"]["level"] else "")
     )
     out.print(f"period: {usage['period']['start'][:10]} to {(usage['period']['end'] or 'no end')[:10]}")
-    out.print(f"mode: {usage['mode']}: an estimate from notifications, a lower bound")
-    table = Table("user", "used", box=None)
-    for row in usage["by_user"]:
-        table.add_row(escape(row["name"] or "(unknown)"), f"{row['used']:,}")
-    if usage["by_user"]:
-        out.print(table)
+    verified = usage["mode"] == "verified"
+    how = "proved with Coder's API" if verified else "an estimate from notifications, a lower bound"
+    out.print(f"mode: {usage['mode']}: {how}")
+
+
+def _show_coder(usage: dict[str, Any], coder: dict[str, Any]) -> None:
+    out.print(f"Coder {escape(coder['version'] or '(not asked yet)')}, licence: {coder['licence']}")
+    if usage["drift"] is not None:
+        out.print(f"Coder's own number: {usage['coder_actual']:,} as of its last refresh; drift {usage['drift']:+,}")
+        for cause in coder["drift_causes"] if usage["drift"] else []:
+            out.print(f"  {escape(cause)}")
+    for meter in coder["meters"]:
+        limit = "unlimited" if meter["limit"] is None else f"{meter['limit']:,}"
+        out.print(f"{meter['name']}: {meter['used']:,} of {limit}")
+    if coder["failing_since"]:
+        out.print(f"Coder's API fails since {coder['failing_since']}: {escape(coder['failure'] or '')}")
 
 
 @main.command()

@@ -2,22 +2,20 @@
 
 import ipaddress
 import re
-from datetime import UTC, date, datetime
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import redis
 from flask import Blueprint, Response, jsonify, make_response, request
 
 from app.config import Config
-from app.core.meter import AWB, UsageRecord
-from app.pipeline.usage import current_usage
+from app.core.meter import AWB
 from app.settings import DEPLOYMENT_NAME
 from app.store.alerts import Alerts
 from app.store.connection import unavailable
 from app.store.inbox import Inbox
 from app.store.ledger import Ledger
-from app.store.snapshot import Snapshot
+from app.web.answers import coder_answer, record_answer, usage_answer
 
 _MOST_RECORDS = 500
 _LIMIT: Final = re.compile(r"[0-9]{1,3}")
@@ -72,40 +70,13 @@ def _add_history(routes: Blueprint, config: Config, connection: "redis.Redis") -
             return _problem(404, "No such delivery is known: not received, not classified yet, or expired.")
         return jsonify(found)
 
+    @routes.get("/coder")
+    def coder() -> Response:
+        return jsonify(coder_answer(connection, config, _deployment(config)))
+
     @routes.get("/notifications")
     def notifications() -> Response:
         return jsonify(notifications=Alerts(connection, _deployment(config)).history())
-
-
-def usage_answer(connection: "redis.Redis", config: Config, deployment: str) -> dict[str, Any]:
-    """Return the usage of the present period, as `/api/v1/usage` and `awb status --json` give it."""
-    usage = current_usage(connection, config, deployment, AWB, top=False)
-    breakdown = Snapshot(connection, deployment, AWB).breakdown(usage.period, usage.as_of)
-    _version, state = Alerts(connection, deployment).state(AWB)
-    return {
-        "deployment": deployment,
-        "meter": AWB,
-        "used": usage.used,
-        "limit": usage.limit.count,
-        "soft_limit": usage.limit.soft,
-        "percent": usage.percent,
-        "counted": usage.counted,
-        "provisional": usage.provisional,
-        "coder_actual": usage.coder_actual,
-        "drift": usage.drift,
-        "mode": usage.mode.value,
-        "period": {"start": _moment(usage.period.starts_at), "end": _moment(usage.period.ends_at)},
-        "alert": {"state": state.status.value, "level": state.level or None, "since": _moment(state.since)},
-        "by_user": _rows(breakdown.by_user),
-        "by_template": _rows(breakdown.by_template),
-        "by_day": [{"day": _day(day), "used": used} for day, used in breakdown.by_day],
-        "as_of": _moment(usage.as_of),
-    }
-
-
-def record_answer(record: UsageRecord) -> dict[str, Any]:
-    """Return a record as the API gives it, times in ISO 8601."""
-    return {**record.as_json(), "at": _moment(datetime.fromtimestamp(record.at, UTC))}
 
 
 def _from_loopback() -> bool:
@@ -132,15 +103,3 @@ def _problem(code: int, detail: str) -> Response:
     answer = make_response(jsonify(type="about:blank", status=code, detail=detail), code)
     answer.content_type = "application/problem+json"
     return answer
-
-
-def _rows(rows: Any) -> list[dict[str, Any]]:
-    return [{"name": name or None, "used": used} for name, used in rows]
-
-
-def _day(day: date) -> str:
-    return day.isoformat()
-
-
-def _moment(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -101,8 +101,8 @@ def play(connection: "redis.Redis", config: Config, seed: int, days: int = 30) -
     with ApiServer(world, quirks=quirks, seed=seed) as server:
         meter = Meter(connection, config, server, world, rng)
         timeline.after_each(lambda: meter.post(list(outbox.collect())))
-        timeline.every(60 * rng.uniform(5, 15), meter.deliver)
-        timeline.every(60 * rng.uniform(20, 60), meter.reconcile)
+        timeline.every(60 * rng.uniform(8, 30), meter.deliver)
+        timeline.every(60 * rng.uniform(24, 72), meter.reconcile)
         timeline.every(60 * rng.uniform(30, 90), lambda: _disturb(server, rng))
         timeline.play()
         server.outage, server.faults = False, ApiFaults()
