@@ -166,10 +166,7 @@ def ensure_webhook_secret(settings: Settings) -> Settings:
 def masked(settings: Settings) -> dict[str, Any]:
     """Return every setting as text, secrets as `<secret>`, for people to read."""
     shown = settings.model_dump(mode="json")
-    for key in SECRET_FIELDS:
-        if shown[key] is not None:
-            shown[key] = "<secret>"
-    return shown
+    return {key: "<secret>" if key in SECRET_FIELDS and value is not None else value for key, value in shown.items()}
 
 
 def _find(path: Path | None, environ: Mapping[str, str], problems: list[str]) -> Path | None:
@@ -248,8 +245,7 @@ def _validate(
 
 
 def _sentence(item: Any, source: Path | None, environ: Mapping[str, str]) -> str:
-    path = [str(step) for step in item["loc"]]
-    key = path[0] if path else ""
+    key = str(item["loc"][0]) if item["loc"] else ""
     message = str(item["msg"]).removeprefix("Value error, ")
     if item["type"] == "extra_forbidden":
         return f"{source}: unknown key “{key}”{did_you_mean(key, list(Settings.model_fields))}; remove or correct it"

@@ -18,6 +18,7 @@ from rich.markup import escape
 from app.config import packaged
 from app.core.rules import load_rules
 from app.simulator import show
+from app.simulator.api import ApiServer
 from app.simulator.scenarios import SCENARIOS
 from app.simulator.sender import Faults, Sender
 from app.simulator.service import Service, ServiceError
@@ -94,16 +95,26 @@ class _Demo:
                 self._step("the service starts", service.wait_ready)
                 played = [self._scenario(stage, number) for number in range(len(SCENARIOS))]
                 self._day(stage)
-                differences = self._differences(stage, played, service.usage())
+                estimate = service.usage()
+                differences = self._differences(stage, played, estimate)
+                verified = self._step("Coder's API is asked, and proves every count", self._verify)
             except ServiceError as error:
                 self._console.print(f"[red]{escape(str(error))}[/red]\n\nThe end of the service's log:\n")
                 self._console.print(service.log_tail(), markup=False, soft_wrap=True)
                 return 1
-            self._report(stage, played, service.usage())
+            if verified["used"] != len(self._world.awbs):
+                differences.append(f"verified are {verified['used']}, true are {len(self._world.awbs)}")
+            self._report(stage, played, estimate, verified)
             self._verdict(differences)
             if keep:
                 self._keep(webhook)
         return 1 if differences else 0
+
+    def _verify(self) -> Mapping[str, Any]:
+        """Let one pass over the simulated Coder's API take the place of the estimate."""
+        with ApiServer(self._world) as api:
+            settings = {"AWB_CODER_URL": api.url, "AWB_CODER_TOKEN": api.token}
+            return dict(self._service.command("reconcile", "--json", settings=settings))
 
     def _settings(self, directory: Path) -> dict[str, str]:
         # An empty file, so that nothing of a configuration lying around, its Redis least of all, is used.
@@ -172,10 +183,12 @@ class _Demo:
     def _mail_texts(self) -> list[str]:
         return [show.plain_text(mail.message) for mail in self._mail.mails]
 
-    def _report(self, stage: Stage, played: Sequence[Played], usage: Mapping[str, Any]) -> None:
+    def _report(
+        self, stage: Stage, played: Sequence[Played], usage: Mapping[str, Any], verified: Mapping[str, Any]
+    ) -> None:
         console = self._console
         console.print(show.scenarios(played), show.slack(self._slack.messages), show.mails(self._mail.mails), sep="\n")
-        console.print(show.numbers(stage, usage))
+        console.print(show.numbers(stage, usage, verified))
 
     def _verdict(self, differences: Sequence[str]) -> None:
         for difference in differences:

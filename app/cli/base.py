@@ -34,8 +34,14 @@ def main(context: click.Context, path: Path | None) -> None:
     context.obj = path
 
 
-def load_config(context: click.Context, *, secret: bool = False) -> Config:
-    """Load the configuration, with the webhook secret where the command needs one, or end with code 78."""
+def load_config(context: click.Context, *, secret: bool = False, part: bool = False) -> Config:
+    """Load the configuration, or end with code 78.
+
+    Args:
+        context: click's.
+        secret: with the webhook secret, generated if there is none.
+        part: the command is a part of the service, whose log goes by the settings; others only say what went wrong.
+    """
     try:
         config = load(context.obj)
         if secret:
@@ -47,7 +53,8 @@ def load_config(context: click.Context, *, secret: bool = False) -> Config:
         click.echo(f"configuration: {problem.removeprefix('configuration: ')}", err=True)
     if wrong:
         sys.exit(EXIT_CONFIG)
-    logs.configure(config.settings.log_format, config.settings.log_level, secret_texts(config.settings))
+    level = config.settings.log_level if part else "error"
+    logs.configure(config.settings.log_format, level, secret_texts(config.settings))
     return config
 
 

@@ -31,7 +31,7 @@ def run(context: click.Context, insecure: bool) -> None:
     new_secret = (
         before is not None and before.webhook_secret is None and not (before.data_dir / "webhook-secret").exists()
     )
-    config = load_config(context, secret=not insecure)
+    config = load_config(context, secret=not insecure, part=True)
     if insecure and not config.settings.on_loopback:
         fail("--insecure is for loopback addresses only; set AWB_BIND to 127.0.0.1:PORT", EXIT_CONFIG)
     show = new_secret or sys.stdout.isatty()
@@ -62,7 +62,7 @@ def load_or_none(path: Path | None) -> Settings | None:
 @click.pass_context
 def web(context: click.Context, insecure: bool, listen_fd: int | None) -> None:
     """Run the receiver alone."""
-    config = load_config(context, secret=not insecure)
+    config = load_config(context, secret=not insecure, part=True)
     follow_parent()
     signal.signal(signal.SIGTERM, _end)
     try:
@@ -90,7 +90,7 @@ def worker(context: click.Context, queue: str, burst: bool) -> None:
     """Run the worker of one queue."""
     from workers.runner import worker as build  # noqa: PLC0415 - RQ's worker is slow to import
 
-    config = load_config(context)
+    config = load_config(context, part=True)
     follow_parent()
     try:
         worked = build(queue, open_redis(config), config)
@@ -103,7 +103,7 @@ def worker(context: click.Context, queue: str, burst: bool) -> None:
 @click.pass_context
 def scheduler(context: click.Context) -> None:
     """Run the scheduler: delayed retries and the sweep. Several may run; the work is done once."""
-    config = load_config(context)
+    config = load_config(context, part=True)
     follow_parent()
     Scheduler(open_redis(config), config).run()
 

@@ -185,7 +185,7 @@ class Feature(_Model):
 class Entitlements(_Model):
     """GET /api/v2/entitlements."""
 
-    features: Annotated[dict[str, Feature], BeforeValidator(lambda x: x)] = Field(default_factory=dict)
+    features: Annotated[dict[str, Feature], BeforeValidator(_without_nulls)] = Field(default_factory=dict)
     warnings: list[str] = Field(default_factory=list)
     errors: list[str] = Field(default_factory=list)
     has_license: bool = False

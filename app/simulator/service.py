@@ -1,5 +1,6 @@
 """The real service as a child process, and a client of its API."""
 
+import json
 import os
 import signal
 import subprocess
@@ -64,6 +65,24 @@ class Service:
         except subprocess.TimeoutExpired:
             os.killpg(self._child.pid, signal.SIGKILL)
             self._child.wait()
+
+    def command(self, *arguments: str, settings: Mapping[str, str]) -> Any:
+        """Run a command of `awb` beside the service, and return the JSON that it prints.
+
+        Raises:
+            ServiceError: it failed; the text is what it said.
+        """
+        done = subprocess.run(
+            [sys.executable, "-m", "app.cli", *arguments],
+            env={**self._environment, **settings},
+            capture_output=True,
+            text=True,
+            timeout=_STARTING,
+            check=False,
+        )
+        if done.returncode:
+            raise ServiceError(f"awb {' '.join(arguments)} failed: {done.stderr.strip()[-500:]}")
+        return json.loads(done.stdout)
 
     def wait_ready(self) -> None:
         """Wait until the service takes deliveries."""

@@ -54,7 +54,7 @@ def plain_text(message: EmailMessage) -> str:
     return str(body.get_content()) if body else ""
 
 
-def numbers(stage: Stage, usage: Mapping[str, Any]) -> Group:
+def numbers(stage: Stage, usage: Mapping[str, Any], verified: Mapping[str, Any]) -> Group:
     """Show what was posted, what was counted, and why the truth is another number."""
     totals, truth, estimate = stage.totals, len(stage.world.awbs), stage.delivered.total
     statuses = ", ".join(f"{status or 'no answer'}: {count}" for status, count in sorted(totals.statuses.items()))
@@ -64,8 +64,9 @@ def numbers(stage: Stage, usage: Mapping[str, Any]) -> Group:
         ("Notifications enqueued for all recipients", len(stage.outbox.messages)),
         ("POSTs", f"{totals.posts} ({statuses})"),
         ("of them retries / sent again after a lost lease", f"{totals.retries} / {totals.repeated}"),
-        ("Counted by the service", f"{usage['used']} of {usage['limit']} ({usage['percent']} %)"),
+        ("Estimate from notifications alone", f"{usage['used']} of {usage['limit']} ({usage['percent']} %)"),
         ("Expected of a meter that only has notifications", estimate),
+        ("Verified with Coder's API", verified["used"]),
         ("Agent Workspace Builds there truly were", truth),
     ):
         table.add_row(label, Text(str(value)))
@@ -80,7 +81,7 @@ def _difference(stage: Stage, truth: int, estimate: int) -> str:
     return (
         f"The estimate is {truth - estimate} below the truth: {reasons.total()} starts had no notification of their "
         f"own ({named or 'none'}), and each failed build takes one announced start back. A later pause proves some of "
-        "them. Coder's API proves the rest: give the service a token for it."
+        "them. Coder's API proved the rest: give the service a token for it."
     )
 
 

@@ -37,15 +37,12 @@ def three_builds(client: FlaskClient, connection: "redis.Redis", config: Config)
 
 
 def commands(group: click.Group = main, before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    yield before
     for name, command in group.commands.items():
-        if isinstance(command, click.Group):
-            yield from commands(command, (*before, name))
-        else:
-            yield (*before, name)
+        words = (*before, name)
+        yield from commands(command, words) if isinstance(command, click.Group) else [words]
 
 
-@pytest.mark.parametrize("words", list(commands()), ids=" ".join)
+@pytest.mark.parametrize("words", [(), ("config",), *commands()], ids=" ".join)
 @pytest.mark.parametrize("option", ["--help", "-h"])
 def test_every_command_explains_itself(words: tuple[str, ...], option: str) -> None:
     result = call(*words, option)
@@ -77,10 +74,8 @@ def test_every_mistake_ends_with_code_78_and_all_of_them_are_printed(awb: Awb) -
         assert [line for line in lines if name in line] != []
 
 
-@pytest.mark.parametrize("words", [w for w in commands() if w and w != ("demo",)], ids=" ".join)
+@pytest.mark.parametrize("words", [words for words in commands() if words != ("demo",)], ids=" ".join)
 def test_no_command_starts_with_a_wrong_configuration(awb: Awb, words: tuple[str, ...]) -> None:
-    if words == ("config",):
-        return
     more = {"worker": ["awb-deliveries"], "why": ["x"], "explain": [str(PAYLOADS / "task_working.json")]}
     result = awb(*words, *more.get(words[0], []), AWB_LIMIT="many")
     assert (result.exit_code, result.stderr.count("AWB_LIMIT")) == (78, 1)

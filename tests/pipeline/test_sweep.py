@@ -103,6 +103,7 @@ def test_a_changed_template_list_leads_to_one_recount_and_its_warnings(
     # Nothing but the template tells that a created workspace belongs to a task.
     created = [one for one in messages_of(1, 120) if one.name == "Workspace Created"]
     run(connection, before, deliveries_of(created))
+    connection.sadd(keys.DEPLOYMENTS, DEPLOYMENT)  # as the receiver does
     recount_all(connection, before, templates_fingerprint(before))
     assert not recount_if_templates_changed(connection, before)
     fewer = used(connection)

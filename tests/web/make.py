@@ -93,6 +93,7 @@ class Receiver:
         )
         # The child holds it; a connection made from now on waits until the child takes it.
         listener.close()
+        self.ask(request(path="/healthz", method="GET"))
         return self
 
     def __exit__(self, *_: object) -> None:
