@@ -20,19 +20,21 @@ from app.core.coder import (
     AuditList,
     Build,
     BuildInfo,
+    Entitlements,
+    Listed,
+    Task,
+    TaskList,
+    Workspace,
+    WorkspaceList,
+)
+from app.core.codersettings import (
     DeploymentConfig,
     DispatchMethods,
     EndpointUrl,
-    Entitlements,
-    Listed,
     NotificationPreference,
     NotificationSettings,
     NotificationTemplate,
-    Task,
-    TaskList,
     User,
-    Workspace,
-    WorkspaceList,
 )
 
 __all__ = ["Bounds", "CoderApi", "CoderApiError", "Failure"]

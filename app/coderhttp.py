@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from app.codererror import CoderApiError, Failure, broken, complaint, meaning, redirect_target, seconds, wrong_in
 from app.core.text import is_web_link, one_line
+from app.websession import WebSession
 
 #: Connections, and so requests at once.
 CONNECTIONS: Final = 4
@@ -50,11 +51,6 @@ class _TokenAuth(requests.auth.AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Coder-Session-Token"] = self._token
         return request
-
-
-class _Session(requests.Session):
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Follow none: even told not to, requests would read the whole body and stumble over where it leads."""
 
 
 class _Failed(NamedTuple):
@@ -91,7 +87,7 @@ class CoderHttp:
         # Said with each request: requests prefers REQUESTS_CA_BUNDLE to what a session says.
         self._verify = True if ca_file is None else str(ca_file)
         self._sleep, self._attempts, self._bounds = sleep, max(attempts, 1), bounds
-        self._session = _Session()
+        self._session = WebSession()
         self._session.auth = _TokenAuth(token)
         self._session.headers.update({"User-Agent": "coder-awb-meter", "Accept": "application/json"})
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))

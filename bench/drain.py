@@ -70,7 +70,7 @@ def measure(directory: Path, progress: Progress, *, quick: bool) -> list[Row]:
 
 
 def _contests(url: str, *, quick: bool) -> list[Contest]:
-    ours, stock, simple, slow = (2000, 40, 200, 10) if quick else (8000, 140, 600, 20)
+    ours, stock, simple, slow = (2000, 40, 150, 5) if quick else (8000, 140, 600, 20)
     return [
         Contest(OURS, awb("worker", jobqueue.DELIVERIES, "--burst"), jobqueue.DELIVERIES, ours, fill),
         Contest(STOCK, rq_worker(url, _EMPTY_QUEUE, "--burst"), _EMPTY_QUEUE, stock, _fill_empty),

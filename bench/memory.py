@@ -35,7 +35,7 @@ _PARTS: Final = {
 
 
 def measure(directory: Path, progress: Progress, *, quick: bool) -> list[Row]:
-    ids, records = (20_000, 4_000) if quick else (100_000, 20_000)
+    ids, records = (10_000, 4_000) if quick else (100_000, 20_000)
     logs.configure("json", "error")
     with store(directory / "memory") as (url, connection), unsynced(connection):
         config = load(environ=environment(directory, AWB_REDIS_URL=url, AWB_AI_TEMPLATES=TEMPLATE))

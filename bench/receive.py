@@ -51,7 +51,7 @@ def measure(directory: Path, progress: Progress, *, quick: bool) -> list[Row]:
             connection.flushdb()
         progress.step(f"{GROUP}: round trips")
         trips = _round_trips(connection, urls[OURS])
-    return [*_ratios(loads, missing), *_latencies(loads), *trips]
+    return [*rates_and_ratios(loads, missing), *trips]
 
 
 def _contestants(stack: ExitStack, directory: Path, redis_url: str) -> tuple[dict[str, str], str]:
@@ -85,15 +85,33 @@ def rival(directory: Path, redis_url: str) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
+def rates_and_ratios(loads: Loads, missing: str) -> list[Row]:
+    """Return the rows of all rounds.
+
+    Args:
+        missing: why a contestant did not take part.
+    """
+    return [*_ratios(loads, missing), *_latencies(loads)]
+
+
 def _ratios(loads: Loads, missing: str) -> list[Row]:
     rows = []
     for connections in CONNECTIONS:
         ours = [load.rate for load in loads[OURS, connections]]
         for name, aim in ((NOOP, Aim(">=", 0.5)), (SLACK, Aim(">=", 3.0))):
-            theirs = [load.rate for load in loads[name, connections]]
+            theirs = [load.rate for load in loads.get((name, connections), [])]
             what = f"durable ack/s at {connections} connections, against: {name}"
             spread = Spread.ratio(ours, theirs) if theirs and min(theirs) > 0 else None
-            rows.append(Row(GROUP, what, spread, "x", aim, "" if spread else f"not measured: {missing}"))
+            rows.append(
+                Row(
+                    GROUP,
+                    what,
+                    spread,
+                    "x",
+                    aim,
+                    "" if spread else f"not measured: {missing or 'not one POST was answered 2xx'}",
+                )
+            )
     return rows
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from rich.markup import escape
 from rich.table import Table
 
 _FORMATS: Final = {"x": "{:.2f}x", "ms": "{:.1f} ms", "B": "{:,.0f} B", "/s": "{:,.0f}/s", "": "{:.2f}"}
@@ -95,6 +96,6 @@ def table(rows: Sequence[Row]) -> Table:
             group = row.group
             shown.add_row(f"[bold]{group}[/bold]", end_section=False)
         mark = {True: "[green]met[/green]", False: "[red]missed[/red]", None: ""}[row.met]
-        value = row.spread.show(row.unit) if row.spread else "[yellow]not measured[/yellow]"
-        shown.add_row(f"  {row.what}", value, row.aim.show(row.unit) if row.aim else "", mark, row.note)
+        value = row.spread.show(row.unit) if row.spread else "-"
+        shown.add_row(f"  {row.what}", value, row.aim.show(row.unit) if row.aim else "", mark, escape(row.note))
     return shown

@@ -5,6 +5,7 @@ in the worker's own process.
 """
 
 import os
+import secrets
 import socket
 from typing import Any, Final
 
@@ -133,7 +134,8 @@ def worker(queue_name: str, connection: "redis.Redis", config: Config | None = N
     return kind(
         [jobqueue.queue(queue_name, connection)],
         connection=connection,
-        name=f"{queue_name}-{socket.gethostname().split('.')[0]}-{os.getpid()}",
+        # In a container that is started again, host and process id come back while RQ still knows the dead worker.
+        name=f"{queue_name}-{socket.gethostname().split('.')[0]}-{os.getpid()}-{secrets.token_hex(3)}",
         serializer=JSONSerializer,
         worker_ttl=_WORKER_TTL,
         maintenance_interval=_MAINTENANCE_SECONDS,

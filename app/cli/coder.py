@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 import click
 import redis
@@ -13,12 +14,12 @@ from app.cli.base import EXIT_FAILED, EXIT_UNAVAILABLE, fail, load_config, main,
 from app.cli.health import show_findings
 from app.coderapi import CoderApi, CoderApiError
 from app.config import EXIT_CONFIG, Config
-from app.core.meter import AWB
+from app.core.meter import AWB, Usage
 from app.pipeline.coder import client
-from app.pipeline.reconcile import list_changes
+from app.pipeline.reconcile import Listed, list_changes
 from app.pipeline.subscribe import carry_out, check, make_plan
 from app.pipeline.usage import current_usage
-from app.pipeline.verify import verify_due
+from app.pipeline.verify import Verified, verify_due
 from app.pipeline.warn import warn
 from app.store.connection import unavailable
 
@@ -73,7 +74,11 @@ def reconcile(context: click.Context, full: bool, since: datetime | None, as_jso
         usage = current_usage(connection, config, deployment, AWB, top=False)
         if verified.failure:
             raise verified.failure
-    answer = {
+    _show(_reconciled(listed, verified, usage), as_json=as_json)
+
+
+def _reconciled(listed: Listed, verified: Verified, usage: Usage) -> dict[str, Any]:
+    return {
         "listed": listed.listed,
         "verified": verified.workspaces,
         "change": verified.change,
@@ -82,12 +87,16 @@ def reconcile(context: click.Context, full: bool, since: datetime | None, as_jso
         "coder_actual": usage.coder_actual,
         "drift": usage.drift,
     }
+
+
+def _show(done: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        print_json(answer)
+        print_json(done)
         return
-    out.print(f"{listed.listed:,} workspaces listed, {verified.workspaces:,} verified, {verified.change:+,} builds.")
-    actual = "" if usage.coder_actual is None else f"; Coder reports {usage.coder_actual:,}, drift {usage.drift:+,}"
-    out.print(f"{usage.used:,} used, {usage.counted:,} counted{actual}.")
+    out.print(f"{done['listed']:,} workspaces listed, {done['verified']:,} verified, {done['change']:+,} builds.")
+    known = done["drift"] is not None
+    actual = f"; Coder reports {done['coder_actual']:,}, drift {done['drift']:+,}" if known else ""
+    out.print(f"{done['used']:,} used, {done['counted']:,} counted{actual}.")
 
 
 @main.group()

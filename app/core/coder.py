@@ -44,7 +44,7 @@ class _Shape(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class _Model(_Shape):
+class CoderModel(_Shape):
     """What Coder leaves out or writes as null has the same answer: the field's default."""
 
     @model_validator(mode="before")
@@ -53,17 +53,17 @@ class _Model(_Shape):
         return _without_nulls(data)
 
 
-class JobMetadata(_Model):
+class JobMetadata(CoderModel):
     template_name: str = ""
 
 
-class Job(_Model):
+class Job(CoderModel):
     status: str = ""
     completed_at: AwareDatetime | None = None
     metadata: JobMetadata = JobMetadata()
 
 
-class Build(_Model):
+class Build(CoderModel):
     """One workspace build."""
 
     id: str
@@ -95,7 +95,7 @@ class Build(_Model):
         return self.job.completed_at
 
 
-class Workspace(_Model):
+class Workspace(CoderModel):
     """One workspace with its latest build."""
 
     id: str
@@ -113,7 +113,7 @@ class Workspace(_Model):
         return latest is not None and latest.transition == "delete" and latest.job.status == "succeeded"
 
 
-class Task(_Model):
+class Task(CoderModel):
     """One Coder Task; only what leads to its workspace."""
 
     id: str
@@ -133,7 +133,7 @@ class TaskList(_Shape):
     tasks: Listed[Task]
 
 
-class AuditBuild(_Model):
+class AuditBuild(CoderModel):
     """One workspace build as the audit log remembers it; old entries do not name all of it."""
 
     id: str
@@ -164,13 +164,13 @@ class AuditList(_Shape):
     count: int | None = None
 
 
-class UsagePeriod(_Model):
+class UsagePeriod(CoderModel):
     start: AwareDatetime
     end: AwareDatetime
     issued_at: AwareDatetime | None = None
 
 
-class Feature(_Model):
+class Feature(CoderModel):
     """One feature of the entitlements."""
 
     entitlement: str = ""
@@ -182,7 +182,7 @@ class Feature(_Model):
     usage_period: UsagePeriod | None = None
 
 
-class Entitlements(_Model):
+class Entitlements(CoderModel):
     """GET /api/v2/entitlements."""
 
     features: Annotated[dict[str, Feature], BeforeValidator(_without_nulls)] = Field(default_factory=dict)
@@ -197,7 +197,7 @@ class Entitlements(_Model):
         return self.features.get(AWB_FEATURE)
 
 
-class BuildInfo(_Model):
+class BuildInfo(CoderModel):
     """GET /api/v2/buildinfo, which needs no token."""
 
     version: str = ""
@@ -208,75 +208,3 @@ class BuildInfo(_Model):
         """Return the version as numbers, such as (2, 30, 1) for `v2.30.1+abc`; None where it does not tell."""
         found = re.match(r"v?(\d+)\.(\d+)\.(\d+)", self.version)
         return (int(found[1]), int(found[2]), int(found[3])) if found else None
-
-
-class NotificationTemplate(_Model):
-    id: str
-    name: str = ""
-    group: str = ""
-    method: str = ""
-    kind: str = ""
-    enabled_by_default: bool = True
-
-
-class NotificationPreference(_Model):
-    """A user's choice for one template, by the template's id."""
-
-    id: str
-    disabled: bool = False
-
-
-class NotificationSettings(_Model):
-    notifier_paused: bool = False
-
-
-class DispatchMethods(_Model):
-    """GET /api/v2/notifications/dispatch-methods: one object, which the documentation shows in a list."""
-
-    available: list[str] = Field(default_factory=list)
-    default: str = ""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _only_one(cls, data: Any) -> Any:
-        return data[0] if isinstance(data, list) and len(data) == 1 else data
-
-
-class EndpointUrl(_Model):
-    """A URL as Go writes one without a JSON form of its own; of user info it says only whether it is there."""
-
-    scheme: str = ""
-    host: str = ""
-    path: str = ""
-    user: dict[str, Any] | None = None
-
-    @property
-    def shown(self) -> str:
-        return f"{self.scheme}://{self.host}{self.path}" if self.host else ""
-
-
-class WebhookSettings(_Model):
-    endpoint: EndpointUrl = EndpointUrl()
-
-
-class NotificationsConfig(_Model):
-    method: str = ""
-    webhook: WebhookSettings = WebhookSettings()
-
-
-class DeploymentValues(_Model):
-    notifications: NotificationsConfig = NotificationsConfig()
-
-
-class DeploymentConfig(_Model):
-    """GET /api/v2/deployment/config, for owners."""
-
-    config: DeploymentValues = DeploymentValues()
-
-
-class User(_Model):
-    """GET /api/v2/users/me."""
-
-    id: str
-    username: str = ""
-    roles: list[dict[str, Any]] = Field(default_factory=list)

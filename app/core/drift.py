@@ -45,7 +45,7 @@ def growth(history: Sequence[DriftPoint], period_start: datetime) -> int:
     if not recent:
         return 0
     then = recent[0].drift
-    same_side = (newest.drift >= 0) == (then >= 0)
+    same_side = newest.drift * then >= 0
     return abs(newest.drift) - abs(then) if same_side else abs(newest.drift - then)
 
 

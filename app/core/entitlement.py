@@ -52,7 +52,7 @@ def allowance(entitlements: Entitlements | None, feature_name: str, configured: 
     feature = entitlements.features.get(feature_name)
     if not entitlements.has_license:
         return Allowance(Standing.UNLICENSED, configured)
-    if feature is None or feature.entitlement == Standing.NOT_ENTITLED or feature.limit is None or not feature.enabled:
+    if feature is None or feature.entitlement == Standing.NOT_ENTITLED or not feature.limit or not feature.enabled:
         actual = feature.actual if feature else None
         return Allowance(Standing.NOT_ENTITLED, Limit(0), _period(feature), actual)
     standing = Standing.GRACE if feature.entitlement == Standing.GRACE else Standing.ENTITLED

@@ -5,6 +5,7 @@ it reports stops to move.
 """
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -101,7 +102,7 @@ def _licence_notices(situation: Situation) -> list[Notice]:
 
 def _without_numbers(text: str) -> str:
     """Take a warning whose numbers move for the same warning."""
-    return "".join("#" if char.isdecimal() else char for char in text)
+    return re.sub(r"\d+(?:[.,]\d+)*", "#", text)
 
 
 def _frozen(situation: Situation) -> Notice | None:

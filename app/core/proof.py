@@ -60,13 +60,17 @@ def _record(build: Build, evidence: Evidence, names: Mapping[str, str], deliveri
 
 
 def _told(builds: Sequence[Build], evidence: Evidence) -> dict[str, list[str]]:
-    """Give each delivery to the first build that ended after it arrived, else to the last one."""
+    """Give each delivery to the last build begun before it arrived, for Coder tells of none earlier."""
     told: dict[str, list[str]] = {}
     sightings: list[Sighting] = sorted((*evidence.created, *evidence.resumed, *evidence.seen, *evidence.paused))
     for sighting in sightings if builds else ():
-        later = (b for b in builds if b.counted_at is not None and b.counted_at.timestamp() >= sighting.at)
-        build = next(later, builds[-1])
-        names = told.setdefault(build.id, [])
+        begun = [build for build in builds if _begun(build) <= sighting.at]
+        names = told.setdefault((begun or builds[:1])[-1].id, [])
         if len(names) < _DELIVERIES_KEPT and sighting.message_id not in names:
             names.append(sighting.message_id)
     return told
+
+
+def _begun(build: Build) -> float:
+    at = build.created_at or build.counted_at
+    return at.timestamp() if at else 0.0

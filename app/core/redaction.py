@@ -47,8 +47,17 @@ def holds_passcode(payload: Mapping[str, Any]) -> bool:
 
 
 def may_hold_secret(body: bytes) -> bool:
-    """Tell whether an unreadable body could hold a passcode and so must not be kept."""
+    """Tell whether an unreadable body could hold a passcode and so must not be kept.
+
+    One that is no plain UTF-8, or spells characters as escapes, could hold one that no search finds.
+    """
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError:
+        return True
     lowered = body.lower()
+    if b"\\u" in lowered or b"\0" in lowered:
+        return True
     return b"passcode" in lowered or b"otp=" in lowered or ONE_TIME_PASSCODE_TEMPLATE.encode() in lowered
 
 

@@ -19,6 +19,7 @@ from app.core.alert import Alert, Notification
 from app.core.text import is_web_link, one_line
 from app.notifiers.base import SEND_TIMEOUT, FailureReason, Notifier, NotifyError
 from app.notifiers.text import SIGNS
+from app.websession import WebSession
 
 # urllib3 writes request paths into debug lines and into its warning about odd headers; here the path is the secret.
 for _name in ("urllib3.connection", "urllib3.connectionpool"):
@@ -66,7 +67,7 @@ class SlackWebhook(Notifier):
         if not _is_web_url(url):
             raise ValueError("the Slack webhook must be a whole URL, https://hooks.slack.com/services/…")
         self._url = url
-        self._session = session or requests.Session()
+        self._session = session or WebSession()
 
     def send(self, notification: Notification) -> None:
         _check(self._post(render(notification.alert)))

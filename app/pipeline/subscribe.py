@@ -9,7 +9,7 @@ import redis
 
 from app.coderapi import CoderApi, CoderApiError, Failure
 from app.config import Config
-from app.core.coder import NotificationTemplate, User
+from app.core.codersettings import NotificationTemplate, User
 from app.core.drift import has_tally_bug
 from app.core.entitlement import Standing
 from app.core.finding import Finding, Outcome
@@ -133,7 +133,7 @@ def _endpoint(config: Config, api: CoderApi) -> Iterator[Finding]:
         hint = "set CODER_NOTIFICATIONS_WEBHOOK_ENDPOINT; `awb webhook-url` prints it"
         yield Finding("coder.endpoint", Outcome.ERROR, "Coder has no webhook endpoint", hint)
         return
-    if endpoint.user is None:
+    if not endpoint.has_user_info:
         hint = "put it in as https://coder:<secret>@host/…; `awb webhook-url` prints it"
         yield Finding("coder.endpoint", Outcome.ERROR, f"{endpoint.shown} carries no secret", hint)
         return

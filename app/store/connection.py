@@ -6,7 +6,7 @@ from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
-from redis.exceptions import BusyLoadingError, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import BusyLoadingError, OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
@@ -47,6 +47,8 @@ def unavailable(error: Exception) -> str | None:
         return "loading"
     if isinstance(error, ReadOnlyError):
         return "read-only"
+    if isinstance(error, OutOfMemoryError):
+        return "full"
     if isinstance(error, RedisConnectionError | RedisTimeoutError | OSError):
         return "unreachable"
     if isinstance(error, ResponseError):

@@ -1,8 +1,8 @@
 import pytest
 
 from app.store.connection import script_text
-from bench.receive import commands_of, round_trips
-from bench.wrk import read
+from bench.receive import CONNECTIONS, NOOP, OURS, SLACK, commands_of, rates_and_ratios, round_trips
+from bench.wrk import Load, read
 
 
 def test_commands_of_the_receivers_script() -> None:
@@ -29,3 +29,12 @@ def test_read_takes_refusals_off() -> None:
 def test_read_of_nothing() -> None:
     with pytest.raises(ValueError, match="Expecting"):
         read("unable to connect\n")
+
+
+def test_a_missing_contestant_leaves_the_others_measured() -> None:
+    load = Load(rate=100.0, p50=1.0, p99=2.0, failed=0)
+    rows = rates_and_ratios({(name, at): [load] for name in (OURS, NOOP) for at in CONNECTIONS}, "npm is not installed")
+    absent = [row for row in rows if row.spread is None]
+    assert len(absent) == len(CONNECTIONS)
+    assert all(SLACK in row.what and row.note == "not measured: npm is not installed" for row in absent)
+    assert sum(row.met is True for row in rows) == len(CONNECTIONS)

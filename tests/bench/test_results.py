@@ -51,11 +51,11 @@ def test_table_shows_spread_aim_and_verdict() -> None:
     out = StringIO()
     rows = [
         Row("group", "fast", Spread(3.456, 3.0, 4.0), "x", Aim(">=", 3.0)),
-        Row("group", "absent", None, "x", note="no npm"),
+        Row("group", "absent", None, "x", note="not measured: [npm] is not installed"),
         Row("group", "exact", Spread.of([1.0]), "", Aim("==", 1.0)),
     ]
     Console(file=out, width=120).print(table(rows))
     shown = [" ".join(line.split()) for line in out.getvalue().splitlines()]
     assert "fast 3.46x (3.00x..4.00x) >= 3.00x met" in shown
-    assert "absent not measured no npm" in shown
+    assert "absent - not measured: [npm] is not installed" in shown
     assert "exact 1.00 == 1.00 met" in shown

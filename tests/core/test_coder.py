@@ -33,10 +33,12 @@ def build(transition: str = "start", status: str = "succeeded", **more: Any) -> 
 
 @pytest.mark.parametrize(
     ("transition", "status", "flag"),
-    itertools.product(
-        ["start", "stop", "delete"],
-        ["pending", "running", "succeeded", "canceling", "canceled", "failed", "unknown"],
-        [True, False, None],
+    list(
+        itertools.product(
+            ["start", "stop", "delete"],
+            ["pending", "running", "succeeded", "canceling", "canceled", "failed", "unknown"],
+            [True, False, None],
+        )
     ),
 )
 def test_only_a_start_that_succeeded_with_a_task_counts(transition: str, status: str, flag: bool | None) -> None:

@@ -81,12 +81,13 @@ def test_a_hard_limit_of_its_own_changes_nothing() -> None:
     "feature",
     [
         {"limit": 0, "enabled": False, "actual": 0},
+        {"limit": 0, "enabled": True, "actual": 4},
         {"limit": 500, "enabled": False, "actual": 4},
         {"limit": 500, "enabled": "missing", "actual": 4},
         {"limit": 500, "entitlement": "not_entitled", "actual": 4},
         {"limit": None, "actual": 4},
     ],
-    ids=["limit zero", "switched off", "enabled not said", "not entitled", "no limit"],
+    ids=["limit zero", "limit zero, said to be enabled", "switched off", "enabled not said", "not entitled", "no limit"],
 )
 def test_a_licence_that_does_not_cover_the_feature_includes_nothing(feature: dict[str, Any]) -> None:
     answer = Allowance(Standing.NOT_ENTITLED, Limit(0), OF_YEAR, feature["actual"])
@@ -96,10 +97,6 @@ def test_a_licence_that_does_not_cover_the_feature_includes_nothing(feature: dic
 def test_a_licence_without_the_feature_includes_nothing() -> None:
     said = Entitlements.model_validate({"has_license": True, "features": {"audit_log": {"entitlement": "entitled"}}})
     assert found(said) == Allowance(Standing.NOT_ENTITLED, Limit(0))
-
-
-def test_limit_zero_that_is_said_to_be_enabled_is_a_limit_of_zero() -> None:
-    assert found(entitlements(limit=0)).limit == Limit(0)
 
 
 def test_in_the_grace_period_limit_period_and_number_stay() -> None:

@@ -5,11 +5,15 @@ import pytest
 import redis
 import structlog
 
+from app.config import Config
+from tests.conftest import RedisServer, make_config
+from tests.exact.stage import Stage, on_stage
 
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """A month writes thousands of lines, and nobody reads them here."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+
+@pytest.fixture(scope="package", autouse=True)
+def _quiet() -> Iterator[None]:
+    # Thousands of lines beside a failure help nobody.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     yield
     structlog.reset_defaults()
 
@@ -20,3 +24,21 @@ def connection(connection: "redis.Redis") -> Iterator["redis.Redis"]:
     connection.config_set("appendfsync", "no")
     yield connection
     connection.config_set("appendfsync", "always")
+
+
+@pytest.fixture
+def config(redis_server: RedisServer) -> Config:
+    """A configuration with Coder's API and one receiver; nobody listens at either address."""
+    return make_config(
+        redis_server.url,
+        coder_url="http://127.0.0.1:1",
+        coder_token="unused",
+        ai_templates="claude-code-tasks,codex-tasks",
+        slack_webhook_url="http://127.0.0.1:1/services/T/B/x",
+    )
+
+
+@pytest.fixture
+def stage(connection: "redis.Redis", config: Config) -> Iterator[Stage]:
+    with on_stage(connection, config) as opened:
+        yield opened

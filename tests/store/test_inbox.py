@@ -3,7 +3,7 @@
 import hashlib
 import threading
 from datetime import UTC, datetime
-from itertools import count, islice
+from itertools import count
 from pathlib import Path
 from typing import Any
 

@@ -175,6 +175,15 @@ def test_what_a_dead_worker_left_in_the_intermediate_list_is_done_by_the_next(
     assert jobs_in(connection) == NOTHING
 
 
+def test_a_dead_worker_of_the_same_host_and_process_id_does_not_keep_the_next_from_starting(
+    connection: "redis.Redis", config: Config
+) -> None:
+    accept(connection, resumes(3))
+    runner.worker(jobqueue.DELIVERIES, connection, config).register_birth()
+    drain(connection, config)
+    assert used(connection) == 3
+
+
 def test_a_full_redis_does_not_lose_what_a_dead_worker_left(connection: "redis.Redis", config: Config) -> None:
     accept(connection, resumes(12))
     queue = jobqueue.queue(jobqueue.DELIVERIES, connection)
@@ -195,18 +204,18 @@ def test_a_full_redis_does_not_lose_what_a_dead_worker_left(connection: "redis.R
     assert jobs_in(connection) == NOTHING
 
 
-def test_rqs_own_cleaning_of_the_intermediate_list_loses_nothing_in_a_full_redis(
+def test_a_redis_that_fills_up_while_a_worker_adopts_does_not_lose_what_it_adopts(
     connection: "redis.Redis", config: Config
 ) -> None:
-    accept(connection, resumes(1))
     built = runner.worker(jobqueue.DELIVERIES, connection, config)
+    built.register_birth()
+    accept(connection, resumes(1))
     [queue] = built.queues
     connection.lmove(queue.key, queue.intermediate_queue_key)
-    queue.intermediate_queue.cleanup(built, queue)
     connection.config_set("maxmemory", 1)
     try:
-        with time_machine.travel(timedelta(minutes=2)), pytest.raises((redis.exceptions.RedisError, RuntimeError)):
-            queue.intermediate_queue.cleanup(built, queue)
+        with pytest.raises(RuntimeError):
+            runner.adopt(built)
     finally:
         connection.config_set("maxmemory", 0)
     assert jobs_in(connection)["intermediate"] == ["delivery-prod_11111111-r0"]

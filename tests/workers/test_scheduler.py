@@ -1,5 +1,6 @@
 """The scheduler: due retries come back, a tick's work is done once, and another takes over from a dead one."""
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -123,6 +124,7 @@ def test_a_scheduler_rides_out_an_absent_redis_and_keeps_its_locks(short_dir: An
         held = holders()
         server.kill()
         wait_until(_away(connection))
+        time.sleep(2.5)  # it looks every second, and is to see that Redis is away
         server.start()
         _due_retry(connection, config)
         accept(connection, resumes(1))

@@ -1,7 +1,6 @@
 """Notification templates, methods and preferences."""
 
 from typing import Any, Final
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from app.simulator.api import views
@@ -26,15 +25,9 @@ def dispatch_methods(world: Deployment) -> list[dict[str, Any]]:
 
 
 def deployment_config(world: Deployment) -> dict[str, Any]:
-    """Return what names the webhook. Of user info, Go's JSON says only that it is there."""
-    parts = urlsplit(world.webhook_endpoint)
-    endpoint: dict[str, Any] = {
-        "scheme": parts.scheme,
-        "host": parts.netloc.rpartition("@")[2],
-        "path": parts.path,
-        "user": {} if "@" in parts.netloc else None,
-    }
-    return {"config": {"notifications": {"method": world.default_method, "webhook": {"endpoint": endpoint}}}}
+    """Return what names the webhook; its URL is one text, user info included."""
+    webhook = {"endpoint": world.webhook_endpoint}
+    return {"config": {"notifications": {"method": world.default_method, "webhook": webhook}}}
 
 
 def preferences(world: Deployment, user: User) -> list[dict[str, Any]]:

@@ -43,11 +43,6 @@ def build(world: World, of: Build) -> dict[str, Any]:
     workspace = world.workspace(of.workspace_id)
     if workspace is None:
         raise LookupError(of.workspace_id)
-    template = workspace.template
-    ended = {"completed_at": moment(of.completed_at)} if of.completed_at else {}
-    started = {"started_at": moment(of.started_at)} if of.started_at else {}
-    canceled = {"canceled_at": moment(of.canceled_at)} if of.canceled_at else {}
-    failed = {"error": "terraform apply: exit status 1"} if of.status is JobStatus.FAILED else {}
     return {
         "id": of.id,
         "created_at": moment(of.created_at),
@@ -64,37 +59,42 @@ def build(world: World, of: Build) -> dict[str, Any]:
         "transition": of.transition.value,
         "initiator_id": of.initiator.id,
         "initiator_name": of.initiator.username,
-        "job": {
-            "id": of.id[:-1] + "0",
-            "created_at": moment(of.created_at),
-            **started,
-            **ended,
-            **canceled,
-            **failed,
-            "status": of.status.value,
-            "type": "workspace_build",
-            "organization_id": world.organization_id,
-            "initiator_id": of.initiator.id,
-            "tags": {"owner": "", "scope": "organization"},
-            "queue_position": 0,
-            "queue_size": 0,
-            "input": {"workspace_build_id": of.id},
-            "metadata": {
-                "template_id": template.id,
-                "template_name": template.name,
-                "template_display_name": template.display_name,
-                "template_version_name": of.version,
-                "workspace_id": workspace.id,
-                "workspace_name": workspace.name,
-                "workspace_build_transition": of.transition.value,
-            },
-        },
+        "job": _job(world, of, workspace),
         "reason": of.reason,
         "resources": [],
         "status": status(of),
         "daily_cost": 0,
         "has_ai_task": of.has_ai_task,
         "has_external_agent": None if of.has_ai_task is None else False,
+    }
+
+
+def _job(world: World, of: Build, workspace: Workspace) -> dict[str, Any]:
+    """Return a ProvisionerJob; what has not happened yet is missing."""
+    template = workspace.template
+    moments = {"started_at": of.started_at, "completed_at": of.completed_at, "canceled_at": of.canceled_at}
+    return {
+        "id": of.id[:-1] + "0",
+        "created_at": moment(of.created_at),
+        **{name: moment(at) for name, at in moments.items() if at},
+        **({"error": "terraform apply: exit status 1"} if of.status is JobStatus.FAILED else {}),
+        "status": of.status.value,
+        "type": "workspace_build",
+        "organization_id": world.organization_id,
+        "initiator_id": of.initiator.id,
+        "tags": {"owner": "", "scope": "organization"},
+        "queue_position": 0,
+        "queue_size": 0,
+        "input": {"workspace_build_id": of.id},
+        "metadata": {
+            "template_id": template.id,
+            "template_name": template.name,
+            "template_display_name": template.display_name,
+            "template_version_name": of.version,
+            "workspace_id": workspace.id,
+            "workspace_name": workspace.name,
+            "workspace_build_transition": of.transition.value,
+        },
     }
 
 

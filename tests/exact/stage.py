@@ -1,0 +1,204 @@
+"""A meter beside a simulated Coder, where tests say what happens, what is told, and when the meter looks."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+import redis
+import time_machine
+
+from app.coderapi import CoderApi
+from app.config import Config
+from app.core.meter import AWB, RecordState, Usage, UsageRecord
+from app.pipeline.intake import take
+from app.pipeline.notices import give_notice
+from app.pipeline.reconcile import Listed, list_changes
+from app.pipeline.usage import current_usage
+from app.pipeline.verify import Verified, verify_due
+from app.pipeline.warn import warn
+from app.simulator.api import ApiServer, FaultKind, Quirks
+from app.simulator.licence import Licence
+from app.simulator.model import Build, User, Workspace
+from app.simulator.notifications import Message, Outbox
+from app.simulator.world import World
+from app.store.alerts import Alerts
+from tests.exact.play import DEPLOYMENT, Meter
+
+AUDIT = "GET /api/v2/audit"
+BUILDS = "GET /api/v2/workspaces/{id}/builds"
+LISTING = "GET /api/v2/workspaces"
+TASKS = "GET /api/v2/tasks"
+MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)
+
+
+def day(number: int, hour: float = 0.0) -> datetime:
+    """Return a moment so many days and hours after the midnight before the world begins."""
+    return MIDNIGHT + timedelta(days=number, hours=hour)
+
+
+def licence(limit: int = 1000, start: datetime = MIDNIGHT, end: datetime | None = None, **more: Any) -> Licence:
+    return Licence(limit=limit, period_start=start, period_end=end or start + timedelta(days=365), **more)
+
+
+class Server(ApiServer):
+    """Also goes away at a chosen request, and lets something happen while an answer is on its way.
+
+    Attributes:
+        goes_at: number of the request, from 1, at which it goes away for good; 0 for never.
+        meanwhile: called once, when the builds of a workspace were read and are not answered yet.
+    """
+
+    goes_at = 0
+    meanwhile: Callable[[], object] | None = None
+    _asked = 0
+
+    @contextmanager
+    def under_way(self, method: str, target: str) -> Iterator[FaultKind | None]:
+        self._asked += 1
+        if 0 < self.goes_at <= self._asked:
+            self.outage = True
+        with super().under_way(method, target) as kind:
+            yield kind
+
+    def answer(self, method: str, target: str, token: str, body: bytes) -> tuple[HTTPStatus, Any]:
+        found = super().answer(method, target, token, body)
+        if self.meanwhile and urlsplit(target).path.endswith("/builds"):
+            happens, self.meanwhile = self.meanwhile, None
+            happens()
+        return found
+
+    def count_from_here(self, goes_at: int = 0) -> None:
+        """Forget what was asked so far."""
+        self.requests.clear()
+        self.calls.clear()
+        self._asked, self.goes_at, self.outage = 0, goes_at, False
+
+    @property
+    def asked(self) -> int:
+        return sum(self.requests.values())
+
+
+@dataclass
+class Stage(Meter):
+    """Everything happens at the world's clock, and nothing between is lost, late or doubled unless a test says so."""
+
+    server: Server
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.outbox = Outbox(self.world)
+
+    def see_as(self, user: User) -> None:
+        """Ask Coder with the token of another user."""
+        self.api = CoderApi(self.server.url, self.server.token_of(user), sleep=lambda _seconds: None, attempts=1)
+
+    @contextmanager
+    def now(self) -> Iterator[None]:
+        with time_machine.travel(self.world.now, tick=False):
+            yield
+
+    def tell(self, *messages: Message) -> list[Message]:
+        """Deliver and count messages, or what Coder sends about all that happened since the last call."""
+        sent = list(messages) or self.outbox.collect()
+        with self.now():
+            for message in sent:
+                take(self.inbox, message.body, message.id)
+            self.drain()
+        return sent
+
+    def forget(self) -> None:
+        """Lose what Coder sends about all that happened since the last call."""
+        self.outbox.collect()
+
+    def verify(self) -> Verified:
+        with self.now():
+            return verify_due(self.connection, self.config, self.api, DEPLOYMENT)
+
+    def list(self, **how: Any) -> Listed:
+        with self.now():
+            return list_changes(self.connection, self.api, DEPLOYMENT, **how)
+
+    def look(self, **how: Any) -> Verified:
+        """Make a whole pass."""
+        listed = self.list(**how)
+        assert listed.failure is None
+        verified = self.verify()
+        assert verified.failure is None
+        return verified
+
+    def usage(self, *, top: bool = False) -> Usage:
+        with self.now():
+            return current_usage(self.connection, self.config, DEPLOYMENT, AWB, top=top)
+
+    def warn(self) -> list[tuple[str, str]]:
+        """Return reason and level of what is said."""
+        with self.now():
+            return [(one.reason.value, one.level) for one in warn(self.connection, self.config, DEPLOYMENT, AWB)]
+
+    def notices(self) -> list[str]:
+        """Give notice and return the keys of what is newly said."""
+        with self.now():
+            return [notice.key for notice in give_notice(self.connection, self.config, DEPLOYMENT)]
+
+    def sent(self) -> list[dict[str, Any]]:
+        return Alerts(self.connection, DEPLOYMENT).history(limit=1000)
+
+    def records(self, state: RecordState | None = None) -> list[UsageRecord]:
+        """Return all records, newest first."""
+        page, following = self.ledger.page(None, 10_000)
+        assert following is None
+        return [record for record in page if state in (None, record.state)]
+
+    def hints(self) -> int:
+        return len(self.records(RecordState.PROVISIONAL))
+
+    def assert_exact(self) -> None:
+        """Check that records and totals are the world's true list, and nothing else."""
+        assert {record.build_id: record.at for record in self.records()} == truth(self.world)
+        totals = self.connection.hgetall(f"awb:v1:{DEPLOYMENT}:totals:{AWB}")
+        days = sum(int(number) for field, number in totals.items() if field.startswith(b"d:"))
+        assert days == len(truth(self.world))
+        assert not any(field.startswith(b"p") for field in totals)
+
+
+def truth(world: World) -> dict[str | None, float]:
+    return {build.id: build.completed_at.timestamp() for build in world.awbs if build.completed_at}
+
+
+def again(message: Message, message_id: str, **payload: Any) -> Message:
+    """Return a message as Coder would send it to somebody else: with an id of its own."""
+    body = json.loads(message.body)
+    body["msg_id"] = message_id
+    body["payload"].update(payload)
+    return Message(message_id, message.name, message.recipient, json.dumps(body).encode(), message.happening)
+
+
+def build_at(world: World, ended: datetime, workspace: Workspace | None = None) -> Build:
+    """Let a start of a task's workspace end at a moment to the microsecond; of a new task unless told."""
+    if workspace is None:
+        workspace = world.create_task(world.developers[0], unfinished=True)
+    elif workspace.running:
+        world.pause(workspace)
+        world.resume(workspace, unfinished=True)
+    build = workspace.latest
+    world.finish(build, ended)
+    assert build.completed_at == ended
+    return build
+
+
+def tasks(world: World, number: int) -> list[Workspace]:
+    return [world.create_task(world.developers[n % len(world.developers)]) for n in range(number)]
+
+
+@contextmanager
+def on_stage(
+    connection: "redis.Redis", config: Config, world: World | None = None, quirks: Quirks | None = None
+) -> Iterator[Stage]:
+    world = world or World(7)
+    with Server(world, quirks=quirks) as server:
+        yield Stage(connection, config, server, world, world.rng)
