@@ -73,7 +73,7 @@ def test_every_variable_that_is_mentioned_exists(file: Path) -> None:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_every_command_that_is_mentioned_exists(file: Path) -> None:
     known = set(commands())
-    named = set(re.findall(r"`(awb (?:config )?[a-z][a-z-]+)", file.read_text(encoding="utf-8")))
+    named = set(re.findall(r"`(awb (?:config |coder )?[a-z][a-z-]+)", file.read_text(encoding="utf-8")))
     assert named - known == set()
 
 

@@ -1,5 +1,6 @@
 """What of a payload may be kept: names and ids, never secrets, prompts, addresses or free text."""
 
+import json
 import re
 from collections.abc import Mapping
 from functools import lru_cache
@@ -47,18 +48,18 @@ def holds_passcode(payload: Mapping[str, Any]) -> bool:
 
 
 def may_hold_secret(body: bytes) -> bool:
-    """Tell whether an unreadable body could hold a passcode and so must not be kept.
+    """Tell whether a body that is no notification could hold a passcode and so must not be kept.
 
-    One that is no plain UTF-8, or spells characters as escapes, could hold one that no search finds.
+    Of one that is no JSON, anything that no search would find counts: other encodings, characters spelled as escapes.
     """
     try:
-        body.decode("utf-8")
-    except UnicodeDecodeError:
-        return True
-    lowered = body.lower()
-    if b"\\u" in lowered or b"\0" in lowered:
-        return True
-    return b"passcode" in lowered or b"otp=" in lowered or ONE_TIME_PASSCODE_TEMPLATE.encode() in lowered
+        text = json.dumps(json.loads(body), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        if not body.isascii() or b"\\u" in body or b"\0" in body:
+            return True
+        text = body.decode("ascii")
+    lowered = text.lower()
+    return "passcode" in lowered or "otp=" in lowered or ONE_TIME_PASSCODE_TEMPLATE in lowered
 
 
 def _value(key: str, value: Any) -> Any:

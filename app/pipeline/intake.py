@@ -34,7 +34,7 @@ def take(inbox: Inbox, body: bytes, header_message_id: str | None) -> Receipt:
     try:
         delivery = read_delivery(body, header_message_id)
     except InvalidDeliveryError as error:
-        inbox.quarantine(error.message_id, received_at, error.reason, None if may_hold_secret(body) else body)
+        inbox.quarantine(error.message_id, received_at, error.reason, body, keep=not may_hold_secret(body))
         return Receipt(Taken.QUARANTINED, error.message_id, error.reason)
     job = jobqueue.delivery_job(inbox.deployment, delivery.message_id, received_at, delivery.payload)
     new = inbox.accept(job, delivery.message_id, received_at)

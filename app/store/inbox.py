@@ -69,12 +69,12 @@ class Inbox:
             )
         )
 
-    def quarantine(self, message_id: str, received_at: float, reason: str, body: bytes | None) -> None:
-        """Keep an authenticated body that is no notification; without its text where that may hold a secret."""
+    def quarantine(self, message_id: str, received_at: float, reason: str, body: bytes, *, keep: bool) -> None:
+        """Note an authenticated body that is no notification; its text only where that holds no secret."""
         key = keys.quarantined(self.deployment, message_id)
         with self.redis.pipeline(transaction=True) as pipe:
-            mapping: dict[str, Any] = {"reason": reason, "received_at": received_at, "bytes": len(body or b"")}
-            pipe.hset(key, mapping=mapping if body is None else {**mapping, "body": body})
+            mapping: dict[str, Any] = {"reason": reason, "received_at": received_at, "bytes": len(body)}
+            pipe.hset(key, mapping={**mapping, "body": body} if keep else mapping)
             pipe.expire(key, _QUARANTINE_SECONDS)
             pipe.zadd(keys.quarantine(self.deployment), {message_id: received_at})
             pipe.hincrby(keys.stats(self.deployment), "quarantined", 1)

@@ -176,7 +176,7 @@ def test_remembering_twice_changes_nothing(connection: "redis.Redis") -> None:
 def test_the_quarantine_keeps_the_newest(connection: "redis.Redis") -> None:
     inbox = Inbox(connection, DEPLOYMENT)
     for number in range(QUARANTINE_KEPT + 30):
-        inbox.quarantine(f"q{number}", NOW.timestamp() + number, "not valid JSON", b"{" * number)
+        inbox.quarantine(f"q{number}", NOW.timestamp() + number, "not valid JSON", b"{" * number, keep=True)
     assert connection.zcard(keys.quarantine(DEPLOYMENT)) == QUARANTINE_KEPT
     assert len(list(connection.scan_iter(match=keys.quarantined(DEPLOYMENT, "*"), count=5000))) == QUARANTINE_KEPT
     rows = inbox.quarantined(limit=2)
@@ -192,6 +192,6 @@ def test_the_quarantine_keeps_the_newest(connection: "redis.Redis") -> None:
 
 def test_a_body_that_may_hold_a_secret_is_quarantined_without_its_text(connection: "redis.Redis") -> None:
     inbox = Inbox(connection, DEPLOYMENT)
-    inbox.quarantine("q1", NOW.timestamp(), "not valid JSON", None)
+    inbox.quarantine("q1", NOW.timestamp(), "not valid JSON", b"{", keep=False)
     assert connection.hget(keys.quarantined(DEPLOYMENT, "q1"), "body") is None
     assert connection.ttl(keys.quarantined(DEPLOYMENT, "q1")) > 0
