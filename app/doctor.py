@@ -13,6 +13,7 @@ from app.core.finding import Finding, Outcome
 from app.notifiers.base import NotifyError
 from app.notifiers.directory import notifier, receivers
 from app.store import keys
+from app.store.coderstate import CoderState
 from app.store.connection import OLDEST_VERSION, unavailable
 from app.store.inbox import Inbox, deployments
 
@@ -142,15 +143,31 @@ def _receivers(config: Config) -> Iterator[Finding]:
 
 
 def _counting(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
-    if not config.settings.ai_templates:
+    verifying = config.verifying(config.settings.deployment)
+    if not config.settings.ai_templates and not verifying:
         yield Finding(
             "count.templates", Outcome.WARNING, "no AI templates are listed",
             "list the templates of Coder Tasks in AWB_AI_TEMPLATES, or new tasks are counted late or not at all",
         )  # fmt: skip
     try:
         yield from _traffic(connection)
+        yield from _coder(config, connection) if verifying else ()
     except (redis.exceptions.RedisError, OSError):
         return  # said above already
+
+
+def _coder(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
+    """Say how the passes over Coder's API go; `awb coder check` asks Coder itself."""
+    state = CoderState(connection, config.settings.deployment)
+    failing, done = state.moment("failing_since"), state.moment("reconciled_at")
+    if failing:
+        says = f"Coder's API fails since {failing:%Y-%m-%d %H:%M} UTC: {state.mark('failure')}"
+        yield Finding("coder.api", Outcome.ERROR, says, "run: awb coder check")
+    elif done is None:
+        yield Finding("coder.api", Outcome.WARNING, "no pass over Coder's API is complete yet", "run: awb reconcile")
+    else:
+        minutes = (clock.now() - done).total_seconds() / 60
+        yield Finding("coder.api", Outcome.OK, f"the last pass over Coder's API began {minutes:.0f} min ago")
 
 
 def _traffic(connection: "redis.Redis") -> Iterator[Finding]:

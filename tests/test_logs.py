@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import redis
 import structlog
+from hypothesis import given
+from hypothesis import strategies as st
 from rq.worker import SimpleWorker
 
 from app import jobqueue, logs
@@ -228,3 +230,15 @@ def test_all_of_rqs_loggers_are_ours() -> None:
     strays = [logger.name for logger in loggers if logger.handlers != [handler] and not logger.propagate]
     strays += [logger.name for logger in loggers if set(logger.handlers) - {handler}]
     assert strays == []
+
+
+PIECES = ["Authorization", "coder-session-token", "basic", "Bearer", "otp", "secret", "x" * 20, "a@b", "://u:p@h", "k"]
+PIECES += [":", "=", ",", " ", "\n", "'", '"', "/services/T1/B2/x", "hooks.slack.com/", "(", "b'"]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
+def test_the_quick_look_passes_over_nothing_that_a_pattern_takes_out(text: str) -> None:
+    slow = text
+    for pattern, replacement in logs._PATTERNS:
+        slow = pattern.sub(replacement, slow)
+    assert logs.redact_text(text) == slow

@@ -86,6 +86,8 @@ def command(server: Path, data_dir: Path) -> list[str]:
         "--aof-use-rdb-preamble", "yes",
         "--maxmemory-policy", "noeviction",
         "--save", "",
+        # Evidence of a workspace is longer than the default 64 bytes, and its hash smaller as a list than as a table.
+        "--hash-max-ziplist-value", "1024",
         "--daemonize", "no",
         "--loglevel", "warning",
     ]  # fmt: skip

@@ -14,7 +14,7 @@ import structlog
 from rq import Queue
 from rq.exceptions import DeserializationError
 from rq.intermediate_queue import IntermediateQueue
-from rq.job import Job
+from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 from rq.timeouts import JobTimeoutException
 from rq.worker import SimpleWorker, WorkerStatus
@@ -30,8 +30,6 @@ BATCH: Final = 200
 # With RQ's defaults an idle worker notices a dead one's jobs after many minutes.
 _WORKER_TTL: Final = 60
 _MAINTENANCE_SECONDS: Final = 30
-# A job of ours that failed is scheduled or failed; it is never queued again at once.
-_UNBOOKED: Final = (b"queued", b"started")
 
 
 class QuietWorker(SimpleWorker):  # type: ignore[misc]
@@ -54,14 +52,21 @@ class QuietWorker(SimpleWorker):  # type: ignore[misc]
     def handle_job_failure(self, job: Job, queue: Queue, *args: Any, **kwargs: Any) -> None:
         """Book a failure as RQ does, and insist that it is booked.
 
-        RQ only logs when Redis refuses to write it, as when memory is full; its callers then take the job out of the
-        intermediate list, and with that it would be in no list at all.
+        RQ only logs when Redis does not write it; its callers then take the job out of the intermediate list, and with
+        that it would be in no list at all.
 
         Raises:
             RuntimeError: it is not booked; the job stays where it is.
         """
         super().handle_job_failure(job, queue, *args, **kwargs)
-        if job.retry_intervals and self.connection.hget(job.key, "status") in _UNBOOKED:
+        # A job of ours is tried again later or is dead letter, never queued at once; its status may be ahead of that.
+        with self.connection.pipeline(transaction=False) as pipe:
+            for registry in (queue.scheduled_job_registry, queue.failed_job_registry):
+                pipe.zscore(registry.key, job.id)
+            booked = any(score is not None for score in pipe.execute())
+        if job.retry_intervals and not booked:
+            # RQ has written the status first; with it, its maintenance would take the job for done with.
+            job.set_status(JobStatus.STARTED)
             raise RuntimeError(f"the failure of job {job.id} could not be written")
 
 

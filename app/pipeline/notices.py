@@ -21,6 +21,8 @@ from app.store.ledger import Ledger
 
 log = structlog.get_logger(__name__)
 _KEY_PREFIX = "notice-"
+# In seconds.
+_LONGEST_BUILD = 3600.0
 
 
 def give_notice(connection: "redis.Redis", config: Config, deployment: str) -> list[Notice]:
@@ -76,9 +78,12 @@ def situation(connection: "redis.Redis", config: Config, deployment: str) -> Sit
 
 
 def _proved_since(connection: "redis.Redis", deployment: str, last: float | None, state: CoderState) -> int:
-    """Count builds proved after the last delivery, or after the meter first reconciled when none ever came."""
+    """Count builds proved after the last delivery, or after the meter first reconciled when none ever came.
+
+    A delivery comes before the end of the build that it tells of.
+    """
     begun = state.moment("first_reconciled_at")
-    since = last if last is not None else (begun.timestamp() if begun else None)
+    since = last + _LONGEST_BUILD if last is not None else (begun.timestamp() if begun else None)
     return 0 if since is None else Ledger(connection, deployment, AWB).count_since(since)
 
 

@@ -1,7 +1,7 @@
 """The usage of a meter now: which period and limit hold, and which numbers are known."""
 
 from dataclasses import replace
-from datetime import UTC
+from datetime import UTC, date
 
 import redis
 
@@ -10,6 +10,7 @@ from app.config import Config
 from app.core.coder import Entitlements, Feature
 from app.core.entitlement import Allowance, allowance
 from app.core.meter import METERS, Mode, Usage, meter_of
+from app.core.period import Period
 from app.store.coderstate import CoderState
 from app.store.ledger import Ledger
 from app.store.snapshot import Snapshot
@@ -21,9 +22,10 @@ def current_usage(connection: "redis.Redis", config: Config, deployment: str, me
     state = CoderState(connection, deployment)
     entitlements = state.entitlements() if config.verifying(deployment) else None
     found = current_allowance(config, entitlements, meter)
-    period = found.period if found.period and found.period.contains(now.date()) else config.period_rule.at(now.date())
-    # A licence whose period is over tells nothing of the one that runs now.
-    actual = found.actual if period == found.period else None
+    today = now.date()
+    told = _going_on(found.period, today) if found.period and found.period.start <= today else None
+    period = told or config.period_rule.at(today)
+    actual = found.actual if told else None
     if not meter_of(meter).counted_here:
         return Usage(deployment, meter, period, found.limit, actual or 0, 0, now, actual, mode=Mode.VERIFIED)
     verified = config.verifying(deployment) and state.mark("reconciled_at") is not None
@@ -40,6 +42,11 @@ def current_usage(connection: "redis.Redis", config: Config, deployment: str, me
 def current_allowance(config: Config, entitlements: Entitlements | None, meter: str) -> Allowance:
     """Return limit, period and Coder's number, from the entitlements where there are any."""
     return allowance(entitlements, meter_of(meter).feature, config.limit)
+
+
+def _going_on(period: Period, today: date) -> Period:
+    """Let the last period go on until Coder tells of another: all builds there ever were belong to none."""
+    return period if period.contains(today) else Period(period.start, None)
 
 
 def active_meters(connection: "redis.Redis", config: Config, deployment: str) -> list[str]:

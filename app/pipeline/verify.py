@@ -84,7 +84,9 @@ def verify_due(
                 return Verified(looked, change, failures[0])
     if looked:
         state.answered()
-    end_pass(connection, config, state)
+    # While the API fails, the pass goes on: what failed is put off, not verified.
+    if state.mark("failing_since") is None:
+        end_pass(connection, config, state)
     return Verified(looked, change)
 
 
@@ -96,7 +98,7 @@ def end_pass(connection: "redis.Redis", config: Config, state: CoderState) -> No
     entitlements = state.entitlements()
     usage = current_usage(connection, config, state.deployment, AWB, top=False)
     if entitlements and entitlements.refreshed_at and usage.coder_actual is not None:
-        counted = usage.counted - usage.provisional - usage.since_refresh
+        counted = usage.counted - usage.since_refresh
         state.add_drift(DriftPoint(entitlements.refreshed_at.astimezone(UTC), counted, usage.coder_actual))
     if state.mark("first_reconciled_at") is None:
         state.note(first_reconciled_at=begun)

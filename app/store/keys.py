@@ -68,13 +68,18 @@ def workspaces(deployment: str, meter: str) -> str:
     return _key(deployment, "workspaces", meter)
 
 
-def named(deployment: str, meter: str, name: str) -> str:
-    """Set of workspace ids that were counted under a name: `<workspace>` or `<owner>/<workspace>`."""
-    return _key(deployment, "named", meter, name)
+def named(deployment: str, meter: str) -> str:
+    """Sorted set, all scores 0, of `<workspace>` or `<owner>/<workspace>`, a line feed, and a workspace id."""
+    return _key(deployment, "named", meter)
+
+
+def reasons(deployment: str) -> str:
+    """Hash of the reasons that records name by a digest: few texts, told by very many records."""
+    return _key(deployment, "reasons")
 
 
 def record(deployment: str, meter: str, usage_key: str) -> str:
-    """One usage record: its UTC day, a line feed, JSON."""
+    """One usage record: its UTC day, a line feed, a JSON array (app/store/recordrow.py)."""
     return _key(deployment, "record", meter, usage_key)
 
 

@@ -13,9 +13,9 @@ from app.core.evidence import Evidence
 from app.core.meter import RecordState, UsageRecord
 from app.store import keys
 from app.store.connection import script
+from app.store.recordrow import read_row, reason_digest, write_row
 
 _CONFLICT: Final = -1_000_000
-_DAY_CHARS: Final = 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,7 @@ class Ledger:
         self.redis: Any = connection
         self.deployment = deployment
         self.meter = meter
+        self._reasons: dict[str, str] = {}
         self._settle = script(connection, "settle")
 
     def read(self, workspace_ids: Sequence[str]) -> dict[str, tuple[int, Evidence]]:
@@ -100,13 +101,16 @@ class Ledger:
         Returns:
             The change in units, and the workspaces that somebody else changed since they were read.
         """
+        reasons = {reason_digest(r.reason): r.reason for s in settlements for r in (*s.records, *s.proved)}
         with self.redis.pipeline(transaction=False) as pipe:
+            # Before the records that name them.
+            pipe.hset(keys.reasons(self.deployment), mapping=reasons or {"": ""})
             for settlement in settlements:
                 self._settle(keys=self._keys(settlement), args=self._args(settlement), client=pipe)
             # Names only help people to look up; written twice or too much they do no harm.
             for name, workspace_id in _lookup_names(settlements):
-                pipe.sadd(keys.named(self.deployment, self.meter, name), workspace_id)
-            answers = [int(answer) for answer in pipe.execute()[: len(settlements)]]
+                pipe.zadd(keys.named(self.deployment, self.meter), {f"{name}\n{workspace_id}": 0})
+            answers = [int(answer) for answer in pipe.execute()[1 : len(settlements) + 1]]
         conflicts = [s.workspace_id for s, answer in zip(settlements, answers, strict=True) if answer == _CONFLICT]
         return sum(answer for answer in answers if answer != _CONFLICT), conflicts
 
@@ -117,15 +121,16 @@ class Ledger:
 
     def record(self, usage_key: str) -> UsageRecord | None:
         stored = self.redis.get(keys.record(self.deployment, self.meter, usage_key))
-        return None if stored is None else _read(stored)
+        return None if stored is None else read_row(usage_key, self.meter, stored, self._reason)
 
     def find(self, what: str) -> list[UsageRecord]:
         """Return the records of a usage key, workspace id, workspace name or `owner/workspace`, oldest first."""
         record = self.record(what)
         if record:
             return [record]
-        members = self.redis.smembers(keys.named(self.deployment, self.meter, what.lower()))
-        ids = sorted({what.lower(), *(member.decode() for member in members)})
+        name = what.lower()
+        found_names = self.redis.zrangebylex(keys.named(self.deployment, self.meter), f"[{name}\n", f"({name}\x0b")
+        ids = sorted({name, *(member.decode().partition("\n")[2] for member in found_names)})
         found = [record for workspace_id in ids for record in self.of_workspace(workspace_id)]
         return sorted(found, key=lambda record: record.at)
 
@@ -157,8 +162,19 @@ class Ledger:
             if shown
             else []
         )
+        rows_read = [
+            read_row(key.decode(), self.meter, item, self._reason)
+            for (key, _), item in zip(shown, stored, strict=True)
+            if item is not None
+        ]
         following = f"{shown[-1][1]!r}~{shown[-1][0].decode()}" if more else None
-        return [_read(item) for item in stored if item is not None], following
+        return rows_read, following
+
+    def _reason(self, digest: str) -> str:
+        if digest not in self._reasons:
+            stored = self.redis.hget(keys.reasons(self.deployment), digest)
+            self._reasons[digest] = "" if stored is None else stored.decode()
+        return self._reasons[digest]
 
     def _after(self, index: str, low: str, after: str, limit: int) -> list[tuple[bytes, float]]:
         """Continue behind a record; those of the same moment stand in descending order of their keys."""
@@ -203,7 +219,7 @@ class Ledger:
                 record.weight,
                 int(record.state is RecordState.PROVISIONAL),
                 json.dumps(_names(record)),
-                json.dumps(record.as_json(), separators=(",", ":")),
+                write_row(record),
             ]
         return args
 
@@ -218,10 +234,6 @@ def _lookup_names(settlements: Sequence[Settlement]) -> Iterator[tuple[str, str]
 
 def _names(record: UsageRecord) -> Mapping[str, str]:
     return {"user": record.owner, "template": record.template, "organization": record.organization}
-
-
-def _read(stored: bytes) -> UsageRecord:
-    return UsageRecord.from_json(json.loads(stored[_DAY_CHARS:]))
 
 
 def _read_cursor(cursor: str | None) -> tuple[str, str | None]:

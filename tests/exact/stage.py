@@ -119,13 +119,13 @@ class Stage(Meter):
         with self.now():
             return verify_due(self.connection, self.config, self.api, DEPLOYMENT)
 
-    def list(self, **how: Any) -> Listed:
+    def listings(self, **how: Any) -> Listed:
         with self.now():
             return list_changes(self.connection, self.api, DEPLOYMENT, **how)
 
     def look(self, **how: Any) -> Verified:
         """Make a whole pass."""
-        listed = self.list(**how)
+        listed = self.listings(**how)
         assert listed.failure is None
         verified = self.verify()
         assert verified.failure is None

@@ -1,9 +1,11 @@
-"""A connection to Redis that breaks at a chosen command and stays broken, as for a process that dies there."""
+"""A connection to Redis that breaks at a chosen command, and stays broken as for a process that dies there."""
 
 from typing import Any, Literal
 
 import redis
+from redis.backoff import NoBackoff
 from redis.connection import ConnectionPool, UnixDomainSocketConnection
+from redis.retry import Retry
 
 Where = Literal["before", "after"]
 
@@ -14,11 +16,13 @@ class Fuse:
     Attributes:
         at: number of the command, from 1; 0 never blows.
         where: before the command reaches Redis, or after Redis did it and before its answer is read.
+        heals: the next command works again.
     """
 
-    def __init__(self, at: int = 0, where: Where = "before") -> None:
+    def __init__(self, at: int = 0, where: Where = "before", *, heals: bool = False) -> None:
         self.at = at
         self.where = where
+        self.heals = heals
         self.sent = 0
 
     @property
@@ -40,9 +44,10 @@ def fragile(url: str, fuse: Fuse) -> "redis.Redis":
         def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
             already = fuse.blown
             fuse.sent += 1
-            if already or (fuse.blown and fuse.where == "before"):
+            blows = fuse.blown and not (already and fuse.heals)
+            if blows and (already or fuse.where == "before"):
                 raise redis.exceptions.ConnectionError("blown before the command")
-            self.breaking = fuse.blown
+            self.breaking = blows
             super().send_packed_command(*args, **kwargs)
 
         def read_response(self, *args: Any, **kwargs: Any) -> Any:
@@ -52,4 +57,4 @@ def fragile(url: str, fuse: Fuse) -> "redis.Redis":
             return answer
 
     path = url.removeprefix("unix://")
-    return redis.Redis(connection_pool=ConnectionPool(connection_class=Fragile, path=path))
+    return redis.Redis(connection_pool=ConnectionPool(connection_class=Fragile, path=path, retry=Retry(NoBackoff(), 0)))

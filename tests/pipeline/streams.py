@@ -1,6 +1,5 @@
 """Deliveries from simulated worlds, and everything that the store holds after them."""
 
-import json
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,7 @@ from app.simulator.world import AI_TEMPLATES, World
 from app.store.alerts import Alerts
 from app.store.connection import connect
 from app.store.ledger import Ledger
+from app.store.recordrow import read_row
 from tests.conftest import make_config
 from tests.store.make import stored_tops, stored_totals
 
@@ -107,7 +107,7 @@ def books(connection: "redis.Redis") -> dict[str, Any]:
 
 def _without_rule(stored: Any) -> dict[str, Any]:
     """Return a record as it is whichever rule read its deliveries."""
-    fields = json.loads(stored.partition(b"\n")[2])
+    fields = read_row("", "", stored, lambda digest: digest).as_json()
     return {name: value for name, value in fields.items() if name not in ("rule", "reason")}
 
 

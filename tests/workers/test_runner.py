@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from app import jobqueue
 from app.config import Config
 from app.simulator.sinks import SlackSink
 from tests.conftest import RedisServer, wait_until
+from tests.pipeline.fragile import Fuse, fragile
 from tests.pipeline.streams import (
     books,
     config_for,
@@ -204,21 +206,67 @@ def test_a_full_redis_does_not_lose_what_a_dead_worker_left(connection: "redis.R
     assert jobs_in(connection) == NOTHING
 
 
-def test_a_redis_that_fills_up_while_a_worker_adopts_does_not_lose_what_it_adopts(
-    connection: "redis.Redis", config: Config
+def test_whichever_command_fails_while_a_worker_adopts_no_job_falls_out_of_every_list(
+    connection: "redis.Redis", redis_server: RedisServer, config: Config
 ) -> None:
-    built = runner.worker(jobqueue.DELIVERIES, connection, config)
-    built.register_birth()
-    accept(connection, resumes(1))
-    [queue] = built.queues
-    connection.lmove(queue.key, queue.intermediate_queue_key)
-    connection.config_set("maxmemory", 1)
-    try:
-        with pytest.raises(RuntimeError):
+    def adopt(breaking_at: int) -> int:
+        """Adopt one job while one command fails, and return how many commands it took."""
+        connection.flushall()
+        accept(connection, resumes(1))
+        queue = jobqueue.queue(jobqueue.DELIVERIES, connection)
+        connection.lmove(queue.key, queue.intermediate_queue_key)
+        fuse = Fuse(heals=True)
+        built = runner.worker(jobqueue.DELIVERIES, fragile(redis_server.url, fuse), config)
+        fuse.at, fuse.sent = breaking_at, 0
+        with suppress(redis.exceptions.RedisError, RuntimeError):
             runner.adopt(built)
-    finally:
-        connection.config_set("maxmemory", 0)
-    assert jobs_in(connection)["intermediate"] == ["delivery-prod_11111111-r0"]
+        return fuse.sent
+
+    commands = adopt(0)
+    assert commands > 3
+    for at in range(1, commands + 1):
+        adopt(at)
+        left = jobs_in(connection)
+        assert left["intermediate"] + left["scheduled"] != [], at
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("heals", [True, False])
+@pytest.mark.parametrize("alone", [True, False])
+def test_whichever_command_fails_in_a_worker_every_delivery_is_counted_in_the_end(
+    connection: "redis.Redis", redis_server: RedisServer, config: Config, alone: bool, heals: bool
+) -> None:
+    deliveries = resumes(2)
+
+    def work(breaking_at: int) -> int:
+        """Work while one command fails, or all from it on, and return how many commands it took."""
+        connection.flushall()
+        accept(connection, deliveries)
+        for job in jobqueue.queue(jobqueue.DELIVERIES, connection).jobs if alone else []:
+            connection.hset(job.key, "retries_left", 2)
+        fuse = Fuse(heals=heals)
+        built = runner.worker(jobqueue.DELIVERIES, fragile(redis_server.url, fuse), config)
+        fuse.at, fuse.sent = breaking_at, 0
+        with suppress(redis.exceptions.RedisError, RuntimeError):
+            built.work(burst=True, logging_level="CRITICAL")
+        return fuse.sent
+
+    commands = work(0)
+    assert used(connection) == 2
+    for at in range(1, commands + 1):
+        work(at)
+        with time_machine.travel(timedelta(0)) as clock:
+            for _ in range(4):
+                if used(connection) == 2 and jobs_in(connection) == NOTHING:
+                    break
+                clock.shift(timedelta(minutes=10))
+                # Redis has a clock of its own, which does not travel.
+                for lock in connection.scan_iter(match="rq:*clean_registries*"):
+                    connection.delete(lock)
+                bring_back(connection, config)
+                drain(connection, config)
+        assert used(connection) == 2, at
+        assert jobs_in(connection)["failed"] == [], at
 
 
 @pytest.mark.slow

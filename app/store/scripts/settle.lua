@@ -38,15 +38,16 @@ local function move(day, weight, provisional, names, sign)
   return by
 end
 
+-- A stored record is an array whose first five are: 1 if provisional, weight, user, template, organization.
 local function names_of(record)
-  return {user = record.owner, template = record.template, organization = record.organization}
+  return {user = record[3], template = record[4], organization = record[5]}
 end
 
 local change = 0
 
 local function withdraw(usage_key, stored)
   local record = cjson.decode(string.sub(stored, 12))
-  change = change + move(string.sub(stored, 1, 10), record.weight, record.state == 'provisional', names_of(record), -1)
+  change = change + move(string.sub(stored, 1, 10), record[2], record[1] == 1, names_of(record), -1)
   redis.call('DEL', ARGV[4] .. ':' .. usage_key)
   redis.call('ZREM', KEYS[2], usage_key)
 end

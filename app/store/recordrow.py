@@ -1,0 +1,58 @@
+"""How a usage record lies in Redis: an array without names, for there may be hundreds of thousands."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Final
+
+from app.core.meter import RecordState, UsageRecord
+
+_DAY_CHARS: Final = 11
+
+
+def reason_digest(reason: str) -> str:
+    return hashlib.blake2s(reason.encode(), digest_size=6).hexdigest()
+
+
+def write_row(record: UsageRecord) -> str:
+    """Return the array. Its first five are read by settle.lua; key and meter stand in the key under which it lies."""
+    return json.dumps(
+        [
+            int(record.state is RecordState.PROVISIONAL),
+            record.weight,
+            record.owner,
+            record.template,
+            record.organization,
+            record.at,
+            record.workspace_id,
+            record.workspace,
+            record.rule,
+            reason_digest(record.reason),
+            list(record.deliveries),
+            record.build_id,
+        ],
+        separators=(",", ":"),
+    )
+
+
+def read_row(key: str, meter: str, stored: bytes, reason_of: Callable[[str], str]) -> UsageRecord:
+    """Read what settle.lua stored: the UTC day, a line feed, and the array."""
+    provisional, weight, owner, template, organization, at, workspace_id, workspace, rule, digest, deliveries, build = (
+        json.loads(stored[_DAY_CHARS:])
+    )
+    return UsageRecord(
+        key=key,
+        meter=meter,
+        state=RecordState.PROVISIONAL if provisional else RecordState.PROVED,
+        at=at,
+        workspace_id=workspace_id,
+        workspace=workspace,
+        owner=owner,
+        template=template,
+        organization=organization,
+        rule=rule,
+        reason=reason_of(digest),
+        deliveries=tuple(deliveries),
+        build_id=build,
+        weight=weight,
+    )

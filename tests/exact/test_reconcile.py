@@ -1,0 +1,346 @@
+"""Reconcile: a pass finds what nobody told of, costs little, and may break off anywhere."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+import redis
+
+from app.codererror import Failure
+from app.config import Config
+from app.coderapi import CoderApi
+from app.pipeline.coder import enqueue_due, reconcile, verify
+from app.pipeline.reconcile import list_changes
+from app.pipeline.verify import verify_due
+from app.simulator.api import ApiFaults, Quirks
+from app.simulator.licence import Licence
+from app.simulator.month import Timeline
+from app.simulator.world import World
+from app.store.connection import connect
+from tests.conftest import RedisServer, make_config
+from tests.exact.play import DEPLOYMENT
+from tests.exact.stage import AUDIT, BUILDS, LISTING, TASKS, Stage, day, licence, on_stage, tasks
+
+ALWAYS = {"GET /api/v2/buildinfo": 1, "GET /api/v2/entitlements": 1, TASKS: 1}
+
+
+def month(stage: Stage, days: int = 6) -> None:
+    """Let some days pass of which nobody tells."""
+    Timeline(stage.world, days=days, tasks_per_day=4).play()
+    stage.forget()
+
+
+def test_a_pass_with_nothing_new_costs_its_lists_alone(stage: Stage) -> None:
+    tasks(stage.world, 250)
+    stage.look()
+    for _ in range(3):
+        stage.world.pass_time(10)
+        stage.server.count_from_here()
+        stage.look()
+        # Three pages of tasks' workspaces, and one empty page of deleted ones.
+        assert stage.server.requests == {**ALWAYS, LISTING: 4}
+    stage.assert_exact()
+
+
+def test_the_first_pass_costs_its_lists_and_a_call_for_each_workspace_four_at_once(stage: Stage) -> None:
+    tasks(stage.world, 130)
+    stage.server.faults = ApiFaults(slow_seconds=0.004)
+    listed = stage.listings()
+    assert (listed.listed, listed.asked) == (130, 130)
+    assert stage.verify().workspaces == 130
+    assert stage.server.requests == {**ALWAYS, LISTING: 3, BUILDS: 130}
+    assert 2 <= stage.server.most_at_once <= 4
+    stage.assert_exact()
+
+
+def test_a_pass_looks_only_at_workspaces_with_new_builds(stage: Stage) -> None:
+    workspaces = tasks(stage.world, 30)
+    stage.look()
+    for workspace in workspaces[:7]:
+        stage.world.restart(workspace)
+    stage.server.count_from_here()
+    stage.look()
+    assert stage.server.requests[BUILDS] == 7
+    stage.assert_exact()
+
+
+def test_a_full_pass_looks_at_every_workspace_and_changes_nothing(stage: Stage) -> None:
+    tasks(stage.world, 30)
+    stage.look()
+    stage.server.count_from_here()
+    assert stage.look(full=True).change == 0
+    assert stage.server.requests[BUILDS] == 30
+    stage.assert_exact()
+
+
+def test_a_pass_whose_verifying_fails_is_not_complete(stage: Stage) -> None:
+    tasks(stage.world, 5)
+    assert stage.listings().failure is None
+    stage.server.outage = True
+    for _ in range(4):
+        stage.verify()
+        assert stage.state.mark("reconciled_at") is None
+        assert stage.state.mark("pass_begun_at") is not None
+    stage.server.outage = False
+    stage.world.pass_time(2)
+    stage.verify()
+    assert stage.state.mark("reconciled_at") is not None
+    assert stage.state.mark("pass_begun_at") is None
+    stage.assert_exact()
+
+
+@pytest.mark.parametrize(
+    ("quirks", "premium", "audited"),
+    [
+        (Quirks(), False, 0),
+        (Quirks(), True, 0),
+        (Quirks(deleted_key=False), True, 1),
+        (Quirks(ai_task_by_task=True), False, 0),
+        (Quirks(wrapped_ids=True), False, 0),
+    ],
+    ids=["deleted listed", "deleted listed, Premium", "by audit", "flag by task", "wrapped ids"],
+)
+def test_what_was_made_and_deleted_between_two_passes_is_found(
+    connection: "redis.Redis", config: Config, quirks: Quirks, premium: bool, audited: int
+) -> None:
+    with on_stage(connection, config, quirks=quirks) as stage:
+        stage.world.licence = Licence() if premium else None
+        known = tasks(stage.world, 3)
+        stage.look()
+        stage.world.pass_time(30)
+        short_lived = stage.world.create_task(stage.world.user("ada"))
+        stage.world.pause(short_lived)
+        stage.world.resume(short_lived)
+        stage.world.restart(known[0])
+        stage.world.delete(short_lived)
+        stage.world.delete(known[0])
+        stage.forget()
+        stage.server.count_from_here()
+        stage.look()
+        assert len(stage.records()) == 6
+        stage.assert_exact()
+        assert stage.server.requests[AUDIT] == audited
+        assert stage.state.mark("sees_deleted") is not None
+
+
+def test_where_nothing_shows_deleted_workspaces_the_meter_knows_that_it_does_not_see_them(
+    connection: "redis.Redis", config: Config
+) -> None:
+    with on_stage(connection, config, quirks=Quirks(deleted_key=False)) as stage:
+        tasks(stage.world, 2)
+        stage.look()
+        assert stage.server.requests[AUDIT] == 1
+        assert stage.state.mark("sees_deleted") is None
+        stage.world.licence = Licence()
+        stage.look()
+        assert stage.state.mark("sees_deleted") is not None
+
+
+def test_a_workspace_known_to_the_meter_is_looked_at_once_more_when_it_is_gone(
+    connection: "redis.Redis", config: Config
+) -> None:
+    """Community on a Coder that lists no deleted workspaces: nothing but the meter's own memory leads there."""
+    with on_stage(connection, config, quirks=Quirks(deleted_key=False)) as stage:
+        [workspace] = tasks(stage.world, 1)
+        stage.look()
+        stage.world.restart(workspace)
+        stage.world.delete(workspace)
+        stage.server.count_from_here()
+        stage.look()
+        stage.assert_exact()
+        assert stage.server.requests[BUILDS] == 1
+        stage.server.count_from_here()
+        stage.look()
+        assert stage.server.requests[BUILDS] == 0
+
+
+def test_a_task_whose_latest_build_runs_or_failed_is_found_by_the_list_of_tasks(stage: Stage) -> None:
+    running, failed = tasks(stage.world, 2)
+    stage.world.pause(running)
+    stage.world.resume(running, unfinished=True)
+    stage.world.pause(failed)
+    stage.world.resume(failed, fails=True)
+    stage.forget()
+    stage.look()
+    assert len(stage.records()) == 2
+    stage.world.finish(running.latest)
+    stage.look()
+    stage.assert_exact()
+
+
+def test_community_is_exact_without_licence_and_audit(stage: Stage) -> None:
+    month(stage)
+    stage.look()
+    stage.assert_exact()
+    assert stage.state.drift() == []
+
+
+@pytest.mark.parametrize("version", [(2, 27, 4), (2, 28, 9), (2, 31, 2)])
+def test_tasks_are_found_where_each_version_has_them(stage: Stage, version: tuple[int, int, int]) -> None:
+    stage.world.version = version
+    workspace = stage.world.create_task(stage.world.user("ada"))
+    stage.world.pause(workspace)
+    stage.world.resume(workspace, fails=True)
+    stage.look()
+    assert len(stage.records()) == 1
+
+
+def test_without_tasks_the_count_stands_and_passes_go_on(stage: Stage) -> None:
+    month(stage, 3)
+    stage.look()
+    before = stage.records()
+    stage.world.upgrade((2, 37, 0))
+    for _ in range(3):
+        stage.world.pass_time(10)
+        stage.look()
+    assert stage.records() == before
+    stage.assert_exact()
+
+
+def test_wherever_the_api_goes_away_nothing_is_lost_and_nothing_counted_twice(
+    connection: "redis.Redis", config: Config
+) -> None:
+    world = World(5)
+    with on_stage(connection, config, world) as stage:
+        stage.api = CoderApi(stage.server.url, stage.server.token, attempts=1)
+        month(stage, 4)
+        connection.flushall()
+        stage.look()
+        requests = stage.server.asked
+        assert requests > 10
+        stage.assert_exact()
+        complete = stage.records()
+        for at in range(1, requests + 1):
+            connection.flushall()
+            stage.server.count_from_here(goes_at=at)
+            listed = stage.listings()
+            if listed.failure:
+                assert listed.failure.kind is Failure.UNREACHABLE
+                assert stage.state.mark("pass_begun_at") is None
+            stage.verify()
+            assert stage.state.mark("reconciled_at") is None
+            assert {record.key for record in stage.records()} <= {record.key for record in complete}
+            stage.server.count_from_here()
+            world.pass_time(2)
+            stage.look()
+            stage.assert_exact()
+            assert stage.state.mark("reconciled_at") is not None
+            assert stage.state.mark("failing_since") is None
+
+
+@pytest.mark.parametrize("kind", ["server_error", "broken_json", "drop_connection", "rate_limited"])
+def test_a_single_fault_anywhere_costs_a_repetition_at_most(
+    connection: "redis.Redis", config: Config, kind: str
+) -> None:
+    world = World(6)
+    with on_stage(connection, config, world) as stage:
+        month(stage, 3)
+        for n in range(12):
+            connection.flushall()
+            stage.server.count_from_here()
+            stage.server.faults = ApiFaults()
+            if n:
+                stage.server.faults = ApiFaults(**{kind: 0.3})
+            stage.listings()
+            stage.verify()
+            stage.server.faults = ApiFaults()
+            world.pass_time(2)
+            stage.look()
+            stage.assert_exact()
+
+
+def test_two_passes_at_once_count_once(stage: Stage, redis_server: RedisServer) -> None:
+    month(stage, 5)
+    stage.server.faults = ApiFaults(slow_seconds=0.002)
+    together = threading.Barrier(3)
+    failures: list[object] = []
+
+    def race() -> None:
+        own = connect(redis_server.url)
+        api = CoderApi(stage.server.url, stage.server.token)
+        together.wait()
+        for _ in range(2):
+            failures.append(list_changes(own, api, DEPLOYMENT, full=True).failure)
+            failures.append(verify_due(own, stage.config, api, DEPLOYMENT).failure)
+        own.close()
+
+    with stage.now():
+        threads = [threading.Thread(target=race) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert failures == [None] * 12
+    stage.assert_exact()
+
+
+def test_jobs_reconcile_verify_warn_and_queue_each_other(
+    connection: "redis.Redis", redis_server: RedisServer, stage: Stage
+) -> None:
+    config = make_config(
+        redis_server.url,
+        coder_url=stage.server.url,
+        coder_token=stage.server.token,
+        slack_webhook_url="http://127.0.0.1:1/services/T/B/x",
+    )
+    stage.world.licence = licence(4)
+    tasks(stage.world, 4)
+    stage.forget()
+    with stage.now():
+        listed = reconcile(connection, config, DEPLOYMENT)
+        assert listed is not None
+        assert listed.asked == 4
+        assert connection.lrange("rq:queue:awb-maintenance", 0, -1) == [b"verify-default"]
+        verified = verify(connection, config, DEPLOYMENT)
+        assert verified is not None
+        assert (verified.workspaces, verified.change) == (4, 4)
+    assert [(row["reason"], row["level"]) for row in stage.sent()] == [("first", "100%")]
+    stage.assert_exact()
+
+
+def test_jobs_are_queued_where_something_waits_and_passes_once_a_tick(
+    connection: "redis.Redis", stage: Stage
+) -> None:
+    queue = "rq:queue:awb-maintenance"
+    with stage.now():
+        enqueue_due(connection, stage.config, reconcile_tick=None)
+        assert connection.lrange(queue, 0, -1) == []
+        for _ in range(3):
+            enqueue_due(connection, stage.config, reconcile_tick=8)
+        assert connection.lrange(queue, 0, -1) == [b"reconcile-default_8"]
+    tasks(stage.world, 1)
+    stage.tell()
+    with stage.now():
+        for _ in range(3):
+            enqueue_due(connection, stage.config, reconcile_tick=None)
+    assert connection.lrange(queue, 0, -1) == [b"reconcile-default_8", b"verify-default"]
+
+
+def test_without_an_api_neither_is_done(connection: "redis.Redis", redis_server: RedisServer) -> None:
+    config = make_config(redis_server.url)
+    assert reconcile(connection, config, DEPLOYMENT) is None
+    assert verify(connection, config, DEPLOYMENT) is None
+    enqueue_due(connection, config, reconcile_tick=1)
+    assert connection.keys() == []
+
+
+def test_a_meter_that_begins_late_finds_what_there_ever_was(stage: Stage) -> None:
+    month(stage, 10)
+    stage.world.advance_to(day(200))
+    stage.look()
+    stage.assert_exact()
+
+
+def test_a_pass_told_how_far_to_look_back_finds_what_is_older_than_the_last_pass(stage: Stage) -> None:
+    stage.world.licence = Licence()
+    stage.look()
+    old = stage.world.create_task(stage.world.user("ada"))
+    stage.world.delete(old)
+    begun = stage.world.now
+    stage.world.advance_to(begun + timedelta(days=9))
+    with stage.now():
+        stage.state.note(reconciled_at=stage.world.now.timestamp())
+    stage.look()
+    assert stage.records() == []
+    stage.look(since=begun - timedelta(days=1))
+    stage.assert_exact()
