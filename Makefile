@@ -22,7 +22,7 @@ check: $(VENV)/.dev  ## Lint, types, layers, lock files
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m tests.lockfiles check
 
-bench: $(VENV)/.dev  ## Measure against other receivers and workers; needs wrk, redis-benchmark and Node
+bench: $(VENV)/.dev  ## Measure against other receivers and workers; needs wrk, and Node for one rival
 	$(BIN)/python -m bench
 
 lock: $(VENV)/.dev  ## Write the lock files anew after a change of pyproject.toml

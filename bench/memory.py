@@ -29,7 +29,6 @@ _SAMPLE: Final = 500
 _PARTS: Final = {
     "record": keys.record("default", AWB, "*"),
     "workspace": keys.workspace("default", AWB, "*"),
-    "names": keys.named("default", AWB, "*"),
     "log": keys.delivery("default", "*"),
 }
 

@@ -8,7 +8,15 @@ from typing import Any, Final
 from rich.markup import escape
 from rich.table import Table
 
-_FORMATS: Final = {"x": "{:.2f}x", "ms": "{:.1f} ms", "B": "{:,.0f} B", "/s": "{:,.0f}/s", "": "{:.2f}"}
+_FORMATS: Final = {
+    "x": "{:.2f}x",
+    "ms": "{:.1f} ms",
+    "s": "{:,.1f} s",
+    "B": "{:,.0f} B",
+    "MB": "{:,.0f} MB",
+    "/s": "{:,.0f}/s",
+    "": "{:.2f}",
+}
 
 
 class NotMeasuredError(Exception):

@@ -113,7 +113,9 @@ def test_a_build_without_identity_is_an_error(field: str) -> None:
         build(**{field: None})
 
 
-@pytest.mark.parametrize(("shape", "name"), [(WorkspaceList, "workspaces"), (TaskList, "tasks"), (AuditList, "audit_logs")])
+@pytest.mark.parametrize(
+    ("shape", "name"), [(WorkspaceList, "workspaces"), (TaskList, "tasks"), (AuditList, "audit_logs")]
+)
 def test_an_empty_list_may_be_null_but_must_be_there(shape: Any, name: str) -> None:
     assert getattr(shape.model_validate({name: None}), name) == []
     with pytest.raises(ValidationError):
@@ -121,7 +123,8 @@ def test_an_empty_list_may_be_null_but_must_be_there(shape: Any, name: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("written", "number"), [("3", 3), (3, 3), ("unknown", None), ("", None), (None, None), ("-1", None), ("1" * 12, None)]
+    ("written", "number"),
+    [("3", 3), (3, 3), ("unknown", None), ("", None), (None, None), ("-1", None), ("1" * 12, None)],
 )
 def test_an_audit_entry_tells_its_build_as_far_as_coder_knows_it(written: Any, number: int | None) -> None:
     more = {"build_number": written, "workspace_id": SOME, "workspace_name": "w", "workspace_owner": 7}

@@ -87,7 +87,14 @@ def test_a_hard_limit_of_its_own_changes_nothing() -> None:
         {"limit": 500, "entitlement": "not_entitled", "actual": 4},
         {"limit": None, "actual": 4},
     ],
-    ids=["limit zero", "limit zero, said to be enabled", "switched off", "enabled not said", "not entitled", "no limit"],
+    ids=[
+        "limit zero",
+        "limit zero, said to be enabled",
+        "switched off",
+        "enabled not said",
+        "not entitled",
+        "no limit",
+    ],
 )
 def test_a_licence_that_does_not_cover_the_feature_includes_nothing(feature: dict[str, Any]) -> None:
     answer = Allowance(Standing.NOT_ENTITLED, Limit(0), OF_YEAR, feature["actual"])

@@ -86,7 +86,10 @@ def test_what_our_own_thresholds_say_is_not_said_twice(text: str) -> None:
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ("You have used 91% of your AI Governance add-on seats.", "You have used 92% of your AI Governance add-on seats."),
+        (
+            "You have used 91% of your AI Governance add-on seats.",
+            "You have used 92% of your AI Governance add-on seats.",
+        ),
         ("You have used 99% of your seats.", "You have used 100% of your seats."),
         ("using 9 of 10 seats (0 over)", "using 10 of 1,000 seats (1,234 over)"),
         ("expires in 10 days", "expires in 9 days"),

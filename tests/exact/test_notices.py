@@ -268,9 +268,7 @@ def test_a_notice_is_queued_for_every_receiver(stage: Stage) -> None:
     assert sorted(item.decode() for item in pending) == sorted(row["id"] for row in rows)
 
 
-def test_sixteen_at_once_say_it_once(
-    stage: Stage, redis_server: RedisServer, connection: "redis.Redis"
-) -> None:
+def test_sixteen_at_once_say_it_once(stage: Stage, redis_server: RedisServer, connection: "redis.Redis") -> None:
     hear(stage, "One.", "Two.", errors=("Three.",))
     together = threading.Barrier(16)
     said: list[str] = []

@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 import redis
 
+from app.coderapi import CoderApi
 from app.codererror import Failure
 from app.config import Config
-from app.coderapi import CoderApi
 from app.pipeline.coder import enqueue_due, reconcile, verify
 from app.pipeline.reconcile import list_changes
 from app.pipeline.verify import verify_due
@@ -24,10 +24,12 @@ from tests.exact.stage import AUDIT, BUILDS, LISTING, TASKS, Stage, day, licence
 ALWAYS = {"GET /api/v2/buildinfo": 1, "GET /api/v2/entitlements": 1, TASKS: 1}
 
 
-def month(stage: Stage, days: int = 6) -> None:
-    """Let some days pass of which nobody tells."""
+def live(stage: Stage, days: int) -> None:
+    """Let some days pass of which nobody tells, and in which no workspace is left over of a deleted task."""
     Timeline(stage.world, days=days, tasks_per_day=4).play()
     stage.forget()
+    left = [w for w in stage.world.workspaces if w.task and w.task.deleted and not w.deleted]
+    assert not any(build.counts for w in left if not w.latest.has_ai_task for build in w.builds)
 
 
 def test_a_pass_with_nothing_new_costs_its_lists_alone(stage: Stage) -> None:
@@ -168,11 +170,26 @@ def test_a_task_whose_latest_build_runs_or_failed_is_found_by_the_list_of_tasks(
     stage.assert_exact()
 
 
-def test_community_is_exact_without_licence_and_audit(stage: Stage) -> None:
-    month(stage)
+def test_community_is_exact_without_licence_and_audit(connection: "redis.Redis", config: Config) -> None:
+    with on_stage(connection, config, World(0)) as stage:
+        live(stage, 6)
+        stage.look()
+        stage.assert_exact()
+        assert stage.server.requests[AUDIT] == 0
+        assert stage.state.drift() == []
+
+
+def test_what_is_left_over_of_a_task_that_was_deleted_before_the_first_pass_is_in_coders_number_alone(
+    stage: Stage,
+) -> None:
+    """No list leads there: it is not deleted, it has no task, and its latest build belonged to none."""
+    stage.world.licence = Licence()
+    [left] = tasks(stage.world, 1)
+    stage.world.delete(left, fails=True)
+    stage.world.restart(left)
+    stage.world.pass_time(10)
     stage.look()
-    stage.assert_exact()
-    assert stage.state.drift() == []
+    assert (stage.usage().counted, stage.usage().used, stage.usage().drift) == (0, 1, -1)
 
 
 @pytest.mark.parametrize("version", [(2, 27, 4), (2, 28, 9), (2, 31, 2)])
@@ -185,16 +202,17 @@ def test_tasks_are_found_where_each_version_has_them(stage: Stage, version: tupl
     assert len(stage.records()) == 1
 
 
-def test_without_tasks_the_count_stands_and_passes_go_on(stage: Stage) -> None:
-    month(stage, 3)
-    stage.look()
-    before = stage.records()
-    stage.world.upgrade((2, 37, 0))
-    for _ in range(3):
-        stage.world.pass_time(10)
+def test_without_tasks_the_count_stands_and_passes_go_on(connection: "redis.Redis", config: Config) -> None:
+    with on_stage(connection, config, World(6)) as stage:
+        live(stage, 3)
         stage.look()
-    assert stage.records() == before
-    stage.assert_exact()
+        before = stage.records()
+        stage.world.upgrade((2, 37, 0))
+        for _ in range(3):
+            stage.world.pass_time(10)
+            stage.look()
+        assert stage.records() == before
+        stage.assert_exact()
 
 
 def test_wherever_the_api_goes_away_nothing_is_lost_and_nothing_counted_twice(
@@ -203,7 +221,7 @@ def test_wherever_the_api_goes_away_nothing_is_lost_and_nothing_counted_twice(
     world = World(5)
     with on_stage(connection, config, world) as stage:
         stage.api = CoderApi(stage.server.url, stage.server.token, attempts=1)
-        month(stage, 4)
+        live(stage, 4)
         connection.flushall()
         stage.look()
         requests = stage.server.asked
@@ -234,7 +252,7 @@ def test_a_single_fault_anywhere_costs_a_repetition_at_most(
 ) -> None:
     world = World(6)
     with on_stage(connection, config, world) as stage:
-        month(stage, 3)
+        live(stage, 3)
         for n in range(12):
             connection.flushall()
             stage.server.count_from_here()
@@ -250,7 +268,7 @@ def test_a_single_fault_anywhere_costs_a_repetition_at_most(
 
 
 def test_two_passes_at_once_count_once(stage: Stage, redis_server: RedisServer) -> None:
-    month(stage, 5)
+    live(stage, 5)
     stage.server.faults = ApiFaults(slow_seconds=0.002)
     together = threading.Barrier(3)
     failures: list[object] = []
@@ -298,9 +316,7 @@ def test_jobs_reconcile_verify_warn_and_queue_each_other(
     stage.assert_exact()
 
 
-def test_jobs_are_queued_where_something_waits_and_passes_once_a_tick(
-    connection: "redis.Redis", stage: Stage
-) -> None:
+def test_jobs_are_queued_where_something_waits_and_passes_once_a_tick(connection: "redis.Redis", stage: Stage) -> None:
     queue = "rq:queue:awb-maintenance"
     with stage.now():
         enqueue_due(connection, stage.config, reconcile_tick=None)
@@ -324,11 +340,12 @@ def test_without_an_api_neither_is_done(connection: "redis.Redis", redis_server:
     assert connection.keys() == []
 
 
-def test_a_meter_that_begins_late_finds_what_there_ever_was(stage: Stage) -> None:
-    month(stage, 10)
-    stage.world.advance_to(day(200))
-    stage.look()
-    stage.assert_exact()
+def test_a_meter_that_begins_late_finds_what_there_ever_was(connection: "redis.Redis", config: Config) -> None:
+    with on_stage(connection, config, World(4)) as stage:
+        live(stage, 10)
+        stage.world.advance_to(day(200))
+        stage.look()
+        stage.assert_exact()
 
 
 def test_a_pass_told_how_far_to_look_back_finds_what_is_older_than_the_last_pass(stage: Stage) -> None:

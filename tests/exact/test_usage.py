@@ -127,7 +127,9 @@ def test_tasks_deleted_before_the_meter_first_looked_are_in_coders_number(stage:
     [(day(8), day(10, 23.999)), (day(8, 15.5), day(10, 23.999)), (day(8, 23.999), day(10, 23.999))],
     ids=["from midnight", "from noon", "from the evening"],
 )
-def test_the_first_and_the_last_day_belong_to_the_period_as_a_whole(stage: Stage, first: datetime, last: datetime) -> None:
+def test_the_first_and_the_last_day_belong_to_the_period_as_a_whole(
+    stage: Stage, first: datetime, last: datetime
+) -> None:
     stage.world.licence = licence(100, first, last)
     inside = [day(8), day(8, 12), day(9), day(11) - timedelta(seconds=1)]
     build_at(stage.world, day(8) - MICROSECOND)
@@ -319,9 +321,7 @@ def test_without_an_api_what_coder_once_said_counts_for_nothing(stage: Stage) ->
     assert (usage.mode, usage.limit, usage.coder_actual, usage.used) == (Mode.WEBHOOK_ONLY, Limit(1000), None, 2)
 
 
-def test_a_period_of_the_past_year_is_found_through_months_and_days(
-    connection: "redis.Redis", config: Config
-) -> None:
+def test_a_period_of_the_past_year_is_found_through_months_and_days(connection: "redis.Redis", config: Config) -> None:
     world = World(3, start=datetime(2025, 11, 20, 8, tzinfo=UTC))
     world.licence = Licence(limit=100, period_start=datetime(2025, 11, 25, tzinfo=UTC))
     with on_stage(connection, config, world) as stage:
