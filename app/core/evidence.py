@@ -10,7 +10,7 @@ Every pause proves a start before it, even one that nobody announced. The result
 """
 
 import heapq
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -87,29 +87,49 @@ class Evidence:
         return self.names[which][3] if which in self.names else ""
 
     def as_json(self) -> dict[str, Any]:
-        """Return the evidence as the store writes it."""
-        return {
-            "C": [_row(s) for s in self.created],
-            "R": [_row(s) for s in self.resumed],
-            "P": [_row(s) for s in self.paused],
-            "S": [_row(s) for s in self.seen],
-            "F": {build: _row(s) for build, s in sorted(self.failed.items())},
+        """Return the evidence as the store writes it: each message once, in `T`, and otherwise by its place there."""
+        told = {(at, message_id) for _, at, message_id, _ in self.names.values()}
+        everything = (*self.created, *self.resumed, *self.paused, *self.seen, *self.failed.values())
+        told |= {(sighting.at, sighting.message_id) for sighting in everything}
+        table = sorted(told)
+        place = {message: number for number, message in enumerate(table)}
+
+        def row(sighting: Sighting) -> list[Any]:
+            return [place[sighting.at, sighting.message_id], sighting.rule]
+
+        written = {
+            "T": [list(message) for message in table],
+            "C": [row(s) for s in self.created],
+            "R": [row(s) for s in self.resumed],
+            "P": [row(s) for s in self.paused],
+            "S": [row(s) for s in self.seen],
+            "F": {build: row(s) for build, s in sorted(self.failed.items())},
+            "N": {
+                which: [doubtful, place[at, message_id], name]
+                for which, (doubtful, at, message_id, name) in sorted(self.names.items())
+            },
             "K": self.task,
-            "N": {which: list(value) for which, value in sorted(self.names.items())},
-            "W": self.weight,
+            "W": self.weight if self.weight != 1 else None,
         }
+        return {key: value for key, value in written.items() if value}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Evidence":
         """Read what `as_json` wrote; an empty mapping is no evidence."""
+        table = value.get("T", ())
+
+        def sighting(row: Sequence[Any]) -> Sighting:
+            at, message_id = table[row[0]]
+            return Sighting(at, message_id, row[1])
+
         return cls(
-            created=tuple(Sighting(*row) for row in value.get("C", ())),
-            resumed=tuple(Sighting(*row) for row in value.get("R", ())),
-            paused=tuple(Sighting(*row) for row in value.get("P", ())),
-            seen=tuple(Sighting(*row) for row in value.get("S", ())),
-            failed={build: Sighting(*row) for build, row in value.get("F", {}).items()},
+            created=tuple(map(sighting, value.get("C", ()))),
+            resumed=tuple(map(sighting, value.get("R", ()))),
+            paused=tuple(map(sighting, value.get("P", ()))),
+            seen=tuple(map(sighting, value.get("S", ()))),
+            failed={build: sighting(row) for build, row in value.get("F", {}).items()},
             task=bool(value.get("K", False)),
-            names={which: tuple(row) for which, row in value.get("N", {}).items()},
+            names={which: (row[0], *table[row[1]], row[2]) for which, row in value.get("N", {}).items()},
             weight=int(value.get("W", 1)),
         )
 
@@ -215,6 +235,3 @@ def _coder_template_id(event: Event) -> str:
     value = template.get("id") if isinstance(template, Mapping) else None
     return value if isinstance(value, str) and value != NIL_UUID else ""
 
-
-def _row(sighting: Sighting) -> list[Any]:
-    return [sighting.at, sighting.message_id, sighting.rule]
