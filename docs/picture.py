@@ -22,7 +22,8 @@ STYLE = """
 body{margin:0;background:#fff;font:15px/1.46 Lato,"Noto Sans","DejaVu Sans",sans-serif;color:#1d1c1d}
 .m{display:flex;gap:10px;padding:16px 20px}.a{width:36px;height:36px;border-radius:6px;background:#7c3085;color:#fff;
 display:grid;place-items:center;font-weight:700;font-size:13px}.n{font-weight:900}.t{color:#616061;font-size:12px}
-h3{font-size:18px;margin:6px 0 8px}.f{display:grid;grid-template-columns:1fr 1fr;gap:6px 24px;margin:8px 0;max-width:680px}
+h3{font-size:18px;margin:6px 0 8px}
+.f{display:grid;grid-template-columns:1fr 1fr;gap:6px 24px;margin:8px 0;max-width:680px}
 .b{display:inline-block;border:1px solid #bbb;border-radius:4px;padding:5px 12px;font-weight:700;margin:4px 8px 8px 0}
 .c{color:#616061;font-size:12px}p{margin:6px 0;max-width:680px}
 """

@@ -234,4 +234,3 @@ def _coder_template_id(event: Event) -> str:
     template = data.get("template") if isinstance(data, Mapping) else None
     value = template.get("id") if isinstance(template, Mapping) else None
     return value if isinstance(value, str) and value != NIL_UUID else ""
-

@@ -95,7 +95,8 @@ def test_a_record_tells_what_was_proved_and_when_the_build_ended() -> None:
         template="Claude",
         organization="platform",
         rule=PROVED_RULE,
-        reason="Coder's API shows build 3 (task_resume): a start that succeeded while the workspace belonged to a task.",
+        reason="Coder's API shows build 3 (task_resume): "
+        "a start that succeeded while the workspace belonged to a task.",
         deliveries=(),
         build_id="b3",
     )
