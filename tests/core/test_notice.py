@@ -78,8 +78,8 @@ def test_a_warning_and_an_error_of_the_same_words_are_two_matters() -> None:
             "will be blocked."
         ),
         (
-            "You are approaching the managed agent limit in your license. Please refer to the Deployment Licenses page for "
-            "more information."
+            "You are approaching the managed agent limit in your license. "
+            "Please refer to the Deployment Licenses page for more information."
         ),
     ],
 )
