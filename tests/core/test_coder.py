@@ -13,13 +13,13 @@ from app.core.coder import (
     AuditList,
     Build,
     BuildInfo,
-    DispatchMethods,
     Entitlements,
     Task,
     TaskList,
     Workspace,
     WorkspaceList,
 )
+from app.core.codersettings import DispatchMethods
 
 ZERO = "00000000-0000-0000-0000-000000000000"
 SOME = "9d2f1c1e-51c1-4a44-9a4e-0b1f7c6a2f10"

@@ -73,14 +73,8 @@ def test_a_warning_and_an_error_of_the_same_words_are_two_matters() -> None:
     "text",
     [
         "You have built more workspaces with managed agents than your license allows.",
-        (
-            "You have built more workspaces with managed agents than your license allows. Further managed agent builds "
-            "will be blocked."
-        ),
-        (
-            "You are approaching the managed agent limit in your license. "
-            "Please refer to the Deployment Licenses page for more information."
-        ),
+        "You have built more workspaces with managed agents than your license allows. More builds will be blocked.",
+        "You are approaching the managed agent limit in your license. Please refer to the Licenses page.",
     ],
 )
 def test_what_our_own_thresholds_say_is_not_said_twice(text: str) -> None:
