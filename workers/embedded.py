@@ -103,7 +103,7 @@ def stop_stray(data_dir: Path) -> None:
         return
     finally:
         connection.close()
-    _wait_until(lambda: not _alive(pid), _START_SECONDS)
+    _wait_until(lambda: not alive(pid), _START_SECONDS)
 
 
 def wait_ready(data_dir: Path, process: "subprocess.Popen[bytes]") -> None:
@@ -138,7 +138,7 @@ def _version(server: Path) -> tuple[int, ...]:
     return tuple(int(part) for part in found.groups()) if found else ()
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

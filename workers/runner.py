@@ -23,6 +23,7 @@ from app import jobqueue
 from app.config import Config
 from app.store.connection import script
 from workers import jobs, runtime
+from workers.embedded import alive
 
 log = structlog.get_logger(__name__)
 #: Jobs taken together at most.
@@ -140,7 +141,7 @@ def worker(queue_name: str, connection: "redis.Redis", config: Config | None = N
         [jobqueue.queue(queue_name, connection)],
         connection=connection,
         # In a container that is started again, host and process id come back while RQ still knows the dead worker.
-        name=f"{queue_name}-{socket.gethostname().split('.')[0]}-{os.getpid()}-{secrets.token_hex(3)}",
+        name=f"{queue_name}-{_host()}-{os.getpid()}-{secrets.token_hex(3)}",
         serializer=JSONSerializer,
         worker_ttl=_WORKER_TTL,
         maintenance_interval=_MAINTENANCE_SECONDS,
@@ -151,9 +152,17 @@ def worker(queue_name: str, connection: "redis.Redis", config: Config | None = N
 def adopt(new: SimpleWorker) -> None:
     """Queue again what a dead worker left in the intermediate list, without waiting for RQ's minute.
 
-    A live worker's jobs may be among them; they then run twice, which our jobs allow.
+    A live worker's jobs may be among them; they then run twice, which our jobs allow. Jobs that a worker of this
+    machine had begun when it died are taken up as well; RQ would wait until their time is over.
     """
     for queue in new.queues:
+        registry = queue.started_job_registry
+        for job_id, execution_id in registry.get_job_and_execution_ids(cleanup=False):
+            job = queue.fetch_job(job_id)
+            if job is not None and _is_dead(job.worker_name or "", queue.name):
+                # In this order: a job that is in no list would be lost, one in a list too many is not.
+                new.handle_job_failure(job, queue, exc_string="The worker died while it ran this job.")
+                queue.connection.zrem(registry.key, f"{job_id}:{execution_id}")
         intermediate = IntermediateQueue(queue.key, queue.connection)
         running = set(queue.started_job_registry.get_job_ids(cleanup=False))
         for job_id in intermediate.get_job_ids():
@@ -163,3 +172,14 @@ def adopt(new: SimpleWorker) -> None:
             if job is not None:
                 new.handle_job_failure(job, queue, exc_string="The worker died while it held this job.")
             intermediate.remove(job_id)
+
+
+def _is_dead(worker_name: str, queue_name: str) -> bool:
+    """Tell whether this names a worker of ours on this machine whose process is gone; of others nothing is known."""
+    here = f"{queue_name}-{_host()}-"
+    pid = worker_name.removeprefix(here).partition("-")[0]
+    return worker_name.startswith(here) and pid.isdecimal() and not alive(int(pid))
+
+
+def _host() -> str:
+    return socket.gethostname().split(".")[0]
