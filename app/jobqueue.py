@@ -117,8 +117,7 @@ def _shared_fields(queue: str) -> tuple[str, ...]:
 def delivery_job(deployment: str, message_id: str, received_at: float, payload: Any) -> ReadyJob:
     description = f"classify delivery {message_id} of {deployment}"
     args = [deployment, message_id, received_at, payload]
-    # No deployment's name holds an underscore, so two pairs never make one id.
-    return ready_job(f"delivery-{deployment}_{message_id}", DELIVERIES, CLASSIFY, args, description)
+    return ready_job(f"delivery-{deployment}-{message_id}", DELIVERIES, CLASSIFY, args, description)
 
 
 def notification_job(deployment: str, notification_id: str) -> ReadyJob:

@@ -29,6 +29,8 @@ _ROUNDS: Final = 5
 # A running build is looked at again after half of its age so far, within these bounds.
 _SOONEST_LOOK, _LATEST_LOOK = 10.0, 600.0
 _AFTER_FAILURE: Final = 60.0
+# Failures that may well concern a single workspace.
+_OF_ONE: Final = frozenset({Failure.BAD_ANSWER, Failure.REJECTED})
 
 
 #: Called with the number of workspaces done so far, and of those still to do.
@@ -109,9 +111,13 @@ def _verify(state: CoderState, ledger: Ledger, api: CoderApi, due: Due) -> int |
     try:
         return verify_workspace(state, ledger, api, due)
     except CoderApiError as error:
+        log.warning("workspace not verified", workspace_id=due.workspace_id, why=error.kind.value, error=str(error))
+        if error.kind in _OF_ONE:
+            # One odd workspace must not hold up the others, nor be forgotten: no listing may show it again.
+            state.verified(due, clock.now().timestamp() + _AFTER_FAILURE)
+            return 0
         # This workspace comes again after a while; whether the others are tried now is for the caller to say.
         state.verified(due, clock.now().timestamp() + _AFTER_FAILURE)
-        log.warning("workspace not verified", workspace_id=due.workspace_id, why=error.kind.value, error=str(error))
         return error
 
 
@@ -142,7 +148,8 @@ def verify_workspace(state: CoderState, ledger: Ledger, api: CoderApi, due: Due)
         running = builds[len(ended) :]
         # Failed and cancelled builds do not tell whether there is a task, so a later one may still count.
         untold = bool(builds) and all(build.has_ai_task is None for build in builds)
-        is_task = bool(records) or evidence.task or untold or any(build.has_ai_task for build in builds)
+        # Asked of the ledger too: if we died behind settling, these builds are no news any more.
+        is_task = evidence.task or untold or any(b.has_ai_task for b in builds) or ledger.has_proved(workspace_id)
         state.settled(workspace_id, is_task=is_task, ended=not running)
         state.verified(due, _look_again(running))
         log.info("workspace verified", workspace_id=workspace_id, builds=len(ended), proved=len(records), change=moved)
@@ -164,7 +171,7 @@ def _builds(api: CoderApi, workspace_id: str, last: int) -> list[Build] | None:
     try:
         return api.builds(workspace_id, since_number=last)
     except CoderApiError as error:
-        if error.kind is Failure.NOT_FOUND:
+        if error.kind in (Failure.NOT_FOUND, Failure.FORBIDDEN):
             return None
         raise
 

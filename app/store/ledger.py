@@ -82,6 +82,10 @@ class Ledger:
             for workspace_id, (number, names) in zip(workspace_ids, rows, strict=True)
         }
 
+    def has_proved(self, workspace_id: str) -> bool:
+        """Tell whether any build of a workspace is proved to have counted."""
+        return bool(self.redis.exists(keys.proved(self.deployment, self.meter, workspace_id)))
+
     def name(self, workspaces: Mapping[str, Mapping[str, str]]) -> None:
         """Keep workspaces' names as a listing gives them, by workspace id."""
         with self.redis.pipeline(transaction=False) as pipe:

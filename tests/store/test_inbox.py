@@ -47,7 +47,7 @@ def test_a_new_delivery_becomes_a_job_that_rq_can_read(connection: "redis.Redis"
 def test_what_rq_writes_itself_has_the_same_fields(connection: "redis.Redis") -> None:
     accept(Inbox(connection, DEPLOYMENT), "m1")
     queue = jobqueue.queue(jobqueue.DELIVERIES, connection)
-    own = Job.fetch(f"delivery-{DEPLOYMENT}_m1", connection=connection, serializer=JSONSerializer)
+    own = Job.fetch(f"delivery-{DEPLOYMENT}-m1", connection=connection, serializer=JSONSerializer)
     theirs = queue.enqueue(jobqueue.CLASSIFY, *own.args, result_ttl=0, failure_ttl=jobqueue.FAILURE_TTL)
     differing = {"created_at", "enqueued_at", "data", "description", "retries_left", "retry_intervals", "timeout"}
     ours, rqs = own.to_dict(), theirs.to_dict()
@@ -65,7 +65,7 @@ def test_the_same_message_is_taken_once(connection: "redis.Redis") -> None:
 def test_a_message_is_still_known_when_its_job_is_long_done(connection: "redis.Redis") -> None:
     inbox = Inbox(connection, DEPLOYMENT)
     accept(inbox, "m1")
-    connection.delete("rq:job:" + f"delivery-{DEPLOYMENT}_m1", jobqueue.queue_key(jobqueue.DELIVERIES))
+    connection.delete("rq:job:" + f"delivery-{DEPLOYMENT}-m1", jobqueue.queue_key(jobqueue.DELIVERIES))
     assert not accept(inbox, "m1", NOW.replace(year=2027, month=12, day=31))
 
 

@@ -21,7 +21,7 @@ from app.web.factory import create_app
 from tests.conftest import RedisServer
 from tests.web.make import MESSAGE_ID, answer, basic, everything, notification, payload_file
 
-JOB_ID = f"delivery-default_{MESSAGE_ID}"
+JOB_ID = f"delivery-default-{MESSAGE_ID}"
 DIFFERS = ("created_at", "enqueued_at", "data")
 
 
@@ -56,7 +56,7 @@ def test_nothing_is_accepted_before_redis_has_confirmed_it(connection: "redis.Re
             assert answer(waiting.result(10)) == (202, "accepted")
     finally:
         connection.execute_command("CLIENT", "UNPAUSE")
-    assert queued(connection) == ["delivery-default_first", "delivery-default_second"]
+    assert queued(connection) == ["delivery-default-first", "delivery-default-second"]
 
 
 def test_the_job_is_what_rq_itself_would_have_stored(client: FlaskClient, connection: "redis.Redis") -> None:
@@ -167,14 +167,14 @@ def test_many_threads_lose_nothing(connection: "redis.Redis", config: Config) ->
 
     with ThreadPoolExecutor(16) as pool:
         assert set(pool.map(post, range(400))) == {202}
-    assert sorted(queued(connection)) == sorted(f"delivery-default_m{number}" for number in range(400))
+    assert sorted(queued(connection)) == sorted(f"delivery-default-m{number}" for number in range(400))
 
 
 @pytest.mark.parametrize("message_id", ["a", "-", "_", "0", "null", "x" * 64, "ABC-def_123", "constructor"])
 def test_odd_message_ids_are_ids(client: FlaskClient, connection: "redis.Redis", message_id: str) -> None:
     answers = [answer(client.post("/v1/webhook", headers=basic(), data=notification(message_id))) for _ in range(2)]
     assert answers == [(202, "accepted"), (200, "duplicate")]
-    assert fetch(f"delivery-default_{message_id}", connection).args[1] == message_id
+    assert fetch(f"delivery-default-{message_id}", connection).args[1] == message_id
 
 
 def test_message_ids_differ_by_case(client: FlaskClient) -> None:
@@ -189,14 +189,14 @@ def test_the_header_serves_where_the_body_has_no_id(
     headers = {**basic(), "X-Message-Id": "in-header"}
     response = client.post("/v1/webhook", headers=headers, data=notification(in_body))
     assert response.get_json() == {"status": "accepted", "message_id": known_as}
-    assert queued(connection) == [f"delivery-default_{known_as}"]
+    assert queued(connection) == [f"delivery-default-{known_as}"]
 
 
 def test_deployments_are_apart(client: FlaskClient, connection: "redis.Redis") -> None:
     for path in ("/v1/webhook", "/v1/webhook/eu-1", "/v1/webhook/eu-2"):
         assert answer(client.post(path, headers=basic(), data=notification())) == (202, "accepted")
     assert deployments(connection) == ["default", "eu-1", "eu-2"]
-    assert sorted(queued(connection)) == [f"delivery-{name}_{MESSAGE_ID}" for name in ("default", "eu-1", "eu-2")]
+    assert sorted(queued(connection)) == [f"delivery-{name}-{MESSAGE_ID}" for name in ("default", "eu-1", "eu-2")]
 
 
 def test_the_default_deployment_may_be_named_and_is_no_redirect(client: FlaskClient) -> None:
@@ -216,7 +216,7 @@ def test_an_unknown_template_is_accepted(client: FlaskClient, connection: "redis
     body = payload_file("template_of_the_future")
     response = client.post("/v1/webhook", headers=basic(), json=body)
     assert answer(response) == (202, "accepted")
-    assert queued(connection) == [f"delivery-default_{body['msg_id']}"]
+    assert queued(connection) == [f"delivery-default-{body['msg_id']}"]
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "text/plain", "application/x-www-form-urlencoded", ""])

@@ -41,7 +41,7 @@ def test_coders_way_of_sending_is_accepted(running: Receiver, connection: "redis
     answers = [requests.post(url, data=notification(), timeout=20) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [202, 200]
     assert "Server" not in answers[0].headers
-    assert jobqueue.queue(jobqueue.DELIVERIES, connection).job_ids == [f"delivery-default_{MESSAGE_ID}"]
+    assert jobqueue.queue(jobqueue.DELIVERIES, connection).job_ids == [f"delivery-default-{MESSAGE_ID}"]
 
 
 def test_one_connection_serves_many_posts(running: Receiver, connection: "redis.Redis") -> None:
@@ -118,7 +118,7 @@ def test_a_client_that_hangs_up_halfway_leaves_nothing(running: Receiver, connec
     with running.connect() as wire:
         wire.sendall(request(body[:-10], Content_Length=str(len(body))))
     assert post(running, notification("next")) == 202
-    assert jobqueue.queue(jobqueue.DELIVERIES, connection).job_ids == ["delivery-default_next"]
+    assert jobqueue.queue(jobqueue.DELIVERIES, connection).job_ids == ["delivery-default-next"]
 
 
 def test_slow_clients_do_not_keep_others_waiting(running: Receiver, connection: "redis.Redis") -> None:

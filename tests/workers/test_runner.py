@@ -94,7 +94,7 @@ def test_one_bad_job_among_fifty_ends_as_dead_letter_and_the_others_are_counted(
 
 def test_a_failed_job_runs_alone_and_takes_no_neighbour_with_it(connection: "redis.Redis", config: Config) -> None:
     accept(connection, resumes(3))
-    job = Job.fetch("delivery-prod_11111111-r1", connection=connection, serializer=JSONSerializer)
+    job = Job.fetch("delivery-prod-11111111-r1", connection=connection, serializer=JSONSerializer)
     connection.hset(job.key, "retries_left", 1)
     drained = drain(connection, config)
     assert used(connection) == 3
@@ -151,11 +151,11 @@ def test_a_foreign_job_in_the_midst_of_deliveries_does_not_stop_them(
 
 def test_a_job_whose_hash_is_gone_is_passed_over(connection: "redis.Redis", config: Config) -> None:
     accept(connection, resumes(5))
-    connection.delete("rq:job:delivery-prod_11111111-r0", "rq:job:delivery-prod_11111111-r3")
+    connection.delete("rq:job:delivery-prod-11111111-r0", "rq:job:delivery-prod-11111111-r3")
     drain(connection, config)
     assert used(connection) == 3
     # RQ's maintenance drops from the intermediate list what has no hash.
-    assert jobs_in(connection) == {**NOTHING, "intermediate": ["delivery-prod_11111111-r0"]}
+    assert jobs_in(connection) == {**NOTHING, "intermediate": ["delivery-prod-11111111-r0"]}
     drain(connection, config)
     assert jobs_in(connection) == NOTHING
 
@@ -228,6 +228,32 @@ def test_whichever_command_fails_while_a_worker_adopts_no_job_falls_out_of_every
         adopt(at)
         left = jobs_in(connection)
         assert left["intermediate"] + left["scheduled"] != [], at
+
+
+@pytest.mark.slow
+def test_whichever_command_fails_while_a_failure_is_booked_the_job_is_still_known(
+    connection: "redis.Redis", redis_server: RedisServer, config: Config
+) -> None:
+    def fail(breaking_at: int) -> int:
+        """Run a job that fails while one command fails, and return how many commands it took."""
+        connection.flushall()
+        connection.hset(f"rq:job:{put_poison(connection)}", "retries_left", 2)
+        fuse = Fuse(heals=True)
+        built = runner.worker(jobqueue.DELIVERIES, fragile(redis_server.url, fuse), config)
+        built.register_birth()
+        [queue] = built.queues
+        job = queue.fetch_job(connection.lmove(queue.key, queue.intermediate_queue_key).decode())
+        fuse.at, fuse.sent = breaking_at, 0
+        with suppress(redis.exceptions.RedisError, RuntimeError):
+            built.execute_job(job, queue)
+        return fuse.sent
+
+    for at in range(1, fail(0) + 1):
+        fail(at)
+        with time_machine.travel(timedelta(minutes=10)):
+            drain(connection, config)
+        left = jobs_in(connection)
+        assert left["intermediate"] + left["scheduled"] + left["failed"] == ["delivery-poison"], at
 
 
 @pytest.mark.slow

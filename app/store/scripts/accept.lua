@@ -14,10 +14,15 @@ if redis.call('HLEN', KEYS[1]) == 1 then
   redis.call('EXPIREAT', KEYS[1], ARGV[2])
   redis.call('SADD', KEYS[7], ARGV[5])
 end
-redis.call('HSET', KEYS[3], unpack(ARGV, 7))
-redis.call('HSET', KEYS[3], unpack(cjson.decode(ARGV[6])))
+-- The message is new, so a job of this id is another's: of deployment "a" with message "b-c", or of "a-b" with "c".
+local key, id = KEYS[3], ARGV[3]
+while redis.call('EXISTS', key) == 1 do
+  key, id = key .. '_', id .. '_'
+end
+redis.call('HSET', key, unpack(ARGV, 7))
+redis.call('HSET', key, unpack(cjson.decode(ARGV[6])))
 redis.call('SADD', KEYS[5], KEYS[4])
-redis.call('RPUSH', KEYS[4], ARGV[3])
+redis.call('RPUSH', KEYS[4], id)
 redis.call('HINCRBY', KEYS[6], 'accepted', 1)
 redis.call('HSET', KEYS[6], 'last_delivery_at', ARGV[4])
 return 1
