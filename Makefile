@@ -13,7 +13,9 @@ demo: $(VENV)/.run  ## Play a simulated Coder against it
 	$(BIN)/awb demo $(DEMO_FLAGS)
 
 test: $(VENV)/.dev  ## Run the tests
-	$(BIN)/python -m pytest -n auto --dist loadgroup tests
+	$(BIN)/python -m pytest -n auto -m "not slow" tests
+	# Those that kill and restart real processes have the machine to themselves.
+	$(BIN)/python -m pytest -m slow tests
 
 check: $(VENV)/.dev  ## Lint, types, layers, lock files
 	$(BIN)/ruff check .

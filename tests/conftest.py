@@ -10,9 +10,14 @@ from typing import Any
 
 import pytest
 import redis
+from hypothesis import HealthCheck, settings
 
 from app.config import Config, load
 from workers import embedded, runtime
+
+# Machines are shared and noisy: how long an example takes says nothing.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 SECRET = "a-secret-of-the-tests"
 
