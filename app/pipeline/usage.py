@@ -25,7 +25,8 @@ def current_usage(connection: "redis.Redis", config: Config, deployment: str, me
     today = now.date()
     told = _going_on(found.period, today) if found.period and found.period.start <= today else None
     period = told or config.period_rule.at(today)
-    actual = found.actual if told else None
+    # Seats are no counter: their feature has no period, and Coder's number is the present one.
+    actual = found.actual if told or found.period is None else None
     if not meter_of(meter).counted_here:
         return Usage(deployment, meter, period, found.limit, actual or 0, 0, now, actual, mode=Mode.VERIFIED)
     verified = config.verifying(deployment) and state.mark("reconciled_at") is not None

@@ -5,12 +5,16 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 import redis
 
+from app import clock
 from app.config import Config
+from app.core.coder import Entitlements, Feature
 from app.core.limits import Limit
 from app.core.meter import Mode
 from app.core.period import Period
+from app.pipeline.usage import active_meters, current_usage
 from app.simulator.licence import Licence
 from app.simulator.world import World
+from app.store.coderstate import CoderState
 from tests.conftest import make_config
 from tests.exact.stage import Stage, build_at, day, licence, on_stage, tasks, truth
 
@@ -330,3 +334,13 @@ def test_a_period_of_the_past_year_is_found_through_months_and_days(connection: 
         refresh(stage)
         assert len(truth(world)) == 8
         assert (stage.usage().used, stage.usage().counted, stage.usage().drift) == (7, 7, 0)
+
+
+def test_seats_are_a_meter_though_the_licence_tells_no_period_for_them(
+    connection: "redis.Redis", config: Config
+) -> None:
+    seats = Feature(entitlement="entitled", enabled=True, actual=47, limit=50)
+    told = Entitlements(features={"ai_governance_user_limit": seats}, has_license=True)
+    CoderState(connection, "default").heard(told, None, clock.now())
+    assert "ai_governance_seats" in active_meters(connection, config, "default")
+    assert current_usage(connection, config, "default", "ai_governance_seats", top=False).used == 47
