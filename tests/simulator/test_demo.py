@@ -6,11 +6,8 @@ import pytest
 
 from app.demo import run_demo
 
-_ENTRY_POINT = Path(__file__).resolve().parents[2] / "app" / "cli.py"
-
 
 @pytest.mark.slow
-@pytest.mark.skipif(not _ENTRY_POINT.exists(), reason="there is no service to run yet")
 def test_the_demo_passes_and_leaves_nothing_behind(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
