@@ -5,6 +5,7 @@ Meanings and parameters: Coder, docs/reference/api, coderd/searchquery and coder
 
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +32,7 @@ from app.core.codersettings import (
     DeploymentConfig,
     DispatchMethods,
     EndpointUrl,
+    Group,
     NotificationPreference,
     NotificationSettings,
     NotificationTemplate,
@@ -49,6 +51,7 @@ _MOST_PAGES: Final = 10_000
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _BUILDS: Final = TypeAdapter(Listed[Build])
 _TEMPLATES: Final = TypeAdapter(Listed[NotificationTemplate])
+_GROUPS: Final = TypeAdapter(Listed[Group])
 _PREFERENCES: Final = TypeAdapter(Listed[NotificationPreference])
 
 
@@ -147,6 +150,21 @@ class CoderApi:
                 if error.kind is not Failure.NOT_FOUND:
                     raise
         return None
+
+    def groups(self) -> dict[str, list[str]]:
+        """Return user names by group; a name that several organizations use is told as `<organization>/<name>`.
+
+        Raises:
+            CoderApiError: NOT_FOUND where this Coder has no groups: they are Premium's.
+        """
+        found = self._http.read(_GROUPS.validate_json, f"{_API}/groups")
+        shared = {name for name, times in Counter(group.name for group in found).items() if times > 1}
+        return {
+            f"{group.organization_name}/{group.name}" if group.name in shared else group.name: [
+                member.username for member in group.members
+            ]
+            for group in found
+        }
 
     def audit_builds(self, since: datetime) -> Iterator[AuditBuild]:
         """Yield the starts of workspaces in the audit log since some moment, newest first, each once."""

@@ -4,10 +4,7 @@ Each key of the file is a variable with the same name in capitals behind `AWB_`.
 file, by `AWB_<KEY>_FILE`. Unknown keys are errors, in the file and in the environment.
 """
 
-import contextlib
 import os
-import secrets
-import tempfile
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,16 +12,18 @@ from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 
 from app.core.conditions import Facts
 from app.core.limits import Limit
 from app.core.period import PeriodRule
+from app.core.quiet import QuietSpan
 from app.core.rules import Rule, RulesError, load_rules
 from app.core.spelling import did_you_mean
 from app.core.threshold import Threshold
-from app.settings import SECRET_FIELDS, SHORTEST_SECRET, Settings, incomplete_email
+from app.settings import SECRET_FIELDS, Settings, incomplete
 
 #: sysexits.h: configuration error.
 EXIT_CONFIG: Final = 78
@@ -76,9 +75,18 @@ class Config:
         settings = self.settings
         return bool(settings.coder_url and settings.coder_token) and deployment == settings.deployment
 
-    @property
-    def repeat_every(self) -> timedelta | None:
-        return timedelta(days=self.settings.repeat_days) if self.settings.repeat_days else None
+    def repeat_every(self, level: str) -> timedelta | None:
+        """Return after which time an unresolved level is said again; None for never."""
+        days = self.settings.repeat_days_by_level.get(level, self.settings.repeat_days)
+        return timedelta(days=days) if days else None
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.settings.time_zone)
+
+    @cached_property
+    def quiet_spans(self) -> tuple[QuietSpan, ...]:
+        return tuple(QuietSpan.parse(item) for item in self.settings.quiet_hours)
 
     @cached_property
     def ai_templates(self) -> frozenset[str]:
@@ -122,7 +130,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     except RulesError as error:
         problems += error.problems
     except (OSError, UnicodeDecodeError) as error:
-        problems.append(f"{rules_source}: the rules cannot be read: {_why(error)}; check AWB_RULES")
+        problems.append(f"{rules_source}: the rules cannot be read: {why_unreadable(error)}; check AWB_RULES")
     if problems or settings is None:
         raise ConfigError(problems)
     return Config(settings, rules, source, rules_source)
@@ -132,35 +140,6 @@ def packaged(name: str) -> Path:
     """Return a default file: from the checkout, else from the installed package."""
     checkout = _ROOT / "config" / name
     return checkout if checkout.exists() else Path(__file__).resolve().parent / "defaults" / name
-
-
-def ensure_webhook_secret(settings: Settings) -> Settings:
-    """Return settings with a webhook secret: the configured one, else the one in the data directory, else a new one.
-
-    Raises:
-        ConfigError: the secret can neither be read nor written.
-    """
-    if settings.webhook_secret:
-        return settings
-    file = settings.data_dir / "webhook-secret"
-    try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not file.exists():
-            # Written aside and linked, so that two first starts agree on one secret and none is ever half written.
-            # NamedTemporaryFile makes it with mode 0600, under a name that no other start has.
-            with tempfile.NamedTemporaryFile("w", dir=settings.data_dir, prefix=".webhook-secret.") as draft:
-                draft.write(secrets.token_hex(24) + "\n")
-                draft.flush()
-                with contextlib.suppress(FileExistsError):
-                    os.link(draft.name, file)
-        secret = file.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([f"{file}: {_why(error)}; set AWB_WEBHOOK_SECRET or make AWB_DATA_DIR writable"]) from None
-    if len(secret) < SHORTEST_SECRET:
-        raise ConfigError(
-            [f"{file}: holds no secret of at least {SHORTEST_SECRET} characters; delete it for a new one"]
-        )
-    return settings.model_copy(update={"webhook_secret": SecretStr(secret)})
 
 
 def masked(settings: Settings) -> dict[str, Any]:
@@ -186,7 +165,7 @@ def _read_toml(source: Path, problems: list[str]) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         problems.append(f"{source}: not valid TOML: {error}")
     except (OSError, UnicodeDecodeError) as error:
-        problems.append(f"{source}: cannot be read: {_why(error)}")
+        problems.append(f"{source}: cannot be read: {why_unreadable(error)}")
     return {}
 
 
@@ -210,7 +189,7 @@ def _secret_files(environ: Mapping[str, str], problems: list[str]) -> dict[str, 
         try:
             found[key] = Path(name).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            problems.append(f"{variable}: the file {name} cannot be read: {_why(error)}")
+            problems.append(f"{variable}: the file {name} cannot be read: {why_unreadable(error)}")
             continue
         if not found[key]:
             problems.append(f"{variable}: the file {name} is empty")
@@ -239,22 +218,30 @@ def _validate(
         found = error.errors(include_input=False, include_url=False)
         problems += [_sentence(item, source, environ) for item in found]
         # Pydantic looks at settings together only when each of them is right; everything is to be said at once.
-        incomplete = incomplete_email(values) if all(item["loc"] for item in found) else ""
-        problems += [f"configuration: {incomplete}"] if incomplete else []
+        missing = incomplete(values) if all(item["loc"] for item in found) else []
+        problems += [f"configuration: {problem}" for problem in missing]
     return None
 
 
 def _sentence(item: Any, source: Path | None, environ: Mapping[str, str]) -> str:
     key = str(item["loc"][0]) if item["loc"] else ""
     message = str(item["msg"]).removeprefix("Value error, ")
-    if item["type"] == "extra_forbidden":
+    if item["type"] == "extra_forbidden" and len(item["loc"]) == 1:
         return f"{source}: unknown key “{key}”{did_you_mean(key, list(Settings.model_fields))}; remove or correct it"
     if not key:
         return f"configuration: {message}"
+    if item["type"] == "extra_forbidden":
+        message = f"unknown key “{item['loc'][-1]}”; remove or correct it"
     variables = (f"{PREFIX}{key.upper()}", f"{PREFIX}{key.upper()}_FILE")
     named = [variable for variable in variables if environ.get(variable)]
-    return f"{named[0] if named else f'{source}: {key}'}: {message}"
+    return f"{named[0] if named else f'{source}: {key}'}{_inside(item['loc'][1:])}: {message}"
 
 
-def _why(error: Exception) -> str:
+def _inside(path: Sequence[str | int]) -> str:
+    """Write the place inside a setting as people count: `[2].levels` is the second table's key."""
+    return "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in path)
+
+
+def why_unreadable(error: Exception) -> str:
+    """Say why a file cannot be read or written, without its content."""
     return error.strerror or type(error).__name__ if isinstance(error, OSError) else type(error).__name__

@@ -114,10 +114,14 @@ def _shared_fields(queue: str) -> tuple[str, ...]:
     return tuple(fields)
 
 
+def delivery_job_id(deployment: str, message_id: str) -> str:
+    return f"delivery-{deployment}-{message_id}"
+
+
 def delivery_job(deployment: str, message_id: str, received_at: float, payload: Any) -> ReadyJob:
     description = f"classify delivery {message_id} of {deployment}"
     args = [deployment, message_id, received_at, payload]
-    return ready_job(f"delivery-{deployment}-{message_id}", DELIVERIES, CLASSIFY, args, description)
+    return ready_job(delivery_job_id(deployment, message_id), DELIVERIES, CLASSIFY, args, description)
 
 
 def notification_job(deployment: str, notification_id: str) -> ReadyJob:

@@ -1,17 +1,42 @@
-"""Every setting with its type, default and checks. config/awb-meter.toml documents them for people."""
+"""Every setting with its default. config/awb-meter.toml documents them for people."""
 
-import re
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import unquote
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from app.core.limits import INCLUDED_BUILDS
-from app.core.period import PeriodRule
-from app.core.threshold import Threshold
+from app.core.routing import Route
+from app.core.scope import BurstRule, ScopeRule
+from app.settingtypes import (
+    Address,
+    ApiTokens,
+    CommaList,
+    DaysByLevel,
+    DeploymentName,
+    HeaderName,
+    HookUrl,
+    LimitSetting,
+    LongSecret,
+    MailAddress,
+    MailAddresses,
+    Networks,
+    OptionalAddress,
+    PasswordHash,
+    PeriodSetting,
+    QuietHours,
+    RedisUrl,
+    SlackHookUrl,
+    SmtpUrl,
+    Tables,
+    Thresholds,
+    WebUrl,
+    ZoneName,
+    split_url,
+)
 
 #: Settings whose values are never shown; each may also come from a file.
 SECRET_FIELDS: Final = (
@@ -19,42 +44,32 @@ SECRET_FIELDS: Final = (
     "webhook_secret_previous",
     "redis_url",
     "slack_webhook_url",
+    "slack_bot_token",
+    "slack_signing_secret",
     "smtp_url",
+    "notify_webhook_url",
+    "notify_webhook_secret",
+    "apprise_urls",
     "coder_token",
+    "admin_password_hash",
+    "viewer_password_hash",
+    "session_secret",
 )
-DEPLOYMENT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
-SHORTEST_SECRET: Final = 16
-_LIMIT_HINT: Final = "must be a number of builds, 0, or unlimited"
+#: Settings that are yes or no.
+FLAGS: Final = ("dry_run", "forecast_alerts", "metrics_user_names")
 _EMAIL: Final = ("smtp_url", "email_from", "email_to")
+_SLACK_BOT: Final = ("slack_bot_token", "slack_channel")
 _DEFAULT_THRESHOLDS: Final[tuple[str | int, ...]] = ("75%", "90%", "100%", "+10%")
 
 
-def _comma_list(value: Any) -> Any:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+class Texts(BaseModel):
+    """The `[texts]` table: an admin's own words in place of the built-in ones, as Jinja templates."""
 
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
-def _limit(value: Any) -> Any:
-    if isinstance(value, str):
-        text = value.strip().lower()
-        if text == "unlimited":
-            return -1
-        if not re.fullmatch(r"[+-]?[0-9_]{1,20}", text):
-            raise ValueError(_LIMIT_HINT)
-    return value
-
-
-def _split(url: str) -> SplitResult:
-    """Split a URL; empty where it is none, for the library's own error may repeat a password."""
-    try:
-        parts = urlsplit(url)
-        parts.port  # noqa: B018 - raises where it is no number
-    except ValueError:
-        return urlsplit("")
-    return parts
-
-
-CommaList = Annotated[list[str], BeforeValidator(_comma_list)]
-Thresholds = Annotated[list[str | int], BeforeValidator(_comma_list)]
+    headline: str = ""
+    summary: str = ""
+    meaning: str = ""
 
 
 class Settings(BaseModel):
@@ -62,32 +77,62 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    bind: str = "127.0.0.1:8787"
+    bind: Address = "127.0.0.1:8787"
     web_processes: int = Field(1, ge=1, le=64)
     web_threads: int = Field(8, ge=1, le=256)
     max_body_bytes: int = Field(262_144, ge=16_384, le=16_777_216)
-    public_url: str = ""
+    public_url: WebUrl = ""
     data_dir: Path = Path("data")
-    redis_url: SecretStr | None = None
-    webhook_secret: SecretStr | None = None
-    webhook_secret_previous: SecretStr | None = None
-    deployment: str = "default"
-    limit: Annotated[int, BeforeValidator(_limit)] = INCLUDED_BUILDS
+    redis_url: RedisUrl = None
+    webhook_secret: LongSecret = None
+    webhook_secret_previous: LongSecret = None
+    deployment: DeploymentName = "default"
+    limit: LimitSetting = INCLUDED_BUILDS
     soft_limit: int | None = Field(None, ge=0)
-    thresholds: Thresholds = Field(default_factory=lambda: list(_DEFAULT_THRESHOLDS))
-    repeat_days: int = Field(0, ge=0, le=365)
-    period: str = "lifetime"
+    period: PeriodSetting = "lifetime"
     ai_templates: CommaList = Field(default_factory=list)
     rules: Path | None = None
-    slack_webhook_url: SecretStr | None = None
-    smtp_url: SecretStr | None = None
-    email_from: str = ""
-    email_to: CommaList = Field(default_factory=list)
-    coder_url: str = ""
+    thresholds: Thresholds = Field(default_factory=lambda: list(_DEFAULT_THRESHOLDS))
+    repeat_days: int = Field(0, ge=0, le=365)
+    repeat_days_by_level: DaysByLevel = Field(default_factory=dict)
+    forecast_alerts: bool = True
+    scopes: Annotated[list[ScopeRule], Tables] = Field(default_factory=list)
+    burst: Annotated[BurstRule, Tables] = BurstRule()
+    digest: Annotated[list[Literal["weekly", "monthly"]], Field(default_factory=list)]
+    dry_run: bool = False
+    time_zone: ZoneName = "UTC"
+    quiet_hours: QuietHours = Field(default_factory=list)
+    routes: Annotated[list[Route], Tables] = Field(default_factory=list)
+    fallback: CommaList = Field(default_factory=list)
+    fallback_minutes: int = Field(30, ge=1, le=1440)
+    texts: Annotated[Texts, Tables] = Texts()
+    slack_webhook_url: SlackHookUrl = None
+    slack_bot_token: SecretStr | None = None
+    slack_channel: CommaList = Field(default_factory=list)
+    slack_signing_secret: SecretStr | None = None
+    slack_admins: CommaList = Field(default_factory=list)
+    slack_api_url: WebUrl = "https://slack.com/api"
+    smtp_url: SmtpUrl = None
+    email_from: MailAddress = ""
+    email_to: MailAddresses = Field(default_factory=list)
+    notify_webhook_url: HookUrl = None
+    notify_webhook_secret: LongSecret = None
+    apprise_urls: SecretStr | None = None
+    coder_url: WebUrl = ""
     coder_token: SecretStr | None = None
     coder_ca_file: Path | None = None
     reconcile_minutes: int = Field(10, ge=1, le=1440)
     silence_hours: int = Field(24, ge=1, le=8760)
+    admin_password_hash: PasswordHash = None
+    viewer_password_hash: PasswordHash = None
+    session_secret: LongSecret = None
+    session_hours: int = Field(12, ge=1, le=720)
+    api_tokens: ApiTokens = Field(default_factory=list)
+    proxy_addresses: Networks = Field(default_factory=list)
+    proxy_user_header: HeaderName = ""
+    proxy_admins: CommaList = Field(default_factory=list)
+    metrics_bind: OptionalAddress = ""
+    metrics_user_names: bool = False
     keep_days: int = Field(400, ge=1, le=3660)
     log_format: Literal["auto", "json", "text"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -95,10 +140,10 @@ class Settings(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _no_boolean(cls, value: Any) -> Any:
-        # No setting is one, and pydantic would read true as the number 1.
-        if isinstance(value, bool):
-            raise ValueError("takes no true or false")  # noqa: TRY004 - pydantic wants ValueError
+    def _no_boolean(cls, value: Any, info: ValidationInfo) -> Any:
+        # Pydantic would read true as the number 1.
+        if isinstance(value, bool) and info.field_name not in FLAGS:
+            raise ValueError("takes no true or false")
         return value
 
     @field_validator(*SECRET_FIELDS, mode="before")
@@ -106,95 +151,16 @@ class Settings(BaseModel):
     def _empty_is_unset(cls, value: Any) -> Any:
         return None if value == "" else value
 
-    @field_validator("bind")
+    @field_validator("digest", mode="before")
     @classmethod
-    def _bind(cls, value: str) -> str:
-        host, separator, port = value.rpartition(":")
-        if not separator or not host or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004 - highest port
-            raise ValueError("must be HOST:PORT, such as 127.0.0.1:8787")
-        return value
-
-    @field_validator("limit")
-    @classmethod
-    def _limit(cls, value: int) -> int:
-        if value < -1:
-            raise ValueError(_LIMIT_HINT)
-        return value
-
-    @field_validator("thresholds")
-    @classmethod
-    def _thresholds(cls, value: list[str | int]) -> list[str | int]:
-        for item in value:
-            Threshold.parse(item)
-        return value
-
-    @field_validator("period")
-    @classmethod
-    def _period(cls, value: str) -> str:
-        PeriodRule.parse(value)
-        return value
-
-    @field_validator("deployment")
-    @classmethod
-    def _deployment(cls, value: str) -> str:
-        if not DEPLOYMENT_NAME.fullmatch(value):
-            raise ValueError("must be lower-case letters, digits and dashes, at most 40")
-        return value
-
-    @field_validator("coder_url", "public_url")
-    @classmethod
-    def _url(cls, value: str) -> str:
-        parts = _split(value)
-        if value and (parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc):
-            raise ValueError("must be a URL such as https://coder.example.com, without user or password")
-        return value.rstrip("/")
-
-    @field_validator("redis_url")
-    @classmethod
-    def _redis(cls, value: SecretStr | None) -> SecretStr | None:
-        parts = _split(value.get_secret_value()) if value else None
-        if parts and not (parts.scheme in ("redis", "rediss") and parts.hostname):
-            if parts.scheme == "unix" and parts.path:
-                return value
-            raise ValueError("must be redis://:password@HOST:PORT/0, rediss://… for TLS, or unix:///path/of/the.sock")
-        return value
-
-    @field_validator("smtp_url")
-    @classmethod
-    def _smtp(cls, value: SecretStr | None) -> SecretStr | None:
-        parts = _split(value.get_secret_value()) if value else None
-        if parts and not (parts.scheme in ("smtp", "smtps") and parts.hostname):
-            raise ValueError("must be smtp://user:password@HOST:587; in user and password, write @ as %40 and / as %2F")
-        return value
-
-    @field_validator("email_from", "email_to")
-    @classmethod
-    def _addresses(cls, value: str | list[str]) -> str | list[str]:
-        for address in [value] if isinstance(value, str) else value:
-            if address and not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", address):
-                raise ValueError("takes plain addresses such as ops@example.com")
-        return value
-
-    @field_validator("slack_webhook_url")
-    @classmethod
-    def _slack(cls, value: SecretStr | None) -> SecretStr | None:
-        parts = _split(value.get_secret_value()) if value else None
-        if parts and not (parts.scheme in ("http", "https") and parts.hostname):
-            raise ValueError("must be the whole URL of a Slack incoming webhook, https://hooks.slack.com/services/…")
-        return value
-
-    @field_validator("webhook_secret", "webhook_secret_previous")
-    @classmethod
-    def _secret(cls, value: SecretStr | None) -> SecretStr | None:
-        if value and len(value.get_secret_value()) < SHORTEST_SECRET:
-            raise ValueError(f"must have at least {SHORTEST_SECRET} characters; try: openssl rand -hex 24")
-        return value
+    def _digest(cls, value: Any) -> Any:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
     @model_validator(mode="after")
-    def _email(self) -> Self:
-        problem = incomplete_email(self.__dict__)
-        if problem:
-            raise ValueError(problem)
+    def _whole(self) -> Self:
+        problems = incomplete(self.__dict__)
+        if problems:
+            raise ValueError("; ".join(problems))
         return self
 
     @property
@@ -206,6 +172,12 @@ class Settings(BaseModel):
         return int(self.bind.rpartition(":")[2])
 
     @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """Host and port of `metrics_bind`; None where /metrics is on `bind`."""
+        host, _, port = self.metrics_bind.rpartition(":")
+        return (host.strip("[]"), int(port)) if host else None
+
+    @property
     def on_loopback(self) -> bool:
         try:
             return self.bind_host == "localhost" or ip_address(self.bind_host).is_loopback
@@ -213,23 +185,30 @@ class Settings(BaseModel):
             return False
 
 
-def incomplete_email(values: Mapping[str, Any]) -> str:
-    """Say what is missing for e-mail; empty when all of it is there, or none."""
-    missing = [key for key in _EMAIL if not values.get(key)]
-    if not missing or len(missing) == len(_EMAIL):
-        return ""
-    return f"e-mail needs smtp_url, email_from and email_to together; missing: {', '.join(missing)}"
+def incomplete(values: Mapping[str, Any]) -> list[str]:
+    """Say what is missing where settings only work together; empty when nothing is."""
+    found = []
+    for name, wanted in (("e-mail", _EMAIL), ("the Slack bot", _SLACK_BOT)):
+        missing = [key for key in wanted if not values.get(key)]
+        if missing and len(missing) < len(wanted):
+            listed = " and ".join([", ".join(wanted[:-1]), wanted[-1]])
+            found.append(f"{name} needs {listed} together; missing: {', '.join(missing)}")
+    if values.get("proxy_user_header") and not values.get("proxy_addresses"):
+        found.append("proxy_user_header needs proxy_addresses: only those may name users")
+    return found
 
 
 def secret_texts(settings: Settings) -> Iterator[str]:
-    """Yield every text that must appear in no log: the secrets, the passwords in URLs, and the Slack URL's path."""
+    """Yield every text that must appear in no log: the secrets, the passwords in URLs, and the paths of webhooks."""
     for key in SECRET_FIELDS:
         secret: SecretStr | None = getattr(settings, key)
         if secret is None:
             continue
         yield secret.get_secret_value()
         if key.endswith("_url"):
-            parts = _split(secret.get_secret_value())
+            parts = split_url(secret.get_secret_value())
             yield from (parts.password or "", unquote(parts.password or ""))
-        if key == "slack_webhook_url":
-            yield parts.path
+            if key in ("slack_webhook_url", "notify_webhook_url"):
+                yield parts.path
+        if key == "apprise_urls":
+            yield from (part.strip() for part in secret.get_secret_value().split(","))

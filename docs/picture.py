@@ -6,16 +6,19 @@ Run it again after a change of app/core/alert.py or app/notifiers/slack.py: .ven
 import html
 import subprocess
 import tempfile
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from app.core.alert import describe
+from app.core.decision import AlertState, evaluate
+from app.core.forecast import forecast
 from app.core.limits import Limit
 from app.core.meter import AWB, Usage
 from app.core.period import PeriodRule
-from app.core.threshold import AlertState, Threshold, evaluate
-from app.notifiers.slack import render
+from app.core.threshold import Threshold
+from app.core.wording.context import Context
+from app.core.wording.threshold import describe
+from app.notifiers.slackblocks import render
 
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 STYLE = """
@@ -42,7 +45,10 @@ def main() -> None:
         by_template=[("claude-code", 702), ("aider-ci", 210)],
     )
     decision = evaluate(AlertState("75%", usage.period.start, NOW, NOW), usage, [Threshold.parse("90%")], NOW)
-    message = render(describe(decision, usage, "https://coder.example.com"))
+    days = [(NOW.date() - timedelta(days=back), 3 + back % 3) for back in range(228, 0, -1)]
+    expected = forecast(days, usage.used, usage.limit, usage.period, NOW)
+    context = Context("https://coder.example.com", "https://awb.example.com", forecast=expected.words())
+    message = render(describe(decision, usage, context), buttons=True)
     body = "".join(block(item) for item in message["blocks"])
     page = f"""<!doctype html><meta charset="utf-8"><style>{STYLE}</style>
     <div class="m"><div class="a">AWB</div><div><span class="n">Coder AWB meter</span> <span class="t">9:30</span>
@@ -53,7 +59,7 @@ def main() -> None:
         subprocess.run(
             ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run",
              "--disable-background-networking", "--disable-component-update", "--disable-sync",
-             f"--user-data-dir={folder}/profile", "--force-device-scale-factor=1.5", "--window-size=780,470",
+             f"--user-data-dir={folder}/profile", "--force-device-scale-factor=1.5", "--window-size=780,590",
              f"--screenshot={Path(__file__).with_name('slack.png')}", source.as_uri()],
             check=True, capture_output=True, timeout=60,
         )  # fmt: skip

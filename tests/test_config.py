@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from app.config import ConfigError, ensure_webhook_secret, load, masked, packaged
+from app.config import ConfigError, load, masked, packaged
 from app.settings import SECRET_FIELDS, Settings, secret_texts
+from app.webhooksecret import ensure_webhook_secret
 from tests.conftest import SECRET
 
 ROOT = Path(__file__).parents[1]
@@ -67,6 +68,8 @@ BY_VARIABLE: list[tuple[dict[str, str], Sequence[str]]] = [
         {"AWB_SMTP_URL": "smtp://mail.test", "AWB_EMAIL_FROM": "a@b.test", "AWB_EMAIL_TO": "c@d.test, nobody"},
         ["AWB_EMAIL_TO:", "plain addresses such as ops@example.com"],
     ),
+    ({"AWB_ROUTES": "receivers"}, ["AWB_ROUTES:", "must be JSON"]),
+    ({"AWB_ROUTES": '[{"levels": [">1"]}]'}, ["AWB_ROUTES[1].levels:", ">=100%"]),
     ({"AWB_LOG_FORMAT": "xml"}, ["AWB_LOG_FORMAT:", "'auto', 'json' or 'text'"]),
     ({"AWB_LOG_LEVEL": "loud"}, ["AWB_LOG_LEVEL:", "'debug', 'info', 'warning' or 'error'"]),
     ({"AWB_CONFIG": "/nowhere/awb.toml"}, ["/nowhere/awb.toml", "no such file", "AWB_CONFIG or --config"]),
@@ -96,7 +99,7 @@ IN_A_FILE = [
     ("web_threads = true", ["web_threads:", "no true or false"]),
     ("bind = 8787", ["bind:", "valid string"]),
     ('thresholds = ["often"]', ["thresholds:", "“often”"]),
-    ("ai_templates = [1]", ["ai_templates:", "valid string"]),
+    ("ai_templates = [1]", ["ai_templates[1]:", "valid string"]),
     ("period = 5", ["period:", "valid string"]),
     ("webhook_secret = 12345678901234567890", ["webhook_secret:", "valid string"]),
     ('webhook_secret = "planted"', ["webhook_secret:", "at least 16"]),
@@ -104,6 +107,22 @@ IN_A_FILE = [
     ("limit 5", ["not valid TOML", "line 1"]),
     (f'webhook_secret = "{PLANTED}', ["not valid TOML"]),
     ("limit = 1\nlimit = 2", ["not valid TOML"]),
+    ('quiet_hours = ["22-07"]', ["quiet_hours:", "22:00-07:00", "sat-sun"]),
+    ('time_zone = "Middle/Earth"', ["time_zone:", "Europe/Berlin"]),
+    ("dry_run = 7", ["dry_run:", "boolean"]),
+    ('digest = ["daily"]', ["digest[1]:", "'weekly' or 'monthly'"]),
+    ('[repeat_days_by_level]\n"90%" = 999', ["repeat_days_by_level:", "0 (never) to 365"]),
+    ('[repeat_days_by_level]\n"often" = 9', ["repeat_days_by_level:", "“often”"]),
+    ('[[routes]]\n[[routes]]\nlevel = ["90%"]', ["routes[2].level:", "unknown key “level”"]),
+    ('[[routes]]\nlevels = [">90%"]', ["routes[1].levels:", ">=100%"]),
+    ('[[scopes]]\nby = "team"\nlimit = 5', ["scopes[1].by:", "'user'"]),
+    ('[[scopes]]\nby = "user"', ["scopes[1].limit:", "required"]),
+    ("[burst]\nbuilds = -1", ["burst.builds:", "0"]),
+    ('[texts]\nsubject = "x"', ["texts.subject:", "unknown key “subject”"]),
+    ('slack_channel = ["C1"]', ["the Slack bot needs", "slack_bot_token"]),
+    ('metrics_bind = "everywhere"', ["metrics_bind:", "HOST:PORT"]),
+    ('notify_webhook_url = "ftp://planted.test/x"', ["notify_webhook_url:", "https://"]),
+    ('notify_webhook_secret = "planted"', ["notify_webhook_secret:", "at least 16"]),
 ]
 
 
@@ -160,6 +179,9 @@ def test_each_secret_may_come_from_a_file(tmp_path: Path, key: str) -> None:
         "redis_url": f"redis://:{PLANTED}@127.0.0.1",
         "slack_webhook_url": f"https://hooks.slack.com/services/T0/B0/{PLANTED}",
         "smtp_url": f"smtp://u:{PLANTED}@mail.test",
+        "notify_webhook_url": f"https://hooks.example.test/{PLANTED}",
+        "admin_password_hash": f"scrypt:32768:8:1${PLANTED.replace('-', '')}$" + "0" * 128,
+        "viewer_password_hash": f"scrypt:32768:8:1${PLANTED.replace('-', '')}$" + "0" * 128,
     }
     value = values.get(key, f"{PLANTED}-{PLANTED}")
     file = tmp_path / "secret"
@@ -167,6 +189,8 @@ def test_each_secret_may_come_from_a_file(tmp_path: Path, key: str) -> None:
     environ = {f"AWB_{key.upper()}_FILE": str(file)}
     if key == "smtp_url":
         environ |= {"AWB_EMAIL_FROM": "a@b.test", "AWB_EMAIL_TO": "c@d.test"}
+    if key == "slack_bot_token":
+        environ |= {"AWB_SLACK_CHANNEL": "C0123"}
     settings = load(environ=environ).settings
     assert getattr(settings, key).get_secret_value() == value
     assert PLANTED not in str(settings) + repr(settings) + str(masked(settings))
@@ -266,10 +290,15 @@ def test_secret_texts_are_the_secrets_and_the_passwords_in_them() -> None:
 
 
 def documented() -> dict[str, object]:
-    """Return what the packaged file says, with every commented key as it would be without the comment."""
-    lines = packaged("awb-meter.toml").read_text(encoding="utf-8").splitlines()
+    """Return what the packaged file says, with every commented key and table as it would be without the comment."""
+    plain, _, tables = packaged("awb-meter.toml").read_text(encoding="utf-8").partition("# ---- Tables")
     keys = "|".join(Settings.model_fields)
-    return tomllib.loads("\n".join(re.sub(rf"^# ({keys}) = ", r"\1 = ", line) for line in lines))
+    lines = [re.sub(rf"^# ({keys}) = ", r"\1 = ", line) for line in plain.splitlines()]
+    inside = False
+    for line in tables.splitlines()[1:]:
+        inside = line.startswith("# [[") or (inside and line.startswith("#"))
+        lines.append(line.removeprefix("#").removeprefix(" ") if inside else line)
+    return tomllib.loads("\n".join(lines))
 
 
 def test_every_setting_is_documented_in_the_packaged_file() -> None:
@@ -289,7 +318,8 @@ def test_what_is_commented_in_the_packaged_file_is_valid() -> None:
 def test_settings_without_a_default_are_commented_in_the_packaged_file() -> None:
     values = tomllib.loads(packaged("awb-meter.toml").read_text(encoding="utf-8"))
     unset = {key for key, value in Settings() if value is None}
-    assert set(Settings.model_fields) - set(values) == unset
+    # An array of tables that is there already, though empty, cannot be added to.
+    assert set(Settings.model_fields) - set(values) == unset | {"routes", "scopes"}
 
 
 # ---- The generated secret ----
@@ -335,7 +365,7 @@ def test_sixteen_first_starts_at_once_agree(tmp_path: Path, attempt: int) -> Non
 
 def test_first_starts_of_several_processes_agree(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from app.config import ensure_webhook_secret; "
+        "import sys; from pathlib import Path; from app.webhooksecret import ensure_webhook_secret; "
         "from app.settings import Settings; sys.stdin.readline(); "
         "print(ensure_webhook_secret(Settings(data_dir=Path(sys.argv[1]))).webhook_secret.get_secret_value())"
     )

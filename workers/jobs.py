@@ -3,6 +3,7 @@
 from typing import Any
 
 from rq import Retry
+from structlog.contextvars import bound_contextvars
 
 from app.pipeline import coder
 from app.pipeline import count as counting
@@ -19,8 +20,10 @@ def classify_delivery(deployment: str, message_id: str, received_at: float, payl
 
 def classify_deliveries(deliveries: list[Any]) -> None:
     connection, config = runtime()
-    for deployment, meter in sorted(counting.count(connection, config, deliveries)):
-        warn(connection, config, deployment, meter)
+    # Every line about these deliveries carries the id of the first one, up to the alert that they lead to.
+    with bound_contextvars(batch=deliveries[0][1]):
+        for deployment, meter in sorted(counting.count(connection, config, deliveries)):
+            warn(connection, config, deployment, meter)
 
 
 def send_notification(deployment: str, notification_id: str) -> Retry | None:

@@ -24,6 +24,7 @@ from app.config import Config
 from app.store.connection import script
 from workers import jobs, runtime
 from workers.embedded import alive
+from workers.pausing import PausableWorker
 
 log = structlog.get_logger(__name__)
 #: Jobs taken together at most.
@@ -33,7 +34,7 @@ _WORKER_TTL: Final = 60
 _MAINTENANCE_SECONDS: Final = 30
 
 
-class QuietWorker(SimpleWorker):  # type: ignore[misc]
+class QuietWorker(PausableWorker):
     """A SimpleWorker that refuses jobs whose function is not ours: who can write to Redis must not run any code."""
 
     def execute_job(self, job: Job, queue: Queue) -> None:

@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 PARENT_FD: Final = "_AWB_PARENT_FD"
 _FIRST_DELAY, _LONGEST_DELAY, _HEALTHY_AFTER = 0.5, 30.0, 60.0
 _LOOK_EVERY: Final = 0.2
+# In the order of the listeners: `bind`, and `metrics_bind` where it is set.
+_LISTEN_OPTIONS: Final = ("--listen-fd", "--metrics-fd")
 
 
 class AlreadyRunningError(Exception):
@@ -104,25 +106,28 @@ class Supervisor:
         """
         settings = self.config.settings
         with DataDirLock(settings.data_dir):
-            listener = self.listen(settings.bind_host, settings.bind_port)
+            listeners = [self.listen(settings.bind_host, settings.bind_port)]
+            if settings.metrics_address:
+                listeners.append(self.listen(*settings.metrics_address))
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, self._request_stop)
             try:
-                self._start_all(listener.fileno())
+                self._start_all(*(listener.fileno() for listener in listeners))
                 if not self.stopping:
                     ready()
                 while not self.stopping:
                     self._look()
                     time.sleep(_LOOK_EVERY)
             finally:
-                listener.close()
+                for listener in listeners:
+                    listener.close()
                 self._stop_all()
         return 0
 
     def _request_stop(self, _signal: int, _frame: FrameType | None) -> None:
         self.stopping = True
 
-    def _start_all(self, listener: int) -> None:
+    def _start_all(self, *listeners: int) -> None:
         settings = self.config.settings
         environment: dict[str, str] = {}
         if settings.redis_url is None:
@@ -139,9 +144,10 @@ class Supervisor:
             *(Child(f"worker {name}", [*awb, "worker", name], environment=environment) for name in jobqueue.QUEUES),
             Child("scheduler", [*awb, "scheduler"], environment=environment),
         ]
-        web = [*awb, "web", "--listen-fd", str(listener), *(["--insecure"] if self.insecure else [])]
+        fds = [word for pair in zip(_LISTEN_OPTIONS, map(str, listeners), strict=False) for word in pair]
+        web = [*awb, "web", *fds, *(["--insecure"] if self.insecure else [])]
         self.web = [
-            Child(f"web {number}", web, (listener,), environment=environment)
+            Child(f"web {number}", web, listeners, environment=environment)
             for number in range(1, settings.web_processes + 1)
         ]
         for child in (*self.others, *self.web):

@@ -1,6 +1,5 @@
-"""The command `awb`. Each module adds its commands to the group in `base`."""
+"""The command `awb`. Each module adds its commands to the group in `base`, when one of them is asked for."""
 
-from app.cli import coder, health, look, service, settings
 from app.cli.base import main
 
-__all__ = ["coder", "health", "look", "main", "service", "settings"]
+__all__ = ["main"]

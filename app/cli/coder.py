@@ -17,7 +17,7 @@ from app.config import EXIT_CONFIG, Config
 from app.core.meter import AWB, Usage
 from app.pipeline.coder import client
 from app.pipeline.reconcile import Listed, list_changes
-from app.pipeline.subscribe import carry_out, check, make_plan
+from app.pipeline.subscribe import Plan, carry_out, check, make_plan
 from app.pipeline.usage import current_usage
 from app.pipeline.verify import Verified, verify_due
 from app.pipeline.warn import warn
@@ -117,21 +117,34 @@ def check_coder(context: click.Context, as_json: bool) -> None:
 
 @coder.command()
 @click.option("--yes", is_flag=True, help="Change it; without this, only show what would be changed.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
-def subscribe(context: click.Context, yes: bool) -> None:
+def subscribe(context: click.Context, yes: bool, as_json: bool) -> None:
     """Switch on the notifications that the count needs, for the token's user."""
     config = load_config(context)
     with _api(config) as api:
         plan = make_plan(api)
-        for template in plan.enable:
-            out.print(f"switch on for the token's user: {template.name}")
-        for template in plan.by_webhook:
-            out.print(f"send by webhook: {template.name}")
-        if plan.empty:
-            out.print("Nothing to change: everything that is needed is on.")
-            return
-        if not yes:
-            out.print("Nothing is changed yet. To do it: awb coder subscribe --yes")
-            sys.exit(EXIT_FAILED)
-        carry_out(api, plan)
-        out.print("Done.")
+        if yes and not plan.empty:
+            carry_out(api, plan)
+    if as_json:
+        print_json(
+            {
+                "enable": [template.name for template in plan.enable],
+                "by_webhook": [template.name for template in plan.by_webhook],
+                "changed": yes and not plan.empty,
+            }
+        )
+    else:
+        _show_plan(plan, done=yes)
+    sys.exit(0 if plan.empty or yes else EXIT_FAILED)
+
+
+def _show_plan(plan: Plan, *, done: bool) -> None:
+    for template in plan.enable:
+        out.print(f"switch on for the token's user: {template.name}")
+    for template in plan.by_webhook:
+        out.print(f"send by webhook: {template.name}")
+    if plan.empty:
+        out.print("Nothing to change: everything that is needed is on.")
+    else:
+        out.print("Done." if done else "Nothing is changed yet. To do it: awb coder subscribe --yes")

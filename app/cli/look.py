@@ -1,41 +1,35 @@
-"""Commands that show what was counted, and why."""
+"""Commands that show what something means: one delivery, one record."""
 
 import sys
 from typing import IO, Any
+from urllib.parse import quote
 
 import click
-import redis
 from rich.markup import escape
-from rich.table import Table
 
 from app import clock
-from app.cli.base import (
-    EXIT_FAILED,
-    EXIT_UNAVAILABLE,
-    fail,
-    known_deployment,
-    load_config,
-    main,
-    open_redis,
-    out,
-    print_json,
-)
+from app.cli.base import AS_JSON, DEPLOYMENT, EXIT_FAILED, fail, load_config, main, open_store, out, print_json
+from app.cli.show import facts_table, local, print_wide
+from app.config import Config
 from app.core.delivery import InvalidDeliveryError, read_delivery, to_event
-from app.core.meter import AWB
+from app.core.meter import AWB, UsageRecord
 from app.core.rules import classify
-from app.store.connection import unavailable
 from app.store.inbox import Inbox
-from app.store.ledger import Ledger
-from app.web.answers import coder_answer, record_answer, usage_answer
+from app.store.records import Records
+from app.web.answers import record_answer
+from app.web.plain import moment
 
 
 @main.command()
 @click.argument("file", type=click.File("rb"))
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@AS_JSON
 @click.pass_context
 def explain(context: click.Context, file: IO[bytes], as_json: bool) -> None:
-    """Show the verdict for a webhook body in FILE (- for standard input) without counting it."""
-    loaded = load_config(context)
+    """Show the verdict for a webhook body in FILE (- for standard input) without counting it.
+
+    Exit code 1 if it is no notification.
+    """
+    loaded = load_config(context, lean=True)
     try:
         delivery = read_delivery(file.read())
     except InvalidDeliveryError as error:
@@ -57,104 +51,66 @@ def explain(context: click.Context, file: IO[bytes], as_json: bool) -> None:
     if as_json:
         print_json(shown)
         return
-    for key, value in shown.items():
-        if value is not None:
-            click.echo(f"{key + ':':<14}{value}")
+    print_wide(facts_table((f"{key}:", escape(value)) for key, value in shown.items() if value is not None))
 
 
 @main.command()
 @click.argument("what")
-@click.option("--deployment", callback=known_deployment, help="Another deployment than the configured one.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@DEPLOYMENT
+@AS_JSON
 @click.pass_context
 def why(context: click.Context, what: str, deployment: str | None, as_json: bool) -> None:
-    """Say why something was counted: WHAT is a usage key, a workspace id, or OWNER/WORKSPACE."""
-    loaded = load_config(context)
-    try:
-        ledger = Ledger(open_redis(loaded), deployment or loaded.settings.deployment, AWB)
-        records = ledger.find(what)
-    except (redis.exceptions.RedisError, OSError) as error:
-        fail(f"Redis is {unavailable(error)}", EXIT_UNAVAILABLE)
-    answers = [record_answer(record) for record in records]
+    """Say why something was counted: WHAT is a usage key, a workspace id, a workspace name, or OWNER/WORKSPACE.
+
+    Exit code 1 if nothing was.
+    """
+    connection, config, name = open_store(context, deployment)
+    records = Records(connection, name, AWB).find(what)
+    inbox = Inbox(connection, name)
+    answers = [_answer(record, config, inbox) for record in records]
     if as_json:
         print_json(answers)
-    elif not answers:
+        sys.exit(0 if answers else EXIT_FAILED)
+    if not answers:
         fail(f"nothing is counted for “{what}”. Give a usage key, a workspace id, a workspace name or OWNER/WORKSPACE.")
-    else:
-        for answer in answers:
-            for key, value in answer.items():
-                click.echo(f"{key + ':':<14}{', '.join(value) if isinstance(value, list) else value}")
-            click.echo()
-    sys.exit(0 if answers else EXIT_FAILED)
+    for number, answer in enumerate(answers):
+        if number:
+            out.print()
+        _show(answer, config)
 
 
-@main.command()
-@click.option("--deployment", callback=known_deployment, help="Another deployment than the configured one.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.pass_context
-def status(context: click.Context, deployment: str | None, as_json: bool) -> None:
-    """Show usage, limit, alert and the top users of the present period."""
-    loaded = load_config(context)
-    try:
-        connection, name = open_redis(loaded), deployment or loaded.settings.deployment
-        usage = usage_answer(connection, loaded, name)
-        coder = coder_answer(connection, loaded, name) if loaded.verifying(name) else None
-    except (redis.exceptions.RedisError, OSError) as error:
-        fail(f"Redis is {unavailable(error)}", EXIT_UNAVAILABLE)
-    if as_json:
-        print_json({**usage, "coder": coder})
-        return
-    _show_usage(usage)
-    if coder:
-        _show_coder(usage, coder)
-    table = Table("user", "used", box=None)
-    for row in usage["by_user"]:
-        table.add_row(escape(row["name"] or "(unknown)"), f"{row['used']:,}")
-    if usage["by_user"]:
-        out.print(table)
+def _answer(record: UsageRecord, config: Config, inbox: Inbox) -> dict[str, Any]:
+    """Return the record as the API gives it, the workspace's address, and what its deliveries were."""
+    told = [_told(message_id, inbox) for message_id in record.deliveries]
+    return {**record_answer(record), "workspace_url": _workspace_url(record, config), "delivery_details": told}
 
 
-def _show_usage(usage: dict[str, Any]) -> None:
-    limit = "unlimited" if usage["limit"] is None else f"{usage['limit']:,}"
-    share = "" if usage["percent"] is None else f"  {usage['percent']} %"
-    out.print(f"[bold]{usage['used']:,} of {limit}[/bold] Agent Workspace Builds{share}")
-    if usage["percent"] is not None:
-        filled = min(int(usage["percent"] / 2.5), 40)
-        out.print("█" * filled + "░" * (40 - filled))
-    out.print(
-        f"alert: {usage['alert']['state']}" + (f" at {usage['alert']['level']}" if usage["alert"]["level"] else "")
-    )
-    out.print(f"period: {usage['period']['start'][:10]} to {(usage['period']['end'] or 'no end')[:10]}")
-    verified = usage["mode"] == "verified"
-    how = "proved with Coder's API" if verified else "an estimate from notifications, a lower bound"
-    out.print(f"mode: {usage['mode']}: {how}")
+def _told(message_id: str, inbox: Inbox) -> dict[str, Any]:
+    """Return what became of a delivery; after AWB_KEEP_DAYS there is nothing but its id."""
+    found = inbox.delivery(message_id) or {}
+    return {
+        "message_id": message_id,
+        "received_at": moment(found.get("received_at")),
+        "notification": found.get("template"),
+        "rule": found["verdict"]["rule"] if found else None,
+    }
 
 
-def _show_coder(usage: dict[str, Any], coder: dict[str, Any]) -> None:
-    out.print(f"Coder {escape(coder['version'] or '(not asked yet)')}, licence: {coder['licence']}")
-    if usage["drift"] is not None:
-        out.print(f"Coder's own number: {usage['coder_actual']:,} as of its last refresh; drift {usage['drift']:+,}")
-        for cause in coder["drift_causes"] if usage["drift"] else []:
-            out.print(f"  {escape(cause)}")
-    for meter in coder["meters"]:
-        limit = "unlimited" if meter["limit"] is None else f"{meter['limit']:,}"
-        out.print(f"{meter['name']}: {meter['used']:,} of {limit}")
-    if coder["failing_since"]:
-        out.print(f"Coder's API fails since {coder['failing_since']}: {escape(coder['failure'] or '')}")
+def _workspace_url(record: UsageRecord, config: Config) -> str | None:
+    base = config.settings.coder_url
+    return f"{base}/@{quote(record.owner)}/{quote(record.workspace)}" if base and record.owner else None
 
 
-@main.command()
-@click.option("--deployment", callback=known_deployment, help="Another deployment than the configured one.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.pass_context
-def quarantine(context: click.Context, deployment: str | None, as_json: bool) -> None:
-    """List bodies that were authenticated but no Coder notifications."""
-    loaded = load_config(context)
-    try:
-        rows = Inbox(open_redis(loaded), deployment or loaded.settings.deployment).quarantined()
-    except (redis.exceptions.RedisError, OSError) as error:
-        fail(f"Redis is {unavailable(error)}", EXIT_UNAVAILABLE)
-    if as_json:
-        print_json(rows)
-    for row in [] if as_json else rows:
-        click.echo(f"{row['message_id']}  {row['bytes']:>7} bytes  {row['reason']}")
+def _show(answer: dict[str, Any], config: Config) -> None:
+    names = "/".join(filter(None, (answer["owner"], answer["workspace"]))) or answer["workspace_id"]
+    out.print(f"[bold]{escape(names)}[/bold]  {local(answer['at'], config.zone)}, {answer['state']}")
+    known = [("at:", local(answer["at"], config.zone) + f" ({config.settings.time_zone})")]
+    keys = ("reason", "rule", "state", "template", "organization", "weight", "key", "workspace_id", "build_id")
+    facts = [(f"{key}:", escape(str(answer[key]))) for key in keys if answer[key] not in (None, "")]
+    facts = [facts[0], *known, *facts[1:]]
+    if answer["workspace_url"]:
+        facts.append(("link:", escape(answer["workspace_url"])))
+    for number, told in enumerate(answer["delivery_details"]):
+        when = f"{local(told['received_at'], config.zone)}  {told['notification']}  " if told["received_at"] else ""
+        facts.append(("" if number else "deliveries:", escape(f"{when}{told['message_id']}")))
+    print_wide(facts_table(facts))

@@ -11,15 +11,10 @@ import click
 import redis
 
 from app import jobqueue
-from app.cli.base import EXIT_UNAVAILABLE, fail, load_config, main, open_redis
+from app.cli.base import AS_JSON, EXIT_UNAVAILABLE, fail, load_config, main, open_redis, print_json
 from app.config import EXIT_CONFIG, ConfigError, load
 from app.settings import Settings
 from app.store.connection import unavailable
-from app.web import server
-from app.web.factory import create_app
-from workers import embedded
-from workers.scheduler import Scheduler
-from workers.supervisor import AlreadyRunningError, Supervisor, follow_parent
 
 
 @main.command()
@@ -27,6 +22,10 @@ from workers.supervisor import AlreadyRunningError, Supervisor, follow_parent
 @click.pass_context
 def run(context: click.Context, insecure: bool) -> None:
     """Run everything: Redis unless AWB_REDIS_URL is set, receiver, workers and scheduler."""
+    from app.web import server  # noqa: PLC0415 - slow to import, as all parts of the service are
+    from workers import embedded  # noqa: PLC0415 - the same
+    from workers.supervisor import AlreadyRunningError, Supervisor  # noqa: PLC0415 - the same
+
     before = load_or_none(context.obj)
     new_secret = (
         before is not None and before.webhook_secret is None and not (before.data_dir / "webhook-secret").exists()
@@ -46,7 +45,7 @@ def run(context: click.Context, insecure: bool) -> None:
     except (embedded.EmbeddedRedisError, ValueError) as error:
         fail(str(error), EXIT_UNAVAILABLE)
     except OSError as error:
-        fail(f"cannot listen on {config.settings.bind}: {error.strerror}; set AWB_BIND to another address")
+        fail(_cannot_listen(config.settings, error))
 
 
 def load_or_none(path: Path | None) -> Settings | None:
@@ -59,23 +58,37 @@ def load_or_none(path: Path | None) -> Settings | None:
 @main.command()
 @click.option("--insecure", is_flag=True, help="Accept deliveries without a secret; on loopback only.")
 @click.option("--listen-fd", type=int, hidden=True)
+@click.option("--metrics-fd", type=int, hidden=True)
 @click.pass_context
-def web(context: click.Context, insecure: bool, listen_fd: int | None) -> None:
+def web(context: click.Context, insecure: bool, listen_fd: int | None, metrics_fd: int | None) -> None:
     """Run the receiver alone."""
-    config = load_config(context, secret=not insecure, part=True)
+    from app.web import metricserver, server  # noqa: PLC0415 - slow to import
+    from app.web.factory import create_app  # noqa: PLC0415 - the same
+    from workers.supervisor import follow_parent  # noqa: PLC0415 - the same
+
+    config = load_config(context, secret=not insecure, session=True, part=True)
     follow_parent()
     signal.signal(signal.SIGTERM, _end)
+    settings = config.settings
     try:
         app = create_app(config, open_redis(config), insecure=insecure)
-        if listen_fd is None:
-            listener = server.listen(config.settings.bind_host, config.settings.bind_port)
-        else:
-            listener = socket.socket(fileno=listen_fd)
+        given = None if listen_fd is None else socket.socket(fileno=listen_fd)
+        listener = given or server.listen(settings.bind_host, settings.bind_port)
+        metrics = metricserver.listen(settings) if metrics_fd is None else socket.socket(fileno=metrics_fd)
     except ValueError as error:
         fail(str(error), EXIT_CONFIG)
     except OSError as error:
-        fail(f"cannot listen on {config.settings.bind}: {error.strerror}; set AWB_BIND to another address")
+        fail(_cannot_listen(settings, error))
+    if metrics is not None:
+        metricserver.start(config, open_redis(config), metrics)
     server.server(app, config.settings, listener).run()
+
+
+def _cannot_listen(settings: Settings, error: OSError) -> str:
+    if settings.metrics_bind:
+        where = f"{settings.bind} or {settings.metrics_bind}"
+        return f"cannot listen on {where}: {error.strerror}; set AWB_BIND or AWB_METRICS_BIND to another address"
+    return f"cannot listen on {settings.bind}: {error.strerror}; set AWB_BIND to another address"
 
 
 def _end(_signal: int, _frame: Any) -> NoReturn:
@@ -89,6 +102,7 @@ def _end(_signal: int, _frame: Any) -> NoReturn:
 def worker(context: click.Context, queue: str, burst: bool) -> None:
     """Run the worker of one queue."""
     from workers.runner import worker as build  # noqa: PLC0415 - RQ's worker is slow to import
+    from workers.supervisor import follow_parent  # noqa: PLC0415 - the same
 
     config = load_config(context, part=True)
     follow_parent()
@@ -103,29 +117,44 @@ def worker(context: click.Context, queue: str, burst: bool) -> None:
 @click.pass_context
 def scheduler(context: click.Context) -> None:
     """Run the scheduler: delayed retries and the sweep. Several may run; the work is done once."""
+    from workers.scheduler import Scheduler  # noqa: PLC0415 - slow to import
+    from workers.supervisor import follow_parent  # noqa: PLC0415 - the same
+
     config = load_config(context, part=True)
     follow_parent()
     Scheduler(open_redis(config), config).run()
 
 
 @main.command("webhook-url")
+@AS_JSON
 @click.pass_context
-def webhook_url(context: click.Context) -> None:
+def webhook_url(context: click.Context, as_json: bool) -> None:
     """Print the lines that connect Coder, secret included."""
     config = load_config(context, secret=True)
+    if as_json:
+        print_json({"method": "webhook", "endpoint": _endpoint(config.settings, show_secret=True)})
+        return
     click.echo(_welcome(config.settings, show_secret=True))
 
 
-def _welcome(settings: Settings, *, show_secret: bool) -> str:
-    base = settings.public_url or f"http://{_reachable(settings)}:{settings.bind_port}"
-    scheme, _, rest = base.partition("://")
+def _base(settings: Settings) -> str:
+    return settings.public_url or f"http://{_reachable(settings)}:{settings.bind_port}"
+
+
+def _endpoint(settings: Settings, *, show_secret: bool) -> str:
+    scheme, _, rest = _base(settings).partition("://")
     known = settings.webhook_secret.get_secret_value() if settings.webhook_secret and show_secret else ""
     user = f"coder:{quote(known, safe='') or '<secret>'}@" if settings.webhook_secret else ""
+    return f"{scheme}://{user}{rest}/v1/webhook"
+
+
+def _welcome(settings: Settings, *, show_secret: bool) -> str:
+    base = _base(settings)
     lines = [
         "The Coder AWB meter is running. Put this into the environment of coderd, and restart it:",
         "",
         "  CODER_NOTIFICATIONS_METHOD=webhook",
-        f"  CODER_NOTIFICATIONS_WEBHOOK_ENDPOINT={scheme}://{user}{rest}/v1/webhook",
+        f"  CODER_NOTIFICATIONS_WEBHOOK_ENDPOINT={_endpoint(settings, show_secret=show_secret)}",
         "",
     ]
     if settings.webhook_secret and not show_secret:

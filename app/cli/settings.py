@@ -1,11 +1,12 @@
 """Commands about the configuration."""
 
 import json
+import sys
 
 import click
 
-from app.cli.base import load_config, main, print_json
-from app.config import masked
+from app.cli.base import AS_JSON, checked, load_config, main, print_json
+from app.config import EXIT_CONFIG, masked
 
 
 @main.group()
@@ -14,15 +15,20 @@ def config() -> None:
 
 
 @config.command()
+@AS_JSON
 @click.pass_context
-def check(context: click.Context) -> None:
+def check(context: click.Context, as_json: bool) -> None:
     """Find every mistake in configuration and rules; exit code 78 if there is one."""
+    if as_json:
+        _config, problems = checked(context)
+        print_json({"problems": problems})
+        sys.exit(EXIT_CONFIG if problems else 0)
     loaded = load_config(context)
     click.echo(f"{loaded.source or 'defaults'}: ok. {loaded.rules_source}: {len(loaded.rules)} rules, ok.")
 
 
 @config.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@AS_JSON
 @click.pass_context
 def show(context: click.Context, as_json: bool) -> None:
     """Show what is in force, secrets masked."""

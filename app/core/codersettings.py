@@ -95,3 +95,11 @@ class User(CoderModel):
     id: str
     username: str = ""
     roles: list[dict[str, Any]] = Field(default_factory=list)
+
+
+class Group(CoderModel):
+    """One of GET /api/v2/groups (Premium; codersdk/groups.go). Members as the token may see them."""
+
+    name: str = ""
+    organization_name: str = ""
+    members: list[User] = Field(default_factory=list)

@@ -1,22 +1,17 @@
-"""Thresholds: from usage, limit and the alert's state to a Decision with its reason.
+"""Thresholds, and the levels that they make of a limit.
 
-Level-triggered: only the highest crossed threshold speaks, `>=` crosses, and a state that is already announced says
-nothing again. Coder's own page calls usage equal to the limit exceeded, too (enterprise/coderd/license/license.go).
+`>=` crosses: Coder's own page calls usage equal to the limit exceeded, too (enterprise/coderd/license/license.go).
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
 from enum import StrEnum
 from fractions import Fraction
-from typing import Any, Final
+from typing import Final
 
 from app.core.limits import Limit
-from app.core.meter import Usage
 
-# A level that was announced is taken back only this far below it, so that corrections around it do not flap.
-_HYSTERESIS_PERCENT: Final = 2
 _HIGHEST_PERCENT: Final = 100_000
 
 
@@ -70,158 +65,10 @@ class Level:
     at: Fraction
 
 
-class Reason(StrEnum):
-    """Why a notification is sent, or that none is."""
-
-    FIRST = "first"
-    ESCALATED = "escalated"
-    REPEAT = "repeat"
-    RESOLVED = "resolved"
-    NONE = "none"
-
-
-class AlertStatus(StrEnum):
-    OK = "ok"
-    FIRING = "firing"
-
-
-@dataclass(frozen=True, slots=True)
-class AlertState:
-    """What was last announced for one (deployment, meter, scope).
-
-    Attributes:
-        level: name of the announced level; empty when nothing is announced.
-        period_start: first day of the period that the level belongs to.
-        since: when that level was reached.
-        announced_at: when a notification about it was last decided.
-    """
-
-    level: str = ""
-    period_start: date | None = None
-    since: datetime | None = None
-    announced_at: datetime | None = None
-
-    @property
-    def status(self) -> AlertStatus:
-        return AlertStatus.FIRING if self.level else AlertStatus.OK
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "level": self.level,
-            "period_start": self.period_start.isoformat() if self.period_start else None,
-            "since": self.since.isoformat() if self.since else None,
-            "announced_at": self.announced_at.isoformat() if self.announced_at else None,
-        }
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> "AlertState":
-        def moment(key: str) -> datetime | None:
-            return datetime.fromisoformat(value[key]) if value.get(key) else None
-
-        start = value.get("period_start")
-        return cls(
-            value.get("level", ""),
-            date.fromisoformat(start) if start else None,
-            moment("since"),
-            moment("announced_at"),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What to announce, and the state that stands once it is.
-
-    Attributes:
-        reason: NONE when nothing is to be sent; the state may have changed all the same.
-        level: name of the level that the notification speaks of.
-        previous: name of the level announced before; empty for none.
-        because: one sentence on what led here, for logs and the message.
-    """
-
-    reason: Reason
-    level: str
-    previous: str
-    because: str
-    state: AlertState
-
-
 def highest_level(used: int, limit: Limit, thresholds: Sequence[Threshold]) -> Level | None:
     """Return the highest crossed level, or None."""
     crossed = [level for level in _levels(used, limit, thresholds) if used >= level.at]
     return max(crossed, key=lambda level: level.at) if crossed and used > 0 else None
-
-
-def evaluate(
-    state: AlertState,
-    usage: Usage,
-    thresholds: Sequence[Threshold],
-    now: datetime,
-    repeat_every: timedelta | None = None,
-) -> Decision:
-    """Decide what to announce about the usage of the current period.
-
-    Args:
-        state: what was announced last.
-        usage: usage of the period that holds `now`.
-        thresholds: the configured thresholds; their order does not matter.
-        now: the moment of the decision, timezone-aware.
-        repeat_every: say an unresolved level again after this time; None for never.
-    """
-    if state.level and state.period_start != usage.period.start:
-        fresh = AlertState(period_start=usage.period.start)
-        because = f"A new usage period began on {usage.period.start.isoformat()}."
-        return Decision(Reason.RESOLVED, "", state.level, because, fresh)
-    level = highest_level(usage.used, usage.limit, thresholds)
-    if level is None:
-        return _nothing_crossed(state, usage, thresholds, now)
-    if level.name == state.level:
-        return _same_level(state, now, repeat_every)
-    announced = _level_named(state.level, usage, thresholds) if state.level else None
-    if announced is None or announced.at < level.at:
-        return _reached(state, level, usage, now, known=announced is not None)
-    if announced.at == level.at:
-        return _same_level(state, now, repeat_every)
-    return _went_down(state, announced, level, usage, now)
-
-
-def _reached(state: AlertState, level: Level, usage: Usage, now: datetime, *, known: bool) -> Decision:
-    reached = AlertState(level.name, usage.period.start, now, now)
-    if known:
-        because = f"Usage reached {level.name}, after {state.level}."
-        return Decision(Reason.ESCALATED, level.name, state.level, because, reached)
-    because = f"Usage reached {level.name}."
-    if state.level:
-        because = f"Usage is at {level.name}; {state.level} is no longer a threshold."
-    return Decision(Reason.FIRST, level.name, state.level, because, reached)
-
-
-def _same_level(state: AlertState, now: datetime, repeat_every: timedelta | None) -> Decision:
-    if repeat_every and state.announced_at and now - state.announced_at >= repeat_every:
-        again = AlertState(state.level, state.period_start, state.since, now)
-        return Decision(Reason.REPEAT, state.level, state.level, f"Usage is still at {state.level}.", again)
-    return Decision(Reason.NONE, state.level, state.level, f"{state.level} is already announced.", state)
-
-
-def _went_down(state: AlertState, announced: Level, level: Level, usage: Usage, now: datetime) -> Decision:
-    if usage.used > announced.at - _slack(usage.limit):
-        return Decision(Reason.NONE, state.level, state.level, f"Usage is hardly below {state.level}.", state)
-    lower = AlertState(level.name, usage.period.start, now, now)
-    because = f"Usage is no longer at {state.level}; it is at {level.name} of the limit as it is now."
-    return Decision(Reason.RESOLVED, level.name, state.level, because, lower)
-
-
-def _nothing_crossed(state: AlertState, usage: Usage, thresholds: Sequence[Threshold], now: datetime) -> Decision:
-    if not state.level:
-        return Decision(Reason.NONE, "", "", "No threshold is reached.", AlertState(period_start=usage.period.start))
-    announced = _level_named(state.level, usage, thresholds)
-    if announced is not None and usage.used > announced.at - _slack(usage.limit):
-        return Decision(Reason.NONE, state.level, state.level, f"Usage is hardly below {state.level}.", state)
-    because = "The limit is unlimited now." if usage.limit.unlimited else "No threshold is reached any more."
-    return Decision(Reason.RESOLVED, "", state.level, because, AlertState(period_start=usage.period.start, since=now))
-
-
-def _slack(limit: Limit) -> Fraction:
-    return Fraction((limit.count or 0) * _HYSTERESIS_PERCENT, 100)
 
 
 def _levels(used: int, limit: Limit, thresholds: Sequence[Threshold]) -> list[Level]:
@@ -246,11 +93,25 @@ def _levels(used: int, limit: Limit, thresholds: Sequence[Threshold]) -> list[Le
     return levels
 
 
-def _level_named(name: str, usage: Usage, thresholds: Sequence[Threshold]) -> Level | None:
-    """Say where an announced level lies at today's limit; None when it no longer means anything."""
-    if name.endswith("%") and usage.limit.count:
-        return _percent_level(int(name[:-1]), usage.limit.count)
-    return next((level for level in _levels(usage.used, usage.limit, thresholds) if level.name == name), None)
+def level_named(name: str, used: int, limit: Limit, thresholds: Sequence[Threshold]) -> Level | None:
+    """Say where an announced level lies at today's limit; None when it means nothing any more."""
+    if name.endswith("%") and limit.count:
+        return _percent_level(int(name[:-1]), limit.count)
+    return next((level for level in _levels(used, limit, thresholds) if level.name == name), None)
+
+
+def is_made(level: Level, thresholds: Sequence[Threshold]) -> bool:
+    """Tell whether the thresholds, as they are configured now, still make this level."""
+    if not level.name.endswith("%"):
+        return True  # found among the levels of today
+    percent = int(level.name[:-1])
+    over = percent - 100
+    return any(
+        threshold.value == percent
+        if threshold.kind is ThresholdKind.PERCENT
+        else threshold.kind is ThresholdKind.FURTHER and over > 0 and over % threshold.value == 0
+        for threshold in thresholds
+    )
 
 
 def _percent_level(percent: int, count: int) -> Level:

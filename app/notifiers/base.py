@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from app.core.alert import Notification
+from app.core.handle import Handle
 
 
 class FailureReason(StrEnum):
@@ -37,10 +38,24 @@ class NotifyError(Exception):
 
 
 class Notifier(Protocol):
-    """One configured destination."""
+    """One configured destination.
 
-    def send(self, notification: Notification) -> None:
+    Attributes:
+        threads: it gives out handles, and later messages of a thread update or answer the first one.
+    """
+
+    threads: bool
+
+    def send(self, notification: Notification, thread: Handle | None = None, *, retry: bool = False) -> Handle | None:
         """Send once, within a bounded time and without sleeping.
+
+        Args:
+            notification: what to send.
+            thread: handle of the thread's first message, if this receiver has one.
+            retry: an attempt was made before, whose outcome is not certain: it may have arrived.
+
+        Returns:
+            The handle to keep for the thread, or None where nothing is to be kept or it has not changed.
 
         Raises:
             NotifyError: it was not accepted. Its text never holds the receiver's URL or password.

@@ -1,16 +1,31 @@
 """The configured receivers, and the notifier that serves each."""
 
 import hashlib
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from pydantic import SecretStr
+
+from app.core.spelling import did_you_mean
 from app.notifiers.base import Notifier
-from app.notifiers.email import NO_DOMAIN, EmailNotifier, SmtpServer
+from app.notifiers.email import EmailNotifier, SmtpServer
+from app.notifiers.emailmessage import NO_DOMAIN
 from app.notifiers.slack import SlackWebhook
+from app.notifiers.slackbot import SlackBot
+from app.notifiers.webhook import SignedWebhook
 from app.settings import Settings
 
 
 class UnknownReceiverError(LookupError):
     """A notification names a receiver that is not configured (any more)."""
+
+
+_SETTINGS = {
+    "slack": "AWB_SLACK_WEBHOOK_URL, AWB_SLACK_BOT_TOKEN or AWB_SLACK_CHANNEL",
+    "email": "AWB_SMTP_URL or AWB_EMAIL_TO",
+    "webhook": "AWB_NOTIFY_WEBHOOK_URL or AWB_NOTIFY_WEBHOOK_SECRET",
+    "apprise": "AWB_APPRISE_URLS",
+}
 
 
 def problems(settings: Settings) -> list[str]:
@@ -20,15 +35,34 @@ def problems(settings: Settings) -> list[str]:
         try:
             notifier(settings, receiver)
         except ValueError as error:
-            key = "AWB_SLACK_WEBHOOK_URL" if receiver == "slack" else "AWB_SMTP_URL or AWB_EMAIL_TO"
-            found.append(f"{key}: {error}")
-    return list(dict.fromkeys(found))
+            found.append(f"{_SETTINGS[receiver.partition(':')[0]]}: {error}")
+    return list(dict.fromkeys([*found, *_unknown_names(settings)]))
+
+
+def _unknown_names(settings: Settings) -> Iterator[str]:
+    """Say where a receiver is named that there is not; a glob may find nobody."""
+    known = receivers(settings)
+    named = [("fallback", name) for name in settings.fallback]
+    for number, route in enumerate(settings.routes, 1):
+        named += [(f"routes[{number}].receivers", name) for name in route.receivers]
+        named += [(f"routes[{number}].escalate_to", name) for name in route.escalate_to]
+    for place, name in named:
+        if name not in known and not set("*?[") & set(name):
+            listed = ", ".join(known) or "none is configured"
+            yield f"{place}: there is no receiver “{name}”{did_you_mean(name, known)}; receivers: {listed}"
 
 
 def receivers(settings: Settings) -> list[str]:
-    """Return the names of the configured receivers: `slack`, and `email:<address>` for each recipient."""
-    slack = ["slack"] if settings.slack_webhook_url else []
-    return slack + [f"email:{address}" for address in settings.email_to]
+    """Return the names of the configured receivers.
+
+    `slack` is the incoming webhook, `slack:<channel>` the bot's channels, then `email:<address>` for each recipient,
+    `webhook`, and `apprise:<scheme>-<number>`.
+    """
+    found = ["slack"] if settings.slack_webhook_url else []
+    found += [f"slack:{channel}" for channel in settings.slack_channel if settings.slack_bot_token]
+    found += [f"email:{address}" for address in settings.email_to]
+    found += ["webhook"] if settings.notify_webhook_url else []
+    return found + list(_apprise_urls(settings))
 
 
 def receiver_slug(receiver: str) -> str:
@@ -42,12 +76,34 @@ def notifier(settings: Settings, receiver: str) -> Notifier:
 
     Raises:
         UnknownReceiverError: the receiver was taken out of the configuration.
+        ValueError: its settings are wrong.
     """
+    if receiver not in receivers(settings):
+        raise UnknownReceiverError(receiver)
     kind, _, address = receiver.partition(":")
-    if kind == "slack" and settings.slack_webhook_url:
-        return SlackWebhook(settings.slack_webhook_url.get_secret_value())
-    if kind == "email" and settings.smtp_url and address in settings.email_to:
+    if kind == "slack" and address:
+        buttons = settings.slack_signing_secret is not None
+        return SlackBot(_text(settings.slack_bot_token), address, api_url=settings.slack_api_url, buttons=buttons)
+    if kind == "slack":
+        return SlackWebhook(_text(settings.slack_webhook_url))
+    if kind == "email":
         domain = urlsplit(settings.coder_url or settings.public_url).hostname or NO_DOMAIN
-        server = SmtpServer.parse(settings.smtp_url.get_secret_value())
-        return EmailNotifier(server, settings.email_from, address, domain)
-    raise UnknownReceiverError(receiver)
+        return EmailNotifier(SmtpServer.parse(_text(settings.smtp_url)), settings.email_from, address, domain)
+    if kind == "webhook":
+        return SignedWebhook(_text(settings.notify_webhook_url), _text(settings.notify_webhook_secret))
+    from app.notifiers.appriser import AppriseNotifier  # noqa: PLC0415 - an optional extra, slow to import
+
+    return AppriseNotifier(_apprise_urls(settings)[receiver])
+
+
+def _text(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""
+
+
+def _apprise_urls(settings: Settings) -> dict[str, str]:
+    """Return the URLs by receiver; their schemes are no secret, all else is."""
+    urls = [part.strip() for part in _text(settings.apprise_urls).split(",") if part.strip()]
+    schemes = [url.partition("://")[0].lower() if "://" in url else "unknown" for url in urls]
+    return {
+        f"apprise:{scheme}-{number}": url for number, (scheme, url) in enumerate(zip(schemes, urls, strict=True), 1)
+    }

@@ -1,31 +1,30 @@
 """E-mail by SMTP: one message per notification and recipient, threaded by usage period."""
 
 import base64
-import hashlib
-import html
 import re
 import smtplib
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from email.message import EmailMessage
+from threading import Event
 from typing import Final, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from app.core.alert import Alert, Notification
-from app.core.severity import Severity
-from app.core.text import is_web_link, one_line
+from app.core.alert import Notification
+from app.core.handle import Handle
+from app.core.text import one_line
 from app.notifiers.base import SEND_TIMEOUT, FailureReason, Notifier, NotifyError
-from app.notifiers.text import SIGNS
+from app.notifiers.deadline import within
+from app.notifiers.emailmessage import NO_DOMAIN, render
 
-_COLOURS: Final = {Severity.OK: "#2e9e5b", Severity.WARNING: "#d9822b", Severity.CRITICAL: "#d64545"}
 _PORTS: Final = {"starttls": 587, "implicit": 465, "none": 25}
 # ASCII only: anything else needs SMTPUTF8, which few relays offer.
 _ADDRESS = re.compile(r"[\w.!#$%&'*+/=^`{|}~-]+@[a-z0-9-]+(\.[a-z0-9-]+)*", re.ASCII | re.IGNORECASE)
 _LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1", re.IGNORECASE)
-_LONGEST_SUBJECT, _LONGEST_NAME, _LONGEST_ANSWER = 200, 60, 200
-NO_DOMAIN: Final = "awb-meter.invalid"
+_LONGEST_ANSWER = 200
+#: Seconds for the whole conversation: servers that greet late or search for spam take their time for each command.
+PATIENCE: Final = 3 * SEND_TIMEOUT
 _AUTH_CODES: Final = frozenset({530, 534, 535, 538})
 
 
@@ -81,13 +80,25 @@ class SmtpServer:
 class EmailNotifier(Notifier):
     """One recipient, by one SMTP server. Sender and recipient are plain addresses, or ValueError is raised."""
 
-    def __init__(self, server: SmtpServer, sender: str, recipient: str, deployment_domain: str = NO_DOMAIN) -> None:
+    threads = False
+
+    def __init__(
+        self,
+        server: SmtpServer,
+        sender: str,
+        recipient: str,
+        deployment_domain: str = NO_DOMAIN,
+        *,
+        patience: float = PATIENCE,
+    ) -> None:
         for what, address in (("sender", sender), ("recipient", recipient)):
             if not _ADDRESS.fullmatch(address):
                 raise ValueError(f"the {what} of e-mails must be one plain address, such as ops@example.com")
         self._server, self._sender, self._recipient, self._domain = server, sender, recipient, deployment_domain
+        self._patience = patience
 
-    def send(self, notification: Notification) -> None:
+    def send(self, notification: Notification, thread: Handle | None = None, *, retry: bool = False) -> None:
+        del thread, retry
         message = render(notification, sender=self._sender, recipient=self._recipient, domain=self._domain)
         self._talk(lambda smtp: smtp.send_message(message, self._sender, [self._recipient]))
 
@@ -95,27 +106,33 @@ class EmailNotifier(Notifier):
         self._talk(smtplib.SMTP.noop)
 
     def _talk(self, work: Callable[[smtplib.SMTP], object]) -> None:
+        accepted = Event()
         try:
-            address = self._server.host, self._server.port
-            trust = ssl.create_default_context(cafile=self._server.ca_file)  # checks certificate and host name
-            if self._server.tls == "implicit":
-                smtp: smtplib.SMTP = smtplib.SMTP_SSL(*address, timeout=SEND_TIMEOUT, context=trust)
-            else:
-                smtp = smtplib.SMTP(*address, timeout=SEND_TIMEOUT)
-            try:
-                _sign_in(smtp, self._server, trust)
-                work(smtp)
-            finally:
-                # What was accepted stays accepted, however the server takes leave.
-                with suppress(OSError):
-                    smtp.quit()
-                smtp.close()
+            within(self._patience, lambda: self._converse(work, accepted))
         except (OSError, ValueError) as error:  # every error of smtplib, ssl and socket is one of them
             failure = _failure(error, self._server)
         else:
             return
         # Outside the handler: a server may repeat the password, so its words do not travel on as __context__.
-        raise failure
+        if not accepted.is_set():
+            raise failure
+
+    def _converse(self, work: Callable[[smtplib.SMTP], object], accepted: Event) -> None:
+        address, wait = (self._server.host, self._server.port), min(SEND_TIMEOUT, self._patience)
+        trust = ssl.create_default_context(cafile=self._server.ca_file)  # checks certificate and host name
+        if self._server.tls == "implicit":
+            smtp: smtplib.SMTP = smtplib.SMTP_SSL(*address, timeout=wait, context=trust)
+        else:
+            smtp = smtplib.SMTP(*address, timeout=wait)
+        try:
+            _sign_in(smtp, self._server, trust)
+            work(smtp)
+            # What was accepted stays accepted, however the server takes leave.
+            accepted.set()
+        finally:
+            with suppress(OSError):
+                smtp.quit()
+            smtp.close()
 
 
 def _sign_in(smtp: smtplib.SMTP, server: SmtpServer, trust: ssl.SSLContext) -> None:
@@ -130,79 +147,6 @@ def _sign_in(smtp: smtplib.SMTP, server: SmtpServer, trust: ssl.SSLContext) -> N
         smtp.login(server.username, server.password)
 
 
-def render(notification: Notification, *, sender: str, recipient: str, domain: str) -> EmailMessage:
-    """Return the message. The same notification always gives the same message, Message-ID included."""
-    alert = notification.alert
-    name = _header(alert.deployment, _LONGEST_NAME)
-    message = EmailMessage()
-    message["From"] = sender
-    message["To"] = recipient
-    message["Subject"] = _header(f"[Coder AWB] [{name}] {alert.headline}", _LONGEST_SUBJECT)
-    message["Date"] = notification.decided_at
-    # Stable over retries: after a connection lost at the end of DATA, clients fold the duplicate.
-    message["Message-ID"] = _message_id("alert", notification.id, domain)
-    # No mail has the root's id. It is there so that clients thread all mails of a period, whichever came first.
-    message["In-Reply-To"] = message["References"] = _message_id("thread", alert.group_key, domain)
-    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers
-    message["List-Id"] = f"<awb.alerts.{re.sub(r'[^a-z0-9-]+', '-', name.lower()).strip('-') or 'unnamed'}>"
-    message["X-AWB-Level"] = _header(alert.level, _LONGEST_NAME) or "none"
-    message["X-Coder-Deployment"] = name
-    # Both 7 bit, for servers without 8BITMIME.
-    message.set_content(_text_of(alert), cte="quoted-printable")
-    message.add_alternative(_html_of(alert), subtype="html", cte="quoted-printable")
-    return message
-
-
-def _text_of(alert: Alert) -> str:
-    width = max((len(one_line(label)) for label, _ in alert.facts), default=0) + 1
-    facts = [f"{one_line(label) + ':':<{width}} {one_line(value)}" for label, value in alert.facts]
-    links = [f"{label}: {url}" for label, url in _links(alert)]
-    before = [f"{SIGNS[alert.severity][1]}: {one_line(alert.headline)}", one_line(alert.summary), "\n".join(facts)]
-    after = [one_line(alert.meaning), "\n".join(links), one_line(alert.footer)]
-    return "\n\n".join(filter(None, before + after)) + "\n"
-
-
-def _html_of(alert: Alert) -> str:
-    """Write the same as HTML. No colours of text or background, so that light and dark readers keep their own."""
-    (emoji, word), colour = SIGNS[alert.severity], _COLOURS[alert.severity]
-    cell = "padding:2px 16px 2px 0;text-align:left;vertical-align:top"
-    row = f'<tr><th scope="row" style="{cell}">{{}}</th><td style="{cell}">{{}}</td></tr>'
-    facts = "".join(row.format(_safe(label), _safe(value)) for label, value in alert.facts)
-    links = " · ".join(f'<a href="{_safe(url)}">{_safe(label)}</a>' for label, url in _links(alert))
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="color-scheme" content="light dark"><meta name="supported-color-schemes" content="light dark">'
-        f"<title>{_safe(alert.headline)}</title></head>\n"
-        '<body style="margin:0;padding:16px;font-family:Helvetica,Arial,sans-serif;font-size:15px;line-height:1.5">\n'
-        f'<div style="max-width:600px;padding-left:16px;border-left:4px solid {colour}">\n'
-        f'<h1 style="font-size:20px;margin:0 0 12px">{emoji} {word}: {_safe(alert.headline)}</h1>\n'
-        f'<p>{_safe(alert.summary)}</p>\n<table style="border-collapse:collapse">{facts}</table>\n'
-        f"<p>{_safe(alert.meaning)}</p>\n<p>{links}</p>\n"
-        f'<p style="font-size:13px;opacity:.75">{_safe(alert.footer)}</p>\n</div></body></html>\n'
-    )
-
-
-def _links(alert: Alert) -> list[tuple[str, str]]:
-    return [(one_line(k), url) for k, url in alert.links if is_web_link(url)]
-
-
-def _safe(text: str) -> str:
-    return html.escape(one_line(text))
-
-
-def _header(text: str, limit: int) -> str:
-    # The library decodes what looks like an encoded word (RFC 2047), line breaks in it included.
-    line = one_line(text).replace("=?", "= ?")
-    return line if len(line) <= limit else line[: limit - 1] + "…"
-
-
-def _message_id(kind: str, key: str, domain: str) -> str:
-    # With a longer domain the line would pass 78 characters, and the library would fold it in a way that breaks the id.
-    known = re.fullmatch(r"(?=.{1,47}$)[a-z0-9-]+(\.[a-z0-9-]+)*", domain.lower())
-    digest = hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:20]
-    return f"<{kind}.{digest}@{known.group() if known else NO_DOMAIN}>"
-
-
 def _failure(error: Exception, server: SmtpServer) -> NotifyError:
     reason, final, text = FailureReason.NETWORK, False, f"{type(error).__name__}: {error}"
     match error:
@@ -215,6 +159,8 @@ def _failure(error: Exception, server: SmtpServer) -> NotifyError:
             reason, final, text = FailureReason.AUTH_ERROR, True, "no common way to sign in: check port and tls="
         case ssl.SSLError() | FileNotFoundError():  # an admin has to act, but a renewal may be under way: try again
             reason, text = FailureReason.TLS, f"no trusted TLS connection: {error}"
+        case TimeoutError():
+            text = "it did not answer in time"
         case ValueError():
             reason, text = FailureReason.SERVER_ERROR, "its answer could not be read"
     shown = one_line(_without_password(text, server))[:_LONGEST_ANSWER]

@@ -1,9 +1,10 @@
 """Coder's API as jobs and commands use it: the client for a configuration, and when to ask."""
 
 import redis
+import structlog
 
 from app import clock, jobqueue
-from app.coderapi import CoderApi
+from app.coderapi import CoderApi, CoderApiError
 from app.config import Config
 from app.core.meter import AWB
 from app.pipeline.notices import give_notice
@@ -14,6 +15,7 @@ from app.pipeline.warn import warn
 from app.store.coderstate import CoderState
 from app.store.outqueue import enqueue
 
+log = structlog.get_logger(__name__)
 # Well within a job's time: what is left is taken up by the next job, and meanwhile other jobs get their turn.
 _VERIFY_SECONDS = 90.0
 
@@ -48,11 +50,21 @@ def reconcile(connection: "redis.Redis", config: Config, deployment: str) -> Lis
         return None
     with client(config) as api:
         listed = list_changes(connection, api, deployment)
+        if any(scope.by == "group" for scope in config.settings.scopes):
+            _learn_groups(connection, api, deployment)
     enqueue(connection, jobqueue.verify_job(deployment))
     for meter in active_meters(connection, config, deployment):
         warn(connection, config, deployment, meter)
     give_notice(connection, config, deployment)
     return listed
+
+
+def _learn_groups(connection: "redis.Redis", api: CoderApi, deployment: str) -> None:
+    """Keep who is in which group. Without an answer the last one holds; nothing else of a pass depends on it."""
+    try:
+        CoderState(connection, deployment).keep_groups(api.groups())
+    except CoderApiError as error:
+        log.warning("groups not read", deployment=deployment, why=error.kind.value)
 
 
 def enqueue_due(connection: "redis.Redis", config: Config, *, reconcile_tick: int | None) -> None:

@@ -4,14 +4,14 @@ Deliveries are counted in batches: one read and one script for each workspace, h
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import redis
 import structlog
 
-from app import clock
+from app import clock, jobqueue
 from app.config import Config
 from app.core.delivery import Event, to_event
 from app.core.evidence import Evidence, provisional_records
@@ -95,10 +95,28 @@ def settle(ledger: Ledger, config: Config, items: Sequence[Classified]) -> int:
             return change
         moved, conflicts = ledger.settle(settlements)
         change += moved
+        _tell(ledger.deployment, settlements, conflicts, waiting)
         waiting = {workspace_id: waiting[workspace_id] for workspace_id in conflicts}
         if not waiting:
             return change
     raise StaleLedgerError(f"{len(waiting)} workspaces of {ledger.deployment} keep changing")
+
+
+def _tell(
+    deployment: str,
+    settlements: Sequence[Settlement],
+    conflicts: Sequence[str],
+    waiting: Mapping[str, Sequence[Classified]],
+) -> None:
+    for settlement in settlements:
+        if settlement.workspace_id not in conflicts:
+            log.info(
+                "evidence counted",
+                deployment=deployment,
+                workspace_id=settlement.workspace_id,
+                message_ids=[item.event.message_id for item in waiting[settlement.workspace_id]],
+                records=[record.key for record in settlement.records],
+            )
 
 
 def recount(connection: "redis.Redis", config: Config, deployment: str) -> int:
@@ -132,6 +150,7 @@ def _classify(config: Config, deployment: str, message_id: str, received_at: flo
         "delivery classified",
         deployment=deployment,
         message_id=message_id,
+        job_id=jobqueue.delivery_job_id(deployment, message_id),
         outcome=verdict.outcome.value,
         rule=verdict.rule,
         workspace_id=event.workspace_id,

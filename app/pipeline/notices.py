@@ -1,6 +1,5 @@
 """Notices: what holds now is said once, and forgotten when it no longer holds."""
 
-import hashlib
 from datetime import timedelta
 
 import redis
@@ -8,11 +7,12 @@ import structlog
 
 from app import clock
 from app.config import Config
-from app.core.alert import Alert, Notification, notice_alert
+from app.core.decision import AlertState
 from app.core.meter import AWB
 from app.core.notice import Notice, Situation, active_notices
-from app.core.threshold import AlertState
-from app.notifiers.directory import receiver_slug, receivers
+from app.core.wording.notice import notice_alert
+from app.pipeline.announce import announce, settle
+from app.pipeline.outlook import bare_context
 from app.pipeline.usage import current_allowance, current_usage
 from app.store.alerts import Alerts
 from app.store.coderstate import CoderState
@@ -40,14 +40,13 @@ def give_notice(connection: "redis.Redis", config: Config, deployment: str) -> l
         if state.level:
             continue
         firing = AlertState(level="notice", since=now, announced_at=now)
-        notifications = _notifications(config, deployment, notice, version)
-        if alerts.announce(name, version, firing, notifications, now):
+        alert = notice_alert(notice, name, deployment, bare_context(config), now)
+        if announce(connection, config, alert, version, firing, now, notice.summary):
             announced.append(notice)
-            log.warning("notice given", deployment=deployment, notice=key, headline=notice.headline)
     for name in alerts.firing(_KEY_PREFIX):
         if name.removeprefix(_KEY_PREFIX) not in active:
             version, _state = alerts.state(name)
-            alerts.announce(name, version, AlertState(since=now), (), now)
+            settle(connection, deployment, name, version, AlertState(since=now), now)
             log.info("notice no longer holds", deployment=deployment, notice=name)
     return announced
 
@@ -85,13 +84,3 @@ def _proved_since(connection: "redis.Redis", deployment: str, last: float | None
     begun = state.moment("first_reconciled_at")
     since = last + _LONGEST_BUILD if last is not None else (begun.timestamp() if begun else None)
     return 0 if since is None else Ledger(connection, deployment, AWB).count_since(since)
-
-
-def _notifications(config: Config, deployment: str, notice: Notice, version: int) -> list[Notification]:
-    alert: Alert = notice_alert(notice, deployment, config.settings.coder_url, clock.now())
-    # Keys of notices may hold what RQ's job ids may not.
-    stem = f"notice-{hashlib.blake2s(notice.key.encode(), digest_size=6).hexdigest()}-{version + 1}"
-    return [
-        Notification(f"{stem}-{receiver_slug(receiver)}", receiver, clock.now(), alert)
-        for receiver in receivers(config.settings)
-    ]

@@ -11,11 +11,18 @@ from app import clock, jobqueue
 from app.config import Config
 from app.core.meter import AWB
 from app.pipeline.count import recount
+from app.pipeline.digests import report
+from app.pipeline.escalate import escalate
+from app.pipeline.foresee import foresee
+from app.pipeline.scopes import watch_bursts, watch_scopes
+from app.pipeline.usage import active_meters
 from app.pipeline.warn import warn
 from app.store import keys
 from app.store.alerts import Alerts
 from app.store.inbox import deployments
+from app.store.outbox import Outbox
 from app.store.outqueue import enqueue
+from app.store.silences import Silences
 
 log = structlog.get_logger(__name__)
 #: A notification this much behind its time has lost its job.
@@ -25,12 +32,30 @@ _OVERDUE: Final = timedelta(seconds=30)
 def sweep(connection: "redis.Redis", config: Config) -> None:
     """Re-queue overdue notifications and evaluate every deployment; doing it twice changes nothing."""
     for deployment in deployments(connection) or [config.settings.deployment]:
-        alerts = Alerts(connection, deployment)
-        for notification_id in alerts.overdue(clock.now() - _OVERDUE):
-            if alerts.enqueue_again(notification_id):
-                log.warning("notification queued again", deployment=deployment, notification_id=notification_id)
-        warn(connection, config, deployment, AWB)
+        _send_again(Outbox(connection, deployment), deployment)
+        for meter in active_meters(connection, config, deployment):
+            warn(connection, config, deployment, meter)
+            foresee(connection, config, deployment, meter)
+        watch_scopes(connection, config, deployment)
+        watch_bursts(connection, config, deployment)
+        report(connection, config, deployment)
+        escalate(connection, config, deployment)
+        _forget(connection, deployment, config.settings.keep_days)
     connection.hset(keys.MARKS, "last_sweep_at", clock.now().timestamp())
+
+
+def _send_again(outbox: Outbox, deployment: str) -> None:
+    for notification_id in outbox.overdue(clock.now() - _OVERDUE):
+        if outbox.enqueue_again(notification_id):
+            log.warning("notification queued again", deployment=deployment, notification_id=notification_id)
+
+
+def _forget(connection: "redis.Redis", deployment: str, keep_days: int) -> None:
+    """Let go of what is older than the configuration keeps it."""
+    before = clock.now() - timedelta(days=keep_days)
+    Outbox(connection, deployment).forget(before.timestamp())
+    Alerts(connection, deployment).forget_events(before.timestamp())
+    Silences(connection, deployment).forget(before)
 
 
 def recount_if_templates_changed(connection: "redis.Redis", config: Config) -> bool:

@@ -1,22 +1,25 @@
 """Warning: usage is held against the thresholds, and a decision to speak becomes notifications in the outbox."""
 
-import re
-from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import redis
 import structlog
 
 from app.config import Config
-from app.core.alert import Notification, describe
-from app.core.meter import Usage
-from app.core.threshold import Decision, Reason, evaluate
-from app.notifiers.directory import receiver_slug, receivers
+from app.core.decision import AlertState, Decision, Reason, evaluate
+from app.core.meter import Usage, meter_of
+from app.core.period import Period
+from app.core.wording.threshold import describe
+from app.pipeline.announce import announce, settle
+from app.pipeline.outlook import context_of, outlook
 from app.pipeline.usage import current_usage
 from app.store.alerts import Alerts
+from app.store.silences import Silences
+from app.store.snapshot import Snapshot
 
 log = structlog.get_logger(__name__)
-# A new period first resolves the old one's alert and may cross a threshold at once; racing processes cost a round each.
+# A new period first sums the old one up and may cross a threshold at once; racing processes cost a round each.
 _ROUNDS: Final = 50
 
 
@@ -31,38 +34,44 @@ def warn(connection: "redis.Redis", config: Config, deployment: str, meter: str)
     for _ in range(_ROUNDS):
         version, state = alerts.state(meter)
         usage = current_usage(connection, config, deployment, meter, top=False)
-        decision = evaluate(state, usage, config.thresholds, usage.as_of, config.repeat_every)
+        decision = evaluate(state, usage, config.thresholds, usage.as_of, config.repeat_every(state.level))
+        if decision.reason is Reason.REPEAT and Silences(connection, deployment).acknowledges(meter, state):
+            # What somebody acknowledged is not said again, but is still evaluated.
+            return made
         if decision.state == state:
             return made
-        notifications: Sequence[Notification] = ()
-        if decision.reason is not Reason.NONE:
-            usage = current_usage(connection, config, deployment, meter, top=True)
-            notifications = _notifications(config, decision, usage, version)
-        if (
-            alerts.announce(meter, version, decision.state, notifications, usage.as_of)
-            and decision.reason is not Reason.NONE
-        ):
+        if decision.reason is Reason.NONE:
+            settle(connection, deployment, meter, version, decision.state, usage.as_of)
+        elif _say(connection, config, decision, usage, version, state):
             made.append(decision)
-            log.warning(
-                "threshold decided",
-                deployment=deployment,
-                meter=meter,
-                reason=decision.reason.value,
-                threshold=decision.level,
-                used=usage.used,
-                limit=usage.limit.count,
-                notifications=[notification.id for notification in notifications],
-            )
     log.error("thresholds keep changing", deployment=deployment, meter=meter, rounds=_ROUNDS)
     return made
 
 
-def _notifications(config: Config, decision: Decision, usage: Usage, version: int) -> list[Notification]:
-    alert = describe(decision, usage, config.settings.coder_url)
-    level = re.sub(r"[^A-Za-z0-9]+", "-", decision.level.replace("%", "pct")) or "ok"
-    # The state's version makes the id new when a level is announced again after it was resolved.
-    stem = f"{usage.meter}-{usage.period.start.isoformat()}-{level}-{decision.reason.value}-{version + 1}"
-    return [
-        Notification(f"{stem}-{receiver_slug(receiver)}", receiver, usage.as_of, alert)
-        for receiver in receivers(config.settings)
-    ]
+def _say(
+    connection: "redis.Redis", config: Config, decision: Decision, usage: Usage, version: int, state: AlertState
+) -> bool:
+    told = _ended(connection, usage, state) if decision.reason is Reason.SUMMARY else _with_tops(connection, usage)
+    if told is None:
+        return settle(connection, usage.deployment, usage.meter, version, decision.state, usage.as_of)
+    alert = describe(decision, told, context_of(connection, config, outlook(connection, told)))
+    return announce(connection, config, alert, version, decision.state, usage.as_of, decision.because)
+
+
+def _with_tops(connection: "redis.Redis", usage: Usage) -> Usage:
+    if not meter_of(usage.meter).counted_here:
+        return usage
+    found = Snapshot(connection, usage.deployment, usage.meter).breakdown(usage.period, usage.as_of)
+    return replace(usage, by_user=found.by_user, by_template=found.by_template)
+
+
+def _ended(connection: "redis.Redis", usage: Usage, state: AlertState) -> Usage | None:
+    """Return what the period that ended came to; None when there is nothing to sum up."""
+    if state.period_start is None or not meter_of(usage.meter).counted_here:
+        return None
+    end = min(state.period_end or usage.period.start, usage.period.start)
+    period = Period(state.period_start, end)
+    limit = replace(usage.limit, count=state.limit) if state.limit is not None else usage.limit
+    snapshot = Snapshot(connection, usage.deployment, usage.meter)
+    past = snapshot.usage(period, limit, usage.as_of, top=True)
+    return replace(past, mode=usage.mode) if past.used else None

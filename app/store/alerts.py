@@ -1,166 +1,104 @@
-"""Alert states, and the outbox of notifications that belong to them."""
+"""Alert states, their last words, and what happened to them; a change and its notifications are one step."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Final
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
 import redis
 
-from app import jobqueue
 from app.core.alert import Alert, Notification
-from app.core.threshold import AlertState
+from app.core.decision import AlertState, Reason
 from app.store import keys
 from app.store.connection import script
-from app.store.outqueue import enqueue
-
-PENDING: Final = "pending"
-SENT: Final = "sent"
-FAILED: Final = "failed"
+from app.store.outbox import outbox_args, outbox_keys
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
-    """A notification that this job alone may send now.
+class Change:
+    """What is to stand of an alert from now on.
 
     Attributes:
-        number: 1 for the first attempt.
+        alert: the words of it, None where nothing is said.
+        because: one sentence on what led here.
+        notifications: those that carry the words.
+        actor: who did it, where a person did.
     """
 
-    notification: Notification
-    number: int
+    state: AlertState
+    decided_at: datetime
+    alert: Alert | None = None
+    because: str = ""
+    notifications: Sequence[Notification] = field(default=())
+    actor: str = ""
 
 
 class Alerts:
-    """Alert states and notifications of one deployment."""
+    """Alert states of one deployment."""
 
     def __init__(self, connection: "redis.Redis", deployment: str) -> None:
         self.redis: Any = connection
         self.deployment = deployment
         self._announce = script(connection, "announce")
-        self._claim = script(connection, "claim")
 
-    def state(self, meter: str) -> tuple[int, AlertState]:
-        """Return the version and the state of a meter's alert."""
-        version, state = self.redis.hmget(keys.alert(self.deployment, meter), "v", "s")
+    def state(self, name: str) -> tuple[int, AlertState]:
+        """Return the version and the state of an alert; the first meter's alert has the meter's name."""
+        version, state = self.redis.hmget(keys.alert(self.deployment, name), "v", "s")
         return int(version or 0), AlertState.from_json(json.loads(state or b"{}"))
 
-    def firing(self, prefix: str) -> list[str]:
+    def last(self, name: str) -> Alert | None:
+        """Return what was said last of an alert."""
+        stored = self.redis.hget(keys.alert(self.deployment, name), "a")
+        return Alert.from_json(json.loads(stored)) if stored else None
+
+    def firing(self, prefix: str = "") -> list[str]:
         """Return the names of alerts with this prefix that are announced and not resolved."""
         names = [member.decode() for member in self.redis.smembers(keys.firing(self.deployment))]
         return sorted(name for name in names if name.startswith(prefix))
 
-    def announce(
-        self, meter: str, version: int, state: AlertState, notifications: Sequence[Notification], decided_at: datetime
-    ) -> bool:
+    def announce(self, name: str, version: int, change: Change) -> bool:
         """Change the state and queue its notifications, all or nothing; False when somebody else was faster."""
-        firing = int(bool(state.level))
-        args: list[Any] = [version, json.dumps(state.as_json()), decided_at.timestamp(), meter, firing]
-        args.append(len(notifications))
-        for notification in notifications:
-            job = jobqueue.notification_job(self.deployment, notification.id)
-            fields = _fields(notification)
-            args += [notification.id, keys.notification(self.deployment, notification.id), job.id, job.key]
-            args += [len(fields), *fields, len(job.fields), *job.fields]
-        return bool(
-            self._announce(
-                keys=[
-                    keys.alert(self.deployment, meter),
-                    keys.pending(self.deployment),
-                    keys.notifications(self.deployment),
-                    jobqueue.queue_key(jobqueue.NOTIFICATIONS),
-                    jobqueue.queues_key(),
-                    keys.firing(self.deployment),
-                ],
-                args=args,
-            )
+        event = _event(name, version, change, change.alert) if change.alert else ""
+        args: list[Any] = [version, json.dumps(change.state.as_json()), change.decided_at.timestamp(), name]
+        args += [int(bool(change.state.level)), event, *outbox_args(self.deployment, change.notifications)]
+        # That nobody acknowledged it is an event; the words stay those that somebody may still acknowledge.
+        news = change.alert if change.alert and change.alert.reason is not Reason.UNACKNOWLEDGED else None
+        words = json.dumps(news.as_json(), separators=(",", ":")) if news else ""
+        done = self._announce(
+            keys=[keys.alert(self.deployment, name), *outbox_keys(self.deployment)], args=[*args, words]
         )
+        return bool(done)
 
-    def claim(self, notification_id: str, now: datetime, seconds: float) -> Attempt | None:
-        """Take a pending notification for one attempt; None when it is done or another job holds it."""
-        moment = now.timestamp()
-        flat = self._claim(
-            keys=[keys.notification(self.deployment, notification_id), keys.pending(self.deployment)],
-            args=[moment, moment + seconds, notification_id],
+    def events(self, limit: int = 50, before: float = float("inf")) -> list[dict[str, Any]]:
+        """Return what happened to alerts, newest first, earlier than a moment in epoch seconds."""
+        found = self.redis.zrange(
+            keys.alert_events(self.deployment), f"({before!r}", "-inf", desc=True, byscore=True, offset=0, num=limit
         )
-        if not flat:
-            return None
-        found = {flat[i].decode(): flat[i + 1].decode() for i in range(0, len(flat), 2)}
-        notification = Notification(
-            notification_id,
-            found["receiver"],
-            datetime.fromtimestamp(float(found["decided_at"]), UTC),
-            Alert.from_json(json.loads(found["alert"])),
-        )
-        return Attempt(notification, int(found["attempts"]))
+        return [json.loads(item) for item in found]
 
-    def mark_sent(self, notification_id: str, at: datetime) -> None:
-        self._finish(notification_id, {"state": SENT, "sent_at": at.timestamp(), "error": ""})
-
-    def mark_failed(self, notification_id: str, error: str) -> None:
-        self._finish(notification_id, {"state": FAILED, "error": error})
-
-    def mark_retry(self, notification_id: str, error: str, next_attempt_at: float) -> None:
-        """Give the claim back and note when the next attempt is due."""
-        with self.redis.pipeline(transaction=True) as pipe:
-            pipe.hset(keys.notification(self.deployment, notification_id), mapping={"error": error, "claimed_until": 0})
-            pipe.zadd(keys.pending(self.deployment), {notification_id: next_attempt_at})
-            pipe.execute()
-
-    def overdue(self, before: datetime) -> list[str]:
-        """Return pending notifications whose next attempt should have been made by then."""
-        found = self.redis.zrange(keys.pending(self.deployment), "-inf", before.timestamp(), byscore=True)
-        return [item.decode() for item in found]
-
-    def enqueue_again(self, notification_id: str) -> bool:
-        """Queue the sending of a notification whose job was lost; False when the job is still under way."""
-        job = jobqueue.notification_job(self.deployment, notification_id)
-        return enqueue(self.redis, job)
-
-    def history(self, limit: int = 50) -> list[dict[str, Any]]:
-        """Return the newest notifications with state, attempts and error."""
-        ids = [item.decode() for item in self.redis.zrevrange(keys.notifications(self.deployment), 0, limit - 1)]
-        with self.redis.pipeline(transaction=False) as pipe:
-            for notification_id in ids:
-                pipe.hgetall(keys.notification(self.deployment, notification_id))
-            rows = pipe.execute()
-        return [_history_row(notification_id, row) for notification_id, row in zip(ids, rows, strict=True) if row]
-
-    def _finish(self, notification_id: str, fields: Mapping[str, Any]) -> None:
-        with self.redis.pipeline(transaction=True) as pipe:
-            pipe.hset(keys.notification(self.deployment, notification_id), mapping={**fields, "claimed_until": 0})
-            pipe.zrem(keys.pending(self.deployment), notification_id)
-            pipe.execute()
+    def forget_events(self, before: float) -> None:
+        self.redis.zremrangebyscore(keys.alert_events(self.deployment), "-inf", before)
 
 
-def _fields(notification: Notification) -> list[Any]:
-    return [
-        "receiver",
-        notification.receiver,
-        "alert",
-        json.dumps(notification.alert.as_json(), separators=(",", ":")),
-        "decided_at",
-        notification.decided_at.timestamp(),
-        "state",
-        PENDING,
-        "attempts",
-        0,
-    ]
-
-
-def _history_row(notification_id: str, row: Mapping[bytes, bytes]) -> dict[str, Any]:
-    text = {name.decode(): value.decode() for name, value in row.items()}
-    alert = json.loads(text["alert"])
-    return {
-        "id": notification_id,
-        "receiver": text["receiver"],
-        "state": text["state"],
-        "attempts": int(text["attempts"]),
-        "error": text.get("error") or None,
-        "decided_at": float(text["decided_at"]),
-        "sent_at": float(text["sent_at"]) if "sent_at" in text else None,
-        "headline": alert["headline"],
-        "reason": alert["reason"],
-        "level": alert["level"],
-    }
+def _event(name: str, version: int, change: Change, alert: Alert) -> str:
+    return json.dumps(
+        {
+            "at": change.decided_at.timestamp(),
+            "alert": name,
+            "change": version + 1,
+            "kind": alert.kind.value,
+            "meter": alert.meter,
+            "scope": alert.scope,
+            "reason": alert.reason.value,
+            "level": alert.level,
+            "previous": alert.previous,
+            "because": change.because or alert.summary,
+            "headline": alert.headline,
+            "used": alert.used,
+            "limit": alert.limit,
+            "actor": change.actor,
+            "notifications": [notification.id for notification in change.notifications],
+        },
+        separators=(",", ":"),
+    )

@@ -1,7 +1,7 @@
 """What Coder's API last said, and which workspaces are to be looked at: the durable side of verify and reconcile."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -94,6 +94,19 @@ class CoderState:
     def build_info(self) -> BuildInfo | None:
         stored = self.redis.hget(keys.coder(self.deployment), "build_info")
         return None if stored is None else BuildInfo.model_validate_json(stored)
+
+    def groups(self) -> dict[str, list[str]]:
+        """Return the members of Coder's groups by name of the group; empty where they are not known."""
+        found = self.redis.hgetall(keys.groups(self.deployment))
+        return {name.decode(): json.loads(members) for name, members in found.items()}
+
+    def keep_groups(self, groups: Mapping[str, Sequence[str]]) -> None:
+        """Put the present groups in place of the former ones."""
+        with self.redis.pipeline(transaction=True) as pipe:
+            pipe.delete(keys.groups(self.deployment))
+            if groups:
+                pipe.hset(keys.groups(self.deployment), mapping={k: json.dumps(list(v)) for k, v in groups.items()})
+            pipe.execute()
 
     def note(self, **marks: Any) -> None:
         """Write marks, such as `reconciled_at`; None removes one."""

@@ -153,9 +153,49 @@ def drift(deployment: str) -> str:
     return _key(deployment, "drift")
 
 
+def alert_events(deployment: str) -> str:
+    """Sorted set of what happened to alerts (JSON) by time."""
+    return _key(deployment, "events")
+
+
+def newest(deployment: str) -> str:
+    """Hash of the newest notification's id by `<receiver> <alert>`."""
+    return _key(deployment, "newest")
+
+
+def threads(deployment: str) -> str:
+    """Hash of handles (JSON: place, message) by `<receiver> <group key>`."""
+    return _key(deployment, "threads")
+
+
+def silences(deployment: str) -> str:
+    """Hash of silences (JSON) by id."""
+    return _key(deployment, "silences")
+
+
+def acknowledged(deployment: str) -> str:
+    """Hash of acknowledgements (JSON) by name of the alert."""
+    return _key(deployment, "acknowledged")
+
+
+def groups(deployment: str) -> str:
+    """Hash of user names (JSON array) by name of the Coder group."""
+    return _key(deployment, "groups")
+
+
 def day_of(day: date) -> str:
     return day.isoformat()
 
 
 def month_of(day: date) -> str:
     return day.isoformat()[:7]
+
+
+def audit(deployment: str) -> str:
+    """Stream of what admins did: `at`, `actor`, `action`, `detail`."""
+    return _key(deployment, "audit")
+
+
+def throttle(who: str) -> str:
+    """Hash of a client's attempts to log in that failed: `n` how many, `until` when the next is allowed. Expires."""
+    return f"{PREFIX}:throttle:{who}"

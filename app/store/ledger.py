@@ -13,7 +13,7 @@ from app.core.evidence import Evidence
 from app.core.meter import RecordState, UsageRecord
 from app.store import keys
 from app.store.connection import script
-from app.store.recordrow import read_row, reason_digest, write_row
+from app.store.recordrow import reason_digest, row_owner, write_row
 
 _CONFLICT: Final = -1_000_000
 
@@ -57,7 +57,6 @@ class Ledger:
         self.redis: Any = connection
         self.deployment = deployment
         self.meter = meter
-        self._reasons: dict[str, str] = {}
         self._settle = script(connection, "settle")
 
     def read(self, workspace_ids: Sequence[str]) -> dict[str, tuple[int, Evidence]]:
@@ -97,6 +96,14 @@ class Ledger:
         """Return the number of records later than `start` and not later than `end`, in seconds since the epoch."""
         return int(self.redis.zcount(keys.records(self.deployment, self.meter), f"({start!r}", end))
 
+    def owners_since(self, start: float, most: int) -> list[str]:
+        """Return the owner of each of the newest records later than `start`, at most so many."""
+        index = keys.records(self.deployment, self.meter)
+        found = self.redis.zrange(index, "+inf", f"({start!r}", desc=True, byscore=True, offset=0, num=most)
+        names = [keys.record(self.deployment, self.meter, key.decode()) for key in found]
+        stored = self.redis.mget(names) if names else []
+        return [row_owner(item) for item in stored if item is not None]
+
     def settle(self, settlements: Sequence[Settlement]) -> tuple[int, list[str]]:
         """Put evidence and records in place, each workspace atomically.
 
@@ -122,77 +129,6 @@ class Ledger:
         """Yield every workspace with evidence."""
         for member, _score in self.redis.zscan_iter(keys.workspaces(self.deployment, self.meter), count=500):
             yield member.decode()
-
-    def record(self, usage_key: str) -> UsageRecord | None:
-        stored = self.redis.get(keys.record(self.deployment, self.meter, usage_key))
-        return None if stored is None else read_row(usage_key, self.meter, stored, self._reason)
-
-    def find(self, what: str) -> list[UsageRecord]:
-        """Return the records of a usage key, workspace id, workspace name or `owner/workspace`, oldest first."""
-        record = self.record(what)
-        if record:
-            return [record]
-        name = what.lower()
-        found_names = self.redis.zrangebylex(keys.named(self.deployment, self.meter), f"[{name}\n", f"({name}\x0b")
-        ids = sorted({name, *(member.decode().partition("\n")[2] for member in found_names)})
-        found = [record for workspace_id in ids for record in self.of_workspace(workspace_id)]
-        return sorted(found, key=lambda record: record.at)
-
-    def of_workspace(self, workspace_id: str) -> list[UsageRecord]:
-        """Return the records of one workspace, oldest first."""
-        listed = json.loads(self.redis.hget(keys.workspace(self.deployment, self.meter, workspace_id), "k") or b"[]")
-        proved = self.redis.zrange(keys.proved(self.deployment, self.meter, workspace_id), 0, -1)
-        found = (self.record(usage_key) for usage_key in [*listed, *(key.decode() for key in proved)])
-        return sorted((record for record in found if record), key=lambda record: record.at)
-
-    def page(self, cursor: str | None, limit: int) -> tuple[list[UsageRecord], str | None]:
-        """Return records, newest first, and the cursor of the next page.
-
-        The cursor is the place of the last record shown, so records that arrive meanwhile shift nothing.
-
-        Raises:
-            ValueError: the cursor is not one that this gave out.
-        """
-        index = keys.records(self.deployment, self.meter)
-        low, after = _read_cursor(cursor)
-        rows: list[tuple[bytes, float]] = self.redis.zrange(
-            index, low, "-inf", desc=True, byscore=True, offset=0, num=limit + 1, withscores=True
-        )
-        if after is not None:
-            rows = self._after(index, low, after, limit)
-        shown, more = rows[:limit], len(rows) > limit
-        stored = (
-            self.redis.mget([keys.record(self.deployment, self.meter, key.decode()) for key, _ in shown])
-            if shown
-            else []
-        )
-        rows_read = [
-            read_row(key.decode(), self.meter, item, self._reason)
-            for (key, _), item in zip(shown, stored, strict=True)
-            if item is not None
-        ]
-        following = f"{shown[-1][1]!r}~{shown[-1][0].decode()}" if more else None
-        return rows_read, following
-
-    def _reason(self, digest: str) -> str:
-        if digest not in self._reasons:
-            stored = self.redis.hget(keys.reasons(self.deployment), digest)
-            self._reasons[digest] = "" if stored is None else stored.decode()
-        return self._reasons[digest]
-
-    def _after(self, index: str, low: str, after: str, limit: int) -> list[tuple[bytes, float]]:
-        """Continue behind a record; those of the same moment stand in descending order of their keys."""
-        start = 0
-        rows: list[tuple[bytes, float]] = []
-        while len(rows) <= limit:
-            part = self.redis.zrange(
-                index, low, "-inf", desc=True, byscore=True, offset=start, num=limit + 1, withscores=True
-            )
-            rows += [row for row in part if row[1] < float(low) or row[0] < after.encode()]
-            start += len(part)
-            if len(part) <= limit:
-                break
-        return rows
 
     def _keys(self, settlement: Settlement) -> list[str]:
         name, meter = self.deployment, self.meter
@@ -238,13 +174,3 @@ def _lookup_names(settlements: Sequence[Settlement]) -> Iterator[tuple[str, str]
 
 def _names(record: UsageRecord) -> Mapping[str, str]:
     return {"user": record.owner, "template": record.template, "organization": record.organization}
-
-
-def _read_cursor(cursor: str | None) -> tuple[str, str | None]:
-    if cursor is None:
-        return "+inf", None
-    score, _, key = cursor.partition("~")
-    # Python reads more as a number than Redis does.
-    if not key or not math.isfinite(float(score)) or repr(float(score)) != score:
-        raise ValueError(cursor)
-    return score, key

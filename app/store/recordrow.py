@@ -8,6 +8,7 @@ from typing import Final
 from app.core.meter import RecordState, UsageRecord
 
 _DAY_CHARS: Final = 11
+_OWNER: Final = 2
 
 
 def reason_digest(reason: str) -> str:
@@ -56,3 +57,8 @@ def read_row(key: str, meter: str, stored: bytes, reason_of: Callable[[str], str
         build_id=build,
         weight=weight,
     )
+
+
+def row_owner(stored: bytes) -> str:
+    """Return the owner alone of what settle.lua stored."""
+    return str(json.loads(stored[_DAY_CHARS:])[_OWNER])

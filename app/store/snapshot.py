@@ -65,6 +65,10 @@ class Snapshot:
         ordered = sorted(((name.decode(), int(score)) for name, score in found), key=lambda row: (-row[1], row[0]))
         return ordered[:most]
 
+    def names(self, dimension: str, period: Period, today: date, most: int) -> list[tuple[str, int]]:
+        """Return units by user, template or organization in a period, the most first."""
+        return self.top(dimension, list(_spans(period, today)), most)
+
     def by_day(self, period: Period, today: date) -> list[tuple[date, int]]:
         """Return the days of the period with usage, oldest first."""
         last = min(period.end or date.max, today + timedelta(days=2))

@@ -1,27 +1,32 @@
-"""The HTTP API, /api/v1. On loopback it needs no login; from elsewhere it is refused until access is configured."""
+"""The HTTP API, /api/v1: routes from the table of operations, and what surrounds every one of them."""
 
-import ipaddress
+import hashlib
+import json
 import re
-from typing import Final
-from urllib.parse import urlsplit
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any, Final
 
 import redis
-from flask import Blueprint, Response, jsonify, make_response, request
+from flask import Blueprint, Response, request
+from pydantic import BaseModel, ValidationError
+from werkzeug.exceptions import HTTPException
 
 from app.config import Config
-from app.core.meter import AWB
-from app.settings import DEPLOYMENT_NAME
-from app.store.alerts import Alerts
 from app.store.connection import unavailable
-from app.store.inbox import Inbox
-from app.store.ledger import Ledger
-from app.web.answers import coder_answer, record_answer, usage_answer
+from app.web import openapi
+from app.web.access import person, require_admin
+from app.web.apicall import Call, Operation, Problem
+from app.web.apirequests import NoQuery, objections
+from app.web.apitable import OPERATIONS
 
-_MOST_RECORDS = 500
-_LIMIT: Final = re.compile(r"[0-9]{1,3}")
-# Python's float() takes more than Redis does, "nan" and "1_0" among it.
-_CURSOR: Final = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?~.+")
-_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip")
+_LARGEST_BODY: Final = 65_536
+_RETRY_AFTER_SECONDS: Final = 10
+_FIRST_ERROR: Final = 400
+_MOST_OBJECTIONS: Final = 10
+_PART: Final = re.compile(r"{(\w+)}")
+#: Left out of the tag: they move though nothing has changed.
+_MOVING: Final = ("as_of",)
 
 
 def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
@@ -29,77 +34,120 @@ def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
     routes = Blueprint("api", __name__, url_prefix="/api/v1")
 
     @routes.before_request
-    def guard() -> Response | None:
-        if not _from_loopback():
-            return _problem(403, "The API answers on loopback only. Ask on the machine itself, or by an SSH tunnel.")
-        if not DEPLOYMENT_NAME.fullmatch(_deployment(config)):
-            return _problem(400, "`deployment` takes lower-case letters, digits and dashes.")
-        return None
+    def bound() -> None:
+        request.max_content_length = _LARGEST_BODY
+
+    @routes.before_app_request
+    def unrouted() -> Response | None:
+        # What no route takes belongs to no blueprint: its error handlers never see it.
+        error = request.routing_exception
+        ours = request.path.startswith("/api/v1/") and error is not None and (error.code or 0) >= _FIRST_ERROR
+        return http_problem(error) if ours and error else None
 
     @routes.errorhandler(redis.exceptions.RedisError)
     def store_away(error: redis.exceptions.RedisError) -> Response:
-        return _problem(503, f"Redis is {unavailable(error)}.")
+        headers = {"Retry-After": str(_RETRY_AFTER_SECONDS)}
+        return _told(Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"Redis is {unavailable(error)}.", headers=headers))
 
-    _add_usage(routes, config, connection)
-    _add_history(routes, config, connection)
+    routes.register_error_handler(Problem, _told)
+    routes.register_error_handler(HTTPException, http_problem)
+    for operation in OPERATIONS:
+        view = _view(operation, config, connection)
+        rule = _PART.sub(r"<\1>", operation.path)
+        routes.add_url_rule(rule, operation.name, view, methods=[operation.method])
+    routes.add_url_rule(openapi.PATH, "openapi", _document)
     return routes
 
 
-def _add_usage(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
-    @routes.get("/usage")
-    def usage() -> Response:
-        return jsonify(usage_answer(connection, config, _deployment(config)))
-
-    @routes.get("/records")
-    def records() -> Response:
-        limit = request.args.get("limit", "100")
-        cursor = request.args.get("cursor")
-        if not _LIMIT.fullmatch(limit) or not 1 <= int(limit) <= _MOST_RECORDS:
-            return _problem(400, f"`limit` is a number from 1 to {_MOST_RECORDS}.")
-        if cursor is not None and not _CURSOR.fullmatch(cursor):
-            return _problem(400, "`cursor` is not one that this API gave out; leave it out to start anew.")
-        page, following = Ledger(connection, _deployment(config), AWB).page(cursor, int(limit))
-        return jsonify(records=[record_answer(record) for record in page], next=following)
+def http_problem(error: HTTPException) -> Response:
+    """Answer what Flask itself refuses, such as an unknown path, as RFC 9457 says."""
+    headers = {name: value for name, value in error.get_headers() if name != "Content-Type"}
+    return _told(Problem(error.code or 500, error.description or error.name, headers=headers))
 
 
-def _add_history(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
-    @routes.get("/deliveries/<message_id>")
-    def delivery(message_id: str) -> Response:
-        found = Inbox(connection, _deployment(config)).delivery(message_id)
-        if found is None:
-            return _problem(404, "No such delivery is known: not received, not classified yet, or expired.")
-        return jsonify(found)
+def _view(operation: Operation, config: Config, connection: "redis.Redis") -> Callable[..., Any]:
+    def view(**path: str) -> Response:
+        query: Any = _query(operation.query)
+        asker = person()
+        call = Call(
+            connection=connection,
+            config=config,
+            deployment=query.deployment or config.settings.deployment,
+            query=query,
+            path=path,
+            body=_body(operation) if operation.body else None,
+            actor=asker.name if asker else "",
+        )
+        return _answer(operation, operation.view(call))
 
-    @routes.get("/coder")
-    def coder() -> Response:
-        return jsonify(coder_answer(connection, config, _deployment(config)))
-
-    @routes.get("/notifications")
-    def notifications() -> Response:
-        return jsonify(notifications=Alerts(connection, _deployment(config)).history())
-
-
-def _from_loopback() -> bool:
-    """Tell whether a person on this machine asks, and not a proxy, nor a page that rebinds a name to loopback."""
-    if any(header in request.headers for header in _FORWARDED):
-        return False
-    host = urlsplit("//" + request.host).hostname or ""
-    return _is_loopback(request.remote_addr or "") and (host == "localhost" or _is_loopback(host))
+    return view if operation.method == "GET" else require_admin(view)
 
 
-def _is_loopback(address: str) -> bool:
+def _query(model: type[BaseModel]) -> BaseModel:
+    twice = [name for name in request.args if len(request.args.getlist(name)) > 1]
+    if twice:
+        raise Problem(400, f"`{twice[0][:80]}` is given twice.")
     try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
+        return model.model_validate(request.args.to_dict())
+    except ValidationError as error:
+        raise _refusal(400, objections(model, error)) from error
 
 
-def _deployment(config: Config) -> str:
-    return request.args.get("deployment", config.settings.deployment)
+def _body(operation: Operation) -> BaseModel | None:
+    model = operation.body
+    data = request.get_data()
+    if model is None or (not data and not operation.body_required):
+        return None
+    if request.mimetype != "application/json":
+        raise Problem(415, "Send the body as application/json.")
+    try:
+        return model.model_validate_json(data)
+    except ValidationError as error:
+        if any(item["type"] == "json_invalid" for item in error.errors(include_url=False, include_input=False)):
+            raise Problem(400, "The body is no JSON.") from error
+        raise _refusal(422, objections(model, error)) from error
 
 
-def _problem(code: int, detail: str) -> Response:
-    """Answer an error as RFC 9457 says."""
-    answer = make_response(jsonify(type="about:blank", status=code, detail=detail), code)
-    answer.content_type = "application/problem+json"
+def _refusal(status: int, wrong: list[str]) -> Problem:
+    shown = wrong[:_MOST_OBJECTIONS]
+    return Problem(status, " ".join(shown), errors=shown)
+
+
+def _answer(operation: Operation, value: Mapping[str, Any]) -> Response:
+    answer = Response(_text(value), operation.status, mimetype="application/json")
+    answer.headers["Cache-Control"] = "no-store"
+    if operation.status == HTTPStatus.CREATED:
+        answer.headers["Location"] = f"{request.path}/{value['id']}"
+    if operation.method == "GET" and not operation.private:
+        # To be kept by the browser alone, and asked for again each time: 304 is cheap.
+        answer.headers["Cache-Control"] = "private, no-cache"
+        lasting = {name: part for name, part in value.items() if name not in _MOVING}
+        answer.set_etag(hashlib.blake2s(_text(lasting).encode(), digest_size=12).hexdigest(), weak=True)
+        answer.make_conditional(request)
     return answer
+
+
+def _document() -> Response:
+    _query(NoQuery)
+    answer = Response(_text(openapi.document()), mimetype="application/json")
+    answer.headers["Cache-Control"] = "private, max-age=300"
+    return answer
+
+
+def _told(problem: Problem) -> Response:
+    """Answer an error as RFC 9457 says."""
+    value: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "detail": problem.detail,
+    }
+    if problem.errors:
+        value["errors"] = list(problem.errors)
+    answer = Response(_text(value), problem.status, dict(problem.headers), content_type="application/problem+json")
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+def _text(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

@@ -5,7 +5,8 @@ from flask import Flask, Response, jsonify
 from werkzeug.exceptions import HTTPException
 
 from app.config import Config
-from app.web import api, health, webhook
+from app.web import api, health, metrics, pages, queuepages, slackactions, webhook
+from app.web.access import guard
 
 
 def create_app(config: Config, connection: "redis.Redis", *, insecure: bool = False) -> Flask:
@@ -24,14 +25,20 @@ def create_app(config: Config, connection: "redis.Redis", *, insecure: bool = Fa
         raise ValueError("--insecure is for loopback addresses only; bind to 127.0.0.1 or set AWB_WEBHOOK_SECRET")
     if not secrets.accepted and not insecure:
         raise ValueError("no webhook secret: set AWB_WEBHOOK_SECRET, or use --insecure on a loopback address")
-    app = Flask("app.web", static_folder=None)
+    app = Flask("app.web", static_folder="static", static_url_path="/static")
     app.config["MAX_CONTENT_LENGTH"] = config.settings.max_body_bytes
     app.json.sort_keys = False  # type: ignore[attr-defined]
     # Else /v1/webhook/<the default deployment> would redirect to /v1/webhook: no POST of Coder's may meet a redirect.
     app.url_map.redirect_defaults = False
+    guard(app, config, connection)
     app.register_blueprint(webhook.blueprint(config, connection, None if insecure else secrets))
     app.register_blueprint(api.blueprint(config, connection))
+    app.register_blueprint(slackactions.blueprint(config, connection))
+    app.register_blueprint(pages.blueprint(config, connection))
+    app.register_blueprint(queuepages.blueprint(config, connection))
     app.register_blueprint(health.blueprint(config, connection))
+    if not config.settings.metrics_bind:
+        app.register_blueprint(metrics.blueprint(config, connection))
     app.register_error_handler(HTTPException, _http_error)
     return app
 

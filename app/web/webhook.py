@@ -18,7 +18,8 @@ from flask import Blueprint, Response, request
 
 from app.config import Config
 from app.pipeline.intake import Taken, take
-from app.settings import DEPLOYMENT_NAME, Settings
+from app.settings import Settings
+from app.settingtypes import DEPLOYMENT_NAME
 from app.store.connection import unavailable
 from app.store.inbox import Inbox
 
@@ -109,6 +110,8 @@ def _take(inbox: Inbox) -> Response:
     if receipt.taken is Taken.QUARANTINED:
         log.warning("delivery quarantined", deployment=deployment, message_id=receipt.message_id, why=receipt.reason)
         return _answer(202, "quarantined", message_id=receipt.message_id, reason=receipt.reason)
+    taken = f"delivery {receipt.taken.value}"
+    log.debug(taken, deployment=deployment, message_id=receipt.message_id)
     return _answer(202 if receipt.taken is Taken.ACCEPTED else 200, receipt.taken.value, message_id=receipt.message_id)
 
 

@@ -35,6 +35,11 @@ def call(*words: str, stdin: bytes | None = None, **environ: str) -> Result:
     return CliRunner().invoke(main, words, input=stdin, env={**unset, "COLUMNS": "200", **environ})
 
 
+def rows_of(result: Result) -> list[str]:
+    """Return the lines as people see them."""
+    return [line.rstrip() for line in result.stdout.splitlines()]
+
+
 @pytest.fixture
 def awb(redis_server: RedisServer, tmp_path: Path, connection: object) -> Awb:
     """Call a command with this test's Redis, a secret and a data directory."""

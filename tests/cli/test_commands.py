@@ -1,9 +1,11 @@
 """The commands: what they print and with which code they end."""
 
+import inspect
 import json
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,12 +15,16 @@ import redis
 import requests
 from flask.testing import FlaskClient
 
+from app import clock
 from app.cli import main
+from app.cli.commands import SECTIONS
 from app.config import Config
+from app.core.delivery import read_delivery
+from app.pipeline.count import count
 from app.web.factory import create_app
-from tests.cli.conftest import Awb, call
+from tests.cli.conftest import Awb, call, rows_of
 from tests.conftest import SECRET
-from tests.web.make import PAYLOADS, ROOT, basic, count_all, notification, payload_file
+from tests.web.make import PAYLOADS, ROOT, basic, notification, payload_file
 
 AWAY = "unix:///nowhere/redis.sock"
 
@@ -29,11 +35,11 @@ def client(connection: "redis.Redis", config: Config) -> FlaskClient:
 
 
 @pytest.fixture
-def three_builds(client: FlaskClient, connection: "redis.Redis", config: Config) -> None:
+def three_builds(connection: "redis.Redis", config: Config) -> None:
+    arrived = clock.now().timestamp()
     for number, owner in enumerate(["ada", "ada", "[/bold]"]):
         body = notification(f"m{number}", number, user_username=owner)
-        assert client.post("/v1/webhook", headers=basic(), data=body).status_code == 202
-    count_all(connection, config)
+        count(connection, config, [(config.settings.deployment, f"m{number}", arrived, read_delivery(body).payload)])
 
 
 def commands(group: click.Group = main, before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -51,8 +57,39 @@ def test_every_command_explains_itself(words: tuple[str, ...], option: str) -> N
     assert len(result.output.splitlines()) > 4
 
 
-def test_an_unknown_command_is_a_usage_error() -> None:
-    assert call("cuont").exit_code == 2
+def test_every_command_is_listed_under_a_purpose_and_its_module_has_it() -> None:
+    """Modules are imported when a command is asked for, so the list must be right."""
+    listed = {name: module for section in SECTIONS.values() for name, module in section.items()}
+    for name, module in listed.items():
+        made = main.commands[name]
+        assert inspect.unwrap(made.callback or main).__module__ == f"app.cli.{module}"
+    assert set(main.commands) == set(listed)
+    shown = call("--help").stdout
+    assert [title for title in SECTIONS if f"{title}:" not in shown] == []
+    assert [name for name in listed if f"\n  {name} " not in shown] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["statsu"], "'status'"),
+        (["alerts", "akc"], "'ack'"),
+        (["silence", "lst"], "'list'"),
+        (["status", "--jsno"], "'--json'"),
+        (["top", "--perod", "2026-10-01"], "'--period'"),
+    ],
+)
+def test_a_mistyped_command_or_option_is_a_usage_error_with_a_hint(words: list[str], hint: str) -> None:
+    result = call(*words)
+    assert result.exit_code == 2
+    assert f"Did you mean {hint}" in result.stderr
+
+
+def test_the_version_is_told_where_the_package_is_not_installed() -> None:
+    result = call("--version")
+    assert result.exit_code == 0
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert result.stdout.startswith(f"awb, version {told}")
 
 
 # ---- config ----
@@ -74,10 +111,33 @@ def test_every_mistake_ends_with_code_78_and_all_of_them_are_printed(awb: Awb) -
         assert [line for line in lines if name in line] != []
 
 
-@pytest.mark.parametrize("words", [words for words in commands() if words != ("demo",)], ids=" ".join)
+#: Commands that read no configuration.
+WITHOUT = {("demo",), ("completion",), ("access", "hash"), ("access", "token")}
+A_FILE = str(PAYLOADS / "task_working.json")
+ARGUMENTS = {
+    "worker": ["awb-deliveries"],
+    "explain": [A_FILE],
+    "import": [A_FILE],
+    "silence add": ["level=90%", "--for", "7d", "--comment", "known"],
+    "queues pause": ["awb-deliveries"],
+    "queues resume": ["awb-deliveries"],
+    **{name: ["x"] for name in ("why", "replay", "alerts ack", "silence end", "queues requeue", "queues delete")},
+    **{name: ["x"] for name in ("quarantine show", "quarantine release", "quarantine discard")},
+}
+GROUPS = [("alerts",), ("queues",), ("quarantine",)]
+
+
+def test_mistakes_can_be_read_by_programs(awb: Awb) -> None:
+    good, wrong = awb("config", "check", "--json"), awb("config", "check", "--json", AWB_LIMIT="many")
+    assert (good.exit_code, json.loads(good.stdout)) == (0, {"problems": []})
+    assert wrong.exit_code == 78
+    (problem,) = json.loads(wrong.stdout)["problems"]
+    assert problem.startswith("AWB_LIMIT:")
+
+
+@pytest.mark.parametrize("words", [words for words in [*GROUPS, *commands()] if words not in WITHOUT], ids=" ".join)
 def test_no_command_starts_with_a_wrong_configuration(awb: Awb, words: tuple[str, ...]) -> None:
-    more = {"worker": ["awb-deliveries"], "why": ["x"], "explain": [str(PAYLOADS / "task_working.json")]}
-    result = awb(*words, *more.get(words[0], []), AWB_LIMIT="many")
+    result = awb(*words, *ARGUMENTS.get(" ".join(words), []), AWB_LIMIT="many")
     assert (result.exit_code, result.stderr.count("AWB_LIMIT")) == (78, 1)
 
 
@@ -139,8 +199,8 @@ def test_explain_shows_the_verdict_of_a_file(awb: Awb, connection: "redis.Redis"
 def test_explain_reads_standard_input_and_counts_nothing(awb: Awb, connection: "redis.Redis") -> None:
     result = awb("explain", "-", stdin=notification())
     assert result.exit_code == 0
-    assert "outcome:      evidence" in result.stdout.splitlines()
-    assert "workspace:    w0" in result.stdout.splitlines()
+    assert "outcome:       evidence" in rows_of(result)
+    assert "workspace:     w0" in rows_of(result)
     assert connection.dbsize() == 0
 
 
@@ -170,7 +230,9 @@ def test_why_says_why_a_workspace_was_counted(awb: Awb, three_builds: None, what
     assert by_key == record
     text = awb("why", what)
     assert text.exit_code == 0
-    assert f"reason:       {record['reason']}" in text.stdout.splitlines()
+    assert f"reason:        {record['reason']}" in rows_of(text)
+    assert "deliveries:" in text.stdout
+    assert "Task Resumed  m0" in text.stdout
 
 
 def test_why_of_nothing_counted_fails(awb: Awb, three_builds: None) -> None:
@@ -192,10 +254,10 @@ def test_status_is_readable(awb: Awb, three_builds: None) -> None:
     result = awb("status")
     assert result.exit_code == 0
     assert "3 of 1,000 Agent Workspace Builds  0.3 %" in result.stdout
-    assert "alert: ok" in result.stdout
-    rows = [line.split() for line in result.stdout.splitlines()]
-    assert ["ada", "2"] in rows
-    assert ["[/bold]", "1"] in rows
+    assert "OK: below every threshold" in result.stdout
+    rows = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert "top users ada 2, [/bold] 1" in rows
+    assert "alert ok: nothing to say about awb" in rows
 
 
 def test_status_of_an_unlimited_deployment_has_no_bar(awb: Awb, three_builds: None) -> None:
@@ -205,6 +267,14 @@ def test_status_of_an_unlimited_deployment_has_no_bar(awb: Awb, three_builds: No
 def test_status_of_another_deployment_is_its_own(awb: Awb, three_builds: None) -> None:
     assert json.loads(awb("status", "--deployment", "eu", "--json").stdout)["used"] == 0
     assert awb("status", "--deployment", "EU:1").exit_code == 2
+
+
+def test_a_deployment_that_never_posted_is_said_to_be_one(awb: Awb, client: FlaskClient) -> None:
+    client.post("/v1/webhook/production", headers=basic(), data=notification())
+    unknown, known = (awb("status", "--deployment", name, "--json") for name in ("prodution", "production"))
+    assert (unknown.exit_code, json.loads(unknown.stdout)["used"]) == (0, 0)
+    assert unknown.stderr == "awb: no deployment “prodution” has ever posted (did you mean “production”?)\n"
+    assert known.stderr == ""
 
 
 def test_quarantine_lists_what_was_put_aside_without_its_content(awb: Awb, client: FlaskClient) -> None:
@@ -218,7 +288,12 @@ def test_quarantine_lists_what_was_put_aside_without_its_content(awb: Awb, clien
 
 @pytest.mark.parametrize(
     "words",
-    [["status"], ["status", "--json"], ["why", "x"], ["quarantine"], ["worker", "awb-deliveries", "--burst"]],
+    [
+        *(["status"], ["status", "--json"], ["why", "x"], ["quarantine"], ["worker", "awb-deliveries", "--burst"]),
+        *(["top"], ["periods"], ["forecast"], ["events"], ["messages"], ["alerts"], ["alerts", "ack", "awb"]),
+        *(["silence", "list"], ["silence", "end", "x"], ["export"]),
+        ["silence", "add", "level=90%", "--for", "7d", "--comment", "known"],
+    ],
     ids=" ".join,
 )
 def test_without_redis_commands_end_with_code_69(awb: Awb, words: list[str]) -> None:
@@ -240,6 +315,11 @@ def test_webhook_url_prints_the_lines_for_coder(awb: Awb) -> None:
     assert "CODER_NOTIFICATIONS_METHOD=webhook" in lines
     url = f"https://coder:{SECRET}@awb.example.com/base/v1/webhook"
     assert f"CODER_NOTIFICATIONS_WEBHOOK_ENDPOINT={url}" in lines
+
+
+def test_webhook_url_can_be_read_by_programs(awb: Awb) -> None:
+    told = json.loads(awb("webhook-url", "--json", AWB_PUBLIC_URL="https://awb.example.com").stdout)
+    assert told == {"method": "webhook", "endpoint": f"https://coder:{SECRET}@awb.example.com/v1/webhook"}
 
 
 def test_webhook_url_generates_a_secret_and_keeps_it(tmp_path: Path) -> None:

@@ -208,3 +208,14 @@ def test_a_method_that_is_refused_says_why(coder: responses.RequestsMock) -> Non
     coder.put(f"{V2}/notifications/templates/t1/method", status=400, json=body)
     error = failure_of(api().set_template_method, "t1", "pigeon")
     assert (error.kind, "method: smtp, webhook" in str(error)) == (Failure.REJECTED, True)
+
+
+def test_groups_are_user_names_by_group(coder: responses.RequestsMock) -> None:
+    people = [{"id": "1", "username": "ada"}, {"id": "2", "username": "bob"}]
+    body = [
+        {"name": "devs", "organization_name": "a", "members": people},
+        {"name": "Everyone", "organization_name": "a", "members": people[:1]},
+        {"name": "Everyone", "organization_name": "b", "members": None},
+    ]
+    coder.get(f"{V2}/groups", json=body)
+    assert api().groups() == {"devs": ["ada", "bob"], "a/Everyone": ["ada"], "b/Everyone": []}

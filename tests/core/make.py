@@ -3,17 +3,22 @@
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from app.core.alert import Alert
 from app.core.conditions import Facts
+from app.core.decision import AlertState, Decision, Reason
 from app.core.delivery import Event, read_delivery, to_event
 from app.core.evidence import Evidence
 from app.core.limits import Limit
 from app.core.meter import AWB, Usage
 from app.core.period import Period
 from app.core.rules import EvidenceKind, Outcome, Rule, Verdict, load_rules
+from app.core.wording.context import Context
+from app.core.wording.threshold import describe
 
 ROOT = Path(__file__).parents[2]
 RULES_FILE = ROOT / "config" / "rules.toml"
@@ -80,3 +85,9 @@ def usage(
 ) -> Usage:
     rest = {"deployment": "prod", "meter": AWB, "provisional": 0, "as_of": NOON, **more}
     return Usage(period=Period(start, end), limit=Limit(limit, soft), counted=used, **rest)
+
+
+def alert(used: int = 912, level: str = "90%", reason: Reason = Reason.FIRST, **more: Any) -> Alert:
+    """Return the alert that a decision about the usage of 1,000 builds is put into."""
+    decision = Decision(reason, level, "", "Because.", AlertState(level))
+    return replace(describe(decision, usage(used), Context()), **more)

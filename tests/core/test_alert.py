@@ -5,10 +5,13 @@ from typing import Any
 
 import pytest
 
-from app.core.alert import CONTACT_URL, Alert, describe, group_key, spoken_level
+from app.core.alert import Alert, group_key
+from app.core.decision import AlertState, Decision, Reason
+from app.core.entitlement import Standing
 from app.core.meter import Mode, Usage
 from app.core.severity import Severity
-from app.core.threshold import AlertState, Decision, Reason
+from app.core.wording.context import CONTACT_URL, Context, spoken_level
+from app.core.wording.threshold import describe
 from tests.core.make import NOON, usage
 
 
@@ -17,7 +20,7 @@ def decided(reason: Reason, level: str, previous: str = "", because: str = "Beca
 
 
 def alert(now_used: Usage, reason: Reason = Reason.FIRST, level: str = "90%", **more: Any) -> Alert:
-    return describe(decided(reason, level, **more), now_used, "https://coder.example.com/")
+    return describe(decided(reason, level, **more), now_used, Context("https://coder.example.com/"))
 
 
 def test_an_alert_says_number_limit_share_left_and_period() -> None:
@@ -129,7 +132,7 @@ def test_names_are_given_as_they_are_because_escaping_is_the_notifiers_work() ->
     [
         ({"end": None}, "1 January 2026 to open"),
         ({"end": NOON.date() + timedelta(days=1)}, "1 January 2026 to 2 March 2026, 1 day left"),
-        ({"end": NOON.date()}, "1 January 2026 to 1 March 2026, 0 days left"),
+        ({"end": NOON.date()}, "1 January 2026 to 1 March 2026, over"),
     ],
 )
 def test_the_period_is_told_with_its_last_day(more: dict[str, Any], text: str) -> None:
@@ -149,9 +152,73 @@ def test_only_what_the_api_proved_is_called_verified() -> None:
     assert "verified" not in alert(usage(900)).footer
 
 
+@pytest.mark.parametrize(
+    ("version", "standing", "used", "text"),
+    [
+        (None, Standing.UNKNOWN, 900, "Nothing is blocked, now or at the limit"),
+        ((2, 24, 9), Standing.ENTITLED, 1000, "Nothing is blocked:"),
+        ((2, 25, 0), Standing.ENTITLED, 900, "Nothing is blocked now. At its hard limit Coder v2.25 refuses"),
+        ((2, 30, 9), Standing.ENTITLED, 1000, "Coder v2.30 refuses to start workspaces for tasks at its hard limit"),
+        ((2, 30, 9), Standing.UNLICENSED, 1000, "Nothing is blocked:"),
+        ((2, 31, 0), Standing.ENTITLED, 1000, "Nothing is blocked:"),
+        ((2, 37, 0), Standing.ENTITLED, 1000, "This version of Coder has no Coder Tasks"),
+        ((2, 31, 0), Standing.NOT_ENTITLED, 10, "No builds are included."),
+    ],
+)
+def test_what_is_blocked_depends_on_the_version_and_the_licence(
+    version: tuple[int, int, int] | None, standing: Standing, used: int, text: str
+) -> None:
+    context = Context(version=version, standing=standing)
+    said = describe(decided(Reason.FIRST, "90%"), usage(used), context)
+    assert said.meaning.startswith(text)
+    assert "account team" in said.meaning
+
+
+def test_a_period_that_ended_is_summed_up() -> None:
+    because = "A new usage period began on 2027-01-01."
+    said = alert(usage(1250), Reason.SUMMARY, "", previous="120%", because=because)
+    assert said.headline == "AWB: the period is over – 1,250 of 1,000 used"
+    assert said.summary == (
+        f"Coder deployment “prod”: {because} "
+        "In the one before, 1,250 of 1,000 Agent Workspace Builds were used (125 %)."
+    )
+    assert (said.severity, said.meaning) == (
+        Severity.OK,
+        "Usage starts again from zero. Nothing needs to be done.",
+    )
+
+
+def test_what_nobody_acknowledged_says_so() -> None:
+    said = alert(usage(950), Reason.UNACKNOWLEDGED)
+    assert said.headline == "AWB not acknowledged, 95 % – 950 of 1,000 used"
+    assert "is at 90 %, and nobody has acknowledged it" in said.summary
+
+
+def test_the_forecast_is_a_fact_until_it_is_over() -> None:
+    context = Context(forecast="at this pace the limit is reached on 14 January", breach=NOON.date())
+    said = describe(decided(Reason.FIRST, "90%"), usage(900), context)
+    assert ("Forecast", context.forecast) in said.facts
+    assert said.breach == NOON.date()
+    resolved = describe(decided(Reason.RESOLVED, "", previous="90%"), usage(9), context)
+    assert "Forecast" not in dict(resolved.facts)
+
+
+def test_a_resolved_alert_is_routed_by_the_level_that_it_had() -> None:
+    assert alert(usage(9), Reason.RESOLVED, "", previous="100%").labels()["level"] == "100%"
+
+
+def test_an_alert_survives_the_store_and_reads_what_an_earlier_version_wrote() -> None:
+    said = replace(alert(usage(900)), burn_up=((NOON.date(), 5),), breach=NOON.date(), scope="user:ada")
+    stored = json.loads(json.dumps(said.as_json()))
+    assert Alert.from_json(stored) == said
+    new = ("name", "kind", "previous", "scope", "used", "limit", "burn_up", "breach", "actor")
+    old = Alert.from_json({key: value for key, value in stored.items() if key not in new})
+    assert (old.headline, old.burn_up, old.breach) == (said.headline, (), None)
+
+
 @pytest.mark.parametrize("url", ["https://coder.example.com", "https://coder.example.com/"])
 def test_the_links_lead_to_the_licenses_page_and_the_account_team(url: str) -> None:
-    said = describe(decided(Reason.FIRST, "90%"), usage(900), url)
+    said = describe(decided(Reason.FIRST, "90%"), usage(900), Context(url))
     assert said.links == (
         ("Open Licenses page", "https://coder.example.com/deployment/licenses"),
         ("Contact account team", CONTACT_URL),
@@ -159,7 +226,9 @@ def test_the_links_lead_to_the_licenses_page_and_the_account_team(url: str) -> N
 
 
 def test_without_an_access_url_only_the_account_team_is_linked() -> None:
-    assert describe(decided(Reason.FIRST, "90%"), usage(900), "").links == (("Contact account team", CONTACT_URL),)
+    assert describe(decided(Reason.FIRST, "90%"), usage(900), Context()).links == (
+        ("Contact account team", CONTACT_URL),
+    )
 
 
 def test_a_group_is_a_deployment_a_meter_and_a_period() -> None:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -6,18 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.core.decision import HOLD, AlertState, AlertStatus, Decision, Reason, evaluate
 from app.core.limits import INCLUDED_BUILDS, Limit
 from app.core.meter import Usage
-from app.core.threshold import (
-    AlertState,
-    AlertStatus,
-    Decision,
-    Reason,
-    Threshold,
-    ThresholdKind,
-    evaluate,
-    highest_level,
-)
+from app.core.threshold import Threshold, ThresholdKind, highest_level
 from tests.core.make import NOON, usage
 
 DEFAULT = tuple(Threshold.parse(text) for text in ("75%", "90%", "100%", "+10%"))
@@ -119,7 +112,7 @@ def test_a_level_is_announced_once_and_only_the_highest_speaks(
         (("900 builds", "75%"), "75%", 900, 1000, None, Reason.ESCALATED, "900 builds"),
         (("900 builds", "75%"), "900 builds", 800, 1000, None, Reason.RESOLVED, "75%"),
         (("900 builds",), "900 builds", 890, 1000, None, Reason.NONE, "900 builds"),
-        (("900 builds",), "900 builds", 899, None, None, Reason.RESOLVED, ""),
+        (("900 builds",), "900 builds", 899, None, None, Reason.NONE, "900 builds"),
         # The licence's own soft limit speaks without being configured; zero means that there is none.
         ((), "", 99, 200, 100, Reason.NONE, ""),
         ((), "", 100, 200, 100, Reason.FIRST, "soft limit"),
@@ -135,9 +128,9 @@ def test_a_level_is_announced_once_and_only_the_highest_speaks(
         (("+25%",), "", 7, 0, None, Reason.FIRST, "100%"),
         (("120%",), "", 120, 100, None, Reason.FIRST, "120%"),
         # Thresholds were edited after something was announced.
-        (("80%",), "75%", 78, 100, None, Reason.NONE, "75%"),
+        (("80%",), "75%", 78, 100, None, Reason.RESOLVED, ""),
         (("80%",), "75%", 80, 100, None, Reason.ESCALATED, "80%"),
-        (("50%",), "75%", 74, 100, None, Reason.NONE, "75%"),
+        (("50%",), "75%", 74, 100, None, Reason.RESOLVED, "50%"),
         (("50%",), "75%", 60, 100, None, Reason.RESOLVED, "50%"),
         (("950 builds",), "900 builds", 960, 1000, None, Reason.FIRST, "950 builds"),
         (("950 builds",), "900 builds", 940, 1000, None, Reason.RESOLVED, ""),
@@ -189,19 +182,79 @@ def test_wobbling_around_a_level_announces_it_once() -> None:
     assert reasons == [Reason.FIRST, Reason.ESCALATED, *[Reason.NONE] * 6]
 
 
-def test_a_new_period_resolves_first_and_then_starts_from_nothing() -> None:
-    later: dict[str, Any] = {"start": date(2027, 1, 1), "end": date(2028, 1, 1)}
-    reset = decide("110%", usage(900, **later))
-    assert (reset.reason, reset.level, reset.previous) == (Reason.RESOLVED, "", "110%")
-    assert reset.because == "A new usage period began on 2027-01-01."
-    assert reset.state == AlertState(period_start=date(2027, 1, 1))
-    first = evaluate(reset.state, usage(900, **later), DEFAULT, NOON)
+LATER: dict[str, Any] = {"start": date(2027, 1, 1), "end": date(2028, 1, 1)}
+NEW_YEAR = NOON.replace(year=2027, month=1, day=1)
+
+
+def test_a_new_period_sums_the_old_one_up_and_then_starts_from_nothing() -> None:
+    over = replace(announced("110%"), period_end=date(2027, 1, 1))
+    summary = evaluate(over, usage(900, **LATER), DEFAULT, NEW_YEAR)
+    assert (summary.reason, summary.level, summary.previous) == (Reason.SUMMARY, "", "110%")
+    assert summary.because == "A new usage period began on 2027-01-01."
+    assert summary.state == AlertState(period_start=date(2027, 1, 1), period_end=date(2028, 1, 1), limit=1000)
+    first = evaluate(summary.state, usage(900, **LATER), DEFAULT, NEW_YEAR)
     assert (first.reason, first.level) == (Reason.FIRST, "90%")
 
 
-def test_a_new_period_says_nothing_when_nothing_was_announced() -> None:
-    quiet = evaluate(AlertState(period_start=START), usage(5, start=date(2027, 1, 1)), DEFAULT, NOON)
-    assert (quiet.reason, quiet.state.period_start) == (Reason.NONE, date(2027, 1, 1))
+def test_a_period_is_summed_up_also_when_nothing_was_announced_in_it() -> None:
+    quiet = AlertState(period_start=START, period_end=date(2027, 1, 1))
+    assert evaluate(quiet, usage(5, **LATER), DEFAULT, NEW_YEAR).reason is Reason.SUMMARY
+
+
+@pytest.mark.parametrize("old_end", [date(2027, 1, 1), None, date(2026, 2, 1)])
+def test_a_period_that_a_new_licence_cuts_short_is_summed_up_too(old_end: date | None) -> None:
+    cut = evaluate(replace(announced("90%"), period_end=old_end), usage(950, start=date(2026, 3, 1)), DEFAULT, NOON)
+    assert (cut.reason, cut.state.level, cut.state.period_start) == (Reason.SUMMARY, "", date(2026, 3, 1))
+
+
+@pytest.mark.parametrize(
+    ("used", "limit", "reason", "level"),
+    [
+        (950, 1000, Reason.NONE, "90%"),
+        (1000, 1000, Reason.ESCALATED, "100%"),
+        (950, 10_000, Reason.RESOLVED, ""),
+        (100, 1000, Reason.NONE, "90%"),  # a fall has to last
+    ],
+)
+def test_a_period_that_is_moved_back_goes_on_with_its_level(used: int, limit: int, reason: Reason, level: str) -> None:
+    state = replace(announced("90%"), limit=1000)
+    moved = evaluate(state, usage(used, limit, start=date(2025, 7, 1), end=None), DEFAULT, NOON)
+    assert (moved.reason, moved.state.level, moved.state.period_start) == (reason, level, date(2025, 7, 1))
+
+
+def held(level: str = "90%", limit: int | None = 1000, below: timedelta | None = None) -> AlertState:
+    return replace(announced(level), limit=limit, below_since=NOON - below if below is not None else None)
+
+
+@pytest.mark.parametrize(
+    ("state", "used", "reason", "level", "below"),
+    [
+        (held(), 700, Reason.NONE, "90%", True),
+        (held(below=timedelta(hours=23)), 700, Reason.NONE, "90%", True),
+        (held(below=HOLD), 700, Reason.RESOLVED, "", False),
+        (held(below=HOLD), 760, Reason.RESOLVED, "75%", False),
+        (held(below=timedelta(hours=23)), 895, Reason.NONE, "90%", False),  # back within the hysteresis
+        (held(below=timedelta(hours=23)), 920, Reason.NONE, "90%", False),  # back at the level
+        (held(below=timedelta(hours=23)), 1000, Reason.ESCALATED, "100%", False),
+        (held(limit=900), 700, Reason.RESOLVED, "", False),  # the limit was edited: nobody's jitter
+    ],
+)
+def test_a_fall_counts_only_when_it_lasts_or_somebody_edited_the_limit(
+    state: AlertState, used: int, reason: Reason, level: str, *, below: bool
+) -> None:
+    decision = evaluate(state, usage(used), DEFAULT, NOON)
+    assert (decision.reason, decision.state.level) == (reason, level)
+    assert (decision.state.below_since is not None) is below
+
+
+def test_usage_is_said_again_also_just_below_the_level() -> None:
+    assert decide("90%", usage(890), repeat_every=timedelta(days=1)).reason is Reason.REPEAT
+
+
+def test_a_new_level_is_not_escalated_yet() -> None:
+    state = replace(announced("90%"), escalated=("route-1",))
+    assert evaluate(state, usage(920), DEFAULT, NOON).state.escalated == ("route-1",)
+    assert evaluate(state, usage(1000), DEFAULT, NOON).state.escalated == ()
 
 
 @pytest.mark.parametrize(
@@ -221,8 +274,9 @@ def test_an_unresolved_level_is_said_again_after_the_repeat_interval(every: time
 
 
 def test_a_reached_level_remembers_when() -> None:
-    assert decide("", usage(750)).state == AlertState("75%", START, NOON, NOON)
-    assert decide("75%", usage(900)).state == AlertState("90%", START, NOON, NOON)
+    rest = {"period_end": date(2027, 1, 1), "limit": 1000}
+    assert decide("", usage(750)).state == AlertState("75%", START, NOON, NOON, **rest)
+    assert decide("75%", usage(900)).state == AlertState("90%", START, NOON, NOON, **rest)
 
 
 def test_a_state_that_was_never_announced_is_not_repeated() -> None:
@@ -314,7 +368,13 @@ def test_a_text_that_is_no_threshold_is_refused_with_what_is_allowed(text: Any) 
 
 
 @pytest.mark.parametrize(
-    "state", [AlertState(), AlertState("90%", START, EARLIER, NOON), AlertState("soft limit", START)]
+    "state",
+    [
+        AlertState(),
+        AlertState("90%", START, EARLIER, NOON),
+        AlertState("90%", START, EARLIER, NOON, date(2027, 1, 1), 1000, NOON, ("route-1", "boss")),
+        AlertState("soft limit", START),
+    ],
 )
 def test_an_alert_state_survives_the_store(state: AlertState) -> None:
     assert AlertState.from_json(json.loads(json.dumps(state.as_json()))) == state

@@ -23,6 +23,7 @@ from app.simulator.world import World
 from app.store.coderstate import CoderState
 from app.store.inbox import Inbox
 from app.store.ledger import Ledger
+from app.store.records import Records
 
 DEPLOYMENT = "default"
 
@@ -42,6 +43,7 @@ class Meter:
         self.api = CoderApi(self.server.url, self.server.token, sleep=lambda _seconds: None, attempts=2)
         self.inbox = Inbox(self.connection, DEPLOYMENT)
         self.ledger = Ledger(self.connection, DEPLOYMENT, AWB)
+        self.book = Records(self.connection, DEPLOYMENT, AWB)
         self.state = CoderState(self.connection, DEPLOYMENT)
 
     def post(self, messages: list[Message]) -> None:
@@ -82,7 +84,7 @@ class Meter:
         found: dict[str, float] = {}
         cursor: str | None = None
         while True:
-            page, cursor = self.ledger.page(cursor, 200)
+            page, cursor = self.book.page(cursor, 200)
             found |= {str(record.build_id): record.at for record in page}
             if cursor is None:
                 return found

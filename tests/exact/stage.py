@@ -26,7 +26,7 @@ from app.simulator.licence import Licence
 from app.simulator.model import Build, User, Workspace
 from app.simulator.notifications import Message, Outbox
 from app.simulator.world import World
-from app.store.alerts import Alerts
+from app.store import outbox as notifications
 from tests.exact.play import DEPLOYMENT, Meter
 
 AUDIT = "GET /api/v2/audit"
@@ -146,11 +146,11 @@ class Stage(Meter):
             return [notice.key for notice in give_notice(self.connection, self.config, DEPLOYMENT)]
 
     def sent(self) -> list[dict[str, Any]]:
-        return Alerts(self.connection, DEPLOYMENT).history(limit=1000)
+        return notifications.Outbox(self.connection, DEPLOYMENT).history(limit=1000)
 
     def records(self, state: RecordState | None = None) -> list[UsageRecord]:
         """Return all records, newest first."""
-        page, following = self.ledger.page(None, 10_000)
+        page, following = self.book.page(None, 9_000)
         assert following is None
         return [record for record in page if state in (None, record.state)]
 

@@ -123,7 +123,7 @@ def test_invariant_a_renewed_licence_lets_the_number_drop_and_resets_the_alert(s
     stage.world.licence = licence(5, day(9))
     stage.look()
     assert (stage.usage().coder_actual, stage.usage().used) == (0, 0)
-    assert stage.warn() == [("resolved", "")]
+    assert stage.warn() == [("summary", "")]
     tasks(stage.world, 5)
     stage.look()
     assert stage.warn() == [("first", "100%")]

@@ -167,7 +167,7 @@ def test_until_coder_tells_of_another_period_the_last_one_goes_on(stage: Stage) 
     stage.world.licence = licence(10, day(11))
     stage.look()
     assert (stage.usage().used, stage.usage().counted) == (1, 1)
-    assert stage.warn() == []
+    assert stage.warn() == [("summary", "")]
 
 
 def test_a_renewed_licence_begins_anew_and_takes_the_alert_back(stage: Stage) -> None:
@@ -179,7 +179,7 @@ def test_a_renewed_licence_begins_anew_and_takes_the_alert_back(stage: Stage) ->
     stage.world.licence = licence(10, day(20))
     stage.look()
     assert (stage.usage().used, stage.usage().percent) == (0, 0.0)
-    assert stage.warn() == [("resolved", "")]
+    assert stage.warn() == [("summary", "")]
     tasks(stage.world, 8)
     refresh(stage)
     assert stage.warn() == [("first", "75%")]
@@ -201,7 +201,7 @@ def test_a_licence_replaced_within_its_period_counts_from_its_own_first_day(stag
     # The builds of its first day before its first minute are its own, too.
     assert (usage.used, usage.counted, usage.drift, usage.limit) == (1, 1, 0, Limit(50))
     assert usage.period == Period(date(2026, 3, 7), date(2027, 3, 8))
-    assert stage.warn() == [("resolved", "")]
+    assert stage.warn() == [("summary", "")]
 
 
 def test_an_expired_licence_leaves_the_configured_limit_and_our_own_count(stage: Stage) -> None:

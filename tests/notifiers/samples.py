@@ -1,14 +1,16 @@
 """Alerts to send, and the snapshots of what they look like."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from app.core.alert import Alert, Notification, describe
+from app.core.alert import Alert, Notification
+from app.core.decision import AlertState, Decision, Reason
 from app.core.limits import Limit
 from app.core.meter import AWB, Mode, Usage
 from app.core.period import Period
-from app.core.threshold import AlertState, Decision, Reason
+from app.core.wording.context import Context
+from app.core.wording.threshold import describe
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 NOW = datetime(2026, 5, 4, 9, 30, tzinfo=UTC)
@@ -31,7 +33,22 @@ def alert(*, used: int = 912, level: str = "90%", reason: Reason = Reason.FIRST)
     decision = Decision(
         reason, level, "", "No threshold is reached any more." if not level else "Usage moved.", AlertState()
     )
-    return describe(decision, usage, "https://coder.example.com")
+    return describe(decision, usage, Context(coder_url="https://coder.example.com"))
+
+
+def charted(
+    *, used: int = 912, level: str = "90%", limit: int | None = 1000, breach: date | None = date(2026, 6, 2)
+) -> Alert:
+    """Return an alert with a burn-up of four months, which slows down towards its end."""
+    days = (NOW.date() - date(2026, 1, 1)).days
+    burn_up = tuple(
+        (date(2026, 1, 1) + timedelta(days=n), used * n * (2 * days - n) // days**2) for n in range(days + 1)
+    )
+    facts = (
+        *alert(used=used).facts,
+        ("Forecast", "at the pace of the last 28 days the limit is reached on 2 June 2026"),
+    )
+    return replace(alert(used=used, level=level), facts=facts, used=used, limit=limit, burn_up=burn_up, breach=breach)
 
 
 def notification(of: Alert | None = None, identity: str = "awb-prod-90") -> Notification:
@@ -51,4 +68,6 @@ def with_text_everywhere(text: str) -> Alert:
         meaning=text,
         links=((text, "https://coder.example.com/"), ("Bad", text)),
         footer=text,
+        scope=text,
+        actor=text,
     )

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.alert import Alert
-from app.core.threshold import Reason
+from app.core.decision import Reason
 from app.notifiers.base import FailureReason, NotifyError
 from app.notifiers.email import EmailNotifier, SmtpServer, render
 from tests.notifiers.mailserver import HANG_UP, PASSWORD, USER, MailServer, running

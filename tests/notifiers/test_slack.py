@@ -16,9 +16,10 @@ import responses
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.threshold import Reason
+from app.core.decision import Reason
 from app.notifiers.base import FailureReason, NotifyError
-from app.notifiers.slack import SlackWebhook, render
+from app.notifiers.slack import SlackWebhook
+from app.notifiers.slackblocks import render
 from tests.notifiers.samples import BIDI_AND_CONTROLS, SNAPSHOTS, alert, notification, with_text_everywhere
 
 SECRET = "T00000000/B00000000/xoxSECRETxox"

@@ -14,6 +14,7 @@ from app.simulator.estimate import Estimator
 from app.simulator.notifications import Message, Outbox
 from app.simulator.world import AI_TEMPLATES, World
 from app.store.inbox import Inbox
+from app.store.records import Records
 from tests.conftest import RedisServer
 from tests.pipeline.streams import (
     DEPLOYMENT,
@@ -21,7 +22,6 @@ from tests.pipeline.streams import (
     books,
     config_for,
     deliveries_of,
-    ledger,
     levels,
     messages_of,
     resumes,
@@ -112,7 +112,7 @@ def test_the_same_event_to_seven_admins_counts_once(connection: "redis.Redis", u
     fan_out = [(name, f"m{n}", at + n, {**payload, "user_username": f"admin-{n}"}) for n in range(7)]
     for delivery in fan_out:
         run(connection, config_for(url), [delivery])
-    [record] = ledger(connection).of_workspace(workspace.id)
+    [record] = Records(connection, DEPLOYMENT, AWB).of_workspace(workspace.id)
     assert record.deliveries == tuple(f"m{n}" for n in range(7))
     assert used(connection) == 1
 

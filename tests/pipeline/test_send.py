@@ -73,11 +73,13 @@ def test_slack_that_asks_for_patience_gets_it_without_anybody_sleeping(
     [identity] = announce(connection, to_slack)
     slack.fail_next(1, 429, retry_after=77)
     began = time.monotonic()
-    assert send(connection, to_slack, DEPLOYMENT, identity) == 77
+    delay = send(connection, to_slack, DEPLOYMENT, identity)
     assert time.monotonic() - began < 3
-    assert pending_at(connection, identity) == pytest.approx(time.time() + 77)
+    assert delay is not None
+    assert 77 <= delay <= 77 * 1.2
+    assert pending_at(connection, identity) == pytest.approx(time.time() + delay)
     assert states(connection) == {"slack": ("pending", 1)}
-    world_clock.shift(timedelta(seconds=77))
+    world_clock.shift(timedelta(seconds=delay))
     assert send(connection, to_slack, DEPLOYMENT, identity) is None
     assert states(connection) == {"slack": ("sent", 2)}
     assert len(slack.messages) == 1
@@ -90,6 +92,11 @@ def test_what_the_receiver_asks_for_is_kept_within_reason(asked: float | None, d
     assert retry_delay(1, asked) == delay
 
 
+def test_chance_adds_up_to_a_fifth_and_takes_nothing_away() -> None:
+    assert [retry_delay(2, None, chance) for chance in (0.0, 0.5, 1.0)] == [15, 16.5, 18]
+    assert retry_delay(1, 30, 1.0) == 36
+
+
 def test_attempts_grow_apart_up_to_an_hour() -> None:
     assert [retry_delay(attempt, None) for attempt in range(1, 9)] == [5, 15, 60, 300, 900, 3600, 3600, 3600]
 
@@ -99,7 +106,8 @@ def test_an_error_of_slack_itself_is_tried_again_until_it_works(
 ) -> None:
     [identity] = announce(connection, to_slack)
     slack.fail_next(2, 500)
-    assert [send(connection, to_slack, DEPLOYMENT, identity) for _ in range(3)] == [5.0, 15.0, None]
+    first, second, last = (send(connection, to_slack, DEPLOYMENT, identity) for _ in range(3))
+    assert (first // 5, second // 15, last) == (1, 1, None)
     assert states(connection) == {"slack": ("sent", 3)}
     assert outbox(connection)[0]["error"] is None
 
@@ -118,12 +126,13 @@ def test_after_a_day_of_failures_a_notification_is_given_up(
     connection: "redis.Redis", to_slack: Config, slack: SlackSink, world_clock: time_machine.Traveller
 ) -> None:
     [identity] = announce(connection, to_slack)
-    slack.fail_next(3, 500)
+    slack.fail_next(4, 500)
+    assert send(connection, to_slack, DEPLOYMENT, identity) is not None
     world_clock.shift(timedelta(hours=24))
     assert send(connection, to_slack, DEPLOYMENT, identity) is not None
     world_clock.shift(timedelta(seconds=1))
     assert send(connection, to_slack, DEPLOYMENT, identity) is None
-    assert states(connection) == {"slack": ("failed", 2)}
+    assert states(connection) == {"slack": ("failed", 3)}
 
 
 @pytest.mark.parametrize(
@@ -166,7 +175,7 @@ def test_mail_that_the_server_puts_off_is_tried_again(
     config = mail_config(redis_server, mail, "ops@example.com")
     [identity] = announce(connection, config)
     mail.answers[command] = [answer]
-    assert send(connection, config, DEPLOYMENT, identity) == 5.0
+    assert send(connection, config, DEPLOYMENT, identity) == pytest.approx(5.5, abs=0.5)
     assert send(connection, config, DEPLOYMENT, identity) is None
     assert len(mail.mails) == 1
 
@@ -237,7 +246,7 @@ def test_the_slack_url_is_in_no_error_of_the_network(
     config = config_for(redis_server.url, slack_webhook_url=gone.url, limit=1)
     [identity] = announce(connection, config)
     with structlog.testing.capture_logs() as lines:
-        assert send(connection, config, DEPLOYMENT, identity) == 5.0
+        assert send(connection, config, DEPLOYMENT, identity) == pytest.approx(5.5, abs=0.5)
     _hold_no_secret(connection, gone, lines)
 
 

@@ -82,7 +82,7 @@ def test_a_new_month_is_noticed_without_any_delivery(
     world_clock.move_to(datetime(2026, 4, 1, tzinfo=UTC))
     sweep(connection, config)
     sweep(connection, config)
-    assert [row["reason"] for row in outbox(connection)] == ["first", "resolved"]
+    assert [row["reason"] for row in outbox(connection)] == ["first", "summary"]
 
 
 def test_the_time_of_the_last_sweep_is_noted(connection: "redis.Redis", config: Any) -> None:

@@ -8,8 +8,8 @@ import pytest
 import redis
 import time_machine
 
+from app.core.decision import Reason
 from app.core.meter import AWB
-from app.core.threshold import Reason
 from app.pipeline.warn import warn
 from app.store.alerts import Alerts
 from tests.conftest import RedisServer
@@ -68,7 +68,7 @@ def test_a_jump_over_several_levels_announces_the_highest_alone(
     assert reasons(connection) == [("first", "100%"), ("escalated", "130%")]
 
 
-def test_a_new_period_resolves_and_the_same_levels_are_announced_again(
+def test_a_new_period_is_opened_by_a_summary_and_the_same_levels_are_announced_again(
     connection: "redis.Redis", settings: dict[str, Any], world_clock: time_machine.Traveller
 ) -> None:
     config = config_for(**settings, period="monthly")
@@ -76,11 +76,11 @@ def test_a_new_period_resolves_and_the_same_levels_are_announced_again(
     world_clock.move_to(datetime(2026, 3, 31, 23, 59, 59, 999_999, tzinfo=UTC))
     assert warn(connection, config, DEPLOYMENT, AWB) == []
     world_clock.move_to(datetime(2026, 4, 1, tzinfo=UTC))
-    assert [decision.reason for decision in warn(connection, config, DEPLOYMENT, AWB)] == [Reason.RESOLVED]
+    assert [decision.reason for decision in warn(connection, config, DEPLOYMENT, AWB)] == [Reason.SUMMARY]
     assert warn(connection, config, DEPLOYMENT, AWB) == []
     april = [(name, f"a-{one}", at + 31 * 86_400, payload) for name, one, at, payload in resumes(18, "2" * 8)]
     run(connection, config, april)
-    assert reasons(connection) == [("first", "90%"), ("resolved", ""), ("first", "90%")]
+    assert reasons(connection) == [("first", "90%"), ("summary", ""), ("first", "90%")]
     assert len({row["id"] for row in outbox(connection)}) == 6
 
 

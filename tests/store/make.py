@@ -8,11 +8,12 @@ from typing import Any
 import redis
 
 from app.core.alert import Alert, Notification, Severity
+from app.core.decision import Reason
 from app.core.evidence import Evidence
 from app.core.meter import AWB, RecordState, UsageRecord
-from app.core.threshold import Reason
 from app.store import keys
 from app.store.ledger import Ledger, Settlement
+from app.store.records import Records
 
 DEPLOYMENT = "prod"
 NOW = datetime(2026, 5, 4, 9, 30, tzinfo=UTC)
@@ -45,6 +46,10 @@ def record(key: str = "hint:w1:1", **fields: Any) -> UsageRecord:
 
 def ledger(connection: "redis.Redis") -> Ledger:
     return Ledger(connection, DEPLOYMENT, AWB)
+
+
+def records(connection: "redis.Redis") -> Records:
+    return Records(connection, DEPLOYMENT, AWB)
 
 
 def put(into: Ledger, workspace_id: str, records: Sequence[UsageRecord]) -> int:

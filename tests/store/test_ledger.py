@@ -22,6 +22,7 @@ from tests.store.make import (
     tops_of,
     totals_of,
 )
+from tests.store.make import records as stored_records
 
 _MOMENTS = (
     "2024-02-29T12:00:00",
@@ -68,7 +69,9 @@ def test_totals_and_tops_always_equal_a_recount_of_the_records(connection: "redi
     everything = [one for of_workspace in standing.values() for one in of_workspace]
     indexed = connection.zrange(keys.records(DEPLOYMENT, AWB), 0, -1, withscores=True)
     assert {key.decode(): at for key, at in indexed} == {one.key: one.at for one in everything}
-    assert {one.key: into.record(one.key) for one in everything} == {one.key: one for one in everything}
+    assert {one.key: stored_records(connection).record(one.key) for one in everything} == {
+        one.key: one for one in everything
+    }
     assert len(list(connection.scan_iter(match=keys.record(DEPLOYMENT, AWB, "*")))) == len(everything)
 
 
@@ -77,7 +80,7 @@ def test_a_proved_build_takes_the_place_of_a_hint(connection: "redis.Redis") -> 
     assert put(into, "w1", [record(), record("hint:w1:2")]) == 2
     proved = record("build:b1", state=RecordState.PROVED, at=moment("2026-04-30T23:59:59"), build_id="b1")
     assert put(into, "w1", [proved]) == -1
-    assert into.of_workspace("w1") == [proved]
+    assert stored_records(connection).of_workspace("w1") == [proved]
     assert stored_totals(connection) == {"d:2026-04-30": 1, "m:2026-04": 1}
 
 
@@ -116,68 +119,6 @@ def test_of_eight_that_race_on_one_workspace_one_settles_and_seven_are_told(conn
         for thread in threads:
             thread.join()
         assert sorted(conflicts for _, conflicts in outcomes) == [[], *[["w1"]] * 7]
-        [kept] = ledger(connection).of_workspace("w1")
+        [kept] = stored_records(connection).of_workspace("w1")
         assert stored_totals(connection) == totals_of([kept])
         assert stored_tops(connection) == tops_of([kept])
-
-
-@pytest.mark.parametrize("limit", [1, 2, 3, 7, 50])
-def test_pages_show_every_record_once_newest_first_even_where_many_share_a_moment(
-    connection: "redis.Redis", limit: int
-) -> None:
-    into = ledger(connection)
-    moments = [moment(f"2026-03-0{1 + n // 8}T12:00:00") + (0.1 if n % 5 == 0 else 0) for n in range(23)]
-    records = [record(f"hint:w1:{number}", at=at) for number, at in enumerate(moments)]
-    put(into, "w1", records)
-    shown, cursor = list[UsageRecord](), None
-    for _ in range(40):
-        page, cursor = into.page(cursor, limit)
-        assert len(page) <= limit
-        shown += page
-        if cursor is None:
-            break
-    assert [one.key for one in shown] == [
-        one.key for one in sorted(records, key=lambda one: (one.at, one.key.encode()), reverse=True)
-    ]
-
-
-def test_records_that_arrive_between_two_pages_shift_nothing(connection: "redis.Redis") -> None:
-    into = ledger(connection)
-    put(into, "w1", [record(f"hint:w1:{n}", at=1000.0 + n) for n in range(6)])
-    first, cursor = into.page(None, 3)
-    put(into, "w2", [record(f"hint:w2:{n}", workspace_id="w2", at=2000.0 + n) for n in range(5)])
-    second, end = into.page(cursor, 3)
-    assert [one.at for one in first + second] == [1005, 1004, 1003, 1002, 1001, 1000]
-    assert end is None
-
-
-@pytest.mark.parametrize("cursor", ["", "x", "1~", "~k", "x~k", "nan~k", "inf~k", "1_0~k", " 1~k"])
-def test_a_cursor_that_was_never_given_out_is_refused(connection: "redis.Redis", cursor: str) -> None:
-    put(ledger(connection), "w1", [record()])
-    with pytest.raises(ValueError):
-        ledger(connection).page(cursor, 10)
-
-
-def test_an_empty_ledger_has_one_empty_page(connection: "redis.Redis") -> None:
-    assert ledger(connection).page(None, 10) == ([], None)
-
-
-@pytest.mark.parametrize(
-    ("what", "found"),
-    [
-        ("hint:w1:1", ["hint:w1:1"]),
-        ("w1", ["hint:w1:1", "hint:w1:2"]),
-        ("write-tests", ["hint:w1:1", "hint:w1:2", "hint:w2:1"]),
-        ("Write-Tests", ["hint:w1:1", "hint:w1:2", "hint:w2:1"]),
-        ("ada/write-tests", ["hint:w1:1", "hint:w1:2"]),
-        ("grace/write-tests", ["hint:w2:1"]),
-        ("grace", []),
-        ("nothing", []),
-        ("", []),
-    ],
-)
-def test_records_are_found_by_key_workspace_and_name(connection: "redis.Redis", what: str, found: list[str]) -> None:
-    into = ledger(connection)
-    put(into, "w1", [record("hint:w1:2", at=2.0), record("hint:w1:1", at=1.0)])
-    put(into, "w2", [record("hint:w2:1", workspace_id="w2", owner="grace", at=3.0)])
-    assert [one.key for one in into.find(what)] == found

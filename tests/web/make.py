@@ -143,5 +143,6 @@ def request(body: bytes = b"", path: str = "/v1/webhook", method: str = "POST", 
 
 @contextmanager
 def receiver(redis_url: str, **environ: str) -> Iterator[Receiver]:
-    with Receiver({"AWB_REDIS_URL": redis_url, "AWB_WEBHOOK_SECRET": SECRET, **environ}) as running:
+    secrets = {"AWB_WEBHOOK_SECRET": SECRET, "AWB_SESSION_SECRET": SECRET}
+    with Receiver({"AWB_REDIS_URL": redis_url, **secrets, **environ}) as running:
         yield running

@@ -66,7 +66,9 @@ def test_usage_has_exactly_these_fields(
             {"name": "user2", "used": 1},
         ],
         "by_template": [{"name": None, "used": 4}],
+        "by_organization": [{"name": None, "used": 4}],
         "by_day": [{"day": "2030-05-17", "used": 4}],
+        "notes": ["An estimate from notifications alone, and a lower bound."],
         "as_of": "2030-05-17T12:00:00Z",
     }
 
@@ -92,7 +94,10 @@ def test_a_deployment_that_never_posted_has_used_nothing(client: FlaskClient, co
     usage = client.get("/api/v1/usage?deployment=never-heard-of").get_json()
     assert (usage["deployment"], usage["used"], usage["by_user"], usage["by_day"]) == ("never-heard-of", 0, [], [])
     assert client.get("/api/v1/records?deployment=never-heard-of").get_json() == {"records": [], "next": None}
-    assert client.get("/api/v1/notifications?deployment=never-heard-of").get_json() == {"notifications": []}
+    assert client.get("/api/v1/notifications?deployment=never-heard-of").get_json() == {
+        "notifications": [],
+        "next": None,
+    }
     assert connection.dbsize() == 0
 
 

@@ -375,7 +375,7 @@ def test_a_notification_that_fails_comes_back_and_is_sent(connection: "redis.Red
             drain(connection, config, jobqueue.NOTIFICATIONS)
             [(_, due)] = connection.zrange("rq:scheduled:awb-notifications", 0, -1, withscores=True)
             assert due - time.time() == pytest.approx(delay, abs=delay)
-            clock.shift(timedelta(seconds=delay + 1))
+            clock.shift(timedelta(seconds=delay * 1.2 + 1))
             bring_back(connection, config)
         drain(connection, config, jobqueue.NOTIFICATIONS)
         assert len(slack.messages) == 1

@@ -11,5 +11,6 @@ if tonumber(redis.call('HGET', KEYS[1], 'claimed_until') or '0') > tonumber(ARGV
 end
 redis.call('HSET', KEYS[1], 'claimed_until', ARGV[2])
 redis.call('HINCRBY', KEYS[1], 'attempts', 1)
+redis.call('HSETNX', KEYS[1], 'tried_at', ARGV[1])
 redis.call('ZADD', KEYS[2], ARGV[2], ARGV[3])
 return redis.call('HGETALL', KEYS[1])

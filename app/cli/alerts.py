@@ -1,0 +1,79 @@
+"""`awb alerts`: how alerts stand, and that somebody knows of one."""
+
+from typing import Any
+
+import click
+from rich.markup import escape
+
+from app.cli.base import AS_JSON, DEPLOYMENT, actor, fail, main, open_store, out, print_json
+from app.cli.show import local, print_table, styled
+from app.config import Config
+from app.core.spelling import did_you_mean
+from app.core.wording.context import spoken_level
+from app.store.alerts import Alerts
+from app.store.audit import Audit
+from app.web.alertanswers import alerts_answer
+
+
+@main.group(invoke_without_command=True)
+@DEPLOYMENT
+@AS_JSON
+@click.pass_context
+def alerts(context: click.Context, deployment: str | None, as_json: bool) -> None:
+    """Show how alerts stand, those that fire first, with what was said last; or acknowledge one."""
+    context.meta["deployment"] = deployment
+    if context.invoked_subcommand:
+        return
+    connection, config, name = open_store(context.parent or context, deployment)
+    told = alerts_answer(connection, config, name)
+    if as_json:
+        print_json(told)
+        return
+    print_table(
+        ("alert", "state", "level", "since", "acknowledged", "said last"),
+        [_row(alert, config) for alert in told["alerts"]],
+    )
+
+
+def _row(alert: dict[str, Any], config: Config) -> tuple[str, ...]:
+    fires = alert["state"] == "firing"
+    silenced = " (silenced)" if fires and alert["silence"] else ""
+    return (
+        escape(alert["name"]),
+        styled(alert["state"]) + silenced,
+        escape(spoken_level(alert["level"] or "–")),
+        local(alert["since"], config.zone) if fires else "–",
+        escape(alert["acknowledged_by"] or ("by nobody" if fires else "–")),
+        escape(alert["said"]["headline"] if alert["said"] else "nothing yet"),
+    )
+
+
+@alerts.command()
+@click.argument("name")
+@click.option("--level", default="", help="Only if this is the level that stands, such as 90%.")
+@DEPLOYMENT
+@AS_JSON
+@click.pass_context
+def ack(context: click.Context, name: str, level: str, deployment: str | None, as_json: bool) -> None:
+    """Say that somebody knows of the alert NAME: its level is not repeated or escalated, a higher one is told.
+
+    Exit code 1 if the alert, or this level of it, does not stand.
+    """
+    from app.pipeline.acknowledge import StaleError, acknowledge  # noqa: PLC0415 - slow to import, for lists in vain
+
+    asked = deployment or context.meta.get("deployment")
+    connection, config, where = open_store(context, asked, lean=False)
+    firing = Alerts(connection, where).firing()
+    if name not in firing:
+        listed = f"; firing: {', '.join(firing)}" if firing else "; none fires"
+        fail(f"no alert “{name}” fires{did_you_mean(name, firing)}{listed}")
+    try:
+        new = acknowledge(connection, config, where, name, level.replace(" %", "%"), actor())
+    except StaleError as error:
+        fail(str(error))
+    if new:
+        Audit(connection, where).write(actor(), "acknowledge alert", f"{name} {level}".strip())
+    if as_json:
+        print_json({"alert": name, "acknowledged_by": actor(), "new": new})
+        return
+    out.print(escape(f"{name} is acknowledged by {actor()}." if new else f"{name} was acknowledged before."))

@@ -1,0 +1,75 @@
+"""The bar of `awb status`: usage against the limit, with the thresholds marked."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from rich.text import Text
+
+from app.core.limits import Limit
+from app.core.meter import Usage
+from app.core.threshold import Threshold, ThresholdKind, highest_level
+from app.core.wording.context import spoken_level
+
+_STYLES: Final = {"ok": "green", "warning": "yellow", "critical": "red"}
+
+
+def standing(usage: Usage, thresholds: Sequence[Threshold]) -> tuple[str, str]:
+    """Say how usage stands to its limit: a severity's word, and a few words for people."""
+    used, count = usage.used, usage.limit.count
+    if count is None:
+        return "ok", "there is no limit"
+    if used and used >= count:
+        return "critical", f"over the limit by {used - count:,}" if used > count else "the limit is reached"
+    level = highest_level(used, usage.limit, thresholds)
+    if level is None:
+        return "ok", "below every threshold" if count else "nothing is included"
+    return "warning", f"past {spoken_level(level.name)}"
+
+
+def marks(limit: Limit, thresholds: Sequence[Threshold]) -> dict[int, str]:
+    """Return the thresholds of a positive limit by the usage from which on they are crossed."""
+    if not limit.count:
+        return {}
+    found = {limit.count: "limit"}
+    if limit.soft and limit.soft < limit.count:
+        found[limit.soft] = "soft limit"
+    for threshold in thresholds:
+        if threshold.kind is ThresholdKind.PERCENT:
+            found[-(-limit.count * threshold.value // 100)] = spoken_level(str(threshold))
+        elif threshold.kind is ThresholdKind.ABSOLUTE:
+            found[threshold.value] = str(threshold)
+    return found
+
+
+def bar(usage: Usage, thresholds: Sequence[Threshold], width: int) -> tuple[Text, Text] | None:
+    """Return the bar and the names of the thresholds under it; None without a positive limit.
+
+    Args:
+        usage: what is shown.
+        thresholds: the configured ones.
+        width: characters of the bar.
+    """
+    levels = marks(usage.limit, thresholds)
+    if not levels:
+        return None
+    whole = max(*levels, usage.used)
+    full = min(max(usage.used * width // whole, int(usage.used > 0)), width)
+    places = {min(-(-at * width // whole), width) - 1: name for at, name in sorted(levels.items())}
+    style = _STYLES[standing(usage, thresholds)[0]]
+    # A mark looks the same on a full cell as on an empty one where there are no colours, so they differ in shape.
+    signs = {(True, True): "┃", (True, False): "│", (False, True): "█", (False, False): "░"}
+    cells = [signs[cell in places, cell < full] for cell in range(width)]
+    line = Text.assemble(("".join(cells[:full]), style), ("".join(cells[full:]), "dim"))
+    return line, _labels(places, width)
+
+
+def _labels(places: dict[int, str], width: int) -> Text:
+    """Write each name so that it ends under its mark; the highest ones first, as long as there is room."""
+    cells = [" "] * width
+    free = width
+    for place, name in sorted(places.items(), reverse=True):
+        start = max(place - len(name) + 1, 0)
+        if start + len(name) <= free:
+            cells[start : start + len(name)] = name
+            free = start - 1
+    return Text("".join(cells).rstrip(), "dim")

@@ -1,0 +1,91 @@
+"""`awb events` and `awb messages`: what happened to alerts, and what was sent to whom."""
+
+from typing import Any
+
+import click
+from rich.markup import escape
+
+from app.cli.base import AS_JSON, DEPLOYMENT, fail, main, open_store, out, print_json
+from app.cli.show import local, print_table, styled
+from app.core.wording.context import spoken_level
+from app.web.alertanswers import events_answer, notifications_answer
+
+_LIMIT = click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Rows to show.")
+_BEFORE = click.option("--before", metavar="CURSOR", help="Go on where a list ended: `next` of its JSON.")
+
+
+@main.command()
+@_LIMIT
+@_BEFORE
+@DEPLOYMENT
+@AS_JSON
+@click.pass_context
+def events(context: click.Context, limit: int, before: str | None, deployment: str | None, as_json: bool) -> None:
+    """Show what happened to alerts, the newest first: which level, why, who acknowledged."""
+    connection, config, name = open_store(context, deployment)
+    try:
+        told = events_answer(connection, name, limit, before)
+    except ValueError:
+        fail("--before takes the `next` of an earlier list, as its JSON has it")
+    if as_json:
+        print_json(told)
+        return
+    rows = [
+        (
+            local(row["at"], config.zone),
+            escape(row["alert"]),
+            escape(spoken_level(row["level"] or "–")),
+            escape(row["reason"]),
+            _what(row),
+        )
+        for row in told["events"]
+    ]
+    _show(rows, ("at", "alert", "level", "reason", "what"), told["next"], "Nothing has happened to any alert yet.")
+
+
+@main.command()
+@_LIMIT
+@_BEFORE
+@DEPLOYMENT
+@AS_JSON
+@click.pass_context
+def messages(context: click.Context, limit: int, before: str | None, deployment: str | None, as_json: bool) -> None:
+    """Show every message: receiver, state, attempts and error, the newest first."""
+    connection, config, name = open_store(context, deployment)
+    try:
+        told = notifications_answer(connection, name, limit, before)
+    except ValueError:
+        fail("--before takes the `next` of an earlier list, as its JSON has it")
+    if as_json:
+        print_json(told)
+        return
+    rows = [
+        (
+            local(row["sent_at"] or row["decided_at"], config.zone),
+            styled(row["state"]),
+            escape(row["receiver"]),
+            row["attempts"],
+            _said(row),
+        )
+        for row in told["notifications"]
+    ]
+    _show(rows, ("at", "state", "receiver", "tries", "message"), told["next"], "No message was sent yet.")
+
+
+def _what(row: dict[str, Any]) -> str:
+    who = f" ({row['actor']})" if row["actor"] and row["actor"] not in row["because"] else ""
+    return escape(f"{row['because']}{who}")
+
+
+def _said(row: dict[str, Any]) -> str:
+    why = row["error"] or (f"held: {row['held']}" if row["held"] else "")
+    return escape(row["headline"]) + (f"\n[dim]{escape(why)}[/dim]" if why else "")
+
+
+def _show(rows: list[tuple[Any, ...]], titles: tuple[str, ...], following: str | None, nothing: str) -> None:
+    if not rows:
+        out.print(nothing)
+        return
+    print_table(titles, rows, right=("tries",))
+    if following:
+        out.print("[dim]There is more: --limit shows it.[/dim]")

@@ -1,0 +1,98 @@
+"""`awb import`: records of another meter, or of an earlier one."""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from shutil import copyfileobj
+from typing import Final
+
+import click
+
+from app.cli.base import AS_JSON, DEPLOYMENT, EXIT_FAILED, actor, fail, main, open_store, out, print_json
+from app.cli.export import progress_bar
+from app.cli.recordfile import LineError, read_records
+from app.core.meter import UsageRecord
+from app.pipeline.transfer import BusyLedgerError, import_records
+from app.store.audit import Audit
+
+_MOST_PROBLEMS: Final = 20
+
+
+@main.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Check every line and say what would be done, but change nothing.")
+@DEPLOYMENT
+@AS_JSON
+@click.pass_context
+def import_command(context: click.Context, file: Path, dry_run: bool, deployment: str | None, as_json: bool) -> None:
+    """Take over the records in FILE (- for standard input), written by `awb export` in any format.
+
+    \b
+    Every line is checked before anything is written; one that is wrong ends it with code 1. Importing twice
+    changes nothing. A proved record is never changed. Held back, because they could count a build twice, are
+    - provisional records of a workspace of which builds are proved here,
+    - proved ones of a workspace of which notifications came here, too: `awb reconcile` proves those.
+    """  # noqa: D301 - click looks for the backspace itself
+    connection, config, name = open_store(context, deployment, lean=False)
+    with _on_disk(file) as (source, shown):
+        total = _check(source, file if shown else Path("standard input"))
+        with progress_bar("records", 2 * total) as bars:
+            try:
+                took = import_records(
+                    connection,
+                    config,
+                    name,
+                    lambda: _good(source),
+                    dry_run=dry_run,
+                    progress=lambda done: bars.update(bars.task_ids[0], completed=done),
+                )
+            except BusyLedgerError as error:
+                fail(str(error))
+    if took.new and not dry_run:
+        Audit(connection, name).write(actor(), "import", f"{took.new} records from {file.name}")
+    if as_json:
+        print_json({"dry_run": dry_run, "read": total, **asdict(took)})
+        return
+    would = "would be " if dry_run else ""
+    out.print(f"{total:,} records read: {took.new:,} {would}new, {took.known:,} known already.")
+    if took.held_back:
+        why = "this meter knows something else of their workspaces, or has no such rule"
+        out.print(f"{took.held_back:,} {would}held back: {why}.")
+
+
+@contextmanager
+def _on_disk(file: Path) -> Iterator[tuple[Path, bool]]:
+    """Give a file that can be read more than once, and whether it is the one that was named."""
+    if str(file) != "-":
+        yield file, True
+        return
+    with tempfile.NamedTemporaryFile("wb", prefix="awb-import-") as copy:
+        copyfileobj(sys.stdin.buffer, copy)
+        copy.flush()
+        yield Path(copy.name), False
+
+
+def _check(source: Path, named: Path) -> int:
+    """Return the number of records, or end the command with what is wrong."""
+    total = wrong = 0
+    try:
+        for found in read_records(source):
+            total += 1
+            if isinstance(found, LineError):
+                wrong += 1
+                if wrong <= _MOST_PROBLEMS:
+                    click.echo(f"awb: {str(found).replace(str(source), str(named), 1)}", err=True)
+    except OSError as error:
+        fail(f"{named} cannot be read: {error.strerror}")
+    if wrong > _MOST_PROBLEMS:
+        click.echo(f"awb: and {wrong - _MOST_PROBLEMS:,} more", err=True)
+    if wrong:
+        fail(f"{wrong:,} of {total:,} lines are no records; nothing was imported", EXIT_FAILED)
+    return total
+
+
+def _good(source: Path) -> Iterator[UsageRecord]:
+    return (found for found in read_records(source) if isinstance(found, UsageRecord))

@@ -1,0 +1,161 @@
+"""`awb notify`: try receivers, and see messages before anybody gets them."""
+
+import base64
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import redis
+from rich.markup import escape
+
+from app import clock
+from app.cli.base import AS_JSON, DEPLOYMENT, EXIT_FAILED, actor, fail, load_config, main, open_redis, out, print_json
+from app.cli.samples import sample
+from app.cli.show import facts_table, print_wide, styled
+from app.config import Config
+from app.core.alert import Alert, AlertKind, Notification
+from app.core.spelling import did_you_mean
+from app.core.wording.trial import trial_alert
+from app.notifiers.base import NotifyError
+from app.notifiers.directory import notifier, receiver_slug, receivers
+from app.notifiers.emailmessage import render as render_mail
+from app.notifiers.slackblocks import render as render_slack
+from app.pipeline.outlook import bare_context
+from app.pipeline.texts import own_words, variables
+from app.store.audit import Audit
+
+_LONGEST_VALUE: Final = 60
+_NOBODY: Final = (
+    "no receiver is configured: set AWB_SLACK_WEBHOOK_URL, or AWB_SMTP_URL with AWB_EMAIL_FROM and AWB_EMAIL_TO"
+)
+
+
+@main.group()
+def notify() -> None:
+    """Try the receivers, and see messages before they are sent."""
+
+
+@notify.command("test")
+@click.argument("chosen", nargs=-1, metavar="[RECEIVER]...")
+@DEPLOYMENT
+@AS_JSON
+@click.pass_context
+def test(context: click.Context, chosen: tuple[str, ...], deployment: str | None, as_json: bool) -> None:
+    """Send a test message to every RECEIVER, or to all of them, now. Exit code 1 if one did not take it.
+
+    It needs no Redis and no running service, and waits for no quiet hours.
+    """
+    config = load_config(context)
+    name = deployment or config.settings.deployment
+    outcomes = []
+    for outcome in _tried(config, name, _receivers(config, chosen)):
+        outcomes.append(outcome)
+        if not as_json:
+            error = f": {escape(outcome['error'])}" if outcome["error"] else ""
+            out.print(f"{styled(outcome['state'])}  {escape(outcome['receiver'])}{error}")
+    # Whoever tests may do so because Redis is away.
+    with contextlib.suppress(redis.exceptions.RedisError, OSError):
+        listed = ", ".join(outcome["receiver"] for outcome in outcomes)
+        Audit(open_redis(config), name).write(actor(), "send test message", listed)
+    if as_json:
+        print_json({"receivers": outcomes})
+    sys.exit(EXIT_FAILED if any(outcome["state"] == "failed" for outcome in outcomes) else 0)
+
+
+def _receivers(config: Config, chosen: tuple[str, ...]) -> list[str]:
+    known = receivers(config.settings)
+    if not known:
+        fail(_NOBODY)
+    for one in chosen:
+        if one not in known:
+            hint = did_you_mean(one, known)
+            fail(f"there is no receiver “{one}”{hint}; configured are {', '.join(known)}")
+    return list(dict.fromkeys(chosen)) or known
+
+
+def _tried(config: Config, deployment: str, chosen: list[str]) -> Iterator[dict[str, Any]]:
+    """Yield what became of a test message to each receiver."""
+    for receiver in chosen:
+        now = clock.now()
+        alert = own_words(config.settings.texts, trial_alert(deployment, receiver, bare_context(config), now))
+        identity = f"test-{int(now.timestamp())}-{receiver_slug(receiver)}"
+        error = None
+        try:
+            notifier(config.settings, receiver).send(Notification(identity, receiver, now, alert))
+        except NotifyError as failure:
+            error = str(failure)
+        yield {"receiver": receiver, "state": "failed" if error else "sent", "error": error}
+
+
+@notify.command()
+@click.option(
+    "--kind",
+    type=click.Choice([kind.value for kind in AlertKind]),
+    default=AlertKind.THRESHOLD.value,
+    show_default=True,
+    help="What the message is about.",
+)
+@click.option("--level", default="90%", show_default=True, help="The threshold that is reached.")
+@click.option("--html", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Write the e-mail here.")
+@click.option("--slack", is_flag=True, help="Print what Slack gets, for its Block Kit Builder.")
+@AS_JSON
+@click.pass_context
+def preview(context: click.Context, kind: str, level: str, html: Path | None, slack: bool, as_json: bool) -> None:
+    """Show a message as it would read, in your own [texts] where you have some, with numbers made up.
+
+    Below it stands what your texts may use.
+    """
+    config = load_config(context)
+    try:
+        built_in = sample(config, AlertKind(kind), level)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--level") from error
+    alert = own_words(config.settings.texts, built_in)
+    if as_json:
+        print_json({"message": _plain(variables(alert)), "variables": _plain(variables(built_in))})
+    elif slack:
+        click.echo(json.dumps(render_slack(alert), indent=2, ensure_ascii=False))
+    elif html:
+        _write(html, _mail(config, alert, "html"))
+    else:
+        click.echo(_mail(config, alert, "plain"))
+        out.print("[bold]Your \\[texts] may use:[/bold]")
+        shown = ((f"{{{{ {name} }}}}", escape(_short(value))) for name, value in variables(built_in).items())
+        print_wide(facts_table(shown))
+
+
+def _mail(config: Config, alert: Alert, part: str) -> str:
+    """Return one part of the e-mail; its pictures stand in the HTML itself, for no browser finds them elsewhere."""
+    sender, recipient = config.settings.email_from or "awb@example.com", "you@example.com"
+    notification = Notification("preview", f"email:{recipient}", clock.now(), alert)
+    message = render_mail(notification, sender=sender, recipient=recipient, domain="example.com")
+    found = message.get_body((part,))
+    text = "" if found is None else str(found.get_content())
+    for picture in message.walk():
+        if picture["Content-ID"]:
+            data = base64.b64encode(picture.get_content()).decode()
+            text = text.replace(
+                f"cid:{picture['Content-ID'].strip('<>')}", f"data:{picture.get_content_type()};base64,{data}"
+            )
+    return text
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        fail(f"{file} cannot be written: {error.strerror}")
+    out.print(escape(f"{file}: written"))
+
+
+def _plain(values: dict[str, Any]) -> Any:
+    return json.loads(json.dumps(values, default=str))
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"

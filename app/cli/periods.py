@@ -1,0 +1,105 @@
+"""`awb periods` and `awb forecast`: what was, and what is to be expected."""
+
+from datetime import date
+from typing import Any
+
+import click
+import redis
+from rich.markup import escape
+
+from app.cli.base import AS_JSON, DEPLOYMENT, fail, main, open_store, out, print_json
+from app.cli.show import facts_table, print_table, print_wide
+from app.config import Config
+from app.core.meter import Usage
+from app.core.period import Period
+from app.core.wording.context import day_text
+from app.web.answers import forecast_answer, periods_answer
+from app.web.pastusage import UnknownPeriodError, usage_of
+
+
+def period_of(connection: "redis.Redis", config: Config, present: Usage, day: date) -> Period:
+    """Return the usage period that holds a day, or end the command with code 1."""
+    try:
+        return usage_of(connection, config, present, day).period
+    except UnknownPeriodError:
+        fail(f"no usage period with records holds {day}; `awb periods` lists those that there are")
+
+
+@main.command()
+@DEPLOYMENT
+@AS_JSON
+@click.pass_context
+def periods(context: click.Context, deployment: str | None, as_json: bool) -> None:
+    """List the usage periods that there are records of, the newest first."""
+    connection, config, name = open_store(context, deployment)
+    told = periods_answer(connection, config, name)
+    if as_json:
+        print_json(told)
+        return
+    print_table(
+        ("period", "used", "limit", "%", "provisional"),
+        [
+            (
+                _span(row) + (" (present)" if row["present"] else ""),
+                f"{row['used']:,}",
+                "unlimited" if row["limit"] is None else f"{row['limit']:,}",
+                row["percent"],
+                f"{row['provisional']:,}",
+            )
+            for row in told["periods"]
+        ],
+        right=("used", "limit", "%", "provisional"),
+    )
+    for note in told["notes"]:
+        out.print(escape(note), style="dim")
+
+
+def _span(row: dict[str, Any]) -> str:
+    """Write a period with its last day, as people say it."""
+    start = date.fromisoformat(row["start"][:10])
+    if row["end"] is None:
+        return f"since {start}"
+    return f"{start} to {date.fromordinal(date.fromisoformat(row['end'][:10]).toordinal() - 1)}"
+
+
+@main.command()
+@DEPLOYMENT
+@AS_JSON
+@click.pass_context
+def forecast(context: click.Context, deployment: str | None, as_json: bool) -> None:
+    """Say when the limit will be reached at the present pace, and how sure that is."""
+    connection, config, name = open_store(context, deployment)
+    told = forecast_answer(connection, config, name)
+    if as_json:
+        print_json(told)
+        return
+    out.print(escape(told["words"]))
+    out.print()
+    print_wide(facts_table((label, text) for label, text in _facts(told) if text))
+
+
+def _facts(told: dict[str, Any]) -> list[tuple[str, str]]:
+    paces = [("in this period", told["pace_period"]), ("28 days", told["pace_28"]), ("7 days", told["pace_7"])]
+    pace = ", ".join(f"{number:,.1f} ({label})" for label, number in paces if number is not None)
+    limit = "unlimited" if told["limit"] is None else f"{told['limit']:,}"
+    expected = told["enough"] and told["projected"] is not None
+    return [
+        ("used", f"{told['used']:,} of {limit}"),
+        ("period", _span(told["period"])),
+        ("builds a day", pace),
+        ("pace of the forecast", f"{told['pace']:,.1f} a day" if told["enough"] else ""),
+        ("end of the period", f"{told['projected']:,} ({told['low']:,} to {told['high']:,})" if expected else ""),
+        ("limit reached", _breach(told) if told["enough"] else ""),
+        ("why", escape(told["why"])),
+    ]
+
+
+def _breach(told: dict[str, Any]) -> str:
+    if told["reached"]:
+        return "already"
+    if told["breach"] is None:
+        return "not in sight"
+    days = [day_text(date.fromisoformat(told[key])) for key in ("breach_earliest", "breach_latest") if told[key]]
+    where = "" if told["breach_in_period"] else ", after the period"
+    between = f" (between {' and '.join(days)})" if len(days) > 1 else ""
+    return f"{day_text(date.fromisoformat(told['breach']))}{between}{where}"

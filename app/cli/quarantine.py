@@ -1,0 +1,90 @@
+"""Commands that review the quarantine."""
+
+import json
+import sys
+from typing import Final
+
+import click
+from rich.markup import escape
+
+from app.cli.base import AS_JSON, DEPLOYMENT, EXIT_FAILED, actor, fail, main, open_store, out, print_json
+from app.pipeline.quarantine import Released, discard, release, show
+from app.store.inbox import QUARANTINE_KEPT, Inbox
+from app.web.queueanswers import quarantined_answer
+
+#: Where the group leaves the deployment for its commands, which take the option, too.
+_CHOSEN: Final = "app.cli.quarantine.deployment"
+_BECAME = {
+    Released.QUEUED: "queued for classification",
+    Released.DUPLICATE: "was accepted before; taken out of the quarantine",
+    Released.UNREADABLE: "is still no notification; `awb quarantine show` says why",
+    Released.NOT_KEPT: "its content was not kept",
+    Released.NOT_KNOWN: "not known, or expired",
+}
+
+
+@main.group(invoke_without_command=True)
+@DEPLOYMENT
+@AS_JSON
+@click.pass_context
+def quarantine(context: click.Context, deployment: str | None, as_json: bool) -> None:
+    """List bodies that were authenticated but no Coder notifications; or show, release, discard one."""
+    context.meta[_CHOSEN] = deployment
+    if context.invoked_subcommand:
+        return
+    connection, _, name = open_store(context, deployment)
+    rows = Inbox(connection, name).quarantined(QUARANTINE_KEPT)
+    if as_json:
+        print_json(rows)
+    for row in [] if as_json else rows:
+        click.echo(f"{row['message_id']}  {row['bytes']:>7} bytes  {row['reason']}")
+
+
+@quarantine.command("show")
+@click.argument("message_id", metavar="ID")
+@DEPLOYMENT
+@AS_JSON
+@click.pass_context
+def show_body(context: click.Context, message_id: str, deployment: str | None, as_json: bool) -> None:
+    """Show one body without secrets, prompts and addresses, and whether it can be released."""
+    connection, _, name = open_store(context, deployment or context.meta[_CHOSEN])
+    found = show(connection, name, message_id)
+    if found is None:
+        fail(f"“{message_id}” is not in quarantine (any more)")
+    answer = quarantined_answer(found)
+    if as_json:
+        print_json(answer)
+        return
+    for name in ("message_id", "received_at", "bytes", "reason", "problem", "note"):
+        if answer[name] is not None:
+            out.print(escape(f"{name + ':':<14}{answer[name]}"))
+    if found.content is not None:
+        out.print(escape(json.dumps(found.content, indent=2, ensure_ascii=False)))
+    if not found.problem:
+        out.print(f"It can be read now: awb quarantine release {escape(message_id)}")
+
+
+@quarantine.command("release")
+@click.argument("message_ids", metavar="ID...", nargs=-1, required=True)
+@DEPLOYMENT
+@click.pass_context
+def release_bodies(context: click.Context, message_ids: tuple[str, ...], deployment: str | None) -> None:
+    """Classify bodies that can be read now. Exit code 1 if one stays where it is."""
+    connection, _, name = open_store(context, deployment or context.meta[_CHOSEN])
+    became = {one: release(connection, name, one, actor()) for one in message_ids}
+    for one, word in became.items():
+        out.print(escape(f"{one}: {_BECAME[word]}"))
+    sys.exit(0 if set(became.values()) <= {Released.QUEUED, Released.DUPLICATE} else EXIT_FAILED)
+
+
+@quarantine.command("discard")
+@click.argument("message_ids", metavar="ID...", nargs=-1, required=True)
+@DEPLOYMENT
+@click.pass_context
+def discard_bodies(context: click.Context, message_ids: tuple[str, ...], deployment: str | None) -> None:
+    """Delete bodies for good. Exit code 1 if one was not there."""
+    connection, _, name = open_store(context, deployment or context.meta[_CHOSEN])
+    done = {one: discard(connection, name, one, actor()) for one in message_ids}
+    for one, was_there in done.items():
+        out.print(escape(f"{one}: {'discarded' if was_there else 'not there'}"))
+    sys.exit(0 if all(done.values()) else EXIT_FAILED)

@@ -1,0 +1,192 @@
+"""Commands for operators: queues and their jobs, and replay of deliveries."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, Final, NoReturn
+from zoneinfo import ZoneInfo
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from app import jobqueue
+from app.cli.base import AS_JSON, DEPLOYMENT, EXIT_FAILED, actor, main, open_store, out, print_json
+from app.cli.show import local, print_table
+from app.pipeline.queues import Operator, queues_of
+from app.pipeline.replay import Replayed, replay_unknown
+from app.pipeline.replay import replay as replay_delivery
+from app.web.queueanswers import queues_answer
+
+#: Failed jobs listed of each queue.
+_FAILED_SHOWN: Final = 20
+_QUEUE = click.argument("queue", type=click.Choice(jobqueue.QUEUES))
+
+
+@contextmanager
+def _bar(words: str, *, hidden: bool = False) -> Iterator[Callable[[int, int], None]]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=hidden or not console.is_terminal, transient=True) as bars:
+        bar = bars.add_task(words, total=None)
+        yield lambda done, total: bars.update(bar, completed=done, total=total)
+
+
+def _operator(context: click.Context) -> Operator:
+    connection, config, _ = open_store(context, None)
+    return Operator(connection, config, actor())
+
+
+@main.group(invoke_without_command=True)
+@AS_JSON
+@click.pass_context
+def queues(context: click.Context, as_json: bool) -> None:
+    """Show queues, workers and the latest failed jobs; or requeue, delete, pause, resume."""
+    if context.invoked_subcommand:
+        return
+    connection, config, _ = open_store(context, None)
+    found = queues_answer(queues_of(connection, config), failed=_FAILED_SHOWN)
+    if as_json:
+        print_json(found)
+        return
+    _show_queues(found["queues"])
+    if found["suspended"]:
+        out.print("All workers are suspended by `rq suspend`; `rq resume` lets them go on.")
+    _show_workers(found["workers"], config.zone)
+    if found["failed_jobs"]:
+        out.print()
+        rows = [
+            (escape(job["id"]), local(job["failed_at"], config.zone), job["attempts"], escape(job["reason"]))
+            for job in found["failed_jobs"]
+        ]
+        print_table(("failed job", "failed", "tries", "reason"), rows, right=("tries",))
+
+
+def _show_queues(rows: Sequence[dict[str, Any]]) -> None:
+    numbers = ("waiting", "oldest (s)", "started", "scheduled", "deferred", "failed")
+    fields = ("length", "oldest_age_seconds", "started", "scheduled", "deferred", "failed")
+    cells = []
+    for row in rows:
+        state = f"[bold yellow]paused by {escape(row['paused_by'] or '')}[/]" if row["paused"] else "goes on"
+        cells.append((row["name"], *("–" if row[field] is None else row[field] for field in fields), state))
+    print_table(("queue", *numbers, "state"), cells, right=numbers)
+
+
+def _show_workers(rows: Sequence[dict[str, Any]], zone: ZoneInfo) -> None:
+    out.print()
+    if not rows:
+        out.print("No worker is registered: nothing is counted and nothing is sent. `awb run` starts them.")
+        return
+    cells = []
+    for row in rows:
+        state = "[bold red]dead[/]" if row["state"] == "dead" else escape(row["state"])
+        job = escape(row["current_job"] or "–")
+        cells.append((escape(row["name"]), state, local(row["last_heartbeat"], zone), job))
+    print_table(("worker", "state", "last heartbeat", "job"), cells)
+
+
+@queues.command()
+@click.argument("job_ids", metavar="[JOB_ID]...", nargs=-1)
+@click.option("--all-failed", type=click.Choice(jobqueue.QUEUES), help="Every failed job of this queue.")
+@click.pass_context
+def requeue(context: click.Context, job_ids: tuple[str, ...], all_failed: str | None) -> None:
+    """Queue failed jobs again, for one more try each. Doing it twice changes nothing."""
+    words = ("requeued", "did not fail, or is gone")
+    _each(context, job_ids, all_failed, words, Operator.requeue, Operator.requeue_all)
+
+
+@queues.command()
+@click.argument("job_ids", metavar="[JOB_ID]...", nargs=-1)
+@click.option("--all-failed", type=click.Choice(jobqueue.QUEUES), help="Every failed job of this queue.")
+@click.option("--yes", is_flag=True, help="Do not ask before all failed jobs of a queue are deleted.")
+@click.pass_context
+def delete(context: click.Context, job_ids: tuple[str, ...], all_failed: str | None, yes: bool) -> None:
+    """Delete jobs that failed or wait. Of a delivery the record stays, and `awb replay` can take it up again."""
+    if all_failed and not yes:
+        click.confirm(f"Delete every failed job of {all_failed}?", abort=True, err=True)
+    _each(context, job_ids, all_failed, ("deleted", "is with a worker, or gone"), Operator.delete, Operator.delete_all)
+
+
+def _each(
+    context: click.Context,
+    job_ids: Sequence[str],
+    queue: str | None,
+    words: tuple[str, str],
+    some: Callable[[Operator, Sequence[str]], list[str]],
+    every: Callable[[Operator, str, Callable[[int, int], None]], int],
+) -> None:
+    """Do one thing to these jobs, or to all failed ones of a queue; exit code 1 if it was not done to one of them."""
+    if bool(job_ids) == bool(queue):
+        raise click.UsageError("give either JOB_IDs or --all-failed QUEUE")
+    done_word, not_word = words
+    operator = _operator(context)
+    if queue:
+        with _bar(queue) as progress:
+            number = every(operator, queue, progress)
+        out.print(f"{number:,} jobs {done_word}.")
+        return
+    done = set(some(operator, job_ids))
+    for job_id in job_ids:
+        out.print(escape(f"{job_id}: {done_word if job_id in done else f'nothing done, it {not_word}'}"))
+    sys.exit(0 if done.issuperset(job_ids) else EXIT_FAILED)
+
+
+@queues.command()
+@_QUEUE
+@click.pass_context
+def pause(context: click.Context, queue: str) -> None:
+    """Let our workers take no job of a queue until it is resumed. Deliveries are still accepted, and wait."""
+    changed = _operator(context).pause(queue)
+    out.print(f"{queue} is paused." if changed else f"{queue} was paused already.")
+
+
+@queues.command()
+@_QUEUE
+@click.pass_context
+def resume(context: click.Context, queue: str) -> None:
+    """Let a paused queue go on."""
+    changed = _operator(context).resume(queue)
+    out.print(f"{queue} goes on." if changed else f"{queue} was not paused.")
+
+
+@main.command()
+@click.argument("message_ids", metavar="[MESSAGE_ID]...", nargs=-1)
+@click.option("--unknown", is_flag=True, help="Every delivery that was not understood.")
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="Those of them that arrived from this day on (UTC).")
+@DEPLOYMENT
+@AS_JSON
+@click.pass_context
+def replay(
+    context: click.Context,
+    message_ids: tuple[str, ...],
+    unknown: bool,
+    since: datetime | None,
+    deployment: str | None,
+    as_json: bool,
+) -> None:
+    """Classify deliveries again that were not understood, by the rules that the workers have in force.
+
+    After a change of the rules restart the workers first. What counts then counts once, however often it is replayed.
+    """
+    if bool(message_ids) == (unknown or since is not None):
+        raise click.UsageError("give either MESSAGE_IDs, or --unknown, --since DAY, or both of these")
+    connection, _, name = open_store(context, deployment)
+    if message_ids:
+        _show_replayed({one: replay_delivery(connection, name, one, actor()) for one in message_ids}, as_json=as_json)
+    with _bar("deliveries", hidden=as_json) as progress:
+        start = since.replace(tzinfo=UTC).timestamp() if since else 0.0
+        tally = replay_unknown(connection, name, actor(), since=start, progress=progress)
+    if as_json:
+        print_json({"looked_at": tally.looked_at, "queued": tally.queued})
+        return
+    out.print(f"{tally.looked_at:,} deliveries looked at, {tally.queued:,} queued for classification.")
+
+
+def _show_replayed(became: dict[str, Replayed], *, as_json: bool) -> NoReturn:
+    if as_json:
+        print_json([{"message_id": one, "became": word.value} for one, word in became.items()])
+    for one, word in ({} if as_json else became).items():
+        out.print(escape(f"{one}: {word.value}"))
+    sys.exit(0 if set(became.values()) == {Replayed.QUEUED} else EXIT_FAILED)

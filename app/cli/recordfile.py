@@ -1,0 +1,190 @@
+"""Files of records: CSV, JSON, or JSON Lines; written as a stream, and read line by line with `file:line` errors."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from itertools import chain
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
+from pydantic import Field as PydanticField
+
+from app import clock
+from app.core.meter import AWB, RecordState, UsageRecord
+from app.web.answers import record_answer
+
+FORMATS: Final = ("csv", "json", "jsonl")
+#: In the order of the columns; the same as in the HTTP API.
+FIELDS: Final = (
+    "key",
+    "meter",
+    "state",
+    "at",
+    "workspace_id",
+    "workspace",
+    "owner",
+    "template",
+    "organization",
+    "build_id",
+    "rule",
+    "reason",
+    "deliveries",
+    "weight",
+)
+_LONGEST_LINE: Final = 65_536
+# A spreadsheet would take a cell that begins so for a formula.
+_FORMULA: Final = ("=", "+", "-", "@")
+_CLOCKS_DIFFER: Final = timedelta(days=1)
+_Identity = Annotated[str, StringConstraints(min_length=1, max_length=300)]
+_Text = Annotated[str, StringConstraints(max_length=1000)]
+
+
+class LineError(ValueError):
+    """A line is no record; the text says where and why."""
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    key: _Identity
+    meter: Literal["awb"] = AWB
+    state: RecordState
+    at: AwareDatetime
+    workspace_id: _Identity
+    workspace: _Text = ""
+    owner: _Text = ""
+    template: _Text = ""
+    organization: _Text = ""
+    build_id: _Identity | None = None
+    rule: _Identity
+    reason: _Text = ""
+    deliveries: list[_Identity] = PydanticField(default_factory=list, max_length=1000)
+    weight: int = PydanticField(1, ge=1, le=1000)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.at > clock.now() + _CLOCKS_DIFFER:
+            raise ValueError("at lies in the future")
+        if self.state is RecordState.PROVED and self.key != f"build:{self.build_id}":
+            raise ValueError("the key of a proved record is build: and its build_id")
+        if self.state is RecordState.PROVISIONAL and not self.deliveries:
+            raise ValueError("a provisional record names the deliveries that it comes from")
+        return self
+
+    def record(self) -> UsageRecord:
+        known = self.model_dump(exclude={"at", "deliveries"})
+        return UsageRecord(**known, at=self.at.timestamp(), deliveries=tuple(self.deliveries))
+
+
+def lines_of(records: Iterable[UsageRecord], kind: str) -> Iterator[str]:
+    """Yield a file's lines as records come; one record is one line, in every format."""
+    if kind == "csv":
+        yield _csv_line(FIELDS)
+    before = "[\n"
+    for record in records:
+        answer = record_answer(record)
+        if kind == "csv":
+            yield _csv_line([_cell(answer[name]) for name in FIELDS])
+        elif kind == "jsonl":
+            yield json.dumps(answer, ensure_ascii=False) + "\n"
+        else:
+            yield before + json.dumps(answer, ensure_ascii=False)
+            before = ",\n"
+    if kind == "json":
+        yield "[]\n" if before == "[\n" else "\n]\n"
+
+
+def read_records(file: Path) -> Iterator[UsageRecord | LineError]:
+    """Yield every record of a file, and in place of a line that is none, why it is none.
+
+    The format is told from the content. One line is held at a time.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with file.open(encoding="utf-8-sig", errors="strict", newline="") as source:
+        numbered = _numbered(source, file)
+        try:
+            for number, first in numbered:
+                whole = chain([(number, first)], numbered)
+                yield from _json_records(whole, file) if first.lstrip()[:1] in ("{", "[") else _csv_records(whole, file)
+        except LineError as error:
+            yield error
+        except UnicodeDecodeError:
+            yield LineError(f"{file}: is not UTF-8 text")
+
+
+def _numbered(source: Any, file: Path) -> Iterator[tuple[int, str]]:
+    number = 0
+    while line := source.readline(_LONGEST_LINE + 1):
+        number += 1
+        if len(line) > _LONGEST_LINE:
+            raise LineError(f"{file}:{number}: the line is longer than {_LONGEST_LINE:,} characters")
+        yield number, line
+
+
+def _json_records(lines: Iterator[tuple[int, str]], file: Path) -> Iterator[UsageRecord | LineError]:
+    for number, line in lines:
+        text = line.strip().rstrip(",")
+        if text in ("", "[", "]", "[]"):
+            continue
+        try:
+            value = json.loads(text)
+        except (json.JSONDecodeError, RecursionError):
+            yield LineError(f"{file}:{number}: no JSON object; one record stands on one line")
+            continue
+        yield _record(value, f"{file}:{number}")
+
+
+def _csv_records(lines: Iterator[tuple[int, str]], file: Path) -> Iterator[UsageRecord | LineError]:
+    reader = csv.reader((line for _, line in lines), strict=True)
+    try:
+        titles = next(reader, [])
+        if set(titles) != set(FIELDS):
+            missing = ", ".join(name for name in FIELDS if name not in titles) or "none"
+            yield LineError(f"{file}:1: no file of records: wants the columns of `awb export`; missing: {missing}")
+            return
+        for row in reader:
+            yield _csv_record(titles, row, f"{file}:{reader.line_num}")
+    except csv.Error as error:
+        yield LineError(f"{file}:{reader.line_num}: not valid CSV: {error}")
+
+
+def _csv_record(titles: list[str], row: list[str], where: str) -> UsageRecord | LineError:
+    if len(row) != len(titles):
+        return LineError(f"{where}: {len(row)} cells, where the first line has {len(titles)}")
+    values: dict[str, Any] = {
+        name: cell[1:] if cell[:1] == "'" and cell[1:].startswith(_FORMULA) else cell
+        for name, cell in zip(titles, row, strict=True)
+    }
+    values["build_id"] = values["build_id"] or None
+    try:
+        values["deliveries"] = json.loads(values["deliveries"])
+    except (json.JSONDecodeError, RecursionError):
+        return LineError(f"{where}: deliveries: is no JSON array")
+    return _record(values, where)
+
+
+def _record(value: Any, where: str) -> UsageRecord | LineError:
+    try:
+        return _Line.model_validate(value).record()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        said = f"{place}: {first['msg']}" if place else str(first["msg"])
+        return LineError(f"{where}: {said.replace('Value error, ', '')}")
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, list):
+        return json.dumps(value, ensure_ascii=False)
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def _csv_line(cells: Iterable[Any]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerow(cells)
+    return buffer.getvalue()

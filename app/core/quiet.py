@@ -1,0 +1,88 @@
+"""Quiet hours: times of the week in which messages wait. Evaluation never does."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta, tzinfo
+from typing import Final
+
+_DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_WHOLE_DAY: Final = 24 * 60
+_FORM: Final = re.compile(
+    r"(?:(?P<first>[a-z]{3})(?:-(?P<last>[a-z]{3}))?)?\s*"
+    r"(?:(?P<from>\d\d?:\d\d)\s*-\s*(?P<to>\d\d?:\d\d))?"
+)
+# A week of quiet is the longest that means anything; more would be a receiver that is never spoken to.
+_LONGEST: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class QuietSpan:
+    """A span on some weekdays, in minutes of the local day; `end` before `begin` reaches into the next day."""
+
+    weekdays: frozenset[int]
+    begin: int
+    end: int
+
+    @classmethod
+    def parse(cls, text: str) -> "QuietSpan":
+        """Read `22:00-07:00`, `sat-sun`, `sun`, or `mon-fri 18:30-08:00`.
+
+        Raises:
+            ValueError: with what is allowed.
+        """
+        hint = f"“{text}” is no quiet time: use 22:00-07:00, sat-sun, or mon-fri 18:30-08:00"
+        found = _FORM.fullmatch(text.strip().lower())
+        if not text.strip() or not found:
+            raise ValueError(hint)
+        first, last = found["first"], found["last"] or found["first"]
+        if first and (first not in _DAYS or last not in _DAYS):
+            raise ValueError(hint)
+        days = frozenset(_from_to(_DAYS.index(first), _DAYS.index(last)) if first else range(7))
+        begin, end = (_minutes(found["from"], hint), _minutes(found["to"], hint)) if found["from"] else (0, _WHOLE_DAY)
+        if begin == end:
+            raise ValueError(f"{hint}; begin and end are the same")
+        return cls(days, begin, end)
+
+    def ending(self, local: datetime) -> datetime | None:
+        """Return when the span that holds this local moment ends; None when none does."""
+        for back in (0, 1):
+            day = local.date() - timedelta(days=back)
+            if day.weekday() not in self.weekdays:
+                continue
+            begin = _at(day, self.begin, local)
+            end = _at(day, self.end, local) if self.end > self.begin else _at(day + timedelta(days=1), self.end, local)
+            if begin <= local < end:
+                return end
+        return None
+
+
+def quiet_until(spans: Sequence[QuietSpan], zone: tzinfo, now: datetime) -> datetime | None:
+    """Return when the quiet that holds now is over; None when it is not quiet.
+
+    Spans that follow each other without a gap are one quiet. A quiet without end is none: a message that could never
+    be sent must not wait for ever.
+    """
+    moment = now.astimezone(zone)
+    for _ in range(_LONGEST * max(len(spans), 1)):
+        ends = [end for span in spans if (end := span.ending(moment)) is not None]
+        if not ends:
+            return None if moment == now.astimezone(zone) else moment
+        moment = max(ends)
+    return None
+
+
+def _from_to(first: int, last: int) -> list[int]:
+    return [(first + step) % 7 for step in range((last - first) % 7 + 1)]
+
+
+def _minutes(text: str, hint: str) -> int:
+    hours, minutes = (int(part) for part in text.split(":"))
+    if not (0 <= minutes < 60 and 0 <= hours * 60 + minutes <= _WHOLE_DAY):  # noqa: PLR2004 - minutes of an hour
+        raise ValueError(hint)
+    return hours * 60 + minutes
+
+
+def _at(day: date, minutes: int, local: datetime) -> datetime:
+    # Wall-clock arithmetic: 07:00 is 07:00 on the days when clocks change, too.
+    return datetime.combine(day, time(), local.tzinfo) + timedelta(minutes=minutes)

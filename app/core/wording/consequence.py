@@ -1,0 +1,51 @@
+"""What a limit does in which version of Coder, in words: what is blocked, what is not, and what to do next.
+
+v2.25 to v2.30 refused task workspaces at the hard limit (coder/coder PR 18937); later versions only advise (PR 21998).
+A licence without the feature, or with limit zero, is refused since PR 22210.
+"""
+
+from typing import Final
+
+from app.core.entitlement import Standing
+from app.core.meter import AWB, Usage
+from app.core.notice import TASKS_GONE
+
+Version = tuple[int, int, int]
+
+_BLOCKS_FROM: Final[Version] = (2, 25, 0)
+_ADVISES_FROM: Final[Version] = (2, 31, 0)
+_CONTACT_NOW: Final = "Please contact your Coder account team."
+_CONTACT_IN_TIME: Final = "Please talk to your Coder account team in time."
+
+
+def consequence(usage: Usage, standing: Standing, version: Version | None) -> str:
+    """Say what usage at or over this limit means for the users of the deployment, and what to do."""
+    over = usage.limit.count is not None and usage.used >= usage.limit.count
+    ask = _CONTACT_NOW if over else _CONTACT_IN_TIME
+    if usage.meter != AWB:
+        return f"What Coder does beyond this limit is up to the licence. {ask}"
+    if usage.limit.count == 0 or standing is Standing.NOT_ENTITLED:
+        return (
+            "No builds are included. With a licence that says so, Coder may refuse to start workspaces for tasks; "
+            f"everything else goes on working. {_CONTACT_NOW}"
+        )
+    if version is not None and _BLOCKS_FROM <= version < _ADVISES_FROM and standing is not Standing.UNLICENSED:
+        return f"{_blocking(version, over=over)} {ask}"
+    if version is not None and version >= TASKS_GONE:
+        return f"This version of Coder has no Coder Tasks: the number stands still, nothing is blocked. {ask}"
+    if over:
+        return f"Nothing is blocked: Coder Tasks and other AI features go on working over the limit. {ask}"
+    return f"Nothing is blocked, now or at the limit: Coder Tasks and other AI features go on working. {ask}"
+
+
+def _blocking(version: Version, *, over: bool) -> str:
+    number = f"v{version[0]}.{version[1]}"
+    if over:
+        return (
+            f"Coder {number} refuses to start workspaces for tasks at its hard limit, so new tasks may fail now; "
+            "everything else goes on working. From v2.31 on the limit is advisory: upgrading ends this."
+        )
+    return (
+        f"Nothing is blocked now. At its hard limit Coder {number} refuses to start workspaces for tasks; "
+        "from v2.31 on the limit is advisory."
+    )

@@ -1,0 +1,74 @@
+"""What all texts share: what is known besides the usage, and how numbers, days and names are written."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date
+from typing import Final
+
+from app.core.entitlement import Standing
+from app.core.meter import Usage
+from app.core.wording.consequence import Version
+
+CONTACT_URL: Final = "https://coder.com/contact"
+_SHOWN: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is known at the moment of an alert besides the usage.
+
+    Attributes:
+        coder_url: access URL of the deployment, for links; empty if not known.
+        status_url: address of our own status page; empty if people cannot reach it.
+        version: Coder's version, None if not known.
+        forecast: pace and projection in words (app/core/forecast.py); empty where there is none to speak of.
+        breach: day on which the limit is expected to be reached.
+        burn_up: (UTC day, units used up to its end), oldest first.
+    """
+
+    coder_url: str = ""
+    status_url: str = ""
+    version: Version | None = None
+    standing: Standing = Standing.UNKNOWN
+    forecast: str = ""
+    breach: date | None = None
+    burn_up: tuple[tuple[date, int], ...] = ()
+
+
+def links(context: Context) -> tuple[tuple[str, str], ...]:
+    """Return where one wants to go next; the first is the most useful."""
+    found = []
+    if context.coder_url:
+        found.append(("Open Licenses page", context.coder_url.rstrip("/") + "/deployment/licenses"))
+    if context.status_url:
+        found.append(("Open AWB meter", context.status_url.rstrip("/") + "/"))
+    return (*found, ("Contact account team", CONTACT_URL))
+
+
+def spoken_level(level: str) -> str:
+    """Write a level as people do: `90%` becomes `90 %`."""
+    return level.replace("%", " %")
+
+
+def share(usage: Usage) -> str:
+    return "" if usage.percent is None else f"{usage.percent:g} %"
+
+
+def limit_text(usage: Usage) -> str:
+    return "unlimited" if usage.limit.count is None else f"{usage.limit.count:,}"
+
+
+def period_text(usage: Usage) -> str:
+    start, left = usage.period.start, usage.period.days_left(usage.as_of.astimezone(UTC).date())
+    if usage.period.end is None:
+        return f"since {day_text(start)}, without end"
+    days = "1 day left" if left == 1 else f"{left} days left" if left else "over"
+    return f"{day_text(start)} to {day_text(date.fromordinal(usage.period.end.toordinal() - 1))}, {days}"
+
+
+def day_text(day: date) -> str:
+    return f"{day.day} {day:%B %Y}"
+
+
+def top(rows: Sequence[tuple[str, int]]) -> str:
+    return ", ".join(f"{name or 'unknown'} {count:,}" for name, count in rows[:_SHOWN])

@@ -1,0 +1,76 @@
+"""Words for the weekly and monthly digest."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC
+
+from app.core.alert import Alert, AlertKind, group_key
+from app.core.decision import Reason
+from app.core.digest import DigestSpan
+from app.core.meter import Usage, meter_of
+from app.core.severity import Severity
+from app.core.wording.context import Context, limit_text, links, period_text, share, top
+
+
+@dataclass(frozen=True, slots=True)
+class DigestFacts:
+    """What a digest tells besides the usage of the period.
+
+    Attributes:
+        used: units of the span; `before` those of the span before it.
+        by_user: (name, units) of the span, the most first; likewise `by_template`.
+        changes: what changed in the span, one sentence each: alerts, limit, drift.
+    """
+
+    used: int
+    before: int
+    by_user: Sequence[tuple[str, int]]
+    by_template: Sequence[tuple[str, int]]
+    changes: Sequence[str]
+
+
+def digest_alert(span: DigestSpan, facts: DigestFacts, usage: Usage, context: Context) -> Alert:
+    """Put the report of a span into words; `usage` is that of the period now."""
+    meter = meter_of(usage.meter)
+    kind = "week" if span.kind == "weekly" else "month"
+    shown = [
+        (f"Used this {kind}", f"{facts.used:,} ({_against(facts.used, facts.before)} the {kind} before)"),
+        (
+            "Used in the period",
+            f"{usage.used:,} of {limit_text(usage)}" + (f" ({share(usage)})" if share(usage) else ""),
+        ),
+        ("Period", period_text(usage)),
+    ]
+    shown += [("Forecast", context.forecast)] if context.forecast else []
+    shown += [("Top users", top(facts.by_user))] if facts.by_user else []
+    shown += [("Top templates", top(facts.by_template))] if facts.by_template else []
+    if usage.drift is not None:
+        shown.append(("Drift", f"{usage.drift:+,} against Coder's own number" if usage.drift else "none"))
+    over = usage.limit.count is not None and usage.used >= usage.limit.count
+    return Alert(
+        name=f"digest-{span.kind}",
+        kind=AlertKind.DIGEST,
+        group_key=f"{group_key(usage)}:digest-{span.kind}",
+        deployment=usage.deployment,
+        meter=usage.meter,
+        reason=Reason.DIGEST,
+        level="",
+        severity=Severity.WARNING if over else Severity.OK,
+        headline=f"{meter.short} {span.kind} report, {span.title}: {facts.used:,} used",
+        summary=f"Coder deployment “{usage.deployment}” used {facts.used:,} {meter.name} in the {kind} {span.title}; "
+        f"{usage.used:,} of {limit_text(usage)} are used in the period.",
+        facts=tuple(shown),
+        meaning=" ".join(facts.changes) or f"Nothing else changed this {kind}.",
+        links=links(context),
+        footer=f"Deployment {usage.deployment} · {usage.mode.value} · {usage.as_of.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
+        used=usage.used,
+        limit=usage.limit.count,
+        burn_up=context.burn_up,
+        breach=context.breach,
+    )
+
+
+def _against(now: int, before: int) -> str:
+    if now == before:
+        return "as many as"
+    return f"{abs(now - before):,} {'more' if now > before else 'fewer'} than"

@@ -1,0 +1,52 @@
+"""Words for forecasts: the limit will be reached before the period ends, or no longer will."""
+
+from app.core.alert import Alert, AlertKind, group_key
+from app.core.decision import Reason
+from app.core.meter import Usage, meter_of
+from app.core.severity import Severity
+from app.core.wording.consequence import consequence
+from app.core.wording.context import Context, day_text, limit_text, links, period_text, share
+
+
+def forecast_alert(usage: Usage, reason: Reason, context: Context) -> Alert:
+    """Put a forecast into words.
+
+    Args:
+        usage: the usage now.
+        reason: FIRST, REPEAT or RESOLVED.
+        context: with the forecast in words and the day of the breach.
+    """
+    short, name = meter_of(usage.meter).short, meter_of(usage.meter).name
+    resolved = reason is Reason.RESOLVED
+    when = day_text(context.breach) if context.breach else ""
+    where, numbers = f"Coder deployment “{usage.deployment}”", f"{usage.used:,} of {limit_text(usage)}"
+    headline = "the limit is no longer in sight" if resolved else f"the limit is in sight: {when}"
+    summary = (
+        f"{where} is no longer expected to reach the limit of {name} in this period; {numbers} are used."
+        if resolved
+        else f"{where} is expected to reach the limit of {name} on {when}; {numbers} are used."
+    )
+    facts = [("Used", f"{usage.used:,}"), ("Limit", limit_text(usage)), ("Period", period_text(usage))]
+    facts += [("Share", share(usage))] if share(usage) else []
+    facts += [("Forecast", context.forecast)] if context.forecast else []
+    return Alert(
+        name=f"forecast-{usage.meter}",
+        kind=AlertKind.FORECAST,
+        group_key=group_key(usage),
+        deployment=usage.deployment,
+        meter=usage.meter,
+        reason=reason,
+        level="" if resolved else "forecast",
+        previous="forecast" if resolved else "",
+        severity=Severity.OK if resolved else Severity.WARNING,
+        headline=f"{short}: {headline}",
+        summary=summary,
+        facts=tuple(facts),
+        meaning="Nothing needs to be done." if resolved else consequence(usage, context.standing, context.version),
+        links=links(context),
+        footer=f"Deployment {usage.deployment} · a projection from the pace so far · reason: {reason.value}",
+        used=usage.used,
+        limit=usage.limit.count,
+        burn_up=context.burn_up,
+        breach=context.breach,
+    )

@@ -1,0 +1,89 @@
+"""Words for sub-limits of one user, template, organization or group, and for bursts."""
+
+import hashlib
+from datetime import UTC, datetime
+
+from app.core.alert import Alert, AlertKind
+from app.core.decision import Decision, Reason
+from app.core.meter import Usage, meter_of
+from app.core.scope import BurstRule, ScopeUsage
+from app.core.severity import Severity
+from app.core.wording.context import Context, day_text, limit_text, links, share, spoken_level
+
+_SPANS = {"period": "in this period", "month": "this month", "day": "today (UTC)"}
+_OWN_LIMIT = "This is your own limit, set in the meter's configuration: Coder knows nothing of it and blocks nothing."
+
+
+def scope_name(scope: ScopeUsage) -> str:
+    """Name the alert of one name under one rule; names of people may hold what keys may not."""
+    what = f"{scope.rule.meter}\0{scope.rule.by}\0{scope.rule.per}\0{scope.name}"
+    return f"scope-{hashlib.blake2s(what.encode(), digest_size=6).hexdigest()}"
+
+
+def scope_alert(decision: Decision, scope: ScopeUsage, usage: Usage, context: Context) -> Alert:
+    """Put a decision about a sub-limit into words.
+
+    Args:
+        decision: any decision whose reason is not NONE.
+        scope: whose sub-limit.
+        usage: the name's usage against the sub-limit.
+        context: what else is known.
+    """
+    resolved = decision.reason is Reason.RESOLVED and not decision.level
+    over = usage.limit.count is not None and usage.used >= usage.limit.count
+    numbers = f"{usage.used:,} of {limit_text(usage)}"
+    who, when = f"{scope.rule.by} {scope.name}", _SPANS[scope.rule.per]
+    level = spoken_level(decision.level)
+    news = f"is below {spoken_level(decision.previous)} again" if resolved else f"has reached {level}"
+    name = meter_of(usage.meter).name
+    return Alert(
+        name=scope_name(scope),
+        kind=AlertKind.SCOPE,
+        group_key=f"{usage.deployment}:{usage.meter}:{scope.label}:{usage.period.start.isoformat()}",
+        deployment=usage.deployment,
+        meter=usage.meter,
+        scope=scope.label,
+        reason=decision.reason,
+        level=decision.level,
+        previous=decision.previous,
+        severity=Severity.OK if resolved else Severity.CRITICAL if over else Severity.WARNING,
+        headline=f"{meter_of(usage.meter).short} of {who[:80]}: {share(usage)} – {numbers} used",
+        summary=f"Coder deployment “{usage.deployment}”: the {who} {news} of the limit set for it: "
+        f"{numbers} {name} are used {when}.",
+        facts=(("Used", f"{usage.used:,}"), ("Limit", limit_text(usage)), ("Since", day_text(usage.period.start))),
+        meaning="Nothing needs to be done." if resolved else _OWN_LIMIT,
+        links=links(context),
+        footer=f"Deployment {usage.deployment} · {scope.label} · reason: {decision.reason.value}",
+        used=usage.used,
+        limit=usage.limit.count,
+    )
+
+
+def burst_name(user: str) -> str:
+    return f"burst-{hashlib.blake2s(user.encode(), digest_size=6).hexdigest()}"
+
+
+def burst_alert(
+    deployment: str, meter: str, user: str, builds: int, rule: BurstRule, now: datetime, context: Context
+) -> Alert:
+    """Say that one user started very many builds in a short time."""
+    name, span = meter_of(meter), "hour" if rule.hours == 1 else f"{rule.hours:g} hours"
+    return Alert(
+        name=burst_name(user),
+        kind=AlertKind.BURST,
+        group_key=f"{deployment}:burst:{user}:{now.astimezone(UTC).date().isoformat()}",
+        deployment=deployment,
+        meter=meter,
+        scope=f"user:{user}",
+        reason=Reason.FIRST,
+        level=f"{rule.builds} builds",
+        severity=Severity.WARNING,
+        headline=f"{name.short}: {builds:,} builds of {user[:80]} within the last {span}",
+        summary=f"Coder deployment “{deployment}”: {builds:,} {name.name} of the user {user} were counted within the "
+        f"last {span}; {rule.builds:,} and more are a burst.",
+        facts=(("User", user), ("Builds", f"{builds:,}"), ("Within", span)),
+        meaning="Is a pipeline starting tasks in a loop? Nothing is blocked; the builds count against the limit.",
+        links=links(context),
+        footer=f"Deployment {deployment} · {now.astimezone(UTC):%Y-%m-%d %H:%M} UTC · said once until it is over",
+        used=builds,
+    )

@@ -1,0 +1,113 @@
+"""Words for thresholds, from the first warning to the summary of a period that ended."""
+
+from datetime import UTC
+
+from app.core.alert import Alert, group_key
+from app.core.decision import Decision, Reason
+from app.core.meter import Usage, meter_of
+from app.core.severity import Severity
+from app.core.wording.consequence import consequence
+from app.core.wording.context import Context, limit_text, links, period_text, share, spoken_level, top
+
+
+def describe(decision: Decision, usage: Usage, context: Context) -> Alert:
+    """Put a decision into words.
+
+    Args:
+        decision: any decision whose reason is not NONE.
+        usage: the usage that led to it; of the period that ended where the reason is SUMMARY.
+        context: what else is known at that moment.
+    """
+    return Alert(
+        name=usage.meter,
+        group_key=group_key(usage),
+        deployment=usage.deployment,
+        meter=usage.meter,
+        reason=decision.reason,
+        level=decision.level,
+        previous=decision.previous,
+        severity=_severity(decision, usage),
+        headline=_headline(decision, usage),
+        summary=_summary(decision, usage),
+        facts=_facts(decision, usage, context),
+        meaning=_meaning(decision, usage, context),
+        links=links(context),
+        footer=_footer(decision, usage),
+        used=usage.used,
+        limit=usage.limit.count,
+        burn_up=context.burn_up,
+        breach=context.breach,
+    )
+
+
+def _over(decision: Decision) -> bool:
+    """Tell whether there is nothing left to do."""
+    return decision.reason is Reason.SUMMARY or (decision.reason is Reason.RESOLVED and not decision.level)
+
+
+def _severity(decision: Decision, usage: Usage) -> Severity:
+    if _over(decision):
+        return Severity.OK
+    over = usage.limit.count is not None and usage.used >= usage.limit.count
+    return Severity.CRITICAL if over else Severity.WARNING
+
+
+def _headline(decision: Decision, usage: Usage) -> str:
+    short, numbers = meter_of(usage.meter).short, f"{usage.used:,} of {limit_text(usage)} used"
+    if decision.reason is Reason.SUMMARY:
+        return f"{short}: the period is over – {numbers}"
+    if decision.reason is Reason.RESOLVED:
+        news = f"back at {spoken_level(decision.level)}" if decision.level else "resolved"
+        return f"{short} {news} – {numbers}"
+    waiting = "not acknowledged, " if decision.reason is Reason.UNACKNOWLEDGED else ""
+    return f"{short} {waiting}{share(usage) or spoken_level(decision.level)} – {numbers}"
+
+
+def _summary(decision: Decision, usage: Usage) -> str:
+    where, name = f"Coder deployment “{usage.deployment}”", meter_of(usage.meter).name
+    used, limit = f"{usage.used:,}", limit_text(usage)
+    percent = f" ({share(usage)})" if share(usage) else ""
+    level = spoken_level(decision.level)
+    match decision.reason:
+        case Reason.SUMMARY:
+            return f"{where}: {decision.because} In the one before, {used} of {limit} {name} were used{percent}."
+        case Reason.RESOLVED:
+            return f"{where}: {decision.because} {used} of {limit} {name} are used in this period."
+        case Reason.REPEAT:
+            verb = f"is still at {level}"
+        case Reason.UNACKNOWLEDGED:
+            verb = f"is at {level}, and nobody has acknowledged it"
+        case _:
+            verb = f"has reached {level}"
+    return f"{where} {verb}: {used} of {limit} {name} are used{percent}."
+
+
+def _facts(decision: Decision, usage: Usage, context: Context) -> tuple[tuple[str, str], ...]:
+    left = usage.limit.left(usage.used)
+    facts = [("Used", f"{usage.used:,}"), ("Limit", limit_text(usage))]
+    if share(usage):
+        facts.append(("Share", share(usage)))
+    facts.append(("Left", "unlimited" if left is None else f"{left:,}"))
+    facts.append(("Period", period_text(usage)))
+    if context.forecast and not _over(decision):
+        facts.append(("Forecast", context.forecast))
+    if usage.by_user:
+        facts.append(("Top users", top(usage.by_user)))
+    if usage.by_template:
+        facts.append(("Top templates", top(usage.by_template)))
+    return tuple(facts)
+
+
+def _meaning(decision: Decision, usage: Usage, context: Context) -> str:
+    if decision.reason is Reason.SUMMARY:
+        return "Usage starts again from zero. Nothing needs to be done."
+    if _over(decision):
+        return "Nothing needs to be done."
+    return consequence(usage, context.standing, context.version)
+
+
+def _footer(decision: Decision, usage: Usage) -> str:
+    verified = usage.mode.value == "verified"
+    how = "verified with Coder's API" if verified else "estimate from notifications, a lower bound"
+    as_of = usage.as_of.astimezone(UTC)
+    return f"Deployment {usage.deployment} · {how} · {as_of:%Y-%m-%d %H:%M} UTC · reason: {decision.reason.value}"

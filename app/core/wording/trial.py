@@ -1,0 +1,29 @@
+"""Words for a test message."""
+
+from datetime import UTC, datetime
+
+from app.core.alert import Alert, AlertKind
+from app.core.decision import Reason
+from app.core.meter import AWB
+from app.core.severity import Severity
+from app.core.wording.context import Context, links
+
+
+def trial_alert(deployment: str, receiver: str, context: Context, now: datetime) -> Alert:
+    """Say that a receiver works; nothing was counted."""
+    return Alert(
+        name="test",
+        kind=AlertKind.TEST,
+        group_key=f"{deployment}:test:{now.isoformat()}",
+        deployment=deployment,
+        meter=AWB,
+        reason=Reason.TEST,
+        level="",
+        severity=Severity.OK,
+        headline="Test message of the Coder AWB meter",
+        summary=f"Warnings about Coder deployment “{deployment}” will arrive here.",
+        facts=(("Receiver", receiver),),
+        meaning="Nothing needs to be done.",
+        links=links(context),
+        footer=f"Deployment {deployment} · {now.astimezone(UTC):%Y-%m-%d %H:%M} UTC · sent by hand",
+    )

@@ -1,0 +1,71 @@
+"""What the answers of HTTP servers mean for a notification."""
+
+import logging
+import re
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import requests
+
+from app import clock
+from app.notifiers.base import FailureReason, NotifyError
+
+# urllib3 writes request paths into debug lines and into its warning about odd headers; a path may be a secret.
+for _name in ("urllib3.connection", "urllib3.connectionpool"):
+    logging.getLogger(_name).setLevel(logging.ERROR)
+
+_SHORTEST_WAIT, _USUAL_WAIT, _LONGEST_WAIT = 1.0, 30.0, 600.0
+#: Refusals of the moment: time-out, conflict with another request, too early (RFC 9110, RFC 8470).
+_LATER: Final = frozenset({408, 409, 425})
+_AUTH: Final = frozenset({401, 403, 407})
+
+
+def check(who: str, status: int, retry_after: str | None) -> None:
+    """Raise what an answer means, unless it means that the message was taken: 2xx and nothing else.
+
+    Args:
+        who: the server as people know it, such as “The webhook”; nothing secret.
+        status: of the answer.
+        retry_after: the header of that name.
+    """
+    said = f"{who} answered {status}"
+    match status:
+        case _ if 200 <= status < 300:  # noqa: PLR2004 - the class of success
+            return
+        case 429:
+            wait = seconds(retry_after, _USUAL_WAIT)
+            raise NotifyError(said, reason=FailureReason.RATE_LIMITED, permanent=False, retry_after=wait)
+        case _ if status >= requests.codes.server_error or status in _LATER:
+            asked = seconds(retry_after, _USUAL_WAIT) if retry_after else None
+            raise NotifyError(said, reason=FailureReason.SERVER_ERROR, permanent=False, retry_after=asked)
+        case _ if status in _AUTH:
+            said += ": it does not let us in; check its URL"
+            raise NotifyError(said, reason=FailureReason.AUTH_ERROR, permanent=True)
+        case 410:  # https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+            said += ": gone, it wants no more messages; take it out of the configuration or give a new URL"
+        case _ if status < requests.codes.bad_request:
+            said += ": redirects are not followed; give the final URL"
+    raise NotifyError(said, reason=FailureReason.CLIENT_ERROR, permanent=True)
+
+
+def seconds(header: str | None, otherwise: float) -> float:
+    """Read Retry-After, whole seconds or an HTTP date (RFC 9110, section 10.2.3), and keep it within bounds."""
+    try:
+        if header is None or re.fullmatch(r"[0-9]{1,9}", header.strip()):
+            wait = otherwise if header is None else float(header)
+        else:
+            at = parsedate_to_datetime(header)
+            wait = (at.replace(tzinfo=at.tzinfo or UTC) - clock.now()).total_seconds()
+    except (ValueError, OverflowError):
+        wait = otherwise
+    return min(max(wait, _SHORTEST_WAIT), _LONGEST_WAIT)
+
+
+def unreachable(who: str, error: Exception) -> NotifyError:
+    """Return what an error of requests means; of it only the kind is said, for its text holds the URL."""
+    if isinstance(error, requests.exceptions.SSLError):
+        text = f"{who}: no trusted TLS connection: check proxies, CA certificates and the clock"
+        return NotifyError(text, reason=FailureReason.TLS, permanent=False)
+    text = f"{who} could not be reached ({type(error).__name__})"
+    return NotifyError(text, reason=FailureReason.NETWORK, permanent=False)

@@ -1,0 +1,57 @@
+"""Alerts in plain text, complete in itself: for e-mails and for services that know nothing better."""
+
+from collections.abc import Callable
+
+from app.core.alert import Alert, Notification
+from app.core.decision import Reason
+from app.core.text import is_web_link, one_line
+from app.core.textchart import bar, course
+from app.notifiers.text import SIGNS
+
+# What is no warning is not called one, whatever the severity of the usage that it tells of.
+_WORDS = {Reason.ACKNOWLEDGED: "Acknowledged", Reason.DIGEST: "Report", Reason.TEST: "Test"}
+
+
+def sign(alert: Alert) -> tuple[str, str]:
+    """Return the emoji and the word that an alert begins with."""
+    emoji, word = SIGNS[alert.severity]
+    return emoji, _WORDS.get(alert.reason, word)
+
+
+def links(alert: Alert) -> list[tuple[str, str]]:
+    """Return the (label, URL) pairs that may be shown as links."""
+    return [(one_line(label), url) for label, url in alert.links if is_web_link(url)]
+
+
+def why_here(notification: Notification) -> str:
+    """Say why this receiver gets what was meant for another one; empty where it does not."""
+    missing = one_line(notification.stands_in_for)
+    return f"Sent here because {missing} could not be reached." if missing else ""
+
+
+def title(alert: Alert) -> str:
+    return f"{sign(alert)[1]}: {one_line(alert.headline)}"
+
+
+def plain_text(notification: Notification, name: Callable[[str], str] = one_line) -> str:
+    """Write everything but the title.
+
+    Args:
+        notification: what to write.
+        name: makes one harmless line of a text that may hold what people chose.
+    """
+    alert = notification.alert
+    facts = [(name(label), name(value)) for label, value in alert.facts]
+    width = max((len(label) for label, _ in facts), default=0) + 1
+    blocks = [
+        name(why_here(notification)),
+        name(alert.actor),
+        name(alert.summary),
+        "" if alert.used is None else bar(alert.used, alert.limit),
+        "\n".join(f"{label + ':':<{width}} {value}" for label, value in facts),
+        course(alert.burn_up, alert.limit, alert.breach),
+        name(alert.meaning),
+        "\n".join(f"{name(label)}: {url}" for label, url in links(alert)),
+        name(alert.footer),
+    ]
+    return "\n\n".join(filter(None, blocks)) + "\n"

@@ -1,0 +1,68 @@
+"""Escalating: a level that nobody acknowledged in time is told to somebody else, once."""
+
+from dataclasses import replace
+from datetime import datetime
+
+import redis
+import structlog
+
+from app import clock
+from app.config import Config
+from app.core.alert import Alert
+from app.core.decision import AlertState, Reason
+from app.core.routing import Route, escalations
+from app.core.silence import silencing
+from app.pipeline.address import escalated_to
+from app.store.alerts import Alerts, Change
+from app.store.silences import Silences
+
+log = structlog.get_logger(__name__)
+
+
+def escalate(connection: "redis.Redis", config: Config, deployment: str) -> list[str]:
+    """Tell the next ones about every alert that is overdue; return `<alert> <route>` of those told now."""
+    if not any(route.escalate_after for route in config.settings.routes):
+        return []
+    alerts, silences, now = Alerts(connection, deployment), Silences(connection, deployment), clock.now()
+    told = []
+    for name in alerts.firing():
+        version, state = alerts.state(name)
+        said = alerts.last(name)
+        if said is None or not state.level or silences.acknowledges(name, state):
+            continue
+        if silencing(silences.active(now), said.labels(), now):
+            continue
+        # A level that was snoozed and not acknowledged is still news to whom nobody told.
+        labels = said.labels() | ({"reason": Reason.FIRST.value} if said.reason is Reason.ACKNOWLEDGED else {})
+        for route_name, route in escalations(config.settings.routes, labels):
+            if _overdue(state, route, route_name, now):
+                state = replace(state, escalated=(*state.escalated, route_name))
+                if not _tell(alerts, config, said, version, state, route, now):
+                    break  # somebody changed the state: the next sweep looks again
+                version += 1
+                told.append(f"{name} {route_name}")
+    return told
+
+
+def _overdue(state: AlertState, route: Route, name: str, now: datetime) -> bool:
+    after = route.escalate_after
+    return bool(after and state.since and now - state.since >= after and name not in state.escalated)
+
+
+def _tell(
+    alerts: Alerts, config: Config, said: Alert, version: int, state: AlertState, route: Route, now: datetime
+) -> bool:
+    because = f"Nobody has acknowledged it within {route.escalate_after_hours:g} hours."
+    alert = replace(
+        said,
+        reason=Reason.UNACKNOWLEDGED,
+        headline=f"Not acknowledged: {said.headline}"[:150],
+        summary=f"{said.summary} {because}",
+        footer=f"{said.footer} · escalated",
+    )
+    stem = f"{alert.name}-{state.escalated[-1]}-{state.level}-unacknowledged-{version + 1}"
+    notifications = escalated_to(config, route, alert, stem, now)
+    done = alerts.announce(alert.name, version, Change(state, now, alert, because, notifications))
+    if done:
+        log.warning("alert escalated", deployment=said.deployment, alert=alert.name, route=state.escalated[-1])
+    return done

@@ -1,0 +1,80 @@
+"""Outlook: the forecast of a meter, and what else alerts tell besides the usage."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+import redis
+
+from app.config import Config
+from app.core.forecast import Forecast, forecast
+from app.core.meter import Usage, meter_of
+from app.core.period import Period
+from app.core.wording.context import Context
+from app.pipeline.usage import current_allowance
+from app.store.coderstate import CoderState
+from app.store.snapshot import Snapshot
+
+_MOST_POINTS: Final = 120
+_BEFORE: Final = timedelta(days=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What is to be expected of a meter.
+
+    Attributes:
+        days: (UTC day, units) of the period, oldest first, days without usage missing.
+    """
+
+    usage: Usage
+    days: Sequence[tuple[date, int]]
+    forecast: Forecast | None
+
+
+def outlook(connection: "redis.Redis", usage: Usage) -> Outlook:
+    """Return the forecast from the days of the usage's period; None for a meter that has no days here."""
+    if not meter_of(usage.meter).counted_here:
+        return Outlook(usage, (), None)
+    # Days before the period tell the pace, though not the usage: a month's first days would know nothing else.
+    known = Period(usage.period.start - _BEFORE, usage.period.end)
+    days = Snapshot(connection, usage.deployment, usage.meter).by_day(known, usage.as_of.date())
+    expected = forecast(days, usage.used, usage.limit, usage.period, usage.as_of)
+    return Outlook(usage, [row for row in days if row[0] >= usage.period.start], expected)
+
+
+def context_of(connection: "redis.Redis", config: Config, seen: Outlook) -> Context:
+    """Return what the words of an alert need besides the usage."""
+    usage, expected = seen.usage, seen.forecast
+    state = CoderState(connection, usage.deployment)
+    verifying = config.verifying(usage.deployment)
+    info = state.build_info() if verifying else None
+    found = current_allowance(config, state.entitlements() if verifying else None, usage.meter)
+    return Context(
+        coder_url=config.settings.coder_url,
+        status_url=config.settings.public_url,
+        version=info.number if info else None,
+        standing=found.standing,
+        forecast=expected.words() if expected and expected.enough else "",
+        breach=expected.breach if expected and expected.confident else None,
+        burn_up=burn_up(seen.days, usage.used),
+    )
+
+
+def bare_context(config: Config) -> Context:
+    """Return the links alone, for words that need no number."""
+    return Context(coder_url=config.settings.coder_url, status_url=config.settings.public_url)
+
+
+def burn_up(days: Sequence[tuple[date, int]], used: int) -> tuple[tuple[date, int], ...]:
+    """Sum days up, thinned to as many points as a small chart shows; the last is the usage that is told."""
+    total, points = 0, []
+    for day, units in days:
+        total += units
+        points.append((day, total))
+    step = len(points) // _MOST_POINTS + 1
+    thin = points[::-1][::step][::-1]
+    # Coder's own number may differ from our days by a constant: the curve ends where the words say.
+    shift = used - total
+    return tuple((day, max(units + shift, 0)) for day, units in thin)

@@ -1,0 +1,111 @@
+"""Scopes: sub-limits of users, templates, organizations and groups, and bursts; evaluated by every sweep."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
+from typing import Final
+
+import redis
+
+from app import clock
+from app.config import Config
+from app.core.decision import AlertState, Reason, evaluate
+from app.core.limits import Limit
+from app.core.meter import AWB, Usage
+from app.core.period import Period, PeriodRule
+from app.core.scope import ScopeUsage, bursts, by_group, scope_usages
+from app.core.wording.scope import burst_alert, burst_name, scope_alert, scope_name
+from app.pipeline.announce import announce, settle
+from app.pipeline.outlook import bare_context
+from app.pipeline.usage import current_usage
+from app.store.alerts import Alerts
+from app.store.coderstate import CoderState
+from app.store.ledger import Ledger
+from app.store.snapshot import Snapshot
+
+#: A burst is over when the user has been below it for so long.
+_CALM: Final = timedelta(hours=1)
+_MOST_NAMES: Final = 10_000
+_MOST_BUILDS: Final = 20_000
+
+
+def watch_scopes(connection: "redis.Redis", config: Config, deployment: str) -> None:
+    """Hold every name against the sub-limits that the configuration sets for it."""
+    rules, watched = config.settings.scopes, set()
+    for meter in sorted({rule.meter for rule in rules}):
+        usage = current_usage(connection, config, deployment, meter, top=False)
+        used: dict[tuple[str, str], Sequence[tuple[str, int]]] = {}
+        for rule in rules:
+            if rule.meter == meter and (rule.by, rule.per) not in used:
+                used[rule.by, rule.per] = _units(connection, deployment, usage, rule.by, rule.per)
+        for scope in scope_usages([rule for rule in rules if rule.meter == meter], used):
+            _evaluate(connection, config, usage, scope)
+            watched.add(scope_name(scope))
+    _let_go(Alerts(connection, deployment), watched)
+
+
+def _let_go(alerts: Alerts, watched: Collection[str]) -> None:
+    """Forget what fires for names that used nothing since their day or month began, or have no rule any more."""
+    for name in alerts.firing("scope-"):
+        if name not in watched:
+            version, _ = alerts.state(name)
+            settle(alerts.redis, alerts.deployment, name, version, AlertState(), clock.now())
+
+
+def _evaluate(connection: "redis.Redis", config: Config, whole: Usage, scope: ScopeUsage) -> None:
+    name = scope_name(scope)
+    version, state = Alerts(connection, whole.deployment).state(name)
+    period = _period(whole, scope.rule.per)
+    usage = Usage(whole.deployment, whole.meter, period, Limit(scope.rule.limit), scope.used, 0, whole.as_of)
+    # Never repeated: nothing but the end of the period changes it, and there may be many.
+    decision = evaluate(state, usage, scope.rule.parsed, usage.as_of)
+    quiet = decision.reason in (Reason.NONE, Reason.SUMMARY)
+    # Most names are far below their limit and have no state to keep.
+    if decision.state == state or (quiet and not decision.state.level and not state.level):
+        return
+    if quiet:
+        settle(connection, whole.deployment, name, version, decision.state, usage.as_of)
+        return
+    alert = scope_alert(decision, scope, usage, bare_context(config))
+    announce(connection, config, alert, version, decision.state, usage.as_of, decision.because)
+
+
+def _period(usage: Usage, per: str) -> Period:
+    today = usage.as_of.date()
+    if per == "day":
+        return Period(today, today + timedelta(days=1))
+    return PeriodRule.parse("monthly").at(today) if per == "month" else usage.period
+
+
+def _units(connection: "redis.Redis", deployment: str, usage: Usage, by: str, per: str) -> Sequence[tuple[str, int]]:
+    snapshot = Snapshot(connection, deployment, usage.meter)
+    dimension = "user" if by == "group" else by
+    found = snapshot.names(dimension, _period(usage, per), usage.as_of.date(), _MOST_NAMES)
+    return by_group(found, _groups(connection, deployment)) if by == "group" else found
+
+
+def _groups(connection: "redis.Redis", deployment: str) -> Mapping[str, Sequence[str]]:
+    return CoderState(connection, deployment).groups()
+
+
+def watch_bursts(connection: "redis.Redis", config: Config, deployment: str) -> None:
+    """Look for users with very many builds in a short time, and forget those that have calmed down."""
+    rule = config.settings.burst
+    alerts = Alerts(connection, deployment)
+    if not rule.builds:
+        return
+    now = current_usage(connection, config, deployment, AWB, top=False).as_of
+    since = (now - timedelta(hours=rule.hours)).timestamp()
+    found = {
+        burst_name(user): (user, builds)
+        for user, builds in bursts(Ledger(connection, deployment, AWB).owners_since(since, _MOST_BUILDS), rule)
+    }
+    for name, (user, builds) in found.items():
+        version, state = alerts.state(name)
+        if not state.level:
+            firing = AlertState(level="burst", since=now, announced_at=now)
+            alert = burst_alert(deployment, AWB, user, builds, rule, now, bare_context(config))
+            announce(connection, config, alert, version, firing, now, alert.summary)
+    for name in alerts.firing("burst-"):
+        version, state = alerts.state(name)
+        if name not in found and state.since is not None and now - state.since >= _CALM:
+            settle(connection, deployment, name, version, AlertState(since=now), now)

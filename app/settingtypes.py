@@ -1,0 +1,208 @@
+"""Types of settings: what each reads, and what it says when it cannot."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+from urllib.parse import SplitResult, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+
+from app.core.access import check_password_hash_form, parse_networks, parse_tokens, parse_user_header
+from app.core.period import PeriodRule
+from app.core.quiet import QuietSpan
+from app.core.threshold import Threshold
+
+DEPLOYMENT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+SHORTEST_SECRET: Final = 16
+_LIMIT_HINT: Final = "must be a number of builds, 0, or unlimited"
+_HIGHEST_PORT: Final = 65535
+_NO_URL: Final = "must be a URL such as https://coder.example.com, without user or password"
+
+
+def split_url(url: str) -> SplitResult:
+    """Split a URL; empty where it is none, for the library's own error may repeat a password."""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - raises where it is no number
+    except ValueError:
+        return urlsplit("")
+    return parts
+
+
+def _comma_list(value: Any) -> Any:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _tables(value: Any) -> Any:
+    """Read tables from a variable, as JSON; in the file they are TOML."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ValueError("must be JSON where it comes from a variable; in the file it is a TOML table") from None
+
+
+def _read_limit(value: Any) -> Any:
+    if isinstance(value, str):
+        text = value.strip().lower()
+        if text == "unlimited":
+            return -1
+        if not re.fullmatch(r"[+-]?[0-9_]{1,20}", text):
+            raise ValueError(_LIMIT_HINT)
+    return value
+
+
+def _limit(value: int) -> int:
+    if value < -1:
+        raise ValueError(_LIMIT_HINT)
+    return value
+
+
+def _address(value: str) -> str:
+    host, separator, port = value.rpartition(":")
+    if not separator or not host or not port.isdecimal() or int(port) > _HIGHEST_PORT:
+        raise ValueError("must be HOST:PORT, such as 127.0.0.1:8787")
+    return value
+
+
+def _optional_address(value: str) -> str:
+    return _address(value) if value else value
+
+
+def _thresholds(value: list[str | int]) -> list[str | int]:
+    for item in value:
+        Threshold.parse(item)
+    return value
+
+
+def _period(value: str) -> str:
+    PeriodRule.parse(value)
+    return value
+
+
+def _quiet(value: list[str]) -> list[str]:
+    for item in value:
+        QuietSpan.parse(item)
+    return value
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("must be the name of a time zone, such as UTC or Europe/Berlin") from None
+    return value
+
+
+def _deployment(value: str) -> str:
+    if not DEPLOYMENT_NAME.fullmatch(value):
+        raise ValueError("must be lower-case letters, digits and dashes, at most 40")
+    return value
+
+
+def _web_url(value: str) -> str:
+    parts = split_url(value)
+    if value and (parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc):
+        raise ValueError(_NO_URL)
+    return value.rstrip("/")
+
+
+def _redis(value: SecretStr | None) -> SecretStr | None:
+    parts = split_url(value.get_secret_value()) if value else None
+    if parts and not (parts.scheme in ("redis", "rediss") and parts.hostname):
+        if parts.scheme == "unix" and parts.path:
+            return value
+        raise ValueError("must be redis://:password@HOST:PORT/0, rediss://… for TLS, or unix:///path/of/the.sock")
+    return value
+
+
+def _smtp(value: SecretStr | None) -> SecretStr | None:
+    parts = split_url(value.get_secret_value()) if value else None
+    if parts and not (parts.scheme in ("smtp", "smtps") and parts.hostname):
+        raise ValueError("must be smtp://user:password@HOST:587; in user and password, write @ as %40 and / as %2F")
+    return value
+
+
+def _hook(example: str) -> AfterValidator:
+    def check(value: SecretStr | None) -> SecretStr | None:
+        parts = split_url(value.get_secret_value()) if value else None
+        if parts and not (parts.scheme in ("http", "https") and parts.hostname):
+            raise ValueError(f"must be the whole URL of {example}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _secret(value: SecretStr | None) -> SecretStr | None:
+    if value and len(value.get_secret_value()) < SHORTEST_SECRET:
+        raise ValueError(f"must have at least {SHORTEST_SECRET} characters; try: openssl rand -hex 24")
+    return value
+
+
+def _password_hash(value: SecretStr | None) -> SecretStr | None:
+    if value:
+        check_password_hash_form(value.get_secret_value())
+    return value
+
+
+def _tokens(value: list[str]) -> list[str]:
+    parse_tokens(value)
+    return value
+
+
+def _networks(value: list[str]) -> list[str]:
+    parse_networks(value)
+    return value
+
+
+def check_address(address: str) -> None:
+    if address and not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", address):
+        raise ValueError("takes plain addresses such as ops@example.com")
+
+
+def _mail(value: str) -> str:
+    check_address(value)
+    return value
+
+
+def _mails(value: list[str]) -> list[str]:
+    for address in value:
+        check_address(address)
+    return value
+
+
+def _days_by_level(value: Mapping[str, int]) -> Mapping[str, int]:
+    for level, days in value.items():
+        Threshold.parse(level)
+        if not 0 <= days <= 365:  # noqa: PLR2004 - a year
+            raise ValueError(f"“{level}” takes days from 0 (never) to 365")
+    return value
+
+
+Address = Annotated[str, AfterValidator(_address)]
+OptionalAddress = Annotated[str, AfterValidator(_optional_address)]
+CommaList = Annotated[list[str], BeforeValidator(_comma_list)]
+Thresholds = Annotated[list[str | int], BeforeValidator(_comma_list), AfterValidator(_thresholds)]
+DaysByLevel = Annotated[dict[str, int], BeforeValidator(_tables), AfterValidator(_days_by_level)]
+QuietHours = Annotated[list[str], BeforeValidator(_comma_list), AfterValidator(_quiet)]
+LimitSetting = Annotated[int, BeforeValidator(_read_limit), AfterValidator(_limit)]
+PeriodSetting = Annotated[str, AfterValidator(_period)]
+ZoneName = Annotated[str, AfterValidator(_zone)]
+DeploymentName = Annotated[str, AfterValidator(_deployment)]
+WebUrl = Annotated[str, AfterValidator(_web_url)]
+RedisUrl = Annotated[SecretStr | None, AfterValidator(_redis)]
+SmtpUrl = Annotated[SecretStr | None, AfterValidator(_smtp)]
+HookUrl = Annotated[SecretStr | None, _hook("the webhook, https://…")]
+SlackHookUrl = Annotated[SecretStr | None, _hook("a Slack incoming webhook, https://hooks.slack.com/services/…")]
+PasswordHash = Annotated[SecretStr | None, AfterValidator(_password_hash)]
+ApiTokens = Annotated[list[str], BeforeValidator(_comma_list), AfterValidator(_tokens)]
+Networks = Annotated[list[str], BeforeValidator(_comma_list), AfterValidator(_networks)]
+HeaderName = Annotated[str, AfterValidator(parse_user_header)]
+LongSecret = Annotated[SecretStr | None, AfterValidator(_secret)]
+MailAddress = Annotated[str, AfterValidator(_mail)]
+MailAddresses = Annotated[list[str], BeforeValidator(_comma_list), AfterValidator(_mails)]
+#: Reads tables from JSON where they come from a variable.
+Tables = BeforeValidator(_tables)

@@ -1,0 +1,61 @@
+"""The audit trail: who did what, the newest first."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import redis
+
+from app import clock
+from app.store import keys
+
+#: Entries kept for a deployment; each takes some 200 bytes.
+KEPT: Final = 2000
+_LONGEST: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One act of one person."""
+
+    at: datetime
+    actor: str
+    action: str
+    detail: str
+
+
+class Audit:
+    """The audit trail of one deployment."""
+
+    def __init__(self, connection: "redis.Redis", deployment: str) -> None:
+        self.redis: Any = connection
+        self._key = keys.audit(deployment)
+
+    def write(self, actor: str, action: str, detail: str) -> None:
+        """Append an entry, each text without control characters and of at most 500 characters; the oldest go.
+
+        Raises:
+            redis.exceptions.RedisError: Redis did not confirm it.
+        """
+        fields = {"actor": _plain(actor), "action": _plain(action), "detail": _plain(detail)}
+        self.redis.xadd(self._key, {"at": repr(clock.now().timestamp()), **fields}, maxlen=KEPT, approximate=False)
+
+    def newest(self, limit: int) -> list[AuditEntry]:
+        """Return at most so many entries, the newest first."""
+        return list(self._entries(limit)) if limit > 0 else []
+
+    def _entries(self, limit: int) -> Iterator[AuditEntry]:
+        for _id, fields in self.redis.xrevrange(self._key, count=limit):
+            text = {name.decode(): value.decode() for name, value in fields.items()}
+            yield AuditEntry(clock.at(float(text["at"])), text["actor"], text["action"], text["detail"])
+
+
+def audit(connection: "redis.Redis", deployment: str, actor: str, action: str, detail: str) -> None:
+    """Append to a deployment's audit trail."""
+    Audit(connection, deployment).write(actor, action, detail)
+
+
+def _plain(text: str) -> str:
+    cleaned = "".join(character if character.isprintable() else " " for character in text)
+    return cleaned if len(cleaned) <= _LONGEST else cleaned[: _LONGEST - 1] + "…"

@@ -1,0 +1,26 @@
+-- Delete a job that failed or waits in its queue and, if it carries a delivery, note what became of that.
+-- KEYS[1] registry of failed jobs   KEYS[2] queue list   KEYS[3] job hash   KEYS[4] results of the job
+-- KEYS[5] record of the delivery    KEYS[6] deliveries by arrival
+-- ARGV[1] job id   ARGV[2] its status as it was read
+-- ARGV[3] record (JSON); empty for a job without delivery   ARGV[4] seconds to keep the record
+-- ARGV[5] message id   ARGV[6] arrival (epoch seconds)
+-- Returns 1 when it was deleted, 0 when somebody was faster: a worker has it, it was requeued, or it is gone.
+if redis.call('HGET', KEYS[3], 'status') ~= ARGV[2] then
+  return 0
+end
+local removed
+if ARGV[2] == 'queued' then
+  -- Jobs that a worker takes as a batch stay `queued`, but are in the list no longer.
+  removed = redis.call('LREM', KEYS[2], 0, ARGV[1])
+else
+  removed = redis.call('ZREM', KEYS[1], ARGV[1])
+end
+if removed == 0 then
+  return 0
+end
+redis.call('DEL', KEYS[3], KEYS[4])
+if ARGV[3] ~= '' then
+  redis.call('SET', KEYS[5], ARGV[3], 'EX', ARGV[4])
+  redis.call('ZADD', KEYS[6], ARGV[6], ARGV[5])
+end
+return 1

@@ -1,0 +1,39 @@
+"""Counters of notifications by receiver, for metrics. They lie in the hash that Inbox.stats reads."""
+
+from typing import Any
+
+import redis
+
+from app.store import keys
+
+
+def ended(pipe: Any, deployment: str, receiver: str, outcome: str, sent_at: float | None = None) -> None:
+    """Count a notification that came to an end, within the transaction that ends it.
+
+    Args:
+        pipe: the transaction.
+        deployment: its name.
+        receiver: as the configuration names it.
+        outcome: sent, failed, silenced, superseded or dry-run.
+        sent_at: when it was sent, in epoch seconds.
+    """
+    pipe.hincrby(keys.stats(deployment), outcome_field(outcome, receiver), 1)
+    if sent_at is not None:
+        pipe.hset(keys.stats(deployment), sent_at_field(receiver), sent_at)
+
+
+def erred(connection: "redis.Redis", deployment: str, receiver: str, reason: str) -> None:
+    """Count an attempt that failed, for this class of failure."""
+    connection.hincrby(keys.stats(deployment), error_field(reason, receiver), 1)
+
+
+def outcome_field(outcome: str, receiver: str) -> str:
+    return f"notification:{outcome}:{receiver}"
+
+
+def error_field(reason: str, receiver: str) -> str:
+    return f"notification-error:{reason}:{receiver}"
+
+
+def sent_at_field(receiver: str) -> str:
+    return f"notification-sent-at:{receiver}"

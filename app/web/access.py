@@ -1,0 +1,154 @@
+"""Who may see and who may act, over the whole application."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Final, ParamSpec
+
+import redis
+from flask import Flask, Response, abort, g, jsonify, make_response, redirect, render_template, request, url_for
+
+from app.config import Config
+from app.core.access import Person, Role
+from app.web import csrf, login, session
+from app.web.csrf import csrf_token
+from app.web.policy import Policy
+
+__all__ = ["csrf_token", "guard", "person", "require_admin"]
+
+P = ParamSpec("P")
+#: What checks credentials of its own, or has nothing to hide: /v1/ is for other services' calls.
+_OPEN: Final = ("/v1/", "/static/")
+_OPEN_EXACTLY: Final = ("/healthz", "/readyz")
+_METRICS: Final = "/metrics"
+_SAFE: Final = ("GET", "HEAD", "OPTIONS")
+_POLICY: Final = (
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+_CLOSED: Final = (
+    "This answers on the machine itself only: ask there, or by an SSH tunnel. To open it to others, set "
+    "AWB_ADMIN_PASSWORD_HASH (“awb access hash” makes it), AWB_API_TOKENS (“awb access token”), or "
+    "AWB_PROXY_ADDRESSES and AWB_PROXY_USER_HEADER."
+)
+_UNKNOWN: Final = "Send “Authorization: Bearer …” with a token of AWB_API_TOKENS, or log in at /login."
+_NO_LOGIN: Final = "Pages are open to those only whom the configured proxy names (AWB_PROXY_USER_HEADER)."
+_ENDED: Final = "Nobody is logged in here, or no longer. Log in at /login and repeat it; nothing was changed."
+_NO_METRICS: Final = "Metrics are for this machine, or for a token of AWB_API_TOKENS."
+_VIEWER: Final = "A viewer can only look. This takes an admin."
+
+
+def guard(app: Flask, config: Config, connection: "redis.Redis") -> None:
+    """Let nobody in whom the settings do not name, and no other site's page act for those.
+
+    Adds /login and /logout, and `person()` and `csrf_token()` to the templates. Changing anything takes an admin.
+
+    Raises:
+        ValueError: a setting of the access is wrong.
+    """
+    policy = Policy.of(config.settings)
+    session.install(app, policy, config.settings.session_hours)
+    app.register_blueprint(login.blueprint(config, connection, policy))
+    app.jinja_env.globals.update(csrf_token=csrf_token, person=person)
+    elsewhere = bool(config.settings.metrics_bind)
+
+    @app.before_request
+    def admit() -> Response | None:
+        path = request.path
+        # What has no view answers 404 or 405 to everybody: a wrong path in Coder's endpoint must be told as such.
+        if request.routing_exception or path.startswith(_OPEN) or path in _OPEN_EXACTLY:
+            return None
+        g.person = _identify(policy)
+        if path == _METRICS:
+            return _metrics(elsewhere)
+        if path == "/login":
+            request.max_content_length = login.LARGEST_FORM
+        elif g.person is None:
+            return _nobody(policy)
+        return _unwanted(policy)
+
+    @app.after_request
+    def protect(answer: Response) -> Response:
+        answer.headers["X-Content-Type-Options"] = "nosniff"
+        if answer.mimetype == "text/html":
+            answer.headers["Content-Security-Policy"] = _POLICY
+            # With no-referrer browsers would write “Origin: null” on our own forms (fetch.spec.whatwg.org, append a
+            # request Origin header).
+            answer.headers["Referrer-Policy"] = "same-origin"
+            answer.headers["Cache-Control"] = "no-store"
+        return answer
+
+
+def person() -> Person | None:
+    """Return who asks, None for nobody, as on the page of the login."""
+    found: Person | None = g.get("person")
+    return found
+
+
+def require_admin(view: Callable[P, Any]) -> Callable[P, Any]:
+    """Make a view answer 403 to all but admins."""
+
+    @wraps(view)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> Any:
+        asker = person()
+        return view(*args, **kwargs) if asker and asker.role is Role.ADMIN else _refuse(403, _VIEWER)
+
+    return checked
+
+
+def _identify(policy: Policy) -> Person | None:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    # Who shows a token goes by that alone: a wrong one is to be noticed, and a viewer's is no admin's on loopback.
+    if scheme.lower() == "bearer" and (_for_programs() or request.path == _METRICS):
+        return policy.by_token(token.strip())
+    if policy.from_this_machine(request):
+        return Person("loopback", Role.ADMIN, "loopback")
+    return policy.by_proxy(request) or session.person(policy)
+
+
+def _metrics(elsewhere: bool) -> Response | None:
+    if elsewhere:
+        abort(404)
+    asker = person()
+    if asker and asker.by in ("loopback", "token"):
+        return None
+    return _refuse(403, _NO_METRICS)
+
+
+def _nobody(policy: Policy) -> Response:
+    if not policy.configured:
+        return _refuse(403, _CLOSED)
+    if _for_programs():
+        answer = _refuse(401, _UNKNOWN)
+        answer.headers["WWW-Authenticate"] = 'Bearer realm="awb"'
+        return answer
+    if not policy.passwords:
+        return _refuse(403, _NO_LOGIN)
+    # A redirected POST would come as a GET and look done.
+    if request.method not in _SAFE:
+        return _refuse(403, _ENDED)
+    return make_response(redirect(url_for("login.form", next=request.full_path.rstrip("?")), 303))
+
+
+def _unwanted(policy: Policy) -> Response | None:
+    """Refuse a change that is not its person's will, or not a viewer's to make."""
+    asker = person()
+    if request.method in _SAFE or (asker and asker.by == "token" and asker.role is Role.ADMIN):
+        return None
+    objection = None if asker and asker.by == "token" else csrf.objection(policy.public_url)
+    if objection:
+        return _refuse(403, objection)
+    viewer = asker is not None and asker.role is Role.VIEWER and not request.path.startswith(("/login", "/logout"))
+    return _refuse(403, _VIEWER) if viewer else None
+
+
+def _for_programs() -> bool:
+    return request.path.startswith("/api/")
+
+
+def _refuse(code: int, detail: str) -> Response:
+    """Answer as RFC 9457 says, and to people with a page."""
+    if not _for_programs() and request.path != _METRICS:
+        return make_response(render_template("refused.html", detail=detail), code)
+    answer = make_response(jsonify(type="about:blank", status=code, detail=detail), code)
+    answer.content_type = "application/problem+json"
+    return answer

@@ -1,0 +1,99 @@
+"""What admins do by the API; an act that is done leaves a line in the audit trail of its deployment."""
+
+from datetime import UTC
+from typing import Any, Final
+
+from app import clock, jobqueue
+from app.core.wording.trial import trial_alert
+from app.notifiers.directory import receivers as configured_receivers
+from app.pipeline.acknowledge import StaleError, acknowledge, end
+from app.pipeline.address import to_receivers
+from app.pipeline.outlook import bare_context
+from app.pipeline.silence import SilenceError, create_silence
+from app.store.alerts import Alerts
+from app.store.audit import Audit
+from app.store.inbox import deployments
+from app.store.outbox import Outbox
+from app.store.outqueue import enqueue
+from app.web.alertanswers import silence_answer
+from app.web.apicall import Call, Problem
+
+_MINUTE: Final = 60
+
+
+def acknowledge_alert(call: Call) -> dict[str, Any]:
+    name = call.path["name"]
+    if Alerts(call.connection, call.deployment).last(name) is None:
+        raise Problem(404, "No alert of this name was ever announced; /alerts lists them.")
+    level = call.body.level if call.body else ""
+    try:
+        new = acknowledge(call.connection, call.config, call.deployment, name, level, call.actor)
+    except StaleError as error:
+        raise Problem(409, str(error)) from error
+    _version, state = Alerts(call.connection, call.deployment).state(name)
+    _note(call, "acknowledge alert", f"{name} {state.level}")
+    return {"alert": name, "level": state.level, "new": new}
+
+
+def add_silence(call: Call) -> dict[str, Any]:
+    _known(call)
+    asked = call.body
+    try:
+        silence = create_silence(
+            call.connection,
+            call.deployment,
+            asked.matchers,
+            asked.until.astimezone(UTC),
+            call.actor,
+            asked.comment,
+            asked.key,
+        )
+    except (SilenceError, OverflowError) as error:
+        raise Problem(422, f"No such silence can be made: {error}.") from error
+    _note(call, "add silence", f"{silence.id} until {silence.ends_at.isoformat()}")
+    return silence_answer(silence)
+
+
+def end_silence(call: Call) -> dict[str, Any]:
+    found = end(call.connection, call.config, call.deployment, call.path["id"], call.actor)
+    if found is None:
+        raise Problem(404, "There is no silence with this id; /silences lists them.")
+    _note(call, "end silence", found.id)
+    return silence_answer(found)
+
+
+def send_test(call: Call) -> dict[str, Any]:
+    """Queue a test message; /notifications tells what became of it."""
+    _known(call)
+    receiver, now = call.body.receiver, clock.now()
+    if receiver not in configured_receivers(call.config.settings):
+        raise Problem(422, "No receiver of this name is configured; /receivers lists them.")
+    alert = trial_alert(call.deployment, receiver, bare_context(call.config), now)
+    # One a second for each receiver: the same id again is the same message.
+    messages = to_receivers(call.config, alert, f"test-{int(now.timestamp())}", now, [receiver])
+    Outbox(call.connection, call.deployment).add(messages, now)
+    _note(call, "send test message", receiver)
+    return {"queued": messages[0].id}
+
+
+def start_reconcile(call: Call) -> dict[str, Any]:
+    """Queue a pass now, at most one a minute."""
+    if not call.config.verifying(call.deployment):
+        raise Problem(409, "Coder's API is not configured for this deployment: set AWB_CODER_URL and AWB_CODER_TOKEN.")
+    seconds = int(clock.now().timestamp())
+    job = jobqueue.reconcile_job(call.deployment, seconds // _MINUTE)
+    if not enqueue(call.connection, job, once=True):
+        wait = _MINUTE - seconds % _MINUTE
+        raise Problem(429, "A pass was queued within this minute already.", headers={"Retry-After": str(wait)})
+    _note(call, "reconcile", job.id)
+    return {"queued": job.id}
+
+
+def _known(call: Call) -> None:
+    """Refuse to write anything for a deployment that nobody knows."""
+    if call.deployment not in {call.config.settings.deployment, *deployments(call.connection)}:
+        raise Problem(404, "No deployment of this name has ever posted.")
+
+
+def _note(call: Call, action: str, detail: str) -> None:
+    Audit(call.connection, call.deployment).write(call.actor, action, detail)

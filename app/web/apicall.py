@@ -1,0 +1,79 @@
+"""What an operation of the API is, and one call of it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import redis
+from pydantic import BaseModel
+
+from app.config import Config
+from app.web.apirequests import Query
+
+
+class Problem(Exception):  # noqa: N818 - the word of RFC 9457
+    """An answer other than success.
+
+    Attributes:
+        errors: every single thing that is wrong with a request.
+        headers: such as Retry-After.
+    """
+
+    def __init__(
+        self, status: int, detail: str, *, errors: Sequence[str] = (), headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.errors = errors
+        self.headers = headers or {}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, checked.
+
+    Attributes:
+        query: an instance of the operation's model.
+        path: variable parts of the path by name.
+        body: an instance of the operation's model; None where it takes none, or none was sent.
+        actor: who asks, for the audit trail.
+    """
+
+    connection: "redis.Redis"
+    config: Config
+    deployment: str
+    query: Any
+    path: Mapping[str, str]
+    body: Any
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one path; routes and OpenAPI document are both made from it.
+
+    Attributes:
+        path: as OpenAPI writes it, below /api/v1.
+        view: returns the answer as plain JSON values, or raises Problem.
+        answer: shape of the answer.
+        says: what it is good for, one sentence.
+        problems: why it answers otherwise, by status, besides what every operation may answer.
+        private: never kept by any cache, for it may hold what was in a notification.
+    """
+
+    method: str
+    path: str
+    view: Callable[[Call], dict[str, Any]]
+    answer: type[BaseModel]
+    says: str
+    query: type[BaseModel] = Query
+    body: type[BaseModel] | None = None
+    body_required: bool = True
+    status: int = 200
+    problems: Mapping[int, str] = field(default_factory=dict)
+    private: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.view.__name__

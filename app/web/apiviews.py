@@ -1,0 +1,115 @@
+"""What the API reads."""
+
+from typing import Any, Final
+
+from app.core.meter import AWB
+from app.pipeline.queues import queues_of
+from app.store.inbox import Inbox
+from app.store.records import Records
+from app.store.silences import Silences
+from app.web import alertanswers, answers
+from app.web.apicall import Call, Problem
+from app.web.apirequests import seal
+from app.web.pastusage import UnknownPeriodError
+from app.web.queueanswers import queues_answer
+
+#: Of each queue.
+_FAILED_JOBS: Final = 20
+
+
+def usage(call: Call) -> dict[str, Any]:
+    try:
+        return answers.usage_answer(call.connection, call.config, call.deployment, call.query.period)
+    except UnknownPeriodError as error:
+        raise Problem(404, str(error)) from error
+
+
+def periods(call: Call) -> dict[str, Any]:
+    return answers.periods_answer(call.connection, call.config, call.deployment)
+
+
+def forecast(call: Call) -> dict[str, Any]:
+    return answers.forecast_answer(call.connection, call.config, call.deployment)
+
+
+def records(call: Call) -> dict[str, Any]:
+    asked = call.query
+    page, following = Records(call.connection, call.deployment, AWB).page(
+        asked.cursor,
+        asked.limit,
+        start=asked.start.timestamp() if asked.start else None,
+        end=asked.end.timestamp() if asked.end else None,
+        user=asked.user or "",
+        template=asked.template or "",
+        organization=asked.organization or "",
+        state=asked.state or "",
+    )
+    return _sealed({"records": [answers.record_answer(record) for record in page], "next": following})
+
+
+def record(call: Call) -> dict[str, Any]:
+    found = Records(call.connection, call.deployment, AWB).record(call.path["key"])
+    if found is None:
+        raise Problem(404, "No such record: never counted, or taken back since. /records lists those that count.")
+    return answers.record_answer(found)
+
+
+def events(call: Call) -> dict[str, Any]:
+    asked = call.query
+    return _sealed(alertanswers.events_answer(call.connection, call.deployment, asked.limit, asked.cursor))
+
+
+def alerts(call: Call) -> dict[str, Any]:
+    return alertanswers.alerts_answer(call.connection, call.config, call.deployment)
+
+
+def silences(call: Call) -> dict[str, Any]:
+    return alertanswers.silences_answer(call.connection, call.deployment)
+
+
+def silence(call: Call) -> dict[str, Any]:
+    found = [silence for silence in Silences(call.connection, call.deployment).all() if silence.id == call.path["id"]]
+    if not found:
+        raise Problem(404, "There is no silence with this id; /silences lists them.")
+    return alertanswers.silence_answer(found[0])
+
+
+def notifications(call: Call) -> dict[str, Any]:
+    asked = call.query
+    return _sealed(alertanswers.notifications_answer(call.connection, call.deployment, asked.limit, asked.cursor))
+
+
+def deliveries(call: Call) -> dict[str, Any]:
+    asked = call.query
+    return _sealed(alertanswers.deliveries_answer(call.connection, call.deployment, asked.limit, asked.cursor))
+
+
+def delivery(call: Call) -> dict[str, Any]:
+    found = Inbox(call.connection, call.deployment).delivery(call.path["message_id"])
+    if found is None:
+        raise Problem(404, "No such delivery is known: not received, not classified yet, or expired.")
+    return alertanswers.delivery_answer(found)
+
+
+def queues(call: Call) -> dict[str, Any]:
+    return queues_answer(queues_of(call.connection, call.config), failed=_FAILED_JOBS)
+
+
+def reconcile(call: Call) -> dict[str, Any]:
+    return answers.reconcile_answer(call.connection, call.config, call.deployment)
+
+
+def coder(call: Call) -> dict[str, Any]:
+    return answers.coder_answer(call.connection, call.config, call.deployment)
+
+
+def receivers(call: Call) -> dict[str, Any]:
+    return alertanswers.receivers_answer(call.config)
+
+
+def audit(call: Call) -> dict[str, Any]:
+    return alertanswers.audit_answer(call.connection, call.deployment, call.query.limit)
+
+
+def _sealed(page: dict[str, Any]) -> dict[str, Any]:
+    return {**page, "next": None if page["next"] is None else seal(page["next"])}

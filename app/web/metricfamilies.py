@@ -1,0 +1,123 @@
+"""Every metric: name, kind, labels and meaning. docs/metrics.md says it for people; a test holds both together.
+
+Names and units follow https://prometheus.io/docs/practices/naming/: seconds, bytes and ratios, counters end in
+`_total`, moments in `_timestamp_seconds` and are 0 where there was none. Labels come from closed lists, from the
+configuration, or are cut off at a fixed number.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+_COUNTERS: Final = "_total"
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One metric; the labels are in the order in which values are put."""
+
+    name: str
+    help: str
+    labels: tuple[str, ...] = ()
+
+    def build(self) -> "CounterMetricFamily | GaugeMetricFamily":
+        kind = CounterMetricFamily if self.name.endswith(_COUNTERS) else GaugeMetricFamily
+        return kind(self.name, self.help, labels=self.labels)
+
+
+_METER: Final = ("deployment", "meter")
+_ONE: Final = ("deployment",)
+_RECEIVER: Final = ("deployment", "kind", "receiver")
+
+FAMILIES: Final = (
+    Family("awb_up", "1 when everything could be read for this scrape, else 0: then other metrics may be missing."),
+    Family("awb_build_info", "Version of the Coder AWB meter; always 1.", ("version",)),
+    Family("awb_deployments", "Deployments that ever posted, or the configured one; the first 20 have metrics."),
+    Family("awb_usage", "Units used in the present period: the number that alerts go by.", _METER),
+    Family("awb_usage_counted", "Units that the meter itself counted in the present period.", _METER),
+    Family("awb_usage_provisional", "Counted units that no API has proved.", _METER),
+    Family("awb_usage_ratio", "Share of the limit that is used; 1 is the limit. Absent without a limit.", _METER),
+    Family("awb_limit", "Units included. Absent where it is unlimited.", _METER),
+    Family("awb_limit_unlimited", "1 when there is no limit, else 0.", _METER),
+    Family("awb_soft_limit", "The soft limit of the licence or of the configuration. Absent without one.", _METER),
+    Family(
+        "awb_threshold_usage",
+        "Units from which on a configured threshold is reached; of +10% and the like the first step.",
+        (*_METER, "level"),
+    ),
+    Family("awb_coder_actual", "Coder's own number as of its last refresh. Absent where it tells none.", _METER),
+    Family("awb_drift", "Counted units less Coder's number for the same builds. Absent without both.", _METER),
+    Family("awb_drift_growth", "Units by which the drift moved within the last week.", _METER),
+    Family("awb_mode", "1 for the mode in force: webhook-only is an estimate, verified is proved.", (*_METER, "mode")),
+    Family("awb_period_start_timestamp_seconds", "When the present period began.", _METER),
+    Family("awb_period_end_timestamp_seconds", "When the present period ends. Absent where it never does.", _METER),
+    Family("awb_forecast_confident", "1 when the forecast is sure enough to warn, else 0.", _METER),
+    Family("awb_forecast_units_per_day", "The pace of the forecast, as an average over a week.", _METER),
+    Family("awb_forecast_usage", "Usage expected at the end of the period. Absent without an end.", _METER),
+    Family("awb_forecast_usage_low", "What it will be at least, in four of five cases with the next.", _METER),
+    Family("awb_forecast_usage_high", "What it will be at most, in four of five cases with the former.", _METER),
+    Family(
+        "awb_forecast_breach_timestamp_seconds",
+        "Beginning of the UTC day on which the limit is expected to be reached. Absent where none is in sight.",
+        _METER,
+    ),
+    Family(
+        "awb_forecast_breach_in_period",
+        "1 when the limit is expected to be reached within the period, or 30 days where that has no end.",
+        _METER,
+    ),
+    Family(
+        "awb_user_usage", "Units of the users with most, at most 50, with AWB_METRICS_USER_NAMES.", (*_METER, "user")
+    ),
+    Family("awb_deliveries_total", "Authenticated deliveries by what became of them.", (*_ONE, "outcome")),
+    Family("awb_last_delivery_timestamp_seconds", "Arrival of the last delivery that was new.", _ONE),
+    Family("awb_alert_level", "1 for the level that is announced of a meter, 0 for the others.", (*_METER, "level")),
+    Family("awb_alerts_firing", "Alerts that are announced and not resolved, by what they are about.", (*_ONE, "kind")),
+    Family("awb_silences_active", "Silences that hold now.", _ONE),
+    Family("awb_notifications_total", "Notifications that came to an end, by outcome.", (*_RECEIVER, "outcome")),
+    Family("awb_notification_errors_total", "Attempts at sending that failed, by reason.", (*_RECEIVER, "reason")),
+    Family("awb_last_notification_timestamp_seconds", "When the last notification was sent to a receiver.", _RECEIVER),
+    Family("awb_outbox_pending", "Notifications that are neither sent nor failed yet.", _ONE),
+    Family("awb_outbox_oldest_age_seconds", "Time since the oldest pending notification was decided.", _ONE),
+    Family("awb_outbox_overdue_seconds", "Time since the earliest attempt that is due; 0 when none is.", _ONE),
+    Family("awb_coder_api_configured", "1 when Coder's API is configured for this deployment, else 0.", _ONE),
+    Family("awb_coder_api_up", "1 when Coder's API answered last, 0 when it failed. Absent without an API.", _ONE),
+    Family("awb_coder_api_failing_since_timestamp_seconds", "Since when Coder's API fails; 0 while it answers.", _ONE),
+    Family("awb_coder_workspaces_due", "Workspaces that wait to be verified with Coder's API.", _ONE),
+    Family(
+        "awb_last_reconcile_timestamp_seconds", "Beginning of the last pass over Coder's API that ended well.", _ONE
+    ),
+    Family("awb_reconcile_interval_seconds", "Configured time between passes over Coder's API.", _ONE),
+    Family("awb_last_sweep_timestamp_seconds", "When the last sweep ended."),
+    Family("awb_queue_length", "Jobs that wait in a queue.", ("queue",)),
+    Family("awb_queue_oldest_age_seconds", "Time for which the first job of a queue waits; 0 for none.", ("queue",)),
+    Family("awb_queue_jobs", "Jobs in a queue's registries.", ("queue", "registry")),
+    Family("awb_queue_paused", "1 when a queue is paused, else 0.", ("queue",)),
+    Family("awb_workers", "Workers of a queue by state.", ("queue", "state")),
+    Family("awb_redis_up", "1 when Redis answers and has loaded its data, else 0."),
+    Family("awb_redis_memory_used_bytes", "Memory that Redis uses."),
+    Family("awb_redis_memory_limit_bytes", "Memory that Redis may use; 0 where it has no limit of its own."),
+    Family("awb_redis_aof_enabled", "1 when Redis writes every change to an append-only file, else 0."),
+    Family("awb_redis_persistence_ok", "1 when Redis last wrote to disk without error, else 0.", ("kind",)),
+)
+
+
+class Sheet:
+    """The metrics of one scrape."""
+
+    def __init__(self) -> None:
+        self._families = {family.name: family.build() for family in FAMILIES}
+
+    def put(self, name: str, value: float | None, *labels: str) -> None:
+        """Note a value under the values of its labels; None leaves it absent.
+
+        Raises:
+            KeyError: there is no such metric.
+        """
+        if value is not None:
+            self._families[name].add_metric(labels, float(value))
+
+    def families(self) -> "Iterator[CounterMetricFamily | GaugeMetricFamily]":
+        yield from self._families.values()

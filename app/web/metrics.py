@@ -1,0 +1,141 @@
+"""GET /metrics: everything worth watching, read from the store at each scrape, for Prometheus.
+
+Nothing is counted in this process: several of them answer in turn, and counters stand in Redis.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final
+
+import redis
+import structlog
+from flask import Blueprint, Response, request
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
+from prometheus_client.exposition import choose_encoder
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from app.config import Config
+from app.store.connection import unavailable
+from app.store.gauges import last_sweep
+from app.store.inbox import Inbox, deployments
+from app.web import metricsources as sources
+from app.web.metricfamilies import Sheet
+
+log = structlog.get_logger(__name__)
+#: A deployment with a name that nobody meant must not make the scrape grow.
+MOST_DEPLOYMENTS: Final = 20
+#: Prometheus gives up after 10 seconds; until then it is to be told that Redis is away.
+_PATIENCE_SECONDS: Final = 2.0
+_GONE: Final = "unreachable"
+_DISTRIBUTION: Final = "coder-awb-meter"
+#: What reading from a store raises that is away, or holds what this version does not understand.
+_UNREADABLE: Final = (redis.exceptions.RedisError, OSError, ValueError, LookupError, TypeError)
+
+
+def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
+    """Build the route; who may ask is app/web/access.py's business, or that of the address that serves it."""
+    routes = Blueprint("metrics", __name__)
+    registry = CollectorRegistry()
+    registry.register(MeterCollector(config, _impatient(connection)))
+
+    @routes.get("/metrics")
+    def metrics() -> Response:
+        encode, content_type = _encoder(request.headers.get("Accept", ""))
+        return Response(encode(registry), content_type=content_type, headers={"Cache-Control": "no-store"})
+
+    return routes
+
+
+class MeterCollector:
+    """Reads the store at scrape."""
+
+    def __init__(self, config: Config, connection: "redis.Redis") -> None:
+        self.config = config
+        self.redis = connection
+        self._version = _version()
+
+    def describe(self) -> Iterator[Metric]:
+        """Tell the names, so that the registry need not scrape to know them."""
+        return Sheet().families()
+
+    def collect(self) -> Iterator[Metric]:
+        """Read everything. What cannot be read is absent, and `awb_up` is 0; nothing is raised for it."""
+        sheet = Sheet()
+        sheet.put("awb_build_info", 1, self._version)
+        info: dict[str, Any] = {}
+        why = _failure(lambda: info.update(self._info()))
+        sheet.put("awb_redis_up", not why and not info.get("loading"))
+        complete = not why
+        for source in () if why else self._sources(sheet, info):
+            why = _failure(source)
+            complete = complete and not why
+            if why == _GONE:
+                break  # the others would wait for it, too
+        sheet.put("awb_up", complete)
+        return sheet.families()
+
+    def _sources(self, sheet: Sheet, info: dict[str, Any]) -> Iterator[Callable[[], None]]:
+        yield partial(sources.put_redis, sheet, info)
+        yield partial(sources.put_queues, sheet, self.redis)
+        yield lambda: sheet.put("awb_last_sweep_timestamp_seconds", last_sweep(self.redis))
+        names: list[str] = []
+        yield lambda: names.extend(self._deployments(sheet))
+        # Filled by now: each source is read before the next one is asked for.
+        for name in names:
+            at = (sheet, self.redis, self.config, name)
+            yield partial(sources.put_usage, *at)
+            yield partial(sources.put_coder, *at)
+            yield partial(sources.put_alerts, sheet, self.redis, name)
+            yield partial(self._put_counters, sheet, name)
+
+    def _put_counters(self, sheet: Sheet, deployment: str) -> None:
+        stats = Inbox(self.redis, deployment).stats()
+        sources.put_deliveries(sheet, deployment, stats)
+        sources.put_notifications(sheet, self.config, deployment, stats)
+
+    def _deployments(self, sheet: Sheet) -> list[str]:
+        """Return the deployments to tell of, the configured one first."""
+        names = list(dict.fromkeys([self.config.settings.deployment, *deployments(self.redis)]))
+        sheet.put("awb_deployments", len(names))
+        return names[:MOST_DEPLOYMENTS]
+
+    def _info(self) -> dict[str, Any]:
+        found: Any = self.redis.info()
+        return dict(found)
+
+
+def _failure(source: Callable[[], None]) -> str:
+    """Read one source; return in a word why it cannot be read, empty when all is well."""
+    try:
+        source()
+    except _UNREADABLE as error:
+        why = unavailable(error) or "unreadable"
+        # Not its text, which may repeat what is stored.
+        log.warning("metrics incomplete", why=why, error=type(error).__name__)
+        return why
+    return ""
+
+
+def _impatient(connection: "redis.Redis") -> "redis.Redis":
+    """Return connections of their own that give up soon: a silent Redis is to be told of, not waited for."""
+    pool = connection.connection_pool
+    patience = {"socket_timeout": _PATIENCE_SECONDS, "socket_connect_timeout": _PATIENCE_SECONDS}
+    settings = {**pool.connection_kwargs, **patience, "retry": Retry(NoBackoff(), 0)}
+    return redis.Redis(connection_pool=redis.ConnectionPool(connection_class=pool.connection_class, **settings))
+
+
+def _encoder(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:
+    try:
+        return choose_encoder(accept)
+    except (TypeError, ValueError):  # a version that is no number
+        return choose_encoder("")
+
+
+def _version() -> str:
+    try:
+        return version(_DISTRIBUTION)
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return "unknown"

@@ -1,0 +1,48 @@
+"""An address of its own for /metrics, /healthz and /readyz, so that a scraper needs no way to anything else.
+
+Every web process serves it on one listening socket, as they do the main one: what is told stands in Redis, so any of
+them may answer, and it is up for as long as one of them is.
+"""
+
+import socket
+import threading
+from typing import Any, Final
+
+import redis
+from flask import Flask
+
+from app.config import Config
+from app.settings import Settings
+from app.web import health, metrics, server
+
+#: A scrape takes milliseconds; one thread more for a slow client.
+_THREADS: Final = 2
+
+
+def create_app(config: Config, connection: "redis.Redis") -> Flask:
+    """Build the application; it asks nobody who they are."""
+    app = Flask("app.web.metricserver", static_folder=None)
+    app.register_blueprint(metrics.blueprint(config, connection))
+    app.register_blueprint(health.blueprint(config, connection))
+    return app
+
+
+def listen(settings: Settings) -> socket.socket | None:
+    """Listen on AWB_METRICS_BIND; None where it is not set.
+
+    Raises:
+        OSError: the address is taken or not allowed.
+    """
+    return server.listen(*settings.metrics_address) if settings.metrics_address else None
+
+
+def start(config: Config, connection: "redis.Redis", listener: socket.socket) -> Any:
+    """Serve in a thread, apart from the main server: its clients must not keep Coder's POSTs waiting.
+
+    Returns:
+        The server; the thread ends with the process.
+    """
+    settings = config.settings.model_copy(update={"web_threads": _THREADS})
+    serving = server.server(create_app(config, connection), settings, listener)
+    threading.Thread(target=serving.run, name="metrics", daemon=True).start()
+    return serving

@@ -1,0 +1,198 @@
+"""Where each metric comes from: the read models of the store, as page and API use them."""
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime, time
+from typing import Any, Final
+
+import redis
+
+from app import clock
+from app.config import Config
+from app.core.alert import AlertKind
+from app.core.drift import growth
+from app.core.meter import AWB, METERS, Mode, Usage
+from app.core.threshold import ThresholdKind, level_named
+from app.jobqueue import QUEUES
+from app.notifiers.base import FailureReason
+from app.notifiers.directory import receiver_slug, receivers
+from app.pipeline.intake import Taken
+from app.pipeline.outlook import outlook
+from app.pipeline.usage import active_meters, current_usage
+from app.store.alerts import Alerts
+from app.store.coderstate import CoderState
+from app.store.gauges import Gauges
+from app.store.queues import Queues
+from app.store.silences import Silences
+from app.store.snapshot import Snapshot
+from app.store.tallies import error_field, outcome_field, sent_at_field
+from app.web.metricfamilies import Sheet
+
+#: How a notification ends (app/store/outbox.py, app/core/dispatch.py).
+OUTCOMES: Final = ("sent", "failed", "silenced", "superseded", "dry-run")
+#: States of workers (app/store/queues.py).
+WORKER_STATES: Final = ("started", "idle", "busy", "suspended", "dead")
+REGISTRIES: Final = ("started", "deferred", "scheduled", "failed")
+MOST_USERS: Final = 50
+_PREFIXES: Final = {
+    "forecast-": AlertKind.FORECAST,
+    "scope-": AlertKind.SCOPE,
+    "burst-": AlertKind.BURST,
+    "notice-": AlertKind.NOTICE,
+}
+_PERCENT: Final = 100
+
+
+def put_usage(sheet: Sheet, connection: "redis.Redis", config: Config, deployment: str) -> None:
+    """Put usage, limit, thresholds, announced level and forecast of every active meter."""
+    alerts = Alerts(connection, deployment)
+    for meter in active_meters(connection, config, deployment):
+        usage = current_usage(connection, config, deployment, meter, top=False)
+        at = (deployment, meter)
+        _put_numbers(sheet, usage)
+        levels = _levels(config, usage)
+        announced = alerts.state(meter)[1].level
+        for level, count in levels.items():
+            sheet.put("awb_threshold_usage", count, *at, level)
+        for level in dict.fromkeys([*levels, *([announced] if announced else [])]):
+            sheet.put("awb_alert_level", level == announced, *at, level)
+        _put_forecast(sheet, connection, usage)
+        if config.settings.metrics_user_names and METERS[meter].counted_here:
+            today = usage.as_of.date()
+            for user, units in Snapshot(connection, deployment, meter).names("user", usage.period, today, MOST_USERS):
+                sheet.put("awb_user_usage", units, *at, user)
+
+
+def _put_numbers(sheet: Sheet, usage: Usage) -> None:
+    at = (usage.deployment, usage.meter)
+    limit = usage.limit
+    sheet.put("awb_usage", usage.used, *at)
+    sheet.put("awb_usage_counted", usage.counted, *at)
+    sheet.put("awb_usage_provisional", usage.provisional, *at)
+    sheet.put("awb_usage_ratio", usage.used / limit.count if limit.count else None, *at)
+    sheet.put("awb_limit", limit.count, *at)
+    sheet.put("awb_limit_unlimited", limit.unlimited, *at)
+    sheet.put("awb_soft_limit", limit.soft, *at)
+    sheet.put("awb_coder_actual", usage.coder_actual, *at)
+    sheet.put("awb_drift", usage.drift, *at)
+    for mode in Mode:
+        sheet.put("awb_mode", mode is usage.mode, *at, mode.value)
+    sheet.put("awb_period_start_timestamp_seconds", _seconds(usage.period.starts_at), *at)
+    sheet.put("awb_period_end_timestamp_seconds", _seconds(usage.period.ends_at), *at)
+
+
+def _levels(config: Config, usage: Usage) -> dict[str, float]:
+    """Return the units from which on each configured level is reached; those without a meaning are missing."""
+    found = {}
+    for threshold in config.thresholds:
+        further = threshold.kind is ThresholdKind.FURTHER
+        name = f"{_PERCENT + threshold.value}%" if further else str(threshold)
+        level = level_named(name, usage.used, usage.limit, config.thresholds)
+        if level is not None:
+            found[level.name] = float(level.at)
+    soft = level_named("soft limit", usage.used, usage.limit, config.thresholds)
+    return {**found, soft.name: float(soft.at)} if soft else found
+
+
+def _put_forecast(sheet: Sheet, connection: "redis.Redis", usage: Usage) -> None:
+    expected = outlook(connection, usage).forecast
+    if expected is None:
+        return
+    at = (usage.deployment, usage.meter)
+    breach = datetime.combine(expected.breach, time(), UTC) if expected.breach else None
+    sheet.put("awb_forecast_confident", expected.confident, *at)
+    sheet.put("awb_forecast_units_per_day", expected.pace, *at)
+    sheet.put("awb_forecast_usage", expected.projected, *at)
+    sheet.put("awb_forecast_usage_low", expected.low, *at)
+    sheet.put("awb_forecast_usage_high", expected.high, *at)
+    sheet.put("awb_forecast_breach_timestamp_seconds", _seconds(breach), *at)
+    sheet.put("awb_forecast_breach_in_period", expected.in_period(), *at)
+
+
+def put_deliveries(sheet: Sheet, deployment: str, stats: Mapping[str, float]) -> None:
+    for outcome in Taken:
+        sheet.put("awb_deliveries_total", stats.get(outcome.value, 0), deployment, outcome.value)
+    sheet.put("awb_last_delivery_timestamp_seconds", stats.get("last_delivery_at", 0), deployment)
+
+
+def put_notifications(sheet: Sheet, config: Config, deployment: str, stats: Mapping[str, float]) -> None:
+    """Put what was counted for every configured receiver, whose address never is a label."""
+    for receiver in receivers(config.settings):
+        at = (deployment, receiver.partition(":")[0], receiver_slug(receiver))
+        for outcome in OUTCOMES:
+            ended = stats.get(outcome_field(outcome, receiver), 0)
+            sheet.put("awb_notifications_total", ended, *at, outcome)
+        for reason in FailureReason:
+            erred = stats.get(error_field(reason.value, receiver), 0)
+            sheet.put("awb_notification_errors_total", erred, *at, reason.value)
+        last = stats.get(sent_at_field(receiver), 0)
+        sheet.put("awb_last_notification_timestamp_seconds", last, *at)
+
+
+def put_alerts(sheet: Sheet, connection: "redis.Redis", deployment: str) -> None:
+    """Put alerts, silences and the outbox."""
+    now = clock.now()
+    firing = Counter(_kind(name) for name in Alerts(connection, deployment).firing())
+    for kind in (AlertKind.THRESHOLD, *_PREFIXES.values()):
+        sheet.put("awb_alerts_firing", firing[kind], deployment, kind.value)
+    sheet.put("awb_silences_active", len(Silences(connection, deployment).active(now)), deployment)
+    backlog = Gauges(connection, deployment).backlog()
+    sheet.put("awb_outbox_pending", backlog.pending, deployment)
+    sheet.put("awb_outbox_oldest_age_seconds", _age(now, backlog.oldest), deployment)
+    sheet.put("awb_outbox_overdue_seconds", _age(now, backlog.next_attempt), deployment)
+
+
+def put_coder(sheet: Sheet, connection: "redis.Redis", config: Config, deployment: str) -> None:
+    """Put the state of Coder's API, and of the drift against its number."""
+    configured = config.verifying(deployment)
+    sheet.put("awb_coder_api_configured", configured, deployment)
+    if not configured:
+        return
+    state = CoderState(connection, deployment)
+    failing_since = _seconds(state.moment("failing_since"))
+    heard = failing_since is None and state.mark("heard_at") is not None
+    sheet.put("awb_coder_api_up", heard, deployment)
+    sheet.put("awb_coder_api_failing_since_timestamp_seconds", failing_since or 0, deployment)
+    sheet.put("awb_coder_workspaces_due", state.due_count(clock.now().timestamp()), deployment)
+    sheet.put("awb_last_reconcile_timestamp_seconds", _seconds(state.moment("reconciled_at")) or 0, deployment)
+    sheet.put("awb_reconcile_interval_seconds", config.settings.reconcile_minutes * 60, deployment)
+    usage = current_usage(connection, config, deployment, AWB, top=False)
+    edges = Gauges(connection, deployment).drift_edges(usage.period.starts_at)
+    sheet.put("awb_drift_growth", growth(edges, usage.period.starts_at), deployment, AWB)
+
+
+def put_queues(sheet: Sheet, connection: "redis.Redis") -> None:
+    """Put queues and workers; they serve every deployment."""
+    queues = Queues(connection)
+    for queue in queues.overview():
+        sheet.put("awb_queue_length", queue.length, queue.name)
+        sheet.put("awb_queue_oldest_age_seconds", queue.oldest_age or 0, queue.name)
+        sheet.put("awb_queue_paused", queue.paused, queue.name)
+        for registry in REGISTRIES:
+            sheet.put("awb_queue_jobs", getattr(queue, registry), queue.name, registry)
+    found = Counter((worker.queue, worker.state) for worker in queues.workers())
+    for name in QUEUES:
+        for state in WORKER_STATES:
+            sheet.put("awb_workers", found[name, state], name, state)
+
+
+def put_redis(sheet: Sheet, info: Mapping[str, Any]) -> None:
+    """Put what Redis says of itself; `info` is its INFO."""
+    sheet.put("awb_redis_memory_used_bytes", info.get("used_memory"))
+    sheet.put("awb_redis_memory_limit_bytes", info.get("maxmemory"))
+    sheet.put("awb_redis_aof_enabled", info.get("aof_enabled"))
+    written = [info.get(name, "ok") for name in ("aof_last_write_status", "aof_last_bgrewrite_status")]
+    sheet.put("awb_redis_persistence_ok", set(written) == {"ok"}, "aof")
+    sheet.put("awb_redis_persistence_ok", info.get("rdb_last_bgsave_status", "ok") == "ok", "rdb")
+
+
+def _kind(name: str) -> AlertKind:
+    return next((kind for prefix, kind in _PREFIXES.items() if name.startswith(prefix)), AlertKind.THRESHOLD)
+
+
+def _age(now: datetime, then: float | None) -> float:
+    return 0.0 if then is None else max(now.timestamp() - then, 0.0)
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()

@@ -1,0 +1,169 @@
+"""The OpenAPI 3.1 document of the API, made from its table of operations and the models of requests and answers."""
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from http import HTTPStatus
+from typing import Any, Final
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from app.web.apicall import Operation
+from app.web.apishapes import ProblemDetails
+from app.web.apitable import OPERATIONS
+
+VERSION: Final = "1.0.0"
+PATH: Final = "/openapi.json"
+_REF: Final = "#/components/schemas/{model}"
+_PROBLEM: Final = "application/problem+json"
+_PARTS: Final = re.compile(r"{(\w+)}")
+_INTRODUCTION: Final = (
+    "What was counted, why, and who was told. GET needs a viewer; everything else needs an admin. On the machine "
+    "itself no login is needed. Moments are ISO 8601 in UTC. Errors are problems of RFC 9457. Fields may be added."
+)
+_ALWAYS: Final = {
+    400: "A parameter is wrong or unknown.",
+    401: "Nobody is logged in, or the token is wrong.",
+    403: "This takes an admin, or access from elsewhere is not configured.",
+    503: "Redis is away.",
+}
+_WITH_BODY: Final = {
+    413: "The body has more than 64 kB.",
+    415: "The body is no application/json.",
+    422: "The body is JSON, but wrong.",
+}
+_SECURITY: Final = {
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token of AWB_API_TOKENS, as viewer or admin.",
+    },
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "awb_session",
+        "description": "A login at /login. What changes anything needs the session's token as X-CSRF-Token, too.",
+    },
+}
+_HEADERS: Final = {
+    "ETag": "Changes when the answer does; send it as If-None-Match to be answered 304.",
+    "Retry-After": "Seconds to wait.",
+    "Location": "Where what was made can be found.",
+}
+
+
+@cache
+def document() -> dict[str, Any]:
+    """Return the document; nobody may change it."""
+    names, schemas = _schemas()
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in OPERATIONS:
+        described = _operation(operation, names)
+        paths.setdefault(operation.path, {})[operation.method.lower()] = described
+    paths[PATH] = {"get": _itself()}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Coder AWB meter", "version": VERSION, "description": _INTRODUCTION},
+        "servers": [{"url": "/api/v1"}],
+        # Any one of these; the last one is the machine itself, or a proxy that names the user.
+        "security": [{"token": []}, {"session": []}, {}],
+        "paths": paths,
+        "components": {"schemas": schemas, "securitySchemes": _SECURITY},
+    }
+
+
+def _schemas() -> tuple[dict[type[BaseModel], dict[str, Any]], dict[str, Any]]:
+    """Return each model's reference, and all schemas by name."""
+    answers = {operation.answer for operation in OPERATIONS}
+    # Of a problem some members may be missing, as of a body.
+    bodies = {operation.body for operation in OPERATIONS if operation.body} | {ProblemDetails}
+    ordered: Sequence[tuple[type[BaseModel], Any]] = [
+        *((model, "serialization") for model in sorted(answers, key=lambda model: model.__name__)),
+        *((model, "validation") for model in sorted(bodies, key=lambda model: model.__name__)),
+    ]
+    references, definitions = models_json_schema(ordered, ref_template=_REF)
+    names: dict[Any, dict[str, Any]] = {model: dict(reference) for (model, _mode), reference in references.items()}
+    return names, _untitled(definitions["$defs"])
+
+
+def _operation(operation: Operation, names: Mapping[type[BaseModel], dict[str, Any]]) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": operation.name,
+        "summary": operation.says.partition(".")[0],
+        "description": operation.says,
+        "parameters": [*_path_parameters(operation.path), *_query_parameters(operation.query)],
+        "responses": _responses(operation, names),
+    }
+    if operation.method == "GET" and not operation.private:
+        described["parameters"].append(
+            {"name": "If-None-Match", "in": "header", "required": False, "schema": {"type": "string"}}
+        )
+    if operation.body:
+        content = {"application/json": {"schema": names[operation.body]}}
+        described["requestBody"] = {"required": operation.body_required, "content": content}
+    return described
+
+
+def _path_parameters(path: str) -> list[dict[str, Any]]:
+    schema = {"type": "string", "minLength": 1}
+    return [{"name": name, "in": "path", "required": True, "schema": schema} for name in _PARTS.findall(path)]
+
+
+def _query_parameters(model: type[BaseModel]) -> list[dict[str, Any]]:
+    properties = model.model_json_schema(by_alias=True)["properties"]
+    return [_query_parameter(name, _untitled(schema)) for name, schema in properties.items()]
+
+
+def _query_parameter(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """Describe a parameter. None is the model's word for one that was not given, not a value that it takes."""
+    given = [choice for choice in schema.pop("anyOf", [schema]) if choice.get("type") != "null"]
+    merged = {**given[0], **{key: value for key, value in schema.items() if key != "default" or value is not None}}
+    description = merged.pop("description", None)
+    parameter = {"name": name, "in": "query", "required": False, "schema": merged}
+    return {**parameter, "description": description} if description else parameter
+
+
+def _responses(operation: Operation, names: Mapping[type[BaseModel], dict[str, Any]]) -> dict[str, Any]:
+    problems = {**_ALWAYS, **(_WITH_BODY if operation.body else {}), **operation.problems}
+    found = {str(status): _problem(status, text, names[ProblemDetails]) for status, text in sorted(problems.items())}
+    answer: dict[str, Any] = {
+        "description": HTTPStatus(operation.status).phrase,
+        "content": {"application/json": {"schema": names[operation.answer]}},
+    }
+    if operation.method == "GET" and not operation.private:
+        answer["headers"] = _headers("ETag")
+        found["304"] = {"description": "What If-None-Match names is still right.", "headers": _headers("ETag")}
+    if operation.status == HTTPStatus.CREATED:
+        answer["headers"] = _headers("Location")
+    return {str(operation.status): answer, **found}
+
+
+def _problem(status: int, text: str, reference: dict[str, Any]) -> dict[str, Any]:
+    told: dict[str, Any] = {"description": text, "content": {_PROBLEM: {"schema": reference}}}
+    if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+        told["headers"] = _headers("Retry-After")
+    return told
+
+
+def _headers(name: str) -> dict[str, Any]:
+    return {name: {"description": _HEADERS[name], "schema": {"type": "string"}, "required": True}}
+
+
+def _itself() -> dict[str, Any]:
+    """Describe the operation that answers this document."""
+    return {
+        "operationId": "openapi",
+        "summary": "This document",
+        "parameters": [],
+        "responses": {
+            "200": {"description": "OK", "content": {"application/json": {"schema": {"type": "object"}}}},
+        },
+    }
+
+
+def _untitled(schema: Any) -> Any:
+    """Leave out the titles that pydantic makes of names."""
+    if isinstance(schema, dict):
+        return {key: _untitled(value) for key, value in schema.items() if key != "title" or not isinstance(value, str)}
+    return [_untitled(item) for item in schema] if isinstance(schema, list) else schema

@@ -1,0 +1,167 @@
+"""The page of alerts: what fires, silences, history of events and messages; and what admins do about them."""
+
+import glob
+import hashlib
+import secrets
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+import redis
+from flask import Blueprint, Response, abort, make_response, redirect, request
+
+from app import clock
+from app.config import Config
+from app.core.silence import parse_matchers
+from app.pipeline.acknowledge import StaleError, acknowledge, end, snooze
+from app.pipeline.silence import SilenceError, create_silence
+from app.store import history
+from app.store.audit import Audit
+from app.store.silences import Silences
+from app.web.access import person, require_admin
+from app.web.pagealertdata import events_table, firing, messages_table, silences_table
+from app.web.pagebase import respond
+from app.web.pageframe import chosen, to
+
+_PAGE: Final = 25
+#: How long a silence may be asked for: hours by what the form says.
+DURATIONS: Final = {"1": "1 hour", "4": "4 hours", "24": "1 day", "168": "7 days", "720": "30 days"}
+#: What a page says after an act, by a code: never a text from the address.
+SAYINGS: Final = {
+    "acknowledged": ("ok", "Acknowledged. Nobody is reminded of this level; a higher one is told."),
+    "known": ("ok", "It was acknowledged before."),
+    "snoozed": ("ok", "Snoozed. A higher level is told all the same."),
+    "silenced": ("ok", "Silenced."),
+    "ended": ("ok", "The silence has ended. What it held back is sent within a minute."),
+    "gone": ("warning", "Nothing was done: the alert has changed meanwhile. It is shown as it stands now."),
+    "no-silence": ("warning", "Nothing was done: there is no such silence."),
+}
+
+
+def add_routes(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
+    """Add the page and its forms: every act is an admin's POST, audited, answered with a redirect."""
+    _add_page(routes, config, connection)
+    _add_alert_acts(routes, config, connection)
+    _add_silence_acts(routes, config, connection)
+
+
+def _add_page(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
+    @routes.get("/alerts")
+    def alerts() -> Response:
+        return _page(config, connection)
+
+
+def _add_alert_acts(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
+    @routes.post("/alerts/acknowledge")
+    @require_admin
+    def acknowledge_alert() -> Response:
+        deployment, name, level = chosen(config, connection), _field("alert"), _field("level")
+        try:
+            new = acknowledge(connection, config, deployment, name, level, _actor())
+        except StaleError:
+            return _done("gone")
+        Audit(connection, deployment).write(_actor(), "acknowledge", f"{name} {level}")
+        return _done("acknowledged" if new else "known")
+
+    @routes.post("/alerts/snooze")
+    @require_admin
+    def snooze_alert() -> Response:
+        deployment, name, level = chosen(config, connection), _field("alert"), _field("level")
+        hours = _hours()
+        until = clock.now() + timedelta(hours=hours)
+        try:
+            snooze(connection, config, deployment, name, level, _actor(), until)
+        except StaleError:
+            return _done("gone")
+        Audit(connection, deployment).write(_actor(), "snooze", f"{name} {level} for {hours} h")
+        return _done("snoozed")
+
+
+def _add_silence_acts(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
+    @routes.post("/silences")
+    @require_admin
+    def silence() -> Response:
+        deployment, comment = chosen(config, connection), _field("comment").strip()
+        until, lines = clock.now() + timedelta(hours=_hours()), _field("matchers").splitlines()
+        try:
+            if not comment:
+                raise SilenceError("say why, for those who wonder later why nobody was told")
+            matchers = parse_matchers([line for line in lines if line.strip()])
+            made = create_silence(connection, deployment, matchers, until, _actor(), comment, _form_key())
+        except ValueError as error:
+            return _page(config, connection, problem=str(error), code=422)
+        Audit(connection, deployment).write(_actor(), "silence", f"{made.id}: {' '.join(lines)}")
+        return _done("silenced", "silences")
+
+    @routes.post("/silences/end")
+    @require_admin
+    def end_silence() -> Response:
+        deployment, silence_id = chosen(config, connection), _field("id")
+        if end(connection, config, deployment, silence_id, _actor()) is None:
+            return _done("no-silence", "silences")
+        Audit(connection, deployment).write(_actor(), "end silence", silence_id)
+        return _done("ended", "silences")
+
+
+def _page(config: Config, connection: "redis.Redis", problem: str = "", code: int = 200) -> Response:
+    deployment, now = chosen(config, connection), clock.now()
+    try:
+        events, later_events = history.events(connection, deployment, request.args.get("events"), _PAGE)
+        messages, later_messages = history.notifications(connection, deployment, request.args.get("messages"), _PAGE)
+    except ValueError:
+        abort(404, "This place in the list is none that a page of ours led to. Begin again at the first page.")
+    silences = Silences(connection, deployment).all()
+    tables = {
+        "events": events_table(events),
+        "messages": messages_table(messages),
+        "silences": silences_table(silences),
+    }
+    answer = respond(
+        "alerts.html",
+        {name: partial(tables.__getitem__, name) for name in tables},
+        alerts=firing(connection, deployment),
+        active=[silence for silence in silences if silence.active(now)],
+        over=silences_table([silence for silence in silences if not silence.active(now)]),
+        tables=tables,
+        following={"events": later_events, "messages": later_messages},
+        durations=DURATIONS,
+        said=SAYINGS.get(request.args.get("said", "")),
+        problem=problem,
+        matchers=request.form.get("matchers") or _about(request.args.get("alert", "")),
+        form=request.form,
+        once=secrets.token_hex(8),
+        dry_run=config.settings.dry_run,
+    )
+    answer.status_code = code
+    return answer
+
+
+def _about(alert: str) -> str:
+    return f"alert={glob.escape(alert)}" if alert else ""
+
+
+def _field(name: str) -> str:
+    return request.form.get(name, "")[:2000]
+
+
+def _hours() -> int:
+    hours = _field("hours")
+    if hours not in DURATIONS:
+        abort(400, f"How long is one of {', '.join(DURATIONS)} hours.")
+    return int(hours)
+
+
+def _actor() -> str:
+    asker = person()
+    return asker.name if asker else ""
+
+
+def _form_key() -> str:
+    """Make the same form, sent twice within its page, the same silence."""
+    parts = (request.form.get("csrf_token", ""), _field("once"), _field("matchers"), _field("comment"), _field("hours"))
+    return hashlib.blake2s("\0".join(parts).encode(), digest_size=12).hexdigest() if _field("once") else ""
+
+
+def _done(said: str, anchor: str = "firing") -> Response:
+    """Redirect after a POST, so that loading the page again does nothing again."""
+    return make_response(redirect(f"{to('/alerts', said=said)}#{anchor}", 303))

@@ -1,0 +1,129 @@
+"""Small charts as numbers: usage against the limit, days, and the drift. templates/charts.html draws them.
+
+Nothing here knows of colours or sizes, so one SVG serves every width, light and dark.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import Final
+
+from app.core.drift import DriftPoint
+from app.core.limits import Limit
+from app.core.meter import Usage
+from app.core.threshold import Threshold, ThresholdKind
+from app.web.pageaxes import LABEL_ROOM, Mark, day_marks, round_up, steps
+
+#: Levels beyond the limit that are marked: the newest crossed ones, and the next.
+_MOST_FURTHER: Final = 3
+#: Room for the numbers beside the bars, in per cent of the width.
+_LEFT: Final = 9.0
+
+
+@dataclass(frozen=True, slots=True)
+class MeterBar:
+    """Usage against the limit on one line."""
+
+    used: float
+    marks: Sequence[Mark]
+
+    @property
+    def rows(self) -> int:
+        return 1 + max((mark.row for mark in self.marks), default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One day: its place, width and height in per cent."""
+
+    day: date
+    units: int
+    at: float
+    width: float
+    height: float
+    so_far: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DayBars:
+    bars: Sequence[Bar]
+    days: Sequence[Mark]
+    steps: Sequence[Mark]
+
+
+@dataclass(frozen=True, slots=True)
+class DriftLine:
+    line: Sequence[tuple[float, float]]
+    zero: float
+    days: Sequence[Mark]
+    highest: int
+    lowest: int
+
+
+def meter_bar(usage: Usage, thresholds: Sequence[Threshold]) -> MeterBar | None:
+    """Draw usage against the limit with every threshold that is in reach; None where there is no positive limit."""
+    count = usage.limit.count
+    if not count:
+        return None
+    levels = _levels(usage.used, usage.limit, thresholds)
+    whole = max(*levels.values(), float(usage.used))
+    marks: list[Mark] = []
+    for name, at in sorted(levels.items(), key=lambda item: item[1]):
+        place = at / whole * 100
+        taken = {mark.row for mark in marks if place - mark.at < LABEL_ROOM}
+        row = next(row for row in range(len(marks) + 1) if row not in taken)
+        marks.append(Mark(place, name, row, usage.used >= at))
+    return MeterBar(min(usage.used / whole * 100, 100.0), marks)
+
+
+def day_bars(days: Sequence[tuple[date, int]], first: date, last: date, today: date) -> DayBars:
+    """Draw each day from `first` to `last`, both included."""
+    units = dict(days)
+    whole = (last - first).days + 1
+    listed = [first + timedelta(days=number) for number in range(whole)]
+    top = round_up(max((units.get(day, 0) for day in listed), default=0))
+    width = (100 - _LEFT) / whole
+    bars = [
+        Bar(day, units.get(day, 0), _LEFT + number * width, width, units.get(day, 0) / top * 100, day == today)
+        for number, day in enumerate(listed)
+        if day <= today + timedelta(days=1)
+    ]
+    marks = [
+        replace(mark, at=_LEFT + mark.at * (100 - _LEFT) / 100) for mark in day_marks(first, last + timedelta(days=1))
+    ]
+    return DayBars(bars, marks, steps(top))
+
+
+def drift_line(history: Sequence[DriftPoint]) -> DriftLine | None:
+    """Draw the drift over time; None where there are fewer than two points."""
+    if len(history) < 2:  # noqa: PLR2004 - a line has two ends
+        return None
+    highest, lowest = max(point.drift for point in history), min(point.drift for point in history)
+    top, bottom = max(highest, 1), min(lowest, -1)
+    begin, end = history[0].at, history[-1].at
+    whole = (end - begin).total_seconds() or 1
+
+    def y(drift: float) -> float:
+        return (top - drift) / (top - bottom) * 1000
+
+    line = [((point.at - begin).total_seconds() / whole * 1000, y(point.drift)) for point in history]
+    return DriftLine(line, y(0) / 10, [Mark(0, f"{begin:%-d %b %Y}"), Mark(100, f"{end:%-d %b %Y}")], highest, lowest)
+
+
+def _levels(used: int, limit: Limit, thresholds: Sequence[Threshold]) -> dict[str, float]:
+    """Return where each level lies; of those beyond the limit the crossed ones and the next, as far as fits."""
+    count = limit.count or 0
+    levels = {"limit": float(count)}
+    if limit.soft and limit.soft < count:
+        levels["soft limit"] = float(limit.soft)
+    for threshold in thresholds:
+        if threshold.kind is ThresholdKind.ABSOLUTE and threshold.value <= max(used, count):
+            levels[str(threshold)] = float(threshold.value)
+        elif threshold.kind is ThresholdKind.PERCENT and threshold.value != 100:  # noqa: PLR2004 - the limit itself
+            levels[f"{threshold.value} %"] = count * threshold.value / 100
+        elif threshold.kind is ThresholdKind.FURTHER and used > count:
+            steps = (used - count) * 100 // (count * threshold.value) + 1
+            for step in range(max(steps - _MOST_FURTHER + 1, 1), steps + 1):
+                percent = 100 + step * threshold.value
+                levels[f"{percent} %"] = count * percent / 100
+    return levels

@@ -1,0 +1,173 @@
+"""The pages behind a number: records by filter and by day, one record, and the deliveries that are its evidence."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, timedelta
+from typing import Any, Final
+from urllib.parse import quote
+
+import redis
+from flask import Blueprint, Response, abort, request
+
+from app import clock
+from app.config import Config
+from app.core.meter import AWB, UsageRecord
+from app.core.period import Period
+from app.pipeline.usage import current_usage
+from app.store import history
+from app.store.inbox import Inbox
+from app.store.records import Records
+from app.store.snapshot import Snapshot
+from app.web.pagebase import respond
+from app.web.pageframe import chosen, day_of, delivery_path, record_path, to
+from app.web.pagerecords import PAGE, Filters, every_record, page_of_records, records_table, title
+from app.web.pagetables import Column, Row, Table
+
+_TOP: Final = 10
+_LONGEST: Final = 300
+#: Records of one workspace that a page lists besides the one it is about.
+_OTHERS: Final = 25
+_COLUMNS: Final = (
+    Column("template", "Notification"),
+    Column("received_at", "Received", "time"),
+    Column("workspace", "Workspace"),
+    Column("owner", "User"),
+    Column("verdict", "Verdict"),
+    Column("rule", "Rule"),
+    Column("reason", "Reason"),
+    Column("message_id", "Message id", hidden=True),
+    Column("workspace_id", "Workspace id", hidden=True),
+)
+
+
+def add_routes(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
+    """Add the routes of records, days and deliveries."""
+    _add_lists(routes, config, connection)
+    _add_day(routes, config, connection)
+    _add_record(routes, config, connection)
+    _add_deliveries(routes, config, connection)
+
+
+def _add_lists(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
+    @routes.get("/records")
+    def records() -> Response:
+        store, filters = Records(connection, chosen(config, connection), AWB), Filters.of_request()
+        what = request.args.get("what", "").strip()[:_LONGEST]
+        if what:
+            found, following = store.find(what)[::-1], None
+        else:
+            found, following = filters.page(store, request.args.get("cursor"), PAGE)
+        every = found if what else every_record(store, filters)
+        return respond(
+            "records.html",
+            {"records": lambda: records_table(every)},
+            table=page_of_records(found),
+            filters=filters,
+            what=what,
+            following=following,
+        )
+
+
+def _add_day(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
+    @routes.get("/days/<text>")
+    def day(text: str) -> Response:
+        deployment, asked = chosen(config, connection), day_of(text)
+        if asked is None:
+            abort(404, f"“{text[:40]}” is no day; write it as 2026-01-31.")
+        filters, store = Filters(first=asked, last=asked), Records(connection, deployment, AWB)
+        found, following = filters.page(store, request.args.get("cursor"), PAGE)
+        present = current_usage(connection, config, deployment, AWB, top=False)
+        today, span = present.as_of.astimezone(UTC).date(), Period(asked, asked + timedelta(days=1))
+        snapshot = Snapshot(connection, deployment, AWB)
+        return respond(
+            "day.html",
+            {"records": lambda: records_table(every_record(store, filters))},
+            table=page_of_records(found),
+            day=asked,
+            today=today,
+            before=asked - timedelta(days=1),
+            after=asked + timedelta(days=1) if asked < today else None,
+            usage=snapshot.usage(span, present.limit, present.as_of),
+            users=snapshot.names("user", span, asked, _TOP),
+            following=following,
+        )
+
+
+def _add_record(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
+    # A key may hold the name of a workspace, and so a slash, or two.
+    @routes.get("/records/<path:key>")
+    def record(key: str) -> Response:
+        deployment = chosen(config, connection)
+        store, inbox = Records(connection, deployment, AWB), Inbox(connection, deployment)
+        found = store.record(key)
+        if found is None:
+            abort(404, "There is no such record: it was taken back, or never made.")
+        evidence = [inbox.delivery(message_id) or {"message_id": message_id} for message_id in found.deliveries]
+        table = deliveries_table(evidence)
+        others = [one for one in store.of_workspace(found.workspace_id)[::-1] if one.key != key]
+        return respond(
+            "record.html",
+            {"deliveries": lambda: table, "records": lambda: records_table(others)},
+            record=found,
+            title=title(found),
+            at=clock.at(found.at),
+            table=table,
+            others=page_of_records(others[:_OTHERS]),
+            others_in_all=len(others),
+            workspace_link=_workspace_link(config, deployment, found),
+        )
+
+
+def _add_deliveries(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
+    @routes.get("/deliveries")
+    def deliveries() -> Response:
+        deployment, cursor = chosen(config, connection), request.args.get("cursor")
+        try:
+            found, following = history.deliveries(connection, deployment, cursor, PAGE)
+        except ValueError:
+            abort(404, "This place in the list is none that a page of ours led to. Begin again at the first page.")
+        table = deliveries_table(found)
+        return respond("deliveries.html", {"deliveries": lambda: table}, table=table, following=following)
+
+    @routes.get("/deliveries/<message_id>")
+    def delivery(message_id: str) -> Response:
+        deployment = chosen(config, connection)
+        found = Inbox(connection, deployment).delivery(message_id)
+        if found is None:
+            abort(404, "No such delivery is known: not received, not classified yet, or no longer kept.")
+        store = Records(connection, deployment, AWB)
+        counted = [one for one in store.of_workspace(found["workspace_id"]) if message_id in one.deliveries]
+        links = [(title(one), to(record_path(one.key))) for one in counted]
+        return respond("delivery.html", {}, delivery=found, at=clock.at(found["received_at"]), links=links)
+
+
+def deliveries_table(found: Iterable[dict[str, Any]]) -> Table:
+    """Return what became of deliveries; one that is no longer kept has its id alone."""
+    return Table("deliveries", _COLUMNS, [_delivery(one) for one in found])
+
+
+def _delivery(found: dict[str, Any]) -> Row:
+    message_id, verdict = found["message_id"], found.get("verdict")
+    if verdict is None:
+        gone = {**dict.fromkeys([column.name for column in _COLUMNS]), "template": f"{message_id}, no longer kept"}
+        return Row({**gone, "message_id": message_id})
+    words = [verdict["outcome"], verdict["evidence"] or ""]
+    values = {
+        **found,
+        "received_at": clock.at(found["received_at"]),
+        "verdict": ": ".join(_spoken(words)),
+        "rule": verdict["rule"],
+        "reason": verdict["reason"],
+    }
+    return Row(values, {"template": to(delivery_path(message_id))})
+
+
+def _spoken(words: Sequence[str]) -> list[str]:
+    return [word.replace("_", " ") for word in words if word]
+
+
+def _workspace_link(config: Config, deployment: str, record: UsageRecord) -> str:
+    """Lead to the workspace in Coder, where the configuration tells which Coder this is."""
+    base = config.settings.coder_url
+    if not (base and record.owner and record.workspace) or deployment != config.settings.deployment:
+        return ""
+    return f"{base.rstrip('/')}/@{quote(record.owner, safe='')}/{quote(record.workspace, safe='')}"

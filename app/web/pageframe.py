@@ -1,0 +1,122 @@
+"""What every page shares: the chosen deployment, links that keep it, and how moments are written."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+import redis
+from flask import Blueprint, abort, request
+
+from app.config import Config
+from app.settingtypes import DEPLOYMENT_NAME
+from app.store.inbox import deployments
+
+_PAGES: Final = (
+    ("/", "Usage"),
+    ("/records", "Records"),
+    ("/alerts", "Alerts"),
+    ("/periods", "Periods"),
+    ("/queues", "Queues"),
+)
+_UNITS: Final = ((86_400 * 2, 86_400, "days"), (5400, 3600, "h"), (90, 60, "min"), (0, 1, "s"))
+_YEARS: Final = range(2000, 2200)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What the frame of a page shows."""
+
+    deployment: str
+    deployments: Sequence[str]
+    pages: Sequence[tuple[str, str]] = _PAGES
+
+    def here(self, path: str) -> bool:
+        """Tell whether the present page belongs to this entry of the navigation."""
+        if path == "/":
+            return request.path == "/" or request.path.startswith("/days/")
+        return request.path.startswith(path) or (path == "/records" and request.path.startswith("/deliveries"))
+
+
+def install(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
+    """Give every template of the application `frame`, `to`, `here` and the filters for moments and days."""
+    default = config.settings.deployment
+
+    @routes.app_context_processor
+    def shared() -> dict[str, Any]:
+        return {"frame": _frame(connection, default), "to": to, "here": here}
+
+    for name, text in (("iso", iso), ("minute", minute), ("day", day), ("duration", duration)):
+        routes.add_app_template_filter(text, name)
+
+
+def chosen(config: Config, connection: "redis.Redis") -> str:
+    """Return the deployment that the page is about; 404 for one that never posted."""
+    default = config.settings.deployment
+    name = request.args.get("deployment", default)
+    if name != default and (not DEPLOYMENT_NAME.fullmatch(name) or name not in deployments(connection)):
+        abort(404, "No deployment of this name has sent anything.")
+    return name
+
+
+def to(path: str, **args: Any) -> str:
+    """Return a link to a path of ours that keeps the deployment; arguments that are None or empty are left out."""
+    kept = {"deployment": request.args["deployment"]} if "deployment" in request.args else {}
+    return _with(path, {**kept, **args})
+
+
+def here(**changes: Any) -> str:
+    """Return a link to this page with some arguments changed and all others kept."""
+    return _with(quote(request.path, safe="/:@"), {**request.args.to_dict(), **changes})
+
+
+def record_path(key: str) -> str:
+    return "/records/" + quote(key, safe=":")
+
+
+def delivery_path(message_id: str) -> str:
+    return "/deliveries/" + quote(message_id, safe="")
+
+
+def day_of(text: str) -> date | None:
+    """Read a day; None for what is none."""
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.year in _YEARS else None
+
+
+def iso(moment: datetime | date) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def minute(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%-d %b %Y, %H:%M}"
+
+
+def day(moment: date) -> str:
+    return f"{moment:%-d %B %Y}"
+
+
+def duration(seconds: float) -> str:
+    """Write a length of time in its largest fitting unit, rounded down."""
+    least, size, unit = next(row for row in _UNITS if seconds >= row[0] or not row[0])
+    del least
+    return f"{int(max(seconds, 0) // size):,} {unit}"
+
+
+def _frame(connection: "redis.Redis", default: str) -> Frame:
+    try:
+        known = deployments(connection)
+    except (redis.exceptions.RedisError, OSError):
+        known = []
+    name = request.args.get("deployment", default)
+    names = sorted({*known, default})
+    return Frame(name if name in names else default, names)
+
+
+def _with(path: str, args: Mapping[str, Any]) -> str:
+    given = {name: str(value) for name, value in args.items() if value is not None and value != ""}
+    return f"{path}?{urlencode(given)}" if given else path

@@ -1,0 +1,130 @@
+"""Records on pages: filters from the address, and tables of what they take."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+
+from flask import abort, request
+
+from app import clock
+from app.core.meter import RecordState, UsageRecord
+from app.store.records import Records
+from app.web.pageframe import day_of, here, record_path, to
+from app.web.pagetables import Column, Row, Table
+
+PAGE: Final = 50
+_PART: Final = 500
+_LONGEST: Final = 300
+NAMES: Final = ("user", "template", "organization")
+_COLUMNS: Final = (
+    Column("build", "Build"),
+    Column("at", "Counted", "time"),
+    Column("user", "User"),
+    Column("template", "Template"),
+    Column("organization", "Organization"),
+    Column("state", "State"),
+    Column("rule", "Rule"),
+    Column("weight", "Units", "count", hidden=True),
+    Column("reason", "Reason", hidden=True),
+    Column("key", "Usage key", hidden=True),
+    Column("workspace", "Workspace", hidden=True),
+    Column("workspace_id", "Workspace id", hidden=True),
+    Column("build_id", "Build id", hidden=True),
+    Column("deliveries", "Deliveries", hidden=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What records are looked for. Days are UTC; both ends belong to it."""
+
+    user: str = ""
+    template: str = ""
+    organization: str = ""
+    state: str = ""
+    first: date | None = None
+    last: date | None = None
+
+    @classmethod
+    def of_request(cls) -> "Filters":
+        """Read the address; 404 for what no form of ours sends."""
+        args = {name: request.args.get(name, "")[:_LONGEST] for name in (*NAMES, "state")}
+        if args["state"] and args["state"] not in [state.value for state in RecordState]:
+            abort(404, "A record's state is proved or provisional.")
+        return cls(**args, first=_day("from"), last=_day("to"))
+
+    @classmethod
+    def of_day(cls, day: date) -> "Filters":
+        return cls(first=day, last=day)
+
+    def page(self, records: Records, cursor: str | None, limit: int) -> tuple[list[UsageRecord], str | None]:
+        """Return records and the cursor of the next page; 404 for a cursor that is none."""
+        try:
+            return records.page(
+                cursor,
+                limit,
+                start=_at(self.first) if self.first else None,
+                end=_at(self.last + timedelta(days=1)) if self.last else None,
+                user=self.user,
+                template=self.template,
+                organization=self.organization,
+                state=self.state,
+            )
+        except ValueError:
+            abort(404, "This place in the list is none that a page of ours led to. Begin again at the first page.")
+
+    def words(self) -> list[tuple[str, str, str]]:
+        """Return (label, value, link without it) of what is filtered by."""
+        given = [(name, getattr(self, name)) for name in (*NAMES, "state")]
+        given += [("from", self.first.isoformat() if self.first else ""), ("to", self.last and self.last.isoformat())]
+        return [(name, value, here(**{name: None, "cursor": None})) for name, value in given if value]
+
+
+def records_table(found: Iterable[UsageRecord], name: str = "records") -> Table:
+    return Table(name, _COLUMNS, (_row(record) for record in found))
+
+
+def page_of_records(found: Iterable[UsageRecord]) -> Table:
+    """Return a table that may be read more than once."""
+    return Table("records", _COLUMNS, [_row(record) for record in found])
+
+
+def every_record(records: Records, filters: Filters) -> Iterator[UsageRecord]:
+    """Yield all that the filters take, newest first, some hundreds at a time."""
+    cursor: str | None = None
+    while True:
+        found, cursor = filters.page(records, cursor, _PART)
+        yield from found
+        if cursor is None:
+            return
+
+
+def title(record: UsageRecord) -> str:
+    """Name a record as people know it: the workspace and its owner, as far as anything told them."""
+    names = "/".join(name for name in (record.owner, record.workspace) if name)
+    return names or record.workspace_id or record.key
+
+
+def _row(record: UsageRecord) -> Row:
+    values = {
+        **record.as_json(),
+        "build": title(record),
+        "at": clock.at(record.at),
+        "user": record.owner,
+        "deliveries": " ".join(record.deliveries),
+    }
+    links = {name: to("/records", **{name: values[name]}) for name in NAMES if values[name]}
+    return Row(values, {"build": to(record_path(record.key)), **links})
+
+
+def _day(name: str) -> date | None:
+    text = request.args.get(name, "")
+    found = day_of(text) if text else None
+    if text and found is None:
+        abort(404, f"“{text[:40]}” is no day; write it as 2026-01-31.")
+    return found
+
+
+def _at(day: date) -> float:
+    return datetime.combine(day, time(), UTC).timestamp()

@@ -1,0 +1,119 @@
+"""The pages: usage of a period and the periods there were. They need no JavaScript and have none."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import redis
+from flask import Blueprint, Response, make_response, render_template, request
+
+from app import clock
+from app.config import Config
+from app.store.coderstate import CoderState
+from app.store.outbox import Outbox
+from app.store.silences import Silences
+from app.web import pagealerts, pageevidence, pageframe
+from app.web.answers import coder_answer, periods_answer
+from app.web.pagealertdata import firing, messages_table, silences_table
+from app.web.pagebase import add_errors, respond
+from app.web.pagecharts import drift_line
+from app.web.pagedata import SPANS, days_table, overview
+from app.web.pageframe import chosen, to
+from app.web.pagehealth import never_received, parts
+from app.web.pagetables import Column, Row, Table
+
+_ALERTS_SHOWN: Final = 6
+_MESSAGES_SHOWN: Final = 6
+_DRIFT_SHOWN: Final = 10
+_DRIFT_COLUMNS: Final = (
+    Column("at", "When", "time"),
+    Column("counted", "Counted here", "count"),
+    Column("actual", "Coder’s number", "count"),
+    Column("drift", "Drift", "count"),
+)
+_PERIOD_COLUMNS: Final = (
+    Column("start", "First day"),
+    Column("end", "Ended before"),
+    Column("used", "Used", "count"),
+    Column("limit", "Limit", "count"),
+    Column("percent", "Per cent", "count"),
+    Column("provisional", "Provisional", "count"),
+)
+
+
+def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
+    """Build the routes; they need the guard (access.py), which has let people in.
+
+    Every one takes `?deployment=`, by default the configured one, and `?format=csv` or `json` for its tables.
+    """
+    routes = Blueprint("pages", __name__)
+    pageframe.install(routes, config, connection)
+    add_errors(routes)
+    _add_usage(routes, config, connection)
+    _add_periods(routes, config, connection)
+    pageevidence.add_routes(routes, config, connection)
+    pagealerts.add_routes(routes, config, connection)
+    return routes
+
+
+def _add_usage(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
+    @routes.get("/")
+    def usage() -> Response:
+        deployment = chosen(config, connection)
+        if never_received(connection, deployment):
+            endpoint = _endpoint(config, deployment)
+            return make_response(render_template("welcome.html", endpoint=endpoint, settings=config.settings))
+        seen = overview(connection, config, deployment)
+        history = CoderState(connection, deployment).drift()
+        held = Silences(connection, deployment).active(clock.now())
+        messages = messages_table(Outbox(connection, deployment).history(_MESSAGES_SHOWN))
+        alerts = firing(connection, deployment) if seen.present else []
+        tables: dict[str, Callable[[], Table]] = {
+            "days": lambda: days_table(seen.days, seen.usage.used),
+            **{f"{top.dimension}s": top.table for top in seen.tops.listed},
+            "drift": lambda: _drift_table(history),
+            "messages": lambda: messages,
+            "silences": lambda: silences_table(held),
+        }
+        return respond(
+            "usage.html",
+            tables,
+            seen=seen,
+            spans=SPANS,
+            coder=coder_answer(connection, config, deployment),
+            drift=drift_line(history),
+            drift_table=_drift_table(history[-_DRIFT_SHOWN:][::-1]),
+            alerts=alerts[:_ALERTS_SHOWN],
+            alerts_in_all=len(alerts),
+            held=held,
+            messages=messages,
+            parts_of_health=parts(connection, config, deployment),
+        )
+
+
+def _add_periods(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
+    @routes.get("/periods")
+    def periods() -> Response:
+        found = periods_answer(connection, config, chosen(config, connection))
+        table = _periods_table(found)
+        return respond("periods.html", {"periods": lambda: table}, table=table, notes=found["notes"])
+
+
+def _endpoint(config: Config, deployment: str) -> str:
+    """Return the webhook endpoint without its secret, as Coder is to be told it."""
+    base = config.settings.public_url or request.host_url
+    scheme, _, rest = base.rstrip("/").partition("://")
+    path = "" if deployment == config.settings.deployment else f"/{deployment}"
+    return f"{scheme}://coder:<secret>@{rest}/v1/webhook{path}"
+
+
+def _drift_table(history: Any) -> Table:
+    rows = [Row({"at": p.at, "counted": p.counted, "actual": p.actual, "drift": p.drift}) for p in history]
+    return Table("drift", _DRIFT_COLUMNS, rows)
+
+
+def _periods_table(found: Mapping[str, Any]) -> Table:
+    rows = []
+    for period in found["periods"]:
+        values = {**period, "start": period["start"][:10], "end": (period["end"] or "")[:10]}
+        rows.append(Row(values, {"start": to("/", period=None if period["present"] else values["start"])}))
+    return Table("periods", _PERIOD_COLUMNS, rows)

@@ -1,0 +1,95 @@
+"""Tables: what a page shows in rows and columns, and the same as CSV and JSON."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Final, Literal
+
+from flask import Response, stream_with_context
+
+#: What a spreadsheet would take for a formula (https://owasp.org/www-community/attacks/CSV_Injection).
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+FORMATS: Final = ("csv", "json")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its name in downloads, its title on the page; a hidden one is in downloads only."""
+
+    name: str
+    title: str
+    kind: Literal["text", "count", "time"] = "text"
+    hidden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Values by column; and where each leads on the page, if anywhere."""
+
+    values: Mapping[str, Any]
+    links: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table; the first column names the row."""
+
+    name: str
+    columns: Sequence[Column]
+    rows: Iterable[Row]
+
+    @property
+    def shown(self) -> list[Column]:
+        return [column for column in self.columns if not column.hidden]
+
+
+def download(table: Table, kind: str) -> Response:
+    """Answer a table as a file, row by row: it may be longer than memory likes.
+
+    Args:
+        table: its rows may be a generator, which then runs while the answer is sent.
+        kind: one of FORMATS.
+    """
+    lines = _csv(table) if kind == "csv" else _json(table)
+    # Rows make links, which need the request.
+    answer = Response(
+        stream_with_context(lines), content_type=f"{'text/csv' if kind == 'csv' else 'application/json'}; charset=utf-8"
+    )
+    answer.headers["Content-Disposition"] = f'attachment; filename="awb-{table.name}.{kind}"'
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+def _csv(table: Table) -> Iterator[str]:
+    yield _line([column.name for column in table.columns])
+    for row in table.rows:
+        yield _line([_safe(_plain(row.values.get(column.name))) for column in table.columns])
+
+
+def _line(cells: Sequence[Any]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer).writerow(cells)
+    return buffer.getvalue()
+
+
+def _safe(cell: Any) -> Any:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+
+
+def _json(table: Table) -> Iterator[str]:
+    before = "[\n"
+    for row in table.rows:
+        values = {column.name: _plain(row.values.get(column.name)) for column in table.columns}
+        yield before + json.dumps(values, ensure_ascii=False)
+        before = ",\n"
+    yield "[]\n" if before == "[\n" else "\n]\n"
+
+
+def _plain(value: Any) -> Any:
+    """Write moments and days in ISO 8601, as the HTTP API does."""
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    return value.isoformat() if isinstance(value, date) else value

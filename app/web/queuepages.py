@@ -1,0 +1,209 @@
+"""GET /queues, and what operators do there.
+
+Every act is a POST of an admin, answered with a redirect to a page that says by a code what was done, and never repeats
+text from a request.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+import redis
+from flask import Blueprint, Response, abort, make_response, redirect, render_template, request
+
+from app import clock, jobqueue
+from app.config import Config
+from app.pipeline.quarantine import Released, discard, release, show
+from app.pipeline.queues import DELETABLE, Operator, queues_of
+from app.pipeline.replay import not_understood, replay, replay_unknown
+from app.store.connection import unavailable
+from app.store.inbox import Inbox
+from app.store.jobview import FAILED
+from app.web.access import person, require_admin
+from app.web.pageframe import chosen, to
+
+_FAILED_SHOWN: Final = 50
+_QUARANTINE_SHOWN: Final = 50
+#: Deliveries looked at for those that were not understood; `awb replay` looks at all.
+_LOOKED_AT: Final = 1000
+_UNKNOWN_SHOWN: Final = 50
+_NUMBER: Final = re.compile(r"[0-9]{1,6}")
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,200}")
+#: What a page says after an act: an outcome, and the sentence for it.
+_SAYINGS: Final = {
+    "paused": ("ok", "Paused. What arrives waits in the queue; jobs that have begun are ended."),
+    "resumed": ("ok", "The queue goes on. Workers take jobs again within a second."),
+    "unchanged": ("warning", "Nothing to do: somebody else has done it already."),
+    "requeued": ("ok", "Queued again."),
+    "deleted": ("ok", "Deleted."),
+    "taken": ("warning", "Nothing was done: the job did not fail, a worker has it, or it is gone."),
+    "queued": ("ok", "Queued for classification."),
+    "under way": ("warning", "Nothing was done: it is being classified just now."),
+    "understood": ("warning", "Nothing was done: it was understood, and is counted if it counts."),
+    "not kept": ("warning", "Nothing was done: its content was not kept."),
+    "not known": ("warning", "Nothing was done: it is not known, or expired."),
+    "duplicate": ("ok", "It had already been accepted, and left the quarantine."),
+    "unreadable": ("warning", "Nothing was done: it is still no notification."),
+    "discarded": ("ok", "Discarded."),
+}
+#: What can be done to a queue: by what, the saying after it, and the page to return to.
+_QUEUE_ACTS: Final[dict[str, tuple[Callable[[Operator, str], int], str, str]]] = {
+    "pause": (Operator.pause, "paused", "/queues"),
+    "resume": (Operator.resume, "resumed", "/queues"),
+    "requeue": (Operator.requeue_all, "requeued", "/queues/{}"),
+    "delete": (Operator.delete_all, "deleted", "/queues/{}"),
+}
+_JOB_ACTS: Final[dict[str, tuple[Callable[[Operator, list[str]], list[str]], str]]] = {
+    "requeue": (Operator.requeue, "requeued"),
+    "delete": (Operator.delete, "deleted"),
+}
+
+
+def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
+    """Build the pages of the queues; they need the guard (access.py) and the frame (pageframe.py)."""
+    routes = Blueprint("queues", __name__)
+
+    @routes.errorhandler(redis.exceptions.RedisError)
+    @routes.errorhandler(OSError)
+    def store_away(error: Exception) -> Response:
+        detail = (
+            f"Redis is {unavailable(error)}. Deliveries are refused with 503 meanwhile, and Coder sends them again."
+        )
+        return make_response(render_template("queuetrouble.html", detail=detail), 503)
+
+    @routes.errorhandler(404)
+    def missing(error: Exception) -> Response:
+        return make_response(render_template("queuetrouble.html", detail=getattr(error, "description", "")), 404)
+
+    _add_pages(routes, config, connection)
+    _add_reviews(routes, config, connection)
+    _add_queue_acts(routes, config, connection)
+    _add_review_acts(routes, config, connection)
+    return routes
+
+
+def _add_pages(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
+    queues = queues_of(connection, config)
+
+    @routes.get("/queues")
+    def index() -> str:
+        return render_template(
+            "queues.html",
+            queues=queues.overview(),
+            workers=queues.workers(),
+            suspended=queues.suspended(),
+            now=clock.now(),
+            said=_said(),
+        )
+
+    @routes.get("/queues/<queue>")
+    def queue_page(queue: str) -> str:
+        name = _known(queue)
+        offset = _offset()
+        jobs = queues.failed(name, _FAILED_SHOWN, offset)
+        state = next(one for one in queues.overview() if one.name == name)
+        later = offset + _FAILED_SHOWN if offset + _FAILED_SHOWN < state.failed else None
+        return render_template("queue.html", queue=state, jobs=jobs, offset=offset, later=later, said=_said())
+
+    @routes.get("/queues/<queue>/jobs/<job_id>")
+    def job_page(queue: str, job_id: str) -> str:
+        job = queues.job(_checked(job_id))
+        if job is None or job.queue != _known(queue):
+            abort(404, "There is no such job in this queue: it is done, deleted, or expired.")
+        acts = {"requeue": job.status in FAILED, "delete": job.status in DELETABLE}
+        return render_template("queuejob.html", job=job, acts=acts, said=_said())
+
+
+def _add_reviews(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
+    @routes.get("/queues/quarantine")
+    def quarantine() -> str:
+        rows = Inbox(connection, chosen(config, connection)).quarantined(_QUARANTINE_SHOWN)
+        return render_template("queuequarantine.html", rows=rows, at=clock.at, said=_said())
+
+    @routes.get("/queues/quarantine/<message_id>")
+    def quarantined(message_id: str) -> str:
+        shown = show(connection, chosen(config, connection), _checked(message_id))
+        if shown is None:
+            abort(404, "There is no such body in quarantine: it was released, discarded, or it expired.")
+        return render_template("queuequarantined.html", shown=shown, said=_said())
+
+    @routes.get("/queues/unknown")
+    def unknown() -> str:
+        found = not_understood(connection, chosen(config, connection), among=_LOOKED_AT, most=_UNKNOWN_SHOWN)
+        return render_template("queueunknown.html", found=found, looked_at=_LOOKED_AT, at=clock.at, said=_said())
+
+
+def _add_queue_acts(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
+    @routes.post("/queues/<queue>/<any(pause, resume, requeue, delete):act>")
+    @require_admin
+    def act_on_queue(queue: str, act: str) -> Response:
+        run, done, back = _QUEUE_ACTS[act]
+        changed = run(Operator(connection, config, _actor()), _known(queue))
+        return _go(back.format(queue), done if changed else "unchanged", None if isinstance(changed, bool) else changed)
+
+    @routes.post("/queues/<queue>/jobs/<job_id>/<any(requeue, delete):act>")
+    @require_admin
+    def act_on_job(queue: str, job_id: str, act: str) -> Response:
+        run, done = _JOB_ACTS[act]
+        changed = run(Operator(connection, config, _actor()), [_checked(job_id)])
+        return _go(f"/queues/{_known(queue)}", done if changed else "taken")
+
+
+def _add_review_acts(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
+    @routes.post("/queues/quarantine/<message_id>/release")
+    @require_admin
+    def release_body(message_id: str) -> Response:
+        became = release(connection, chosen(config, connection), _checked(message_id), _actor())
+        still = became in (Released.UNREADABLE, Released.NOT_KEPT)
+        return _go(f"/queues/quarantine/{message_id}" if still else "/queues/quarantine", became.value)
+
+    @routes.post("/queues/quarantine/<message_id>/discard")
+    @require_admin
+    def discard_body(message_id: str) -> Response:
+        done = discard(connection, chosen(config, connection), _checked(message_id), _actor())
+        return _go("/queues/quarantine", "discarded" if done else "unchanged")
+
+    @routes.post("/queues/unknown/replay")
+    @require_admin
+    def replay_deliveries() -> Response:
+        deployment, message_id = chosen(config, connection), request.form.get("message_id", "")
+        if message_id:
+            return _go("/queues/unknown", replay(connection, deployment, _checked(message_id), _actor()).value)
+        tally = replay_unknown(connection, deployment, _actor(), most=_LOOKED_AT)
+        return _go("/queues/unknown", "queued" if tally.queued else "unchanged", tally.queued)
+
+
+def _known(queue: str) -> str:
+    if queue not in jobqueue.QUEUES:
+        abort(404, "There is no such queue. There are: " + ", ".join(jobqueue.QUEUES) + ".")
+    return queue
+
+
+def _checked(name: str) -> str:
+    """Return the id of a job or a message; 404 for what is none."""
+    if not _ID.fullmatch(name):
+        abort(404, "This is no id.")
+    return name
+
+
+def _offset() -> int:
+    text = request.args.get("offset", "0")
+    return int(text) if _NUMBER.fullmatch(text) else 0
+
+
+def _actor() -> str:
+    asker = person()
+    return asker.name if asker else ""
+
+
+def _go(path: str, done: str, number: int | None = None) -> Response:
+    return make_response(redirect(to(path, done=done, n=number or None), 303))
+
+
+def _said() -> tuple[str, str] | None:
+    """Return what the address says was done: one of the known sentences, with a number at most."""
+    level, sentence = _SAYINGS.get(request.args.get("done", ""), ("", ""))
+    if not sentence:
+        return None
+    number = request.args.get("n", "")
+    return level, f"{sentence} ({int(number):,})" if _NUMBER.fullmatch(number) else sentence

@@ -1,0 +1,229 @@
+"""Slack's buttons: POST /v1/slack/actions.
+
+Slack signs every request and shows the user an error unless it gets a 200 within 3 seconds; so the work is done beside
+the request, and what came of it is told to the one who pressed, through the `response_url` (app/notifiers/slackanswer).
+https://docs.slack.dev/authentication/verifying-requests-from-slack
+"""
+
+import hashlib
+import secrets
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as StillWorkingError
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+import redis
+import structlog
+from flask import Blueprint, Response, jsonify, request
+from pydantic import BaseModel
+from slack_sdk.signature import Clock, SignatureVerifier
+
+from app import clock
+from app.config import Config
+from app.core.snooze import Button, Target, moment_text, snoozed_until
+from app.notifiers.base import NotifyError
+from app.notifiers.slackanswer import answer, may_answer, private
+from app.pipeline.acknowledge import StaleError, acknowledge, snooze
+from app.settingtypes import DEPLOYMENT_NAME
+from app.store import keys
+from app.store.connection import unavailable
+
+log = structlog.get_logger(__name__)
+#: Slack allows 3 seconds, the way here and back included.
+ANSWER_WITHIN: Final = 2.0
+# A signature is good for five minutes to both sides of its time.
+_REMEMBERED_SECONDS: Final = 660
+_WORKERS: Final = 4
+_OURS: Final = frozenset(Button)
+_SAVE_FAILED: Final = "This could not be saved. Please try again in a minute."
+_SLOW: Final = "This takes longer than usual; whether it was saved will be told here."
+_NOT_ALLOWED: Final = "You are not allowed to do this. An admin can add your Slack user id to AWB_SLACK_ADMINS."
+_OLD_BUTTON: Final = "This button is of another version of the meter, or of a deployment that it does not know."
+
+
+class _User(BaseModel):
+    id: str
+    username: str = ""
+    name: str = ""
+
+
+class _Action(BaseModel):
+    action_id: str
+    value: str = ""
+
+
+class _Press(BaseModel):
+    """What is read of a `block_actions` payload; Slack may send more.
+
+    https://docs.slack.dev/reference/interaction-payloads/block_actions-payload
+    """
+
+    type: str
+    user: _User
+    actions: list[_Action]
+    response_url: str = ""
+
+    @property
+    def wanted(self) -> _Action | None:
+        """Return what was pressed; None for buttons that only open a link, and for those of others."""
+        return next((action for action in self.actions if action.action_id in _OURS), None)
+
+    @property
+    def by(self) -> str:
+        return f"{self.user.username or self.user.name or 'somebody'} (Slack {self.user.id})"
+
+
+class _OurClock(Clock):
+    def now(self) -> float:
+        return clock.now().timestamp()
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What came of a press: refused, or what is told to the one who pressed."""
+
+    text: str = ""
+    replayed: bool = False
+
+
+def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
+    """Build the route; without a signing secret it answers 404."""
+    routes = Blueprint("slack", __name__)
+    secret = config.settings.slack_signing_secret
+    verifier = SignatureVerifier(secret.get_secret_value(), _OurClock()) if secret else None
+    beside = ThreadPoolExecutor(_WORKERS, "slack-action")
+
+    @routes.post("/v1/slack/actions")
+    def act() -> Response:
+        if verifier is None:
+            return _error(404, "AWB_SLACK_SIGNING_SECRET is not set: there are no buttons")
+        refusal = _unfit(config.settings.max_body_bytes)
+        if refusal:
+            return refusal
+        body = request.get_data(cache=False)
+        signature = request.headers.get("X-Slack-Signature", "")
+        if not _signed(verifier, body, request.headers.get("X-Slack-Request-Timestamp", ""), signature):
+            log.warning("slack action refused", why="the signature is wrong or too old")
+            return _error(401, "Unauthorized")
+        press = _press(body)
+        wanted = press.wanted if press else None
+        if press is None or wanted is None:
+            return jsonify({})
+        outcome: Future[_Outcome] = Future()
+        beside.submit(_work, config, connection, signature, press, wanted, outcome)
+        return _answer(outcome)
+
+    return routes
+
+
+def _unfit(limit: int) -> Response | None:
+    if request.content_length is None:
+        return _error(411, "Content-Length is required")
+    if request.content_length > limit:
+        return _error(413, f"more than {limit} bytes (AWB_MAX_BODY_BYTES)")
+    return None
+
+
+def _signed(verifier: SignatureVerifier, body: bytes, timestamp: str, signature: str) -> bool:
+    try:
+        return verifier.is_valid(body, timestamp, signature)
+    except (ValueError, TypeError, OverflowError):  # a timestamp that is no number, a signature that is no ASCII
+        return False
+
+
+def _press(body: bytes) -> _Press | None:
+    """Read the form; None for what is no press of a button, which Slack may send as well."""
+    try:
+        payloads = parse_qs(body.decode(), max_num_fields=10).get("payload", [])
+        press = _Press.model_validate_json(payloads[0] if payloads else "null")
+    except ValueError:  # of the form, of UTF-8, and pydantic's
+        return None
+    return press if press.type == "block_actions" else None
+
+
+def _answer(outcome: "Future[_Outcome]") -> Response:
+    try:
+        found = outcome.result(ANSWER_WITHIN)
+    except StillWorkingError:
+        return jsonify(private(_SLOW))
+    return _error(401, "this request was answered before") if found.replayed else jsonify(private(found.text))
+
+
+def _work(
+    config: Config,
+    connection: "redis.Redis",
+    signature: str,
+    press: _Press,
+    wanted: _Action,
+    outcome: "Future[_Outcome]",
+) -> None:
+    """Do what was asked for, once; first the request is answered, then the one who pressed."""
+    try:
+        found = _outcome(config, connection, signature, press, wanted)
+    except (redis.exceptions.RedisError, OSError) as error:
+        log.error("slack action failed", why=unavailable(error), error=type(error).__name__)
+        found = _Outcome(_SAVE_FAILED)
+    except Exception:
+        # This is the end of a thread: nobody else would hear of it.
+        log.exception("slack action failed")
+        found = _Outcome(_SAVE_FAILED)
+    outcome.set_result(found)
+    if not found.replayed and may_answer(press.response_url, config.settings.slack_api_url):
+        try:
+            answer(press.response_url, found.text)
+        except NotifyError as error:
+            log.warning("slack action answered, but Slack did not take the answer", error=str(error))
+
+
+def _outcome(config: Config, connection: "redis.Redis", signature: str, press: _Press, wanted: _Action) -> _Outcome:
+    if _first_time(connection, signature):
+        return _Outcome(_do(config, connection, press, wanted))
+    log.warning("slack action refused", why="replay")
+    return _Outcome(replayed=True)
+
+
+def _first_time(connection: Any, signature: str) -> bool:
+    """Remember a request for as long as its signature is good; False when it came before."""
+    key = keys.once(f"slack-{hashlib.blake2s(signature.encode()).hexdigest()}")
+    ours = secrets.token_hex(8)
+    if connection.set(key, ours, nx=True, ex=_REMEMBERED_SECONDS):
+        return True
+    # A command whose answer was lost is sent again, and then meets itself.
+    return bool(connection.get(key) == ours.encode())
+
+
+def _do(config: Config, connection: "redis.Redis", press: _Press, action: _Action) -> str:
+    """Acknowledge or snooze, if they may; return what to tell them."""
+    if press.user.id not in config.settings.slack_admins:
+        log.warning("slack action refused", why="not in slack_admins", user=press.by, action=action.action_id)
+        return _NOT_ALLOWED
+    try:
+        target = Target.from_value(action.value)
+    except ValueError:
+        return _OLD_BUTTON
+    if not DEPLOYMENT_NAME.fullmatch(target.deployment):
+        return _OLD_BUTTON
+    try:
+        said = _apply(config, connection, Button(action.action_id), target, press.by, clock.now())
+    except StaleError as stale:
+        said = str(stale)
+    log.info("slack action", user=press.by, action=action.action_id, alert=target.alert, level=target.level, said=said)
+    return said
+
+
+def _apply(config: Config, connection: "redis.Redis", button: Button, target: Target, by: str, now: datetime) -> str:
+    about = (connection, config, target.deployment, target.alert, target.level, by)
+    if button is Button.ACKNOWLEDGE:
+        new = acknowledge(*about, group_key=target.group_key)
+        return "Acknowledged. Thank you." if new else "It was acknowledged already."
+    silence = snooze(*about, snoozed_until(button, now), group_key=target.group_key)
+    limit = "the next level, at most until " if button is Button.NEXT_LEVEL else ""
+    return f"Snoozed until {limit}{moment_text(silence.ends_at)}. A higher level is told all the same."
+
+
+def _error(code: int, reason: str) -> Response:
+    response = jsonify(status="error", reason=reason)
+    response.status_code = code
+    return response

@@ -1,0 +1,82 @@
+"""Debian's Chromium before the pages of a filled deployment, served on a loopback port."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+import redis
+from flask import Flask
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+
+from app.store.connection import connect
+from app.web.factory import create_app
+from tests.browser import world
+from tests.browser.serving import CHROMIUM, arguments, served
+from tests.conftest import RedisServer
+from tests.pipeline.deadletter import swift
+
+
+@pytest.fixture(autouse=True)
+def _swift(redis_server: RedisServer) -> Iterator[None]:
+    yield from swift(redis_server.url)
+
+
+# Not for the session: Playwright keeps an event loop in this thread as long as it runs.
+@pytest.fixture(scope="package")
+def chromium() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.fail("the browser tests need Debian's chromium: apt-get install chromium", pytrace=False)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments())
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Site:
+    """Pages that are served, and a tab that looks at them."""
+
+    base: str
+    tab: Page
+    connection: "redis.Redis"
+    #: What no page of ours may do: messages on the console, errors, requests to elsewhere.
+    trouble: list[str] = field(default_factory=list)
+
+    def go(self, path: str) -> Page:
+        self.tab.goto(self.base + path)
+        return self.tab
+
+    def heard(self, message: ConsoleMessage) -> None:
+        # A status of 404 is said on the console, too; no other message is expected.
+        if "Failed to load resource" not in message.text:
+            self.trouble.append(message.text)
+
+    def asked(self, request: Request) -> None:
+        if not request.url.startswith((self.base, "data:")):
+            self.trouble.append(f"asks for {request.url}")
+
+
+@pytest.fixture
+def site(chromium: Browser, connection: "redis.Redis", redis_server: RedisServer) -> Iterator[Site]:
+    """Return a deployment of five months, whose usage is past its first threshold."""
+    config = world.sample(connection, redis_server.url)
+    yield from look(chromium, create_app(config, connect(redis_server.url)), connection)
+
+
+@pytest.fixture
+def empty_site(chromium: Browser, connection: "redis.Redis", redis_server: RedisServer) -> Iterator[Site]:
+    config = world.make_config(redis_server.url)
+    yield from look(chromium, create_app(config, connect(redis_server.url)), connection)
+
+
+def look(browser: Browser, app: Flask, connection: "redis.Redis") -> Iterator[Site]:
+    with served(app) as base:
+        context = browser.new_context(viewport={"width": 1280, "height": 900})
+        context.set_default_timeout(10_000)
+        site = Site(base, context.new_page(), connection)
+        site.tab.on("console", site.heard)
+        site.tab.on("pageerror", lambda error: site.trouble.append(str(error)))
+        site.tab.on("request", site.asked)
+        yield site
+        context.close()
+    assert site.trouble == []

@@ -1,0 +1,56 @@
+"""Commands of a deployment whose API is configured, against a simulated Coder."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+import redis
+
+from app.pipeline.subscribe import NEEDED
+from app.simulator.api.server import ApiServer
+from app.simulator.world import World
+from app.store.coderstate import CoderState
+from tests.cli.conftest import Awb, rows_of
+from tests.cli.make import DEPLOYMENT
+
+
+@pytest.fixture
+def coder() -> Iterator[dict[str, str]]:
+    world = World(3)
+    for user in world.users:
+        world.preferences[user.id].update(dict.fromkeys(NEEDED, True))
+    with ApiServer(world) as server:
+        yield {"AWB_CODER_URL": server.url, "AWB_CODER_TOKEN": server.token}
+
+
+def test_status_says_that_the_number_is_proved_and_how_far_it_is_from_coders(awb: Awb, coder: dict[str, str]) -> None:
+    assert awb("reconcile", **coder).exit_code == 0
+    shown = [" ".join(line.split()) for line in rows_of(awb("status", **coder))]
+    assert "mode verified: every build is proved with Coder's API" in shown
+    assert [line for line in shown if line.startswith("Coder v")] != []
+    told = json.loads(awb("status", "--json", **coder).stdout)
+    assert (told["mode"], told["coder"]["configured"]) == ("verified", True)
+    drift = [line for line in shown if line.startswith("drift ")]
+    assert len(drift) == (told["drift"] is not None)
+
+
+def test_status_says_since_when_the_api_fails(awb: Awb, coder: dict[str, str], connection: "redis.Redis") -> None:
+    CoderState(connection, DEPLOYMENT).failed("Coder answered 502 [bold]", datetime(2026, 5, 4, 9, 30, tzinfo=UTC))
+    shown = awb("status", AWB_TIME_ZONE="Asia/Kolkata", **coder).stdout
+    assert "Coder's API fails since 4 May" in shown
+    assert "15:00: Coder answered 502 [bold]" in shown
+    assert "(not asked yet)" in shown
+
+
+def test_subscribing_shows_the_plan_and_carries_it_out_when_told_to(awb: Awb, coder: dict[str, str]) -> None:
+    plan = awb("coder", "subscribe", "--json", **coder)
+    would = json.loads(plan.stdout)
+    assert plan.exit_code == 1
+    assert would["enable"]
+    assert would["changed"] is False
+    assert "Nothing is changed yet" in awb("coder", "subscribe", **coder).stdout
+    done = awb("coder", "subscribe", "--yes", "--json", **coder)
+    assert (done.exit_code, json.loads(done.stdout)) == (0, {**would, "changed": True})
+    again = awb("coder", "subscribe", **coder)
+    assert (again.exit_code, again.stdout) == (0, "Nothing to change: everything that is needed is on.\n")

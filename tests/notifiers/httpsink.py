@@ -1,0 +1,107 @@
+"""A real HTTP server on loopback that answers as a test wants, also badly."""
+
+import contextlib
+import socket
+import socketserver
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+Reply = Callable[[socket.socket], None]
+
+
+@dataclass
+class Request:
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class HttpSink:
+    """What came in, and what is said to it: each of `replies` once, the last one ever after."""
+
+    replies: list[Reply]
+    requests: list[Request] = field(default_factory=list)
+    stopping: threading.Event = field(default_factory=threading.Event)
+    port: int = 0
+
+    def serve(self, connection: socket.socket) -> None:
+        request = _read(connection)
+        if request is None:
+            return
+        self.requests.append(request)
+        reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+        with contextlib.suppress(OSError):  # the client has had enough
+            reply(connection)
+
+
+def answer(status: int, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Reply:
+    told = {"Content-Length": str(len(body)), "Connection": "close", **(headers or {})}
+    lines = [f"HTTP/1.1 {status} Said", *(f"{name}: {value}" for name, value in told.items()), "", ""]
+    return lambda connection: connection.sendall("\r\n".join(lines).encode() + body)
+
+
+def raw(content: bytes) -> Reply:
+    return lambda connection: connection.sendall(content)
+
+
+def hang_up(connection: socket.socket) -> None:
+    connection.shutdown(socket.SHUT_RDWR)
+
+
+def silence(connection: socket.socket) -> None:
+    """Say nothing until the client goes away."""
+    connection.settimeout(20)
+    connection.recv(1)
+
+
+def trickle(connection: socket.socket) -> None:
+    """Send a header that never ends, byte by byte, until the client goes away or the test is over."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+    connection.settimeout(0.05)
+    for _ in range(100):
+        connection.sendall(b"z")
+        with contextlib.suppress(TimeoutError):
+            if not connection.recv(1):
+                return
+
+
+@contextmanager
+def sink(*replies: Reply, tls: ssl.SSLContext | None = None) -> Iterator[HttpSink]:
+    served = HttpSink(list(replies))
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with contextlib.suppress(OSError):  # among them handshakes that fail
+                connection = tls.wrap_socket(self.request, server_side=True) if tls else self.request
+                served.serve(connection)
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+        block_on_close = False
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        served.port = server.server_address[1]
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield served
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _read(connection: socket.socket) -> Request | None:
+    with connection.makefile("rb") as incoming:
+        first = incoming.readline().decode("latin-1").split(" ")
+        if len(first) != 3:
+            return None
+        headers = {}
+        while line := incoming.readline().decode("latin-1").strip():
+            name, _, value = line.partition(":")
+            headers[name.lower()] = value.strip()
+        return Request(first[0], first[1], headers, incoming.read(int(headers.get("content-length", 0))))

@@ -1,0 +1,198 @@
+"""Records, one record, and its deliveries: filters, paging, downloads, and the way from a number to its reason."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import redis
+from flask.testing import FlaskClient
+
+from app.core.meter import RecordState
+from app.web.factory import create_app
+from tests.browser import world
+from tests.browser.markup import Markup, complaints
+from tests.conftest import RedisServer, make_config
+from tests.pipeline.deadletter import swift
+
+NOW = datetime(2026, 5, 13, 10, 0, tzinfo=UTC)
+Client = Callable[..., FlaskClient]
+
+
+@pytest.fixture(autouse=True)
+def _swift(redis_server: RedisServer) -> Iterator[None]:
+    yield from swift(redis_server.url)
+
+
+@pytest.fixture
+def client(connection: "redis.Redis", redis_server: RedisServer, time_machine: Any) -> Client:
+    time_machine.move_to(NOW, tick=False)
+
+    def build(**settings: Any) -> FlaskClient:
+        return create_app(make_config(redis_server.url, **settings), connection).test_client()
+
+    return build
+
+
+def put(connection: "redis.Redis", *records: Any) -> None:
+    world.put(connection, records)
+    world.deliver(connection, records)
+
+
+def page_of(client: FlaskClient, path: str) -> Markup:
+    answer = client.get(path)
+    assert answer.status_code == 200, answer.text
+    assert complaints(answer.text) == []
+    return Markup(answer.text)
+
+
+def rows_of(client: FlaskClient, path: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(client.get(path).text)))
+
+
+FILTERS = [
+    ("", ["w1", "w2", "w3", "w4"]),
+    ("user=ada", ["w1", "w3"]),
+    ("template=aider", ["w2", "w3"]),
+    ("organization=research", ["w4"]),
+    ("state=proved", ["w4"]),
+    ("state=provisional", ["w1", "w2", "w3"]),
+    ("from=2026-05-12", ["w1", "w2"]),
+    ("to=2026-05-11", ["w3", "w4"]),
+    ("from=2026-05-11&to=2026-05-12", ["w2", "w3"]),
+    ("user=ada&template=aider&to=2026-05-11", ["w3"]),
+    ("user=nobody", []),
+    ("what=w2", ["w2"]),
+    ("what=ADA/w3", ["w3"]),
+    ("what=nothing", []),
+]
+
+
+@pytest.mark.parametrize(("query", "expected"), FILTERS)
+def test_filters_choose_what_the_page_and_its_files_hold(
+    client: Client, connection: "redis.Redis", query: str, expected: list[str]
+) -> None:
+    put(
+        connection,
+        world.build(1, NOW, workspace="w1"),
+        world.build(2, NOW - timedelta(days=1), workspace="w2", owner="grace", template="aider"),
+        world.build(3, NOW - timedelta(days=2), workspace="w3", template="aider"),
+        world.build(
+            4, NOW - timedelta(days=3), workspace="w4", owner="linus", organization="research", state=RecordState.PROVED
+        ),
+    )
+    asked = client()
+    assert [row["workspace"] for row in rows_of(asked, f"/records?format=csv&{query}")] == expected
+    page = page_of(asked, f"/records?{query}")
+    assert [name for name in ("w1", "w2", "w3", "w4") if f"/{name}" in page.text] == expected
+
+
+def test_the_form_keeps_what_was_filtered_by_and_takes_each_filter_off_alone(
+    client: Client, connection: "redis.Redis"
+) -> None:
+    put(connection, world.build(1, NOW, owner="a&b"))
+    page = page_of(client(), "/records?user=a%26b&from=2026-05-01")
+    fields = {a.get("name"): a.get("value") for a in page.all("input")}
+    assert (fields["user"], fields["from"]) == ("a&b", "2026-05-01")
+    assert {"/records?from=2026-05-01", "/records?user=a%26b"} <= set(page.links())
+
+
+def test_pages_of_records_follow_each_other_without_gap_or_repetition(
+    client: Client, connection: "redis.Redis"
+) -> None:
+    put(connection, *(world.build(n, NOW - timedelta(minutes=n), owner="ada") for n in range(120)))
+    asked, path, seen, pages = client(), "/records?user=ada", [], 0
+    while path:
+        page = page_of(asked, path)
+        seen += [link for link in page.links() if link.startswith("/records/")]
+        path = next((link for link in page.links() if "cursor=" in link), "")
+        assert "user=ada" in path or not path
+        pages += 1
+    assert (len(seen), len(set(seen)), pages) == (120, 120, 3)
+
+
+def test_a_download_holds_all_that_matches_and_not_one_page(client: Client, connection: "redis.Redis") -> None:
+    put(connection, *(world.build(n, NOW - timedelta(minutes=n)) for n in range(1100)))
+    asked = client()
+    assert len(rows_of(asked, "/records?format=csv")) == 1100
+    found = json.loads(asked.get("/records?format=json").data)
+    assert len(found) == 1100
+    assert found[0]["at"] == "2026-05-13T10:00:00Z"
+    assert json.loads(asked.get("/records?format=json&user=nobody").data) == []
+
+
+def test_a_day_shows_its_builds_and_leads_to_the_days_beside(client: Client, connection: "redis.Redis") -> None:
+    put(connection, *(world.build(n, NOW - timedelta(days=n % 2, minutes=n)) for n in range(5)))
+    page = page_of(client(), "/days/2026-05-12")
+    assert "2 builds counted, 2 of them provisional" in " ".join(page.text.split())
+    assert {"/days/2026-05-11", "/days/2026-05-13"} <= set(page.links())
+    assert "/days/2026-05-14" not in page_of(client(), "/days/2026-05-13").links()
+    assert "No builds were counted on this day" in page_of(client(), "/days/2024-01-01").text
+    assert len(rows_of(client(), "/days/2026-05-13?format=csv")) == 3
+
+
+def test_a_record_says_why_it_counted_and_shows_its_evidence(client: Client, connection: "redis.Redis") -> None:
+    record = world.build(7, NOW, deliveries=("m-1", "m-2"))
+    put(connection, record, world.build(8, NOW))
+    connection.delete(f"awb:v1:{world.DEPLOYMENT}:delivery:m-2")
+    asked = client(**world.CODER)
+    page = page_of(asked, f"/records/{record.key}")
+    assert world.REASON in page.text
+    assert "task-resumed" in page.text
+    assert "Provisional: from notifications" in page.text
+    assert "https://coder.example.com/@ada/task-7" in page.links()
+    assert "/deliveries/m-1" in page.links()
+    assert "m-2, no longer kept" in page.text
+    assert "No other build of it counted" in page.text
+    delivery = page_of(asked, "/deliveries/m-1")
+    assert "evidence: resumed" in delivery.text
+    assert f"/records/{record.key}" in delivery.links()
+    assert "/records?deployment" not in "".join(delivery.links())
+
+
+def test_a_proved_record_without_any_delivery_says_who_told_of_it(client: Client, connection: "redis.Redis") -> None:
+    record = world.build(7, NOW, deliveries=(), state=RecordState.PROVED, build_id="b-1")
+    world.put(connection, [record])
+    page = page_of(client(), f"/records/{record.key}")
+    assert "Proved by Coder’s API" in page.text
+    assert "Coder’s API told of this build, no notification did" in page.text
+
+
+def test_what_no_delivery_told_is_said_to_be_unknown(client: Client, connection: "redis.Redis") -> None:
+    put(connection, world.build(7, NOW, workspace="", owner="", template="", organization=""))
+    asked = client()
+    assert world.workspace_id(7) in page_of(asked, "/records").text
+    page = page_of(asked, next(link for link in page_of(asked, "/records").links() if link.startswith("/records/")))
+    assert page.text.count("not told") == 4
+    assert "not told" in page_of(asked, "/").text
+
+
+@pytest.mark.parametrize("workspace", ["name:ada/ws", "name:ada//ws", "name:../ws", "name:a%2Fb/ü ?#&"])
+def test_a_record_whose_key_holds_a_name_has_a_page(client: Client, connection: "redis.Redis", workspace: str) -> None:
+    record = world.build(1, NOW, workspace_id=workspace)
+    record = type(record)(**{**world._fields(record), "key": f"hint:{workspace}:1"})
+    put(connection, record)
+    asked = client()
+    path = next(link for link in page_of(asked, "/records").links() if link.startswith("/records/"))
+    assert f"hint:{workspace}:1" in page_of(asked, path).text
+
+
+def test_a_coder_of_another_deployment_is_not_linked_to(client: Client, connection: "redis.Redis") -> None:
+    record = world.build(1, NOW)
+    world.put(connection, [record], "staging")
+    world.deliver(connection, [record], "staging")
+    page = page_of(client(**world.CODER), f"/records/{record.key}?deployment=staging")
+    assert not [link for link in page.links() if "coder.example.com" in link]
+
+
+def test_deliveries_are_listed_newest_first(client: Client, connection: "redis.Redis") -> None:
+    put(connection, *(world.build(n, NOW - timedelta(minutes=n)) for n in range(60)))
+    asked = client()
+    page = page_of(asked, "/deliveries")
+    shown = [link for link in page.links() if link.startswith("/deliveries/")]
+    assert (len(shown), shown[0]) == (50, f"/deliveries/{world.message_id(0)}")
+    older = page_of(asked, next(link for link in page.links() if "cursor=" in link))
+    assert len([link for link in older.links() if link.startswith("/deliveries/")]) == 10

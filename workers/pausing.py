@@ -1,0 +1,52 @@
+"""A worker that leaves a paused queue alone. `rq suspend` holds all queues, and a waiting worker takes one more job."""
+
+import time
+from typing import Any, Final
+
+from rq.exceptions import StopRequested
+from rq.job import Job
+from rq.queue import Queue
+from rq.worker import SimpleWorker, WorkerStatus
+
+from app.store.queues import Queues
+
+_LOOK_EVERY: Final = 1.0
+
+
+class PausableWorker(SimpleWorker):  # type: ignore[misc]
+    """A SimpleWorker of one queue that takes no job of it while it is paused; what it has begun, it ends."""
+
+    def check_for_suspension(self, burst: bool) -> None:
+        """Wait while the queue is paused, as RQ waits for `rq resume`, and show as `suspended`.
+
+        Raises:
+            StopRequested: it is paused, and the worker was to end when it finds nothing to do.
+        """
+        super().check_for_suspension(burst)
+        paused = False
+        while not self._stop_requested and self._paused():
+            if burst:
+                raise StopRequested
+            if not paused:
+                paused = True
+                self.set_state(WorkerStatus.SUSPENDED)
+            self.heartbeat()
+            time.sleep(_LOOK_EVERY)
+
+    def dequeue_job_and_maintain_ttl(
+        self, timeout: int | None, max_idle_time: int | None = None
+    ) -> "tuple[Job, Queue] | None":
+        """Take a job. One that came to a worker which waited for it when the queue was paused goes back untouched.
+
+        If we die before that, it lies in RQ's intermediate list, and the next worker of the queue takes it up.
+        """
+        while not self._stop_requested:
+            taken: Any = super().dequeue_job_and_maintain_ttl(timeout, max_idle_time)
+            if taken is None or not Queues(self.connection).give_back_if_paused(taken[1].name, taken[0].id):
+                return taken  # type: ignore[no-any-return]
+            self.check_for_suspension(burst=timeout is None)
+        return None
+
+    def _paused(self) -> bool:
+        queues = Queues(self.connection)
+        return any(queues.is_paused(queue.name) for queue in self.queues)
