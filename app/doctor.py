@@ -11,7 +11,8 @@ from app import clock
 from app.config import Config
 from app.core.finding import Finding, Outcome
 from app.notifiers.base import NotifyError
-from app.notifiers.directory import notifier, receivers
+from app.notifiers.directory import notifier
+from app.notifiers.receivers import receivers
 from app.store import keys
 from app.store.coderstate import CoderState
 from app.store.connection import OLDEST_VERSION, unavailable

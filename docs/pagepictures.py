@@ -7,7 +7,6 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from app.store.connection import connect
-from app.web.factory import create_app
 from tests.browser import world
 from tests.browser.serving import CHROMIUM, arguments, served
 from tests.conftest import RedisServer
@@ -29,7 +28,7 @@ def main() -> None:
     server.start()
     try:
         config = world.sample(connect(server.url), server.url)
-        app = create_app(config, connect(server.url))
+        app = world.application(config, connect(server.url))
         with served(app) as base, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments())
             for name, path, width, height, scheme in _PICTURES:

@@ -21,8 +21,9 @@ from app.core.alert import Alert, AlertKind, Notification
 from app.core.spelling import did_you_mean
 from app.core.wording.trial import trial_alert
 from app.notifiers.base import NotifyError
-from app.notifiers.directory import notifier, receiver_slug, receivers
+from app.notifiers.directory import notifier
 from app.notifiers.emailmessage import render as render_mail
+from app.notifiers.receivers import receiver_slug, receivers
 from app.notifiers.slackblocks import render as render_slack
 from app.pipeline.outlook import bare_context
 from app.pipeline.texts import own_words, variables

@@ -81,7 +81,7 @@ class AppriseNotifier(Notifier):
     def _hand_over(self, notification: Notification) -> bool:
         return bool(
             self._service.notify(
-                body=_cut(plain_text(notification, name=harmless), _LONGEST_TEXT),
+                body=_cut(plain_text(notification, harmless, columns=False), _LONGEST_TEXT),
                 title=_cut(harmless(title(notification.alert)), _LONGEST_TITLE),
                 notify_type=_TYPES[notification.alert.severity],
                 body_format="text",

@@ -1,6 +1,5 @@
 """The configured receivers, and the notifier that serves each."""
 
-import hashlib
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -10,6 +9,7 @@ from app.core.spelling import did_you_mean
 from app.notifiers.base import Notifier
 from app.notifiers.email import EmailNotifier, SmtpServer
 from app.notifiers.emailmessage import NO_DOMAIN
+from app.notifiers.receivers import apprise_urls, receivers
 from app.notifiers.slack import SlackWebhook
 from app.notifiers.slackbot import SlackBot
 from app.notifiers.webhook import SignedWebhook
@@ -52,25 +52,6 @@ def _unknown_names(settings: Settings) -> Iterator[str]:
             yield f"{place}: there is no receiver “{name}”{did_you_mean(name, known)}; receivers: {listed}"
 
 
-def receivers(settings: Settings) -> list[str]:
-    """Return the names of the configured receivers.
-
-    `slack` is the incoming webhook, `slack:<channel>` the bot's channels, then `email:<address>` for each recipient,
-    `webhook`, and `apprise:<scheme>-<number>`.
-    """
-    found = ["slack"] if settings.slack_webhook_url else []
-    found += [f"slack:{channel}" for channel in settings.slack_channel if settings.slack_bot_token]
-    found += [f"email:{address}" for address in settings.email_to]
-    found += ["webhook"] if settings.notify_webhook_url else []
-    return found + list(_apprise_urls(settings))
-
-
-def receiver_slug(receiver: str) -> str:
-    """Name a receiver inside an id: `slack`, or `email-` and a digest, for addresses belong in no key."""
-    kind, _, address = receiver.partition(":")
-    return f"{kind}-{hashlib.blake2s(address.encode(), digest_size=4).hexdigest()}" if address else kind
-
-
 def notifier(settings: Settings, receiver: str) -> Notifier:
     """Return the notifier of a receiver.
 
@@ -93,17 +74,8 @@ def notifier(settings: Settings, receiver: str) -> Notifier:
         return SignedWebhook(_text(settings.notify_webhook_url), _text(settings.notify_webhook_secret))
     from app.notifiers.appriser import AppriseNotifier  # noqa: PLC0415 - an optional extra, slow to import
 
-    return AppriseNotifier(_apprise_urls(settings)[receiver])
+    return AppriseNotifier(apprise_urls(settings)[receiver])
 
 
 def _text(secret: SecretStr | None) -> str:
     return secret.get_secret_value() if secret else ""
-
-
-def _apprise_urls(settings: Settings) -> dict[str, str]:
-    """Return the URLs by receiver; their schemes are no secret, all else is."""
-    urls = [part.strip() for part in _text(settings.apprise_urls).split(",") if part.strip()]
-    schemes = [url.partition("://")[0].lower() if "://" in url else "unknown" for url in urls]
-    return {
-        f"apprise:{scheme}-{number}": url for number, (scheme, url) in enumerate(zip(schemes, urls, strict=True), 1)
-    }

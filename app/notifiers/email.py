@@ -170,7 +170,8 @@ def _failure(error: Exception, server: SmtpServer) -> NotifyError:
 def _refusal(error: Exception, code: int, said: bytes | str, reason: FailureReason) -> tuple[FailureReason, bool, str]:
     text = f"{code} {said.decode('utf-8', 'replace') if isinstance(said, bytes) else said}"
     # Worth another try: 4xx even for a password (454 in RFC 4954, section 6), and any greeting (it may be starting up).
-    if not 500 <= code <= 599 or isinstance(error, smtplib.SMTPConnectError):  # noqa: PLR2004
+    # A text is smtplib's own (“Line too long.”), for what servers say comes as bytes.
+    if not 500 <= code <= 599 or isinstance(error, smtplib.SMTPConnectError) or isinstance(said, str):  # noqa: PLR2004
         return FailureReason.SERVER_ERROR, False, text
     signing_in = code in _AUTH_CODES or isinstance(error, smtplib.SMTPAuthenticationError)
     return FailureReason.AUTH_ERROR if signing_in else reason, True, text

@@ -33,21 +33,22 @@ def title(alert: Alert) -> str:
     return f"{sign(alert)[1]}: {one_line(alert.headline)}"
 
 
-def plain_text(notification: Notification, name: Callable[[str], str] = one_line) -> str:
+def plain_text(notification: Notification, name: Callable[[str], str] = one_line, *, columns: bool = True) -> str:
     """Write everything but the title.
 
     Args:
         notification: what to write.
         name: makes one harmless line of a text that may hold what people chose.
+        columns: for letters of one width: with a bar, and facts in columns.
     """
     alert = notification.alert
     facts = [(name(label), name(value)) for label, value in alert.facts]
-    width = max((len(label) for label, _ in facts), default=0) + 1
+    width = max((len(label) for label, _ in facts), default=0) + 1 if columns else 0
     blocks = [
         name(why_here(notification)),
         name(alert.actor),
         name(alert.summary),
-        "" if alert.used is None else bar(alert.used, alert.limit),
+        bar(alert.used, alert.limit) if columns and alert.used is not None else "",
         "\n".join(f"{label + ':':<{width}} {value}" for label, value in facts),
         course(alert.burn_up, alert.limit, alert.breach),
         name(alert.meaning),

@@ -19,7 +19,7 @@ from app.core.decision import AlertState, Reason
 from app.core.silence import Silence
 from app.core.snooze import actor_text, next_level_until
 from app.core.text import one_line
-from app.notifiers.directory import receivers
+from app.notifiers.receivers import receivers
 from app.pipeline.address import to_receivers
 from app.store.alerts import Alerts, Change
 from app.store.outbox import Outbox

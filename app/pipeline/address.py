@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from app.config import Config
 from app.core.alert import Alert, Notification
 from app.core.routing import Route, addressed
-from app.notifiers.directory import receiver_slug, receivers
+from app.notifiers.receivers import receiver_slug, receivers
 from app.pipeline.texts import own_words
 
 

@@ -8,7 +8,7 @@ from app import clock
 from app.config import Config
 from app.core.alert import Alert
 from app.core.silence import Silence, silencing
-from app.notifiers.directory import problems, receivers
+from app.notifiers.receivers import receivers
 from app.pipeline.usage import active_meters
 from app.store import history
 from app.store.alertstates import Standing, standings
@@ -99,6 +99,8 @@ def silence_answer(silence: Silence) -> dict[str, Any]:
 
 def receivers_answer(config: Config) -> dict[str, Any]:
     """Return the configured receivers, and what is wrong with their settings."""
+    from app.notifiers.directory import problems  # noqa: PLC0415 - slow to import, and `awb status` needs it not
+
     return {
         "receivers": [{"name": name, "kind": name.partition(":")[0]} for name in receivers(config.settings)],
         "problems": problems(config.settings),

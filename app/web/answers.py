@@ -9,9 +9,9 @@ import redis
 from app import clock
 from app.config import Config
 from app.core.drift import DriftPoint, known_causes
-from app.core.forecast import forecast
 from app.core.meter import AWB, METERS, Mode, Usage, UsageRecord
 from app.core.period import Period
+from app.pipeline.outlook import outlook
 from app.pipeline.usage import active_meters, current_allowance, current_usage
 from app.store.alerts import Alerts
 from app.store.coderstate import CoderState
@@ -93,8 +93,9 @@ def periods_answer(connection: "redis.Redis", config: Config, deployment: str) -
 def forecast_answer(connection: "redis.Redis", config: Config, deployment: str) -> dict[str, Any]:
     """Return pace, projection and the expected day of the breach (app/core/forecast.py says what each means)."""
     usage = current_usage(connection, config, deployment, AWB, top=False)
-    days = Snapshot(connection, deployment, AWB).by_day(usage.period, usage.as_of.date())
-    found = forecast(days, usage.used, usage.limit, usage.period, usage.as_of)
+    found = outlook(connection, usage).forecast
+    if found is None:  # no meter of ours goes without
+        raise LookupError(AWB)
     expected = {
         "words": found.words(),
         "confident": found.confident,

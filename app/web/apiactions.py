@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from app import clock, jobqueue
 from app.core.wording.trial import trial_alert
-from app.notifiers.directory import receivers as configured_receivers
+from app.notifiers.receivers import receivers as configured_receivers
 from app.pipeline.acknowledge import StaleError, acknowledge, end
 from app.pipeline.address import to_receivers
 from app.pipeline.outlook import bare_context

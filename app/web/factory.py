@@ -1,12 +1,14 @@
 """The Flask application."""
 
 import redis
-from flask import Flask, Response, jsonify
+from flask import Flask, Response, jsonify, make_response, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from app.config import Config
 from app.web import api, health, metrics, pages, queuepages, slackactions, webhook
 from app.web.access import guard
+
+_FOR_PROGRAMS = ("/v1", "/v2", "/api", "/metrics", "/healthz", "/readyz", "/static")
 
 
 def create_app(config: Config, connection: "redis.Redis", *, insecure: bool = False) -> Flask:
@@ -44,8 +46,11 @@ def create_app(config: Config, connection: "redis.Redis", *, insecure: bool = Fa
 
 
 def _http_error(error: HTTPException) -> Response:
-    """Answer errors as JSON, with what the error itself says and its headers, such as Allow."""
-    answer = jsonify(status="error", reason=error.name, detail=error.description)
+    """Answer with what the error itself says and its headers, such as Allow: people a page, programs JSON."""
+    if request.path.startswith(_FOR_PROGRAMS):
+        answer = jsonify(status="error", reason=error.name, detail=error.description)
+    else:
+        answer = make_response(render_template("sorry.html", heading=error.name, detail=error.description))
     answer.status_code = error.code or 500
     for name, value in error.get_headers():
         if name != "Content-Type":

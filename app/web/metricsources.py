@@ -15,7 +15,7 @@ from app.core.meter import AWB, METERS, Mode, Usage
 from app.core.threshold import ThresholdKind, level_named
 from app.jobqueue import QUEUES
 from app.notifiers.base import FailureReason
-from app.notifiers.directory import receiver_slug, receivers
+from app.notifiers.receivers import receiver_slug, receivers
 from app.pipeline.intake import Taken
 from app.pipeline.outlook import outlook
 from app.pipeline.usage import active_meters, current_usage

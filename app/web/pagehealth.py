@@ -11,7 +11,7 @@ from app import clock
 from app.config import Config
 from app.core.meter import AWB
 from app.core.severity import Severity
-from app.notifiers.directory import receivers
+from app.notifiers.receivers import receivers
 from app.store.coderstate import CoderState
 from app.store.inbox import Inbox
 from app.store.queues import Queues, QueueState

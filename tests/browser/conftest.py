@@ -9,16 +9,9 @@ from flask import Flask
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
 from app.store.connection import connect
-from app.web.factory import create_app
 from tests.browser import world
 from tests.browser.serving import CHROMIUM, arguments, served
 from tests.conftest import RedisServer
-from tests.pipeline.deadletter import swift
-
-
-@pytest.fixture(autouse=True)
-def _swift(redis_server: RedisServer) -> Iterator[None]:
-    yield from swift(redis_server.url)
 
 
 # Not for the session: Playwright keeps an event loop in this thread as long as it runs.
@@ -60,13 +53,13 @@ class Site:
 def site(chromium: Browser, connection: "redis.Redis", redis_server: RedisServer) -> Iterator[Site]:
     """Return a deployment of five months, whose usage is past its first threshold."""
     config = world.sample(connection, redis_server.url)
-    yield from look(chromium, create_app(config, connect(redis_server.url)), connection)
+    yield from look(chromium, world.application(config, connect(redis_server.url)), connection)
 
 
 @pytest.fixture
 def empty_site(chromium: Browser, connection: "redis.Redis", redis_server: RedisServer) -> Iterator[Site]:
     config = world.make_config(redis_server.url)
-    yield from look(chromium, create_app(config, connect(redis_server.url)), connection)
+    yield from look(chromium, world.application(config, connect(redis_server.url)), connection)
 
 
 def look(browser: Browser, app: Flask, connection: "redis.Redis") -> Iterator[Site]:

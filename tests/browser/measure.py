@@ -18,7 +18,6 @@ from app.core.meter import AWB, RecordState, UsageRecord
 from app.pipeline.warn import warn
 from app.store.connection import connect
 from app.store.records import Records
-from app.web.factory import create_app
 from tests.browser import world
 from tests.conftest import RedisServer, make_config
 
@@ -81,7 +80,7 @@ def main(a_day: int) -> None:
         config = make_config(server.url, limit=400_000, period="yearly", **world.CODER, **world.CHANNELS)
         world._hear(connection, now, (now - timedelta(days=300)).date(), _DAYS * a_day)
         warn(connection, config, world.DEPLOYMENT, AWB)
-        client = create_app(config, connection).test_client()
+        client = world.application(config, connection).test_client()
         record = Records(connection, world.DEPLOYMENT, AWB).page(None, 1)[0][0]
         lists = ["/records", "/records?user=user-003", f"/days/{now.date()}", "/alerts", "/periods"]
         for path in ["/", "/?tops=month", *lists, f"/records/{record.key}"]:

@@ -3,9 +3,11 @@
 import random
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import redis
+from flask import Flask
+from jinja2.bccache import Bucket, BytecodeCache
 
 from app import clock, jobqueue
 from app.config import Config
@@ -19,6 +21,7 @@ from app.store.coderstate import CoderState
 from app.store.inbox import Inbox, Remembered
 from app.store.ledger import Ledger, Settlement
 from app.store.outbox import Outbox
+from app.web.factory import create_app
 from tests.conftest import make_config
 from workers.runner import worker
 
@@ -52,6 +55,25 @@ CHANNELS = {
     "email_from": "awb@example.com",
     "email_to": "ops@example.com",
 }
+
+
+class _Compiled(BytecodeCache):
+    """Compiled templates, once for all applications of a run."""
+
+    kept: ClassVar[dict[str, bytes]] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self.kept:
+            bucket.bytecode_from_string(self.kept[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self.kept[bucket.key] = bucket.bytecode_to_string()
+
+
+def application(config: Config, connection: "redis.Redis") -> Flask:
+    app = create_app(config, connection)
+    app.jinja_env.bytecode_cache = _Compiled()
+    return app
 
 
 def build(number: int, at: datetime, **fields: Any) -> UsageRecord:

@@ -26,7 +26,6 @@ class HttpSink:
 
     replies: list[Reply]
     requests: list[Request] = field(default_factory=list)
-    stopping: threading.Event = field(default_factory=threading.Event)
     port: int = 0
 
     def serve(self, connection: socket.socket) -> None:
@@ -59,15 +58,19 @@ def silence(connection: socket.socket) -> None:
     connection.recv(1)
 
 
-def trickle(connection: socket.socket) -> None:
-    """Send a header that never ends, byte by byte, until the client goes away or the test is over."""
-    connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
-    connection.settimeout(0.05)
-    for _ in range(100):
-        connection.sendall(b"z")
-        with contextlib.suppress(TimeoutError):
-            if not connection.recv(1):
-                return
+def trickle(start: bytes) -> Reply:
+    """Begin an answer that goes on byte by byte until the client goes away or the test is over."""
+
+    def send(connection: socket.socket) -> None:
+        connection.sendall(start)
+        connection.settimeout(0.05)
+        for _ in range(100):
+            connection.sendall(b"z")
+            with contextlib.suppress(TimeoutError):
+                if not connection.recv(1):
+                    return
+
+    return send
 
 
 @contextmanager

@@ -12,6 +12,8 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 USER, PASSWORD = "meter", "s3cret:p@ss/w#rd"
 HANG_UP = "hang up"
+#: Nothing is said for a while; of QUIT only.
+SLOW = "slow"
 
 
 @dataclass
@@ -50,7 +52,10 @@ class MailServer:
         return self._say(server, "NOOP", "250 OK")
 
     async def handle_QUIT(self, server: SMTP, _s: Session, _e: Envelope) -> str:  # noqa: N802
-        return self._say(server, "QUIT", "221 Bye")
+        answer = self._say(server, "QUIT", "221 Bye")
+        if answer == SLOW:
+            await asyncio.sleep(5)
+        return answer
 
     def authenticate(self, server: SMTP, _s: Session, _e: Envelope, _m: str, data: LoginPassword) -> AuthResult:
         answer = self._say(server, "AUTH", "")

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from app.notifiers.directory import UnknownReceiverError, notifier, problems, receiver_slug, receivers
+from app.notifiers.directory import UnknownReceiverError, notifier, problems
+from app.notifiers.receivers import receiver_slug, receivers
 from app.settings import Settings
 from tests.conftest import make_config
 

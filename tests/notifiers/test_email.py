@@ -1,10 +1,12 @@
 import base64
+import re
 import socket
 import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import date
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from html.parser import HTMLParser
@@ -16,12 +18,14 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.alert import Alert
+from app.core.alert import Alert, AlertKind
 from app.core.decision import Reason
+from app.core.severity import Severity
 from app.notifiers.base import FailureReason, NotifyError
-from app.notifiers.email import EmailNotifier, SmtpServer, render
+from app.notifiers.email import EmailNotifier, SmtpServer
+from app.notifiers.emailmessage import render
 from tests.notifiers.mailserver import HANG_UP, PASSWORD, USER, MailServer, running
-from tests.notifiers.samples import BIDI_AND_CONTROLS, SNAPSHOTS, alert, notification, with_text_everywhere
+from tests.notifiers.samples import BIDI_AND_CONTROLS, SNAPSHOTS, alert, charted, notification, with_text_everywhere
 
 SENDER, RECIPIENT = "awb@example.com", "ops@example.com"
 RETRY, FINAL = False, True
@@ -132,38 +136,6 @@ def test_an_untrusted_certificate_or_another_host_name_gets_nothing(trust: Trust
 def test_a_missing_ca_file_is_a_tls_failure(tmp_path: Path) -> None:
     error = failure_of(notifier(MailServer(port=1), tls="implicit", ca_file=str(tmp_path / "none.pem")).probe)
     assert error.reason == FailureReason.TLS
-
-
-ANSWERS = [
-    ("MAIL", "450 4.3.2 Try later", FailureReason.SERVER_ERROR, RETRY),
-    ("MAIL", "421 4.3.2 Shutting down", FailureReason.SERVER_ERROR, RETRY),
-    ("MAIL", "550 5.7.1 Sender refused", FailureReason.CLIENT_ERROR, FINAL),
-    ("MAIL", "530 5.7.0 Authentication required", FailureReason.AUTH_ERROR, FINAL),
-    ("RCPT", "450 4.2.0 Greylisted", FailureReason.SERVER_ERROR, RETRY),
-    ("RCPT", "451 4.7.1 Greylisted", FailureReason.SERVER_ERROR, RETRY),
-    ("RCPT", "421 4.3.2 Shutting down", FailureReason.SERVER_ERROR, RETRY),
-    ("RCPT", "550 5.1.1 No such user", FailureReason.RECIPIENT_REFUSED, FINAL),
-    ("RCPT", "553 5.1.3 Bad address", FailureReason.RECIPIENT_REFUSED, FINAL),
-    ("RCPT", "530 5.7.0 Authentication required", FailureReason.AUTH_ERROR, FINAL),
-    ("DATA", "451 4.3.0 Try later", FailureReason.SERVER_ERROR, RETRY),
-    ("DATA", "452 4.2.2 Mailbox full", FailureReason.SERVER_ERROR, RETRY),
-    ("DATA", "552 5.3.4 Too big", FailureReason.CLIENT_ERROR, FINAL),
-    ("DATA", "554 5.7.1 Looks like spam", FailureReason.CLIENT_ERROR, FINAL),
-    *((command, HANG_UP, FailureReason.NETWORK, RETRY) for command in ("MAIL", "RCPT", "DATA")),
-]
-
-
-@pytest.mark.parametrize(("command", "answer", "reason", "permanent"), ANSWERS)
-def test_a_refused_mail_fails_with_its_reason_and_the_next_try_succeeds(
-    command: str, answer: str, reason: FailureReason, permanent: bool
-) -> None:
-    with running(MailServer(answers={command: [answer]})) as server:
-        to = notifier(server)
-        error = failure_of(to.send, notification())
-        to.send(notification())
-    assert (reason, permanent) == (error.reason, error.permanent)
-    assert answer == HANG_UP or answer[:3] in str(error)
-    assert len(server.mails) == 1
 
 
 @pytest.mark.parametrize(
@@ -302,16 +274,21 @@ def test_what_arrives_is_what_was_rendered() -> None:
 # What a mail looks like.
 
 
-@pytest.mark.parametrize(
-    ("name", "shown"),
-    [
-        ("email_warning", alert()),
-        ("email_critical", alert(used=1050, level="100%", reason=Reason.ESCALATED)),
-        ("email_ok", alert(used=12, level="", reason=Reason.RESOLVED)),
-    ],
-)
-def test_the_mail_is_the_reviewed_one(name: str, shown: Alert) -> None:
-    mail = mail_of(shown)
+ACKNOWLEDGED = replace(charted(), reason=Reason.ACKNOWLEDGED, actor="Acknowledged by ada, silent until 11 May 2026")
+DIGEST = replace(charted(used=412), reason=Reason.DIGEST, kind=AlertKind.DIGEST, level="", severity=Severity.OK)
+REVIEWED = {
+    "mail_warning": alert(),
+    "mail_critical": alert(used=1050, level="100%", reason=Reason.ESCALATED),
+    "mail_ok": alert(used=12, level="", reason=Reason.RESOLVED),
+    "mail_chart": charted(),
+    "mail_acknowledged": ACKNOWLEDGED,
+    "mail_digest": DIGEST,
+}
+
+
+@pytest.mark.parametrize("name", REVIEWED)
+def test_the_mail_is_the_reviewed_one(name: str) -> None:
+    mail = mail_of(REVIEWED[name])
     headers = "".join(f"{key}: {value}\n" for key, value in mail.items() if key not in {"Content-Type", "MIME-Version"})
     assert (SNAPSHOTS / f"{name}.txt").read_text("utf-8") == f"{headers}\n{body_of(mail, 'plain')}"
 
@@ -322,12 +299,16 @@ class Reader(HTMLParser):
     def __init__(self, text: str) -> None:
         super().__init__()
         self.tags: set[str] = set()
+        self.styles: list[str] = []
+        self.pictures: list[dict[str, str | None]] = []
         self.links: list[str] = []
         self.words = ""
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
+        self.styles += [value or "" for name, value in attrs if name == "style"]
+        self.pictures += [dict(attrs)] if tag == "img" else []
         self.links += [value or "" for name, value in attrs if name in {"href", "src"}]
 
     def handle_data(self, data: str) -> None:
@@ -345,6 +326,66 @@ def test_both_parts_say_the_same_and_plain_text_comes_first() -> None:
         assert text in page.words
     assert [url for _, url in shown.links] == page.links
     assert all(url in plain for _, url in shown.links)
+
+
+@pytest.mark.parametrize("shown", REVIEWED.values(), ids=REVIEWED)
+def test_the_page_reads_in_light_and_dark_without_styles_and_without_pictures(shown: Alert) -> None:
+    page = Reader(body_of(mail_of(shown), "html"))
+    for style in page.styles:
+        assert "color" not in style.replace("background:", "") or ("background:" in style and "color:#ffffff" in style)
+    # Beyond the frame that keeps lines short, nothing is wider than a phone may make it.
+    assert all("width:100%" in style for style in page.styles if re.search(r"(?<!-)width:\d+px", style))
+    assert page.tags <= {
+        "html", "head", "meta", "style", "title", "body", "div", "p", "b", "h1", "table", "tr", "th", "td", "a", "img",
+    }  # fmt: skip
+
+
+def test_a_chart_is_inline_and_its_alternative_text_says_the_same() -> None:
+    mail = mail_of(charted())
+    assert [part.get_content_type() for part in mail.walk()] == [
+        "multipart/alternative", "text/plain", "multipart/related", "text/html", "image/png",
+    ]  # fmt: skip
+    (picture,) = Reader(body_of(mail, "html")).pictures
+    (part,) = [part for part in mail.walk() if part.get_content_type() == "image/png"]
+    assert picture["src"] == f"cid:{part['Content-ID'].strip('<>')}"
+    assert part.get_content_disposition() == "inline"
+    assert picture["alt"] == (
+        "Used went from 0 on 1 January 2026 to 912 on 4 May 2026, half of that by 7 February 2026; the limit is 1,000. "
+        "It is expected to be reached on 2 June 2026."
+    )
+    assert (picture["alt"] or "") in body_of(mail, "plain")
+    assert (picture["width"], picture["height"]) == ("440", "220")
+
+
+@pytest.mark.parametrize("burn_up", [(), ((date(2026, 1, 1), 3),), ((date(2026, 1, 1), 3), (date(2026, 1, 1), 4))])
+def test_without_two_days_there_is_no_chart(burn_up: Any) -> None:
+    mail = mail_of(replace(charted(), burn_up=burn_up))
+    assert [part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"]
+    assert "went from" not in body_of(mail, "plain")
+
+
+def test_the_bar_is_drawn_without_a_picture() -> None:
+    page = body_of(mail_of(charted()), "html")
+    assert '<td width="91%"' in page
+    assert "912 of 1,000 · 91.2 %" in page
+    assert '<td width="100%"' in body_of(mail_of(replace(charted(), used=2000)), "html")
+    assert "<td width=" not in body_of(mail_of(replace(charted(), limit=None)), "html")
+
+
+def test_the_same_notification_is_the_same_mail_to_the_byte() -> None:
+    first, second = (
+        render(notification(charted()), sender=SENDER, recipient=RECIPIENT, domain="x").as_bytes() for _ in range(2)
+    )
+    assert first == second
+
+
+def test_who_acknowledged_and_whom_it_stands_in_for_is_said() -> None:
+    stand_in = replace(notification(ACKNOWLEDGED), stands_in_for="slack:C1")
+    mail = render(stand_in, sender=SENDER, recipient=RECIPIENT, domain="x")
+    assert mail["Subject"].startswith("[Coder AWB] [prod] Acknowledged: AWB")
+    for text in (body_of(mail, "plain"), Reader(body_of(mail, "html")).words):
+        assert "Acknowledged by ada, silent until 11 May 2026" in text
+        assert "Sent here because slack:C1 could not be reached." in text
 
 
 def test_mails_of_a_period_hang_on_one_root_that_no_mail_has() -> None:

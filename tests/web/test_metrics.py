@@ -24,7 +24,7 @@ from app.core.coder import Entitlements
 from app.core.decision import AlertState
 from app.core.drift import DriftPoint, growth
 from app.core.silence import Silence
-from app.notifiers.directory import receiver_slug
+from app.notifiers.receivers import receiver_slug
 from app.pipeline.warn import warn
 from app.store import keys, tallies
 from app.store.alerts import Alerts, Change

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,11 +17,9 @@ from app.core.meter import AWB
 from app.pipeline.warn import warn
 from app.store.coderstate import CoderState
 from app.store.inbox import Inbox
-from app.web.factory import create_app
 from tests.browser import world
 from tests.browser.markup import Markup, complaints
 from tests.conftest import RedisServer, make_config
-from tests.pipeline.deadletter import swift
 
 NOW = datetime(2026, 5, 13, 10, 0, tzinfo=UTC)
 HOSTILE = ('<script>alert("1")</script>', 'O\'Brien "quoted"', "\u202eevil\u05d0\u05d1", "=1+1", "a/b c?d#e&f", "ünï")
@@ -29,17 +27,12 @@ HOSTILE = ('<script>alert("1")</script>', 'O\'Brien "quoted"', "\u202eevil\u05d0
 Client = Callable[..., FlaskClient]
 
 
-@pytest.fixture(autouse=True)
-def _swift(redis_server: RedisServer) -> Iterator[None]:
-    yield from swift(redis_server.url)
-
-
 @pytest.fixture
 def client(connection: "redis.Redis", redis_server: RedisServer, time_machine: Any) -> Client:
     time_machine.move_to(NOW, tick=False)
 
     def build(**settings: Any) -> FlaskClient:
-        return create_app(make_config(redis_server.url, **settings), connection).test_client()
+        return world.application(make_config(redis_server.url, **settings), connection).test_client()
 
     return build
 
@@ -119,7 +112,7 @@ def test_a_verified_number_shows_both_counts_and_why_they_may_differ(
     client: Client, connection: "redis.Redis", redis_server: RedisServer
 ) -> None:
     config = world.sample(connection, redis_server.url)
-    page = page_of(create_app(config, connection).test_client(), "/")
+    page = page_of(world.application(config, connection).test_client(), "/")
     assert "Verified" in page.text
     assert "-2: we count fewer than Coder" in page.text
     assert "Known causes of such a drift" in page.text
@@ -131,7 +124,7 @@ def test_totals_of_the_days_end_at_coders_number_where_that_is_shown(
     connection: "redis.Redis", redis_server: RedisServer
 ) -> None:
     config = world.sample(connection, redis_server.url)
-    asked = create_app(config, connection).test_client()
+    asked = world.application(config, connection).test_client()
     page, rows = page_of(asked, "/"), rows_of(asked, "/?format=csv&table=days")
     assert f"{int(rows[0]['total']):,} of 1,500 used" in " ".join(page.text.split())
     assert sum(int(row["builds"]) for row in rows) == int(rows[0]["total"]) - 2
@@ -264,7 +257,7 @@ def test_when_redis_is_away_the_page_says_so_and_asks_to_come_back(config: Confi
     from app.store.connection import connect  # noqa: PLC0415 - as in conftest
 
     away = connect(f"unix://{short_dir}/nothing.sock")
-    answer = create_app(config, away).test_client().get("/")
+    answer = world.application(config, away).test_client().get("/")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "10")
     assert complaints(answer.text) == []
     assert "Redis is unreachable" in answer.text
@@ -282,7 +275,7 @@ def test_health_names_what_is_wrong(client: Client, fill: Callable[..., None], c
 
 def test_a_channel_that_failed_last_is_marked(connection: "redis.Redis", redis_server: RedisServer) -> None:
     config = world.sample(connection, redis_server.url, verified=False, healthy=False)
-    page = page_of(create_app(config, connection).test_client(), "/")
+    page = page_of(world.application(config, connection).test_client(), "/")
     banner = " ".join(page.text.partition("Out of order")[2].partition("Agent Workspace Builds")[0].split())
     assert "Deliveries worker: No worker is there" in banner
     assert "email:ops@example.com: The newest message failed" in banner
@@ -292,7 +285,7 @@ def test_a_channel_that_failed_last_is_marked(connection: "redis.Redis", redis_s
 
 def test_where_all_is_well_nothing_is_out_of_order(connection: "redis.Redis", redis_server: RedisServer) -> None:
     config = world.sample(connection, redis_server.url)
-    assert "Out of order" not in page_of(create_app(config, connection).test_client(), "/").text
+    assert "Out of order" not in page_of(world.application(config, connection).test_client(), "/").text
 
 
 def test_records_that_were_imported_are_shown_though_nothing_was_ever_delivered(
@@ -334,7 +327,7 @@ def test_a_viewer_from_elsewhere_sees_no_buttons(
     fill(*[1.0] * 8)
     config = make_config(redis_server.url, limit=10, proxy_addresses="10.0.0.5", proxy_user_header="X-Forwarded-User")
     warn(connection, config, world.DEPLOYMENT, AWB)
-    app = create_app(config, connection)
+    app = world.application(config, connection)
     answer = app.test_client().get("/", headers={"X-Forwarded-User": "viv"}, environ_base={"REMOTE_ADDR": "10.0.0.5"})
     assert answer.status_code == 200
     assert "AWB 80 %" in answer.text

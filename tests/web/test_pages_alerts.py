@@ -1,6 +1,5 @@
 """The page of alerts and its forms: who may, what is done, what is written down."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,19 +16,12 @@ from app.pipeline.warn import warn
 from app.store.alerts import Alerts
 from app.store.audit import Audit
 from app.store.silences import Silences
-from app.web.factory import create_app
 from tests.browser import world
 from tests.browser.markup import Markup, complaints
 from tests.conftest import RedisServer, make_config
-from tests.pipeline.deadletter import swift
 
 NOW = datetime(2026, 5, 13, 10, 0, tzinfo=UTC)
 VIEWER = {"headers": {"X-Forwarded-User": "viv"}, "environ_base": {"REMOTE_ADDR": "10.0.0.5"}}
-
-
-@pytest.fixture(autouse=True)
-def _swift(redis_server: RedisServer) -> Iterator[None]:
-    yield from swift(redis_server.url)
 
 
 @pytest.fixture
@@ -46,7 +38,7 @@ def client(connection: "redis.Redis", config: Config, time_machine: Any) -> Flas
     world.put(connection, records)
     world.deliver(connection, records)
     warn(connection, config, world.DEPLOYMENT, AWB)
-    return create_app(config, connection).test_client()
+    return world.application(config, connection).test_client()
 
 
 def page_of(client: FlaskClient, path: str = "/alerts", **more: Any) -> Markup:

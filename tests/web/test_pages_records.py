@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,19 +12,12 @@ import redis
 from flask.testing import FlaskClient
 
 from app.core.meter import RecordState
-from app.web.factory import create_app
 from tests.browser import world
 from tests.browser.markup import Markup, complaints
 from tests.conftest import RedisServer, make_config
-from tests.pipeline.deadletter import swift
 
 NOW = datetime(2026, 5, 13, 10, 0, tzinfo=UTC)
 Client = Callable[..., FlaskClient]
-
-
-@pytest.fixture(autouse=True)
-def _swift(redis_server: RedisServer) -> Iterator[None]:
-    yield from swift(redis_server.url)
 
 
 @pytest.fixture
@@ -32,7 +25,7 @@ def client(connection: "redis.Redis", redis_server: RedisServer, time_machine: A
     time_machine.move_to(NOW, tick=False)
 
     def build(**settings: Any) -> FlaskClient:
-        return create_app(make_config(redis_server.url, **settings), connection).test_client()
+        return world.application(make_config(redis_server.url, **settings), connection).test_client()
 
     return build
 

@@ -162,7 +162,7 @@ def test_other_names_are_no_deployments(client: FlaskClient, connection: "redis.
     assert connection.dbsize() == 0
 
 
-@pytest.mark.parametrize("path", ["/", "/v1", "/v1/webhook/", "/v1/webhook/eu/", "/v1/webhook/a/b", "/v2/webhook"])
+@pytest.mark.parametrize("path", ["/v1", "/v1/webhook/", "/v1/webhook/eu/", "/v1/webhook/a/b", "/v2/webhook"])
 def test_other_paths_are_not_found(client: FlaskClient, connection: "redis.Redis", path: str) -> None:
     assert answer(client.post(path, headers=basic(), data=notification())) == (404, "error")
     assert connection.dbsize() == 0

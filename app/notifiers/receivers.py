@@ -1,0 +1,34 @@
+"""The names of the configured receivers. What sends to them is in app/notifiers/directory.py, and slower to import."""
+
+import hashlib
+
+from app.settings import Settings
+
+
+def receivers(settings: Settings) -> list[str]:
+    """Return the names of the configured receivers.
+
+    `slack` is the incoming webhook, `slack:<channel>` the bot's channels, then `email:<address>` for each recipient,
+    `webhook`, and `apprise:<scheme>-<number>`.
+    """
+    found = ["slack"] if settings.slack_webhook_url else []
+    found += [f"slack:{channel}" for channel in settings.slack_channel if settings.slack_bot_token]
+    found += [f"email:{address}" for address in settings.email_to]
+    found += ["webhook"] if settings.notify_webhook_url else []
+    return found + list(apprise_urls(settings))
+
+
+def receiver_slug(receiver: str) -> str:
+    """Name a receiver inside an id: `slack`, or `email-` and a digest, for addresses belong in no key."""
+    kind, _, address = receiver.partition(":")
+    return f"{kind}-{hashlib.blake2s(address.encode(), digest_size=4).hexdigest()}" if address else kind
+
+
+def apprise_urls(settings: Settings) -> dict[str, str]:
+    """Return the URLs by receiver; their schemes are no secret, all else is."""
+    given = settings.apprise_urls.get_secret_value() if settings.apprise_urls else ""
+    urls = [part.strip() for part in given.split(",") if part.strip()]
+    schemes = [url.partition("://")[0].lower() if "://" in url else "unknown" for url in urls]
+    return {
+        f"apprise:{scheme}-{number}": url for number, (scheme, url) in enumerate(zip(schemes, urls, strict=True), 1)
+    }

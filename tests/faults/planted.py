@@ -1,0 +1,265 @@
+"""Secrets to be found again wherever they come out, receivers that fail in ugly ways, and the service between them."""
+
+import json
+import secrets
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import zlib
+from base64 import b64decode, b64encode
+from binascii import Error as Base64Error
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Self
+
+import redis
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+from tests.faults.system import System
+from tests.notifiers.mailserver import MailServer
+from tests.workers.make import ROOT, environment
+
+
+@dataclass
+class Planted:
+    """Texts that hold a random word each, by what they are.
+
+    The word is hexadecimal, so that quoting for a URL, for JSON, for HTML or by `repr` leaves it as it is.
+    """
+
+    words: dict[str, str] = field(default_factory=dict)
+
+    def plant(self, name: str, text: str = "{}") -> str:
+        """Return a text with a new word in place of its braces."""
+        self.words[name] = secrets.token_hex(12)
+        return text.replace("{}", self.words[name])
+
+    def take(self, name: str, text: str, word: str) -> str:
+        """Plant a text that was made elsewhere, by a word of it."""
+        assert word in text
+        self.words[name] = word
+        return text
+
+    def found_in(self, *texts: bytes) -> set[str]:
+        """Return the names of what is in a text, as it is or in base64."""
+        lowered = [text.lower() for text in texts]
+        return {
+            name
+            for name, word in self.words.items()
+            if any(word.encode().lower() in text for text in lowered)
+            or any(encoded in text for text in texts for encoded in in_base64(word))
+        }
+
+
+def in_base64(word: str) -> list[bytes]:
+    """Return what a word leaves in the base64 of any text around it: it begins at one of three places in a group."""
+    found = []
+    for before in range(3):
+        padded = b"\0" * before + word.encode()
+        whole = padded[: len(padded) // 3 * 3]
+        found.append(b64encode(whole)[(4 * before + 2) // 3 :])
+    return found
+
+
+def unpacked(value: bytes) -> Iterator[bytes]:
+    """Yield a value of Redis as it is, and as RQ packs it: compressed, or in base64 after that."""
+    yield value
+    for packed in (value, _from_base64(value)):
+        try:
+            yield zlib.decompress(packed)
+        except zlib.error:
+            continue
+
+
+def _from_base64(value: bytes) -> bytes:
+    try:
+        return b64decode(value, validate=True)
+    except (Base64Error, ValueError):
+        return b""
+
+
+def everything_in(connection: "redis.Redis") -> dict[str, bytes]:
+    """Return all that Redis holds, by key, the key included."""
+    held = {}
+    for key in connection.scan_iter(count=1000):
+        values = [key, *_flat(_value(connection, key))]
+        held[key.decode()] = b"\n".join(part for value in values for part in unpacked(value))
+    return held
+
+
+def _value(connection: Any, key: bytes) -> Any:
+    match connection.type(key):
+        case b"string":
+            return connection.get(key)
+        case b"hash":
+            return connection.hgetall(key)
+        case b"list":
+            return connection.lrange(key, 0, -1)
+        case b"set":
+            return connection.smembers(key)
+        case b"zset":
+            return connection.zrange(key, 0, -1)
+        case b"stream":
+            return connection.xrange(key)
+        case b"none":  # expired meanwhile
+            return b""
+        case other:
+            raise AssertionError(f"{key!r} is a {other!r}, which is not read here")
+
+
+def _flat(value: Any) -> Iterator[bytes]:
+    if isinstance(value, dict):
+        value = [*value.keys(), *value.values()]
+    if isinstance(value, bytes):
+        yield value
+    elif isinstance(value, Iterable):
+        for item in value:
+            yield from _flat(item)
+
+
+class UglyServer:
+    """Answers every request with all of it, headers included, and an error; some with a reset connection.
+
+    Attributes:
+        received: raw requests by the first part of their path.
+    """
+
+    def __init__(self) -> None:
+        self.received: dict[str, list[bytes]] = {}
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _ugly(self))
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+
+    @property
+    def netloc(self) -> str:
+        return f"127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+#: What is answered, in turn; 0 resets the connection.
+_STATUSES = (500, 0, 403, 200, 302)
+
+
+def _ugly(ugly: UglyServer) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        timeout = 10
+
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            request = f"{self.requestline}\r\n{self.headers}".encode() + body
+            group = ugly.received.setdefault(self.path.split("/")[1], [])
+            status = _STATUSES[len(group) % len(_STATUSES)]
+            group.append(request)
+            if not status:
+                # Closed with nothing lingering, a socket is reset.
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.connection.close()
+                return
+            told = {"ok": False, "error": request.decode(), "message": f"bad: {self.headers}", "detail": body.decode()}
+            text = json.dumps(told).encode()
+            self.send_response(status, f"no: {self.path}")
+            self.send_header("Location", f"http://{ugly.netloc}{self.path}")
+            self.send_header("Retry-After", self.headers.get("Authorization") or self.path)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(b"" if self.command == "HEAD" else text)
+
+        do_GET = do_POST = do_PUT = do_HEAD = answer
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+        def finish(self) -> None:
+            if self.connection.fileno() >= 0:
+                super().finish()
+
+    return Handler
+
+
+class UglyMailServer(MailServer):
+    """Lets everybody in and then refuses recipients, with what they signed in with in the answer."""
+
+    offered: LoginPassword | None = None
+
+    def authenticate(self, server: SMTP, _s: Session, _e: Envelope, _m: str, data: LoginPassword) -> AuthResult:
+        del server
+        self.offered = data
+        return AuthResult(success=True)
+
+    async def handle_RCPT(self, server: SMTP, _s: Session, envelope: Envelope, address: str, _o: list[str]) -> str:  # noqa: N802
+        if not address.startswith("refused"):
+            return await super().handle_RCPT(server, _s, envelope, address, _o)
+        assert self.offered is not None
+        pair = b"\0%s\0%s" % (self.offered.login, self.offered.password)
+        return f"550 5.1.1 {address}: not with {self.offered.password.decode()} or {b64encode(pair).decode()}"
+
+
+class RedisWithPassword:
+    """A server that asks for a password and writes all that it is told into a file."""
+
+    def __init__(self, directory: Path, port: int, password: str) -> None:
+        self.directory, self.port, self.password = directory, port, password
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        lines = [f'requirepass "{self.password}"', f"port {self.port}", "bind 127.0.0.1", "appendonly yes", 'save ""']
+        lines += [f"dir {self.directory}", "appendfsync everysec", "maxmemory-policy noeviction"]
+        (self.directory / "redis.conf").write_text("\n".join(lines), encoding="utf-8")
+        command = ["redis-server", str(self.directory / "redis.conf")]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def stop(self) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(20)
+
+    def ever_written(self) -> bytes:
+        return b"".join(file.read_bytes() for file in sorted(self.directory.glob("appendonlydir/*.aof")))
+
+
+class Service(System):
+    """`awb run` with its output in two files, and a Redis of its own unless the settings name one."""
+
+    @property
+    def log_file(self) -> Path:
+        return self.data_dir / "log.jsonl"
+
+    def environ(self) -> dict[str, str]:
+        usual = {"data_dir": self.data_dir, "bind": f"127.0.0.1:{self.port}", "log_level": "debug", "log_format": "json"}
+        environ = environment("", **{**usual, **self.settings})
+        if not environ["AWB_REDIS_URL"]:
+            del environ["AWB_REDIS_URL"]
+        return environ
+
+    def start(self) -> Self:
+        with self.output.open("ab") as output, self.log_file.open("ab") as log:
+            command = [sys.executable, "-m", "app.cli", "run"]
+            self.supervisor = subprocess.Popen(command, env=self.environ(), cwd=ROOT, stdout=output, stderr=log)
+        return self
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Return the log, which has nothing but JSON objects in it."""
+        return [json.loads(line) for line in self.log_file.read_text(encoding="utf-8").splitlines()]
+
+
+@contextmanager
+def redis_with_password(directory: Path, port: int, password: str) -> Iterator[RedisWithPassword]:
+    server = RedisWithPassword(directory, port, password)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
