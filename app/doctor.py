@@ -1,5 +1,6 @@
 """Checks of a whole installation, each with a stable id, an outcome and a hint; `awb doctor` prints them."""
 
+import re
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ from app.store.connection import OLDEST_VERSION, unavailable
 from app.store.inbox import Inbox, deployments
 
 _TIMEOUT = 5
+_LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1", re.IGNORECASE)
 _LARGEST_SKEW = 30.0
 _LATE_SWEEP = 300.0
 
@@ -28,6 +30,7 @@ def examine(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
     yield from _secret(config)
     yield from _redis(connection)
     yield from _receiver(config)
+    yield from _access(config)
     yield from _receivers(config)
     yield from _counting(config, connection)
 
@@ -116,6 +119,22 @@ def _receiver(config: Config) -> Iterator[Finding]:
         yield Finding("clock.receiver", Outcome.WARNING, f"{skew:.0f} s from {host}", "synchronise the clocks (NTP)")
 
 
+def _access(config: Config) -> Iterator[Finding]:
+    """Ask for the usage from outside without credentials: a proxy may look like somebody on this machine."""
+    base = config.settings.public_url
+    if not base or _LOOPBACK.fullmatch(urlsplit(base).hostname or ""):
+        return
+    try:
+        answer = requests.get(f"{base}/api/v1/usage", timeout=_TIMEOUT, allow_redirects=False)
+    except requests.RequestException:
+        return  # said above already
+    if answer.ok:
+        hint = "list the proxy in AWB_PROXY_ADDRESSES and let it send X-Forwarded-For; do it now"
+        yield Finding("access.public", Outcome.ERROR, f"everybody who reaches {base} may look and act", hint)
+    else:
+        yield Finding("access.public", Outcome.OK, f"{base} shows nothing to strangers")
+
+
 def _skew(date: str) -> float:
     """Return the seconds between an HTTP Date and our clock; 0 where the header is missing or no date."""
     try:
@@ -126,6 +145,8 @@ def _skew(date: str) -> float:
 
 def _receivers(config: Config) -> Iterator[Finding]:
     names = receivers(config.settings)
+    if config.settings.dry_run:
+        yield Finding("alerts.dry-run", Outcome.WARNING, "nothing is sent: it is a dry run", "unset AWB_DRY_RUN")
     if not names:
         hint = "set AWB_SLACK_WEBHOOK_URL, or AWB_SMTP_URL with AWB_EMAIL_FROM and AWB_EMAIL_TO"
         yield Finding("receivers.configured", Outcome.ERROR, "nobody would be warned", hint)

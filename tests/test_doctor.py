@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import redis
+import responses
 import structlog
 from click.testing import CliRunner, Result
 
@@ -296,3 +297,19 @@ def test_the_command_without_redis_still_tells_the_rest(
     result = doctor(at(running, redis_server), "--json", AWB_REDIS_URL="unix:///nowhere")
     found = {row["check"]: row["outcome"] for row in json.loads(result.stdout)}
     assert (result.exit_code, found["redis.reachable"], found["receiver.reachable"]) == (1, "error", "ok")
+
+
+@pytest.mark.parametrize(("status", "outcome"), [(200, Outcome.ERROR), (403, OK), (303, OK)])
+def test_a_proxy_that_lets_everybody_in_is_found(
+    redis_server: RedisServer, connection: "redis.Redis", status: int, outcome: Outcome
+) -> None:
+    with responses.RequestsMock() as web:
+        web.get("https://awb.example.com/v1/webhook", status=405)
+        web.get("https://awb.example.com/api/v1/usage", status=status)
+        config = make_config(redis_server.url, public_url="https://awb.example.com")
+        assert outcomes(config, connection)["access.public"] is outcome
+
+
+def test_a_dry_run_is_told(redis_server: RedisServer, connection: "redis.Redis") -> None:
+    found = outcomes(make_config(redis_server.url, dry_run="true"), connection)
+    assert found["alerts.dry-run"] is Outcome.WARNING

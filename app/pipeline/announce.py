@@ -49,7 +49,7 @@ def announce(
         alert=alert.name,
         kind=alert.kind.value,
         reason=alert.reason.value,
-        level=alert.level,
+        threshold=alert.level,
         used=alert.used,
         limit=alert.limit,
         notifications=[notification.id for notification in notifications],

@@ -239,10 +239,8 @@ class Service(System):
 
     def environ(self) -> dict[str, str]:
         usual = {"data_dir": self.data_dir, "bind": f"127.0.0.1:{self.port}", "log_level": "debug", "log_format": "json"}
-        environ = environment("", **{**usual, **self.settings})
-        if not environ["AWB_REDIS_URL"]:
-            del environ["AWB_REDIS_URL"]
-        return environ
+        environ = environment(**{"redis_url": "", **usual, **self.settings})
+        return {name: value for name, value in environ.items() if name != "AWB_REDIS_URL" or value}
 
     def start(self) -> Self:
         with self.output.open("ab") as output, self.log_file.open("ab") as log:

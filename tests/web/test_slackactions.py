@@ -192,10 +192,12 @@ def refusals() -> list[tuple[str, bytes, str, str]]:
     ]
 
 
-@pytest.mark.parametrize(("why", "body", "timestamp", "signed"), refusals(), ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize("why", [row[0] for row in refusals()])
 def test_what_slack_did_not_sign_is_refused_and_nothing_stored(
-    client: FlaskClient, connection: "redis.Redis", why: str, body: bytes, timestamp: str, signed: str
+    client: FlaskClient, connection: "redis.Redis", why: str
 ) -> None:
+    # Signed now, not when the tests were collected: minutes count.
+    [(body, timestamp, signed)] = [row[1:] for row in refusals() if row[0] == why]
     before = everything(connection)
     assert post(client, body, timestamp, signed).status_code == 401
     assert everything(connection) == before
