@@ -128,7 +128,7 @@ def _access(config: Config) -> Iterator[Finding]:
         answer = requests.get(f"{base}/api/v1/usage", timeout=_TIMEOUT, allow_redirects=False)
     except requests.RequestException:
         return  # said above already
-    if answer.ok:
+    if answer.status_code == requests.codes.ok:
         hint = "list the proxy in AWB_PROXY_ADDRESSES and let it send X-Forwarded-For; do it now"
         yield Finding("access.public", Outcome.ERROR, f"everybody who reaches {base} may look and act", hint)
     else:

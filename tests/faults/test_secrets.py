@@ -71,6 +71,7 @@ ITS_OWN: Final[Mapping[str, set[str]]] = {
     "hook": {"notify_webhook_url", "password of notify_webhook_url"},
     "apprise": {"apprise_urls", "password of apprise_urls"},
     "coder": {"coder_token"},
+    "answer": {"address for the answer, 200"},
     "mail": set(),
 }
 PROMPT: Final = "Refactor {} “Zürich”\n<b>&\"'\\ and delete all else"
@@ -264,9 +265,9 @@ class Driver:
         self.log_in(plant("wrong password of a person"), 401)
 
     def press(self, signature: str, status: int) -> None:
-        """Press a button in Slack; it cannot be answered, for its way back does not lead to Slack."""
+        """Press a button in Slack, which is answered at an address that only Slack knows."""
         plant = self.played.planted.plant
-        back = plant(f"address for the answer, {status}", f"{self.service.settings['coder_url']}/answer/{{}}")
+        back = plant(f"address for the answer, {status}", f"{self.service.settings['slack_api_url']}".replace("slackapi", "answer/{}"))
         action = {"action_id": "acknowledge", "value": plant(f"value of a button, {status}")}
         pressed = {"type": "block_actions", "token": plant(f"token of Slack's, {status}"), "user": {"id": "U1"}}
         content = urlencode({"payload": json.dumps({**pressed, "actions": [action], "response_url": back})})
