@@ -26,7 +26,7 @@ class SlackWebhook(Notifier):
 
     threads = False
 
-    def __init__(self, url: str, session: requests.Session | None = None) -> None:
+    def __init__(self, url: str, session: WebSession | None = None) -> None:
         """Keep the URL.
 
         Raises:

@@ -7,8 +7,6 @@ to the `response_url` that came with it (https://github.com/slackapi/bolt-js/iss
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import requests
-
 from app.notifiers.slackblocks import fit
 from app.notifiers.slackhttp import post, refuse_trouble
 from app.websession import WebSession
@@ -34,7 +32,7 @@ def may_answer(url: str, api_url: str) -> bool:
     )
 
 
-def answer(url: str, text: str, session: requests.Session | None = None) -> None:
+def answer(url: str, text: str, session: WebSession | None = None) -> None:
     """Post the word; nobody depends on it, so it is tried once.
 
     Raises:

@@ -112,7 +112,7 @@ class SlackRefusalError(NotifyError):
 class SlackApi:
     """One bot's access. Its token is a secret."""
 
-    def __init__(self, token: str, url: str, session: requests.Session | None = None) -> None:
+    def __init__(self, token: str, url: str, session: WebSession | None = None) -> None:
         """Keep token and base URL.
 
         Raises:

@@ -15,8 +15,6 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-import requests
-
 from app.core.alert import Alert, Notification
 from app.core.decision import Reason
 from app.core.handle import Handle
@@ -71,7 +69,7 @@ class SlackBot(Notifier):
         *,
         api_url: str = "https://slack.com/api",
         buttons: bool = False,
-        session: requests.Session | None = None,
+        session: WebSession | None = None,
     ) -> None:
         if not channel or re.search(r"\s", channel):
             raise ValueError(f"“{channel[:80]}” is no Slack channel: give its id, such as C0123456789")

@@ -1,13 +1,14 @@
 """What both ways to Slack share: one POST without redirects, and what its failure means."""
 
-import time
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 import requests
 
 from app.notifiers.base import SEND_TIMEOUT, FailureReason, NotifyError
+from app.notifiers.deadline import within
 from app.notifiers.httpanswer import seconds, unreachable
+from app.websession import WebSession
 
 _CONNECT_TIMEOUT: Final = 5.0
 _TIMEOUTS: Final = (_CONNECT_TIMEOUT, SEND_TIMEOUT - _CONNECT_TIMEOUT)
@@ -23,21 +24,24 @@ class Answer(NamedTuple):
     headers: Mapping[str, str]
 
 
-def post(session: requests.Session, url: str, longest: int, **content: Any) -> Answer:
+def post(session: WebSession, url: str, longest: int, **content: Any) -> Answer:
     """POST once and read at most so many bytes of the answer.
 
     Raises:
         NotifyError: there was no answer. Its text names neither URL nor headers.
     """
-    ends = time.monotonic() + SEND_TIMEOUT
-    try:
+
+    def exchange() -> Answer:
         with session.post(url, timeout=_TIMEOUTS, allow_redirects=False, stream=True, **content) as response:
             body = b""
             for part in response.iter_content(min(longest, _CHUNK)):
                 body += part
-                if len(body) >= longest or time.monotonic() > ends:
+                if len(body) >= longest:
                     break
             return Answer(response.status_code, body[:longest].decode("utf-8", "replace").strip(), response.headers)
+
+    try:
+        return within(session.patience, exchange)
     except OSError as error:  # every error of requests is one
         failure = unreachable("Slack", error)
     # Outside the handler: the error of requests names the URL and must not travel on as __context__.

@@ -129,7 +129,6 @@ class Row:
         vague: it cannot tell why it failed, so everything is tried again.
         shown: yields what people or programs read out of a body.
         alive: matches what must not be in it.
-        bounded: it gives up on a server that sends byte by byte.
     """
 
     name: str
@@ -139,11 +138,12 @@ class Row:
     success: Reply = field(default=answer(200))
     differs: Mapping[str, Outcome] = field(default_factory=dict)
     vague: bool = False
-    bounded: bool = True
 
 
 class Hasty(WebSession):
     """Waits less long than the notifier would."""
+
+    patience = PATIENCE
 
     def request(self, *arguments: Any, **more: Any) -> requests.Response:
         return super().request(*arguments, **{**more, "timeout": WAIT})
@@ -165,7 +165,6 @@ ROWS = [
             **dict.fromkeys(("201", "202", "204", "endless body", "409", "425"), CLIENT),
             **dict.fromkeys(("404", "410"), AUTH),
         },
-        bounded=False,
     ),
     Row(
         "slack bot",
@@ -177,7 +176,6 @@ ROWS = [
             **dict.fromkeys(("201", "202", "204", "409", "425"), CLIENT),
             "endless body": LATER,
         },
-        bounded=False,
     ),
     Row(
         "webhook",
@@ -268,7 +266,7 @@ def test_without_trust_in_the_server_nothing_is_sent(row: Row) -> None:
     assert server.requests == []
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if row.bounded], ids=lambda row: row.name)
+@over_http
 def test_a_server_that_sends_byte_by_byte_holds_nobody_up(row: Row) -> None:
     with sink(trickle(b"HTTP/1.1 200 OK\r\nX-Slow: ")) as server:
         as_told(row, NETWORK, outcome_of(row.make("http", f"127.0.0.1:{server.port}")))

@@ -20,6 +20,7 @@ from app.core.decision import Reason
 from app.notifiers.base import FailureReason, NotifyError
 from app.notifiers.slack import SlackWebhook
 from app.notifiers.slackblocks import render
+from app.websession import WebSession
 from tests.notifiers.samples import BIDI_AND_CONTROLS, SNAPSHOTS, alert, notification, with_text_everywhere
 
 SECRET = "T00000000/B00000000/xoxSECRETxox"
@@ -255,7 +256,7 @@ def http_server(status: int, headers: dict[str, str], body: bytes) -> Iterator[t
 
 
 def without_proxies() -> requests.Session:
-    session = requests.Session()
+    session = WebSession()
     session.trust_env = False
     return session
 
