@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 
 from app.config import Config
 from app.core.alert import Alert, Notification
+from app.core.decision import Reason
 from app.core.routing import Route, addressed
 from app.notifiers.receivers import receiver_slug, receivers
 from app.pipeline.texts import own_words
@@ -53,7 +54,8 @@ def stands_in(config: Config, failed: Notification, why: str, *, same_channel: b
         why: for its readers; free of secrets.
         same_channel: the channel works, only this recipient does not: others of the same kind may stand in.
     """
-    if failed.stands_in_for:
+    # A test is about its receiver alone, and what somebody did about an alert is news of its own thread only.
+    if failed.stands_in_for or failed.alert.reason in (Reason.TEST, Reason.ACKNOWLEDGED):
         return []
     kind = failed.receiver.partition(":")[0]
     footer = f"{failed.alert.footer} · {failed.receiver} could not be reached: {why}"

@@ -2,6 +2,7 @@
 
 import quopri
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,12 +11,15 @@ import redis
 import time_machine
 
 from app.config import Config
-from app.core.alert import AlertKind
+from app.core.alert import AlertKind, Notification
+from app.core.decision import Reason
+from app.pipeline.address import stands_in
 from app.pipeline.send import send
 from app.pipeline.silence import create_silence, end_silence
 from app.pipeline.sweep import sweep
 from app.simulator.sinks import SlackSink
 from tests.conftest import RedisServer
+from tests.core.make import alert
 from tests.notifiers.mailserver import MailServer, running
 from tests.pipeline.streams import DEPLOYMENT, config_for, outbox, resumes, run
 
@@ -209,3 +213,14 @@ def test_every_kind_of_alert_has_a_name_that_routes_know() -> None:
     assert {kind.value for kind in AlertKind} == {
         "threshold", "forecast", "scope", "burst", "notice", "digest", "test",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("reason", [Reason.TEST, Reason.ACKNOWLEDGED])
+def test_what_concerns_one_receiver_alone_has_no_stand_in(
+    redis_server: RedisServer, slack: SlackSink, mail: MailServer, reason: Reason
+) -> None:
+    config = with_mail(redis_server, slack, mail)
+    failed = Notification("n1", "slack", datetime(2026, 3, 23, tzinfo=UTC), replace(alert(), reason=reason))
+    assert stands_in(config, failed, "404", same_channel=False) == []
+    warning = replace(failed, alert=alert())
+    assert [one.receiver for one in stands_in(config, warning, "404", same_channel=False)] == ["email:ops@example.com"]
