@@ -15,15 +15,22 @@ REDACTED: Final = "[not stored]"
 ONE_TIME_PASSCODE_TEMPLATE: Final = "62f86a30-2330-4b61-a26d-311ff3b608cf"
 _SECRET_KEY = re.compile(
     r"passcode|password|passwd|secret|token|(?<![a-z])otp(?![a-z])|(api|private|ssh)_?key|credential|authorization|e_?mail"
+    r"|prompt"
 )
 _KEPT_OF_PASSCODE = frozenset({"_version", "notification_name", "notification_template_id", "user_id"})
 
 # Personal data of the recipient, which no count needs. Parameters may hold the prompt of a task (Coder up to v2.27).
-_DROPPED = frozenset({"user_email", "user_name", "email", "parameters", "prompt", "ai_prompt"})
+_DROPPED = frozenset({"user_name", "parameters"})
 # Labels that people write. Up to v2.27 the label `task` was the prompt; later it is a name, which is kept.
 _FREE_TEXT = frozenset({"task", "custom_title", "custom_message", "chat_title", "template_version_message", "message"})
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _LONGEST_TEXT = 500
+# Under names that nobody foresaw: the query of a link, which may hold a code, its user info, and addresses.
+_PERSONAL: Final = (
+    re.compile(r"[?#][^\s=]*=\S*"),
+    re.compile(r"(?<=://)[^/\s]*@"),
+    re.compile(r"[\w.!#$%&'+=^`{|}~-]+@[\w-]+(?:\.[\w-]+)*"),
+)
 
 
 def redact(payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,7 +94,12 @@ def _string(key: str, value: str) -> str:
         return REDACTED
     if key == "url":
         return _plain_url(value)
-    return value if len(value) <= _LONGEST_TEXT else value[:_LONGEST_TEXT] + "…"
+    # The patterns take long over long texts; cut again behind them, so that nothing is cut in two unseen.
+    short = value[: 4 * _LONGEST_TEXT]
+    if "@" in short or "=" in short:
+        for pattern in _PERSONAL:
+            short = pattern.sub("", short)
+    return short if len(short) <= _LONGEST_TEXT else short[:_LONGEST_TEXT] + "…"
 
 
 def _plain_url(url: str) -> str:

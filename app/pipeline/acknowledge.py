@@ -79,7 +79,7 @@ def acknowledge(
     if new:
         state = standing.state
         silences.acknowledge(Acknowledgement(alert_name, state.level, state.since, by, clock.now()))
-        log.warning("alert acknowledged", deployment=deployment, alert=alert_name, level=state.level, by=by)
+        log.warning("alert acknowledged", deployment=deployment, alert=alert_name, threshold=state.level, by=by)
     _tell(connection, config, standing, by)
     return new
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from app import jobqueue
-from app.core.redaction import redact
+from app.core.redaction import REDACTED, redact
 
 #: Fields of RQ's job hash that are read, in the order of `read_job`.
 FIELDS: Final = (
@@ -25,6 +25,8 @@ _LONGEST_REASON: Final = 300
 _LARGEST: Final = 4_000_000
 _OWN_ARGUMENTS: Final = 4
 _FRAME: Final = '  File "'
+#: Ids, names and paths. Any other text among a job's arguments has no key that tells what it is.
+_PLAIN: Final = re.compile(r"[\w./:%+-]{0,200}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ def read_job(
         status=text["status"],
         function=function,
         description=_line(hide(text["description"])),
-        payload=None if args is None else redact({"args": args})["args"],
+        payload=None if args is None else [_argument(one) for one in redact({"args": args})["args"]],
         reason=reason,
         failed_at=read_time(text["ended_at"]) or failed_at if failed_at else None,
         enqueued_at=read_time(text["enqueued_at"]),
@@ -132,6 +134,12 @@ def unpack(data: bytes) -> bytes:
     if not worker.eof:
         raise zlib.error("too large, or cut off")
     return plain
+
+
+def _argument(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_argument(one) for one in value]
+    return REDACTED if isinstance(value, str) and not _PLAIN.fullmatch(value) else value
 
 
 def _with_delivery(job: JobState, args: list[Any] | None) -> JobState:

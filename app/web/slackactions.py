@@ -209,7 +209,9 @@ def _do(config: Config, connection: "redis.Redis", press: _Press, action: _Actio
         said = _apply(config, connection, Button(action.action_id), target, press.by, clock.now())
     except StaleError as stale:
         said = str(stale)
-    log.info("slack action", user=press.by, action=action.action_id, alert=target.alert, level=target.level, said=said)
+    log.info(
+        "slack action", user=press.by, action=action.action_id, alert=target.alert, threshold=target.level, said=said
+    )
     return said
 
 

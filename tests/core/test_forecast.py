@@ -188,8 +188,6 @@ def test_periods_that_end_in_february(rule: str, now: str, days_left: int) -> No
     assert found.projected == pytest.approx(190 + 10 * (days_left + 1), abs=2)
 
 
-
-
 # What holds for any input
 
 dates = st.dates(date(2025, 1, 1), date(2028, 12, 31))

@@ -10,6 +10,7 @@ from app.core.redaction import ONE_TIME_PASSCODE_TEMPLATE, REDACTED, holds_passc
 from tests.core.make import PAYLOADS
 
 SECRET = "K7QX 94TW"
+JOINED = SECRET.replace(" ", "")
 
 
 def kept(payload: dict[str, Any]) -> str:
@@ -49,6 +50,11 @@ def test_of_a_passcode_only_the_kind_of_message_is_kept() -> None:
         pytest.param({"data": {"parameters": [{"name": "AI Prompt", "value": SECRET}]}}, id="parameters"),
         pytest.param({"data": {"prompt": SECRET}}, id="prompt"),
         pytest.param({"data": {"AI Prompt": SECRET}}, id="prompt as Coder's parameter is called"),
+        pytest.param({"data": {"initial_prompt": SECRET}}, id="prompt by another key"),
+        pytest.param({"labels": {"link": f"/reset?code={JOINED}"}}, id="relative link"),
+        pytest.param({"labels": {"note": f"see https://c/x?code={JOINED} now"}}, id="link in a text"),
+        pytest.param({"labels": {"note": f"https://me:{JOINED}@c/x"}}, id="user info of a link"),
+        pytest.param({"labels": {"who": f"{JOINED}@example.com"}}, id="address by another key"),
         pytest.param({"user_email": SECRET}, id="recipient's e-mail"),
         pytest.param({"user_name": SECRET}, id="recipient's full name"),
         pytest.param({"data": {"owner": {"email": SECRET}}}, id="owner's e-mail"),
@@ -65,6 +71,7 @@ def test_of_a_passcode_only_the_kind_of_message_is_kept() -> None:
 )
 def test_secrets_prompts_and_addresses_are_not_kept(payload: dict[str, Any]) -> None:
     assert SECRET not in kept(payload)
+    assert JOINED not in kept(payload)
 
 
 @pytest.mark.parametrize(
@@ -142,3 +149,9 @@ AROUND = st.recursive(
 @given(st.sampled_from(["labels", "data", "targets", "novelty"]), AROUND)
 def test_a_secret_in_any_sensitive_place_is_never_kept(key: str, planted: Any) -> None:
     assert SECRET not in kept({"notification_name": "Task Paused", key: planted})
+
+
+def test_what_is_cut_leaves_no_piece_of_what_is_taken_out() -> None:
+    for padding in range(480, 520):
+        text = "x" * padding + f" https://me:{JOINED}@c/x"
+        assert JOINED[:3] not in kept({"labels": {"note": text}})

@@ -10,7 +10,7 @@ import threading
 import zlib
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,6 +23,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from tests.faults.system import System
 from tests.notifiers.mailserver import MailServer
 from tests.workers.make import ROOT, environment
+from workers import embedded
 
 
 @dataclass
@@ -93,23 +94,16 @@ def everything_in(connection: "redis.Redis") -> dict[str, bytes]:
 
 
 def _value(connection: Any, key: bytes) -> Any:
-    match connection.type(key):
-        case b"string":
-            return connection.get(key)
-        case b"hash":
-            return connection.hgetall(key)
-        case b"list":
-            return connection.lrange(key, 0, -1)
-        case b"set":
-            return connection.smembers(key)
-        case b"zset":
-            return connection.zrange(key, 0, -1)
-        case b"stream":
-            return connection.xrange(key)
-        case b"none":  # expired meanwhile
-            return b""
-        case other:
-            raise AssertionError(f"{key!r} is a {other!r}, which is not read here")
+    readers: dict[bytes, Callable[[], Any]] = {
+        b"string": lambda: connection.get(key),
+        b"hash": lambda: connection.hgetall(key),
+        b"list": lambda: connection.lrange(key, 0, -1),
+        b"set": lambda: connection.smembers(key),
+        b"zset": lambda: connection.zrange(key, 0, -1),
+        b"stream": lambda: connection.xrange(key),
+        b"none": lambda: b"",  # expired meanwhile
+    }
+    return readers[connection.type(key)]()
 
 
 def _flat(value: Any) -> Iterator[bytes]:
@@ -177,7 +171,7 @@ def _ugly(ugly: UglyServer) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(b"" if self.command == "HEAD" else text)
 
-        do_GET = do_POST = do_PUT = do_HEAD = answer
+        do_GET = do_POST = do_PUT = do_HEAD = answer  # noqa: N815 - http.server's names
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -218,7 +212,7 @@ class RedisWithPassword:
         lines = [f'requirepass "{self.password}"', f"port {self.port}", "bind 127.0.0.1", "appendonly yes", 'save ""']
         lines += [f"dir {self.directory}", "appendfsync everysec", "maxmemory-policy noeviction"]
         (self.directory / "redis.conf").write_text("\n".join(lines), encoding="utf-8")
-        command = ["redis-server", str(self.directory / "redis.conf")]
+        command = [str(embedded.find_server()), str(self.directory / "redis.conf")]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def stop(self) -> None:
@@ -227,7 +221,7 @@ class RedisWithPassword:
             self.process.wait(20)
 
     def ever_written(self) -> bytes:
-        return b"".join(file.read_bytes() for file in sorted(self.directory.glob("appendonlydir/*.aof")))
+        return b"".join(file.read_bytes() for file in sorted(self.directory.rglob("*.aof")))
 
 
 class Service(System):
@@ -238,8 +232,8 @@ class Service(System):
         return self.data_dir / "log.jsonl"
 
     def environ(self) -> dict[str, str]:
-        usual = {"data_dir": self.data_dir, "bind": f"127.0.0.1:{self.port}", "log_level": "debug", "log_format": "json"}
-        environ = environment(**{"redis_url": "", **usual, **self.settings})
+        usual = {"redis_url": "", "data_dir": self.data_dir, "bind": f"127.0.0.1:{self.port}"}
+        environ = environment(**{**usual, "log_level": "debug", "log_format": "json", **self.settings})
         return {name: value for name, value in environ.items() if name != "AWB_REDIS_URL" or value}
 
     def start(self) -> Self:

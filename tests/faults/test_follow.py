@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from app import jobqueue
+from app.core.access import token_digest
 from app.simulator.sinks import SlackSink
 from tests.conftest import SECRET, wait_until
 from tests.faults.planted import Service
@@ -22,7 +23,16 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reas
 #: The second and the fourth cross a threshold of this limit.
 LIMIT = 4
 DELIVERIES = resumes(LIMIT)
-DECISIONS = {"delivery accepted", "delivery duplicate", "delivery classified", "evidence counted", "alert announced"}
+TOKEN = "a-token-of-the-tests"
+DECISIONS = {
+    "delivery accepted",
+    "delivery duplicate",
+    "delivery classified",
+    "evidence counted",
+    "alert announced",
+    "alert acknowledged",
+    "notification sent",
+}
 
 
 @dataclass(frozen=True)
@@ -64,6 +74,7 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Followed]:
             limit=LIMIT,
             thresholds="50%,100%",
             forecast_alerts="false",
+            api_tokens=f"admin:{token_digest(TOKEN)}",
         ).started() as service,
     ):
         for number, delivery in enumerate(DELIVERIES, start=1):
@@ -72,6 +83,8 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Followed]:
         assert post(service, DELIVERIES[0]) == 200
         wait_until(lambda: len(slack.messages) == 2)
         wait_until(lambda: all(one["state"] == "sent" for one in api(service, "notifications")["notifications"]))
+        acknowledged = service.url + "/api/v1/alerts/awb/acknowledge"
+        assert session().post(acknowledged, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=20).ok
         answers = {path: api(service, path) for path in ("records", "events", "notifications", "deliveries")}
         assert service.stop() == 0
         yield Followed(service.lines(), answers, [message["text"] for message in slack.messages])
@@ -102,7 +115,7 @@ def test_the_ids_of_one_line_lead_to_the_next_from_the_post_to_slack(
     assert counted["batch"] == classified["batch"]
     assert counted["workspace_id"] == classified["workspace_id"]
     announced = followed.the("alert announced", batch=counted["batch"])
-    assert announced["alert_level"] == level
+    assert announced["threshold"] == level
     (notification_id,) = announced["notifications"]
     sent = followed.the("notification sent", notification_id=notification_id)
     times = [line["timestamp"] for line in (accepted, classified, counted, announced, sent)]
@@ -112,17 +125,20 @@ def test_the_ids_of_one_line_lead_to_the_next_from_the_post_to_slack(
 
 
 def test_every_decision_has_one_line(followed: Followed) -> None:
-    decisions = Counter(line["event"] for line in followed.log if line["event"] in DECISIONS | {"notification sent"})
+    decisions = Counter(line["event"] for line in followed.log if line["event"] in DECISIONS)
     assert decisions == {
         "delivery accepted": LIMIT,
         "delivery duplicate": 1,
         "delivery classified": LIMIT,
         "evidence counted": LIMIT,
         "alert announced": 2,
+        "alert acknowledged": 1,
         "notification sent": 2,
     }
     assert followed.the("delivery duplicate")["message_id"] == DELIVERIES[0][1]
     assert len(followed.told) == 2
+    # What an alert has reached is its threshold: `level` is how grave the line is.
+    assert followed.the("alert acknowledged")["threshold"] == "100%"
 
 
 def test_the_records_of_the_log_are_those_of_the_api_and_name_the_delivery(followed: Followed) -> None:
@@ -138,7 +154,8 @@ def test_the_records_of_the_log_are_those_of_the_api_and_name_the_delivery(follo
 
 def test_the_events_of_the_api_name_the_messages_of_the_log(followed: Followed) -> None:
     announced = [line["notifications"] for line in followed.lines("alert announced")]
-    assert [event["notifications"] for event in reversed(followed.api["events"]["events"])] == announced
+    told = [event["notifications"] for event in reversed(followed.api["events"]["events"]) if event["notifications"]]
+    assert told == announced
     messages = {row["id"]: row for row in followed.api["notifications"]["notifications"]}
     assert {row["state"] for row in messages.values()} == {"sent"}
     assert set(messages) == {line["notification_id"] for line in followed.lines("notification sent")}
