@@ -138,7 +138,7 @@ def _put(connection: "redis.Redis", said: Alert, wanted: Silence) -> Silence:
         silence = replace(wanted, id=identity, matchers=matchers)
         # The new one first: if we die in between, both hold, until the next click.
         silences.add(silence)
-        about = {"deployment": said.deployment, "alert": said.name, "level": said.level}
+        about = {"deployment": said.deployment, "alert": said.name, "threshold": said.level}
         log.warning("alert snoozed", **about, by=silence.author, until=silence.ends_at.isoformat())
     for old in before:
         if old.id != silence.id:

@@ -70,7 +70,7 @@ def test_parts_are_killed_while_a_thousand_deliveries_come_in(
         with Client(system, messages, seed) as client:
             for victim in rng.sample(victims * 2, len(victims) * 2):
                 until = len(client.taken) + rng.randint(20, 900 // len(victims) // 2)
-                wait_until(lambda until=until: len(client.taken) >= until, 60)
+                wait_until(lambda until=until: len(client.taken) >= until, 120)
                 system.signal(victim)
             client.wait()
         # Most often the rest is done at once; what has to wait for a claim or a heartbeat is done below.
