@@ -41,7 +41,7 @@ from app.simulator.sinks import SlackSink
 from app.simulator.world import World
 from app.store.connection import connect
 from app.store.inbox import Inbox
-from app.web import metricserver
+from app.web.metrics import server as metricserver
 from workers import embedded
 from workers.runner import worker
 

@@ -7,7 +7,7 @@ from werkzeug.security import generate_password_hash
 
 from app.cli.base import AS_JSON, main, print_json
 from app.core.access import Role, token_digest
-from app.web.policy import LONGEST_PASSWORD
+from app.web.access.policy import LONGEST_PASSWORD
 
 #: Of a password that stands alone, without a user name or a second factor.
 _SHORTEST_PASSWORD = 12

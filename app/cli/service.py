@@ -62,8 +62,9 @@ def load_or_none(path: Path | None) -> Settings | None:
 @click.pass_context
 def web(context: click.Context, insecure: bool, listen_fd: int | None, metrics_fd: int | None) -> None:
     """Run the receiver alone."""
-    from app.web import metricserver, server  # noqa: PLC0415 - slow to import
+    from app.web import server  # noqa: PLC0415 - slow to import
     from app.web.factory import create_app  # noqa: PLC0415 - the same
+    from app.web.metrics import server as metricserver  # noqa: PLC0415 - the same
     from workers.supervisor import follow_parent  # noqa: PLC0415 - the same
 
     config = load_config(context, secret=not insecure, session=True, part=True)

@@ -5,8 +5,12 @@ from flask import Flask, Response, jsonify, make_response, render_template, requ
 from werkzeug.exceptions import HTTPException
 
 from app.config import Config
-from app.web import api, health, metrics, pages, queuepages, slackactions, webhook
-from app.web.access import guard
+from app.web import health, slackactions, webhook
+from app.web.access.guard import guard
+from app.web.api import routes as api
+from app.web.metrics import routes as metrics
+from app.web.pages import queues as queuepages
+from app.web.pages import routes as pages
 
 _FOR_PROGRAMS = ("/v1", "/v2", "/api", "/metrics", "/healthz", "/readyz", "/static")
 

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from app.web.metricfamilies import FAMILIES
+from app.web.metrics.families import FAMILIES
 
 ROOT = Path(__file__).parents[2]
 LABELS = {family.name: set(family.labels) for family in FAMILIES}

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.web.metricfamilies import FAMILIES
+from app.web.metrics.families import FAMILIES
 from tests.deploy.promtool import LABELS, ROOT, promtool, unknown
 
 SOURCE = json.loads((ROOT / "deploy" / "grafana" / "awb-dashboard.json").read_text(encoding="utf-8"))

@@ -11,8 +11,8 @@ from app import clock
 from app.core.drift import DriftPoint
 from app.store import keys
 from app.store.coderstate import CoderState
-from app.web import metricserver
-from app.web.metricfamilies import FAMILIES
+from app.web.metrics import server as metricserver
+from app.web.metrics.families import FAMILIES
 from tests.conftest import make_config
 from tests.deploy.promtool import ROOT, promtool, unknown
 from tests.store.make import ledger, put, record

@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from app.config import Config
 from app.core.access import token_digest
-from app.web.access import csrf_token, guard, person, require_admin
+from app.web.access.guard import csrf_token, guard, person, require_admin
 from tests.conftest import make_config
 
 PASSWORDS: Final = {"admin": "the admin's long password", "viewer": "the viewer's long password"}

@@ -17,7 +17,7 @@ from werkzeug.security import generate_password_hash
 from app.core.access import Role, token_digest
 from app.store.connection import connect
 from app.web import server
-from app.web.policy import LONGEST_PASSWORD, Policy
+from app.web.access.policy import LONGEST_PASSWORD, Policy
 from tests.conftest import RedisServer, make_config
 from tests.web.guarded import HASHES, OPEN, PASSWORDS, TOKENS, USER_HEADER, Browser, build, here, settings
 

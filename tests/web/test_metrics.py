@@ -33,10 +33,10 @@ from app.store.connection import connect
 from app.store.gauges import Gauges
 from app.store.outbox import Outbox
 from app.store.silences import Silences
-from app.web import metricserver
-from app.web.metricfamilies import FAMILIES
-from app.web.metrics import MOST_DEPLOYMENTS
-from app.web.metricsources import MOST_USERS
+from app.web.metrics import server as metricserver
+from app.web.metrics.families import FAMILIES
+from app.web.metrics.routes import MOST_DEPLOYMENTS
+from app.web.metrics.sources import MOST_USERS
 from tests.conftest import SECRET, RedisServer, make_config
 from tests.store.make import NOW, ledger, notification, put, record
 from tests.web.make import count_all

@@ -17,9 +17,9 @@ from schemathesis.checks import CheckContext
 from schemathesis.specs.openapi import checks as openapi_checks
 
 from app.store.connection import connect
-from app.web.apitable import OPERATIONS
+from app.web.api.openapi import document
+from app.web.api.table import OPERATIONS
 from app.web.factory import create_app
-from app.web.openapi import document
 from tests.conftest import RedisServer
 from tests.web import apiworld
 from tests.web.apiworld import NOON, fill, token

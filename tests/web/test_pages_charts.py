@@ -14,9 +14,9 @@ from app.core.limits import Limit
 from app.core.meter import AWB, Usage
 from app.core.period import Period
 from app.core.threshold import Threshold
-from app.web.pageaxes import Mark, day_marks, round_up, steps
-from app.web.pageburnup import BurnUp, burn_up
-from app.web.pagecharts import day_bars, drift_line, meter_bar
+from app.web.pages.axes import Mark, day_marks, round_up, steps
+from app.web.pages.burnup import BurnUp, burn_up
+from app.web.pages.charts import day_bars, drift_line, meter_bar
 
 START = date(2026, 1, 1)
 THRESHOLDS = [Threshold.parse(text) for text in ("75%", "90%", "100%", "+10%", "600 builds")]

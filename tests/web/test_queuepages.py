@@ -17,8 +17,9 @@ from app.store.audit import Audit
 from app.store.connection import connect
 from app.store.inbox import Inbox
 from app.store.queues import Queues
-from app.web import pageframe, queuepages
-from app.web.access import guard
+from app.web.access.guard import guard
+from app.web.pages import frame as pageframe
+from app.web.pages import queues as queuepages
 from tests.conftest import RedisServer, make_config
 from tests.pipeline.deadletter import DELIVERIES, fail, swift, work_off, write_failed
 from tests.pipeline.streams import DEPLOYMENT, STARTED_AT, config_for, resumes

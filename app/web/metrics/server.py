@@ -13,7 +13,8 @@ from flask import Flask
 
 from app.config import Config
 from app.settings import Settings
-from app.web import health, metrics, server
+from app.web import health, server
+from app.web.metrics import routes as metrics
 
 #: A scrape takes milliseconds; one thread more for a slow client.
 _THREADS: Final = 2
@@ -21,7 +22,7 @@ _THREADS: Final = 2
 
 def create_app(config: Config, connection: "redis.Redis") -> Flask:
     """Build the application; it asks nobody who they are."""
-    app = Flask("app.web.metricserver", static_folder=None)
+    app = Flask("app.web.metrics", static_folder=None)
     app.register_blueprint(metrics.blueprint(config, connection))
     app.register_blueprint(health.blueprint(config, connection))
     return app

@@ -15,7 +15,7 @@ from app.core.wording.context import spoken_level
 from app.store.alertstates import Standing, standings
 from app.store.outbox import FAILED, PENDING, SENT, Outbox
 from app.store.silences import Silences
-from app.web.pagetables import Column, Row, Table
+from app.web.pages.tables import Column, Row, Table
 
 EVENT_COLUMNS: Final = (
     Column("at", "When", "time"),

@@ -11,15 +11,17 @@ from app.config import Config
 from app.store.coderstate import CoderState
 from app.store.outbox import Outbox
 from app.store.silences import Silences
-from app.web import pagealerts, pageevidence, pageframe
 from app.web.answers import coder_answer, periods_answer
-from app.web.pagealertdata import firing, messages_table, silences_table
-from app.web.pagebase import add_errors, respond
-from app.web.pagecharts import drift_line
-from app.web.pagedata import SPANS, days_table, overview
-from app.web.pageframe import chosen, to
-from app.web.pagehealth import never_received, parts
-from app.web.pagetables import Column, Row, Table
+from app.web.pages import alerts as pagealerts
+from app.web.pages import evidence as pageevidence
+from app.web.pages import frame as pageframe
+from app.web.pages.alertdata import firing, messages_table, silences_table
+from app.web.pages.base import add_errors, respond
+from app.web.pages.charts import drift_line
+from app.web.pages.data import SPANS, days_table, overview
+from app.web.pages.frame import chosen, to
+from app.web.pages.health import never_received, parts
+from app.web.pages.tables import Column, Row, Table
 
 _ALERTS_SHOWN: Final = 6
 _MESSAGES_SHOWN: Final = 6

@@ -26,7 +26,7 @@ from app.store.queues import Queues
 from app.store.silences import Silences
 from app.store.snapshot import Snapshot
 from app.store.tallies import error_field, outcome_field, sent_at_field
-from app.web.metricfamilies import Sheet
+from app.web.metrics.families import Sheet
 
 #: How a notification ends (app/store/outbox.py, app/core/dispatch.py).
 OUTCOMES: Final = ("sent", "failed", "silenced", "superseded", "dry-run")

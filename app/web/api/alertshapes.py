@@ -1,11 +1,11 @@
-"""The shapes of the API's answers about alerts, messages, queues and people, as app/web/apishapes.py has the others."""
+"""The shapes of the API's answers about alerts, messages, queues and people, as app/web/api/shapes.py has the others."""
 
 from pydantic import AwareDatetime, Field, JsonValue
 
 from app.core.alert import AlertKind
 from app.core.decision import AlertStatus, Reason
 from app.core.severity import Severity
-from app.web.apishapes import Day, Shape
+from app.web.api.shapes import Day, Shape
 
 
 class Fact(Shape):

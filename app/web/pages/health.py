@@ -16,8 +16,8 @@ from app.store.coderstate import CoderState
 from app.store.inbox import Inbox
 from app.store.queues import Queues, QueueState
 from app.store.records import Records
-from app.web.pagealertdata import channels
-from app.web.pageframe import duration, to
+from app.web.pages.alertdata import channels
+from app.web.pages.frame import duration, to
 
 #: A worker that was not heard of for so many seconds is not working (RQ's heartbeat is below a minute here).
 _WORKER_SILENT: Final = 120

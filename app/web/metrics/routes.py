@@ -21,8 +21,8 @@ from app.config import Config
 from app.store.connection import unavailable
 from app.store.gauges import last_sweep
 from app.store.inbox import Inbox, deployments
-from app.web import metricsources as sources
-from app.web.metricfamilies import Sheet
+from app.web.metrics import sources
+from app.web.metrics.families import Sheet
 
 log = structlog.get_logger(__name__)
 #: A deployment with a name that nobody meant must not make the scrape grow.
@@ -36,7 +36,7 @@ _UNREADABLE: Final = (redis.exceptions.RedisError, OSError, ValueError, LookupEr
 
 
 def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
-    """Build the route; who may ask is app/web/access.py's business, or that of the address that serves it."""
+    """Build the route; who may ask is app/web/access/guard.py's business, or that of the address that serves it."""
     routes = Blueprint("metrics", __name__)
     registry = CollectorRegistry()
     registry.register(MeterCollector(config, _impatient(connection)))

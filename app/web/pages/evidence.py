@@ -17,10 +17,10 @@ from app.store import history
 from app.store.inbox import Inbox
 from app.store.records import Records
 from app.store.snapshot import Snapshot
-from app.web.pagebase import respond
-from app.web.pageframe import chosen, day_of, delivery_path, record_path, to
-from app.web.pagerecords import PAGE, Filters, every_record, page_of_records, records_table, title
-from app.web.pagetables import Column, Row, Table
+from app.web.pages.base import respond
+from app.web.pages.frame import chosen, day_of, delivery_path, record_path, to
+from app.web.pages.records import PAGE, Filters, every_record, page_of_records, records_table, title
+from app.web.pages.tables import Column, Row, Table
 
 _TOP: Final = 10
 _LONGEST: Final = 300

@@ -8,7 +8,7 @@ from typing import Final
 from app.core.forecast import HORIZON, Forecast
 from app.core.meter import Usage
 from app.core.period import Period
-from app.web.pageaxes import Mark, day_marks, round_up, steps
+from app.web.pages.axes import Mark, day_marks, round_up, steps
 
 #: A forecast far above the limit would press everything else to the ground.
 _HEADROOM: Final = 1.6

@@ -7,7 +7,7 @@ from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
 from app import clock
 from app.core.access import Person, Role
-from app.web.policy import Policy
+from app.web.access.policy import Policy
 
 COOKIE = "awb_session"
 

@@ -8,7 +8,7 @@ import redis
 from pydantic import BaseModel
 
 from app.config import Config
-from app.web.apirequests import Query
+from app.web.api.requests import Query
 
 
 class Problem(Exception):  # noqa: N818 - the word of RFC 9457

@@ -9,9 +9,9 @@ from flask import Flask, Response, abort, g, jsonify, make_response, redirect, r
 
 from app.config import Config
 from app.core.access import Person, Role
-from app.web import csrf, login, session
-from app.web.csrf import csrf_token
-from app.web.policy import Policy
+from app.web.access import csrf, login, session
+from app.web.access.csrf import csrf_token
+from app.web.access.policy import Policy
 
 __all__ = ["csrf_token", "guard", "person", "require_admin"]
 

@@ -12,7 +12,7 @@ from app.core.drift import DriftPoint
 from app.core.limits import Limit
 from app.core.meter import Usage
 from app.core.threshold import Threshold, ThresholdKind
-from app.web.pageaxes import LABEL_ROOM, Mark, day_marks, round_up, steps
+from app.web.pages.axes import LABEL_ROOM, Mark, day_marks, round_up, steps
 
 #: Levels beyond the limit that are marked: the newest crossed ones, and the next.
 _MOST_FURTHER: Final = 3

@@ -14,8 +14,8 @@ from app.core.origin import local_path
 from app.store.audit import Audit
 from app.store.connection import unavailable
 from app.store.throttle import Throttle
-from app.web import session
-from app.web.policy import Policy
+from app.web.access import session
+from app.web.access.policy import Policy
 
 log = structlog.get_logger(__name__)
 LARGEST_FORM: Final = 16_384

@@ -2,12 +2,8 @@
 
 from typing import Final
 
-from app.web import apiactions as actions
-from app.web import apialertshapes as alertshapes
-from app.web import apirequests as requests
-from app.web import apishapes as shapes
-from app.web import apiviews as views
-from app.web.apicall import Operation
+from app.web.api import actions, alertshapes, requests, shapes, views
+from app.web.api.call import Operation
 
 OPERATIONS: Final = (
     Operation(

@@ -10,8 +10,8 @@ from flask import abort, request
 from app import clock
 from app.core.meter import RecordState, UsageRecord
 from app.store.records import Records
-from app.web.pageframe import day_of, here, record_path, to
-from app.web.pagetables import Column, Row, Table
+from app.web.pages.frame import day_of, here, record_path, to
+from app.web.pages.tables import Column, Row, Table
 
 PAGE: Final = 50
 _PART: Final = 500

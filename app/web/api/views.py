@@ -8,8 +8,8 @@ from app.store.inbox import Inbox
 from app.store.records import Records
 from app.store.silences import Silences
 from app.web import alertanswers, answers
-from app.web.apicall import Call, Problem
-from app.web.apirequests import seal
+from app.web.api.call import Call, Problem
+from app.web.api.requests import seal
 from app.web.pastusage import UnknownPeriodError
 from app.web.queueanswers import queues_answer
 

@@ -18,10 +18,10 @@ from app.pipeline.silence import SilenceError, create_silence
 from app.store import history
 from app.store.audit import Audit
 from app.store.silences import Silences
-from app.web.access import person, require_admin
-from app.web.pagealertdata import events_table, firing, messages_table, silences_table
-from app.web.pagebase import respond
-from app.web.pageframe import chosen, to
+from app.web.access.guard import person, require_admin
+from app.web.pages.alertdata import events_table, firing, messages_table, silences_table
+from app.web.pages.base import respond
+from app.web.pages.frame import chosen, to
 
 _PAGE: Final = 25
 #: How long a silence may be asked for: hours by what the form says.

@@ -20,11 +20,11 @@ from app.pipeline.outlook import outlook
 from app.pipeline.usage import current_allowance, current_usage
 from app.store.coderstate import CoderState
 from app.store.snapshot import Snapshot
-from app.web.pageaxes import Mark
-from app.web.pageburnup import BurnUp, burn_up
-from app.web.pagecharts import DayBars, MeterBar, day_bars, meter_bar
-from app.web.pageframe import day_of, to
-from app.web.pagetables import Column, Row, Table
+from app.web.pages.axes import Mark
+from app.web.pages.burnup import BurnUp, burn_up
+from app.web.pages.charts import DayBars, MeterBar, day_bars, meter_bar
+from app.web.pages.frame import day_of, to
+from app.web.pages.tables import Column, Row, Table
 from app.web.pastusage import UnknownPeriodError, usage_of
 
 DAYS_SHOWN: Final = 42

@@ -14,11 +14,11 @@ from werkzeug.exceptions import HTTPException
 
 from app.config import Config
 from app.store.connection import unavailable
-from app.web import openapi
-from app.web.access import person, require_admin
-from app.web.apicall import Call, Operation, Problem
-from app.web.apirequests import NoQuery, objections
-from app.web.apitable import OPERATIONS
+from app.web.access.guard import person, require_admin
+from app.web.api import openapi
+from app.web.api.call import Call, Operation, Problem
+from app.web.api.requests import NoQuery, objections
+from app.web.api.table import OPERATIONS
 
 _LARGEST_BODY: Final = 65_536
 _RETRY_AFTER_SECONDS: Final = 10

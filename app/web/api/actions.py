@@ -16,7 +16,7 @@ from app.store.inbox import deployments
 from app.store.outbox import Outbox
 from app.store.outqueue import enqueue
 from app.web.alertanswers import silence_answer
-from app.web.apicall import Call, Problem
+from app.web.api.call import Call, Problem
 
 _MINUTE: Final = 60
 

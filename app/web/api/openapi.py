@@ -9,9 +9,9 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from app.web.apicall import Operation
-from app.web.apishapes import ProblemDetails
-from app.web.apitable import OPERATIONS
+from app.web.api.call import Operation
+from app.web.api.shapes import ProblemDetails
+from app.web.api.table import OPERATIONS
 
 VERSION: Final = "1.0.0"
 PATH: Final = "/openapi.json"

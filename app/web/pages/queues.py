@@ -19,8 +19,8 @@ from app.pipeline.replay import not_understood, replay, replay_unknown
 from app.store.connection import unavailable
 from app.store.inbox import Inbox
 from app.store.jobview import FAILED
-from app.web.access import person, require_admin
-from app.web.pageframe import chosen, to
+from app.web.access.guard import person, require_admin
+from app.web.pages.frame import chosen, to
 
 _FAILED_SHOWN: Final = 50
 _QUARANTINE_SHOWN: Final = 50

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, abort, make_response, render_template, re
 from werkzeug.exceptions import HTTPException
 
 from app.store.connection import unavailable
-from app.web.pagetables import FORMATS, Table, download
+from app.web.pages.tables import FORMATS, Table, download
 
 Tables = Mapping[str, Callable[[], Table]]
 
