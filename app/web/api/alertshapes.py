@@ -1,4 +1,4 @@
-"""The shapes of the API's answers about alerts, messages, queues and people, as app/web/api/shapes.py has the others."""
+"""The shapes of answers about alerts, messages, queues and people; app/web/api/shapes.py has the others."""
 
 from pydantic import AwareDatetime, Field, JsonValue
 
