@@ -161,8 +161,8 @@ def _welcome(settings: Settings, *, show_secret: bool) -> str:
     if settings.webhook_secret and not show_secret:
         lines += ["`awb webhook-url` prints them with the secret.", ""]
     lines += [
-        f"Usage:   {base}/api/v1/usage   or: awb status",
-        f"Records: {base}/api/v1/records  or: awb why WORKSPACE",
+        f"Pages:   {base}/",
+        "Status:  awb status, or awb why WORKSPACE",
         "Checks:  awb doctor",
     ]
     return "\n".join(lines)
