@@ -1,5 +1,6 @@
 """Commands that run the service or its parts."""
 
+import gc
 import signal
 import socket
 import sys
@@ -82,6 +83,9 @@ def web(context: click.Context, insecure: bool, listen_fd: int | None, metrics_f
         fail(_cannot_listen(settings, error))
     if metrics is not None:
         metricserver.start(config, open_redis(config), metrics)
+    # What the start left behind is here to stay; the collector need not look at it again while deliveries wait.
+    gc.collect()
+    gc.freeze()
     server.server(app, config.settings, listener).run()
 
 
