@@ -1,6 +1,5 @@
 """Checks of a whole installation, each with a stable id, an outcome and a hint; `awb doctor` prints them."""
 
-import re
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
@@ -10,6 +9,7 @@ import requests
 
 from app import clock
 from app.config import Config
+from app.core.access import is_loopback
 from app.core.finding import Finding, Outcome
 from app.notifiers.base import NotifyError
 from app.notifiers.directory import notifier
@@ -20,7 +20,6 @@ from app.store.connection import OLDEST_VERSION, unavailable
 from app.store.inbox import Inbox, deployments
 
 _TIMEOUT = 5
-_LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1", re.IGNORECASE)
 _LARGEST_SKEW = 30.0
 _LATE_SWEEP = 300.0
 
@@ -122,7 +121,8 @@ def _receiver(config: Config) -> Iterator[Finding]:
 def _access(config: Config) -> Iterator[Finding]:
     """Ask for the usage from outside without credentials: a proxy may look like somebody on this machine."""
     base = config.settings.public_url
-    if not base or _LOOPBACK.fullmatch(urlsplit(base).hostname or ""):
+    host = urlsplit(base).hostname or ""
+    if not base or host == "localhost" or is_loopback(host):
         return
     try:
         answer = requests.get(f"{base}/api/v1/usage", timeout=_TIMEOUT, allow_redirects=False)

@@ -100,8 +100,12 @@ def addressed(routes: Sequence[Route], labels: Mapping[str, str], receivers: Seq
     taking = [route for route in routes if route.takes(labels)]
     if not taking:
         return list(receivers)
-    wanted = [glob for route in taking for glob in route.receivers]
-    return [receiver for receiver in receivers if any(fnmatchcase(receiver, glob) for glob in wanted)]
+    return named(receivers, [glob for route in taking for glob in route.receivers])
+
+
+def named(receivers: Sequence[str], globs: Sequence[str]) -> list[str]:
+    """Return the receivers that at least one of the globs names, in configured order; without globs nobody."""
+    return [receiver for receiver in receivers if any(fnmatchcase(receiver, glob) for glob in globs)]
 
 
 def escalations(routes: Sequence[Route], labels: Mapping[str, str]) -> list[tuple[str, Route]]:
@@ -117,8 +121,9 @@ def quiet_spans(
     routes: Sequence[Route], labels: Mapping[str, str], receiver: str, general: Sequence[QuietSpan]
 ) -> list[Sequence[QuietSpan]]:
     """Return the quiet hours of each way by which a message reaches a receiver: one that is open is enough."""
-    ways = [r for r in routes if r.takes(labels) and any(fnmatchcase(receiver, glob) for glob in r.receivers)]
-    spans = [general if r.quiet_hours is None else [QuietSpan.parse(item) for item in r.quiet_hours] for r in ways]
+    ways = [route for route in routes if route.takes(labels) and named([receiver], route.receivers)]
+    own = [route.quiet_hours for route in ways]
+    spans = [general if hours is None else [QuietSpan.parse(item) for item in hours] for hours in own]
     return list(spans) or [general]
 
 

@@ -30,15 +30,10 @@ def check(who: str, status: int, retry_after: str | None) -> None:
         retry_after: the header of that name.
     """
     said = f"{who} answered {status}"
+    refuse_trouble(said, status, retry_after, later=_LATER)
     match status:
         case _ if 200 <= status < 300:  # noqa: PLR2004 - the class of success
             return
-        case 429:
-            wait = seconds(retry_after, _USUAL_WAIT)
-            raise NotifyError(said, reason=FailureReason.RATE_LIMITED, permanent=False, retry_after=wait)
-        case _ if status >= requests.codes.server_error or status in _LATER:
-            asked = seconds(retry_after, _USUAL_WAIT) if retry_after else None
-            raise NotifyError(said, reason=FailureReason.SERVER_ERROR, permanent=False, retry_after=asked)
         case _ if status in _AUTH:
             said += ": it does not let us in; check its URL"
             raise NotifyError(said, reason=FailureReason.AUTH_ERROR, permanent=True)
@@ -47,6 +42,20 @@ def check(who: str, status: int, retry_after: str | None) -> None:
         case _ if status < requests.codes.bad_request:
             said += ": redirects are not followed; give the final URL"
     raise NotifyError(said, reason=FailureReason.CLIENT_ERROR, permanent=True)
+
+
+def refuse_trouble(said: str, status: int, retry_after: str | None, *, later: frozenset[int]) -> None:
+    """Raise when the status says that nothing is taken at the moment: 429, 5xx, or one of `later`."""
+    if status == requests.codes.too_many_requests:
+        raise rate_limited(said, retry_after)
+    if status >= requests.codes.server_error or status in later:
+        asked = seconds(retry_after, _USUAL_WAIT) if retry_after else None
+        raise NotifyError(said, reason=FailureReason.SERVER_ERROR, permanent=False, retry_after=asked)
+
+
+def rate_limited(said: str, retry_after: str | None) -> NotifyError:
+    wait = seconds(retry_after, _USUAL_WAIT)
+    return NotifyError(said, reason=FailureReason.RATE_LIMITED, permanent=False, retry_after=wait)
 
 
 def seconds(header: str | None, otherwise: float) -> float:

@@ -12,7 +12,8 @@ from typing import Any, Final
 import requests
 
 from app.notifiers.base import FailureReason, NotifyError
-from app.notifiers.slackhttp import Answer, post, rate_limited, refuse_trouble
+from app.notifiers.httpanswer import rate_limited
+from app.notifiers.slackhttp import Answer, post, refuse_trouble
 from app.websession import WebSession
 
 # A page of 50 messages, each of the largest that we post.

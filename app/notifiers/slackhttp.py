@@ -5,15 +5,15 @@ from typing import Any, Final, NamedTuple
 
 import requests
 
-from app.notifiers.base import SEND_TIMEOUT, FailureReason, NotifyError
+from app.notifiers import httpanswer
+from app.notifiers.base import SEND_TIMEOUT
 from app.notifiers.deadline import within
-from app.notifiers.httpanswer import seconds, unreachable
 from app.websession import WebSession
 
 _CONNECT_TIMEOUT: Final = 5.0
 _TIMEOUTS: Final = (_CONNECT_TIMEOUT, SEND_TIMEOUT - _CONNECT_TIMEOUT)
 _CHUNK: Final = 65_536
-_USUAL_WAIT: Final = 30.0
+_LATER: Final = frozenset({requests.codes.request_timeout})
 
 
 class Answer(NamedTuple):
@@ -43,21 +43,11 @@ def post(session: WebSession, url: str, longest: int, **content: Any) -> Answer:
     try:
         return within(session.patience, exchange)
     except OSError as error:  # every error of requests is one
-        failure = unreachable("Slack", error)
+        failure = httpanswer.unreachable("Slack", error)
     # Outside the handler: the error of requests names the URL and must not travel on as __context__.
     raise failure
 
 
 def refuse_trouble(said: str, answer: Answer) -> None:
     """Raise when the status says that Slack takes nothing at the moment: 408, 429, or 5xx."""
-    asked = answer.headers.get("Retry-After")
-    if answer.status == requests.codes.too_many_requests:
-        raise rate_limited(said, asked)
-    if answer.status >= requests.codes.server_error or answer.status == requests.codes.request_timeout:
-        wait = seconds(asked, _USUAL_WAIT) if asked else None
-        raise NotifyError(said, reason=FailureReason.SERVER_ERROR, permanent=False, retry_after=wait)
-
-
-def rate_limited(said: str, asked: str | None) -> NotifyError:
-    wait = seconds(asked, _USUAL_WAIT)
-    return NotifyError(said, reason=FailureReason.RATE_LIMITED, permanent=False, retry_after=wait)
+    httpanswer.refuse_trouble(said, answer.status, answer.headers.get("Retry-After"), later=_LATER)

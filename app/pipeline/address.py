@@ -4,12 +4,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from fnmatch import fnmatchcase
 
 from app.config import Config
 from app.core.alert import Alert, Notification
 from app.core.decision import Reason
-from app.core.routing import Route, addressed
+from app.core.routing import Route, addressed, named
 from app.notifiers.receivers import receiver_slug, receivers
 from app.pipeline.texts import own_words
 
@@ -29,9 +28,7 @@ def notifications_for(config: Config, alert: Alert, stem: str, decided_at: datet
 
 def escalated_to(config: Config, route: Route, alert: Alert, stem: str, decided_at: datetime) -> list[Notification]:
     """Return the notifications for those whom a route tells when nobody acknowledges."""
-    known = receivers(config.settings)
-    chosen = [name for name in known if any(fnmatchcase(name, glob) for glob in route.escalate_to)]
-    return to_receivers(config, alert, stem, decided_at, chosen)
+    return to_receivers(config, alert, stem, decided_at, named(receivers(config.settings), route.escalate_to))
 
 
 def to_receivers(
@@ -62,10 +59,8 @@ def stands_in(config: Config, failed: Notification, why: str, *, same_channel: b
     alert = replace(failed.alert, footer=footer)
     return [
         Notification(f"{failed.id}-for-{receiver_slug(receiver)}", receiver, failed.decided_at, alert, failed.receiver)
-        for receiver in receivers(config.settings)
-        if any(fnmatchcase(receiver, glob) for glob in config.settings.fallback)
-        and receiver != failed.receiver
-        and (same_channel or receiver.partition(":")[0] != kind)
+        for receiver in named(receivers(config.settings), config.settings.fallback)
+        if receiver != failed.receiver and (same_channel or receiver.partition(":")[0] != kind)
     ]
 
 

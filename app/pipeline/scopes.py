@@ -1,6 +1,6 @@
 """Scopes: sub-limits of users, templates, organizations and groups, and bursts; evaluated by every sweep."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -80,11 +80,7 @@ def _units(connection: "redis.Redis", deployment: str, usage: Usage, by: str, pe
     snapshot = Snapshot(connection, deployment, usage.meter)
     dimension = "user" if by == "group" else by
     found = snapshot.names(dimension, _period(usage, per), usage.as_of.date(), _MOST_NAMES)
-    return by_group(found, _groups(connection, deployment)) if by == "group" else found
-
-
-def _groups(connection: "redis.Redis", deployment: str) -> Mapping[str, Sequence[str]]:
-    return CoderState(connection, deployment).groups()
+    return by_group(found, CoderState(connection, deployment).groups()) if by == "group" else found
 
 
 def watch_bursts(connection: "redis.Redis", config: Config, deployment: str) -> None:
@@ -93,7 +89,7 @@ def watch_bursts(connection: "redis.Redis", config: Config, deployment: str) -> 
     alerts = Alerts(connection, deployment)
     if not rule.builds:
         return
-    now = current_usage(connection, config, deployment, AWB, top=False).as_of
+    now = clock.now()
     since = (now - timedelta(hours=rule.hours)).timestamp()
     found = {
         burst_name(user): (user, builds)

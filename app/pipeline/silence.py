@@ -1,4 +1,4 @@
-"""Silencing: a person says what is not to be sent, until when and why; and takes it back."""
+"""Silencing: a person says what is not to be sent, until when and why. `acknowledge.end` takes it back."""
 
 import hashlib
 from collections.abc import Mapping
@@ -11,7 +11,6 @@ import structlog
 from app import clock
 from app.core.silence import Silence
 from app.core.text import one_line
-from app.store.outbox import Outbox
 from app.store.silences import Silences
 
 log = structlog.get_logger(__name__)
@@ -60,13 +59,3 @@ def create_silence(
     Silences(connection, deployment).add(silence)
     log.info("silence made", deployment=deployment, silence=silence_id, until=until.isoformat())
     return silence
-
-
-def end_silence(connection: "redis.Redis", deployment: str, silence_id: str, by: str) -> Silence | None:
-    """End a silence early and let what it held be looked at by the next sweep; None when there is none such."""
-    now = clock.now()
-    ended = Silences(connection, deployment).end(silence_id, one_line(by)[:_LONGEST_TEXT], now)
-    if ended is not None:
-        Outbox(connection, deployment).look_again(now)
-        log.info("silence ended", deployment=deployment, silence=silence_id)
-    return ended

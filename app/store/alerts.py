@@ -13,6 +13,7 @@ from app.core.decision import AlertState, Reason
 from app.store import keys
 from app.store.connection import script
 from app.store.outbox import outbox_args, outbox_keys
+from app.store.timeline import behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +73,8 @@ class Alerts:
 
     def events(self, limit: int = 50, before: float = float("inf")) -> list[dict[str, Any]]:
         """Return what happened to alerts, newest first, earlier than a moment in epoch seconds."""
-        found = self.redis.zrange(
-            keys.alert_events(self.deployment), f"({before!r}", "-inf", desc=True, byscore=True, offset=0, num=limit
-        )
-        return [json.loads(item) for item in found]
+        found = behind(self.redis, keys.alert_events(self.deployment), None, limit, below=before)
+        return [json.loads(member) for member, _ in found]
 
     def forget_events(self, before: float) -> None:
         self.redis.zremrangebyscore(keys.alert_events(self.deployment), "-inf", before)

@@ -12,6 +12,7 @@ from app.core.alert import Alert
 from app.core.decision import AlertState
 from app.store import keys
 from app.store.alerts import Alerts
+from app.store.silences import Acknowledgement
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +48,7 @@ def _standing(name: str, stored: Sequence[bytes | None], acknowledged: bytes | N
     state, words = stored
     stands = AlertState.from_json(json.loads(state or b"{}"))
     said = Alert.from_json(json.loads(words)) if words else None
-    given = json.loads(acknowledged) if acknowledged else {}
-    since = stands.since.isoformat() if stands.since else None
-    # An acknowledgement is of one level's one occurrence.
-    if not stands.level or (given.get("level"), given.get("since")) != (stands.level, since):
+    given = Acknowledgement.read(name, acknowledged) if acknowledged else None
+    if given is None or not given.covers(stands):
         return Standing(name, stands, said)
-    return Standing(name, stands, said, given["by"], datetime.fromisoformat(given["at"]))
+    return Standing(name, stands, said, given.by, given.at)

@@ -14,6 +14,7 @@ from app.core.handle import Handle
 from app.store import keys, tallies
 from app.store.connection import script
 from app.store.outqueue import enqueue
+from app.store.timeline import behind
 
 PENDING: Final = "pending"
 SENT: Final = "sent"
@@ -142,10 +143,8 @@ class Outbox:
 
     def history(self, limit: int = 50, before: float = float("inf")) -> list[dict[str, Any]]:
         """Return the newest notifications with state, attempts and error; decided before a moment in epoch seconds."""
-        found = self.redis.zrange(
-            keys.notifications(self.deployment), f"({before!r}", "-inf", desc=True, byscore=True, offset=0, num=limit
-        )
-        ids = [item.decode() for item in found]
+        found = behind(self.redis, keys.notifications(self.deployment), None, limit, below=before)
+        ids = [notification_id for notification_id, _ in found]
         with self.redis.pipeline(transaction=False) as pipe:
             for notification_id in ids:
                 pipe.hgetall(keys.notification(self.deployment, notification_id))

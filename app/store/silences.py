@@ -26,6 +26,17 @@ class Acknowledgement:
     by: str
     at: datetime
 
+    @classmethod
+    def read(cls, alert: str, stored: bytes) -> "Acknowledgement":
+        """Read what `Silences.acknowledge` keeps under the name of an alert."""
+        value = json.loads(stored)
+        since = datetime.fromisoformat(value["since"]) if value["since"] else None
+        return cls(alert, value["level"], since, value["by"], datetime.fromisoformat(value["at"]))
+
+    def covers(self, state: AlertState) -> bool:
+        """Tell whether it is of what fires now, and not of a lower level or an earlier occurrence."""
+        return bool(state.level) and (self.level, self.since) == (state.level, state.since)
+
 
 class Silences:
     """Silences and acknowledgements of one deployment."""
@@ -76,13 +87,9 @@ class Silences:
     def acknowledgement(self, alert: str) -> Acknowledgement | None:
         """Return the last acknowledgement of an alert, of whichever level."""
         stored = self.redis.hget(keys.acknowledged(self.deployment), alert)
-        if stored is None:
-            return None
-        value = json.loads(stored)
-        since = datetime.fromisoformat(value["since"]) if value["since"] else None
-        return Acknowledgement(alert, value["level"], since, value["by"], datetime.fromisoformat(value["at"]))
+        return None if stored is None else Acknowledgement.read(alert, stored)
 
     def acknowledges(self, alert: str, state: AlertState) -> bool:
-        """Tell whether somebody acknowledged what fires now, and not a lower level or an earlier occurrence."""
+        """Tell whether somebody acknowledged what fires now."""
         given = self.acknowledgement(alert)
-        return given is not None and bool(state.level) and (given.level, given.since) == (state.level, state.since)
+        return given is not None and given.covers(state)

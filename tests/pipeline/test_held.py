@@ -13,9 +13,10 @@ import time_machine
 from app.config import Config
 from app.core.alert import AlertKind, Notification
 from app.core.decision import Reason
+from app.pipeline.acknowledge import end
 from app.pipeline.address import stands_in
 from app.pipeline.send import send
-from app.pipeline.silence import create_silence, end_silence
+from app.pipeline.silence import create_silence
 from app.pipeline.sweep import sweep
 from app.simulator.sinks import SlackSink
 from tests.conftest import RedisServer
@@ -134,7 +135,7 @@ def test_what_still_holds_when_a_silence_is_taken_back_is_told(
     silence = create_silence(connection, DEPLOYMENT, {"meter": "awb"}, until, "ada", "")
     run(connection, config, resumes(18))
     send_what_is_queued(connection, config)
-    ended = end_silence(connection, DEPLOYMENT, silence.id, "grace")
+    ended = end(connection, config, DEPLOYMENT, silence.id, "grace")
     assert ended
     assert ended.ended_by == "grace"
     pass_time(connection, config, clock, timedelta(minutes=1))
