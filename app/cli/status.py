@@ -32,7 +32,7 @@ _WIDEST_BAR: Final = 72
 _NARROWEST_BAR: Final = 20
 _MODES: Final = {
     Mode.VERIFIED.value: "verified: every build is proved with Coder's API",
-    Mode.WEBHOOK_ONLY.value: "webhook-only: an estimate from notifications, a lower bound",
+    Mode.WEBHOOK_ONLY.value: "webhook-only: an estimate from notifications, too low or too high",
 }
 
 

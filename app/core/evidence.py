@@ -6,7 +6,7 @@ belongs to a task:
 
     provisional = max([C and 1 not in F] + max(|R| - |F without 1|, 0), |P|, [S])   if K, else 0
 
-Every pause proves a start before it, even one that nobody announced. The result is a lower bound.
+Every pause proves a start before it, even one that nobody announced.
 """
 
 import heapq

@@ -23,7 +23,7 @@ from app.web.plain import iso_day, moment, period_value
 _ADD_ON: Final = {"ai_bridge": "aibridge", "agent_boundaries": "boundary", "add_on": "ai_governance_user_limit"}
 _DRIFT_SHOWN: Final = 200
 _TOP: Final = 10
-_ESTIMATE: Final = "An estimate from notifications alone, and a lower bound."
+_ESTIMATE: Final = "An estimate from notifications alone: usually too low, in some cases too high."
 _LIMIT_OF_TODAY: Final = "The limit is the one of today; what it was then is not kept."
 
 

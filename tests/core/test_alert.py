@@ -36,10 +36,7 @@ def test_an_alert_says_number_limit_share_left_and_period() -> None:
         ("Left", "88"),
         ("Period", "1 January 2026 to 31 December 2026, 305 days left"),
     )
-    assert (
-        said.footer
-        == "Deployment prod · estimate from notifications, a lower bound · 2026-03-02 12:00 UTC · reason: first"
-    )
+    assert said.footer == "Deployment prod · estimate from notifications · 2026-03-02 12:00 UTC · reason: first"
 
 
 def test_a_whole_share_has_no_decimals_in_the_headline() -> None:

@@ -68,7 +68,7 @@ def test_usage_has_exactly_these_fields(
         "by_template": [{"name": None, "used": 4}],
         "by_organization": [{"name": None, "used": 4}],
         "by_day": [{"day": "2030-05-17", "used": 4}],
-        "notes": ["An estimate from notifications alone, and a lower bound."],
+        "notes": ["An estimate from notifications alone: usually too low, in some cases too high."],
         "as_of": "2030-05-17T12:00:00Z",
     }
 

@@ -104,7 +104,7 @@ def test_an_estimate_says_that_it_is_one_and_what_would_make_it_exact(
 ) -> None:
     fill(1.0)
     page = page_of(client(), "/")
-    assert "Estimate, a lower bound" in page.text
+    assert "It is usually too low" in page.text
     assert "AWB_CODER_TOKEN" in page.text
 
 

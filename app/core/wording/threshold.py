@@ -108,6 +108,6 @@ def _meaning(decision: Decision, usage: Usage, context: Context) -> str:
 
 def _footer(decision: Decision, usage: Usage) -> str:
     verified = usage.mode.value == "verified"
-    how = "verified with Coder's API" if verified else "estimate from notifications, a lower bound"
+    how = "verified with Coder's API" if verified else "estimate from notifications"
     as_of = usage.as_of.astimezone(UTC)
     return f"Deployment {usage.deployment} · {how} · {as_of:%Y-%m-%d %H:%M} UTC · reason: {decision.reason.value}"
