@@ -13,10 +13,9 @@ demo: $(VENV)/.run  ## Play a simulated Coder against it
 	$(BIN)/awb demo $(DEMO_FLAGS)
 
 test: $(VENV)/.dev  ## Run the tests
-	@# What fails is tried once more: real processes on a shared machine may be late, a defect fails twice.
-	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow" tests || $(BIN)/python -m pytest -m "not slow" --last-failed tests
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow" tests
 	@# Those that kill and restart real processes have the machine to themselves.
-	$(BIN)/python -m pytest -m slow tests || $(BIN)/python -m pytest -m slow --last-failed tests
+	$(BIN)/python -m pytest -m slow tests
 
 check: $(VENV)/.dev  ## Lint, types, layers, lock files
 	$(BIN)/ruff check .

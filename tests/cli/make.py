@@ -1,6 +1,7 @@
 """Records in the ledger of the configured deployment, and `awb` in a process of its own."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -52,11 +53,18 @@ def environ(redis_url: str, **more: str) -> dict[str, str]:
 
 
 def start(redis_url: str, *words: str, **more: str) -> "subprocess.Popen[bytes]":
-    """Start `awb` in a process of its own, its output in pipes."""
+    """Start `awb` in a process of its own, its output in pipes, and SIGINT as a terminal leaves it.
+
+    A shell's background job ignores SIGINT, and its children inherit that, but no handler of their parent.
+    """
     command = [sys.executable, "-m", "app.cli", *words]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ(redis_url, **more), cwd=ROOT
-    )
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ(redis_url, **more), cwd=ROOT
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def run(redis_url: str, *words: str, **more: str) -> tuple[int, str, str]:

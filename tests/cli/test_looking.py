@@ -198,8 +198,13 @@ def first_line(process: "subprocess.Popen[bytes]") -> bytes:
     return process.stdout.readline()
 
 
-def test_ctrl_c_in_the_middle_of_work_ends_with_130(redis_server: RedisServer, many: None) -> None:
-    process = start(redis_server.url, "export")
+@pytest.mark.parametrize("before", [signal.SIG_IGN, signal.default_int_handler], ids=["background", "terminal"])
+def test_ctrl_c_in_the_middle_of_work_ends_with_130(redis_server: RedisServer, many: None, before: Any) -> None:
+    ours = signal.signal(signal.SIGINT, before)
+    try:
+        process = start(redis_server.url, "export")
+    finally:
+        signal.signal(signal.SIGINT, ours)
     assert first_line(process).startswith(b"key,")
     process.send_signal(signal.SIGINT)
     _, wrong = process.communicate(timeout=60)

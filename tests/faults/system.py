@@ -37,6 +37,10 @@ PARTS = {
 }
 
 
+#: Threads of a client.
+_THREADS = 6
+
+
 class System:
     """`awb run` in a data directory of its own."""
 
@@ -138,16 +142,26 @@ class System:
 
 
 class Client:
-    """Posts messages from several threads, each until it is answered 2xx, some of them again after that."""
+    """Posts messages from several threads, each until it is answered 2xx, some of them again after that.
 
-    def __init__(self, system: System, messages: Sequence[Message], seed: int, threads: int = 6) -> None:
+    Args:
+        held: post only as many as `let` allows.
+    """
+
+    def __init__(self, system: System, messages: Sequence[Message], seed: int, *, held: bool = False) -> None:
         rng = random.Random(seed)
         self._work: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        for message in [*messages, *rng.sample(list(messages), len(messages) // 10)]:
+        work = [*messages, *rng.sample(list(messages), len(messages) // 10)]
+        for message in work:
             self._work.put(message)
+        self.total = len(work)
+        self._allowed = threading.Semaphore(0)
+        self._let = 0
         self._system = system
         self._stopped = threading.Event()
-        self._threads = [threading.Thread(target=self._run) for _ in range(threads)]
+        self._threads = [threading.Thread(target=self._run) for _ in range(_THREADS)]
+        if not held:
+            self.let(self.total)
         self.taken: list[str] = []
         self.refused: list[int] = []
 
@@ -158,8 +172,15 @@ class Client:
 
     def __exit__(self, *_: object) -> None:
         self._stopped.set()
+        self.let(self.total)
         for thread in self._threads:
             thread.join()
+
+    def let(self, number: int) -> None:
+        """Allow this many messages in all; with the last one, each thread may find that there are no more."""
+        if number > self._let:
+            self._allowed.release(number - self._let + (len(self._threads) if number == self.total else 0))
+            self._let = number
 
     def wait(self, seconds: float = 90) -> None:
         deadline = time.monotonic() + seconds
@@ -168,18 +189,21 @@ class Client:
         assert not any(thread.is_alive() for thread in self._threads), f"{len(self.taken)} taken, {self.refused[-5:]}"
 
     def _run(self) -> None:
-        while not self._stopped.is_set():
+        while self._allowed.acquire() and not self._stopped.is_set():
             try:
-                message = self._work.get_nowait()
+                self._post(self._work.get_nowait())
             except queue.Empty:
                 return
+
+    def _post(self, message: Message) -> None:
+        """Post until it is taken, as Coder does, only faster."""
+        while not self._stopped.is_set():
             status = self._system.post(message)
             if 200 <= status < 300:
                 self.taken.append(message.id)
-            else:
-                self.refused.append(status)
-                self._work.put(message)
-                self._stopped.wait(0.05)
+                return
+            self.refused.append(status)
+            self._stopped.wait(0.05)
 
 
 def finish_later(data_dir: Path, **settings: Any) -> RedisServer:

@@ -67,11 +67,15 @@ def test_parts_are_killed_while_a_thousand_deliveries_come_in(
     rng, messages = random.Random(seed), messages_of(seed, 800, failures=False)[:1000]
     limit = expected(messages) * 9 // 10
     with SlackSink() as slack, System(short_dir, slack_webhook_url=slack.url, limit=limit).started() as system:
-        with Client(system, messages, seed) as client:
-            for victim in rng.sample(victims * 2, len(victims) * 2):
-                until = len(client.taken) + rng.randint(20, 900 // len(victims) // 2)
-                wait_until(lambda until=until: len(client.taken) >= until, 120)
+        with Client(system, messages, seed, held=True) as client:
+            # Each falls while posts are under way; those behind wait, so that the last victim finds some, too.
+            moments = sorted(rng.sample(range(20, client.total - 20), len(victims) * 2))
+            for victim, until in zip(rng.sample(victims * 2, len(victims) * 2), moments, strict=True):
+                wait_until(lambda victim=victim: system.part(victim), 60)
+                client.let(until + 20)
+                wait_until(lambda until=until: len(client.taken) >= until, 60)
                 system.signal(victim)
+            client.let(client.total)
             client.wait()
         # Most often the rest is done at once; what has to wait for a claim or a heartbeat is done below.
         with suppress(AssertionError):
