@@ -26,7 +26,6 @@ from app.websession import WebSession
 CONNECTIONS: Final = 4
 _LONGEST_WAIT: Final = 60.0
 _LONGEST_COMPLAINT, _LONGEST_SAID, _CHUNK = 65_536, 300, 65_536
-_TRY_AGAIN: Final = frozenset({429, 502, 503, 504})
 _DONE: Final = frozenset({200, 201, 202, 204})
 
 T = TypeVar("T")
@@ -177,7 +176,8 @@ class CoderHttp:
             text += " " + redirect_target(self._url, response.headers.get("Location", ""))
         elif said and kind is not Failure.UNAUTHORIZED:
             text += f"; Coder says: {said}"
-        again = status in _TRY_AGAIN
+        # Coder answers 500 for errors of its database that pass, too.
+        again = status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR
         wait = seconds(response.headers.get("Retry-After")) if again else None
         return _Failed(self.failure(kind, f"{call}: {text}", wait), again)
 

@@ -32,8 +32,8 @@ ANSWERS: list[tuple[int, str, Failure, bool, int, str]] = [
     (408, "", Failure.REJECTED, FINAL, ONCE, "(408)"),
     (409, '{"message": 5}', Failure.REJECTED, FINAL, ONCE, "(409)"),
     (429, "", Failure.RATE_LIMITED, RETRY, AGAIN, "(429)"),
-    (500, COMPLAINT, Failure.SERVER_ERROR, RETRY, ONCE, "(500)"),
-    (501, "", Failure.SERVER_ERROR, RETRY, ONCE, "(501)"),
+    (500, COMPLAINT, Failure.SERVER_ERROR, RETRY, AGAIN, "(500)"),
+    (501, "", Failure.SERVER_ERROR, RETRY, AGAIN, "(501)"),
     (502, "<html>Bad Gateway</html>", Failure.SERVER_ERROR, RETRY, AGAIN, "(502)"),
     (503, "", Failure.SERVER_ERROR, RETRY, AGAIN, "(503)"),
     (504, "", Failure.SERVER_ERROR, RETRY, AGAIN, "(504)"),
@@ -120,7 +120,7 @@ def test_every_break_of_the_connection_fails_with_its_kind(
     assert TOKEN not in told.text
 
 
-@pytest.mark.parametrize("status", [429, 502, 503, 504])
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
 def test_a_setup_call_that_fails_is_never_repeated(coder: responses.RequestsMock, status: int) -> None:
     coder.put(f"{V2}/notifications/templates/t1/method", status=status)
     assert_keeps_the_token(failure_of(api().set_template_method, "t1", "webhook"))
