@@ -22,6 +22,8 @@ from app.store.connection import connect
 from app.store.inbox import deployments
 
 EXIT_FAILED: Final = 1
+#: Something is left over for a later time (EX_TEMPFAIL of sysexits.h).
+EXIT_INCOMPLETE: Final = 75
 EXIT_UNAVAILABLE: Final = commands.EXIT_UNAVAILABLE
 _DISTRIBUTION: Final = "coder-awb-meter"
 

@@ -10,7 +10,17 @@ import click
 import redis
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from app.cli.base import EXIT_FAILED, EXIT_UNAVAILABLE, fail, load_config, main, open_redis, out, print_json
+from app.cli.base import (
+    EXIT_FAILED,
+    EXIT_INCOMPLETE,
+    EXIT_UNAVAILABLE,
+    fail,
+    load_config,
+    main,
+    open_redis,
+    out,
+    print_json,
+)
 from app.cli.health import show_findings
 from app.coderapi import CoderApi, CoderApiError
 from app.config import EXIT_CONFIG, Config
@@ -44,7 +54,10 @@ def _api(config: Config) -> Iterator[CoderApi]:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def reconcile(context: click.Context, full: bool, since: datetime | None, as_json: bool) -> None:
-    """Find builds that nobody announced, by Coder's API, now. The scheduler does it every few minutes anyway."""
+    """Find builds that nobody announced, by Coder's API, now. The scheduler does it every few minutes anyway.
+
+    Exit code 75: everything else is done, but Coder kept failing for some workspaces; they are tried again later.
+    """
     config = load_config(context)
     deployment = config.settings.deployment
     connection = open_redis(config)
@@ -75,12 +88,14 @@ def reconcile(context: click.Context, full: bool, since: datetime | None, as_jso
         if verified.failure:
             raise verified.failure
     _show(_reconciled(listed, verified, usage), as_json=as_json)
+    sys.exit(EXIT_INCOMPLETE if verified.left else 0)
 
 
 def _reconciled(listed: Listed, verified: Verified, usage: Usage) -> dict[str, Any]:
     return {
         "listed": listed.listed,
         "verified": verified.workspaces,
+        "left": verified.left,
         "change": verified.change,
         "used": usage.used,
         "counted": usage.counted,
@@ -94,6 +109,9 @@ def _show(done: dict[str, Any], *, as_json: bool) -> None:
         print_json(done)
         return
     out.print(f"{done['listed']:,} workspaces listed, {done['verified']:,} verified, {done['change']:+,} builds.")
+    if done["left"]:
+        what = "1 workspace is" if done["left"] == 1 else f"{done['left']:,} workspaces are"
+        out.print(f"{what} left: Coder kept failing there; the log says how. The next jobs try again.")
     known = done["drift"] is not None
     actual = f"; Coder reports {done['coder_actual']:,}, drift {done['drift']:+,}" if known else ""
     out.print(f"{done['used']:,} used, {done['counted']:,} counted{actual}.")

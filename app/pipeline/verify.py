@@ -1,6 +1,7 @@
 """Verify: a workspace's builds, from Coder's API, take the place of what notifications hinted at."""
 
 import math
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,9 +29,16 @@ _BATCH: Final = 64
 _ROUNDS: Final = 5
 # A running build is looked at again after half of its age so far, within these bounds.
 _SOONEST_LOOK, _LATEST_LOOK = 10.0, 600.0
-_AFTER_FAILURE: Final = 60.0
-# Failures that may well concern a single workspace.
-_OF_ONE: Final = frozenset({Failure.BAD_ANSWER, Failure.REJECTED})
+_AFTER_FAILURE, _LONGEST_AFTER_FAILURE = 60.0, 1800.0
+# Failures in a row, without a success between them, after which no more is asked.
+_RUN: Final = 8
+# Some failures concern every workspace, and a time-out takes minutes.
+_WEIGHTS: Final = {
+    Failure.UNAUTHORIZED: _RUN,
+    Failure.TLS: _RUN,
+    Failure.REDIRECTED: _RUN,
+    Failure.TIMEOUT: _RUN // 2,
+}
 
 
 #: Called with the number of workspaces done so far, and of those still to do.
@@ -39,11 +47,43 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What verifying did: workspaces looked at, the change in units, and whether the API failed."""
+    """What verifying did.
+
+    Attributes:
+        workspaces: how many Coder answered for.
+        change: in units.
+        failure: what the API as a whole failed with; None while it answers.
+        left: how many workspaces Coder did not answer for; they come again.
+    """
 
     workspaces: int
     change: int
     failure: CoderApiError | None = None
+    left: int = 0
+
+
+class _Breaker:
+    """Counts failures in a row over all threads, so that a run of them stops the asking and a single one does not."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._run = 0
+        self.answers = 0
+        self.last: CoderApiError | None = None
+
+    def succeeded(self) -> None:
+        with self._lock:
+            self._run = 0
+            self.answers += 1
+
+    def failed(self, error: CoderApiError) -> None:
+        with self._lock:
+            self._run += _WEIGHTS.get(error.kind, 1)
+            self.last = error
+
+    @property
+    def open(self) -> bool:
+        return self._run >= _RUN
 
 
 def verify_due(
@@ -69,27 +109,57 @@ def verify_due(
     """
     state = CoderState(connection, deployment)
     ledger = Ledger(connection, deployment, AWB)
-    looked = change = 0
+    breaker = _Breaker()
     stop_at = clock.now().timestamp() + seconds
+
+    def verify_one(due: Due) -> int | CoderApiError | None:
+        if breaker.open or clock.now().timestamp() >= stop_at:
+            return None
+        return _verify(state, ledger, api, due, breaker)
+
+    looked = change = 0
+    failed: dict[str, CoderApiError] = {}
+    all_done = False
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="verify") as pool:
-        while batch := state.due(now := clock.now().timestamp(), _BATCH):
-            if now >= stop_at:
-                return Verified(looked, change)
-            outcomes = list(pool.map(lambda due: _verify(state, ledger, api, due), batch))
-            failures = [outcome for outcome in outcomes if isinstance(outcome, CoderApiError)]
-            moved = [outcome for outcome in outcomes if isinstance(outcome, int)]
+        while not breaker.open and clock.now().timestamp() < stop_at:
+            batch = state.due(now := clock.now().timestamp(), _BATCH)
+            if not batch:
+                all_done = True
+                break
+            outcomes = list(zip(batch, pool.map(verify_one, batch), strict=True))
+            moved = [outcome for _, outcome in outcomes if isinstance(outcome, int)]
+            failed |= {due.workspace_id: error for due, error in outcomes if isinstance(error, CoderApiError)}
             looked += len(moved)
             change += sum(moved)
             progress(looked, state.due_count(now))
-            if failures:
-                state.failed(str(failures[0]), clock.now())
-                return Verified(looked, change, failures[0])
-    if looked:
-        state.answered()
-    # While the API fails, the pass goes on: what failed is put off, not verified.
-    if state.mark("failing_since") is None:
+    failure = _failure(state, api, breaker)
+    if failure is None:
+        state.stumbled({workspace_id: str(error) for workspace_id, error in failed.items()}, clock.now())
+    # While the API fails, the pass goes on, though nothing may be due at the moment.
+    if all_done and state.mark("failing_since") is None:
         end_pass(connection, config, state)
-    return Verified(looked, change)
+    return Verified(looked, change, failure, len(failed))
+
+
+def _failure(state: CoderState, api: CoderApi, breaker: _Breaker) -> CoderApiError | None:
+    """Return what the API as a whole fails with, and note it; only a real answer ends the time in which it fails.
+
+    Where some workspaces failed, one more question tells whether it is theirs alone.
+    """
+    failure = breaker.last
+    if failure is not None and not breaker.open:
+        try:
+            api.me()
+            failure = None
+        except CoderApiError as error:
+            failure = error
+    elif failure is None and not breaker.answers:
+        return None
+    if failure is None:
+        state.answered()
+    else:
+        state.failed(str(failure), clock.now())
+    return failure
 
 
 def end_pass(connection: "redis.Redis", config: Config, state: CoderState) -> None:
@@ -107,22 +177,24 @@ def end_pass(connection: "redis.Redis", config: Config, state: CoderState) -> No
     state.note(reconciled_at=begun, pass_begun_at=None)
 
 
-def _verify(state: CoderState, ledger: Ledger, api: CoderApi, due: Due) -> int | CoderApiError:
+def _verify(state: CoderState, ledger: Ledger, api: CoderApi, due: Due, breaker: _Breaker) -> int | CoderApiError:
     try:
-        return verify_workspace(state, ledger, api, due)
+        moved = verify_workspace(state, ledger, api, due)
     except CoderApiError as error:
         log.warning("workspace not verified", workspace_id=due.workspace_id, why=error.kind.value, error=str(error))
-        if error.kind in _OF_ONE:
-            # One odd workspace must not hold up the others, nor be forgotten: no listing may show it again.
-            state.verified(due, clock.now().timestamp() + _AFTER_FAILURE)
-            return 0
-        # This workspace comes again after a while; whether the others are tried now is for the caller to say.
-        state.verified(due, clock.now().timestamp() + _AFTER_FAILURE)
+        # It comes again after a while, later and later: no listing may show it again.
+        wait = min(_AFTER_FAILURE * 2 ** state.times_failed(due.workspace_id), _LONGEST_AFTER_FAILURE)
+        state.verified(due, clock.now().timestamp() + max(wait, error.retry_after or 0.0))
+        breaker.failed(error)
         return error
+    if moved is None:
+        return 0
+    breaker.succeeded()
+    return moved
 
 
-def verify_workspace(state: CoderState, ledger: Ledger, api: CoderApi, due: Due) -> int:
-    """Settle one workspace with its builds and return the change in units.
+def verify_workspace(state: CoderState, ledger: Ledger, api: CoderApi, due: Due) -> int | None:
+    """Settle one workspace with its builds and return the change in units; None where Coder does not show it.
 
     Raises:
         CoderApiError: Coder did not answer; nothing was changed.
@@ -160,32 +232,40 @@ def verify_workspace(state: CoderState, ledger: Ledger, api: CoderApi, due: Due)
     state.settled(workspace_id, is_task=False, ended=True)
     state.verified(due, None)
     log.info("workspace cannot be verified", workspace_id=workspace_id, why="Coder does not show it to this token")
-    return 0
+    return None
 
 
 def _builds(api: CoderApi, workspace_id: str, last: int) -> list[Build] | None:
     """Return the builds after the last proved one; None when Coder does not show the workspace to this token.
 
-    Its evidence then stands as the estimate that it is.
+    Its evidence then stands as the estimate that it is. No workspace is without builds, so none at all show nothing.
     """
     try:
-        return api.builds(workspace_id, since_number=last)
+        return api.builds(workspace_id, since_number=last) or (None if last == 0 else [])
     except CoderApiError as error:
         if error.kind in (Failure.NOT_FOUND, Failure.FORBIDDEN):
             return None
         raise
 
 
-def _resolve_name(state: CoderState, ledger: Ledger, api: CoderApi, due: Due) -> int:
-    """Find the id of a workspace that old payloads only name, and let its own verification count it."""
+def _resolve_name(state: CoderState, ledger: Ledger, api: CoderApi, due: Due) -> int | None:
+    """Find the id of a workspace that old payloads only name, and let its own verification count it.
+
+    Where Coder shows none of that name to this token, or no longer, the evidence stands as the estimate that it is. It
+    is given up only once the workspace itself is verified; if we die before that, the name is still due.
+    """
     owner, _, name = due.workspace_id.removeprefix("name:").partition("/")
     found = [w.id for w in api.workspaces(f"owner:{owner} name:{name}") if w.name.lower() == name]
-    state.ask(found, clock.now().timestamp())
+    now = clock.now().timestamp()
+    state.ask(found, now)
+    changes = [verify_workspace(state, ledger, api, Due(workspace_id, now)) for workspace_id in found]
+    if not changes or None in changes:
+        state.verified(due, None)
+        return None
     version, evidence = ledger.read([due.workspace_id])[due.workspace_id]
-    settlement = Settlement(due.workspace_id, version, evidence.consumed(), (), 0)
-    moved, conflicts = ledger.settle([settlement])
-    state.verified(due, clock.now().timestamp() + _SOONEST_LOOK if conflicts else None)
-    return moved
+    moved, conflicts = ledger.settle([Settlement(due.workspace_id, version, evidence.consumed(), (), 0)])
+    state.verified(due, now + _SOONEST_LOOK if conflicts else None)
+    return moved + sum(change for change in changes if change is not None)
 
 
 def _look_again(running: Sequence[Build]) -> float | None:

@@ -71,6 +71,7 @@ class CoderState:
         """Keep a task's workspace open, or let go of one that was closing and has no build under way."""
         closing = self.redis.sismember(keys.closing(self.deployment), workspace_id)
         with self.redis.pipeline(transaction=True) as pipe:
+            pipe.hdel(keys.failing(self.deployment), workspace_id)
             if closing and ended:
                 pipe.srem(keys.closing(self.deployment), workspace_id)
                 pipe.srem(keys.open_workspaces(self.deployment), workspace_id)
@@ -136,6 +137,31 @@ class CoderState:
 
     def answered(self) -> None:
         self.note(failing_since=None, failure=None)
+
+    def stumbled(self, failures: Mapping[str, str], at: datetime) -> None:
+        """Note, by workspace, what Coder failed with for it alone; `settled` takes it away.
+
+        Counting is no transaction with the rest: a failure that is counted twice makes the next look come later.
+        """
+        for workspace_id, error in failures.items():
+            earlier = self._failures([workspace_id]).get(workspace_id)
+            since = earlier["since"] if earlier else at.timestamp()
+            times = earlier["times"] + 1 if earlier else 1
+            row = json.dumps({"since": since, "times": times, "error": error})
+            self.redis.hset(keys.failing(self.deployment), workspace_id, row)
+
+    def times_failed(self, workspace_id: str) -> int:
+        """Return how often in a row Coder answered for other workspaces but failed for this one."""
+        found = self._failures([workspace_id])
+        return int(found[workspace_id]["times"]) if found else 0
+
+    def failing_count(self) -> int:
+        """Return how many workspaces Coder fails for while it answers for others."""
+        return int(self.redis.hlen(keys.failing(self.deployment)))
+
+    def _failures(self, workspace_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        rows = self.redis.hmget(keys.failing(self.deployment), list(workspace_ids))
+        return {one: json.loads(row) for one, row in zip(workspace_ids, rows, strict=True) if row is not None}
 
     def add_drift(self, point: DriftPoint) -> None:
         """Append to the history; the same moment again replaces nothing and adds nothing."""

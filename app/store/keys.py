@@ -138,6 +138,11 @@ def closing(deployment: str) -> str:
     return _key(deployment, "closing")
 
 
+def failing(deployment: str) -> str:
+    """Hash by workspace id of what Coder fails with for it alone (JSON: since, times, error)."""
+    return _key(deployment, "failing")
+
+
 def proved(deployment: str, meter: str, workspace_id: str) -> str:
     """Sorted set of a workspace's proved usage keys by time."""
     return _key(deployment, "proved", meter, workspace_id)

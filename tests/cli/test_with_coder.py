@@ -3,11 +3,14 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
 
 import pytest
 import redis
 
 from app.pipeline.subscribe import NEEDED
+from app.simulator.api import ApiFaults
 from app.simulator.api.server import ApiServer
 from app.simulator.world import World
 from app.store.coderstate import CoderState
@@ -41,6 +44,39 @@ def test_status_says_since_when_the_api_fails(awb: Awb, coder: dict[str, str], c
     assert "Coder's API fails since 4 May" in shown
     assert "15:00: Coder answered 502 [bold]" in shown
     assert "(not asked yet)" in shown
+
+
+def test_a_server_that_answers_some_calls_with_an_error_changes_nothing(awb: Awb) -> None:
+    world = World(3)
+    for number in range(60):
+        world.create_task(world.developers[number % len(world.developers)])
+    # Two in a hundred, as a loaded deployment does; the seed is one that meets both kinds.
+    with ApiServer(world, seed=11) as server:
+        server.faults = ApiFaults(server_error=0.01, rate_limited=0.01, retry_after=0)
+        done = awb("reconcile", "--json", AWB_CODER_URL=server.url, AWB_CODER_TOKEN=server.token)
+        asked = server.requests["GET /api/v2/workspaces/{id}/builds"]
+    assert (done.exit_code, json.loads(done.stdout)["verified"], json.loads(done.stdout)["left"]) == (0, 60, 0)
+    assert asked > 60
+
+
+def test_reconcile_finishes_the_others_where_one_workspace_keeps_failing(awb: Awb) -> None:
+    world = World(3)
+    broken = world.create_task(world.developers[0])
+    for _ in range(8):
+        world.create_task(world.developers[1])
+
+    class Server(ApiServer):
+        def answer(self, method: str, target: str, token: str, body: bytes) -> tuple[HTTPStatus, Any]:
+            if broken.id in target:
+                return HTTPStatus.BAD_REQUEST, {"message": "Broken."}
+            return super().answer(method, target, token, body)
+
+    with Server(world) as server:
+        coder = {"AWB_CODER_URL": server.url, "AWB_CODER_TOKEN": server.token}
+        done = awb("reconcile", **coder)
+    assert done.exit_code == 75
+    assert "8 verified" in done.stdout
+    assert "1 workspace is left" in done.stdout
 
 
 def test_subscribing_shows_the_plan_and_carries_it_out_when_told_to(awb: Awb, coder: dict[str, str]) -> None:

@@ -51,10 +51,12 @@ class Server(ApiServer):
     Attributes:
         goes_at: number of the request, from 1, at which it goes away for good; 0 for never.
         meanwhile: called once, when the builds of a workspace were read and are not answered yet.
+        broken: parts of paths that are answered with 500, whatever else works.
     """
 
     goes_at = 0
     meanwhile: Callable[[], object] | None = None
+    broken: tuple[str, ...] = ()
     _asked = 0
 
     @contextmanager
@@ -66,6 +68,8 @@ class Server(ApiServer):
             yield kind
 
     def answer(self, method: str, target: str, token: str, body: bytes) -> tuple[HTTPStatus, Any]:
+        if any(part in target for part in self.broken):
+            return HTTPStatus.INTERNAL_SERVER_ERROR, {"message": "Internal error fetching workspace builds."}
         found = super().answer(method, target, token, body)
         if self.meanwhile and urlsplit(target).path.endswith("/builds"):
             happens, self.meanwhile = self.meanwhile, None
@@ -96,6 +100,10 @@ class Stage(Meter):
     def see_as(self, user: User) -> None:
         """Ask Coder with the token of another user."""
         self.api = CoderApi(self.server.url, self.server.token_of(user), sleep=lambda _seconds: None, attempts=1)
+
+    def attempts(self, number: int) -> None:
+        """Ask each question of Coder so often before it counts as failed."""
+        self.api = CoderApi(self.server.url, self.server.token, sleep=lambda _seconds: None, attempts=number)
 
     @contextmanager
     def now(self) -> Iterator[None]:
