@@ -152,17 +152,28 @@ class Outbox:
         return [_history_row(notification_id, row) for notification_id, row in zip(ids, rows, strict=True) if row]
 
     def forget(self, before: float) -> None:
-        """Delete notifications that were decided before a moment and are not pending."""
-        found = self.redis.zrange(
-            keys.notifications(self.deployment), "-inf", f"({before!r}", byscore=True, offset=0, num=_PRUNED_AT_ONCE
-        )
-        ids = [item.decode() for item in found]
-        if ids:
-            with self.redis.pipeline(transaction=True) as pipe:
-                pipe.delete(*(keys.notification(self.deployment, item) for item in ids))
-                pipe.zrem(keys.notifications(self.deployment), *ids)
-                pipe.zrem(keys.pending(self.deployment), *ids)
-                pipe.execute()
+        """Delete notifications that were decided before a moment, a bounded number at once; pending ones are kept."""
+        kept = gone = 0
+        while gone < _PRUNED_AT_ONCE:
+            found = self.redis.zrange(
+                keys.notifications(self.deployment),
+                "-inf",
+                f"({before!r}",
+                byscore=True,
+                offset=kept,
+                num=_PRUNED_AT_ONCE,
+            )
+            if not found:
+                return
+            pending = self.redis.zmscore(keys.pending(self.deployment), found)
+            # What ended never becomes pending again, so nothing is deleted that was needed meanwhile.
+            ended = [item.decode() for item, next_at in zip(found, pending, strict=True) if next_at is None]
+            kept, gone = kept + len(found) - len(ended), gone + len(ended)
+            if ended:
+                with self.redis.pipeline(transaction=True) as pipe:
+                    pipe.delete(*(keys.notification(self.deployment, item) for item in ended))
+                    pipe.zrem(keys.notifications(self.deployment), *ended)
+                    pipe.execute()
 
     def _newest(self, notification: Notification) -> str:
         field = newest_field(notification)

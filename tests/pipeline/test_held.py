@@ -10,6 +10,7 @@ import pytest
 import redis
 import time_machine
 
+from app.clock import now
 from app.config import Config
 from app.core.alert import AlertKind, Notification
 from app.core.decision import Reason
@@ -140,6 +141,22 @@ def test_what_still_holds_when_a_silence_is_taken_back_is_told(
     assert ended.ended_by == "grace"
     pass_time(connection, config, clock, timedelta(minutes=1))
     assert states(connection) == [("90%", "sent")]
+
+
+def test_a_warning_outlasts_a_silence_that_is_longer_than_history_is_kept(
+    connection: "redis.Redis", redis_server: RedisServer, slack: SlackSink, clock: time_machine.Traveller
+) -> None:
+    config = config_for(redis_server.url, slack_webhook_url=slack.url, keep_days=7)
+    until = datetime(2026, 4, 22, tzinfo=UTC)
+    create_silence(connection, DEPLOYMENT, {"meter": "awb"}, until, "ada", "migration")
+    run(connection, config, resumes(18))
+    send_what_is_queued(connection, config)
+    while now() < until:
+        pass_time(connection, config, clock, timedelta(days=1))
+        if now() < until:
+            assert states(connection) == [("90%", "pending")]
+    assert states(connection) == [("90%", "sent")]
+    assert "90 %" in texts(slack)[0]
 
 
 def test_a_dry_run_decides_and_records_and_sends_nothing(

@@ -259,10 +259,26 @@ def test_a_thread_is_kept_with_the_message_that_began_it(alerts: Alerts, outbox:
     assert outbox.thread("slack", "prod:awb:2027-01-01") is None
 
 
-def test_what_is_old_is_forgotten(connection: "redis.Redis", alerts: Alerts, outbox: Outbox) -> None:
+def test_what_is_old_and_done_is_forgotten(connection: "redis.Redis", alerts: Alerts, outbox: Outbox) -> None:
     announced(alerts, "n1")
+    outbox.mark_sent(notification("n1"), NOW)
     outbox.forget(NOW.timestamp())
     assert len(outbox.history()) == 1
     outbox.forget(NOW.timestamp() + 1)
     assert (outbox.history(), outbox.waiting()) == ([], 0)
     assert not connection.exists(keys.notification(DEPLOYMENT, "n1"))
+
+
+def test_what_is_old_and_still_pending_is_kept_and_hides_nothing_behind_it(alerts: Alerts, outbox: Outbox) -> None:
+    # More than one look at the list takes.
+    held = [f"held-{n:03}" for n in range(600)]
+    announced(alerts, *held)
+    for one in held:
+        assert outbox.claim(one, NOW, 120)
+        outbox.hold(one, "Silenced by ada: month end", NOW + timedelta(days=90))
+    announced(alerts, "sent")
+    outbox.mark_sent(notification("sent"), NOW)
+    outbox.forget(NOW.timestamp() + 1)
+    assert {row["id"] for row in outbox.history(1000)} == set(held)
+    assert outbox.waiting() == 600
+    assert outbox.claim("held-000", NOW + timedelta(days=90), 120)
