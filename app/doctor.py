@@ -18,6 +18,7 @@ from app.store import keys
 from app.store.coderstate import CoderState
 from app.store.connection import OLDEST_VERSION, unavailable
 from app.store.inbox import Inbox, deployments
+from app.store.steps import Steps
 
 _TIMEOUT = 5
 _LARGEST_SKEW = 30.0
@@ -135,6 +136,21 @@ def _access(config: Config) -> Iterator[Finding]:
         yield Finding("access.public", Outcome.OK, f"{base} shows nothing to strangers")
 
 
+def _steps(connection: "redis.Redis", deployment: str) -> Iterator[Finding]:
+    """Say which steps of the sweep fail, or failed within the last day."""
+    for failure in Steps(connection, deployment).failures().values():
+        over = failure.over_at is not None
+        until = f"failed until {failure.at:%Y-%m-%d %H:%M}" if over else f"fails since {failure.since:%Y-%m-%d %H:%M}"
+        yield Finding(
+            f"sweep.{failure.step.replace(' ', '-')}",
+            Outcome.WARNING if over else Outcome.ERROR,
+            f"{deployment}: the step “{failure.step}” of the sweep {until} UTC ({failure.error})",
+            "it goes on by itself; the log tells what failed"
+            if over
+            else "look for “sweep step failed” in the log of the workers; the other steps and deployments go on",
+        )
+
+
 def _skew(date: str) -> float:
     """Return the seconds between an HTTP Date and our clock; 0 where the header is missing or no date."""
     try:
@@ -173,6 +189,8 @@ def _counting(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
         )  # fmt: skip
     try:
         yield from _traffic(connection)
+        for deployment in dict.fromkeys([config.settings.deployment, *deployments(connection)]):
+            yield from _steps(connection, deployment)
         yield from _coder(config, connection) if verifying else ()
     except (redis.exceptions.RedisError, OSError):
         return  # said above already

@@ -1,5 +1,6 @@
 """Escalating: a level that nobody acknowledged in time is told to somebody else, once."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
@@ -13,6 +14,7 @@ from app.core.decision import AlertState, Reason
 from app.core.routing import Route, escalations
 from app.core.silence import silencing
 from app.pipeline.address import escalated_to
+from app.pipeline.steps import each
 from app.store.alerts import Alerts, Change
 from app.store.silences import Silences
 
@@ -20,28 +22,42 @@ log = structlog.get_logger(__name__)
 
 
 def escalate(connection: "redis.Redis", config: Config, deployment: str) -> list[str]:
-    """Tell the next ones about every alert that is overdue; return `<alert> <route>` of those told now."""
+    """Tell the next ones about every alert that is overdue; return `<alert> <route>` of those told now.
+
+    Raises:
+        ExceptionGroup: some alerts could not be looked at; the others were.
+    """
     if not any(route.escalate_after for route in config.settings.routes):
         return []
-    alerts, silences, now = Alerts(connection, deployment), Silences(connection, deployment), clock.now()
-    told = []
-    for name in alerts.firing():
+    alerts, now = Alerts(connection, deployment), clock.now()
+    silences = Silences(connection, deployment)
+    active = silences.active(now)
+    told: list[str] = []
+
+    def look(name: str) -> None:
         version, state = alerts.state(name)
         said = alerts.last(name)
         if said is None or not state.level or silences.acknowledges(name, state):
-            continue
-        if silencing(silences.active(now), said.labels(), now):
-            continue
-        # A level that was snoozed and not acknowledged is still news to whom nobody told.
-        labels = said.labels() | ({"reason": Reason.FIRST.value} if said.reason is Reason.ACKNOWLEDGED else {})
-        for route_name, route in escalations(config.settings.routes, labels):
-            if _overdue(state, route, route_name, now):
-                state = replace(state, escalated=(*state.escalated, route_name))
-                if not _tell(alerts, config, said, version, state, route, now):
-                    break  # somebody changed the state: the next sweep looks again
-                version += 1
-                told.append(f"{name} {route_name}")
+            return
+        if silencing(active, said.labels(), now) is None:
+            told.extend(_escalate(alerts, config, said, version, state, now))
+
+    each({name: name for name in alerts.firing()}, look)
     return told
+
+
+def _escalate(
+    alerts: Alerts, config: Config, said: Alert, version: int, state: AlertState, now: datetime
+) -> Iterator[str]:
+    # A level that was snoozed and not acknowledged is still news to whom nobody told.
+    labels = said.labels() | ({"reason": Reason.FIRST.value} if said.reason is Reason.ACKNOWLEDGED else {})
+    for route_name, route in escalations(config.settings.routes, labels):
+        if _overdue(state, route, route_name, now):
+            state = replace(state, escalated=(*state.escalated, route_name))
+            if not _tell(alerts, config, said, version, state, route, now):
+                return  # somebody changed the state: the next sweep looks again
+            version += 1
+            yield f"{said.name} {route_name}"
 
 
 def _overdue(state: AlertState, route: Route, name: str, now: datetime) -> bool:

@@ -15,6 +15,7 @@ from app.pipeline.digests import report
 from app.pipeline.escalate import escalate
 from app.pipeline.foresee import foresee
 from app.pipeline.scopes import watch_bursts, watch_scopes
+from app.pipeline.steps import SweepSteps, each
 from app.pipeline.usage import active_meters
 from app.pipeline.warn import warn
 from app.store import keys
@@ -23,6 +24,7 @@ from app.store.inbox import deployments
 from app.store.outbox import Outbox
 from app.store.outqueue import enqueue
 from app.store.silences import Silences
+from app.store.steps import note_swept, swept_at
 
 log = structlog.get_logger(__name__)
 #: A notification this much behind its time has lost its job.
@@ -30,18 +32,38 @@ _OVERDUE: Final = timedelta(seconds=30)
 
 
 def sweep(connection: "redis.Redis", config: Config) -> None:
-    """Re-queue overdue notifications and evaluate every deployment; doing it twice changes nothing."""
-    for deployment in deployments(connection) or [config.settings.deployment]:
-        _send_again(Outbox(connection, deployment), deployment)
-        for meter in active_meters(connection, config, deployment):
-            warn(connection, config, deployment, meter)
-            foresee(connection, config, deployment, meter)
-        watch_scopes(connection, config, deployment)
-        watch_bursts(connection, config, deployment)
-        report(connection, config, deployment)
-        escalate(connection, config, deployment)
-        _forget(connection, deployment, config.settings.keep_days)
+    """Re-queue overdue notifications and evaluate every deployment; doing it twice changes nothing.
+
+    Whoever waited longest comes first: a deployment that takes all of the job's time cannot keep the others from ever
+    getting theirs.
+
+    Raises:
+        redis.exceptions.RedisError: Redis is away.
+    """
+    known = deployments(connection) or [config.settings.deployment]
+    last = swept_at(connection, known)
+    for deployment in sorted(known, key=lambda name: last[name]):
+        note_swept(connection, deployment, clock.now())
+        _sweep(connection, config, deployment)
     connection.hset(keys.MARKS, "last_sweep_at", clock.now().timestamp())
+
+
+def _sweep(connection: "redis.Redis", config: Config, deployment: str) -> None:
+    steps = SweepSteps(connection, deployment)
+    at = (connection, config, deployment)
+    steps.perform("send again", _send_again, Outbox(connection, deployment), deployment)
+    meters: list[str] = []
+    steps.perform("find meters", lambda: meters.extend(active_meters(*at)))
+    # Without the entitlements there is still what is counted here.
+    for meter in meters or [AWB]:
+        steps.perform(f"warn {meter}", warn, *at, meter)
+        steps.perform(f"foresee {meter}", foresee, *at, meter)
+    steps.perform("watch scopes", watch_scopes, *at)
+    steps.perform("watch bursts", watch_bursts, *at)
+    steps.perform("report", report, *at)
+    steps.perform("escalate", escalate, *at)
+    steps.perform("forget", _forget, connection, deployment, config.settings.keep_days)
+    steps.forget()
 
 
 def _send_again(outbox: Outbox, deployment: str) -> None:
@@ -68,11 +90,18 @@ def recount_if_templates_changed(connection: "redis.Redis", config: Config) -> b
 
 
 def recount_all(connection: "redis.Redis", config: Config, fingerprint: str) -> None:
-    """Recount every deployment, and note for which list only then: a crash before the note repeats it."""
-    for deployment in deployments(connection):
+    """Recount every deployment, and note for which list only then: a crash before the note repeats it.
+
+    Raises:
+        ExceptionGroup: some deployments could not be recounted; the others were.
+    """
+
+    def recount_one(deployment: str) -> None:
         change = recount(connection, config, deployment)
         log.info("recounted", deployment=deployment, change=change)
         warn(connection, config, deployment, AWB)
+
+    each({name: name for name in deployments(connection)}, recount_one)
     connection.hset(keys.MARKS, "ai_templates", fingerprint)
 
 

@@ -13,6 +13,9 @@ DEPLOYMENTS = f"{PREFIX}:deployments"
 #: Hash of housekeeping marks: last sweep, fingerprint of the AI template list.
 MARKS = f"{PREFIX}:marks"
 
+#: Hash of the moments at which the sweep last turned to a deployment, by its name.
+SWEPT = f"{PREFIX}:swept"
+
 
 def _key(deployment: str, *parts: str) -> str:
     return ":".join((PREFIX, deployment, *parts))
@@ -186,6 +189,11 @@ def acknowledged(deployment: str) -> str:
 def groups(deployment: str) -> str:
     """Hash of user names (JSON array) by name of the Coder group."""
     return _key(deployment, "groups")
+
+
+def failures(deployment: str) -> str:
+    """Hash of the last failures (JSON) by step of the sweep."""
+    return _key(deployment, "failures")
 
 
 def day_of(day: date) -> str:
