@@ -1,11 +1,12 @@
 """Provisional counting: a pure function of what deliveries show of one workspace.
 
 Evidence only ever grows by union, so order, duplicates and Coder's fan-out to many recipients cannot change the count.
-With C = creation seen, R = resumes, P = pauses, F = failed build numbers, S = the agent was seen to run, and K = it
-belongs to a task:
+With C = creation seen, R = resumes, P = pauses, F = failed build numbers, X = failures reported without a number, which
+are failed resumes, S = the agent was seen to run, and K = it belongs to a task:
 
-    provisional = max([C and 1 not in F] + max(|R| - |F without 1|, 0), |P|, [S])   if K, else 0
+    provisional = max([C and 1 not in F] + max(|R| - |X|, 0), |P|, [S])   if K, else 0
 
+A later build that failed takes nothing back: it may have been a stop or a deletion.
 Every pause proves a start before it, even one that nobody announced.
 """
 
@@ -21,6 +22,7 @@ from app.core.rules import EvidenceKind, Verdict
 # Creations go to every admin and status events come by the minute: of those the first few are named, all are counted.
 _SIGHTINGS_KEPT: Final = 20
 _FIRST_BUILD: Final = "1"
+_UNNUMBERED: Final = "message "
 _NAMES: Final = ("workspace", "owner", "template", "organization")
 # Kept beside the names, because `ai_templates` may list a template by its id.
 _TEMPLATE_ID: Final = "template_id"
@@ -75,7 +77,7 @@ class Evidence:
             return replace(grown, seen=_union(self.seen, one, _SIGHTINGS_KEPT))
         if kind is EvidenceKind.FAILED:
             # Failures are told to every template admin with the build's number, or to the owner alone without it.
-            build = f"message {event.message_id}" if event.build_number is None else str(event.build_number)
+            build = f"{_UNNUMBERED}{event.message_id}" if event.build_number is None else str(event.build_number)
             return replace(grown, failed={**self.failed, build: min(one, self.failed.get(build, one))})
         return grown
 
@@ -184,12 +186,12 @@ _Proof = list[tuple[Sighting, tuple[Sighting, ...]]]
 
 
 def _announced_starts(evidence: Evidence) -> _Proof:
-    """Creation and resumes, less as many of the latest resumes as later builds failed: which one failed is not told."""
+    """Creation and resumes, less as many of the latest resumes as resumes failed: which of them failed is not told."""
     created: _Proof = (
         [(evidence.created[0], evidence.created)] if evidence.created and _FIRST_BUILD not in evidence.failed else []
     )
-    failed_later = len([build for build in evidence.failed if build != _FIRST_BUILD])
-    resumes = evidence.resumed[: max(len(evidence.resumed) - failed_later, 0)]
+    failed_resumes = len([build for build in evidence.failed if build.startswith(_UNNUMBERED)])
+    resumes = evidence.resumed[: max(len(evidence.resumed) - failed_resumes, 0)]
     return created + [(resume, (resume,)) for resume in resumes]
 
 

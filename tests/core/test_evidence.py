@@ -51,12 +51,15 @@ def steps(story: str, template: str = "claude-tasks") -> list[tuple[EvidenceKind
         ("R R", 2, "rule-resumed"),
         ("C R", 2, "rule-created"),
         ("C R R", 3, "rule-created"),
-        ("C R F2", 1, "rule-created"),
-        ("C R R F3 F3", 2, "rule-created"),
-        ("C R R F3 F5", 1, "rule-created"),
-        ("C R F2 F3 F4", 1, "rule-created"),
+        ("C R F2", 2, "rule-created"),
+        ("C R F", 1, "rule-created"),
+        ("C R F F2 F3", 1, "rule-created"),
+        ("C R R F3 F3", 3, "rule-created"),
+        ("C R R F F", 1, "rule-created"),
+        ("C R F F F", 1, "rule-created"),
         ("R F1", 1, "rule-resumed"),
-        ("R F2", 0, None),
+        ("R F2", 1, "rule-resumed"),
+        ("R F", 0, None),
         ("C R F1", 1, "rule-resumed"),
         ("P", 1, "rule-paused"),
         ("P P", 2, "rule-paused"),
@@ -66,15 +69,15 @@ def steps(story: str, template: str = "claude-tasks") -> list[tuple[EvidenceKind
         ("C P R P", 2, "rule-created"),
         ("P R P", 2, "rule-paused"),
         ("C F1 P", 1, "rule-paused"),
-        ("R F2 P", 1, "rule-paused"),
+        ("R F P", 1, "rule-paused"),
         ("S", 1, "rule-task_seen"),
         ("S S S S", 1, "rule-task_seen"),
         ("C S S", 1, "rule-created"),
         ("R S", 1, "rule-resumed"),
         ("P S", 1, "rule-paused"),
         ("C F1 S", 1, "rule-task_seen"),
-        ("R F2 S", 1, "rule-task_seen"),
-        ("C R P P P S F2", 3, "rule-paused"),
+        ("R F S", 1, "rule-task_seen"),
+        ("C R P P P S F", 3, "rule-paused"),
     ],
 )
 def test_the_count_follows_from_what_was_seen(story: str, count: int, rule: str | None) -> None:
@@ -159,8 +162,8 @@ def test_a_record_says_what_when_whose_and_why() -> None:
     assert (second.key, second.at, second.deliveries) == (f"hint:{WORKSPACE}:2", 2000.0, ("m2",))
 
 
-def test_the_latest_resumes_are_taken_back_for_failed_builds() -> None:
-    assert [r.deliveries for r in records_of(evidence_of(*steps("R R R F4")))] == [("m00",), ("m01",)]
+def test_the_latest_resumes_are_taken_back_for_failed_resumes() -> None:
+    assert [r.deliveries for r in records_of(evidence_of(*steps("R R R F F2 F4")))] == [("m00",), ("m01",)]
 
 
 def test_the_greatest_weight_of_the_rules_holds() -> None:
