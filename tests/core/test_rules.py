@@ -54,7 +54,7 @@ TEMPLATES = [
     ("Your account has been suspended", "6a2f0609-9b69-4d36-a989-9f5925b6cbff", "user-account-changed"),
     ("Your account has been activated", "1a6a6bea-ee0a-43e2-9e7c-eabdb53730e4", "user-account-changed"),
     ("One-Time Passcode", "62f86a30-2330-4b61-a26d-311ff3b608cf", "one-time-passcode"),
-    ("Test Notification", "c425f63e-716a-4bf4-ae24-78348f706c3f", "test-notification"),
+    ("Troubleshooting Notification", "c425f63e-716a-4bf4-ae24-78348f706c3f", "test-notification"),
     ("Custom Notification", "39b1e189-c857-4b0c-877a-511144c18516", "custom-notification"),
     ("AI Budget Warning", "b5db9597-de2a-4dea-87e9-25cee6906b86", "ai-budget"),
     ("AI Budget Limit Reached", "cdcf2ecd-f003-4169-9800-abb2661ea522", "ai-budget"),
@@ -73,7 +73,8 @@ KINDS = {
     "task-status": EvidenceKind.TASK_SEEN,
     "workspace-created-from-ai-template": EvidenceKind.CREATED,
     "workspace-created": EvidenceKind.CREATED,
-    "workspace-manual-build-failed": EvidenceKind.FAILED,
+    "workspace-first-build-failed": EvidenceKind.FAILED,
+    "task-resume-failed": EvidenceKind.FAILED,
 }
 
 
@@ -98,6 +99,7 @@ def test_each_of_coders_templates_is_known_by_its_uuid_and_by_its_name(name: str
 def test_each_rule_speaks_of_some_template() -> None:
     assert {rule.name for rule in RULES} == {rule for _, _, rule in TEMPLATES} | {
         "workspace-created-from-ai-template",
+        "workspace-first-build-failed",
         "task-resume-failed",
     }
 
@@ -112,7 +114,7 @@ OWN_PAYLOADS = {
     "workspace_for_vscode_and_jupyter": "workspace-created",
     "workspace_for_cursor_and_claude_code": "workspace-created",
     "workspace_for_ai_bridge_and_boundaries": "workspace-created",
-    "first_build_failed": "workspace-manual-build-failed",
+    "first_build_failed": "workspace-first-build-failed",
     "scheduled_start_failed": "workspace-autobuild-failed",
     "scheduled_stop_announced": "workspace-autostop-reminder",
     "one_time_passcode": "one-time-passcode",
@@ -168,6 +170,45 @@ def test_coders_own_sample_payloads_get_the_verdict_of_the_table() -> None:
     """The samples are Coder's and lie outside this repository; where they are not there, the own payloads must do."""
     seen = {path.name: told(event_in(path)) for path in sorted(SHARED_PAYLOADS.glob("*.json"))}
     assert seen == {name: expected(CODERS_PAYLOADS[name.split(".")[0]]) for name in seen}
+
+
+FAILED_BUILDS = [
+    ("Workspace Manual Build Failed", {"workspace_build_number": "1"}, "workspace-first-build-failed"),
+    ("Workspace Manual Build Failed", {"workspace_build_num": "1"}, "workspace-first-build-failed"),
+    ("Workspace Manual Build Failed", {"workspace_build_number": "2"}, "workspace-manual-build-failed"),
+    ("Workspace Manual Build Failed", {"workspace_build_number": "11"}, "workspace-manual-build-failed"),
+    ("Workspace Manual Build Failed", {}, "workspace-manual-build-failed"),
+    ("Workspace Autobuild Failed", {"reason": "task_resume"}, "task-resume-failed"),
+    ("Workspace Autobuild Failed", {}, "workspace-autobuild-failed"),
+    *(
+        ("Workspace Autobuild Failed", {"reason": reason}, "workspace-autobuild-failed")
+        for reason in ("cli", "ssh_connection", "dashboard", "autostart", "autostop", "task_auto_pause")
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "labels", "rule"), FAILED_BUILDS)
+def test_only_a_failed_creation_and_a_failed_resume_take_anything_back(
+    name: str, labels: dict[str, str], rule: str
+) -> None:
+    assert told(event_of({"notification_name": name, "labels": labels})) == expected(rule)
+
+
+def test_a_failed_start_stop_or_deletion_takes_no_resume_back() -> None:
+    known, told_of = Evidence(), {"workspace": "w", "workspace_owner_username": "ada"}
+    for number, (name, labels) in enumerate(
+        [
+            ("Task Resumed", {}),
+            ("Workspace Manual Build Failed", {"workspace_build_number": "4"}),
+            ("Workspace Autobuild Failed", {"reason": "cli"}),
+        ]
+    ):
+        payload = {"notification_name": name, "labels": {**told_of, **labels}, "targets": ["w-1"]}
+        event = event_of(payload, f"m{number}")
+        verdict = classify(event, RULES, FACTS)
+        if verdict.outcome is Outcome.EVIDENCE:
+            known = known.with_event(event, verdict)
+    assert len(provisional_records(known, AWB, "w-1", AI_TEMPLATES, REASONS.__getitem__)) == 1
 
 
 def test_a_template_that_no_rule_knows_is_unknown_and_not_counted() -> None:
