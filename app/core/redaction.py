@@ -1,4 +1,7 @@
-"""What of a payload may be kept: names and ids, never secrets, prompts, addresses or free text."""
+"""What of a payload may be kept: names and ids, never secrets, prompts, addresses or free text.
+
+A key tells that its value is secret; the value is then dropped wherever else it stands, too.
+"""
 
 import json
 import re
@@ -6,6 +9,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from math import isfinite
 from typing import Any, Final
+
+from app.core.secretvalue import TooManySecretsError, without_repeated
 
 #: Stands where a value was dropped, so that a reader sees that there was one.
 REDACTED: Final = "[not stored]"
@@ -39,9 +44,17 @@ def redact(payload: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         RecursionError: the payload is nested deeper than the interpreter's limit.
     """
+    try:
+        cut = without_repeated(payload, _secret_key)
+    except TooManySecretsError:
+        return _kind_alone(payload)
     if holds_passcode(payload):
-        return {key: _unicode(payload[key]) for key in _KEPT_OF_PASSCODE if isinstance(payload.get(key), str)}
-    return {_unicode(key): _value(key, value) for key, value in payload.items()}
+        return _kind_alone(cut)
+    return {_unicode(key): _value(key, value) for key, value in cut.items()}
+
+
+def _kind_alone(payload: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _unicode(payload[key]) for key in _KEPT_OF_PASSCODE if isinstance(payload.get(key), str)}
 
 
 def holds_passcode(payload: Mapping[str, Any]) -> bool:
@@ -84,9 +97,14 @@ def _value(key: str, value: Any) -> Any:
 
 # The receiver asks for every key of every delivery, and they are the same few.
 @lru_cache(maxsize=1024)
-def _key(key: str) -> tuple[str, bool]:
+def _secret_key(key: str) -> tuple[str, bool]:
     plain = key.lower().replace("-", "_").replace(" ", "_")
-    return plain, plain in _DROPPED or _SECRET_KEY.search(plain) is not None
+    return plain, _SECRET_KEY.search(plain) is not None
+
+
+def _key(key: str) -> tuple[str, bool]:
+    plain, secret = _secret_key(key)
+    return plain, secret or plain in _DROPPED
 
 
 def _string(key: str, value: str) -> str:

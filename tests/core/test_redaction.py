@@ -74,6 +74,66 @@ def test_secrets_prompts_and_addresses_are_not_kept(payload: dict[str, Any]) -> 
     assert JOINED not in kept(payload)
 
 
+REPEATED = [
+    pytest.param({"labels": {"session_token": SECRET, "note": f"it is {SECRET}."}}, id="in a text"),
+    pytest.param({"labels": {"note": f"it is {SECRET}."}, "data": {"a": [{"api_key": SECRET}]}}, id="before its key"),
+    pytest.param({"labels": {"token": JOINED, "note": f"it is {JOINED.lower()}"}}, id="in small letters"),
+    pytest.param({"labels": {"token": JOINED}, "actions": [{"url": f"https://c/reset/{JOINED}"}]}, id="path of a link"),
+    pytest.param({"labels": {"token": "K7QX 94TW", "note": "K7QX%2094TW or K7QX+94TW"}}, id="quoted"),
+    pytest.param(
+        {"actions": [{"url": f"https://c/x?otp={JOINED}&email=a"}], "labels": {"note": f"enter {JOINED}"}},
+        id="shown by a link alone",
+    ),
+    pytest.param(
+        {"actions": [{"url": f"https://me:{JOINED}@c/x"}], "labels": {"note": f"enter {JOINED}"}},
+        id="password of a link",
+    ),
+    pytest.param({"labels": {"otp": JOINED}, "data": {f"sent {JOINED}": 1}}, id="in a key"),
+    pytest.param({"labels": {"otp": JOINED}, "targets": [JOINED]}, id="in a list"),
+    pytest.param({"labels": {"otp": JOINED}, "notification_name": f"Passcode {JOINED}"}, id="in what is kept of one"),
+    pytest.param({"data": {"prompt": f"Do {JOINED} now"}, "labels": {"x": f"Do {JOINED} now"}}, id="prompt"),
+    pytest.param(
+        {"data": {"parameters": [{"name": "AI Prompt", "value": f"Do {JOINED}"}], "x": f"Do {JOINED}"}}, id="parameter"
+    ),
+    pytest.param({"user_email": f"{JOINED}@b.test", "actions": [{"url": f"https://c/{JOINED}%40b.test"}]}, id="e-mail"),
+    pytest.param({"labels": {"token": JOINED, "note": "x" * 495 + JOINED}}, id="where a long text is cut"),
+]
+
+
+@pytest.mark.parametrize("payload", REPEATED)
+def test_what_one_place_shows_to_be_secret_is_kept_nowhere(payload: dict[str, Any]) -> None:
+    text = kept(payload).lower()
+    for form in (SECRET, JOINED, "K7QX%2094TW", "K7QX+94TW", "x" + JOINED[:4]):
+        assert form.lower() not in text
+
+
+def test_a_secret_number_is_kept_nowhere() -> None:
+    assert "493021" not in kept({"labels": {"otp": "493021"}, "data": {"a": 493021, "b": 1.0}})
+    assert "493021" not in kept({"data": {"otp": 493021, "a": "for 493021"}})
+
+
+def test_only_the_secret_is_cut_out_of_a_text() -> None:
+    payload = {"labels": {"token": JOINED, "note": f"use {JOINED} soon", "workspace": "w-1"}}
+    assert redact(payload)["labels"] == {"token": REDACTED, "note": "use […] soon", "workspace": "w-1"}
+
+
+@pytest.mark.parametrize("key", ["prompt", "email", "user_email"])
+def test_a_name_stays_though_a_prompt_or_an_address_is_the_same(key: str) -> None:
+    assert redact({"data": {key: "fix-login"}, "labels": {"workspace": "fix-login"}})["labels"] == {
+        "workspace": "fix-login"
+    }
+
+
+def test_short_values_are_no_secrets_to_be_searched_for() -> None:
+    assert redact({"labels": {"token": "dev", "workspace": "devbox"}})["labels"]["workspace"] == "devbox"
+
+
+def test_of_a_payload_that_repeats_countless_secrets_only_the_kind_is_kept() -> None:
+    many = [f"secret-{number:05}" for number in range(9_000)]
+    payload = {"notification_name": "Odd", "data": {"token": many, "again": many}, "labels": {"workspace": "w"}}
+    assert redact(payload) == {"notification_name": "Odd"}
+
+
 @pytest.mark.parametrize(
     "payload",
     [

@@ -167,12 +167,18 @@ def deliveries_of(planted: Planted) -> dict[str, bytes]:
 
 
 def _passcodes(planted: Planted) -> dict[str, bytes]:
+    # Coder says the same passcode in a label and in a link; where it may say it some day is planted as well.
+    passcode = planted.plant("one-time passcode")
     known = {
         "notification_name": "One-Time Passcode",
         "notification_template_id": "62f86a30-2330-4b61-a26d-311ff3b608cf",
+        "user_id": f"user of {passcode}",
         "user_email": "ada@example.com",
-        "actions": [{"url": planted.plant("reset link", "https://c.test/reset?otp={}&email=a@b.test")}],
-        "labels": {"one_time_passcode": planted.plant("one-time passcode")},
+        "actions": [
+            {"url": f"https://c.test/reset?otp={passcode}&email=a%40b.test"},
+            {"url": planted.plant("reset link", "https://c.test/reset?otp={}&email=a@b.test")},
+        ],
+        "labels": {"one_time_passcode": passcode},
     }
     renamed = {
         "notification_name": "Sign-in code",
@@ -185,16 +191,20 @@ def _passcodes(planted: Planted) -> dict[str, bytes]:
 
 def _odd(planted: Planted) -> bytes:
     """Return a notification of a template that nobody knows, which is kept without what is nobody's business."""
+    token = planted.plant("token in an odd payload")
     return body(
         "odd",
         {
             "notification_name": "Something of the future",
             "notification_template_id": "11111111-2222-4333-8444-555555555555",
             "user_email": planted.plant("address in an odd payload", "grace.{}@example.com"),
+            "actions": [{"label": f"Enter {token}", "url": f"https://c.test/enter/{token}"}],
+            "targets": [token],
             "labels": {
                 "workspace": "odd",
                 "AI Prompt": planted.plant("prompt in an odd payload", PROMPT),
-                "api_token": planted.plant("token in an odd payload"),
+                "api_token": token,
+                "how": f"type {token.upper()} to go on",
                 "initiator_email": planted.plant("address of the initiator", "linus.{}@example.com"),
                 "contact": planted.plant("address under another name", "joan.{}@example.com"),
                 "reset_url": planted.plant("reset link under another name", "https://c.test/reset?otp={}"),

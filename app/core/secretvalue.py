@@ -1,0 +1,105 @@
+"""Secrets known by their value: what one place of a payload shows to be secret is secret wherever else it stands."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import quote, quote_plus, unquote, unquote_plus
+
+#: Stands in a text where a secret was cut out of it.
+CUT_OUT: Final = "[…]"
+
+# Shorter values are no secrets, and would be found in the midst of names.
+_SHORTEST: Final = 6
+# No notification of Coder's repeats so many, and searching for all of them would take long.
+_MOST: Final = 100
+# A plain name under one of these keys often is the name of the workspace too, which is no secret.
+_OFTEN_A_NAME = re.compile(r"prompt|e_?mail")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+# In links: `otp=…` in a query or a fragment, and the password in user info.
+_ASSIGNED = re.compile(r"[?&#;]([^=&#;\s\0]+)=([^&#;\s\0]+)")
+_PASSWORD = re.compile(r"://[^/\s:@\0]*:([^/\s\0]+)@")
+
+#: Reads a key as the redaction does and tells whether its value is secret: the plain key, and the answer.
+ReadKey = Callable[[str], tuple[str, bool]]
+
+
+class TooManySecretsError(ValueError):
+    """A payload repeats more secrets than any notification of Coder's."""
+
+
+def without_repeated(payload: Mapping[str, Any], read_key: ReadKey) -> Mapping[str, Any]:
+    """Return the payload without its secrets outside of the places that show them to be secret.
+
+    Raises:
+        TooManySecretsError: too many of them are repeated.
+        RecursionError: the payload is nested deeper than the interpreter's limit.
+    """
+    secrets: list[str] = []
+    shown: list[str] = []
+    _collect(payload, None, read_key, secrets, shown)
+    everything = "\0".join(shown)
+    if "=" in everything or "://" in everything:
+        secrets.extend(_in_links(everything, read_key))
+    if not secrets:
+        return payload
+    everything = everything.lower()
+    forms = {form for secret in secrets if len(secret) >= _SHORTEST for form in _forms(secret)}
+    repeated = sorted((form for form in forms if form.lower() in everything), key=len, reverse=True)
+    if len(repeated) > _MOST:
+        raise TooManySecretsError
+    if not repeated:
+        return payload
+    cut: dict[str, Any] = _cut(payload, re.compile("|".join(map(re.escape, repeated)), re.IGNORECASE))
+    return cut
+
+
+def _collect(value: Any, secret_key: str | None, read_key: ReadKey, secrets: list[str], shown: list[str]) -> None:
+    """Gather the texts and numbers under secret keys, and all others, keys included."""
+    if isinstance(value, str):
+        if secret_key is None:
+            shown.append(value)
+        elif not (_OFTEN_A_NAME.search(secret_key) and _NAME.fullmatch(value)):
+            secrets.append(value)
+    elif isinstance(value, dict):
+        # A template's parameters tell by their names what their values are.
+        named = value.get("name") if "value" in value else None
+        parameter, secret_parameter = read_key(named) if isinstance(named, str) else ("", False)
+        for key, inner in value.items():
+            plain, secret = (parameter, True) if secret_parameter and key == "value" else read_key(key)
+            shown.append(key)
+            _collect(inner, secret_key or (plain if secret else None), read_key, secrets, shown)
+    elif isinstance(value, list):
+        for inner in value:
+            _collect(inner, secret_key, read_key, secrets, shown)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        (shown if secret_key is None else secrets).append(str(value))
+
+
+def _in_links(text: str, read_key: ReadKey) -> Iterator[str]:
+    if "=" in text:
+        yield from (value for name, value in _ASSIGNED.findall(text) if read_key(name)[1])
+    yield from _PASSWORD.findall(text)
+
+
+def _forms(secret: str) -> set[str]:
+    """Return a secret as it may be spelled elsewhere: as it is, quoted for a link, or unquoted from one."""
+    if secret.isalnum():
+        return {secret}
+    found = {secret, quote(secret, safe="")}
+    if " " in secret:
+        found.add(quote_plus(secret))
+    if "%" in secret or "+" in secret:
+        found |= {unquote(secret), unquote_plus(secret)}
+    return {form for form in found if len(form) >= _SHORTEST}
+
+
+def _cut(value: Any, secret: re.Pattern[str]) -> Any:
+    if isinstance(value, dict):
+        return {secret.sub(CUT_OUT, key): _cut(inner, secret) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_cut(inner, secret) for inner in value]
+    if isinstance(value, str):
+        return secret.sub(CUT_OUT, value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and secret.search(str(value)):
+        return CUT_OUT
+    return value
