@@ -18,6 +18,7 @@ from app.store import keys
 from app.store.coderstate import CoderState
 from app.store.connection import OLDEST_VERSION, unavailable
 from app.store.inbox import Inbox, deployments
+from app.store.queues import Queues
 from app.store.steps import Steps
 
 _TIMEOUT = 5
@@ -188,6 +189,7 @@ def _counting(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
             "list the templates of Coder Tasks in AWB_AI_TEMPLATES, or new tasks are counted late or not at all",
         )  # fmt: skip
     try:
+        yield from _workers(connection)
         yield from _traffic(connection)
         for deployment in dict.fromkeys([config.settings.deployment, *deployments(connection)]):
             yield from _steps(connection, deployment)
@@ -208,6 +210,16 @@ def _coder(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
     else:
         minutes = (clock.now() - done).total_seconds() / 60
         yield Finding("coder.api", Outcome.OK, f"the last pass over Coder's API began {minutes:.0f} min ago")
+
+
+def _workers(connection: "redis.Redis") -> Iterator[Finding]:
+    """Look for a living worker of each queue: without one, deliveries are kept but not counted."""
+    idle = Queues(connection).without_worker()
+    if not idle:
+        yield Finding("workers.alive", Outcome.OK, "every queue has a living worker")
+    for queue in idle:
+        hint = f"run `awb run`, or `awb worker {queue}`; where it runs already, its log says why it ends"
+        yield Finding("workers.alive", Outcome.ERROR, f"{queue}: no worker lives", hint)
 
 
 def _traffic(connection: "redis.Redis") -> Iterator[Finding]:

@@ -16,16 +16,20 @@ import responses
 import structlog
 from click.testing import CliRunner, Result
 
+from app import jobqueue
 from app.cli import main
 from app.config import Config
 from app.doctor import Outcome, examine
 from app.pipeline.sweep import sweep
 from app.store import keys
 from app.store.connection import connect
+from app.store.queues import Queues
 from app.web.factory import create_app
 from tests.conftest import SECRET, RedisServer, make_config
 from tests.notifiers import mailserver
 from tests.web.make import Receiver, basic, notification, receiver
+from workers import runtime
+from workers.runner import worker
 
 ROOT = Path(__file__).parents[1]
 OK, WARNING, ERROR = Outcome.OK, Outcome.WARNING, Outcome.ERROR
@@ -72,6 +76,12 @@ def outcomes(config: Config, connection: Any) -> dict[str, Outcome]:
     return {finding.check: finding.outcome for finding in found}
 
 
+def register_workers(connection: "redis.Redis", config: Config) -> None:
+    for name in jobqueue.QUEUES:
+        worker(name, connection, config).register_birth()
+    runtime.forget()
+
+
 def at(running: Receiver, redis_server: RedisServer, **settings: Any) -> Config:
     return make_config(redis_server.url, bind=f"127.0.0.1:{running.port}", **settings)
 
@@ -92,6 +102,7 @@ def test_when_all_is_well_every_check_is_ok(
         client = create_app(config, connection).test_client()
         assert client.post("/v1/webhook", headers=basic(), data=notification()).status_code == 202
         sweep(connection, config)
+        register_workers(connection, config)
         assert outcomes(config, connection) == dict.fromkeys(
             [
                 "secret.present",
@@ -103,6 +114,7 @@ def test_when_all_is_well_every_check_is_ok(
                 "receiver.reachable",
                 "receiver.slack",
                 "receiver.email:ops@example.com",
+                "workers.alive",
                 "scheduler.alive",
                 "input.deliveries",
             ],
@@ -119,6 +131,7 @@ def test_a_bare_installation_is_told_what_is_missing(
         "secret.present": ERROR,
         "receivers.configured": ERROR,
         "count.templates": WARNING,
+        "workers.alive": ERROR,
         "scheduler.alive": WARNING,
         "input.deliveries": WARNING,
     }
@@ -230,6 +243,15 @@ def test_a_scheduler_that_stopped_is_noticed(connection: "redis.Redis", config: 
     assert outcomes(config, connection)["scheduler.alive"] is WARNING
 
 
+def test_a_queue_without_a_living_worker_is_an_error_that_names_it(connection: "redis.Redis", config: Config) -> None:
+    register_workers(connection, config)
+    assert outcomes(config, connection)["workers.alive"] is OK
+    (gone,) = [found for found in Queues(connection).workers() if found.queue == jobqueue.DELIVERIES]
+    connection.expire(f"rq:worker:{gone.name}", 10)
+    (finding,) = [finding for finding in examine(config, connection) if finding.check == "workers.alive"]
+    assert (finding.outcome, finding.says) == (ERROR, f"{jobqueue.DELIVERIES}: no worker lives")
+
+
 def test_what_was_put_aside_is_a_warning(connection: "redis.Redis", config: Config) -> None:
     client = create_app(config, connection).test_client()
     client.post("/v1/webhook", headers=basic(), data=b"{")
@@ -268,6 +290,7 @@ def test_the_command_ends_with_1_only_for_an_error(
     running: Receiver, redis_server: RedisServer, connection: "redis.Redis", logging_restored: None
 ) -> None:
     config = at(running, redis_server)
+    register_workers(connection, config)
     assert doctor(config).exit_code == 1
     with answering(400, b"no_text") as slack:
         result = doctor(config, "--json", AWB_SLACK_WEBHOOK_URL=f"{slack}/services/T0/B0/X")

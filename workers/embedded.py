@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 import redis
 
@@ -20,6 +21,9 @@ _NAMES: Final = ("redis-server", "valkey-server")
 _START_SECONDS: Final = 60.0
 # A Unix socket's path is at most 107 bytes on Linux and 103 on macOS.
 _LONGEST_SOCKET: Final = 103
+_PLAIN: Final = re.compile(r"[A-Za-z0-9/._-]+")
+#: Where the link is made if the usual folder for temporary files has an odd name itself.
+_TEMPORARY: Final = ("/tmp", "/var/tmp")  # noqa: S108 - the link's owner and target are checked
 
 
 class EmbeddedRedisError(Exception):
@@ -48,29 +52,37 @@ def find_server() -> Path:
 
 
 def socket_path(data_dir: Path) -> Path:
-    """Return the path of the socket in the data directory, through a short link where it would be too long.
+    """Return the path of the socket in the data directory, through a link where that path is too long or not plain.
+
+    Spaces break what Redis says about its clients, and %, # and ? mean something in URLs. The link is made again where
+    a clean-up of temporary files removed it.
 
     Raises:
         EmbeddedRedisError: somebody else owns the link.
     """
     path = data_dir.resolve() / "redis.sock"
-    if len(os.fsencode(path)) <= _LONGEST_SOCKET:
+    if _usable(path):
         return path
     digest = hashlib.blake2s(os.fsencode(path.parent), digest_size=8).hexdigest()
-    link = Path(tempfile.gettempdir()) / f"awb-{os.getuid()}-{digest}"
+    folders = [Path(tempfile.gettempdir()), *map(Path, _TEMPORARY)]
+    link = next(found for folder in folders if _usable((found := folder / f"awb-{os.getuid()}-{digest}") / path.name))
     try:
         link.symlink_to(path.parent, target_is_directory=True)
     except FileExistsError:
         # The folder for temporary files is everybody's: only a link of our own, to this very directory, will do.
         if link.lstat().st_uid != os.getuid() or link.resolve() != path.parent:
             raise EmbeddedRedisError(
-                f"{link}: is in the way; remove it, or set AWB_DATA_DIR to a shorter path"
+                f"{link}: is in the way; remove it, or set AWB_DATA_DIR to a shorter path of plain letters"
             ) from None
     return link / path.name
 
 
+def _usable(path: Path) -> bool:
+    return len(os.fsencode(path)) <= _LONGEST_SOCKET and _PLAIN.fullmatch(str(path)) is not None
+
+
 def url(data_dir: Path) -> str:
-    return f"unix://{socket_path(data_dir)}"
+    return f"unix://{quote(str(socket_path(data_dir)))}"
 
 
 def command(server: Path, data_dir: Path) -> list[str]:

@@ -1,5 +1,6 @@
 """`awb run`: one process that starts Redis, the receiver, the workers and the scheduler, and keeps them running."""
 
+import contextlib
 import fcntl
 import os
 import selectors
@@ -167,6 +168,10 @@ class Supervisor:
 
     def _look(self) -> None:
         now = time.monotonic()
+        if self.redis:
+            # It may lead through a link among temporary files, which systems clean up after some days.
+            with contextlib.suppress(OSError, embedded.EmbeddedRedisError):
+                embedded.socket_path(self.config.settings.data_dir)
         for child in ([self.redis] if self.redis else []) + self.others + self.web:
             if child.running:
                 continue

@@ -1,21 +1,31 @@
 """Commands that run the service or its parts."""
 
+import contextlib
 import gc
 import signal
 import socket
 import sys
+import threading
+import time
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 from urllib.parse import quote
 
 import click
 import redis
 
-from app import jobqueue
+from app import clock, jobqueue
 from app.cli.base import AS_JSON, EXIT_UNAVAILABLE, fail, load_config, main, open_redis, print_json
 from app.config import EXIT_CONFIG, ConfigError, load
 from app.settings import Settings
 from app.store.connection import unavailable
+from app.store.queues import Queues
+
+#: Seconds that workers get to come up: on a busy machine Python needs some for its imports.
+_PATIENCE: Final = 60.0
+_LOOK_EVERY: Final = 0.2
 
 
 @main.command()
@@ -36,8 +46,11 @@ def run(context: click.Context, insecure: bool) -> None:
         fail("--insecure is for loopback addresses only; set AWB_BIND to 127.0.0.1:PORT", EXIT_CONFIG)
     show = new_secret or sys.stdout.isatty()
 
+    started = clock.now()
+
     def ready() -> None:
-        click.echo(_welcome(config.settings, show_secret=show and not insecure))
+        welcome = _welcome(config.settings, show_secret=show and not insecure)
+        threading.Thread(target=_announce, args=(open_redis(config), welcome, started), daemon=True).start()
 
     try:
         sys.exit(Supervisor(config, server.listen, insecure=insecure).run(ready))
@@ -47,6 +60,26 @@ def run(context: click.Context, insecure: bool) -> None:
         fail(str(error), EXIT_UNAVAILABLE)
     except OSError as error:
         fail(_cannot_listen(config.settings, error))
+
+
+def _announce(connection: "redis.Redis", welcome: str, started: datetime) -> None:
+    """Print the welcome once a worker of every queue lives; otherwise say that deliveries are kept but not counted."""
+    queues, deadline = Queues(connection), time.monotonic() + _PATIENCE
+    idle: Sequence[str] = jobqueue.QUEUES
+    while idle and time.monotonic() < deadline:
+        time.sleep(_LOOK_EVERY)
+        with contextlib.suppress(redis.exceptions.RedisError, OSError):
+            # What an earlier run left behind does not count; RQ writes whole seconds and less.
+            idle = queues.without_worker(since=started)
+    connection.close()
+    if idle:
+        click.echo(
+            f"awb: no worker lives for {', '.join(idle)}: deliveries are kept, but not worked on; "
+            "the log above says why, and `awb doctor` looks at the rest",
+            err=True,
+        )
+    else:
+        click.echo(welcome)
 
 
 def load_or_none(path: Path | None) -> Settings | None:

@@ -92,6 +92,15 @@ class Queues:
         """Return the registered workers, dead ones among them until RQ forgets them, in two round trips."""
         return read_workers(self.redis)
 
+    def without_worker(self, since: datetime | None = None) -> list[str]:
+        """Return the queues that no living worker serves, or none that was heard from since a moment."""
+        served = {
+            worker.queue
+            for worker in self.workers()
+            if worker.state != "dead" and (since is None or (worker.last_heartbeat or since) > since)
+        }
+        return [name for name in jobqueue.QUEUES if name not in served]
+
     def failed(self, queue: str, limit: int, offset: int = 0) -> list[JobState]:
         """Return failed jobs, the latest first."""
         ids = self.redis.zrevrange(_key(FailedJobRegistry, queue), offset, offset + limit - 1)

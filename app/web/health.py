@@ -1,10 +1,11 @@
-"""GET /healthz: this process answers. GET /readyz: it can also take deliveries."""
+"""GET /healthz: this process answers. GET /readyz: it can also take deliveries, and says whether they are worked on."""
 
 import redis
 from flask import Blueprint, Response, jsonify, make_response
 
 from app.config import Config
 from app.store.connection import unavailable
+from app.store.queues import Queues
 
 
 def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
@@ -21,10 +22,14 @@ def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
         try:
             connection.ping()
             info = connection.info("persistence")
+            idle = Queues(connection).without_worker()
         except (redis.exceptions.RedisError, OSError) as error:
             return make_response(jsonify(status="unavailable", redis=unavailable(error)), 503)
         if info.get("loading"):
             return make_response(jsonify(status="unavailable", redis="loading"), 503)
+        if idle:
+            # Still 200: what arrives is kept, and Coder loses what a load balancer turns away.
+            return jsonify(status="degraded", redis="ok", without_worker=idle)
         return jsonify(status="ok", redis="ok")
 
     return routes

@@ -1,0 +1,59 @@
+"""The embedded Redis: its directory may be called anything."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from app.store.connection import connect
+from app.store.queues import Queues
+from tests.conftest import RedisServer, make_config
+from workers import embedded
+from workers.runner import worker
+
+ODD_NAMES = ["My Projects (2)", "a%2Fb", "a#1", "a?db=3", "ä 日本", 'it\'s "quoted"', "a\\b", "x" * 120]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_a_worker_registers_whatever_the_data_directory_is_called(tmp_path: Path, name: str) -> None:
+    server = RedisServer(tmp_path / name)
+    server.directory.mkdir()
+    try:
+        server.start()
+        connection = connect(server.url)
+        worker("awb-deliveries", connection, make_config(server.url)).register_birth()
+        assert [known.queue for known in Queues(connection).workers()] == ["awb-deliveries"]
+        assert (server.directory / "redis.sock").is_socket()
+        connection.close()
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_the_path_of_the_socket_is_short_and_plain(tmp_path: Path, name: str) -> None:
+    path = embedded.socket_path(tmp_path / name)
+    assert re.fullmatch(r"[A-Za-z0-9/._-]+", str(path))
+    assert len(os.fsencode(path)) <= 103
+    assert path.parent.resolve() == tmp_path / name
+    assert embedded.socket_path(tmp_path / name) == path
+
+
+def test_a_plain_directory_needs_no_link(short_dir: Path) -> None:
+    assert embedded.socket_path(short_dir) == short_dir / "redis.sock"
+
+
+def test_a_folder_for_temporary_files_with_an_odd_name_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = tmp_path / "Local Settings"
+    odd.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(odd))
+    assert " " not in str(embedded.socket_path(tmp_path / "My Projects"))
+
+
+def test_a_link_that_a_clean_up_removed_is_made_again(tmp_path: Path) -> None:
+    path = embedded.socket_path(tmp_path / "My Projects")
+    path.parent.unlink()
+    assert embedded.socket_path(tmp_path / "My Projects") == path
+    assert path.parent.is_symlink()
