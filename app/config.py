@@ -23,11 +23,20 @@ from app.core.quiet import QuietSpan
 from app.core.rules import Rule, RulesError, load_rules
 from app.core.spelling import did_you_mean
 from app.core.threshold import Threshold
+from app.environment import (
+    PREFIX,
+    notices,
+    secret_files,
+    unknown_variables,
+    value_of,
+    variables,
+    why_unreadable,
+)
 from app.settings import SECRET_FIELDS, Settings, incomplete
+from app.settingtypes import in_stray_quotes
 
 #: sysexits.h: configuration error.
 EXIT_CONFIG: Final = 78
-PREFIX: Final = "AWB_"
 _ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -50,12 +59,14 @@ class Config:
     Attributes:
         source: the file that was read, None where there is none.
         rules_source: the file that the rules came from.
+        notices: what is worth saying, though nothing is wrong.
     """
 
     settings: Settings
     rules: tuple[Rule, ...]
     source: Path | None
     rules_source: Path
+    notices: tuple[str, ...] = ()
 
     @cached_property
     def limit(self) -> Limit:
@@ -119,21 +130,21 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     problems: list[str] = []
     source = _find(path, environ, problems)
     values = _read_toml(source, problems) if source else {}
-    values |= _variables(environ)
-    values |= _secret_files(environ, problems)
-    problems += _unknown_variables(environ)
+    values |= variables(environ)
+    values |= secret_files(environ, problems)
+    problems += unknown_variables(environ)
     settings = _validate(values, source, environ, problems)
     rules_source = Path(str(values.get("rules") or packaged("rules.toml")))
     rules: tuple[Rule, ...] = ()
     try:
-        rules = load_rules(rules_source.read_text(encoding="utf-8"), str(rules_source))
+        rules = load_rules(rules_source.read_text(encoding="utf-8-sig"), str(rules_source))
     except RulesError as error:
         problems += error.problems
     except (OSError, UnicodeDecodeError) as error:
         problems.append(f"{rules_source}: the rules cannot be read: {why_unreadable(error)}; check AWB_RULES")
     if problems or settings is None:
         raise ConfigError(problems)
-    return Config(settings, rules, source, rules_source)
+    return Config(settings, rules, source, rules_source, notices(environ))
 
 
 def packaged(name: str) -> Path:
@@ -149,64 +160,26 @@ def masked(settings: Settings) -> dict[str, Any]:
 
 
 def _find(path: Path | None, environ: Mapping[str, str], problems: list[str]) -> Path | None:
-    named = path or (Path(environ[PREFIX + "CONFIG"]) if environ.get(PREFIX + "CONFIG") else None)
+    variable = value_of(environ, PREFIX + "CONFIG")
+    named = path or (Path(variable) if variable else None)
     if named is None:
         default = packaged("awb-meter.toml")
         return default if default.exists() else None
     if not named.is_file():
-        problems.append(f"{named}: there is no such file; check AWB_CONFIG or --config")
+        stray = " without the quotation mark" if in_stray_quotes(str(named)) else ""
+        problems.append(f"{named}: there is no such file; check AWB_CONFIG or --config{stray}")
         return None
     return named
 
 
 def _read_toml(source: Path, problems: list[str]) -> dict[str, Any]:
     try:
-        return tomllib.loads(source.read_text(encoding="utf-8"))
+        return tomllib.loads(source.read_text(encoding="utf-8-sig"))
     except tomllib.TOMLDecodeError as error:
         problems.append(f"{source}: not valid TOML: {error}")
     except (OSError, UnicodeDecodeError) as error:
         problems.append(f"{source}: cannot be read: {why_unreadable(error)}")
     return {}
-
-
-def _variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """Read `AWB_<KEY>` variables; an empty one counts as not set."""
-    named = {key: environ.get(PREFIX + key.upper(), "") for key in Settings.model_fields}
-    return {key: value for key, value in named.items() if value}
-
-
-def _secret_files(environ: Mapping[str, str], problems: list[str]) -> dict[str, str]:
-    """Read `AWB_<KEY>_FILE` variables for every secret."""
-    found: dict[str, str] = {}
-    for key in SECRET_FIELDS:
-        variable = f"{PREFIX}{key.upper()}_FILE"
-        name = environ.get(variable)
-        if not name:
-            continue
-        if environ.get(PREFIX + key.upper()):
-            problems.append(f"{variable}: {PREFIX}{key.upper()} is set as well; keep one of the two")
-            continue
-        try:
-            found[key] = Path(name).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            problems.append(f"{variable}: the file {name} cannot be read: {why_unreadable(error)}")
-            continue
-        if not found[key]:
-            problems.append(f"{variable}: the file {name} is empty")
-            del found[key]
-    return found
-
-
-def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
-    fields = [PREFIX + key.upper() for key in Settings.model_fields]
-    known = {*fields, PREFIX + "CONFIG", *(f"{PREFIX}{key.upper()}_FILE" for key in SECRET_FIELDS)}
-    # Read by the test suite and by make, not by the program.
-    known |= {PREFIX + "SHARED_PAYLOADS"}
-    return [
-        f"{name}: there is no such setting{did_you_mean(name, sorted(known))}"
-        for name in sorted(environ)
-        if name.startswith(PREFIX) and name not in known
-    ]
 
 
 def _validate(
@@ -240,8 +213,3 @@ def _sentence(item: Any, source: Path | None, environ: Mapping[str, str]) -> str
 def _inside(path: Sequence[str | int]) -> str:
     """Write the place inside a setting as people count: `[2].levels` is the second table's key."""
     return "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in path)
-
-
-def why_unreadable(error: Exception) -> str:
-    """Say why a file cannot be read or written, without its content."""
-    return error.strerror or type(error).__name__ if isinstance(error, OSError) else type(error).__name__

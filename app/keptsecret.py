@@ -8,7 +8,8 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from app.config import ConfigError, why_unreadable
+from app.config import ConfigError
+from app.environment import why_unreadable
 from app.settings import Settings
 from app.settingtypes import SHORTEST_SECRET
 

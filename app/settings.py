@@ -8,15 +8,17 @@ from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
+from app.core.entries import split_urls
 from app.core.limits import INCLUDED_BUILDS
 from app.core.routing import Route
 from app.core.scope import BurstRule, ScopeRule
 from app.settingtypes import (
     Address,
     ApiTokens,
-    CommaList,
     DaysByLevel,
     DeploymentName,
+    Digests,
+    FilePath,
     HeaderName,
     HookUrl,
     LimitSetting,
@@ -26,6 +28,7 @@ from app.settingtypes import (
     Networks,
     OptionalAddress,
     PasswordHash,
+    People,
     PeriodSetting,
     QuietHours,
     RedisUrl,
@@ -33,7 +36,9 @@ from app.settingtypes import (
     SmtpUrl,
     Tables,
     Thresholds,
+    Token,
     WebUrl,
+    Words,
     ZoneName,
     split_url,
 )
@@ -82,7 +87,7 @@ class Settings(BaseModel):
     web_threads: int = Field(8, ge=1, le=256)
     max_body_bytes: int = Field(262_144, ge=16_384, le=16_777_216)
     public_url: WebUrl = ""
-    data_dir: Path = Path("data")
+    data_dir: FilePath = Path("data")
     redis_url: RedisUrl = None
     webhook_secret: LongSecret = None
     webhook_secret_previous: LongSecret = None
@@ -90,27 +95,27 @@ class Settings(BaseModel):
     limit: LimitSetting = INCLUDED_BUILDS
     soft_limit: int | None = Field(None, ge=0)
     period: PeriodSetting = "lifetime"
-    ai_templates: CommaList = Field(default_factory=list)
-    rules: Path | None = None
+    ai_templates: Words = Field(default_factory=list)
+    rules: FilePath | None = None
     thresholds: Thresholds = Field(default_factory=lambda: list(_DEFAULT_THRESHOLDS))
     repeat_days: int = Field(0, ge=0, le=365)
     repeat_days_by_level: DaysByLevel = Field(default_factory=dict)
     forecast_alerts: bool = True
     scopes: Annotated[list[ScopeRule], Tables] = Field(default_factory=list)
     burst: Annotated[BurstRule, Tables] = BurstRule()
-    digest: Annotated[list[Literal["weekly", "monthly"]], Field(default_factory=list)]
+    digest: Digests = Field(default_factory=list)
     dry_run: bool = False
     time_zone: ZoneName = "UTC"
     quiet_hours: QuietHours = Field(default_factory=list)
     routes: Annotated[list[Route], Tables] = Field(default_factory=list)
-    fallback: CommaList = Field(default_factory=list)
+    fallback: Words = Field(default_factory=list)
     fallback_minutes: int = Field(30, ge=1, le=1440)
     texts: Annotated[Texts, Tables] = Texts()
     slack_webhook_url: SlackHookUrl = None
-    slack_bot_token: SecretStr | None = None
-    slack_channel: CommaList = Field(default_factory=list)
-    slack_signing_secret: SecretStr | None = None
-    slack_admins: CommaList = Field(default_factory=list)
+    slack_bot_token: Token = None
+    slack_channel: Words = Field(default_factory=list)
+    slack_signing_secret: Token = None
+    slack_admins: Words = Field(default_factory=list)
     slack_api_url: WebUrl = "https://slack.com/api"
     smtp_url: SmtpUrl = None
     email_from: MailAddress = ""
@@ -119,8 +124,8 @@ class Settings(BaseModel):
     notify_webhook_secret: LongSecret = None
     apprise_urls: SecretStr | None = None
     coder_url: WebUrl = ""
-    coder_token: SecretStr | None = None
-    coder_ca_file: Path | None = None
+    coder_token: Token = None
+    coder_ca_file: FilePath | None = None
     reconcile_minutes: int = Field(10, ge=1, le=1440)
     silence_hours: int = Field(24, ge=1, le=8760)
     admin_password_hash: PasswordHash = None
@@ -130,7 +135,7 @@ class Settings(BaseModel):
     api_tokens: ApiTokens = Field(default_factory=list)
     proxy_addresses: Networks = Field(default_factory=list)
     proxy_user_header: HeaderName = ""
-    proxy_admins: CommaList = Field(default_factory=list)
+    proxy_admins: People = Field(default_factory=list)
     metrics_bind: OptionalAddress = ""
     metrics_user_names: bool = False
     keep_days: int = Field(400, ge=1, le=3660)
@@ -150,11 +155,6 @@ class Settings(BaseModel):
     @classmethod
     def _empty_is_unset(cls, value: Any) -> Any:
         return None if value == "" else value
-
-    @field_validator("digest", mode="before")
-    @classmethod
-    def _digest(cls, value: Any) -> Any:
-        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -211,4 +211,4 @@ def secret_texts(settings: Settings) -> Iterator[str]:
             if key in ("slack_webhook_url", "notify_webhook_url"):
                 yield parts.path
         if key == "apprise_urls":
-            yield from (part.strip() for part in secret.get_secret_value().split(","))
+            yield from split_urls(secret.get_secret_value())

@@ -3,13 +3,15 @@
 import json
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from app.core.access import check_password_hash_form, parse_networks, parse_tokens, parse_user_header
+from app.core.entries import check_words, entries
 from app.core.period import PeriodRule
 from app.core.quiet import QuietSpan
 from app.core.threshold import Threshold
@@ -17,12 +19,23 @@ from app.core.threshold import Threshold
 DEPLOYMENT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 SHORTEST_SECRET: Final = 16
 _LIMIT_HINT: Final = "must be a number of builds, 0, or unlimited"
+_QUOTES: Final = tuple("\"'“”„‘’")
 _HIGHEST_PORT: Final = 65535
 _NO_URL: Final = "must be a URL such as https://coder.example.com, without user or password"
 
 
+def in_stray_quotes(text: str) -> bool:
+    """Tell whether a text begins or ends with a quotation mark, as where an env file held one too many."""
+    return text.startswith(_QUOTES) or text.endswith(_QUOTES)
+
+
 def split_url(url: str) -> SplitResult:
-    """Split a URL; empty where it is none, for the library's own error may repeat a password."""
+    """Split a URL; empty where it is none, for the library's own error may repeat a password.
+
+    White space makes it none as well: urlsplit drops some of it without a word.
+    """
+    if re.search(r"\s", url) or in_stray_quotes(url):
+        return urlsplit("")
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018 - raises where it is no number
@@ -32,7 +45,30 @@ def split_url(url: str) -> SplitResult:
 
 
 def _comma_list(value: Any) -> Any:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+    return entries(value) if isinstance(value, str) else value
+
+
+def _words(value: Any) -> Any:
+    given = [value] if isinstance(value, str) else value
+    if not isinstance(given, list):
+        return value
+    found = [part for item in given for part in (entries(item) if isinstance(item, str) else [item])]
+    check_words(part for part in found if isinstance(part, str))
+    return found
+
+
+def _people(value: Any) -> Any:
+    """Read names of people, which may hold spaces where each is an entry of its own."""
+    found = entries(value) if isinstance(value, str) else value
+    if isinstance(found, list):
+        check_words((part for part in found if isinstance(part, str)), spaces=not isinstance(value, str))
+    return found
+
+
+def _one_word(value: SecretStr | None) -> SecretStr | None:
+    if value and not re.fullmatch(r"[!#-&(-~]+", value.get_secret_value()):
+        raise ValueError("must be one word of ASCII characters, without quotes and spaces")
+    return value
 
 
 def _tables(value: Any) -> Any:
@@ -126,6 +162,12 @@ def _smtp(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
+def _path(value: Path) -> Path:
+    if in_stray_quotes(str(value)):
+        raise ValueError("must be a path without a quotation mark at its ends")
+    return value
+
+
 def _hook(example: str) -> AfterValidator:
     def check(value: SecretStr | None) -> SecretStr | None:
         parts = split_url(value.get_secret_value()) if value else None
@@ -184,7 +226,11 @@ def _days_by_level(value: Mapping[str, int]) -> Mapping[str, int]:
 
 Address = Annotated[str, AfterValidator(_address)]
 OptionalAddress = Annotated[str, AfterValidator(_optional_address)]
-CommaList = Annotated[list[str], BeforeValidator(_comma_list)]
+Words = Annotated[list[str], BeforeValidator(_words)]
+Digests = Annotated[list[Literal["weekly", "monthly"]], BeforeValidator(_words)]
+FilePath = Annotated[Path, AfterValidator(_path)]
+People = Annotated[list[str], BeforeValidator(_people)]
+Token = Annotated[SecretStr | None, AfterValidator(_one_word)]
 Thresholds = Annotated[list[str | int], BeforeValidator(_comma_list), AfterValidator(_thresholds)]
 DaysByLevel = Annotated[dict[str, int], BeforeValidator(_tables), AfterValidator(_days_by_level)]
 QuietHours = Annotated[list[str], BeforeValidator(_comma_list), AfterValidator(_quiet)]
@@ -198,8 +244,8 @@ SmtpUrl = Annotated[SecretStr | None, AfterValidator(_smtp)]
 HookUrl = Annotated[SecretStr | None, _hook("the webhook, https://…")]
 SlackHookUrl = Annotated[SecretStr | None, _hook("a Slack incoming webhook, https://hooks.slack.com/services/…")]
 PasswordHash = Annotated[SecretStr | None, AfterValidator(_password_hash)]
-ApiTokens = Annotated[list[str], BeforeValidator(_comma_list), AfterValidator(_tokens)]
-Networks = Annotated[list[str], BeforeValidator(_comma_list), AfterValidator(_networks)]
+ApiTokens = Annotated[list[str], BeforeValidator(_words), AfterValidator(_tokens)]
+Networks = Annotated[list[str], BeforeValidator(_words), AfterValidator(_networks)]
 HeaderName = Annotated[str, AfterValidator(parse_user_header)]
 LongSecret = Annotated[SecretStr | None, AfterValidator(_secret)]
 MailAddress = Annotated[str, AfterValidator(_mail)]

@@ -139,7 +139,167 @@ def test_each_mistake_in_the_file_is_named_with_its_remedy(tmp_path: Path, text:
 def test_a_file_that_is_no_text_is_a_mistake(tmp_path: Path) -> None:
     file = tmp_path / "awb.toml"
     file.write_bytes(b"\xff\xfe\x00")
-    assert problems({"AWB_CONFIG": str(file)}) == [f"{file}: cannot be read: UnicodeDecodeError"]
+    assert problems({"AWB_CONFIG": str(file)}) == [f"{file}: cannot be read: it is not UTF-8; save it as UTF-8"]
+
+
+# ---- What an env file, an editor or Kubernetes makes of it ----
+
+LIST = ["claude-code", "aider"]
+LISTS = [
+    "claude-code,aider", "claude-code, aider", '"claude-code,aider"', "'claude-code,aider'", '"claude-code","aider"',
+    "claude-code;aider", '"claude-code"; "aider"',
+    "claude-code\naider\n", "\ufeffclaude-code,aider", "claude-code,aider\r",
+]  # fmt: skip
+#: Settings that list names, ids or networks, with two entries of each.
+WORDS = {
+    "ai_templates": LIST,
+    "slack_channel": ["C0123", "C4567"],
+    "slack_admins": ["U0123", "U4567"],
+    "fallback": ["email:*", "slack"],
+    "digest": ["weekly", "monthly"],
+    "api_tokens": ["viewer:" + "0" * 64, "admin:" + "1" * 64],
+    "proxy_addresses": ["10.0.0.0/8", "192.0.2.1"],
+    "proxy_admins": ["ada", "zoë"],
+}
+
+
+@pytest.mark.parametrize("text", LISTS)
+def test_a_list_is_read_with_quotes_semicolons_lines_or_a_byte_order_mark(text: str) -> None:
+    assert load(environ={"AWB_AI_TEMPLATES": text}).settings.ai_templates == LIST
+
+
+@pytest.mark.parametrize("joined", ['"{},{}"', '"{}","{}"', "{};{}", "{}\n{}"])
+@pytest.mark.parametrize("key", WORDS)
+def test_every_list_is_read_so(key: str, joined: str) -> None:
+    more = {"slack_channel": {"AWB_SLACK_BOT_TOKEN": "xoxb-1"}}.get(key, {})
+    environ = {f"AWB_{key.upper()}": joined.format(*WORDS[key]), **more}
+    assert getattr(load(environ=environ).settings, key) == WORDS[key]
+
+
+@pytest.mark.parametrize("joined", ["{} {}", '"{} {}"', '"{},{}', "{},{}'", "“{},{}”", "{},{} # ours"])
+@pytest.mark.parametrize("key", WORDS)
+def test_a_list_that_cannot_be_read_is_refused_and_not_taken_for_one_name(key: str, joined: str) -> None:
+    more = {"slack_channel": {"AWB_SLACK_BOT_TOKEN": "xoxb-1"}}.get(key, {})
+    (problem,) = problems({f"AWB_{key.upper()}": joined.format(*WORDS[key]), **more})
+    assert problem.startswith(f"AWB_{key.upper()}: ")
+    assert "separate names with commas" in problem
+
+
+def test_lists_of_the_file_are_held_to_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "awb.toml"
+    file.write_text('ai_templates = ["claude-code;aider"]\nproxy_admins = ["Ada Lovelace"]', encoding="utf-8")
+    settings = load(file, {}).settings
+    assert (settings.ai_templates, settings.proxy_admins) == (LIST, ["Ada Lovelace"])
+    file.write_text('ai_templates = ["claude-code aider"]', encoding="utf-8")
+    (problem,) = problems({}, file)
+    assert "ai_templates: “claude-code aider” is not one name" in problem
+
+
+QUOTED = {
+    "coder_url": "https://coder.example.com",
+    "public_url": "https://awb.example.com",
+    "slack_webhook_url": "https://hooks.slack.com/services/T0/B0/X",
+    "redis_url": "redis://:pass@redis.example.com:6379/0",
+    "coder_token": "abcdefghij-0123456789abcdefghij01",
+    "webhook_secret": SECRET,
+    "data_dir": "/var/lib/My Meter",
+    "bind": "127.0.0.1:9000",
+    "period": "monthly",
+    "limit": "unlimited",
+}
+
+
+@pytest.mark.parametrize("form", ['"{}"', "'{}'", " {}\r", "\ufeff{}", '\ufeff"{}"\n'])
+@pytest.mark.parametrize("key", QUOTED)
+def test_quotes_that_an_env_file_keeps_belong_to_no_value(tmp_path: Path, key: str, form: str) -> None:
+    name = f"AWB_{key.upper()}"
+    plain = load(environ={name: QUOTED[key]}).settings
+    assert load(environ={name: form.format(QUOTED[key])}).settings == plain
+    if key in SECRET_FIELDS:
+        (tmp_path / "secret").write_text(form.format(QUOTED[key]), encoding="utf-8")
+        environ = {f"{name}_FILE": f'"{tmp_path / "secret"}"'}
+        assert load(environ=environ).settings == plain
+
+
+@pytest.mark.parametrize("key", ["coder_url", "public_url", "slack_webhook_url", "redis_url", "coder_token"])
+@pytest.mark.parametrize("form", ['"{}', "{}'", "“{}”", "{} # ours", "{},\t{}"])
+def test_urls_and_tokens_with_stray_quotes_or_spaces_are_refused(key: str, form: str) -> None:
+    (problem,) = problems({f"AWB_{key.upper()}": form.format(QUOTED[key], QUOTED[key])})
+    assert problem.startswith(f"AWB_{key.upper()}: must be")
+    assert key not in SECRET_FIELDS or QUOTED[key] not in problem
+
+
+@pytest.mark.parametrize("key", ["data_dir", "rules", "coder_ca_file", "config"])
+def test_paths_with_a_stray_quote_are_refused(key: str) -> None:
+    for value in ('"/var/lib/x', "/var/lib/x'", "“/var/lib/x”"):
+        found = problems({f"AWB_{key.upper()}": value})
+        assert any("quotation mark" in problem for problem in found)
+        assert any(f"AWB_{key.upper()}" in problem for problem in found)
+
+
+def test_the_path_of_the_file_may_be_quoted_and_the_file_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    file, rules = tmp_path / "awb meter.toml", tmp_path / "rules.toml"
+    file.write_bytes(b"\xef\xbb\xbf" + b"limit = 5\n")
+    rules.write_bytes(b"\xef\xbb\xbf" + packaged("rules.toml").read_bytes())
+    config = load(environ={"AWB_CONFIG": f'"{file}"', "AWB_RULES": f"'{rules}'"})
+    assert (config.settings.limit, config.rules_source) == (5, rules)
+
+
+def test_a_variable_behind_a_byte_order_mark_is_not_overlooked() -> None:
+    (problem,) = problems({"\ufeffAWB_LIMIT": "5"})
+    assert problem.startswith("AWB_LIMIT: a byte order mark stands before the name; save")
+
+
+SERVICE = {
+    "AWB_METER_SERVICE_HOST": "10.96.12.7",
+    "AWB_METER_SERVICE_PORT": "8787",
+    "AWB_METER_SERVICE_PORT_HTTP": "8787",
+    "AWB_METER_PORT": "tcp://10.96.12.7:8787",
+    "AWB_METER_PORT_8787_TCP": "tcp://10.96.12.7:8787",
+    "AWB_METER_PORT_8787_TCP_PROTO": "tcp",
+    "AWB_METER_PORT_8787_TCP_PORT": "8787",
+    "AWB_METER_PORT_8787_TCP_ADDR": "10.96.12.7",
+}
+
+
+@pytest.mark.parametrize("service", ["AWB", "AWB_METER", "AWB_PORT", "AWB_SERVICE_PORT", "AWB_METRICS_BIND"])
+@pytest.mark.parametrize(("protocol", "address"), [("TCP", "10.96.12.7"), ("UDP", "fd00::7"), ("SCTP", "10.96.12.7")])
+def test_service_links_of_kubernetes_are_ignored_with_one_notice(service: str, protocol: str, address: str) -> None:
+    def renamed(text: str) -> str:
+        return text.replace("AWB_METER", service).replace("TCP", protocol)
+
+    host = f"[{address}]" if ":" in address else address
+    environ = {
+        renamed(name): value.replace("tcp", protocol.lower()).replace("10.96.12.7", host if "://" in value else address)
+        for name, value in SERVICE.items()
+    }
+    config = load(environ={**environ, "AWB_LIMIT": "5"})
+    assert config.settings == Settings(limit=5)
+    (notice,) = config.notices
+    assert notice.startswith("8 variables of Kubernetes' service links are ignored")
+    assert load(environ={"AWB_LIMIT": "5"}).notices == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AWB_PORT", "8787"),
+        ("AWB_PORT", "tcp://localhost:8787"),
+        ("AWB_PORT", "http://10.96.12.7:8787"),
+        ("AWB_SERVICE_HOST", "0.0.0.0"),  # noqa: S104 - a value to refuse
+        ("AWB_SERVICE_HOST", "awb.example.com"),
+        ("AWB_SERVICE_PORT", "8787"),
+        ("AWB_SMTP_PORT", "587"),
+        ("AWB_METER_PORT_8787_TCP", "tcp://10.96.12.7:8788"),
+        ("AWB_METER_PORT_8787_TCP_PORT", "8788"),
+        ("AWB_METER_PORT_8787_TCP_PROTO", "udp"),
+        ("AWB_METER_PORT_8787_TCP_ADDRESS", "10.96.12.7"),
+        ("AWB_METER_SERVICE_HOSTS", "10.96.12.7"),
+    ],
+)
+def test_what_only_looks_like_a_service_link_is_no_setting(name: str, value: str) -> None:
+    (problem,) = problems({name: value})
+    assert problem.startswith(f"{name}: there is no such setting")
 
 
 def test_mistakes_in_the_rules_are_named_by_file_and_rule(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import os
 import sys
 import tomllib
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Any, Final, NoReturn
 
 import click
 import redis
+import structlog
 from rich.console import Console
 
 from app.cli import commands
@@ -25,6 +27,7 @@ EXIT_FAILED: Final = 1
 #: Something is left over for a later time (EX_TEMPFAIL of sysexits.h).
 EXIT_INCOMPLETE: Final = 75
 EXIT_UNAVAILABLE: Final = commands.EXIT_UNAVAILABLE
+_PARENT_FD: Final = "_AWB_PARENT_FD"
 _DISTRIBUTION: Final = "coder-awb-meter"
 
 
@@ -102,6 +105,10 @@ def load_config(
 
         level = config.settings.log_level if part else "error"
         logs.configure(config.settings.log_format, level, secret_texts(config.settings))
+        # The parts that `awb run` starts say nothing that it has said.
+        if part and _PARENT_FD not in os.environ:
+            for notice in config.notices:
+                structlog.get_logger(__name__).warning(notice)
     return config
 
 

@@ -24,6 +24,8 @@ def check(context: click.Context, as_json: bool) -> None:
         print_json({"problems": problems})
         sys.exit(EXIT_CONFIG if problems else 0)
     loaded = load_config(context)
+    for notice in loaded.notices:
+        click.echo(notice, err=True)
     click.echo(f"{loaded.source or 'defaults'}: ok. {loaded.rules_source}: {len(loaded.rules)} rules, ok.")
 
 

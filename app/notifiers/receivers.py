@@ -2,6 +2,7 @@
 
 import hashlib
 
+from app.core.entries import split_urls
 from app.settings import Settings
 
 
@@ -27,7 +28,7 @@ def receiver_slug(receiver: str) -> str:
 def apprise_urls(settings: Settings) -> dict[str, str]:
     """Return the URLs by receiver; their schemes are no secret, all else is."""
     given = settings.apprise_urls.get_secret_value() if settings.apprise_urls else ""
-    urls = [part.strip() for part in given.split(",") if part.strip()]
+    urls = split_urls(given)
     schemes = [url.partition("://")[0].lower() if "://" in url else "unknown" for url in urls]
     return {
         f"apprise:{scheme}-{number}": url for number, (scheme, url) in enumerate(zip(schemes, urls, strict=True), 1)

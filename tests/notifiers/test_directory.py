@@ -67,7 +67,6 @@ def test_ids_hold_no_address() -> None:
         ({"fallback": "slak"}, "fallback: there is no receiver “slak” (did you mean “slack”?)"),
         ({"routes": '[{}, {"receivers": ["slack:C3"]}]'}, "routes[2].receivers: there is no receiver “slack:C3”"),
         ({"routes": '[{"escalate_to": ["boss"]}]'}, "routes[1].escalate_to: there is no receiver “boss”"),
-        ({"slack_channel": "C1,my channel"}, "AWB_SLACK_WEBHOOK_URL, AWB_SLACK_BOT_TOKEN or AWB_SLACK_CHANNEL"),
     ],
 )
 def test_what_is_wrong_is_said_with_the_remedy(more: dict[str, Any], said: str) -> None:
