@@ -20,6 +20,7 @@ from app.settingtypes import (
     Digests,
     FilePath,
     HeaderName,
+    HeloName,
     HookUrl,
     LimitSetting,
     LongSecret,
@@ -118,7 +119,8 @@ class Settings(BaseModel):
     slack_admins: Words = Field(default_factory=list)
     slack_api_url: WebUrl = "https://slack.com/api"
     smtp_url: SmtpUrl = None
-    email_from: MailAddress = ""
+    smtp_helo: HeloName = ""
+    email_from: MailAddress = None
     email_to: MailAddresses = Field(default_factory=list)
     notify_webhook_url: HookUrl = None
     notify_webhook_secret: LongSecret = None

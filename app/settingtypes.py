@@ -8,10 +8,11 @@ from typing import Annotated, Any, Final, Literal
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, PlainValidator, SecretStr
 
 from app.core.access import check_password_hash_form, parse_networks, parse_tokens, parse_user_header
 from app.core.entries import check_words, entries
+from app.core.mailbox import Mailbox, address_literal, ascii_host, mailboxes
 from app.core.period import PeriodRule
 from app.core.quiet import QuietSpan
 from app.core.threshold import Threshold
@@ -200,20 +201,23 @@ def _networks(value: list[str]) -> list[str]:
     return value
 
 
-def check_address(address: str) -> None:
-    if address and not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", address):
-        raise ValueError("takes plain addresses such as ops@example.com")
+def _mailbox(value: Any) -> Mailbox | None:
+    if value is None or isinstance(value, Mailbox):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("must be an address such as ops@example.com")  # noqa: TRY004 - pydantic collects ValueError
+    return Mailbox.parse(value) if value else None
 
 
-def _mail(value: str) -> str:
-    check_address(value)
-    return value
+def _mailbox_list(value: Any) -> Any:
+    return mailboxes(value) if isinstance(value, str) else value
 
 
-def _mails(value: list[str]) -> list[str]:
-    for address in value:
-        check_address(address)
-    return value
+def _helo(value: str) -> str:
+    found = (address_literal(value) if value.startswith("[") else ascii_host(value)) if value else ""
+    if found is None:
+        raise ValueError("must be a host name such as meter.example.com, or an address such as [192.0.2.1]")
+    return found
 
 
 def _days_by_level(value: Mapping[str, int]) -> Mapping[str, int]:
@@ -248,7 +252,9 @@ ApiTokens = Annotated[list[str], BeforeValidator(_words), AfterValidator(_tokens
 Networks = Annotated[list[str], BeforeValidator(_words), AfterValidator(_networks)]
 HeaderName = Annotated[str, AfterValidator(parse_user_header)]
 LongSecret = Annotated[SecretStr | None, AfterValidator(_secret)]
-MailAddress = Annotated[str, AfterValidator(_mail)]
-MailAddresses = Annotated[list[str], BeforeValidator(_comma_list), AfterValidator(_mails)]
+_Mailbox = Annotated[Mailbox, PlainValidator(_mailbox), PlainSerializer(str)]
+MailAddress = Annotated[Mailbox | None, PlainValidator(_mailbox), PlainSerializer(lambda value: str(value or ""))]
+MailAddresses = Annotated[list[_Mailbox], BeforeValidator(_mailbox_list)]
+HeloName = Annotated[str, AfterValidator(_helo)]
 #: Reads tables from JSON where they come from a variable.
 Tables = BeforeValidator(_tables)

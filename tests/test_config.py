@@ -61,12 +61,12 @@ BY_VARIABLE: list[tuple[dict[str, str], Sequence[str]]] = [
         ["AWB_SMTP_URL:", "smtp://user:password@HOST:587"],
     ),
     (
-        {"AWB_SMTP_URL": "smtp://mail.test", "AWB_EMAIL_FROM": "Ada <a@b.test>", "AWB_EMAIL_TO": "c@d.test"},
-        ["AWB_EMAIL_FROM:", "plain addresses such as ops@example.com"],
+        {"AWB_SMTP_URL": "smtp://mail.test", "AWB_EMAIL_FROM": "Ada <a@b.test", "AWB_EMAIL_TO": "c@d.test"},
+        ["AWB_EMAIL_FROM:", "use an address such as ops@example.com"],
     ),
     (
         {"AWB_SMTP_URL": "smtp://mail.test", "AWB_EMAIL_FROM": "a@b.test", "AWB_EMAIL_TO": "c@d.test, nobody"},
-        ["AWB_EMAIL_TO:", "plain addresses such as ops@example.com"],
+        ["AWB_EMAIL_TO[2]:", "use an address such as ops@example.com"],
     ),
     ({"AWB_ROUTES": "receivers"}, ["AWB_ROUTES:", "must be JSON"]),
     ({"AWB_ROUTES": '[{"levels": [">1"]}]'}, ["AWB_ROUTES[1].levels:", ">=100%"]),

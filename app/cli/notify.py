@@ -18,6 +18,7 @@ from app.cli.samples import sample
 from app.cli.show import facts_table, print_wide, styled
 from app.config import Config
 from app.core.alert import Alert, AlertKind, Notification
+from app.core.mailbox import Mailbox, receiver_key
 from app.core.spelling import did_you_mean
 from app.core.wording.trial import trial_alert
 from app.notifiers.base import NotifyError
@@ -71,11 +72,12 @@ def _receivers(config: Config, chosen: tuple[str, ...]) -> list[str]:
     known = receivers(config.settings)
     if not known:
         fail(_NOBODY)
-    for one in chosen:
+    wanted = [receiver_key(one) for one in chosen]
+    for one in wanted:
         if one not in known:
             hint = did_you_mean(one, known)
             fail(f"there is no receiver “{one}”{hint}; configured are {', '.join(known)}")
-    return list(dict.fromkeys(chosen)) or known
+    return list(dict.fromkeys(wanted)) or known
 
 
 def _tried(config: Config, deployment: str, chosen: list[str]) -> Iterator[dict[str, Any]]:
@@ -131,9 +133,10 @@ def preview(context: click.Context, kind: str, level: str, html: Path | None, sl
 
 def _mail(config: Config, alert: Alert, part: str) -> str:
     """Return one part of the e-mail; its pictures stand in the HTML itself, for no browser finds them elsewhere."""
-    sender, recipient = config.settings.email_from or "awb@example.com", "you@example.com"
-    notification = Notification("preview", f"email:{recipient}", clock.now(), alert)
-    message = render_mail(notification, sender=sender, recipient=recipient, domain="example.com")
+    sender, recipient = config.settings.email_from or Mailbox("awb", "example.com"), Mailbox("you", "example.com")
+    now = clock.now()
+    notification = Notification("preview", f"email:{recipient}", now, alert)
+    message = render_mail(notification, sender=sender, recipient=recipient, host="", sent_at=now)
     found = message.get_body((part,))
     text = "" if found is None else str(found.get_content())
     for picture in message.walk():

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from app.core.decision import Reason
+from app.core.mailbox import receiver_key
 from app.core.quiet import QuietSpan
 
 _AT_LEAST: Final = re.compile(r">=\s*(\d{1,6})\s*%?")
@@ -105,7 +106,8 @@ def addressed(routes: Sequence[Route], labels: Mapping[str, str], receivers: Seq
 
 def named(receivers: Sequence[str], globs: Sequence[str]) -> list[str]:
     """Return the receivers that at least one of the globs names, in configured order; without globs nobody."""
-    return [receiver for receiver in receivers if any(fnmatchcase(receiver, glob) for glob in globs)]
+    keys = [receiver_key(glob) for glob in globs]
+    return [receiver for receiver in receivers if any(fnmatchcase(receiver_key(receiver), key) for key in keys)]
 
 
 def escalations(routes: Sequence[Route], labels: Mapping[str, str]) -> list[tuple[str, Route]]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
+from app.core.mailbox import receiver_key
 from app.core.spelling import did_you_mean
 
 #: What a matcher may look at: the labels of a notification (app/core/alert.py).
@@ -36,7 +37,13 @@ class Silence:
         return self.starts_at <= now < self.ends_at
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        return all(fnmatchcase(labels.get(field, ""), glob) for field, glob in self.matchers.items())
+        """Tell whether every label is matched; the spelling of an e-mail address does not matter."""
+        return all(
+            fnmatchcase(receiver_key(labels.get(field, "")), receiver_key(glob))
+            if field == "receiver"
+            else fnmatchcase(labels.get(field, ""), glob)
+            for field, glob in self.matchers.items()
+        )
 
     def as_json(self) -> dict[str, Any]:
         return {

@@ -1,15 +1,16 @@
 """The configured receivers, and the notifier that serves each."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from app.core.mailbox import receiver_key
 from app.core.spelling import did_you_mean
 from app.notifiers.base import Notifier
 from app.notifiers.email import EmailNotifier, SmtpServer
-from app.notifiers.emailmessage import NO_DOMAIN
-from app.notifiers.receivers import apprise_urls, receivers
+from app.notifiers.receivers import apprise_urls, receivers, recipients
 from app.notifiers.slack import SlackWebhook
 from app.notifiers.slackbot import SlackBot
 from app.notifiers.webhook import SignedWebhook
@@ -22,7 +23,7 @@ class UnknownReceiverError(LookupError):
 
 _SETTINGS = {
     "slack": "AWB_SLACK_WEBHOOK_URL, AWB_SLACK_BOT_TOKEN or AWB_SLACK_CHANNEL",
-    "email": "AWB_SMTP_URL or AWB_EMAIL_TO",
+    "email": "AWB_SMTP_URL, AWB_SMTP_HELO or AWB_EMAIL_TO",
     "webhook": "AWB_NOTIFY_WEBHOOK_URL or AWB_NOTIFY_WEBHOOK_SECRET",
     "apprise": "AWB_APPRISE_URLS",
 }
@@ -47,7 +48,7 @@ def _unknown_names(settings: Settings) -> Iterator[str]:
         named += [(f"routes[{number}].receivers", name) for name in route.receivers]
         named += [(f"routes[{number}].escalate_to", name) for name in route.escalate_to]
     for place, name in named:
-        if name not in known and not set("*?[") & set(name):
+        if receiver_key(name) not in known and not set("*?[") & set(name):
             listed = ", ".join(known) or "none is configured"
             yield f"{place}: there is no receiver “{name}”{did_you_mean(name, known)}; receivers: {listed}"
 
@@ -59,6 +60,7 @@ def notifier(settings: Settings, receiver: str) -> Notifier:
         UnknownReceiverError: the receiver was taken out of the configuration.
         ValueError: its settings are wrong.
     """
+    receiver = receiver_key(receiver)  # a message that waits may hold the spelling of an earlier version
     if receiver not in receivers(settings):
         raise UnknownReceiverError(receiver)
     kind, _, address = receiver.partition(":")
@@ -68,13 +70,22 @@ def notifier(settings: Settings, receiver: str) -> Notifier:
     if kind == "slack":
         return SlackWebhook(_text(settings.slack_webhook_url))
     if kind == "email":
-        domain = urlsplit(settings.coder_url or settings.public_url).hostname or NO_DOMAIN
-        return EmailNotifier(SmtpServer.parse(_text(settings.smtp_url)), settings.email_from, address, domain)
+        return _mailer(settings, receiver)
     if kind == "webhook":
         return SignedWebhook(_text(settings.notify_webhook_url), _text(settings.notify_webhook_secret))
     from app.notifiers.appriser import AppriseNotifier  # noqa: PLC0415 - an optional extra, slow to import
 
     return AppriseNotifier(apprise_urls(settings)[receiver])
+
+
+def _mailer(settings: Settings, receiver: str) -> EmailNotifier:
+    server = SmtpServer.parse(_text(settings.smtp_url))
+    if settings.smtp_helo:
+        server = replace(server, helo=settings.smtp_helo)
+    if settings.email_from is None:
+        raise ValueError("AWB_EMAIL_FROM is not set")
+    host = urlsplit(settings.coder_url or settings.public_url).hostname or ""
+    return EmailNotifier(server, settings.email_from, recipients(settings)[receiver], host)
 
 
 def _text(secret: SecretStr | None) -> str:

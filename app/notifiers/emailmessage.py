@@ -3,11 +3,14 @@
 import hashlib
 import html
 import re
+from datetime import datetime
+from email.headerregistry import Address
 from email.message import EmailMessage
 from typing import Final
 
 from app.core.alert import Alert, Notification
 from app.core.decision import Reason
+from app.core.mailbox import Mailbox, address_literal, ascii_host
 from app.core.severity import Severity
 from app.core.text import one_line
 from app.core.textchart import bar, course, filled
@@ -16,13 +19,24 @@ from app.notifiers.plaintext import links, plain_text, sign, title, why_here
 
 NO_DOMAIN: Final = "awb-meter.invalid"
 _LONGEST_SUBJECT, _LONGEST_NAME = 200, 60
+# With a longer domain the line would pass 78 characters, and the library would fold it in a way that breaks the id.
+_LONGEST_DOMAIN: Final = 47
 # White letters on these, and these on white and on black, are readable.
 _COLOURS: Final = {Severity.OK: "#1f7a3d", Severity.WARNING: "#a15c00", Severity.CRITICAL: "#c4302b"}
 _FONT: Final = "font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;font-size:15px;line-height:1.5"
 
 
-def render(notification: Notification, *, sender: str, recipient: str, domain: str) -> EmailMessage:
-    """Return the message. The same notification always gives the same bytes, Message-ID and boundaries included.
+def render(
+    notification: Notification, *, sender: Mailbox, recipient: Mailbox, host: str, sent_at: datetime
+) -> EmailMessage:
+    """Return the message. The same arguments always give the same bytes, Message-ID and boundaries included.
+
+    Args:
+        notification: what to say.
+        sender: for From.
+        recipient: for To.
+        host: host of the deployment or of the meter, for Message-ID; empty where neither is known.
+        sent_at: for Date. A message that quiet hours held back is as old as its sending, or filters take it for spam.
 
     There is no List-Unsubscribe: recipients are chosen by an admin in the configuration, and nobody can leave by a link
     without an address of ours that takes it.
@@ -30,10 +44,11 @@ def render(notification: Notification, *, sender: str, recipient: str, domain: s
     alert = notification.alert
     name = _header(alert.deployment, _LONGEST_NAME)
     message = EmailMessage()
-    message["From"] = sender
-    message["To"] = recipient
+    domain = id_domain(host, sender.domain)
+    message["From"] = Address(sender.name, sender.local, sender.domain)
+    message["To"] = Address(recipient.name, recipient.local, recipient.domain)
     message["Subject"] = _header(f"[Coder AWB] [{name}] {_news(alert)}", _LONGEST_SUBJECT)
-    message["Date"] = notification.decided_at
+    message["Date"] = sent_at
     # Stable over retries: after a connection lost at the end of DATA, clients fold the duplicate.
     message["Message-ID"] = _message_id("alert", notification.id, domain)
     # No mail has the root's id. It is there so that clients thread all mails of a period, whichever came first.
@@ -147,8 +162,22 @@ def _header(text: str, limit: int) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
+def id_domain(*hosts: str) -> str:
+    """Return what stands behind the @ of message ids: the first host that can, such as a name or an IPv6 literal.
+
+    Of a name that is too long the last labels are taken, which still belong to whoever owns it.
+    """
+    for host in hosts:
+        labels = (ascii_host(host) or "").split(".")
+        while len(".".join(labels)) > _LONGEST_DOMAIN:
+            labels.pop(0)
+        if ".".join(labels):
+            return ".".join(labels)
+        if literal := address_literal(host):
+            return literal
+    return NO_DOMAIN
+
+
 def _message_id(kind: str, key: str, domain: str) -> str:
-    # With a longer domain the line would pass 78 characters, and the library would fold it in a way that breaks the id.
-    known = re.fullmatch(r"(?=.{1,47}$)[a-z0-9-]+(\.[a-z0-9-]+)*", domain.lower())
     digest = hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:20]
-    return f"<{kind}.{digest}@{known.group() if known else NO_DOMAIN}>"
+    return f"<{kind}.{digest}@{domain}>"

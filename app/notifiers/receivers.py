@@ -3,20 +3,29 @@
 import hashlib
 
 from app.core.entries import split_urls
+from app.core.mailbox import Mailbox, receiver_key
 from app.settings import Settings
 
 
 def receivers(settings: Settings) -> list[str]:
     """Return the names of the configured receivers.
 
-    `slack` is the incoming webhook, `slack:<channel>` the bot's channels, then `email:<address>` for each recipient,
-    `webhook`, and `apprise:<scheme>-<number>`.
+    `slack` is the incoming webhook, `slack:<channel>` the bot's channels, then `email:<address>` for each recipient
+    (in lower case, however it is written), `webhook`, and `apprise:<scheme>-<number>`.
     """
     found = ["slack"] if settings.slack_webhook_url else []
     found += [f"slack:{channel}" for channel in settings.slack_channel if settings.slack_bot_token]
-    found += [f"email:{address}" for address in settings.email_to]
+    found += recipients(settings)
     found += ["webhook"] if settings.notify_webhook_url else []
     return found + list(apprise_urls(settings))
+
+
+def recipients(settings: Settings) -> dict[str, Mailbox]:
+    """Return the recipients of e-mails by receiver; of several spellings of one address the first."""
+    found: dict[str, Mailbox] = {}
+    for mailbox in settings.email_to:
+        found.setdefault(receiver_key(f"email:{mailbox.address}"), mailbox)
+    return found
 
 
 def receiver_slug(receiver: str) -> str:

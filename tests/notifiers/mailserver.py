@@ -28,6 +28,7 @@ class MailServer:
     commands: list[str] = field(default_factory=list)
     signed_in: list[bool] = field(default_factory=list)
     over_tls: list[bool] = field(default_factory=list)
+    greeted_by: list[str] = field(default_factory=list)
     port: int = 0
 
     async def handle_MAIL(self, server: SMTP, _s: Session, envelope: Envelope, address: str, _o: list[str]) -> str:  # noqa: N802
@@ -44,6 +45,7 @@ class MailServer:
         answer = self._say(server, "DATA", "250 OK")
         if answer.startswith("2"):
             self.mails.append(envelope)
+            self.greeted_by.append(str(session.host_name))
             self.signed_in.append(bool(session.authenticated))
             self.over_tls.append(session.ssl is not None or server.transport.get_extra_info("sslcontext") is not None)
         return answer
@@ -78,10 +80,11 @@ def running(
     *,
     starttls: ssl.SSLContext | None = None,
     implicit: ssl.SSLContext | None = None,
+    kind: type[SMTP] = SMTP,
     **options: Any,
 ) -> Iterator[MailServer]:
     def protocol() -> SMTP:
-        return SMTP(
+        return kind(
             server,
             hostname="mail.test",
             tls_context=starttls,

@@ -20,14 +20,24 @@ from hypothesis import strategies as st
 
 from app.core.alert import Alert, AlertKind
 from app.core.decision import Reason
+from app.core.mailbox import Mailbox
 from app.core.severity import Severity
 from app.notifiers.base import FailureReason, NotifyError
 from app.notifiers.email import EmailNotifier, SmtpServer
 from app.notifiers.emailmessage import render
 from tests.notifiers.mailserver import HANG_UP, PASSWORD, USER, MailServer, running
-from tests.notifiers.samples import BIDI_AND_CONTROLS, SNAPSHOTS, alert, charted, notification, with_text_everywhere
+from tests.notifiers.samples import (
+    BIDI_AND_CONTROLS,
+    NOW,
+    SNAPSHOTS,
+    alert,
+    charted,
+    notification,
+    with_text_everywhere,
+)
 
 SENDER, RECIPIENT = "awb@example.com", "ops@example.com"
+FROM, TO = Mailbox.parse(SENDER), Mailbox.parse(RECIPIENT)
 RETRY, FINAL = False, True
 
 
@@ -59,7 +69,7 @@ def notifier(
     password: str = PASSWORD,
 ) -> EmailNotifier:
     smtp = SmtpServer("localhost", server.port, tls, user, password if user else None, ca_file)
-    return EmailNotifier(smtp, SENDER, RECIPIENT, "coder.example.com")
+    return EmailNotifier(smtp, FROM, TO, "coder.example.com")
 
 
 def failure_of(call: Any, *arguments: Any) -> NotifyError:
@@ -72,7 +82,7 @@ def failure_of(call: Any, *arguments: Any) -> NotifyError:
 
 def mail_of(of: Alert, identity: str = "awb-prod-90") -> EmailMessage:
     """Return the message as a reader gets it: written to bytes and parsed again."""
-    sent = render(notification(of, identity), sender=SENDER, recipient=RECIPIENT, domain="coder.example.com")
+    sent = render(notification(of, identity), sender=FROM, recipient=TO, host="coder.example.com", sent_at=NOW)
     parsed = message_from_bytes(sent.as_bytes(policy=policy.SMTP), policy=policy.default)
     assert isinstance(parsed, EmailMessage)
     return parsed
@@ -239,7 +249,7 @@ def test_a_closed_port_and_an_unknown_host_are_network_failures() -> None:
     with scripted_server() as port:
         failure_of(notifier(MailServer(port=port)).probe)
     assert failure_of(notifier(MailServer(port=port)).probe).reason == FailureReason.NETWORK
-    unknown = EmailNotifier(SmtpServer("mail.invalid", 25, "none"), SENDER, RECIPIENT)
+    unknown = EmailNotifier(SmtpServer("mail.invalid", 25, "none"), FROM, TO)
     error = failure_of(unknown.probe)
     assert (error.reason, error.permanent) == (FailureReason.NETWORK, RETRY)
 
@@ -374,14 +384,14 @@ def test_the_bar_is_drawn_without_a_picture() -> None:
 
 def test_the_same_notification_is_the_same_mail_to_the_byte() -> None:
     first, second = (
-        render(notification(charted()), sender=SENDER, recipient=RECIPIENT, domain="x").as_bytes() for _ in range(2)
+        render(notification(charted()), sender=FROM, recipient=TO, host="x", sent_at=NOW).as_bytes() for _ in range(2)
     )
     assert first == second
 
 
 def test_who_acknowledged_and_whom_it_stands_in_for_is_said() -> None:
     stand_in = replace(notification(ACKNOWLEDGED), stands_in_for="slack:C1")
-    mail = render(stand_in, sender=SENDER, recipient=RECIPIENT, domain="x")
+    mail = render(stand_in, sender=FROM, recipient=TO, host="x", sent_at=NOW)
     assert mail["Subject"].startswith("[Coder AWB] [prod] Acknowledged: AWB")
     for text in (body_of(mail, "plain"), Reader(body_of(mail, "html")).words):
         assert "Acknowledged by ada, silent until 11 May 2026" in text
@@ -398,10 +408,21 @@ def test_mails_of_a_period_hang_on_one_root_that_no_mail_has() -> None:
 
 @pytest.mark.parametrize(
     "domain",
-    ["coder.example.com", "x" * 47, "x" * 48, "a b", "", "ü.example", "a..b", "x\r\nBcc: y"],
+    [
+        "coder.example.com",
+        "x" * 47,
+        "x" * 48,
+        "a b",
+        "",
+        "ü.example",
+        "a..b",
+        "x\r\nBcc: y",
+        "2001:db8::1",
+        "x.example.",
+    ],
 )
 def test_message_ids_are_whole_whatever_the_domain(domain: str) -> None:
-    sent = render(notification(), sender=SENDER, recipient=RECIPIENT, domain=domain).as_bytes(policy=policy.SMTP)
+    sent = render(notification(), sender=FROM, recipient=TO, host=domain, sent_at=NOW).as_bytes(policy=policy.SMTP)
     for name in (b"Message-ID", b"In-Reply-To", b"References"):
         lines = sent.replace(b"\r\n ", b" ").split(b"\r\n")
         (line,) = [line for line in lines if line.startswith(name + b":")]
@@ -482,6 +503,7 @@ def test_headers_stay_short(text: str) -> None:
         ("smtp://[::1]:1025?tls=none", SmtpServer("::1", 1025, "none")),
         ("smtp://u:p@localhost?tls=none", SmtpServer("localhost", 25, "none", "u", "p")),
         ("smtp://u%40x:p%40%2F%3A%25@h", SmtpServer("h", 587, "starttls", "u@x", "p@/:%")),
+        ("smtp://h?helo=meter.example.com", SmtpServer("h", 587, "starttls", helo="meter.example.com")),
         ("smtp://h?ca_file=/etc/ssl/our%20ca.pem", SmtpServer("h", 587, "starttls", ca_file="/etc/ssl/our ca.pem")),
     ],
 )
@@ -509,6 +531,7 @@ def test_a_url_says_where_to_hand_over(url: str, expected: SmtpServer) -> None:
         ("smtp://h?tls=hunter2", "must be starttls, implicit or none"),
         ("smtps://h?tls=starttls", "must be starttls, implicit or none"),
         ("smtps://h?tls=none", "must be starttls, implicit or none"),
+        ("smtp://h?helo=hunter2%0d%0aQUIT", "must be a host name"),
         ("smtp://hunter2@h", "together"),
         ("smtp://:hunter2@h", "together"),
         ("smtp://u:hunter2%C3%BC@h", "ASCII"),
@@ -526,30 +549,4 @@ def test_a_wrong_url_is_refused_with_a_remedy_that_repeats_nothing(url: str, rem
 
 def test_no_representation_shows_the_password() -> None:
     server = SmtpServer.parse("smtp://u:hunter2@h")
-    assert "hunter2" not in f"{server} {server!r} {EmailNotifier(server, SENDER, RECIPIENT)!r}"
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "",
-        "ops",
-        "@example.com",
-        "a@x, b@x",
-        "a@x\r\nBcc: b@x",
-        "a b@x.com",
-        "a@x y",
-        "a@",
-        "ü@example.com",
-        "a@exämple.com",
-        "Ops <a@x.com>",
-        "=?utf-8?q?=0D=0A?=@x.com",
-        "a@x.com\n",
-    ],
-)
-def test_sender_and_recipient_must_be_one_address_each(address: str) -> None:
-    server = SmtpServer.parse("smtp://h")
-    with pytest.raises(ValueError, match="recipient of e-mails must be one plain address"):
-        EmailNotifier(server, SENDER, address)
-    with pytest.raises(ValueError, match="sender of e-mails must be one plain address"):
-        EmailNotifier(server, address, RECIPIENT)
+    assert "hunter2" not in f"{server} {server!r} {EmailNotifier(server, FROM, TO)!r}"

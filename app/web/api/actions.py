@@ -4,6 +4,7 @@ from datetime import UTC
 from typing import Any, Final
 
 from app import clock, jobqueue
+from app.core.mailbox import receiver_key
 from app.core.wording.trial import trial_alert
 from app.notifiers.receivers import receivers as configured_receivers
 from app.pipeline.acknowledge import StaleError, acknowledge, end
@@ -65,7 +66,7 @@ def end_silence(call: Call) -> dict[str, Any]:
 def send_test(call: Call) -> dict[str, Any]:
     """Queue a test message; /notifications tells what became of it."""
     _known(call)
-    receiver, now = call.body.receiver, clock.now()
+    receiver, now = receiver_key(call.body.receiver), clock.now()
     if receiver not in configured_receivers(call.config.settings):
         raise Problem(422, "No receiver of this name is configured; /receivers lists them.")
     alert = trial_alert(call.deployment, receiver, bare_context(call.config), now)
