@@ -14,6 +14,7 @@ from typing import Final, Protocol, Self, TypeVar
 
 from pydantic import TypeAdapter
 
+from app.coderaccount import CoderAccount
 from app.codererror import CoderApiError, Failure
 from app.coderhttp import Bounds, CoderHttp
 from app.core.coder import (
@@ -88,6 +89,7 @@ class CoderApi:
             ValueError: URL, token or file cannot be used. The text does not repeat them.
         """
         self._http = CoderHttp(url, token, ca_file=ca_file, sleep=sleep, attempts=attempts, bounds=bounds)
+        self.account: Final = CoderAccount(self._http, token)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._http.host})"
@@ -179,7 +181,7 @@ class CoderApi:
         yield from (entry for entry in _once(self._pages(page, _AUDIT_PAGE)) if entry.time >= since)
 
     def webhook_endpoint(self) -> EndpointUrl:
-        """Return where Coder sends notifications by webhook; owners only."""
+        """Return where Coder sends notifications by webhook; owners and auditors may ask."""
         path = f"{_API}/deployment/config"
         return self._http.read(DeploymentConfig.model_validate_json, path).config.notifications.webhook.endpoint
 
@@ -207,7 +209,7 @@ class CoderApi:
         self._http.put(self._preferences_of(user), {"template_disabled_map": dict(disabled)})
 
     def set_template_method(self, template_id: str, method: str) -> None:
-        """Let one template be sent by another method than the default; Premium only."""
+        """Let one template be sent by another method than the default, which Coder documents as a Premium feature."""
         path = f"{_API}/notifications/templates/{self._segment(template_id)}/method"
         self._http.put(path, {"method": method})
 

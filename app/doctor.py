@@ -14,6 +14,8 @@ from app.core.finding import Finding, Outcome
 from app.notifiers.base import NotifyError
 from app.notifiers.directory import notifier
 from app.notifiers.receivers import receivers
+from app.pipeline.coder import client
+from app.pipeline.codercheck import endpoint
 from app.store import keys
 from app.store.coderstate import CoderState
 from app.store.connection import OLDEST_VERSION, unavailable
@@ -199,7 +201,10 @@ def _counting(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
 
 
 def _coder(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
-    """Say how the passes over Coder's API go; `awb coder check` asks Coder itself."""
+    """Say how the passes over Coder's API go, and whether Coder posts here with our secret.
+
+    `awb coder check` asks Coder for the rest.
+    """
     state = CoderState(connection, config.settings.deployment)
     failing, done = state.moment("failing_since"), state.moment("reconciled_at")
     if failing:
@@ -210,6 +215,9 @@ def _coder(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
     else:
         minutes = (clock.now() - done).total_seconds() / 60
         yield Finding("coder.api", Outcome.OK, f"the last pass over Coder's API began {minutes:.0f} min ago")
+    # Once: a Coder that is away has been reported above, and nobody waits for several attempts.
+    with client(config, attempts=1) as api:
+        yield from endpoint(config, api)
 
 
 def _workers(connection: "redis.Redis") -> Iterator[Finding]:

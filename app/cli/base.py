@@ -112,6 +112,13 @@ def load_config(
     return config
 
 
+def load_with_kept_secret(context: click.Context) -> Config:
+    """Load the configuration with the webhook secret in the data directory, if there is one; none is made."""
+    config = load_config(context)
+    kept = config.settings.data_dir / "webhook-secret"
+    return load_config(context, secret=True) if config.settings.webhook_secret is None and kept.exists() else config
+
+
 def checked(
     context: click.Context, *, secret: bool = False, session: bool = False, lean: bool = False
 ) -> tuple[Config | None, list[str]]:

@@ -16,6 +16,7 @@ from app.cli.base import (
     EXIT_UNAVAILABLE,
     fail,
     load_config,
+    load_with_kept_secret,
     main,
     open_redis,
     out,
@@ -26,8 +27,9 @@ from app.coderapi import CoderApi, CoderApiError
 from app.config import EXIT_CONFIG, Config
 from app.core.meter import AWB, Usage
 from app.pipeline.coder import client
+from app.pipeline.codercheck import check
 from app.pipeline.reconcile import Listed, list_changes
-from app.pipeline.subscribe import Plan, carry_out, check, make_plan
+from app.pipeline.subscribe import Plan, carry_out, make_plan
 from app.pipeline.usage import current_usage
 from app.pipeline.verify import Verified, verify_due
 from app.pipeline.warn import warn
@@ -126,8 +128,8 @@ def coder() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def check_coder(context: click.Context, as_json: bool) -> None:
-    """Say whether Coder sends what the count needs; exit code 1 if something is broken."""
-    config = load_config(context)
+    """Say whether Coder sends and shows what the count needs; exit code 1 if something is broken."""
+    config = load_with_kept_secret(context)
     with _api(config) as api:
         code = show_findings(check(open_redis(config), config, api), as_json=as_json)
     sys.exit(code)
@@ -149,6 +151,7 @@ def subscribe(context: click.Context, yes: bool, as_json: bool) -> None:
             {
                 "enable": [template.name for template in plan.enable],
                 "by_webhook": [template.name for template in plan.by_webhook],
+                "left": list(plan.left),
                 "changed": yes and not plan.empty,
             }
         )
@@ -162,7 +165,9 @@ def _show_plan(plan: Plan, *, done: bool) -> None:
         out.print(f"switch on for the token's user: {template.name}")
     for template in plan.by_webhook:
         out.print(f"send by webhook: {template.name}")
+    for sentence in plan.left:
+        out.print(f"left: {sentence}.")
     if plan.empty:
-        out.print("Nothing to change: everything that is needed is on.")
+        out.print("Nothing to change: what this token's user can receive is on.")
     else:
         out.print("Done." if done else "Nothing is changed yet. To do it: awb coder subscribe --yes")

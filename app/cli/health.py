@@ -7,7 +7,7 @@ import click
 from rich.markup import escape
 
 from app import doctor
-from app.cli.base import EXIT_FAILED, load_config, main, open_redis, out, print_json
+from app.cli.base import EXIT_FAILED, load_with_kept_secret, main, open_redis, out, print_json
 from app.core.finding import Finding, Outcome
 
 _MARKS = {
@@ -22,10 +22,7 @@ _MARKS = {
 @click.pass_context
 def examine(context: click.Context, as_json: bool) -> None:
     """Check secret, Redis, receiver, Slack, mail server, clock and input; exit code 1 if something is broken."""
-    config_in_force = load_config(context)
-    secret_file = config_in_force.settings.data_dir / "webhook-secret"
-    if config_in_force.settings.webhook_secret is None and secret_file.exists():
-        config_in_force = load_config(context, secret=True)
+    config_in_force = load_with_kept_secret(context)
     findings = doctor.examine(config_in_force, open_redis(config_in_force))
     sys.exit(show_findings(findings, as_json=as_json))
 

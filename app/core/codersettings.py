@@ -1,9 +1,9 @@
 """What Coder's REST API says of users, notifications and the deployment's settings."""
 
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from app.core.coder import CoderModel
 
@@ -41,15 +41,20 @@ class DispatchMethods(CoderModel):
 
 
 class EndpointUrl(CoderModel):
-    """The address of a webhook without what it may hold of secrets: user info, query and fragment are never kept.
+    """The address of a webhook; query and fragment are never kept.
 
-    Coder writes it as one text, user info included (github.com/coder/serpent, URL), and its documentation as an object.
+    Coder writes it as one text, user info included (github.com/coder/serpent, URL), and its documentation as an object,
+    which holds no user info.
+
+    Attributes:
+        password: of the user info; only for comparing, shown and written nowhere. None where Coder does not tell it.
     """
 
     scheme: str = ""
     host: str = ""
     path: str = ""
     has_user_info: bool = False
+    password: SecretStr | None = Field(default=None, exclude=True, repr=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -63,7 +68,10 @@ class EndpointUrl(CoderModel):
         except ValueError:
             return {}
         user_info, _, host = parts.netloc.rpartition("@")
-        return {"scheme": parts.scheme, "host": host, "path": parts.path, "has_user_info": bool(user_info)}
+        # As Go's client sends it by Basic auth: unquoted, and empty where there is only a user name.
+        password = unquote(user_info.partition(":")[2]) if user_info else None
+        found = {"scheme": parts.scheme, "host": host, "path": parts.path, "has_user_info": bool(user_info)}
+        return {**found, "password": password}
 
     @property
     def shown(self) -> str:
@@ -84,7 +92,7 @@ class DeploymentValues(CoderModel):
 
 
 class DeploymentConfig(CoderModel):
-    """GET /api/v2/deployment/config, for owners."""
+    """GET /api/v2/deployment/config, for owners and auditors."""
 
     config: DeploymentValues = DeploymentValues()
 
@@ -95,6 +103,18 @@ class User(CoderModel):
     id: str
     username: str = ""
     roles: list[dict[str, Any]] = Field(default_factory=list)
+    organization_ids: list[str] = Field(default_factory=list)
+
+    @property
+    def role_names(self) -> frozenset[str]:
+        """Return the site roles, such as `template-admin`; every member's own is not among them."""
+        return frozenset(str(role.get("name", "")) for role in self.roles) - {"", "member"}
+
+
+class UserList(CoderModel):
+    """GET /api/v2/users."""
+
+    users: list[User] = Field(default_factory=list)
 
 
 class Group(CoderModel):

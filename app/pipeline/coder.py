@@ -20,8 +20,12 @@ log = structlog.get_logger(__name__)
 _VERIFY_SECONDS = 90.0
 
 
-def client(config: Config) -> CoderApi:
+def client(config: Config, *, attempts: int = 4) -> CoderApi:
     """Return the client for the configured deployment.
+
+    Args:
+        config: URL, token, certificates.
+        attempts: of each question.
 
     Raises:
         ValueError: none is configured.
@@ -30,7 +34,7 @@ def client(config: Config) -> CoderApi:
     if not settings.coder_url or settings.coder_token is None:
         raise ValueError("set AWB_CODER_URL and AWB_CODER_TOKEN")
     ca_file = str(settings.coder_ca_file) if settings.coder_ca_file else None
-    return CoderApi(settings.coder_url, settings.coder_token.get_secret_value(), ca_file=ca_file)
+    return CoderApi(settings.coder_url, settings.coder_token.get_secret_value(), ca_file=ca_file, attempts=attempts)
 
 
 def verify(connection: "redis.Redis", config: Config, deployment: str) -> Verified | None:

@@ -89,4 +89,7 @@ def test_subscribing_shows_the_plan_and_carries_it_out_when_told_to(awb: Awb, co
     done = awb("coder", "subscribe", "--yes", "--json", **coder)
     assert (done.exit_code, json.loads(done.stdout)) == (0, {**would, "changed": True})
     again = awb("coder", "subscribe", **coder)
-    assert (again.exit_code, again.stdout) == (0, "Nothing to change: everything that is needed is on.\n")
+    assert (again.exit_code, again.stdout.splitlines()[-1]) == (
+        0,
+        "Nothing to change: what this token's user can receive is on.",
+    )

@@ -1,0 +1,60 @@
+"""What Coder says of the account and the token that ask: until when, and what they may read."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from app.codererror import CoderApiError, Failure
+from app.coderhttp import CoderHttp
+from app.core.codersettings import UserList
+from app.core.codertoken import ApiKey
+
+_API: Final = "/api/v2"
+_DENIED: Final = frozenset({Failure.FORBIDDEN, Failure.NOT_FOUND, Failure.REJECTED})
+_ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
+
+
+class CoderAccount:
+    """Questions about the asking account; every method raises CoderApiError, and no other error."""
+
+    def __init__(self, http: CoderHttp, token: str) -> None:
+        """Keep the connection and, of the token, only the part before its first dash: a name that opens nothing."""
+        self._http = http
+        name, dash, _ = token.partition("-")
+        self._key = name if dash and _ID.fullmatch(name) else ""
+
+    def key(self) -> ApiKey:
+        """Return what Coder keeps of the token."""
+        if not self._key:
+            raise self._http.failure(Failure.NOT_FOUND, "the token has no part before a dash, by which Coder names it")
+        try:
+            return self._http.read(ApiKey.model_validate_json, f"{_API}/users/me/keys/{self._key}")
+        except CoderApiError as error:
+            failure = self._http.failure(error.kind, str(error).replace(self._key, "…"), error.retry_after)
+        # Outside of the handler, so that the path with the name is in no context either.
+        raise failure
+
+    def reads_audit_log(self) -> bool:
+        return self._answers(f"{_API}/audit", {"limit": 1})
+
+    def reads_provisioner_jobs(self, organizations: Sequence[str]) -> bool:
+        """Tell whether Coder shows the jobs of all these organizations (ids), and of one at least."""
+        known = [name for name in organizations if _ID.fullmatch(name)]
+        paths = [f"{_API}/organizations/{name}/provisionerjobs" for name in known]
+        return bool(paths) and all(self._answers(path, {"limit": 1, "status": "succeeded"}) for path in paths)
+
+    def someone_has_role(self, role: str) -> bool:
+        """Tell whether an active user has a site role, as far as this account sees users."""
+        found = self._http.read(
+            UserList.model_validate_json, f"{_API}/users", {"q": f"role:{role} status:active", "limit": 1}
+        )
+        return any(role in user.role_names for user in found.users)
+
+    def _answers(self, path: str, params: Mapping[str, str | int]) -> bool:
+        try:
+            self._http.read(lambda body: body, path, params)
+        except CoderApiError as error:
+            if error.kind not in _DENIED:
+                raise
+            return False
+        return True
