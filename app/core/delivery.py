@@ -119,8 +119,9 @@ def to_event(deployment: str, message_id: str, received_at: float, payload: Mapp
     )
     owner = (
         _text(labels, "workspace_owner_username")
-        or _text(_mapping(data, "owner"), "name")
         or link_owner
+        # Where a user has a display name, this is it.
+        or _text(_mapping(data, "owner"), "name")
         or (_text(payload, "user_username") if name.startswith("Task") else "")
     )
     return Event(

@@ -162,6 +162,18 @@ def test_a_refused_body_goes_by_the_id_in_the_header_where_that_is_one(header: s
             id="a task's recipient is its owner",
         ),
         pytest.param(
+            {
+                "targets": ["w-1"],
+                "labels": {"workspace": "w"},
+                "data": {"owner": {"name": "Ada Lovelace"}},
+                "actions": [{"url": "https://c.test/@ada/w"}],
+            },
+            "w-1",
+            "w",
+            "ada",
+            id="a link names the owner's account, data the person",
+        ),
+        pytest.param(
             {"notification_name": "Workspace Created", "user_username": "grace", "labels": {"workspace": "w"}},
             "",
             "w",
