@@ -5,22 +5,16 @@ import threading
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import Final
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from app.simulator.catalogue import CATALOGUE, TASK_STATUS, NotificationTemplate
 from app.simulator.licence import AgentHours, Licence, Seats, UsageEvent
 from app.simulator.model import Role, Template, User
+from app.simulator.versions import CURRENT, Behaviour, Version, does
 
-Version = tuple[int, int, int]
 STATUS_EVENTS: Final = frozenset({"Task Working", "Task Idle", "Task Completed", "Task Failed"})
 AI_TEMPLATES: Final = ("claude-code-tasks", "codex-tasks")
 ORDINARY_TEMPLATES: Final = ("vscode-jupyter", "cursor-claude-cli", "ai-bridge-boundaries", "go-backend")
-#: A release that has all of Coder Tasks, and whose count is right.
-CURRENT: Final = (2, 31, 2)
-#: The release without Coder Tasks.
-TASKLESS: Final = (2, 37, 0)
-#: The first release in which the agents' status reports tell nobody unless asked to.
-_QUIET: Final = (2, 28, 0)
 _PEOPLE: Final = ("ada", "bobby", "chen", "dewi", "emil", "farah", "grace", "hugo")
 START: Final = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 _REFRESH: Final = timedelta(minutes=10)
@@ -34,6 +28,7 @@ class Deployment:
         usage: Coder's own tally of Agent Workspace Builds.
         usage_since: where it begins, if later than the deployment.
         webhook_endpoint: where Coder sends what goes by webhook.
+        agpl: built without the enterprise code: no licence, audit entries, groups, usage events, methods of templates.
         default_method: the notification method of templates that have none of their own, which stand in `methods`.
         preferences: for each user's id, which notification templates (ids) they disabled or enabled.
         lock: held while something happens; whoever reads in another thread takes it too.
@@ -61,6 +56,7 @@ class Deployment:
         self.default_method = "webhook"
         self.webhook_endpoint = "https://coder:a-secret@awb.example.com/v1/webhook"
         self.notifier_paused = False
+        self.agpl = False
         self.methods: dict[str, str] = {}
         self.preferences: defaultdict[str, dict[str, bool]] = defaultdict(dict)
         self._started = self._refreshed = start
@@ -95,18 +91,13 @@ class Deployment:
         """Return when the entitlements were last computed: every 10 minutes, and whenever something demands it."""
         return max(self._refreshed, self.now - (self.now - self._started) % _REFRESH)
 
-    @property
-    def tallies_templates(self) -> bool:
-        """Tell whether this version counts each start from a template for tasks, instead of each start of a task.
-
-        Repaired by coder/coder PR 21696 in v2.30, and by its backports in v2.28.9 and v2.29.4.
-        """
-        repaired = (2, 29, 4) if self.version >= (2, 29, 0) else (2, 28, 9)
-        return self.version < repaired
+    def does(self, behaviour: Behaviour) -> bool:
+        """Tell whether this version of Coder behaves so."""
+        return does(self.version, behaviour)
 
     @property
     def actual(self) -> int | None:
-        """Return Coder's own count as of the last refresh; None where it counts nothing."""
+        """Return Coder's own count as of the last refresh; None where it shows none."""
         licence, at = self._licence, self.refreshed_at
         if licence is None or licence.expired(at) or not licence.entitled:
             return None
@@ -115,11 +106,17 @@ class Deployment:
     @property
     def admins(self) -> list[User]:
         """Owners and template admins, who are told of new workspaces."""
-        return [user for user in self.users if user.roles]
+        return [user for user in self.users if user.roles & {Role.OWNER, Role.TEMPLATE_ADMIN}]
 
     @property
     def developers(self) -> list[User]:
         return [user for user in self.users if not user.roles]
+
+    def add_user(self, username: str, *roles: Role) -> User:
+        """Add one more user, which changes nothing of what a seed makes of the world."""
+        user = User(str(uuid5(UUID(self.id), username)), username, username.title(), frozenset(roles))
+        self.users.append(user)
+        return user
 
     def new_id(self) -> str:
         return str(UUID(int=self.rng.getrandbits(128), version=4))
@@ -139,8 +136,10 @@ class Deployment:
 
     def knows(self, template: NotificationTemplate) -> bool:
         """Tell whether this version has a notification template."""
-        taskless = template.group == "Task Events" and self.version >= TASKLESS
-        return self.version[:2] >= template.since and not taskless
+        return template.since <= self.version and (template.until is None or self.version < template.until)
+
+    def method_of(self, template: NotificationTemplate) -> str:
+        return self.methods.get(template.id) or self.default_method
 
     @property
     def known_templates(self) -> list[NotificationTemplate]:
@@ -148,7 +147,7 @@ class Deployment:
         return [template for template in CATALOGUE if self.knows(template)]
 
     def on_by_default(self, template: NotificationTemplate) -> bool:
-        return template.on or (template in TASK_STATUS.values() and self.version < _QUIET)
+        return template.on or (template in TASK_STATUS.values() and not self.does(Behaviour.QUIET_STATUS))
 
     def tells(self, user: User, template: NotificationTemplate) -> bool:
         """Tell whether a notification of this template is enqueued for a user."""

@@ -6,10 +6,13 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """The site roles that decide who is notified."""
+    """The roles that decide who is notified and who may read what."""
 
     OWNER = "owner"
     TEMPLATE_ADMIN = "template-admin"
+    AUDITOR = "auditor"
+    #: Of the organization; all others are of the site.
+    ORGANIZATION_TEMPLATE_ADMIN = "organization-template-admin"
 
 
 class Transition(StrEnum):
@@ -35,6 +38,7 @@ class Kind(StrEnum):
 
     WORKSPACE_CREATED = "workspace created"
     WORKSPACE_UPDATED = "workspace updated"
+    WORKSPACE_AUTO_UPDATED = "workspace updated automatically"
     STARTED = "started"
     BUILD_FAILED = "build failed"
     DELETED = "deleted"
@@ -79,6 +83,16 @@ class Template:
     display_name: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class VersionImport:
+    """The job that read a new version of a template; provisioners do more than building workspaces."""
+
+    version_id: str
+    template: Template
+    version: str
+    at: datetime
+
+
 @dataclass(slots=True)
 class Task:
     """A Coder Task.
@@ -109,6 +123,7 @@ class Build:
         why: who wanted it and what for, for people.
         has_task: the workspace had a task when the build succeeded.
         has_ai_task: the flag as Coder shows it, which on some versions tells of the template; None unless it succeeded.
+        error: what the job's end says; empty where it succeeded or never began.
     """
 
     id: str
@@ -127,6 +142,7 @@ class Build:
     canceled_at: datetime | None = None
     has_task: bool = False
     has_ai_task: bool | None = None
+    error: str = ""
 
     @property
     def ended(self) -> bool:

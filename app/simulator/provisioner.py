@@ -2,9 +2,10 @@
 
 from datetime import datetime, timedelta
 
-from app.simulator.deployment import CURRENT, START, Deployment, Version
+from app.simulator.deployment import START, Deployment
 from app.simulator.licence import Licence, UsageEvent
-from app.simulator.model import Build, Happening, JobStatus, Kind, Transition, User, Workspace
+from app.simulator.model import Build, Happening, JobStatus, Kind, Transition, User, VersionImport, Workspace
+from app.simulator.versions import CURRENT, Behaviour, Version
 
 
 class Provisioner(Deployment):
@@ -13,6 +14,7 @@ class Provisioner(Deployment):
     Attributes:
         happenings: everything that happened, whether or not Coder tells anybody.
         workspaces: all there ever were.
+        imports: the versions of templates that were published later.
     """
 
     def __init__(
@@ -21,6 +23,7 @@ class Provisioner(Deployment):
         super().__init__(seed, start=start, display_names=display_names, version=version)
         self.happenings: list[Happening] = []
         self.workspaces: list[Workspace] = []
+        self.imports: list[VersionImport] = []
         self._by_id: dict[str, Workspace] = {}
 
     @property
@@ -50,26 +53,34 @@ class Provisioner(Deployment):
         workspace = self._by_id[build.workspace_id]
         build.started_at = build.started_at or build.created_at
         build.completed_at = self.now
-        build.status = JobStatus.SUCCEEDED if succeeded else JobStatus.FAILED
         if not succeeded:
-            self._happened(Kind.BUILD_FAILED, workspace, build=build)
+            self._fail(build, "terraform apply: exit status 1")
             return
+        build.status = JobStatus.SUCCEEDED
         build.has_task = workspace.has_task
-        build.has_ai_task = workspace.template.ai if self.tallies_templates else build.has_task
-        if build.transition is Transition.START and build.has_ai_task:
+        build.has_ai_task = workspace.template.ai if self.does(Behaviour.FLAGS_TEMPLATES) else build.has_task
+        tallied = workspace.template.ai if self.does(Behaviour.TALLIES_TEMPLATES) else build.has_task
+        if build.transition is Transition.START and tallied:
             self._tally()
         if build.transition is Transition.DELETE:
             self._happened(Kind.DELETED, workspace, build=build, initiator=build.initiator)
 
     def cancel(self, build: Build, at: datetime | None = None) -> None:
-        """Cancel a queued or running build, which ends it at once and tells nobody."""
+        """Cancel a build, which ends it at once. A queued one tells nobody; a running one has failed."""
         self._need_unfinished(build)
         self.advance_to(at or self.now)
-        build.status = JobStatus.CANCELED
         build.canceled_at = build.completed_at = self.now
+        if build.status is JobStatus.PENDING:
+            build.status = JobStatus.CANCELED
+        else:
+            self._fail(build, "canceled")
+
+    def _fail(self, build: Build, error: str) -> None:
+        build.status, build.error = JobStatus.FAILED, error
+        self._happened(Kind.BUILD_FAILED, self._by_id[build.workspace_id], build=build, initiator=build.initiator)
 
     def _tally(self) -> None:
-        if self.usage_since is None or self.now >= self.usage_since:
+        if not self.agpl and (self.usage_since is None or self.now >= self.usage_since):
             self.usage.append(UsageEvent(self.now))
 
     def _add(self, workspace: Workspace) -> None:

@@ -6,9 +6,10 @@ The world knows its true Agent Workspace Builds. It neither renders notification
 
 from typing import Final
 
-from app.simulator.deployment import AI_TEMPLATES, ORDINARY_TEMPLATES, STATUS_EVENTS, TASKLESS, Version
-from app.simulator.model import Build, Kind, Task, Template, Transition, User, Workspace
+from app.simulator.deployment import AI_TEMPLATES, ORDINARY_TEMPLATES, STATUS_EVENTS
+from app.simulator.model import Build, Kind, Task, Template, Transition, User, VersionImport, Workspace
 from app.simulator.provisioner import Provisioner
+from app.simulator.versions import TASKLESS, Behaviour, Version
 
 __all__ = ["AI_TEMPLATES", "CONNECTIONS", "ORDINARY_TEMPLATES", "STATUS_EVENTS", "World"]
 
@@ -30,16 +31,17 @@ class World(Provisioner):
         owner: User,
         template: Template | None = None,
         *,
+        initiator: User | None = None,
         why: str = "task created in the UI",
         fails: bool = False,
         unfinished: bool = False,
     ) -> Workspace:
-        """Create a task and start its workspace, as the dashboard and `coder task create` do."""
+        """Create a task and start its workspace, as the dashboard and `coder task create` do, or for another user."""
         self._need_tasks()
         name = f"{self.rng.choice(_JOBS)}-{self.rng.getrandbits(20):05x}"
         chosen = template or self.rng.choice([t for t in self.templates if t.ai])
         workspace = Workspace(self.new_id(), name, owner, chosen, self.now, self._task(name), last_used_at=self.now)
-        return self._create(workspace, why, fails=fails, unfinished=unfinished)
+        return self._create(workspace, why, initiator, fails=fails, unfinished=unfinished)
 
     def create_task_by_pipeline(self, *, fails: bool = False, unfinished: bool = False) -> Workspace:
         """Create a task with the Tasks CLI, by the account of a pipeline."""
@@ -76,37 +78,60 @@ class World(Provisioner):
         return self._end(build, fails=fails, unfinished=unfinished)
 
     def resume(self, workspace: Workspace, *, fails: bool = False, unfinished: bool = False) -> Build:
-        """Resume a paused task by the resume endpoint. Coder announces it when the build is queued."""
+        """Resume a paused task by the resume endpoint. Coder announces it when the build is queued.
+
+        Before v2.31.1 there is no such endpoint, and people start the workspace.
+        """
         self._need(workspace.has_task and not workspace.running, "resume", workspace)
         workspace.last_used_at = self.now
-        build = self._queue(workspace, Transition.START, "task_resume", "task resumed")
+        reason = "task_resume" if self.does(Behaviour.PAUSES) else "initiator"
+        build = self._queue(workspace, Transition.START, reason, "task resumed")
         self._happened(Kind.TASK_RESUMED, workspace, build=build)
         return self._end(build, fails=fails, unfinished=unfinished)
 
-    def pause(self, workspace: Workspace, *, by_timeout: bool = False, unfinished: bool = False) -> Build:
-        """Pause a running task, by its user or because it was idle for too long."""
-        self._need(workspace.has_task and workspace.running, "pause", workspace)
+    def pause(
+        self, workspace: Workspace, *, by_timeout: bool = False, fails: bool = False, unfinished: bool = False
+    ) -> Build:
+        """Pause a task, by its user or because it was idle for too long. Coder asks for no state: it need not run.
+
+        Before v2.31.1 there is no such endpoint, and people stop the workspace.
+        """
+        self._need(workspace.has_task, "pause", workspace)
         reason, why = ("task_auto_pause", "idle timeout") if by_timeout else ("task_manual_pause", "manual")
+        if not self.does(Behaviour.PAUSES):
+            reason = "autostop" if by_timeout else "initiator"
         build = self._queue(workspace, Transition.STOP, reason, f"task paused ({why})")
         self._happened(Kind.TASK_PAUSED, workspace, build=build, detail=why)
-        return self._end(build, fails=False, unfinished=unfinished)
+        return self._end(build, fails=fails, unfinished=unfinished)
 
     def start(
-        self, workspace: Workspace, *, reason: str = "initiator", fails: bool = False, unfinished: bool = False
+        self,
+        workspace: Workspace,
+        *,
+        reason: str = "initiator",
+        updates: bool = False,
+        fails: bool = False,
+        unfinished: bool = False,
     ) -> Build:
-        """Start a stopped workspace by hand, by a connection or by its schedule. No notification tells of success."""
-        self._need(not workspace.running, "start", workspace)
+        """Start a workspace by hand, by a connection or by its schedule. No notification tells of success.
+
+        What runs already can be started once more. With `updates` a schedule brings a new version along, which is told
+        to the owner before anybody knows whether the build succeeds.
+        """
+        self._need(bool(workspace.builds), "start", workspace)
         why = "scheduled autostart" if reason == "autostart" else "manual start"
         if reason != "autostart":
             workspace.last_used_at = self.now
+        if updates:
+            self._publish(workspace.template)
         build = self._queue(workspace, Transition.START, reason, why)
-        self._happened(Kind.STARTED, workspace, build=build)
+        self._happened(Kind.WORKSPACE_AUTO_UPDATED if updates else Kind.STARTED, workspace, build=build)
         return self._end(build, fails=fails, unfinished=unfinished)
 
-    def stop(self, workspace: Workspace, *, unfinished: bool = False) -> Build:
+    def stop(self, workspace: Workspace, *, fails: bool = False, unfinished: bool = False) -> Build:
         self._need(workspace.running, "stop", workspace)
         build = self._queue(workspace, Transition.STOP, "initiator", "manual stop")
-        return self._end(build, fails=False, unfinished=unfinished)
+        return self._end(build, fails=fails, unfinished=unfinished)
 
     def restart(
         self, workspace: Workspace, *, reason: str = "dashboard", fails: bool = False, unfinished: bool = False
@@ -120,8 +145,7 @@ class World(Provisioner):
         if workspace.running:
             self.stop(workspace)
         self._need(not workspace.deleted, "update", workspace)
-        template = workspace.template
-        template.version, template.version_id = f"v{int(template.version[1:]) + 1}", self.new_id()
+        self._publish(workspace.template)
         build = self._queue(workspace, Transition.START, "initiator", "update to a new version")
         self._happened(Kind.WORKSPACE_UPDATED, workspace, build=build)
         return self._end(build, fails=fails, unfinished=unfinished)
@@ -160,13 +184,20 @@ class World(Provisioner):
                 if workspace.task and not workspace.task.deleted:
                     workspace.task.deleted_at = self.now
 
-    def _create(self, workspace: Workspace, why: str, *, fails: bool, unfinished: bool) -> Workspace:
+    def _create(
+        self, workspace: Workspace, why: str, initiator: User | None = None, *, fails: bool, unfinished: bool
+    ) -> Workspace:
         self._add(workspace)
-        build = self._queue(workspace, Transition.START, "initiator", why)
+        build = self._queue(workspace, Transition.START, "initiator", why, initiator)
         # Sent when the job is queued, before anybody knows whether the build succeeds (coderd/workspaces.go).
-        self._happened(Kind.WORKSPACE_CREATED, workspace, build=build)
+        self._happened(Kind.WORKSPACE_CREATED, workspace, build=build, initiator=initiator)
         self._end(build, fails=fails, unfinished=unfinished)
         return workspace
+
+    def _publish(self, template: Template) -> None:
+        """Make a new version of a template the active one."""
+        template.version, template.version_id = f"v{int(template.version[1:]) + 1}", self.new_id()
+        self.imports.append(VersionImport(template.version_id, template, template.version, self.now))
 
     def _task(self, name: str) -> Task:
         return Task(self.new_id(), name, self.new_id(), self.now)

@@ -15,7 +15,7 @@ from app.pipeline.count import count
 from app.pipeline.intake import take
 from app.pipeline.reconcile import list_changes
 from app.pipeline.verify import verify_due
-from app.simulator.api import ApiFaults, ApiServer, Quirks
+from app.simulator.api import ApiFaults, ApiServer
 from app.simulator.licence import Licence
 from app.simulator.month import Timeline
 from app.simulator.notifications import Message, Outbox
@@ -97,11 +97,8 @@ def play(connection: "redis.Redis", config: Config, seed: int, days: int = 30) -
     rng = random.Random(seed * 7919 + 1)
     timeline = Timeline(world, days=days)
     outbox = Outbox(world)
-    # Newer versions of Coder do not list deleted workspaces; the audit log, which Premium has, tells of them. Without
-    # it a workspace whose task is deleted between two passes, and of which no notification arrived, cannot be found.
-    quirks = Quirks(deleted_key=seed % 4 == 2)
     world.licence = Licence(limit=100)
-    with ApiServer(world, quirks=quirks, seed=seed) as server:
+    with ApiServer(world, seed=seed) as server:
         meter = Meter(connection, config, server, world, rng)
         timeline.after_each(lambda: meter.post(list(outbox.collect())))
         timeline.every(60 * rng.uniform(8, 30), meter.deliver)

@@ -21,7 +21,7 @@ from app.pipeline.reconcile import Listed, list_changes
 from app.pipeline.usage import current_usage
 from app.pipeline.verify import Verified, verify_due
 from app.pipeline.warn import warn
-from app.simulator.api import ApiServer, FaultKind, Quirks
+from app.simulator.api import ApiServer, FaultKind
 from app.simulator.licence import Licence
 from app.simulator.model import Build, User, Workspace
 from app.simulator.notifications import Message, Outbox
@@ -204,9 +204,7 @@ def tasks(world: World, number: int) -> list[Workspace]:
 
 
 @contextmanager
-def on_stage(
-    connection: "redis.Redis", config: Config, world: World | None = None, quirks: Quirks | None = None
-) -> Iterator[Stage]:
+def on_stage(connection: "redis.Redis", config: Config, world: World | None = None) -> Iterator[Stage]:
     world = world or World(7)
-    with Server(world, quirks=quirks) as server:
+    with Server(world) as server:
         yield Stage(connection, config, server, world, world.rng)

@@ -7,7 +7,7 @@ from typing import Any
 
 import requests
 
-from app.simulator.api import ApiServer, Quirks
+from app.simulator.api import ApiServer
 from app.simulator.world import World
 
 
@@ -36,6 +36,6 @@ class Client:
 
 
 @contextmanager
-def serving(world: World, quirks: Quirks | None = None) -> Iterator[Client]:
-    with ApiServer(world, quirks=quirks) as server:
+def serving(world: World) -> Iterator[Client]:
+    with ApiServer(world) as server:
         yield Client(server, server.token)

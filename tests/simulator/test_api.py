@@ -6,9 +6,8 @@ import pytest
 import requests
 
 from app.core import coder
-from app.simulator.api import Quirks
 from app.simulator.licence import Licence
-from app.simulator.model import Workspace
+from app.simulator.model import Role, Workspace
 from app.simulator.world import World
 from tests.simulator.client import Client, serving
 
@@ -39,7 +38,7 @@ def many_builds(world: World, starts: int = 4) -> Workspace:
 def test_only_the_build_info_needs_no_token(client: Client) -> None:
     client.token = "wrong"
     answer = client.call("/buildinfo")
-    assert coder.BuildInfo.model_validate(answer.json()).number == (2, 31, 2)
+    assert coder.BuildInfo.model_validate(answer.json()).number == (2, 31, 9)
     for path in ("/users/me", "/entitlements", "/workspaces", "/nowhere"):
         answer = client.call(path)
         assert answer.status_code == 401
@@ -68,17 +67,9 @@ def test_what_the_service_reads_can_be_read(world: World, client: Client) -> Non
     assert entitlements.awb.limit == 1000
 
 
-def test_ids_that_may_be_missing_can_be_wrapped_as_the_documentation_shows_them(world: World) -> None:
-    workspace = world.create_task(world.developers[0])
-    with serving(world, Quirks(wrapped_ids=True)) as client:
-        (task,) = client.get("/tasks")["tasks"]
-    assert task["workspace_id"] == {"uuid": workspace.id, "valid": True}
-    assert coder.Task.model_validate(task).workspace_id == workspace.id
-
-
 @pytest.mark.parametrize(
     ("version", "stable", "experimental"),
-    [((2, 27, 4), 404, 200), ((2, 28, 9), 200, 200), ((2, 29, 0), 200, 404), ((2, 37, 0), 404, 404)],
+    [((2, 27, 4), 404, 200), ((2, 28, 11), 404, 200), ((2, 29, 0), 200, 404), ((2, 37, 0), 404, 404)],
 )
 def test_tasks_are_where_each_version_has_them(
     world: World, client: Client, version: tuple[int, int, int], stable: int, experimental: int
@@ -131,60 +122,16 @@ def test_pages_of_builds_are_the_newest_first(world: World, client: Client) -> N
     assert client.get(f"/workspacebuilds/{fifth.id}")["build_number"] == 5
 
 
-@pytest.mark.parametrize("state", ["pending", "running", "failed", "canceled"])
-def test_a_task_hides_from_its_flag_while_the_latest_build_has_not_succeeded(
-    world: World, client: Client, state: str
-) -> None:
-    workspace = world.create_task(world.developers[0])
-    world.pause(workspace)
-    assert client.names("has-ai-task:true") == [workspace.name]
-    build = world.resume(workspace, unfinished=True)
-    if state == "running":
-        world.run(build)
-    elif state == "failed":
-        world.finish(build, succeeded=False)
-    elif state == "canceled":
-        world.cancel(build)
-    assert client.names("has-ai-task:true") == []
-    assert client.names("has-ai-task:false") == client.names() == [workspace.name]
-    listed = client.get(f"/workspaces/{workspace.id}/builds")
-    assert [build["has_ai_task"] for build in listed] == [None, True, True]
-    assert listed[0]["job"]["status"] == state
-    assert ("completed_at" in listed[0]["job"]) == (state in {"failed", "canceled"})
-    assert client.get("/tasks")["count"] == 1
-
-
-def test_a_deleted_task_hides_from_its_flag_but_its_builds_keep_theirs(world: World, client: Client) -> None:
-    workspace = world.create_task(world.developers[0])
-    world.delete(workspace)
-    assert client.names() == client.names("has-ai-task:true") == client.names("has-ai-task:true deleted:true") == []
-    assert client.names("deleted:true") == [workspace.name]
-    assert client.get("/tasks")["count"] == 0
-    assert client.call(f"/workspaces/{workspace.id}").status_code == 410
-    assert client.get(f"/workspaces/{workspace.id}", include_deleted="true")["latest_build"]["status"] == "deleted"
-    listed = client.get(f"/workspaces/{workspace.id}/builds")
-    assert [(build["transition"], build["has_ai_task"]) for build in listed] == [("delete", False), ("start", True)]
-
-
 def test_a_search_for_last_use_needs_quotes(world: World, client: Client) -> None:
-    old = world.create_task(world.developers[0])
+    world.create_task(world.developers[0])
     world.pass_time(600)
     noon = world.now.isoformat().replace("+00:00", "Z")
     world.pass_time(600)
     young = world.create_task(world.developers[1])
     assert client.names(f'last_used_after:"{noon}"') == [young.name]
     assert client.call("/workspaces", q=f"last_used_after:{noon}").status_code == 400
-    world.delete(old)
-    assert client.names(f'deleted:true last_used_after:"{noon}"') == []
-
-
-def test_without_its_quirks_the_list_knows_no_deleted_workspaces_and_flags_whatever_had_a_task(world: World) -> None:
-    workspace = world.create_task(world.developers[0], fails=True)
-    with serving(world, Quirks(deleted_key=False, ai_task_by_task=True)) as client:
-        assert client.names("has-ai-task:true") == [workspace.name]
-        answer = client.call("/workspaces", q="deleted:true")
-    assert answer.status_code == 400
-    assert answer.json()["validations"][0]["field"] == "deleted"
+    world.delete(young)
+    assert client.names(f'last_used_after:"{noon}"') == []
 
 
 def test_a_member_sees_only_what_is_their_own_and_exists(world: World, client: Client) -> None:
@@ -194,7 +141,6 @@ def test_a_member_sees_only_what_is_their_own_and_exists(world: World, client: C
     client.token = client.server.token_of(world.developers[0])
     assert client.get("/users/me")["roles"] == []
     assert client.names() == [own.name]
-    assert client.names("deleted:true") == []
     assert [task["name"] for task in client.get("/tasks")["tasks"]] == [own.name]
     for hidden in (gone, other):
         assert client.call(f"/workspaces/{hidden.id}", include_deleted="true").status_code == 404
@@ -203,20 +149,6 @@ def test_a_member_sees_only_what_is_their_own_and_exists(world: World, client: C
     world.licence = Licence()
     assert client.call("/entitlements").status_code == 200
     assert client.call("/audit").status_code == 403
-
-
-def test_the_audit_log_is_premium_and_tells_of_what_is_gone(world: World, client: Client) -> None:
-    workspace = world.create_task(world.developers[0])
-    world.delete(workspace)
-    assert client.call("/audit").status_code == 403
-    world.licence = Licence()
-    found = client.get("/audit", q="resource_type:workspace_build action:start date_from:2026-03-02")
-    (entry,) = found["audit_logs"]
-    assert entry["additional_fields"]["workspace_id"] == workspace.id
-    assert (entry["resource_id"], entry["time"][:10]) == (workspace.builds[0].id, "2026-03-02")
-    assert client.get("/audit", q="resource_type:workspace_build action:start date_to:2026-03-01")["count"] == 0
-    everything = client.get("/audit", limit=2)
-    assert (len(everything["audit_logs"]), everything["count"]) == (2, 5)
 
 
 def test_notifications_are_switched_on_for_a_user_and_then_sent(world: World, client: Client) -> None:
@@ -234,22 +166,9 @@ def test_notifications_are_switched_on_for_a_user_and_then_sent(world: World, cl
     assert client.call(path).status_code == (200 if quiet == world.developers[1] else 404)
 
 
-def test_the_method_of_a_template_is_for_owners_with_a_licence(world: World, client: Client) -> None:
-    template = client.get("/notifications/templates/system")[0]
-    path = f"/notifications/templates/{template['id']}/method"
-    assert client.call(path, "PUT", {"method": "webhook"}).status_code == 403
-    world.licence = Licence()
-    assert client.call(path, "PUT", {"method": "webhook"}).status_code == 200
-    assert client.call(path, "PUT", {"method": "webhook"}).status_code == 304
-    assert client.call(path, "PUT", {"method": "pigeon"}).status_code == 400
-    assert client.get("/notifications/templates/system")[0]["method"] == "webhook"
-    client.token = client.server.token_of(world.developers[0])
-    assert client.call(path, "PUT", {"method": "smtp"}).status_code == 403
-
-
 def test_dispatch_methods_and_a_paused_notifier_are_told(world: World, client: Client) -> None:
     world.default_method, world.notifier_paused = "smtp", True
-    assert client.get("/notifications/dispatch-methods")[0]["default"] == "smtp"
+    assert client.get("/notifications/dispatch-methods")["default"] == "smtp"
     assert client.get("/notifications/settings") == {"notifier_paused": True}
 
 
@@ -259,3 +178,267 @@ def test_requests_are_counted_by_their_pattern(world: World, client: Client) -> 
     requests.get(client.server.url + "/elsewhere", timeout=5)
     assert client.server.requests == {"GET /api/v2/workspaces/{id}/builds": 2, "GET /elsewhere": 1}
     assert client.server.calls[0].endswith("/builds?limit=5")
+
+
+ENDINGS = ["pending", "running", "failed", "cancelled while queued", "cancelled while running"]
+
+
+def end(world: World, workspace: Workspace, ending: str) -> None:
+    """Resume a paused task in a way that does not succeed."""
+    build = world.resume(workspace, unfinished=True)
+    if ending in {"running", "cancelled while running"}:
+        world.run(build)
+    if ending == "failed":
+        world.finish(build, succeeded=False)
+    if ending.startswith("cancelled"):
+        world.cancel(build)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize(("version", "listed"), [((2, 28, 11), False), ((2, 29, 6), True), ((2, 31, 9), True)])
+def test_a_build_that_did_not_succeed_has_no_flag_and_hides_its_task_in_the_oldest_version_alone(
+    world: World, client: Client, ending: str, version: tuple[int, int, int], listed: bool
+) -> None:
+    world.version = version
+    workspace = world.create_task(world.developers[0])
+    world.pause(workspace)
+    assert client.names("has-ai-task:true") == [workspace.name]
+    end(world, workspace, ending)
+    assert client.names("has-ai-task:true") == [workspace.name] * listed
+    assert client.names("has-ai-task:false") == [workspace.name] * (not listed)
+    newest, *older = client.get(f"/workspaces/{workspace.id}/builds")
+    assert "has_ai_task" not in newest
+    assert "has_external_agent" not in newest
+    assert [build["has_ai_task"] for build in older] == [True, True]
+    assert client.get("/api/experimental/tasks" if version < (2, 29, 0) else "/tasks")["count"] == 1
+
+
+@pytest.mark.parametrize(
+    ("ending", "job", "error", "moments"),
+    [
+        ("pending", "pending", None, set()),
+        ("running", "running", None, {"started_at"}),
+        ("failed", "failed", "terraform apply: exit status 1", {"started_at", "completed_at"}),
+        ("cancelled while queued", "canceled", None, {"canceled_at", "completed_at"}),
+        ("cancelled while running", "failed", "canceled", {"started_at", "canceled_at", "completed_at"}),
+    ],
+)
+def test_a_cancelled_build_ends_as_cancelled_only_if_nothing_had_begun(
+    world: World, client: Client, ending: str, job: str, error: str | None, moments: set[str]
+) -> None:
+    workspace = world.create_task(world.developers[0])
+    world.pause(workspace)
+    end(world, workspace, ending)
+    shown = client.get(f"/workspaces/{workspace.id}/builds")[0]["job"]
+    assert (shown["status"], shown.get("error")) == (job, error)
+    assert shown.keys() & {"started_at", "canceled_at", "completed_at"} == moments
+
+
+def test_the_job_of_a_build_names_its_organization_and_nothing_else(world: World, client: Client) -> None:
+    workspace = world.create_task(world.developers[0])
+    (build,) = client.get(f"/workspaces/{workspace.id}/builds")
+    assert build["job"]["organization_id"] == world.organization_id
+    assert set(build["job"]["metadata"].values()) == {"", "00000000-0000-0000-0000-000000000000"}
+    assert build["workspace_owner_id"] == workspace.owner.id
+
+
+def test_a_deleted_task_leaves_its_id_its_names_and_the_flags_of_its_builds(world: World, client: Client) -> None:
+    workspace = world.create_task(world.developers[0])
+    task_id = client.get(f"/workspaces/{workspace.id}")["task_id"]
+    assert task_id == workspace.task.id
+    world.delete(workspace)
+    assert client.names() == client.names("has-ai-task:true") == []
+    assert client.get("/tasks")["count"] == 0
+    assert client.call(f"/workspaces/{workspace.id}").status_code == 410
+    gone = client.get(f"/workspaces/{workspace.id}", include_deleted="true")
+    assert (gone["task_id"], gone["template_name"], gone["organization_name"]) == (
+        task_id,
+        workspace.template.name,
+        "coder",
+    )
+    assert gone["latest_build"]["status"] == "deleted"
+    listed = client.get(f"/workspaces/{workspace.id}/builds")
+    assert [(build["transition"], build["has_ai_task"]) for build in listed] == [("delete", False), ("start", True)]
+
+
+@pytest.mark.parametrize("version", [(2, 28, 11), (2, 29, 6), (2, 31, 9)])
+def test_no_version_lists_deleted_workspaces(world: World, client: Client, version: tuple[int, int, int]) -> None:
+    world.version = version
+    answer = client.call("/workspaces", q="deleted:true")
+    assert answer.status_code == 400
+    assert answer.json()["validations"] == [{"field": "deleted", "detail": '"deleted" is not a valid query param'}]
+
+
+def test_what_is_left_of_a_deleted_task_is_still_listed_by_its_flag_from_2_29_on(world: World, client: Client) -> None:
+    workspace = world.create_task(world.developers[0])
+    world.delete(workspace, fails=True)
+    assert client.names("has-ai-task:true") == [workspace.name]
+    assert world.start(workspace).counts is False
+    assert client.names("has-ai-task:true") == [workspace.name]
+    world.version = (2, 28, 11)
+    assert client.names("has-ai-task:true") == []
+
+
+def test_an_ordinary_workspace_of_an_ai_template_is_flagged_by_the_oldest_version_alone(
+    world: World, client: Client
+) -> None:
+    for version, flag in (((2, 28, 11), True), ((2, 29, 6), False), ((2, 31, 9), False)):
+        world.version = version
+        workspace = world.create_workspace(world.developers[0], world.template("codex-tasks"), why="work")
+        assert client.get(f"/workspaces/{workspace.id}")["task_id"] is None
+        assert [one["has_ai_task"] for one in client.get(f"/workspaces/{workspace.id}/builds")] == [flag]
+    assert len(world.usage) == 0
+
+
+def test_the_audit_log_needs_no_licence_and_tells_of_what_is_gone(world: World, client: Client) -> None:
+    workspace = world.create_task(world.developers[0])
+    world.delete(workspace)
+    found = client.get("/audit", q="resource_type:workspace_build action:start date_from:2026-03-02")
+    (entry,) = found["audit_logs"]
+    assert entry["additional_fields"] == {
+        "build_number": "1",
+        "build_reason": "initiator",
+        "workspace_id": workspace.id,
+        "workspace_name": workspace.name,
+        "workspace_owner": "",
+    }
+    assert (entry["resource_id"], entry["time"][:10]) == (workspace.builds[0].id, "2026-03-02")
+    assert client.get("/audit", q="resource_type:workspace_build action:start date_to:2026-03-01")["count"] == 0
+    everything = client.get("/audit", limit=2)
+    assert (len(everything["audit_logs"]), everything["count"]) == (2, 5)
+
+
+def test_the_jobs_of_provisioners_name_deleted_workspaces_the_newest_first(world: World, client: Client) -> None:
+    workspace = world.create_task(world.developers[0])
+    world.update(workspace)
+    world.delete(workspace)
+    world.create_task(world.developers[1], fails=True)
+    path = f"/organizations/{world.organization_id}/provisionerjobs"
+    jobs = client.get(path, status="succeeded")
+    assert [job["created_at"] for job in jobs] == sorted((job["created_at"] for job in jobs), reverse=True)
+    assert sorted(job["type"] for job in jobs) == ["template_version_import", *["workspace_build"] * 4]
+    builds_of = [job for job in jobs if job["type"] == "workspace_build"]
+    assert [job["input"]["workspace_build_id"] for job in builds_of] == [one.id for one in workspace.builds[::-1]]
+    assert {job["metadata"]["workspace_id"] for job in builds_of} == {workspace.id}
+    assert [job["metadata"].get("workspace_id") for job in jobs if job not in builds_of] == [None]
+    assert client.get(path, status="succeeded", limit=2) == jobs[:2]
+    assert [job["status"] for job in client.get(path, status="failed,canceled")] == ["failed"]
+    assert client.call(path, status="green").status_code == 400
+
+
+def test_an_agpl_server_has_no_enterprise_routes_and_records_no_audit_entries(world: World, client: Client) -> None:
+    world.agpl = True
+    workspace = world.create_task(world.developers[0])
+    world.delete(workspace)
+    method = f"/notifications/templates/{client.get('/notifications/templates/system')[0]['id']}/method"
+    for path, how in (("/entitlements", "GET"), ("/groups", "GET"), (method, "PUT")):
+        answer = client.call(path, how, {"method": "webhook"} if how == "PUT" else None)
+        assert (answer.status_code, answer.json()["message"]) == (404, "Route not found.")
+    assert client.get("/audit")["audit_logs"] == []
+    assert len(client.get(f"/organizations/{world.organization_id}/provisionerjobs")) == 2
+    assert world.usage == []
+
+
+ROLES = {
+    "owner": {Role.OWNER},
+    "template-admin": {Role.TEMPLATE_ADMIN},
+    "auditor": {Role.AUDITOR},
+    "template-admin and auditor": {Role.TEMPLATE_ADMIN, Role.AUDITOR},
+    "organization-template-admin": {Role.ORGANIZATION_TEMPLATE_ADMIN},
+    "member": set(),
+}
+
+
+@pytest.mark.parametrize(
+    ("roles", "workspaces", "tasks", "audit", "config", "jobs", "method"),
+    [
+        ("owner", 1, 1, 200, 200, 200, 304),
+        ("template-admin", 1, 0, 403, 403, 404, 403),
+        ("auditor", 0, 0, 200, 200, 404, 403),
+        ("template-admin and auditor", 1, 0, 200, 200, 404, 403),
+        ("organization-template-admin", 1, 0, 403, 403, 200, 403),
+        ("member", 0, 0, 403, 403, 404, 403),
+    ],
+)
+def test_each_role_sees_what_it_sees_of_a_real_coder(
+    world: World,
+    client: Client,
+    roles: str,
+    workspaces: int,
+    tasks: int,
+    audit: int,
+    config: int,
+    jobs: int,
+    method: int,
+) -> None:
+    kept, gone = (world.create_task(world.developers[number]) for number in (0, 1))
+    world.delete(gone)
+    world.methods["843ee9c3-a8fb-4846-afa9-977bec578649"] = "webhook"
+    client.token = client.server.token_of(world.add_user("meter", *ROLES[roles]))
+    shown = [row["name"] for row in client.get("/users/me")["roles"]]
+    assert shown == sorted(role.value for role in ROLES[roles] - {Role.ORGANIZATION_TEMPLATE_ADMIN})
+    assert client.names() == [kept.name] * workspaces
+    assert client.get("/tasks")["count"] == tasks
+    assert client.call(f"/workspaces/{gone.id}/builds").status_code == (200 if workspaces else 404)
+    assert client.call("/audit").status_code == audit
+    assert client.call("/deployment/config").status_code == config
+    assert client.call(f"/organizations/{world.organization_id}/provisionerjobs").status_code == jobs
+    path = "/notifications/templates/843ee9c3-a8fb-4846-afa9-977bec578649/method"
+    assert client.call(path, "PUT", {"method": "webhook"}).status_code == method
+    assert client.call("/entitlements").status_code == 200
+
+
+def test_the_method_of_a_template_needs_no_licence(world: World, client: Client) -> None:
+    template = client.get("/notifications/templates/system")[0]
+    path = f"/notifications/templates/{template['id']}/method"
+    assert client.call(path, "PUT", {"method": "webhook"}).status_code == 200
+    assert client.call(path, "PUT", {"method": "webhook"}).status_code == 304
+    assert client.call(path, "PUT", {"method": "pigeon"}).status_code == 400
+    assert client.get("/notifications/templates/system")[0]["method"] == "webhook"
+
+
+def test_groups_need_a_licence(world: World, client: Client) -> None:
+    assert client.call("/groups").status_code == 403
+    world.licence = Licence()
+    assert [group["name"] for group in client.get("/groups")] == ["Everyone"]
+
+
+def test_an_owners_token_lives_for_a_week_at_most_and_its_end_slides(world: World, client: Client) -> None:
+    owner = client.get("/users/me")["username"]
+    year, hour = 8760 * 3600 * 10**9, 3600 * 10**9
+    assert client.get(f"/users/{owner}/keys/tokens/tokenconfig") == {"max_token_lifetime": 168 * hour}
+    refused = client.call(f"/users/{owner}/keys/tokens", "POST", {"token_name": "x", "lifetime": year})
+    assert (refused.status_code, refused.json()["detail"]) == (400, "lifetime must be less than 168h0m0s")
+    made = client.call("/users/me/keys/tokens", "POST", {"token_name": "x", "lifetime": 6 * hour})
+    assert made.status_code == 201
+    client.token = made.json()["key"]
+    path = f"/users/me/keys/{client.token.partition('-')[0]}"
+    first = client.get(path)
+    assert first["lifetime_seconds"] == 6 * 3600
+    world.pass_time(5 * 60)
+    assert client.get(path)["expires_at"] > first["expires_at"]
+    world.pass_time(6 * 60 + 1)
+    assert client.call(path).status_code == 401
+
+
+def test_anybody_elses_token_may_live_for_a_year(world: World, client: Client) -> None:
+    client.token = client.server.token_of(world.add_user("meter", Role.TEMPLATE_ADMIN, Role.AUDITOR))
+    year = 8760 * 3600 * 10**9
+    assert client.call("/users/me/keys/tokens", "POST", {"token_name": "x", "lifetime": year}).status_code == 201
+    assert client.call("/users/me/keys/unknown").status_code == 404
+
+
+def test_every_template_that_the_rules_know_by_its_id_is_listed_and_most_are_on(world: World, client: Client) -> None:
+    listed = client.get("/notifications/templates/system")
+    assert len(listed) == len({row["id"] for row in listed}) == 29
+    assert sorted(row["name"] for row in listed if not row["enabled_by_default"]) == [
+        "Task Completed",
+        "Task Failed",
+        "Task Idle",
+        "Task Working",
+        "Workspace Created",
+        "Workspace Manually Updated",
+    ]
+    world.version = (2, 29, 6)
+    names = {row["name"] for row in listed} - {row["name"] for row in client.get("/notifications/templates/system")}
+    assert names == {"Task Paused", "Task Resumed"}

@@ -158,7 +158,7 @@ def test_buggy_versions_count_each_start_from_a_template_for_tasks(version: tupl
     world.pass_time(10)
     assert feature(world)["actual"] == counted
     assert len(world.awbs) == 1
-    assert ordinary.latest.has_ai_task is (counted == 4)
+    assert ordinary.latest.has_ai_task is (version < (2, 29, 4))
 
 
 def test_an_update_leaves_what_was_counted_wrongly() -> None:

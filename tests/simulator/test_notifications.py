@@ -143,7 +143,7 @@ def test_a_deletion_is_told_to_the_owner_unless_it_was_their_own(world: World, o
     (message,) = outbox.collect()
     assert payload(message)["labels"] == {
         "name": taken.name,
-        "reason": "deleted by user",
+        "reason": "initiated by user",
         "initiator": world.admins[0].username,
     }
 
@@ -159,3 +159,112 @@ def test_the_meter_can_read_every_message(seed: int) -> None:
     for message in messages:
         assert read_delivery(message.body).message_id == message.id
         assert "{" not in json.dumps([json.loads(message.body)[key] for key in ("title", "body")])
+
+
+def sent(outbox: Outbox) -> list[str]:
+    return [message.name for message in outbox.collect()]
+
+
+MANUAL, AUTO = "Workspace Manual Build Failed", "Workspace Autobuild Failed"
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ("stop", [MANUAL, MANUAL]),
+        ("delete", [MANUAL, MANUAL]),
+        ("initiator", [MANUAL, MANUAL]),
+        ("cli", [AUTO]),
+        ("ssh_connection", [AUTO]),
+        ("dashboard", [AUTO]),
+        ("autostart", [AUTO]),
+        ("resume", ["Task Resumed", AUTO]),
+        ("pause", ["Task Paused", AUTO]),
+    ],
+)
+def test_a_build_that_fails_is_told_by_its_reason_whatever_it_was_to_do(
+    world: World, outbox: Outbox, how: str, told: list[str]
+) -> None:
+    workspace = world.create_task(world.developers[0])
+    if how == "resume":
+        world.stop(workspace)
+    outbox.collect()
+    if how in {"stop", "delete", "resume", "pause"}:
+        getattr(world, how)(workspace, fails=True)
+    else:
+        world.start(workspace, reason=how, fails=True)
+    assert sent(outbox) == told
+
+
+def test_a_build_cancelled_while_queued_is_told_to_nobody_and_one_that_ran_as_failed(
+    world: World, outbox: Outbox
+) -> None:
+    queued, running = (world.create_task(world.developers[0], unfinished=True) for _ in range(2))
+    outbox.collect()
+    world.cancel(queued.latest)
+    assert sent(outbox) == []
+    world.run(running.latest)
+    world.cancel(running.latest)
+    assert sent(outbox) == [MANUAL, MANUAL]
+
+
+def test_an_owner_of_the_site_who_is_no_template_admin_hears_of_no_failed_build(world: World, outbox: Outbox) -> None:
+    world.create_task(world.developers[0], fails=True)
+    owners = {user for user in world.users if user.roles == {Role.OWNER}}
+    assert owners
+    assert not owners & {message.recipient for message in outbox.collect() if message.name == MANUAL}
+
+
+def test_a_task_that_never_started_can_be_paused_and_that_is_told(world: World, outbox: Outbox) -> None:
+    workspace = world.create_task(world.developers[0], fails=True)
+    outbox.collect()
+    world.pause(workspace)
+    assert sent(outbox) == ["Task Paused"]
+    assert world.awbs == []
+
+
+def test_a_schedule_that_updates_is_told_before_anybody_knows_whether_the_build_succeeds(
+    world: World, outbox: Outbox
+) -> None:
+    workspace = world.create_task(world.developers[0])
+    world.stop(workspace)
+    outbox.collect()
+    world.start(workspace, reason="autostart", updates=True, fails=True)
+    updated, failed = outbox.collect()
+    assert (updated.name, failed.name) == ("Workspace Updated Automatically", AUTO)
+    assert updated.recipient is workspace.owner
+    assert payload(updated)["labels"]["reason"] == payload(failed)["labels"]["reason"] == "autostart"
+
+
+def test_a_task_for_another_user_is_told_to_every_admin_but_the_one_who_made_it(world: World, outbox: Outbox) -> None:
+    admin = world.admins[0]
+    workspace = world.create_task(world.developers[0], initiator=admin)
+    messages = outbox.collect()
+    assert {message.recipient.username for message in messages} == {user.username for user in world.admins[1:]}
+    assert {payload(message)["labels"]["workspace_owner_username"] for message in messages} == {
+        workspace.owner.username
+    }
+
+
+@pytest.mark.parametrize("name", ["Task Resumed", "Task Paused"])
+def test_versions_before_2_31_1_pause_and_resume_in_silence(world: World, outbox: Outbox, name: str) -> None:
+    for version, reasons in (((2, 31, 0), {"initiator"}), ((2, 31, 1), {"task_manual_pause", "task_resume"})):
+        world.version = version
+        workspace = world.create_task(world.developers[0])
+        world.pause(workspace)
+        world.resume(workspace)
+        assert {build.reason for build in workspace.builds[1:]} == reasons
+        assert sent(outbox).count(name) == (version == (2, 31, 1))
+
+
+def test_what_goes_by_mail_is_not_posted_and_another_method_makes_another_message(world: World, outbox: Outbox) -> None:
+    workspace = world.create_task(world.developers[0])
+    outbox.collect()
+    resumed = next(one for one in world.known_templates if one.name == "Task Resumed")
+    told = []
+    for method in ("smtp", "webhook", "webhook"):
+        world.methods[resumed.id] = method
+        world.stop(workspace)
+        world.resume(workspace)
+        told.append(sent(outbox))
+    assert told == [[], ["Task Resumed"], []]

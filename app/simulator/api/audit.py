@@ -1,4 +1,7 @@
-"""The audit log of a world: builds when they end, workspaces and tasks when they are made."""
+"""The audit log of a world: builds when they end, workspaces and tasks when they are made.
+
+It needs no licence; a server without the enterprise code answers, but records nothing (seen on v2.31.9).
+"""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, time
@@ -7,6 +10,7 @@ from typing import Any, Final
 from app.simulator.api import views
 from app.simulator.api.query import BadRequestError, page, terms
 from app.simulator.model import Build, User, Workspace
+from app.simulator.versions import Behaviour
 from app.simulator.world import World
 
 _SEARCH: Final = frozenset(
@@ -33,7 +37,8 @@ def audit_log(world: World, parameters: Mapping[str, str]) -> dict[str, Any]:
     """Return the answer to GET /audit."""
     found = terms(parameters.get("q", ""), _SEARCH, "resource_type", _MESSAGE)
     first, last = _day(found, "date_from"), _day(found, "date_to")
-    entries = [entry for workspace in world.workspaces for entry in _entries(world, workspace)]
+    recorded = [] if world.agpl else world.workspaces
+    entries = [entry for workspace in recorded for entry in _entries(world, workspace)]
     entries = [
         (at, entry)
         for at, entry in entries
@@ -44,11 +49,13 @@ def audit_log(world: World, parameters: Mapping[str, str]) -> dict[str, Any]:
     entries.sort(key=lambda pair: pair[0], reverse=True)
     limit, offset = page(parameters)
     listed = [entry for _, entry in entries[offset : offset + (limit or _DEFAULT_LIMIT)]]
-    return {"audit_logs": listed, "count": len(entries), "count_cap": 0}
+    cap = {"count_cap": 0} if world.does(Behaviour.COUNT_CAP) else {}
+    return {"audit_logs": listed, "count": len(entries), **cap}
 
 
 def _entries(world: World, of: Workspace) -> Iterator[tuple[datetime, dict[str, Any]]]:
-    fields = {"workspace_name": of.name, "workspace_id": of.id, "workspace_owner": of.owner.username}
+    # Coder leaves the owner empty.
+    fields = {"workspace_name": of.name, "workspace_id": of.id, "workspace_owner": ""}
     maker = of.builds[0].initiator if of.builds else of.owner
     yield of.created_at, _entry(world, of.created_at, "workspace", of.id, of.name, "create", maker, fields)
     if of.task:
@@ -58,13 +65,13 @@ def _entries(world: World, of: Workspace) -> Iterator[tuple[datetime, dict[str, 
             yield its.deleted_at, _entry(world, its.deleted_at, "task", its.id, its.name, "delete", owner, {})
     for build in of.builds:
         if build.completed_at:
-            yield build.completed_at, _build_entry(world, of, build, build.completed_at, fields)
+            yield build.completed_at, _build_entry(world, build, build.completed_at, fields)
 
 
-def _build_entry(world: World, of: Workspace, build: Build, at: datetime, fields: dict[str, str]) -> dict[str, Any]:
+def _build_entry(world: World, build: Build, at: datetime, fields: dict[str, str]) -> dict[str, Any]:
     more = {**fields, "build_number": str(build.number), "build_reason": build.reason}
     action = build.transition.value
-    entry = _entry(world, at, "workspace_build", build.id, of.name, action, build.initiator, more)
+    entry = _entry(world, at, "workspace_build", build.id, "", action, build.initiator, more)
     return {**entry, "status_code": 200 if build.succeeded else 500}
 
 

@@ -50,6 +50,9 @@ class Connection(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         self._respond()
 
+    def do_POST(self) -> None:
+        self._respond()
+
     def _respond(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         with self.answers.under_way(self.command, self.path) as kind:

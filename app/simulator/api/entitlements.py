@@ -8,12 +8,8 @@ from typing import Any, Final
 from app.simulator.api.views import moment
 from app.simulator.deployment import Deployment
 from app.simulator.licence import UNLIMITED, AgentHours, Licence, Seats
+from app.simulator.versions import Behaviour
 
-#: Coder no longer blocks at the limit, and no longer warns before it: coder/coder PR 21998.
-_ADVISORY: Final = (2, 31, 0)
-#: It no longer warns at all: PR 29657.
-_SILENT: Final = (2, 38, 0)
-_AGENTS: Final = (2, 37, 0)
 _NEARLY: Final = 0.75
 _SEATS_NEARLY: Final = 90
 _EXCEEDED: Final = "You have built more workspaces with managed agents than your license allows."
@@ -49,7 +45,7 @@ def entitlements(world: Deployment) -> dict[str, Any]:
     if licence is not None and valid:
         features["managed_agent_limit"] = _managed_agents(world, licence)
         warnings += _awb_warnings(world, licence)
-        if world.agent_hours and world.version >= _AGENTS:
+        if world.agent_hours and world.does(Behaviour.AGENT_HOURS):
             features["agent_runtime_hours"] = _hours(world.agent_hours, licence)
             warnings += _hour_warnings(world.agent_hours)
         if world.ai_seats:
@@ -83,15 +79,15 @@ def _managed_agents(world: Deployment, licence: Licence) -> dict[str, Any]:
 
 def _awb_warnings(world: Deployment, licence: Licence) -> list[str]:
     actual = world.actual
-    if actual is None or licence.limit == UNLIMITED or world.version >= _SILENT:
+    if actual is None or licence.limit == UNLIMITED or world.does(Behaviour.SILENT_LIMIT):
         return []
     if actual >= licence.limit:
-        return [_EXCEEDED if world.version >= _ADVISORY else _EXCEEDED + _BLOCKED]
+        return [_EXCEEDED if world.does(Behaviour.ADVISORY_LIMIT) else _EXCEEDED + _BLOCKED]
     soft = licence.soft_limit or 0
     # A share of what lies above the soft limit, or of everything where that is none or the limit itself.
     base = 0 if soft == licence.limit else soft
     nearly = base + (licence.limit - base) * _NEARLY
-    return [_APPROACHING] if world.version < _ADVISORY and actual >= nearly else []
+    return [_APPROACHING] if actual >= nearly and not world.does(Behaviour.ADVISORY_LIMIT) else []
 
 
 def _hours(hours: AgentHours, licence: Licence) -> dict[str, Any]:

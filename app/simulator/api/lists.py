@@ -33,10 +33,9 @@ _WORKSPACE_SEARCH: Final = frozenset(
 )
 
 
-def search_workspaces(query: str, *, deleted_key: bool) -> dict[str, str]:
-    """Read the search of a list of workspaces."""
-    keys = _WORKSPACE_SEARCH | {"deleted"} if deleted_key else _WORKSPACE_SEARCH
-    return terms(query, keys, "name", "Invalid workspace search query.")
+def search_workspaces(query: str) -> dict[str, str]:
+    """Read the search of a list of workspaces; no version knows a key for deleted ones."""
+    return terms(query, _WORKSPACE_SEARCH, "name", "Invalid workspace search query.")
 
 
 def matches(workspace: Workspace, found: Mapping[str, str], *, by_task: bool) -> bool:
@@ -44,7 +43,7 @@ def matches(workspace: Workspace, found: Mapping[str, str], *, by_task: bool) ->
     after, before = moment(found, "last_used_after"), moment(found, "last_used_before")
     used = workspace.last_used_at
     has_task = boolean(found, "has-ai-task")
-    # Coder looks at the latest build alone, whose flag is set only once it has succeeded.
+    # v2.28 looks at the latest build alone, whose flag is set only once it has succeeded.
     flag = workspace.task is not None if by_task else bool(workspace.latest.has_ai_task)
     return (
         (has_task is None or has_task is flag)

@@ -42,7 +42,7 @@ def terms(query: str, keys: frozenset[str], word: str, message: str) -> dict[str
             raise BadRequestError(message, ("q", f"{term!r} can contain only one ':'"))
         key, value = parts if len(parts) > 1 else (word, parts[0])
         if key not in keys:
-            raise BadRequestError(message, (key, f"{key!r} is not a valid query param"))
+            raise BadRequestError(message, (key, f'"{key}" is not a valid query param'))
         found[key] = value
     return found
 

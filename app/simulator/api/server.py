@@ -1,20 +1,22 @@
 """Coder's REST API on loopback, with what goes wrong between it and its clients."""
 
 import json
-import secrets
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from http import HTTPStatus
 from http.server import ThreadingHTTPServer
 from typing import Any, Final, Self
 from urllib.parse import parse_qsl, urlsplit
 
+from app.simulator.api.accounts import Tokens
 from app.simulator.api.connection import Connection, error_body
 from app.simulator.api.faults import ApiFaults, FaultKind, FaultPlan
 from app.simulator.api.query import BadRequestError
-from app.simulator.api.routes import AnswerError, Quirks, Request, Routes
+from app.simulator.api.request import AnswerError, Request, no_route
+from app.simulator.api.routes import Routes
 from app.simulator.model import Role, User
 from app.simulator.world import World
 
@@ -33,12 +35,11 @@ class ApiServer:
         most_at_once: the most requests that were ever under way together.
     """
 
-    def __init__(self, world: World, *, quirks: Quirks | None = None, seed: int = 0) -> None:
+    def __init__(self, world: World, *, seed: int = 0) -> None:
         """Prepare.
 
         Args:
             world: what is served.
-            quirks: where Coder's versions or its documentation differ.
             seed: of the faults.
         """
         self.world = world
@@ -46,9 +47,9 @@ class ApiServer:
         self.requests: Counter[str] = Counter()
         self.calls: list[str] = []
         self.most_at_once = 0
-        self._tokens: dict[str, User] = {}
+        self._tokens = Tokens(world)
         self._plan = FaultPlan(seed)
-        self._routes = Routes(world, quirks or Quirks(), lambda: self.url)
+        self._routes = Routes(world, self._tokens, lambda: self.url)
         self._under_way = 0
         self._lock = threading.Lock()
         connection = type("_Connection", (Connection,), {"answers": self})
@@ -72,19 +73,18 @@ class ApiServer:
         """Let each of the next requests go wrong."""
         self._plan.fail_next(requests, FaultKind(kind))
 
-    def token_of(self, user: User) -> str:
-        """Make a token; an owner's sees everything, any other only what is the user's own and not deleted."""
-        token = f"{secrets.token_hex(5)}-{secrets.token_hex(11)}"
-        self._tokens[token] = user
-        return token
+    def token_of(self, user: User, lifetime: timedelta | None = None) -> str:
+        """Make a token, which sees what its user's roles allow. With a lifetime it is refused after its end."""
+        return self._tokens.make(user, lifetime).text
 
     def revoke(self, token: str) -> None:
-        del self._tokens[token]
+        self._tokens.revoke(token)
 
     def answer(self, method: str, target: str, token: str, body: bytes) -> tuple[HTTPStatus, Any]:
         """Return status and JSON of the right answer."""
         try:
-            return HTTPStatus.OK, self._right_answer(method, target, token, body)
+            done = HTTPStatus.CREATED if method == "POST" else HTTPStatus.OK
+            return done, self._right_answer(method, target, token, body)
         except AnswerError as error:
             return error.status, error_body(str(error), error.detail)
         except BadRequestError as error:
@@ -111,18 +111,18 @@ class ApiServer:
         url = urlsplit(target)
         if method == "GET" and url.path == _BUILD_INFO:
             return self._routes.build_info()
-        caller, found = self._tokens.get(token), self._routes.find(method, url.path)
-        if caller is None:
-            raise AnswerError(HTTPStatus.UNAUTHORIZED, "You are signed out.", "The session token is missing or wrong.")
+        used, found = self._tokens.use(token), self._routes.find(method, url.path)
+        if used is None:
+            raise AnswerError(HTTPStatus.UNAUTHORIZED, "You are signed out.", "API key is invalid.")
         if found is None:
-            raise AnswerError(HTTPStatus.NOT_FOUND, "Route not found.")
+            raise no_route()
         try:
             sent = json.loads(body) if body else None
         except ValueError as error:
             raise BadRequestError("Request body must be valid JSON.", ("body", str(error))) from None
         _, parts, endpoint = found
         with self.world.lock:
-            return endpoint(Request(caller, parts, dict(parse_qsl(url.query)), sent))
+            return endpoint(Request(used.user, parts, dict(parse_qsl(url.query)), sent))
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -8,7 +8,7 @@ from app.simulator.api.query import BadRequestError
 from app.simulator.deployment import Deployment
 from app.simulator.model import User
 
-_METHODS: Final = ("smtp", "webhook", "inbox")
+_METHODS: Final = ("smtp", "webhook")
 
 
 def templates(world: Deployment) -> list[dict[str, Any]]:
@@ -20,8 +20,8 @@ def known(world: Deployment, template_id: str) -> bool:
     return any(template.id == template_id for template in world.known_templates)
 
 
-def dispatch_methods(world: Deployment) -> list[dict[str, Any]]:
-    return [{"available": list(_METHODS), "default": world.default_method}]
+def dispatch_methods(world: Deployment) -> dict[str, Any]:
+    return {"available": list(_METHODS), "default": world.default_method}
 
 
 def deployment_config(world: Deployment) -> dict[str, Any]:

@@ -6,11 +6,12 @@ from typing import Any, Final
 
 from app.simulator.catalogue import NotificationTemplate
 from app.simulator.deployment import Deployment
-from app.simulator.model import Build, JobStatus, Role, Task, Transition, User, Workspace
+from app.simulator.model import Build, JobStatus, Role, Task, Template, Transition, User, VersionImport, Workspace
 from app.simulator.world import World
 
 _NEVER: Final = "0001-01-01T00:00:00Z"
-_ORGANIZATION: Final = "coder"
+ORGANIZATION: Final = "coder"
+_NO_ID: Final = "00000000-0000-0000-0000-000000000000"
 _UNDER_WAY: Final[Mapping[Transition, str]] = {
     Transition.START: "starting",
     Transition.STOP: "stopping",
@@ -39,7 +40,7 @@ def status(build: Build) -> str:
 
 
 def build(world: World, of: Build) -> dict[str, Any]:
-    """Return a WorkspaceBuild."""
+    """Return a WorkspaceBuild; only one that succeeded tells whether it was for a task."""
     workspace = world.workspace(of.workspace_id)
     if workspace is None:
         raise LookupError(of.workspace_id)
@@ -59,25 +60,25 @@ def build(world: World, of: Build) -> dict[str, Any]:
         "transition": of.transition.value,
         "initiator_id": of.initiator.id,
         "initiator_name": of.initiator.username,
-        "job": _job(world, of, workspace),
+        "job": job(world, of, workspace, metadata=False),
         "reason": of.reason,
         "resources": [],
+        "deadline": None,
+        "max_deadline": None,
         "status": status(of),
         "daily_cost": 0,
-        "has_ai_task": of.has_ai_task,
-        "has_external_agent": None if of.has_ai_task is None else False,
+        **({} if of.has_ai_task is None else {"has_ai_task": of.has_ai_task, "has_external_agent": False}),
     }
 
 
-def _job(world: World, of: Build, workspace: Workspace) -> dict[str, Any]:
-    """Return a ProvisionerJob; what has not happened yet is missing."""
-    template = workspace.template
+def job(world: World, of: Build, workspace: Workspace, *, metadata: bool) -> dict[str, Any]:
+    """Return a ProvisionerJob; what has not happened yet is missing, and within a build its metadata are empty."""
     moments = {"started_at": of.started_at, "completed_at": of.completed_at, "canceled_at": of.canceled_at}
     return {
         "id": of.id[:-1] + "0",
         "created_at": moment(of.created_at),
         **{name: moment(at) for name, at in moments.items() if at},
-        **({"error": "terraform apply: exit status 1"} if of.status is JobStatus.FAILED else {}),
+        **({"error": of.error} if of.error else {}),
         "status": of.status.value,
         "type": "workspace_build",
         "organization_id": world.organization_id,
@@ -86,20 +87,45 @@ def _job(world: World, of: Build, workspace: Workspace) -> dict[str, Any]:
         "queue_position": 0,
         "queue_size": 0,
         "input": {"workspace_build_id": of.id},
-        "metadata": {
-            "template_id": template.id,
-            "template_name": template.name,
-            "template_display_name": template.display_name,
-            "template_version_name": of.version,
-            "workspace_id": workspace.id,
-            "workspace_name": workspace.name,
-            "workspace_build_transition": of.transition.value,
-        },
+        "metadata": _metadata(workspace.template, of.version, workspace) if metadata else _metadata(),
+        "logs_overflowed": False,
     }
 
 
-def workspace(world: World, of: Workspace, *, wrapped_ids: bool) -> dict[str, Any]:
-    """Return a Workspace with its latest build."""
+def import_job(world: World, of: VersionImport) -> dict[str, Any]:
+    """Return the ProvisionerJob that read a template's version."""
+    at = moment(of.at)
+    return {
+        "id": of.version_id[:-1] + "0",
+        "created_at": at,
+        "started_at": at,
+        "completed_at": at,
+        "status": JobStatus.SUCCEEDED.value,
+        "type": "template_version_import",
+        "organization_id": world.organization_id,
+        "initiator_id": world.users[0].id,
+        "tags": {"owner": "", "scope": "organization"},
+        "queue_position": 0,
+        "queue_size": 0,
+        "input": {"template_version_id": of.version_id},
+        "metadata": _metadata(of.template, of.version),
+        "logs_overflowed": False,
+    }
+
+
+def _metadata(of: Template | None = None, version: str = "", workspace: Workspace | None = None) -> dict[str, Any]:
+    return {
+        "template_version_name": version,
+        "template_id": of.id if of else _NO_ID,
+        "template_name": of.name if of else "",
+        "template_display_name": of.display_name if of else "",
+        "template_icon": "",
+        **({"workspace_id": workspace.id, "workspace_name": workspace.name} if workspace else {}),
+    }
+
+
+def workspace(world: World, of: Workspace) -> dict[str, Any]:
+    """Return a Workspace with its latest build. A task's id stays when the task is deleted, or all of it."""
     template, owner = of.template, of.owner
     return {
         "id": of.id,
@@ -109,7 +135,7 @@ def workspace(world: World, of: Workspace, *, wrapped_ids: bool) -> dict[str, An
         "owner_name": owner.username,
         "owner_avatar_url": "",
         "organization_id": world.organization_id,
-        "organization_name": _ORGANIZATION,
+        "organization_name": ORGANIZATION,
         "template_id": template.id,
         "template_name": template.name,
         "template_display_name": template.display_name,
@@ -123,13 +149,15 @@ def workspace(world: World, of: Workspace, *, wrapped_ids: bool) -> dict[str, An
         "dormant_at": None,
         "health": {"healthy": True, "failing_agents": []},
         "automatic_updates": "never",
+        "allow_renames": False,
+        "next_start_at": None,
         "favorite": False,
         "is_prebuild": owner is world.prebuilds_user,
-        "task_id": null_uuid(of.task.id if of.has_task and of.task else None, wrapped=wrapped_ids),
+        "task_id": of.task.id if of.task else None,
     }
 
 
-def task(world: World, of: Workspace, its: Task, *, wrapped_ids: bool) -> dict[str, Any]:
+def task(world: World, of: Workspace, its: Task) -> dict[str, Any]:
     """Return a Task."""
     latest = of.latest
     reported = {"state": its.state, "message": "", "uri": "", "timestamp": moment(world.now)} if its.state else None
@@ -147,11 +175,11 @@ def task(world: World, of: Workspace, its: Task, *, wrapped_ids: bool) -> dict[s
         "template_name": of.template.name,
         "template_display_name": of.template.display_name,
         "template_version_id": latest.version_id,
-        "workspace_id": null_uuid(of.id, wrapped=wrapped_ids),
+        "workspace_id": of.id,
         "workspace_name": of.name,
         "workspace_status": status(latest),
         "workspace_build_number": latest.number,
-        "workspace_app_id": null_uuid(its.app_id, wrapped=wrapped_ids),
+        "workspace_app_id": its.app_id if reported else None,
         "status": task_status(of),
         "current_state": reported,
     }
@@ -167,13 +195,6 @@ def task_status(of: Workspace) -> str:
     return {JobStatus.PENDING: "pending", JobStatus.RUNNING: "initializing"}.get(latest.status, "active")
 
 
-def null_uuid(value: str | None, *, wrapped: bool) -> Any:
-    """Return an optional id as Go's NullUUID is written, or wrapped as the API's documentation shows it."""
-    if not wrapped:
-        return value
-    return {"uuid": value or "00000000-0000-0000-0000-000000000000", "valid": value is not None}
-
-
 def user(world: Deployment, of: User) -> dict[str, Any]:
     """Return a User."""
     return {
@@ -186,7 +207,11 @@ def user(world: Deployment, of: User) -> dict[str, Any]:
         "status": "active",
         "login_type": "password",
         "organization_ids": [world.organization_id],
-        "roles": [{"name": role.value, "display_name": role.value.title()} for role in Role if role in of.roles],
+        "roles": [
+            {"name": role.value, "display_name": role.value.replace("-", " ").title()}
+            for role in sorted(of.roles)
+            if role is not Role.ORGANIZATION_TEMPLATE_ADMIN
+        ],
     }
 
 

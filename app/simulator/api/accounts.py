@@ -1,0 +1,153 @@
+"""Users, their tokens and groups, and the organization that they are in."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import Any, Final
+
+from app.simulator.api import views
+from app.simulator.api.query import BadRequestError
+from app.simulator.api.request import AnswerError, Request, not_found
+from app.simulator.deployment import Deployment
+from app.simulator.model import Role, User
+
+#: The longest life of an owner's token (CODER_MAX_ADMIN_TOKEN_LIFETIME) and of everybody else's.
+_OWNERS_LONGEST: Final = timedelta(hours=168)
+_LONGEST: Final = timedelta(hours=876_600)
+_NANOSECOND: Final = 1_000_000_000
+
+
+@dataclass
+class Token:
+    """One token. Its end slides: it is so long after its last use.
+
+    Attributes:
+        enforced: it is refused after its end; else it only says when that is.
+    """
+
+    text: str
+    user: User
+    created_at: datetime
+    lifetime: timedelta
+    last_used: datetime
+    enforced: bool = False
+    name: str = "awb-meter"
+
+    @property
+    def id(self) -> str:
+        return self.text.partition("-")[0]
+
+    @property
+    def expires_at(self) -> datetime:
+        return self.last_used + self.lifetime
+
+
+@dataclass
+class Tokens:
+    """The tokens of a deployment."""
+
+    world: Deployment
+    _by_text: dict[str, Token] = field(default_factory=dict)
+
+    def make(self, user: User, lifetime: timedelta | None = None) -> Token:
+        text = f"{secrets.token_hex(5)}-{secrets.token_hex(11)}"
+        now, longest = self.world.now, longest_lifetime(user)
+        token = Token(text, user, now, min(lifetime or longest, longest), now, enforced=lifetime is not None)
+        self._by_text[text] = token
+        return token
+
+    def use(self, text: str) -> Token | None:
+        """Return a token that is good, and note that it was used."""
+        token = self._by_text.get(text)
+        if token is None or (token.enforced and token.expires_at < self.world.now):
+            return None
+        token.last_used = max(token.last_used, self.world.now)
+        return token
+
+    def find(self, token_id: str, user: User) -> Token | None:
+        return next((one for one in self._by_text.values() if one.id == token_id and one.user == user), None)
+
+    def revoke(self, text: str) -> None:
+        del self._by_text[text]
+
+
+def longest_lifetime(user: User) -> timedelta:
+    return _OWNERS_LONGEST if Role.OWNER in user.roles else _LONGEST
+
+
+def user_of(world: Deployment, request: Request, *, others: bool) -> User:
+    """Return the user that a path names: the caller, or anybody if the caller may ask for others.
+
+    Raises:
+        AnswerError: 404.
+    """
+    name = request.parts[0]
+    if name == "me":
+        return request.caller
+    user = next((user for user in world.users if name in {user.id, user.username}), None)
+    if user is None or not (others or user == request.caller):
+        raise not_found()
+    return user
+
+
+def api_key(tokens: Tokens, user: User, token_id: str) -> dict[str, Any]:
+    """Return what Coder says of a token, by the part before its dash."""
+    token = tokens.find(token_id, user)
+    if token is None:
+        raise not_found()
+    return {
+        "id": token.id,
+        "user_id": user.id,
+        "last_used": views.moment(token.last_used),
+        "expires_at": views.moment(token.expires_at),
+        "created_at": views.moment(token.created_at),
+        "updated_at": views.moment(token.created_at),
+        "login_type": "token",
+        "scope": "all",
+        "scopes": ["coder:all"],
+        "token_name": token.name,
+        "lifetime_seconds": int(token.lifetime.total_seconds()),
+        "allow_list": ["*:*"],
+    }
+
+
+def token_config(user: User) -> dict[str, Any]:
+    return {"max_token_lifetime": int(longest_lifetime(user).total_seconds()) * _NANOSECOND}
+
+
+def make_token(tokens: Tokens, user: User, body: Any) -> dict[str, Any]:
+    """Answer POST /users/{user}/keys/tokens; a lifetime is told in nanoseconds."""
+    wanted = body.get("lifetime") if isinstance(body, Mapping) else None
+    if wanted is not None and not isinstance(wanted, int):
+        raise BadRequestError("Request body must be valid JSON.", ("lifetime", "is no number"))
+    lifetime = timedelta(seconds=wanted / _NANOSECOND) if wanted else None
+    longest = longest_lifetime(user)
+    if lifetime and lifetime > longest:
+        hours = f"lifetime must be less than {longest // timedelta(hours=1)}h0m0s"
+        raise AnswerError(HTTPStatus.BAD_REQUEST, "Failed to validate create API key request.", hours)
+    return {"key": tokens.make(user, lifetime).text}
+
+
+def organizations(world: Deployment) -> list[dict[str, Any]]:
+    at = views.moment(world.now)
+    names = {"name": views.ORGANIZATION, "display_name": "Coder", "description": "", "icon": ""}
+    return [{"id": world.organization_id, **names, "created_at": at, "updated_at": at, "is_default": True}]
+
+
+def groups(world: Deployment) -> list[dict[str, Any]]:
+    """Answer GET /groups, of which there is Everyone alone; it needs a licence."""
+    licence = world.licence
+    if licence is None or licence.expired(world.now):
+        raise AnswerError(HTTPStatus.FORBIDDEN, "Template RBAC is a Premium feature. Contact sales!")
+    return [
+        {
+            "id": world.organization_id,
+            "name": "Everyone",
+            "display_name": "",
+            "organization_id": world.organization_id,
+            "organization_name": views.ORGANIZATION,
+            "members": [views.user(world, user) for user in world.users],
+        }
+    ]

@@ -1,0 +1,156 @@
+"""What Coder has to say of each happening: which notification, to whom, with which labels, data and targets."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from app.simulator import catalogue
+from app.simulator.catalogue import NotificationTemplate
+from app.simulator.model import Happening, Kind, Role, User
+from app.simulator.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A notification before it is addressed."""
+
+    template: NotificationTemplate
+    recipients: tuple[User, ...]
+    labels: Mapping[str, str]
+    targets: tuple[str, ...]
+    data: Mapping[str, Any] | None = None
+
+
+def draft_of(world: World, happening: Happening) -> Draft | None:
+    """Return the notification of a happening; None where Coder tells nobody, as of starts by hand or by schedule."""
+    make = _DRAFTS.get(happening.kind)
+    return make(world, happening) if make else None
+
+
+def _created(world: World, happening: Happening) -> Draft:
+    return _to_admins(world, happening, catalogue.WORKSPACE_CREATED, {})
+
+
+def _updated(world: World, happening: Happening) -> Draft:
+    labels = {"organization": "coder", "initiator": happening.initiator.name or happening.initiator.username}
+    return _to_admins(world, happening, catalogue.WORKSPACE_UPDATED, labels)
+
+
+def _auto_updated(world: World, happening: Happening) -> Draft | None:
+    workspace, build = happening.workspace, happening.build
+    if build is None:
+        return None
+    labels = {
+        "name": workspace.name,
+        "initiator": "autobuild",
+        "reason": build.reason,
+        "template_version_name": build.version,
+        "template_version_message": "None provided",
+    }
+    targets = _workspace_targets(world, happening)
+    return Draft(catalogue.WORKSPACE_AUTO_UPDATED, (workspace.owner,), labels, targets)
+
+
+def _to_admins(world: World, happening: Happening, notification: NotificationTemplate, labels: dict[str, str]) -> Draft:
+    workspace, template = happening.workspace, happening.workspace.template
+    owner = workspace.owner
+    return Draft(
+        notification,
+        tuple(user for user in world.admins if user != happening.initiator),
+        {
+            **labels,
+            "workspace": workspace.name,
+            "template": template.name,
+            "version": template.version,
+            "workspace_owner_username": owner.username,
+        },
+        _workspace_targets(world, happening),
+        {
+            "workspace": {"id": workspace.id, "name": workspace.name},
+            "template": {"id": template.id, "name": template.name},
+            "template_version": {"id": template.version_id, "name": template.version},
+            "owner": {"id": owner.id, "name": owner.name, "email": owner.email},
+            "parameters": [],
+        },
+    )
+
+
+def _failed(world: World, happening: Happening) -> Draft | None:
+    """Tell template admins of failed manual builds, and the owner of every other one.
+
+    Manual means the build reason `initiator` and nothing else, whatever the transition
+    (coderd/provisionerdserver/provisionerdserver.go); an owner of the site who is no template admin is not told.
+    """
+    workspace, build = happening.workspace, happening.build
+    if build is None:
+        return None
+    targets = _workspace_targets(world, happening)
+    if build.reason != "initiator":
+        labels = {"name": workspace.name, "reason": build.reason}
+        return Draft(catalogue.AUTOBUILD_FAILED, (workspace.owner,), labels, targets)
+    return Draft(
+        catalogue.MANUAL_BUILD_FAILED,
+        tuple(user for user in world.users if Role.TEMPLATE_ADMIN in user.roles),
+        {
+            "name": workspace.name,
+            "template_name": workspace.template.display_name or workspace.template.name,
+            "template_version_name": build.version,
+            "initiator": build.initiator.username,
+            "workspace_owner_username": workspace.owner.username,
+            "workspace_build_number": str(build.number),
+        },
+        targets,
+    )
+
+
+def _deleted(world: World, happening: Happening) -> Draft | None:
+    workspace = happening.workspace
+    if happening.initiator == workspace.owner:
+        return None
+    labels = {"name": workspace.name, "reason": "initiated by user", "initiator": happening.initiator.username}
+    return Draft(catalogue.WORKSPACE_DELETED, (workspace.owner,), labels, _workspace_targets(world, happening))
+
+
+def _resumed(world: World, happening: Happening) -> Draft:
+    return _task_draft(world, happening, catalogue.TASK_RESUMED, {})
+
+
+def _paused(world: World, happening: Happening) -> Draft:
+    return _task_draft(world, happening, catalogue.TASK_PAUSED, {"pause_reason": happening.detail})
+
+
+def _task_draft(world: World, happening: Happening, template: NotificationTemplate, more: dict[str, str]) -> Draft:
+    workspace = happening.workspace
+    task_id = {"task_id": workspace.task.id} if workspace.task else {}
+    labels = {"task": workspace.name, "workspace": workspace.name, **task_id, **more}
+    targets = (workspace.id, workspace.owner.id, world.organization_id)
+    return Draft(template, (workspace.owner,), labels, targets)
+
+
+def _status(world: World, happening: Happening) -> Draft:
+    workspace = happening.workspace
+    app = (workspace.task.app_id,) if workspace.task else ()
+    return Draft(
+        catalogue.TASK_STATUS[happening.detail],
+        (workspace.owner,),
+        {"task": workspace.name, "workspace": workspace.name},
+        (workspace.id, workspace.owner.id, world.organization_id, *app),
+        {"dedupe_bypass_ts": happening.at.strftime("%Y-%m-%dT%H:%M:00Z")},
+    )
+
+
+def _workspace_targets(world: World, happening: Happening) -> tuple[str, ...]:
+    workspace = happening.workspace
+    return workspace.id, workspace.owner.id, workspace.template.id, world.organization_id
+
+
+_DRAFTS: Final[Mapping[Kind, Callable[[World, Happening], Draft | None]]] = {
+    Kind.WORKSPACE_CREATED: _created,
+    Kind.WORKSPACE_UPDATED: _updated,
+    Kind.WORKSPACE_AUTO_UPDATED: _auto_updated,
+    Kind.BUILD_FAILED: _failed,
+    Kind.DELETED: _deleted,
+    Kind.TASK_RESUMED: _resumed,
+    Kind.TASK_PAUSED: _paused,
+    Kind.TASK_STATUS: _status,
+}
