@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, fi
 
 from app.core.entries import split_urls
 from app.core.limits import INCLUDED_BUILDS
+from app.core.origin import is_public
 from app.core.routing import Route
 from app.core.scope import BurstRule, ScopeRule
 from app.settingtypes import (
@@ -130,6 +131,7 @@ class Settings(BaseModel):
     coder_ca_file: FilePath | None = None
     reconcile_minutes: int = Field(10, ge=1, le=1440)
     silence_hours: int = Field(24, ge=1, le=8760)
+    trust_loopback: Literal["auto", "always", "never"] = "auto"
     admin_password_hash: PasswordHash = None
     viewer_password_hash: PasswordHash = None
     session_secret: LongSecret = None
@@ -185,6 +187,17 @@ class Settings(BaseModel):
             return self.bind_host == "localhost" or ip_address(self.bind_host).is_loopback
         except ValueError:  # another name: 127.example.com may be anywhere
             return False
+
+    @property
+    def exposed(self) -> bool:
+        """Tell whether something says that others reach this service, so that a proxy or forwarder may run here."""
+        ways_in = (self.admin_password_hash, self.viewer_password_hash, self.api_tokens, self.proxy_addresses)
+        return is_public(self.public_url) or any(ways_in)
+
+    @property
+    def loopback_trusted(self) -> bool:
+        """Tell whether people on this machine are admins without a login."""
+        return self.trust_loopback == "always" or (self.trust_loopback == "auto" and not self.exposed)
 
 
 def incomplete(values: Mapping[str, Any]) -> list[str]:

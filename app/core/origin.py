@@ -16,7 +16,11 @@ _SITE_BITS: Final = 64
 
 
 def from_this_machine(peer: str, host: str, protocol: str, headers: Iterable[str]) -> bool:
-    """Tell whether a person on this machine asks, and not a proxy, nor a page that rebinds a name to loopback.
+    """Tell whether a request looks like that of a person on this machine.
+
+    A page that rebinds a name to loopback does not, nor does what a proxy marks as forwarded. It is no proof: through a
+    proxy or forwarder on this machine a stranger can send a request that looks the same, because the client writes the
+    Host and a proxy need not mark anything.
 
     Args:
         peer: address of the other end.
@@ -30,6 +34,12 @@ def from_this_machine(peer: str, host: str, protocol: str, headers: Iterable[str
     found = _HOST.fullmatch(host)
     name = (found[1] or found[2]) if found else ""
     return is_loopback(peer) and (name.lower() == "localhost" or is_loopback(name))
+
+
+def is_public(url: str) -> bool:
+    """Tell whether a URL leads to this service from other machines; an empty one does not."""
+    host = urlsplit(url).hostname or ""
+    return bool(host) and host != "localhost" and not is_loopback(host)
 
 
 def _forwards(name: str) -> bool:

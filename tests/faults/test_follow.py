@@ -75,6 +75,7 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Followed]:
             thresholds="50%,100%",
             forecast_alerts="false",
             api_tokens=f"admin:{token_digest(TOKEN)}",
+            trust_loopback="always",
         ).started() as service,
     ):
         for number, delivery in enumerate(DELIVERIES, start=1):

@@ -134,6 +134,7 @@ def settings_of(planted: Planted, ugly: UglyServer, mail_port: int, redis_port: 
         "viewer_password_hash": planted.take("viewer_password_hash", hashes["viewer"], hashes["viewer"][-32:]),
         "session_secret": planted.plant("session_secret"),
         "api_tokens": ",".join(tokens),
+        "trust_loopback": "always",
         "limit": 4,
         "grace_seconds": 5,
     }

@@ -31,6 +31,7 @@ SETTINGS: Final[dict[str, Any]] = {
     "coder_url": "https://coder.example.com",
     "coder_token": "a-token-of-the-tests",
     "api_tokens": ",".join(f"{role}:{token_digest(token)}" for role, token in TOKENS.items()),
+    "trust_loopback": "always",
 }
 
 

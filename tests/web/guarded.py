@@ -22,6 +22,7 @@ HASHES: Final = {role: generate_password_hash(text, "scrypt:16384:8:1") for role
 USER_HEADER: Final = "X-Auth-Request-User"
 OPEN: Final = {
     "session_secret": "the session secret of the tests",
+    "trust_loopback": "always",
     "admin_password_hash": HASHES["admin"],
     "viewer_password_hash": HASHES["viewer"],
     "api_tokens": ",".join(f"{role}:{token_digest(token)}" for role, token in TOKENS.items()),

@@ -22,7 +22,7 @@ from tests.conftest import RedisServer, make_config
 from tests.web.guarded import HASHES, OPEN, PASSWORDS, TOKENS, USER_HEADER, Browser, build, here, settings
 
 AWAY = "unix:///nowhere/redis.sock"
-CLOSED = {"proxy_addresses": "10.0.0.5", "proxy_admins": "ada"}
+CLOSED = {"trust_loopback": "always", "proxy_addresses": "10.0.0.5", "proxy_admins": "ada"}
 
 
 @pytest.fixture(scope="module")
@@ -356,6 +356,17 @@ def test_a_change_comes_from_a_page_of_this_site(
     if role == "loopback" and headers.get("Origin", "").endswith(":8080"):
         own["Origin"] = "http://127.0.0.1:3000"
     assert browser.ask("/do", "POST", data={"csrf_token": browser.page_token()}, **own).status_code == code
+
+
+@pytest.mark.parametrize("path", ["/page", "/who", "/api/v1/who", "/metrics"])
+def test_a_script_of_another_site_reads_nothing_on_this_machine(app: Flask, path: str) -> None:
+    browser = here(app)
+    for origin in ("https://evil.example", "null", "http://127.0.0.1:3000"):
+        assert browser.ask(path, Origin=origin, Sec_Fetch_Site="cross-site").status_code == 403
+        assert browser.ask(path, Origin=origin).status_code == 403
+    assert browser.ask(path, Origin=f"http://{browser.host}").status_code == 200
+    # A link in a message, followed.
+    assert browser.ask(path, Sec_Fetch_Site="cross-site").status_code == 200
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])

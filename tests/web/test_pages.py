@@ -64,7 +64,7 @@ def rows_of(client: FlaskClient, path: str) -> list[dict[str, str]]:
 
 
 def test_without_any_delivery_the_page_says_how_to_connect_coder(client: Client) -> None:
-    page = page_of(client(public_url="https://awb.example.com"), "/")
+    page = page_of(client(public_url="https://awb.example.com", trust_loopback="always"), "/")
     assert "CODER_NOTIFICATIONS_WEBHOOK_ENDPOINT=https://coder:<secret>@awb.example.com/v1/webhook" in page.text
     assert "awb doctor" in page.text
     assert "a-secret-of-the-tests" not in page.text
@@ -325,7 +325,8 @@ def test_a_viewer_from_elsewhere_sees_no_buttons(
     connection: "redis.Redis", redis_server: RedisServer, client: Client, fill: Callable[..., None]
 ) -> None:
     fill(*[1.0] * 8)
-    config = make_config(redis_server.url, limit=10, proxy_addresses="10.0.0.5", proxy_user_header="X-Forwarded-User")
+    proxy = {"proxy_addresses": "10.0.0.5", "proxy_user_header": "X-Forwarded-User", "trust_loopback": "always"}
+    config = make_config(redis_server.url, limit=10, **proxy)
     warn(connection, config, world.DEPLOYMENT, AWB)
     app = world.application(config, connection)
     answer = app.test_client().get("/", headers={"X-Forwarded-User": "viv"}, environ_base={"REMOTE_ADDR": "10.0.0.5"})

@@ -26,7 +26,7 @@ VIEWER = {"headers": {"X-Forwarded-User": "viv"}, "environ_base": {"REMOTE_ADDR"
 
 @pytest.fixture
 def config(redis_server: RedisServer) -> Config:
-    proxy = {"proxy_addresses": "10.0.0.5", "proxy_user_header": "X-Forwarded-User"}
+    proxy = {"proxy_addresses": "10.0.0.5", "proxy_user_header": "X-Forwarded-User", "trust_loopback": "always"}
     return make_config(redis_server.url, limit=10, **world.CHANNELS, **proxy)
 
 

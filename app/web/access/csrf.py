@@ -10,7 +10,7 @@ from app.core.origin import is_foreign
 
 FIELD: Final = "csrf_token"
 HEADER: Final = "X-CSRF-Token"
-_FOREIGN: Final = (
+FOREIGN: Final = (
     "The browser says that another site sent this. If it did not: behind a proxy, AWB_PUBLIC_URL must be the address "
     "that stands in the browser."
 )
@@ -27,18 +27,27 @@ def csrf_token() -> str:
     return str(session[FIELD])
 
 
-def objection(public_url: str) -> str | None:
-    """Say why this request cannot be taken as its person's will; None where it can."""
-    headers = request.headers
-    if is_foreign(
-        origin=headers.get("Origin"),
-        fetch_site=headers.get("Sec-Fetch-Site"),
+def sent_by_another_site(public_url: str) -> bool:
+    """Tell whether the browser says that another site's page sent this request."""
+    return is_foreign(
+        origin=request.headers.get("Origin"),
+        fetch_site=request.headers.get("Sec-Fetch-Site"),
         host=request.environ.get("HTTP_HOST", ""),
         scheme=request.scheme,
         public_url=public_url,
-    ):
-        return _FOREIGN
-    offered = headers.get(HEADER) or request.form.get(FIELD, "")
+    )
+
+
+def reads_across_origins(public_url: str) -> bool:
+    """Tell whether a script of another site wants to read: only that sends an Origin with GET, a followed link none."""
+    return "Origin" in request.headers and sent_by_another_site(public_url)
+
+
+def objection(public_url: str) -> str | None:
+    """Say why this request cannot be taken as its person's will; None where it can."""
+    if sent_by_another_site(public_url):
+        return FOREIGN
+    offered = request.headers.get(HEADER) or request.form.get(FIELD, "")
     known = str(session.get(FIELD, ""))
     # As bytes, for compare_digest takes no other text than ASCII.
     return None if known and hmac.compare_digest(offered.encode(), known.encode()) else _STALE

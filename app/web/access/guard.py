@@ -25,15 +25,24 @@ _POLICY: Final = (
     "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
 )
-_CLOSED: Final = (
-    "This answers on the machine itself only: ask there, or by an SSH tunnel. To open it to others, set "
-    "AWB_ADMIN_PASSWORD_HASH (“awb access hash” makes it), AWB_API_TOKENS (“awb access token”), or "
+_TO_OPEN: Final = (
+    "set AWB_ADMIN_PASSWORD_HASH (“awb access hash” makes it), AWB_API_TOKENS (“awb access token”), or "
     "AWB_PROXY_ADDRESSES and AWB_PROXY_USER_HEADER."
+)
+_CLOSED: Final = (
+    f"This answers on the machine itself only: ask there, or by an SSH tunnel. To open it to others, {_TO_OPEN}"
+)
+_CLOSED_HERE: Final = (
+    "Nobody can log in yet, not even on the machine itself, because others reach this service (AWB_PUBLIC_URL or "
+    f"AWB_PROXY_ADDRESSES is set) or AWB_TRUST_LOOPBACK is “never”. To open it, {_TO_OPEN}"
 )
 _UNKNOWN: Final = "Send “Authorization: Bearer …” with a token of AWB_API_TOKENS, or log in at /login."
 _NO_LOGIN: Final = "Pages are open to those only whom the configured proxy names (AWB_PROXY_USER_HEADER)."
 _ENDED: Final = "Nobody is logged in here, or no longer. Log in at /login and repeat it; nothing was changed."
-_NO_METRICS: Final = "Metrics are for this machine, or for a token of AWB_API_TOKENS."
+_NO_METRICS: Final = (
+    "Metrics take a token of AWB_API_TOKENS, or an address of their own (AWB_METRICS_BIND). This machine reads them "
+    "without a token only where AWB_TRUST_LOOPBACK allows it."
+)
 _VIEWER: Final = "A viewer can only look. This takes an admin."
 
 
@@ -58,6 +67,8 @@ def guard(app: Flask, config: Config, connection: "redis.Redis") -> None:
         if request.routing_exception or path.startswith(_OPEN) or path in _OPEN_EXACTLY:
             return None
         g.person = _identify(policy)
+        if g.person and g.person.by == "loopback" and csrf.reads_across_origins(policy.public_url):
+            return _refuse(403, csrf.FOREIGN)
         if path == _METRICS:
             return _metrics(elsewhere)
         if path == "/login":
@@ -100,7 +111,7 @@ def _identify(policy: Policy) -> Person | None:
     # Who shows a token goes by that alone: a wrong one is to be noticed, and a viewer's is no admin's on loopback.
     if scheme.lower() == "bearer" and (_for_programs() or request.path == _METRICS):
         return policy.by_token(token.strip())
-    if policy.from_this_machine(request):
+    if policy.trusts_loopback and policy.from_this_machine(request):
         return Person("loopback", Role.ADMIN, "loopback")
     return policy.by_proxy(request) or session.person(policy)
 
@@ -116,7 +127,7 @@ def _metrics(elsewhere: bool) -> Response | None:
 
 def _nobody(policy: Policy) -> Response:
     if not policy.configured:
-        return _refuse(403, _CLOSED)
+        return _refuse(403, _CLOSED if policy.trusts_loopback else _CLOSED_HERE)
     if _for_programs():
         answer = _refuse(401, _UNKNOWN)
         answer.headers["WWW-Authenticate"] = 'Bearer realm="awb"'

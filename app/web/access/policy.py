@@ -33,6 +33,7 @@ class Policy:
     """Who gets in.
 
     Attributes:
+        trusts_loopback: people on this machine are admins without a login.
         secret: signs the sessions. Without a configured one it is this process's own, and its sessions end with it.
         passwords: hashes by role, the admin's first.
     """
@@ -44,6 +45,7 @@ class Policy:
     user_header: str
     proxy_admins: frozenset[str]
     public_url: str
+    trusts_loopback: bool
 
     @classmethod
     def of(cls, settings: Settings) -> "Policy":
@@ -65,6 +67,7 @@ class Policy:
             parse_user_header(settings.proxy_user_header),
             frozenset(settings.proxy_admins),
             settings.public_url,
+            settings.loopback_trusted,
         )
 
     @property
@@ -104,7 +107,7 @@ class Policy:
         return within(request.remote_addr or "", self.proxies)
 
     def from_this_machine(self, request: Request) -> bool:
-        """Tell whether a person on this machine asks. What comes from a configured proxy is never one."""
+        """Tell whether a request looks like that of a person on this machine; a configured proxy's never does."""
         if self.from_proxy(request) or (self.user_header and self.user_header in request.headers):
             return False
         host = request.environ.get("HTTP_HOST", "")
