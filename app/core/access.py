@@ -23,6 +23,9 @@ _NO_USER_HEADER: Final = frozenset(
     {"host", "authorization", "cookie", "origin", "referer", "via", "forwarded", "x-real-ip", "x-csrf-token"}
 )
 _LONGEST_USER: Final = 200
+#: [IPv6], [IPv6]:port or IPv4:port, as Azure's gateways and others write them into X-Forwarded-For.
+_WITH_PORT: Final = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?|([0-9.]+):[0-9]{1,5}")
+_MAPPED_BITS: Final = 96
 
 
 class Role(StrEnum):
@@ -109,7 +112,7 @@ def check_password_hash_form(text: str) -> None:
 
 
 def parse_networks(texts: Iterable[str]) -> tuple[Network, ...]:
-    """Read AWB_PROXY_ADDRESSES: addresses or networks in CIDR notation.
+    """Read AWB_PROXY_ADDRESSES: networks in CIDR notation, or addresses, whose ports and brackets mean nothing here.
 
     Raises:
         ValueError: one is no address or network, or is the whole Internet.
@@ -119,11 +122,14 @@ def parse_networks(texts: Iterable[str]) -> tuple[Network, ...]:
 
 def _network(text: str) -> Network:
     try:
-        network = ip_network(text)
+        network = ip_network(_without_port(text))
     except ValueError:
         raise ValueError(
             f"“{text}” is no address or network such as 10.0.0.5 or 10.0.0.0/24 (host bits zero)"
         ) from None
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped:  # addresses are compared in their IPv4 form (parse_address)
+        network = ip_network(f"{mapped}/{network.prefixlen - _MAPPED_BITS}")
     if network.prefixlen == 0:
         raise ValueError(f"“{text}” would trust everybody; name the addresses of your proxies alone")
     return network
@@ -157,12 +163,17 @@ def user_of_header(value: str) -> str | None:
 
 
 def parse_address(text: str) -> IPv4Address | IPv6Address | None:
-    """Return an IP address, IPv4 also where it is written as IPv6; None for anything else."""
+    """Return an IP address without its port, IPv4 also where it is written as IPv6; None for anything else."""
     try:
-        address = ip_address(text)
+        address = ip_address(_without_port(text))
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
+
+
+def _without_port(text: str) -> str:
+    found = _WITH_PORT.fullmatch(text)
+    return found[1] or found[2] if found else text
 
 
 def within(address: str, networks: Iterable[Network]) -> bool:

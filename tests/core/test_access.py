@@ -18,6 +18,7 @@ from app.core.access import (
     person_of_token,
     token_digest,
     user_of_header,
+    within,
 )
 from app.core.origin import client_of, from_this_machine, is_foreign, local_path
 
@@ -101,7 +102,7 @@ def test_what_is_no_sound_hash_is_refused_and_not_repeated(text: str) -> None:
     assert text not in str(raised.value)
 
 
-@pytest.mark.parametrize("text", ["10.0.0.1/8", "proxy", "0.0.0.0/0", "::/0", "10.0.0.0/33", ""])
+@pytest.mark.parametrize("text", ["10.0.0.1/8", "proxy", "0.0.0.0/0", "::/0", "::ffff:0:0/96", "10.0.0.0/33", ""])
 def test_a_proxy_is_an_address_or_a_network_and_not_everybody(text: str) -> None:
     with pytest.raises(ValueError, match="address"):
         parse_networks(["10.0.0.1", text])
@@ -181,7 +182,17 @@ PROXIES = parse_networks(["10.0.0.0/24"])
         ("10.0.0.5", "1.1.1.1, 198.51.100.1,10.0.0.6", "198.51.100.1"),
         ("10.0.0.5", "nonsense", "10.0.0.5"),
         ("10.0.0.5", "", "10.0.0.5"),
-        ("10.0.0.5", "198.51.100.1:443", "10.0.0.5"),
+        ("10.0.0.5", "198.51.100.1:51234", "198.51.100.1"),
+        ("10.0.0.5", "1.1.1.1:1, 198.51.100.1:51234, 10.0.0.6:443", "198.51.100.1"),
+        ("10.0.0.5", "[2001:db8:1:2::7]:51234", "2001:db8:1:2::/64"),
+        ("10.0.0.5", "[2001:db8:1:2::7]", "2001:db8:1:2::/64"),
+        ("10.0.0.5", "2001:db8:1:2::7", "2001:db8:1:2::/64"),
+        ("10.0.0.5", "[::ffff:198.51.100.1]:51234", "198.51.100.1"),
+        ("10.0.0.5", "198.51.100.1:", "10.0.0.5"),
+        ("10.0.0.5", "198.51.100.1:x", "10.0.0.5"),
+        ("10.0.0.5", "198.51.100.1:123456", "10.0.0.5"),
+        ("10.0.0.5", "[198.51.100.1:443", "10.0.0.5"),
+        ("10.0.0.5", "[]:443", "10.0.0.5"),
         ("::ffff:192.0.2.7", "", "192.0.2.7"),
         ("2001:db8:1:2:3:4:5:6", "", "2001:db8:1:2::/64"),
         ("2001:db8:1:2:ffff::", "", "2001:db8:1:2::/64"),
@@ -190,6 +201,16 @@ PROXIES = parse_networks(["10.0.0.0/24"])
 )
 def test_failures_are_those_of_the_first_address_that_is_no_proxy(peer: str, forwarded: str, client: str) -> None:
     assert client_of(peer, forwarded, PROXIES) == client
+
+
+@pytest.mark.parametrize(
+    "text", ["10.0.0.5:443", "[fd00::5]", "[fd00::5]:443", "::ffff:10.0.0.5", "::ffff:10.0.0.0/120"]
+)
+def test_a_proxy_may_be_written_with_port_and_brackets(text: str) -> None:
+    (network,) = parse_networks([text])
+    peer = "fd00::5" if "fd00" in text else "10.0.0.5"
+    assert within(peer, [network])
+    assert not within("10.0.1.5", [network])
 
 
 HOST = "awb.example.com"

@@ -57,6 +57,8 @@ backend out
 """
 #: As documented in docs/operation.md#access.
 FORWARDED: Final = "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;"
+#: As Azure's gateways write it.
+FORWARDED_WITH_PORTS: Final = "proxy_set_header X-Forwarded-For $remote_addr:$remote_port;"
 KEPT_HOST: Final = "proxy_set_header Host $http_host;"
 
 

@@ -3,21 +3,25 @@
 import http.client
 import itertools
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email.message import Message
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import pytest
 import redis
+from structlog.testing import capture_logs
 
 from app.config import Config
 from app.store.connection import connect
+from app.store.throttle import FREE
 from app.web.factory import create_app
 from tests.conftest import RedisServer, make_config
-from tests.web.guarded import OPEN, TOKENS
+from tests.web.guarded import OPEN, PASSWORDS, TOKENS
 from tests.web.make import basic, notification
-from tests.web.proxies import Address, every_proxy, serving
+from tests.web.proxies import FORWARDED, FORWARDED_WITH_PORTS, KEPT_HOST, Address, every_proxy, nginx, serving
 
 PUBLIC: Final = "https://awb.example.com"
 CONFIGURED: Final[dict[str, dict[str, str]]] = {
@@ -97,3 +101,32 @@ def test_through_every_proxy_a_token_opens_the_api(redis_server: RedisServer, co
     ):
         for name, proxy in proxies.items():
             assert ask(proxy, "GET", "/api/v1/usage", "awb.example.com", **token)[0] == 200, name
+
+
+def log_in(proxy: Address, source: str, password: str) -> int:
+    """Send the form of the login from a loopback address; return the status."""
+    _, headers, page = ask(proxy, "GET", "/login", "awb.example.com", source=source)
+    found = re.search(rb'name="csrf_token" value="([^"]+)"', page)
+    assert found
+    form = urlencode({"csrf_token": found[1].decode(), "password": password}).encode()
+    cookie = headers["Set-Cookie"].partition(";")[0]
+    kind = "application/x-www-form-urlencoded"
+    return ask(
+        proxy, "POST", "/login", "awb.example.com", form, source, Cookie=cookie, Content_Type=kind, Origin=PUBLIC
+    )[0]
+
+
+@pytest.mark.parametrize("with_ports", [FORWARDED_WITH_PORTS, FORWARDED], ids=["with ports", "without ports"])
+def test_a_guesser_locks_nobody_else_out_and_the_log_names_him(
+    redis_server: RedisServer, connection: "redis.Redis", with_ports: str
+) -> None:
+    behind = {**OPEN, "trust_loopback": "auto", "public_url": PUBLIC, "proxy_addresses": "127.0.0.1"}
+    with (
+        capture_logs() as lines,
+        receiver(redis_server, **behind) as (_, address),
+        nginx(address, KEPT_HOST + with_ports) as proxy,
+    ):
+        codes = [log_in(proxy, "127.0.0.5", "wrong") for _ in range(FREE + 1)]
+        assert codes == [401] * FREE + [429]
+        assert log_in(proxy, "127.0.0.6", PASSWORDS["admin"]) == 303
+    assert [line["client"] for line in lines if line["event"] == "login failed"] == ["127.0.0.5"] * FREE
