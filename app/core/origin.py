@@ -31,9 +31,14 @@ def from_this_machine(peer: str, host: str, protocol: str, headers: Iterable[str
     """
     if protocol == "HTTP/1.0" or any(_forwards(name.lower()) for name in headers):
         return False
+    return is_loopback(peer) and names_loopback(host)
+
+
+def names_loopback(host: str) -> bool:
+    """Tell whether a Host header names this machine; one that a page rebound to loopback does not."""
     found = _HOST.fullmatch(host)
     name = (found[1] or found[2]) if found else ""
-    return is_loopback(peer) and (name.lower() == "localhost" or is_loopback(name))
+    return name.lower() == "localhost" or is_loopback(name)
 
 
 def is_public(url: str) -> bool:

@@ -17,11 +17,13 @@ import structlog
 from flask import Blueprint, Response, request
 
 from app.config import Config
+from app.core.origin import names_loopback
 from app.pipeline.intake import Taken, take
 from app.settings import Settings
 from app.settingtypes import DEPLOYMENT_NAME
 from app.store.connection import unavailable
 from app.store.inbox import Inbox
+from app.web.access.csrf import sent_by_another_site
 
 log = structlog.get_logger(__name__)
 _RETRY_AFTER_SECONDS = 30
@@ -88,6 +90,8 @@ def _refuse(secrets: Secrets | None, limit: int, deployment: str) -> Response | 
         answer = _answer(401, "error", reason="Unauthorized")
         answer.headers["WWW-Authenticate"] = 'Basic realm="awb"'
         return answer
+    if secrets is None and _sent_by_a_page():
+        return _answer(403, "error", reason="sent by a page of another site, which may not post without the secret")
     if not DEPLOYMENT_NAME.fullmatch(deployment):
         return _answer(404, "error", reason="deployment names are lower-case letters, digits and dashes")
     if request.content_length is None:
@@ -95,6 +99,12 @@ def _refuse(secrets: Secrets | None, limit: int, deployment: str) -> Response | 
     if request.content_length > limit:
         return _answer(413, "error", reason=f"more than {limit} bytes (AWB_MAX_BODY_BYTES)")
     return None
+
+
+def _sent_by_a_page() -> bool:
+    """Tell whether a browser sends this for a page that is not our own; Coder sends no Origin."""
+    rebound = "Origin" in request.headers and not names_loopback(request.environ.get("HTTP_HOST", ""))
+    return rebound or sent_by_another_site("")
 
 
 def _take(inbox: Inbox) -> Response:

@@ -136,6 +136,34 @@ def test_insecure_admits_everything_on_loopback(
     assert answer(client.post("/v1/webhook", data=notification())) == (202, "accepted")
 
 
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({}, 202),
+        ({"Host": "host.docker.internal:8787"}, 202),
+        ({"Origin": "http://localhost:8787"}, 202),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://localhost:3000"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        # A name rebound to loopback: to the browser this is one site.
+        ({"Host": "evil.example:8787", "Origin": "http://evil.example:8787"}, 403),
+        ({"Host": "evil.example:8787", "Origin": "http://evil.example:8787", "Sec-Fetch-Site": "same-origin"}, 403),
+    ],
+)
+def test_insecure_takes_nothing_from_another_sites_page(
+    redis_server: RedisServer, connection: "redis.Redis", headers: dict[str, str], code: int
+) -> None:
+    config = make_config(redis_server.url, webhook_secret="", public_url="https://evil.example")
+    client = create_app(config, connection, insecure=True).test_client()
+    sent = {"Host": "localhost:8787", **headers}
+    for path in ("/v1/webhook", "/v1/webhook/eu"):
+        body = notification(f"m-{path}")
+        assert client.post(path, data=body, headers=sent, content_type="text/plain").status_code == code
+    assert (connection.dbsize() > 0) is (code == 202)
+
+
 @pytest.mark.parametrize("path", ["/v1/webhook", "/v1/webhook/default", "/v1/webhook/eu"])
 def test_get_is_answered_with_a_hint_at_redirects(client: FlaskClient, connection: "redis.Redis", path: str) -> None:
     response = client.get(path, headers=basic())
