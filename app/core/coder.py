@@ -12,6 +12,8 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 #: The entitlement feature that is Agent Workspace Builds.
 AWB_FEATURE: Final = "managed_agent_limit"
+#: Among the names of a workspace: it has or had a task.
+HAS_TASK: Final = "task"
 _ENDED: Final = frozenset({"succeeded", "failed", "canceled"})
 _NO_ID: Final = "00000000-0000-0000-0000-000000000000"
 
@@ -59,6 +61,8 @@ class JobMetadata(CoderModel):
 
 class Job(CoderModel):
     status: str = ""
+    organization_id: Id = ""
+    created_at: AwareDatetime | None = None
     completed_at: AwareDatetime | None = None
     metadata: JobMetadata = JobMetadata()
 
@@ -72,6 +76,7 @@ class Build(CoderModel):
     reason: str = ""
     workspace_id: str = ""
     workspace_name: str = ""
+    workspace_owner_id: Id = ""
     workspace_owner_name: str = ""
     has_ai_task: bool | None = None
     created_at: AwareDatetime | None = None
@@ -83,9 +88,10 @@ class Build(CoderModel):
 
     @property
     def is_awb(self) -> bool:
-        """Tell whether this build consumed an Agent Workspace Build.
+        """Tell whether this build consumed an Agent Workspace Build, if its workspace has or had a task at all.
 
-        A start that succeeded while its workspace had a task; nothing else is looked at (coder/coder PR 21696).
+        A start that succeeded while its workspace had a task; nothing else is looked at (coder/coder PR 21696). Of
+        builds made by the versions in FLAG_MEANS_TEMPLATE the flag does not say that.
         """
         return self.transition == "start" and self.job.status == "succeeded" and self.has_ai_task is True
 
@@ -96,15 +102,35 @@ class Build(CoderModel):
 
 
 class Workspace(CoderModel):
-    """One workspace with its latest build."""
+    """One workspace with its latest build.
+
+    Attributes:
+        task_id: of the task that it has or had, deleted or not; the listing of v2.28 leaves it out of some.
+        tells_task: Coder says whether there is one; it does from v2.28 on, for as long as there are tasks.
+    """
 
     id: str
     name: str = ""
+    owner_id: Id = ""
     owner_name: str = ""
+    template_id: Id = ""
     template_name: str = ""
+    organization_id: Id = ""
     organization_name: str = ""
     task_id: Id = ""
+    tells_task: bool = False
     latest_build: Build | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _note_task(cls, data: Any) -> Any:
+        return {**data, "tells_task": "task_id" in data} if isinstance(data, dict) else data
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Return what is kept of it for its records: what builds do not say, and only what is known."""
+        told = {"template": self.template_name, "organization": self.organization_name}
+        return {which: name for which, name in {**told, HAS_TASK: "yes" if self.task_id else ""}.items() if name}
 
     @property
     def deleted(self) -> bool:

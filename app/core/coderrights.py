@@ -17,7 +17,8 @@ from app.core.codertoken import (
     missing_scopes,
 )
 from app.core.finding import Finding, Outcome
-from app.core.subscription import AUDITOR, OWNER, PAUSES_SINCE, TEMPLATE_ADMIN
+from app.core.subscription import AUDITOR, OWNER, TEMPLATE_ADMIN
+from app.core.versions import ANNOUNCES_RESUMES
 
 #: How to make the token of an account with the recommended roles.
 CREATE: Final = "coder tokens create --name awb-meter --lifetime 8760h"
@@ -134,7 +135,7 @@ def endpoint_unread(user: User | None) -> Finding:
 
 def absent(names: Sequence[str], minutes: int) -> Finding:
     """Say what this Coder does not announce; its API shows the builds all the same."""
-    since = ".".join(map(str, PAUSES_SINCE))
+    since = ".".join(map(str, ANNOUNCES_RESUMES.spans[0][0]))
     says = (
         f"{' and '.join(names)} came with v{since}: this Coder does not announce a resumed task; its API shows it, "
         f"within {minutes} min"

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from app.core.versions import TALLY_BUG
+
 # Coder refreshes its number every 10 minutes, and replicas differ; younger steps say nothing.
 _SETTLED: Final = timedelta(hours=2)
 _GROWTH_WINDOW: Final = timedelta(days=7)
@@ -63,7 +65,7 @@ def known_causes(drift: int, version: tuple[int, int, int] | None, *, sees_delet
     """
     causes = []
     if drift < 0:
-        if version is None or has_tally_bug(version):
+        if version is None or TALLY_BUG.holds(version):
             causes.append(
                 "Coder v2.28.0 to v2.28.8 and v2.29.0 to v2.29.3 counted every start of a workspace from an AI "
                 "template, and such counts stay (coder/coder PR 21696)."
@@ -80,8 +82,3 @@ def known_causes(drift: int, version: tuple[int, int, int] | None, *, sees_delet
         causes.append("Coder's count began later than the period, when usage reporting first ran in its version.")
         causes.append("Coder counts whole UTC days and refreshes its number every 10 minutes.")
     return causes
-
-
-def has_tally_bug(version: tuple[int, int, int]) -> bool:
-    """Tell whether this version counts starts without a task (Coder, docs/ai-coder/ai-governance.md, Note)."""
-    return (2, 28, 0) <= version <= (2, 28, 8) or (2, 29, 0) <= version <= (2, 29, 3)

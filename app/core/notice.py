@@ -15,9 +15,8 @@ from app.core.coder import Entitlements
 from app.core.drift import DriftPoint, growth, is_growing, known_causes
 from app.core.entitlement import Allowance, Standing
 from app.core.severity import Severity
+from app.core.versions import TASKS_GONE
 
-#: From this version on Coder has no tasks, and the count stands still (coder/coder PR 28789, PR 29085).
-TASKS_GONE: Final = (2, 37, 0)
 _API_AWAY: Final = timedelta(hours=24)
 # Warnings that our own thresholds say better and earlier (enterprise/coderd/license/license.go).
 _OWN_SUBJECT: Final = (
@@ -106,7 +105,7 @@ def _without_numbers(text: str) -> str:
 
 
 def _frozen(situation: Situation) -> Notice | None:
-    if situation.version is None or situation.version < TASKS_GONE:
+    if not TASKS_GONE.holds(situation.version):
         return None
     return Notice(
         key="tasks-gone",

@@ -25,15 +25,20 @@ def settled_prefix(builds: Sequence[Build]) -> list[Build]:
     return ended
 
 
+def counting(builds: Sequence[Build]) -> list[Build]:
+    """Return the builds that are counted, if their workspace has or had a task."""
+    return [build for build in builds if build.is_awb and build.counted_at is not None]
+
+
 def proved_records(builds: Sequence[Build], evidence: Evidence, names: Mapping[str, str]) -> tuple[UsageRecord, ...]:
     """Return a record for each build that consumed an Agent Workspace Build.
 
     Args:
         builds: ended builds of one workspace, ascending.
         evidence: what deliveries told of the workspace; each is named by the build that it led to.
-        names: the workspace's names as a listing gave them: template and organization are in no build.
+        names: the workspace's names as Coder gave them: template and organization are in no build.
     """
-    counted = [build for build in builds if build.is_awb and build.counted_at is not None]
+    counted = counting(builds)
     told = _told(counted, evidence)
     return tuple(_record(build, evidence, names, told.get(build.id, ())) for build in counted)
 

@@ -30,8 +30,6 @@ RECIPIENTS: Final = {
     CREATED: frozenset({OWNER, TEMPLATE_ADMIN}),
     MANUAL_FAILED: frozenset({TEMPLATE_ADMIN}),
 }
-#: The first version with Task Paused and Task Resumed.
-PAUSES_SINCE: Final = (2, 31, 1)
 
 
 @dataclass(frozen=True, slots=True)

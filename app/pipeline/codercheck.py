@@ -12,12 +12,11 @@ from app.core import coderrights, subscription
 from app.core.coder import Entitlements
 from app.core.codersettings import NotificationTemplate, User
 from app.core.codertoken import ApiKey
-from app.core.drift import has_tally_bug
 from app.core.endpoint import Expected, compare
 from app.core.entitlement import Standing
 from app.core.finding import Finding, Outcome
 from app.core.meter import AWB
-from app.core.notice import TASKS_GONE
+from app.core.versions import TALLY_BUG, TASKS_GONE
 from app.pipeline.subscribe import entitlements_of, method_hint
 from app.pipeline.usage import current_allowance, current_usage
 
@@ -119,11 +118,11 @@ class _Check:
     def version(self) -> Iterator[Finding]:
         info = self.api.build_info()
         number = info.number
-        if number and number >= TASKS_GONE:
+        if TASKS_GONE.holds(number):
             says = f"{info.version} has no Coder Tasks: the count of Agent Workspace Builds stands still"
             yield Finding("coder.version", Outcome.WARNING, says, "agent hours and seats are read from the licence")
             return
-        if number and has_tally_bug(number):
+        if TALLY_BUG.holds(number):
             says = f"{info.version} counts every start of a workspace from an AI template"
             yield Finding("coder.version", Outcome.WARNING, says, "update to v2.28.9, v2.29.4 or v2.30")
         else:

@@ -11,7 +11,7 @@ import structlog
 
 from app import clock
 from app.coderapi import CoderApi, CoderApiError, Failure
-from app.core.coder import Workspace
+from app.core.coder import HAS_TASK, Workspace
 from app.core.meter import AWB
 from app.pipeline.verify import Progress
 from app.store.coderstate import CoderState
@@ -117,7 +117,11 @@ class _Pass:
         for batch in _batches(workspaces):
             known = self.ledger.known([workspace.id for workspace in batch])
             self.ledger.name(
-                {w.id: _names(w) for w in batch if _names(w) != dict(known[w.id].names) and (w.template_name or w.name)}
+                {
+                    w.id: {**known[w.id].names, **w.names}
+                    for w in batch
+                    if not w.names.items() <= known[w.id].names.items()
+                }
             )
             self._ask([w.id for w in batch if self.full or _has_news(w, known[w.id].last_proved)])
             self.seen.update(workspace.id for workspace in batch)
@@ -128,6 +132,13 @@ class _Pass:
         """Ask for workspaces of tasks that the listing missed: their latest build may be running or have failed."""
         tasks = [task for task in api.tasks() or [] if task.workspace_id]
         known = self.ledger.known([task.workspace_id for task in tasks])
+        self.ledger.name(
+            {
+                task.workspace_id: {**known[task.workspace_id].names, HAS_TASK: "yes"}
+                for task in tasks
+                if HAS_TASK not in known[task.workspace_id].names
+            }
+        )
         self._ask(
             [
                 task.workspace_id
@@ -185,10 +196,6 @@ class _Pass:
 def _has_news(workspace: Workspace, last_proved: int) -> bool:
     latest = workspace.latest_build
     return latest is None or latest.build_number > last_proved
-
-
-def _names(workspace: Workspace) -> dict[str, str]:
-    return {"template": workspace.template_name, "organization": workspace.organization_name}
 
 
 def _batches(items: Iterable[Workspace]) -> Iterator[list[Workspace]]:

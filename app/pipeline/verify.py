@@ -2,7 +2,7 @@
 
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC
@@ -14,13 +14,14 @@ import structlog
 from app import clock
 from app.coderapi import CoderApi, CoderApiError, Failure
 from app.config import Config
-from app.core.coder import Build
+from app.core.coder import HAS_TASK, Build
 from app.core.drift import DriftPoint
 from app.core.meter import AWB, UsageRecord
-from app.core.proof import proved_records, settled_prefix
+from app.core.proof import counting, proved_records, settled_prefix
+from app.core.versions import FLAG_MEANS_TEMPLATE
 from app.pipeline.usage import current_usage
 from app.store.coderstate import CoderState, Due
-from app.store.ledger import Ledger, Settlement
+from app.store.ledger import Known, Ledger, Settlement
 
 log = structlog.get_logger(__name__)
 #: Requests to Coder at once.
@@ -209,7 +210,9 @@ def verify_workspace(state: CoderState, ledger: Ledger, api: CoderApi, due: Due)
         if builds is None:
             break
         ended = settled_prefix(builds)
-        records = proved_records(ended, evidence, known.names)
+        names = _names(state, ledger, api, workspace_id, known, builds)
+        has_task = evidence.task or HAS_TASK in names
+        records = proved_records(ended, evidence, names) if has_task else ()
         newest = ended[-1].build_number if ended else known.last_proved
         settlement = Settlement(
             workspace_id, version, evidence.consumed(), (), _latest(records), proved=records, last_proved=newest
@@ -221,7 +224,7 @@ def verify_workspace(state: CoderState, ledger: Ledger, api: CoderApi, due: Due)
         # Failed and cancelled builds do not tell whether there is a task, so a later one may still count.
         untold = bool(builds) and all(build.has_ai_task is None for build in builds)
         # Asked of the ledger too: if we died behind settling, these builds are no news any more.
-        is_task = evidence.task or untold or any(b.has_ai_task for b in builds) or ledger.has_proved(workspace_id)
+        is_task = has_task or untold or ledger.has_proved(workspace_id)
         state.settled(workspace_id, is_task=is_task, ended=not running)
         state.verified(due, _look_again(running))
         log.info("workspace verified", workspace_id=workspace_id, builds=len(ended), proved=len(records), change=moved)
@@ -248,6 +251,34 @@ def _builds(api: CoderApi, workspace_id: str, last: int) -> list[Build] | None:
         raise
 
 
+def _names(
+    state: CoderState, ledger: Ledger, api: CoderApi, workspace_id: str, known: Known, builds: Sequence[Build]
+) -> Mapping[str, str]:
+    """Return what a workspace's records need besides its builds; Coder is asked once, if no listing has told of it.
+
+    Where Coder does not say whether there is a task, the flag of its builds is all there is to go by, if this version
+    does not flag builds by their template.
+    """
+    if not counting(builds) or {"template", "organization", HAS_TASK} <= known.names.keys():
+        return known.names
+    try:
+        workspace = api.workspace(workspace_id)
+    except CoderApiError as error:
+        if error.kind not in (Failure.NOT_FOUND, Failure.FORBIDDEN):
+            raise
+        return _trusting_flags(state, known.names)
+    names = {**known.names, **workspace.names}
+    if names != known.names:
+        ledger.name({workspace_id: names})
+    return names if workspace.tells_task else _trusting_flags(state, names)
+
+
+def _trusting_flags(state: CoderState, names: Mapping[str, str]) -> Mapping[str, str]:
+    info = state.build_info()
+    doubtful = FLAG_MEANS_TEMPLATE.holds(info.number if info else None)
+    return names if doubtful else {HAS_TASK: "yes", **names}
+
+
 def _resolve_name(state: CoderState, ledger: Ledger, api: CoderApi, due: Due) -> int | None:
     """Find the id of a workspace that old payloads only name, and let its own verification count it.
 
@@ -255,9 +286,10 @@ def _resolve_name(state: CoderState, ledger: Ledger, api: CoderApi, due: Due) ->
     is given up only once the workspace itself is verified; if we die before that, the name is still due.
     """
     owner, _, name = due.workspace_id.removeprefix("name:").partition("/")
-    found = [w.id for w in api.workspaces(f"owner:{owner} name:{name}") if w.name.lower() == name]
+    found = {w.id: w.names for w in api.workspaces(f"owner:{owner} name:{name}") if w.name.lower() == name}
     now = clock.now().timestamp()
     state.ask(found, now)
+    ledger.name(found)
     changes = [verify_workspace(state, ledger, api, Due(workspace_id, now)) for workspace_id in found]
     if not changes or None in changes:
         state.verified(due, None)

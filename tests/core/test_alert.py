@@ -154,8 +154,8 @@ def test_only_what_the_api_proved_is_called_verified() -> None:
     [
         (None, Standing.UNKNOWN, 900, "Nothing is blocked, now or at the limit"),
         ((2, 24, 9), Standing.ENTITLED, 1000, "Nothing is blocked:"),
-        ((2, 25, 0), Standing.ENTITLED, 900, "Nothing is blocked now. At its hard limit Coder v2.25 refuses"),
-        ((2, 30, 9), Standing.ENTITLED, 1000, "Coder v2.30 refuses to start workspaces for tasks at its hard limit"),
+        ((2, 25, 0), Standing.ENTITLED, 900, "Nothing is blocked now. At its hard limit Coder v2.25.0 refuses"),
+        ((2, 30, 1), Standing.ENTITLED, 1000, "Coder v2.30.1 refuses to start workspaces for tasks at its hard limit"),
         ((2, 30, 9), Standing.UNLICENSED, 1000, "Nothing is blocked:"),
         ((2, 31, 0), Standing.ENTITLED, 1000, "Nothing is blocked:"),
         ((2, 37, 0), Standing.ENTITLED, 1000, "This version of Coder has no Coder Tasks"),

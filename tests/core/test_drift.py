@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.core.drift import DriftPoint, growth, has_tally_bug, is_growing, known_causes
+from app.core.drift import DriftPoint, growth, is_growing, known_causes
+from app.core.versions import TALLY_BUG
 
 PERIOD = datetime(2026, 1, 1, tzinfo=UTC)
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -86,7 +87,7 @@ def test_points_of_an_earlier_period_belong_to_another_count() -> None:
     ],
 )
 def test_the_tally_bug_is_known_by_version(version: tuple[int, int, int], buggy: bool) -> None:
-    assert has_tally_bug(version) is buggy
+    assert TALLY_BUG.holds(version) is buggy
     said = known_causes(-3, version, sees_deleted=True)[0]
     assert said.startswith("Coder v2.28.0 to v2.28.8") is buggy
     assert "PR 21696" in said

@@ -1,7 +1,7 @@
 """A meter beside a simulated Coder, where tests say what happens, what is told, and when the meter looks."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -33,6 +33,7 @@ AUDIT = "GET /api/v2/audit"
 BUILDS = "GET /api/v2/workspaces/{id}/builds"
 LISTING = "GET /api/v2/workspaces"
 TASKS = "GET /api/v2/tasks"
+WORKSPACE = "GET /api/v2/workspaces/{id}"
 MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)
 
 
@@ -52,11 +53,13 @@ class Server(ApiServer):
         goes_at: number of the request, from 1, at which it goes away for good; 0 for never.
         meanwhile: called once, when the builds of a workspace were read and are not answered yet.
         broken: parts of paths that are answered with 500, whatever else works.
+        edits: by part of the path and query, what changes an answer on its way.
     """
 
     goes_at = 0
     meanwhile: Callable[[], object] | None = None
     broken: tuple[str, ...] = ()
+    edits: Mapping[str, Callable[[Any], object]] = {}
     _asked = 0
 
     @contextmanager
@@ -74,6 +77,9 @@ class Server(ApiServer):
         if self.meanwhile and urlsplit(target).path.endswith("/builds"):
             happens, self.meanwhile = self.meanwhile, None
             happens()
+        for part, edit in self.edits.items():
+            if part in target and found[0] is HTTPStatus.OK:
+                edit(found[1])
         return found
 
     def count_from_here(self, goes_at: int = 0) -> None:

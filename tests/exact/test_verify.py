@@ -12,7 +12,7 @@ from app.simulator.world import CONNECTIONS
 from app.store import keys
 from app.store.coderstate import Due
 from tests.exact.play import DEPLOYMENT
-from tests.exact.stage import BUILDS, LISTING, Stage, again, licence, tasks, truth
+from tests.exact.stage import BUILDS, LISTING, WORKSPACE, Stage, again, licence, tasks, truth
 
 
 def due(stage: Stage) -> dict[str, float]:
@@ -28,13 +28,13 @@ def task(stage: Stage, *, unfinished: bool = False, fails: bool = False) -> Work
     return stage.world.create_task(stage.world.user("ada"), unfinished=unfinished, fails=fails)
 
 
-def test_a_storm_of_a_thousand_deliveries_for_one_workspace_costs_one_call(stage: Stage) -> None:
+def test_a_storm_of_a_thousand_deliveries_for_one_workspace_costs_two_calls(stage: Stage) -> None:
     task(stage)
     [first, *_] = stage.outbox.collect()
     stage.server.count_from_here()
     stage.tell(*(again(first, f"storm-{n}") for n in range(1000)))
     stage.verify()
-    assert stage.server.requests == {BUILDS: 1}
+    assert stage.server.requests == {BUILDS: 1, WORKSPACE: 1}
     stage.assert_exact()
 
 
@@ -51,11 +51,18 @@ def test_a_storm_that_goes_on_while_coder_is_asked_costs_a_handful_of_calls(stag
     assert due(stage) == {}
 
 
-def test_a_delivery_costs_one_call_and_a_quiet_hour_none(stage: Stage) -> None:
+def test_a_delivery_costs_one_call_more_for_the_first_and_a_quiet_hour_none(stage: Stage) -> None:
     for _ in range(3):
         workspace = task(stage)
         stage.server.count_from_here()
         stage.tell()
+        stage.verify()
+        assert stage.server.requests == {BUILDS: 1, WORKSPACE: 1}
+        stage.world.restart(workspace)
+        stage.forget()
+        with stage.now():
+            stage.state.ask([workspace.id], stage.world.now.timestamp())
+        stage.server.count_from_here()
         stage.verify()
         assert stage.server.requests == {BUILDS: 1}
         stage.world.report_status(workspace, "idle")
@@ -386,3 +393,35 @@ def test_workspaces_that_nobody_can_find_cost_one_call_each(stage: Stage) -> Non
         stage.verify()
     asked = {path: n for path, n in stage.server.requests.items() if n}
     assert asked[BUILDS] <= 3
+
+
+@pytest.mark.parametrize("version", [(2, 28, 4), (2, 28, 11), (2, 29, 3)])
+@pytest.mark.parametrize("told", [True, False], ids=["told", "found by a pass"])
+def test_an_ordinary_workspace_of_an_ai_template_counts_in_no_version(
+    stage: Stage, version: tuple[int, int, int], told: bool
+) -> None:
+    """These versions flag its builds as a task's, and keep the flags after an update."""
+    stage.world.version = version
+    ordinary = stage.world.create_workspace(stage.world.user("ada"), stage.world.templates[0], why="for people")
+    for build in ordinary.builds:
+        build.has_ai_task = True
+    workspace = task(stage)
+    if told:
+        stage.tell()
+        stage.verify()
+    else:
+        stage.forget()
+    stage.look()
+    assert [record.workspace_id for record in stage.records()] == [workspace.id]
+    stage.world.version = (2, 31, 2)
+    stage.look(full=True)
+    assert [record.workspace_id for record in stage.records()] == [workspace.id]
+
+
+def test_a_listing_that_leaves_the_task_out_withholds_no_build(stage: Stage) -> None:
+    """As v2.28 does; the workspace itself names its task."""
+    workspace = task(stage)
+    stage.forget()
+    stage.server.edits = {"/workspaces?": lambda answer: [w.update(task_id=None) for w in answer["workspaces"]]}
+    stage.look()
+    assert [record.workspace_id for record in stage.records()] == [workspace.id]

@@ -1,19 +1,15 @@
 """What a limit does in which version of Coder, in words: what is blocked, what is not, and what to do next.
 
-v2.25 to v2.30 refused task workspaces at the hard limit (coder/coder PR 18937); later versions only advise (PR 21998).
-A licence without the feature, or with limit zero, is refused since PR 22210.
+Some versions refuse task workspaces at the hard limit, later ones only advise (app/core/versions.py). A licence without
+the feature, or with limit zero, is refused since coder/coder PR 22210.
 """
 
 from typing import Final
 
 from app.core.entitlement import Standing
 from app.core.meter import AWB, Usage
-from app.core.notice import TASKS_GONE
+from app.core.versions import LIMIT_BLOCKS, TASKS_GONE, Version
 
-Version = tuple[int, int, int]
-
-_BLOCKS_FROM: Final[Version] = (2, 25, 0)
-_ADVISES_FROM: Final[Version] = (2, 31, 0)
 _CONTACT_NOW: Final = "Please contact your Coder account team."
 _CONTACT_IN_TIME: Final = "Please talk to your Coder account team in time."
 
@@ -29,9 +25,9 @@ def consequence(usage: Usage, standing: Standing, version: Version | None) -> st
             "No builds are included. With a licence that says so, Coder may refuse to start workspaces for tasks; "
             f"everything else goes on working. {_CONTACT_NOW}"
         )
-    if version is not None and _BLOCKS_FROM <= version < _ADVISES_FROM and standing is not Standing.UNLICENSED:
+    if version is not None and LIMIT_BLOCKS.holds(version) and standing is not Standing.UNLICENSED:
         return f"{_blocking(version, over=over)} {ask}"
-    if version is not None and version >= TASKS_GONE:
+    if TASKS_GONE.holds(version):
         return f"This version of Coder has no Coder Tasks: the number stands still, nothing is blocked. {ask}"
     if over:
         return f"Nothing is blocked: Coder Tasks and other AI features go on working over the limit. {ask}"
@@ -39,7 +35,7 @@ def consequence(usage: Usage, standing: Standing, version: Version | None) -> st
 
 
 def _blocking(version: Version, *, over: bool) -> str:
-    number = f"v{version[0]}.{version[1]}"
+    number = "v" + ".".join(map(str, version))
     if over:
         return (
             f"Coder {number} refuses to start workspaces for tasks at its hard limit, so new tasks may fail now; "

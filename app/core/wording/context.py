@@ -7,7 +7,7 @@ from typing import Final
 
 from app.core.entitlement import Standing
 from app.core.meter import Usage
-from app.core.wording.consequence import Version
+from app.core.versions import Version
 
 CONTACT_URL: Final = "https://coder.com/contact"
 _SHOWN: Final = 3
