@@ -1,14 +1,16 @@
 """Alerts: what there is to say, in neutral words, and the notifications that carry it to receivers."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from datetime import date, datetime
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any, Final
+
+from pydantic import Field, TypeAdapter
 
 from app.core.decision import Reason
 from app.core.meter import Usage
 from app.core.severity import Severity
+from app.core.stored import Day, known_or, read
 
 
 class AlertKind(StrEnum):
@@ -21,6 +23,11 @@ class AlertKind(StrEnum):
     NOTICE = "notice"
     DIGEST = "digest"
     TEST = "test"
+
+
+# The words beside the headline; without them a message still says what it is about.
+_Text = Annotated[str, Field(default="")]
+_EMPTY: Final = Field(default=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +55,23 @@ class Alert:
     group_key: str
     deployment: str
     meter: str
-    reason: Reason
+    reason: Annotated[Reason, known_or(Reason.FIRST)]
     level: str
-    severity: Severity
+    severity: Annotated[Severity, known_or(Severity.WARNING)]
     headline: str
-    summary: str
-    facts: tuple[tuple[str, str], ...]
-    meaning: str
-    links: tuple[tuple[str, str], ...]
-    footer: str
+    summary: _Text
+    facts: Annotated[tuple[tuple[str, str], ...], _EMPTY]
+    meaning: _Text
+    links: Annotated[tuple[tuple[str, str], ...], _EMPTY]
+    footer: _Text
     name: str = ""
-    kind: AlertKind = AlertKind.THRESHOLD
+    kind: Annotated[AlertKind, known_or(AlertKind.NOTICE)] = AlertKind.THRESHOLD
     previous: str = ""
     scope: str = ""
     used: int | None = None
     limit: int | None = None
-    burn_up: tuple[tuple[date, int], ...] = field(default=())
-    breach: date | None = None
+    burn_up: tuple[tuple[Day, int], ...] = field(default=())
+    breach: Day | None = None
     actor: str = ""
 
     @property
@@ -86,33 +93,20 @@ class Alert:
         }
 
     def as_json(self) -> dict[str, Any]:
-        plain = {item.name: getattr(self, item.name) for item in fields(self)}
-        return {
-            **plain,
-            "reason": self.reason.value,
-            "severity": self.severity.value,
-            "kind": self.kind.value,
-            "facts": [list(pair) for pair in self.facts],
-            "links": [list(pair) for pair in self.links],
-            "burn_up": [[day.isoformat(), used] for day, used in self.burn_up],
-            "breach": self.breach.isoformat() if self.breach else None,
-        }
+        found: dict[str, Any] = _ALERT.dump_python(self, mode="json")
+        return found
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "Alert":
-        """Read what `as_json` wrote, this version's or an earlier one's."""
-        return cls(
-            **{
-                **value,
-                "reason": Reason(value["reason"]),
-                "severity": Severity(value["severity"]),
-                "kind": AlertKind(value.get("kind", "threshold")),
-                "facts": tuple((label, text) for label, text in value["facts"]),
-                "links": tuple((label, url) for label, url in value["links"]),
-                "burn_up": tuple((date.fromisoformat(day), used) for day, used in value.get("burn_up", ())),
-                "breach": date.fromisoformat(value["breach"]) if value.get("breach") else None,
-            }
-        )
+    def from_json(cls, stored: str | bytes) -> "Alert":
+        """Read the JSON of what `as_json` returned, in this version or another one.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        return read(_ALERT, stored)
+
+
+_ALERT: Final = TypeAdapter(Alert)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,16 @@ Level-triggered: only the highest crossed threshold speaks, and a state that is 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from fractions import Fraction
 from typing import Any, Final
 
+from pydantic import TypeAdapter
+
 from app.core.limits import Limit
 from app.core.meter import Usage
+from app.core.stored import Day, Moment, read
 from app.core.threshold import Level, Threshold, highest_level, is_made, level_named
 
 # A level that was announced is taken back only this far below it, so that corrections around it do not flap.
@@ -59,12 +62,12 @@ class AlertState:
     """
 
     level: str = ""
-    period_start: date | None = None
-    since: datetime | None = None
-    announced_at: datetime | None = None
-    period_end: date | None = None
+    period_start: Day | None = None
+    since: Moment | None = None
+    announced_at: Moment | None = None
+    period_end: Day | None = None
     limit: int | None = None
-    below_since: datetime | None = None
+    below_since: Moment | None = None
     escalated: tuple[str, ...] = ()
 
     @property
@@ -72,39 +75,20 @@ class AlertState:
         return AlertStatus.FIRING if self.level else AlertStatus.OK
 
     def as_json(self) -> dict[str, Any]:
-        return {
-            "level": self.level,
-            "period_start": _text(self.period_start),
-            "since": _text(self.since),
-            "announced_at": _text(self.announced_at),
-            "period_end": _text(self.period_end),
-            "limit": self.limit,
-            "below_since": _text(self.below_since),
-            "escalated": list(self.escalated),
-        }
+        found: dict[str, Any] = _STATE.dump_python(self, mode="json")
+        return found
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> "AlertState":
-        def moment(key: str) -> datetime | None:
-            return datetime.fromisoformat(value[key]) if value.get(key) else None
+    def from_json(cls, stored: str | bytes) -> "AlertState":
+        """Read the JSON of what `as_json` returned, in this version or another one.
 
-        def day(key: str) -> date | None:
-            return date.fromisoformat(value[key]) if value.get(key) else None
-
-        return cls(
-            value.get("level", ""),
-            day("period_start"),
-            moment("since"),
-            moment("announced_at"),
-            day("period_end"),
-            value.get("limit"),
-            moment("below_since"),
-            tuple(value.get("escalated", ())),
-        )
+        Raises:
+            ValueError: it is something else.
+        """
+        return read(_STATE, stored)
 
 
-def _text(moment: date | None) -> str | None:
-    return moment.isoformat() if moment else None
+_STATE: Final = TypeAdapter(AlertState)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from pydantic import TypeAdapter
+
 from app.core.delivery import NIL_UUID, Event
 from app.core.meter import RecordState, UsageRecord
 from app.core.rules import EvidenceKind, Verdict
+from app.core.stored import read
 
 # Creations go to every admin and status events come by the minute: of those the first few are named, all are counted.
 _SIGHTINGS_KEPT: Final = 20
@@ -116,26 +119,47 @@ class Evidence:
         return {key: value for key, value in written.items() if value}
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "Evidence":
-        """Read what `as_json` wrote; an empty mapping is no evidence."""
-        table = value.get("T", ())
+    def from_json(cls, stored: str | bytes) -> "Evidence":
+        """Read the JSON of what `as_json` returned, in this version or another one; `{}` is no evidence.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        found = read(_STORED, stored)
+        table = found.T
 
         def sighting(row: Sequence[Any]) -> Sighting:
-            at, message_id = table[row[0]]
+            at, message_id = table[row[0]][:2]
             return Sighting(at, message_id, row[1])
 
         return cls(
-            created=tuple(map(sighting, value.get("C", ()))),
-            resumed=tuple(map(sighting, value.get("R", ()))),
-            paused=tuple(map(sighting, value.get("P", ()))),
-            seen=tuple(map(sighting, value.get("S", ()))),
-            failed={build: sighting(row) for build, row in value.get("F", {}).items()},
-            task=bool(value.get("K", False)),
-            names={which: (row[0], *table[row[1]], row[2]) for which, row in value.get("N", {}).items()},
-            weight=int(value.get("W", 1)),
+            created=tuple(map(sighting, found.C)),
+            resumed=tuple(map(sighting, found.R)),
+            paused=tuple(map(sighting, found.P)),
+            seen=tuple(map(sighting, found.S)),
+            failed={build: sighting(row) for build, row in found.F.items()},
+            task=found.K,
+            names={which: (row[0], *table[row[1]][:2], row[2]) for which, row in found.N.items()},
+            weight=found.W,
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """Evidence as it is stored. Rows are read by place: another version may write more behind what is known."""
+
+    T: list[list[Any]] = field(default_factory=list)
+    C: list[list[Any]] = field(default_factory=list)
+    R: list[list[Any]] = field(default_factory=list)
+    P: list[list[Any]] = field(default_factory=list)
+    S: list[list[Any]] = field(default_factory=list)
+    F: dict[str, list[Any]] = field(default_factory=dict)
+    N: dict[str, list[Any]] = field(default_factory=dict)
+    K: bool = False
+    W: int = 1
+
+
+_STORED: Final = TypeAdapter(_Stored)
 _TASK_KINDS = frozenset({EvidenceKind.RESUMED, EvidenceKind.PAUSED, EvidenceKind.TASK_SEEN})
 
 

@@ -1,6 +1,6 @@
 """Meters: the usage key, the usage record and the usage of a period."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -86,7 +86,7 @@ class UsageRecord:
     weight: int = 1
 
     def as_json(self) -> dict[str, Any]:
-        """Return the record as the HTTP API and the store write it."""
+        """Return the record as the HTTP API and the export write it."""
         return {
             "key": self.key,
             "meter": self.meter,
@@ -103,11 +103,6 @@ class UsageRecord:
             "deliveries": list(self.deliveries),
             "weight": self.weight,
         }
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "UsageRecord":
-        """Read what `as_json` wrote."""
-        return cls(**{**value, "state": RecordState(value["state"]), "deliveries": tuple(value["deliveries"])})
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+from pydantic import Field, TypeAdapter
 
 from app.core.mailbox import receiver_key
 from app.core.spelling import did_you_mean
+from app.core.stored import Moment, read
 
 #: What a matcher may look at: the labels of a notification (app/core/alert.py).
 FIELDS: Final = ("alert", "kind", "meter", "level", "scope", "severity", "reason", "receiver")
@@ -26,11 +29,11 @@ class Silence:
     """
 
     id: str
-    matchers: Mapping[str, str]
-    author: str
-    comment: str
-    starts_at: datetime
-    ends_at: datetime
+    matchers: Annotated[Mapping[str, str], Field(min_length=1)]
+    author: Annotated[str, Field(default="")]
+    comment: Annotated[str, Field(default="")]
+    starts_at: Moment
+    ends_at: Moment
     ended_by: str = ""
 
     def active(self, now: datetime) -> bool:
@@ -46,20 +49,20 @@ class Silence:
         )
 
     def as_json(self) -> dict[str, Any]:
-        return {
-            "id": self.id,
-            "matchers": dict(self.matchers),
-            "author": self.author,
-            "comment": self.comment,
-            "starts_at": self.starts_at.isoformat(),
-            "ends_at": self.ends_at.isoformat(),
-            "ended_by": self.ended_by,
-        }
+        found: dict[str, Any] = _SILENCE.dump_python(self, mode="json")
+        return found
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "Silence":
-        moments = {key: datetime.fromisoformat(value[key]) for key in ("starts_at", "ends_at")}
-        return cls(**{**value, **moments})
+    def from_json(cls, stored: str | bytes) -> "Silence":
+        """Read the JSON of what `as_json` returned, in this version or another one.
+
+        Raises:
+            ValueError: it is something else; without matchers it would silence everything, so it is none.
+        """
+        return read(_SILENCE, stored)
+
+
+_SILENCE: Final = TypeAdapter(Silence)
 
 
 def silencing(silences: Iterable[Silence], labels: Mapping[str, str], now: datetime) -> Silence | None:

@@ -1,13 +1,16 @@
 """Buttons under an alert: what each asks for, of which alert, and for how long."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Final
 
+from pydantic import TypeAdapter
+
 from app.core.alert import Alert, AlertKind
 from app.core.decision import Reason
+from app.core.stored import read
 
 #: Longest `value` of a button: https://docs.slack.dev/reference/block-kit/block-elements/button-element
 LONGEST_VALUE: Final = 2000
@@ -66,13 +69,12 @@ class Target:
             ValueError: it is something else.
         """
         try:
-            found = json.loads(value[:LONGEST_VALUE])
-        except RecursionError:
-            found = None
-        names = {item.name for item in fields(cls)}
-        if not isinstance(found, dict) or set(found) != names or not all(isinstance(it, str) for it in found.values()):
-            raise ValueError("the value of a button names deployment, alert, level and group_key")
-        return cls(**found)
+            return read(_TARGET, value[:LONGEST_VALUE])
+        except (ValueError, RecursionError):
+            raise ValueError("the value of a button names deployment, alert, level and group_key") from None
+
+
+_TARGET: Final = TypeAdapter(Target)
 
 
 def buttons_of(alert: Alert) -> tuple[Button, ...]:

@@ -46,12 +46,12 @@ class Alerts:
     def state(self, name: str) -> tuple[int, AlertState]:
         """Return the version and the state of an alert; the first meter's alert has the meter's name."""
         version, state = self.redis.hmget(keys.alert(self.deployment, name), "v", "s")
-        return int(version or 0), AlertState.from_json(json.loads(state or b"{}"))
+        return int(version or 0), AlertState.from_json(state or b"{}")
 
     def last(self, name: str) -> Alert | None:
         """Return what was said last of an alert."""
         stored = self.redis.hget(keys.alert(self.deployment, name), "a")
-        return Alert.from_json(json.loads(stored)) if stored else None
+        return Alert.from_json(stored) if stored else None
 
     def firing(self, prefix: str = "") -> list[str]:
         """Return the names of alerts with this prefix that are announced and not resolved."""

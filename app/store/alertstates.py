@@ -1,6 +1,5 @@
 """Alerts as they stand: state, last words and acknowledgement of many, in three round trips."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -46,8 +45,8 @@ def standings(connection: "redis.Redis", deployment: str, names: Iterable[str]) 
 
 def _standing(name: str, stored: Sequence[bytes | None], acknowledged: bytes | None) -> Standing:
     state, words = stored
-    stands = AlertState.from_json(json.loads(state or b"{}"))
-    said = Alert.from_json(json.loads(words)) if words else None
+    stands = AlertState.from_json(state or b"{}")
+    said = Alert.from_json(words) if words else None
     given = Acknowledgement.read(name, acknowledged) if acknowledged else None
     if given is None or not given.covers(stands):
         return Standing(name, stands, said)

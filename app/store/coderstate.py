@@ -175,4 +175,4 @@ class CoderState:
     def drift(self) -> list[DriftPoint]:
         """Return the history, oldest first."""
         rows = [json.loads(member) for member in self.redis.zrange(keys.drift(self.deployment), 0, -1)]
-        return [DriftPoint(datetime.fromtimestamp(at, UTC), counted, actual) for at, counted, actual in rows]
+        return [DriftPoint(datetime.fromtimestamp(at, UTC), counted, actual) for at, counted, actual, *_ in rows]

@@ -68,5 +68,5 @@ def last_sweep(connection: "redis.Redis") -> float:
 
 
 def _point(member: bytes) -> DriftPoint:
-    at, counted, actual = json.loads(member)
+    at, counted, actual, *_ = json.loads(member)
     return DriftPoint(datetime.fromtimestamp(at, UTC), counted, actual)

@@ -66,7 +66,7 @@ class Ledger:
                 pipe.hmget(keys.workspace(self.deployment, self.meter, workspace_id), "v", "e")
             rows = pipe.execute()
         return {
-            workspace_id: (int(version or 0), Evidence.from_json(json.loads(evidence or b"{}")))
+            workspace_id: (int(version or 0), Evidence.from_json(evidence or b"{}"))
             for workspace_id, (version, evidence) in zip(workspace_ids, rows, strict=True)
         }
 

@@ -1,25 +1,27 @@
 """The outbox: notifications from the decision to their end, each sent, failed, held or dropped, with the reason."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import redis
+from pydantic import TypeAdapter
 
 from app import jobqueue
-from app.core.alert import Alert, Notification
+from app.core.alert import Notification
 from app.core.handle import Handle
+from app.core.stored import read
 from app.store import keys, tallies
 from app.store.connection import script
+from app.store.notificationrow import at, history_row, notification_fields, read_notification
 from app.store.outqueue import enqueue
 from app.store.timeline import behind
 
-PENDING: Final = "pending"
 SENT: Final = "sent"
 FAILED: Final = "failed"
 _PRUNED_AT_ONCE: Final = 500
+_HANDLE: Final = TypeAdapter(Handle)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +68,12 @@ class Outbox:
         if not flat:
             return None
         found = {flat[i].decode(): flat[i + 1].decode() for i in range(0, len(flat), 2)}
-        notification = _notification(notification_id, found)
+        notification = read_notification(notification_id, found)
         newest = self._newest(notification)
         return Attempt(
             notification,
             int(found["attempts"]),
-            _at(found.get("tried_at") or moment),
+            at(found.get("tried_at") or moment),
             held=bool(found.get("held")),
             newest=newest == notification_id,
             overtaken=newest != notification_id and self._state(newest) == SENT,
@@ -80,15 +82,14 @@ class Outbox:
     def thread(self, receiver: str, group_key: str) -> Handle | None:
         """Return the handle of a thread's first message at a receiver."""
         stored = self.redis.hget(keys.threads(self.deployment), f"{receiver} {group_key}")
-        return Handle(**json.loads(stored)) if stored else None
+        return read(_HANDLE, stored) if stored else None
 
     def mark_sent(self, notification: Notification, at: datetime, handle: Handle | None = None) -> None:
         """Note that it was accepted, and where its thread is from now on."""
         with self.redis.pipeline(transaction=True) as pipe:
             if handle:
                 thread = f"{notification.receiver} {notification.alert.group_key}"
-                kept = json.dumps({"place": handle.place, "message": handle.message})
-                pipe.hset(keys.threads(self.deployment), thread, kept)
+                pipe.hset(keys.threads(self.deployment), thread, _HANDLE.dump_json(handle))
             self._end(pipe, notification.id, {"state": SENT, "sent_at": at.timestamp(), "error": "", "held": ""})
             tallies.ended(pipe, self.deployment, notification.receiver, SENT, at.timestamp())
             pipe.execute()
@@ -149,7 +150,7 @@ class Outbox:
             for notification_id in ids:
                 pipe.hgetall(keys.notification(self.deployment, notification_id))
             rows = pipe.execute()
-        return [_history_row(notification_id, row) for notification_id, row in zip(ids, rows, strict=True) if row]
+        return [history_row(notification_id, row) for notification_id, row in zip(ids, rows, strict=True) if row]
 
     def forget(self, before: float) -> None:
         """Delete notifications that were decided before a moment, a bounded number at once; pending ones are kept."""
@@ -212,50 +213,7 @@ def outbox_args(deployment: str, notifications: Iterable[Notification]) -> list[
     args: list[Any] = [len(listed)]
     for notification in listed:
         job = jobqueue.notification_job(deployment, notification.id)
-        fields = _fields(notification)
+        fields = notification_fields(notification)
         args += [notification.id, keys.notification(deployment, notification.id), job.id, job.key]
         args += [newest_field(notification), len(fields), *fields, len(job.fields), *job.fields]
     return args
-
-
-def _fields(notification: Notification) -> list[Any]:
-    alert = json.dumps(notification.alert.as_json(), separators=(",", ":"))
-    decided_at = notification.decided_at.timestamp()
-    fields = {"receiver": notification.receiver, "alert": alert, "decided_at": decided_at, "state": PENDING}
-    fields |= {"attempts": 0, "stands_in_for": notification.stands_in_for}
-    return [part for pair in fields.items() for part in pair]
-
-
-def _notification(notification_id: str, found: Mapping[str, str]) -> Notification:
-    return Notification(
-        notification_id,
-        found["receiver"],
-        _at(found["decided_at"]),
-        Alert.from_json(json.loads(found["alert"])),
-        found.get("stands_in_for", ""),
-    )
-
-
-def _at(moment: str | float) -> datetime:
-    return datetime.fromtimestamp(float(moment), UTC)
-
-
-def _history_row(notification_id: str, row: Mapping[bytes, bytes]) -> dict[str, Any]:
-    text = {name.decode(): value.decode() for name, value in row.items()}
-    alert = json.loads(text["alert"])
-    return {
-        "id": notification_id,
-        "receiver": text["receiver"],
-        "state": text["state"],
-        "attempts": int(text["attempts"]),
-        "error": text.get("error") or None,
-        "held": text.get("held") or None,
-        "held_until": float(text["held_until"]) if text.get("held") else None,
-        "decided_at": float(text["decided_at"]),
-        "sent_at": float(text["sent_at"]) if "sent_at" in text else None,
-        "headline": alert["headline"],
-        "reason": alert["reason"],
-        "level": alert["level"],
-        "alert": alert.get("name") or alert["meter"],
-        "stands_in_for": text.get("stands_in_for") or None,
-    }

@@ -9,6 +9,9 @@ from app.core.meter import RecordState, UsageRecord
 
 _DAY_CHARS: Final = 11
 _OWNER: Final = 2
+_FIELDS: Final = 12
+# What stands for the last fields where they are missing: workspace, rule, reason, deliveries, build.
+_LAST: Final = ("", "", "", (), None)
 
 
 def reason_digest(reason: str) -> str:
@@ -38,8 +41,10 @@ def write_row(record: UsageRecord) -> str:
 
 def read_row(key: str, meter: str, stored: bytes, reason_of: Callable[[str], str]) -> UsageRecord:
     """Read what settle.lua stored: the UTC day, a line feed, and the array."""
+    row = json.loads(stored[_DAY_CHARS:])
+    # Another version may write more behind these, or fewer of the last ones.
     provisional, weight, owner, template, organization, at, workspace_id, workspace, rule, digest, deliveries, build = (
-        json.loads(stored[_DAY_CHARS:])
+        [*row, *_LAST[len(row) - _FIELDS :]] if len(row) < _FIELDS else row[:_FIELDS]
     )
     return UsageRecord(
         key=key,

@@ -3,13 +3,18 @@
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import redis
+import structlog
+from pydantic import TypeAdapter
 
 from app.core.decision import AlertState
 from app.core.silence import Silence
+from app.core.stored import Moment, read
 from app.store import keys
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +34,25 @@ class Acknowledgement:
     @classmethod
     def read(cls, alert: str, stored: bytes) -> "Acknowledgement":
         """Read what `Silences.acknowledge` keeps under the name of an alert."""
-        value = json.loads(stored)
-        since = datetime.fromisoformat(value["since"]) if value["since"] else None
-        return cls(alert, value["level"], since, value["by"], datetime.fromisoformat(value["at"]))
+        given = read(_GIVEN, stored)
+        return cls(alert, given.level, given.since, given.by, given.at)
 
     def covers(self, state: AlertState) -> bool:
         """Tell whether it is of what fires now, and not of a lower level or an earlier occurrence."""
         return bool(state.level) and (self.level, self.since) == (state.level, state.since)
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """An acknowledgement as it is stored, under the name of its alert."""
+
+    level: str
+    at: Moment
+    since: Moment | None = None
+    by: str = ""
+
+
+_GIVEN: Final = TypeAdapter(_Given)
 
 
 class Silences:
@@ -47,7 +64,8 @@ class Silences:
 
     def all(self) -> list[Silence]:
         """Return every silence that is kept, those that end last first."""
-        found = [Silence.from_json(json.loads(item)) for item in self.redis.hvals(keys.silences(self.deployment))]
+        stored = self.redis.hgetall(keys.silences(self.deployment))
+        found = [silence for name, item in stored.items() if (silence := self._read(name.decode(), item))]
         return sorted(found, key=lambda silence: (silence.ends_at, silence.id), reverse=True)
 
     def active(self, now: datetime) -> list[Silence]:
@@ -62,12 +80,20 @@ class Silences:
         stored = self.redis.hget(keys.silences(self.deployment), silence_id)
         if stored is None:
             return None
-        silence = Silence.from_json(json.loads(stored))
+        silence = Silence.from_json(stored)
         if not silence.active(now) and silence.ends_at <= now:
             return silence
         ended = replace(silence, ends_at=max(now, silence.starts_at), ended_by=by)
         self.redis.hset(keys.silences(self.deployment), silence_id, json.dumps(ended.as_json()))
         return ended
+
+    def _read(self, silence_id: str, stored: bytes) -> Silence | None:
+        """Read a silence; None for what is none, so that everything is still said, and other silences hold."""
+        try:
+            return Silence.from_json(stored)
+        except ValueError:
+            log.error("silence cannot be read and does not hold", deployment=self.deployment, silence=silence_id)
+            return None
 
     def forget(self, before: datetime) -> None:
         """Delete silences that ended before a moment."""
@@ -76,13 +102,8 @@ class Silences:
                 self.redis.hdel(keys.silences(self.deployment), silence.id)
 
     def acknowledge(self, given: Acknowledgement) -> None:
-        value = {
-            "level": given.level,
-            "since": given.since.isoformat() if given.since else None,
-            "by": given.by,
-            "at": given.at.isoformat(),
-        }
-        self.redis.hset(keys.acknowledged(self.deployment), given.alert, json.dumps(value))
+        value = _GIVEN.dump_json(_Given(given.level, given.at, given.since, given.by))
+        self.redis.hset(keys.acknowledged(self.deployment), given.alert, value)
 
     def acknowledgement(self, alert: str) -> Acknowledgement | None:
         """Return the last acknowledgement of an alert, of whichever level."""

@@ -216,16 +216,11 @@ def test_every_order_of_a_short_story_gives_the_same_records() -> None:
 @given(EVENTS)
 def test_evidence_survives_the_store(told: list[tuple[EvidenceKind, Event]]) -> None:
     known = evidence_of(*told)
-    assert Evidence.from_json(json.loads(json.dumps(known.as_json()))) == known
+    assert Evidence.from_json(json.dumps(known.as_json())) == known
 
 
 def test_nothing_stored_is_no_evidence() -> None:
-    assert Evidence.from_json({}) == Evidence()
-
-
-def test_a_record_survives_the_store() -> None:
-    (record,) = records_of(evidence_of(*steps("S")))
-    assert UsageRecord.from_json(json.loads(json.dumps(record.as_json()))) == record
+    assert Evidence.from_json("{}") == Evidence()
 
 
 @given(EVENTS)

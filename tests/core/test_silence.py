@@ -73,7 +73,7 @@ def test_what_is_no_matcher_is_refused_with_the_remedy(texts: list[str], said: s
 
 def test_a_silence_survives_the_store() -> None:
     one = silence({"level": "90%"}, comment="month end", ended_by="grace")
-    assert Silence.from_json(json.loads(json.dumps(one.as_json()))) == one
+    assert Silence.from_json(json.dumps(one.as_json())) == one
 
 
 def test_matchers_look_at_the_labels_of_alerts() -> None:

@@ -75,7 +75,6 @@ def test_a_target_survives_its_way_through_slack(name: str) -> None:
         TARGET.as_value()[:-1],
         json.dumps({"deployment": "prod", "alert": "awb", "level": "90%"}),
         json.dumps({"deployment": "prod", "alert": "awb", "level": "90%", "group_key": 1}),
-        json.dumps({"deployment": "prod", "alert": "awb", "level": "90%", "group_key": "g", "more": ""}),
     ],
 )
 def test_what_is_no_target_is_refused(value: str) -> None:

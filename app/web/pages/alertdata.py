@@ -13,7 +13,8 @@ from app.core.severity import Severity
 from app.core.silence import Silence, silencing
 from app.core.wording.context import spoken_level
 from app.store.alertstates import Standing, standings
-from app.store.outbox import FAILED, PENDING, SENT, Outbox
+from app.store.notificationrow import PENDING
+from app.store.outbox import FAILED, SENT, Outbox
 from app.store.silences import Silences
 from app.web.pages.tables import Column, Row, Table
 
