@@ -1,13 +1,14 @@
 """Provisional counting: a pure function of what deliveries show of one workspace.
 
 Evidence only ever grows by union, so order, duplicates and Coder's fan-out to many recipients cannot change the count.
-With C = creation seen, R = resumes, P = pauses, F = failed build numbers, X = failures reported without a number, which
-are failed resumes, S = the agent was seen to run, and K = it belongs to a task:
+With C = creation seen, R = resumes, P = pauses, F = failed builds with a number, X = failed resumes, S = the agent was
+seen to run, and K = it belongs to a task:
 
     provisional = max([C and 1 not in F] + max(|R| - |X|, 0), |P|, [S])   if K, else 0
 
-A later build that failed takes nothing back: it may have been a stop or a deletion.
-Every pause proves a start before it, even one that nobody announced.
+Every pause proves a start before it, even one that nobody announced. A failed build with a number above 1 takes nothing
+back: Coder sends Manual Build Failed for stops and deletions as well, and for no resume. The result is an estimate: it
+misses every start that nobody announced, and counts too much where a failure was announced to nobody.
 """
 
 import heapq
@@ -25,7 +26,7 @@ from app.core.stored import read
 # Creations go to every admin and status events come by the minute: of those the first few are named, all are counted.
 _SIGHTINGS_KEPT: Final = 20
 _FIRST_BUILD: Final = "1"
-_UNNUMBERED: Final = "message "
+_FAILED_RESUME: Final = "message "
 _NAMES: Final = ("workspace", "owner", "template", "organization")
 # Kept beside the names, because `ai_templates` may list a template by its id.
 _TEMPLATE_ID: Final = "template_id"
@@ -47,7 +48,7 @@ class Evidence:
     Attributes:
         task: some delivery that only tasks have.
         names: earliest sighting of each name of the workspace, as (at, message id, name); its template's id, too.
-        failed: failed build numbers, with the delivery that told.
+        failed: build 1 where it failed, and `message <id>` for each failed resume, with the delivery that told.
         weight: units one start consumes.
     """
 
@@ -79,9 +80,10 @@ class Evidence:
         if kind is EvidenceKind.TASK_SEEN:
             return replace(grown, seen=_union(self.seen, one, _SIGHTINGS_KEPT))
         if kind is EvidenceKind.FAILED:
-            # Failures are told to every template admin with the build's number, or to the owner alone without it.
-            build = f"{_UNNUMBERED}{event.message_id}" if event.build_number is None else str(event.build_number)
-            return replace(grown, failed={**self.failed, build: min(one, self.failed.get(build, one))})
+            # Manual Build Failed has the build's number; a failed resume is told to the owner alone, without it.
+            build = f"{_FAILED_RESUME}{event.message_id}" if event.build_number is None else str(event.build_number)
+            if build == _FIRST_BUILD or event.build_number is None:
+                return replace(grown, failed={**self.failed, build: min(one, self.failed.get(build, one))})
         return grown
 
     def consumed(self) -> "Evidence":
@@ -210,12 +212,12 @@ _Proof = list[tuple[Sighting, tuple[Sighting, ...]]]
 
 
 def _announced_starts(evidence: Evidence) -> _Proof:
-    """Creation and resumes, less as many of the latest resumes as resumes failed: which of them failed is not told."""
+    """Creation and resumes, less as many of the latest resumes as resumes failed: which one failed is not told."""
     created: _Proof = (
         [(evidence.created[0], evidence.created)] if evidence.created and _FIRST_BUILD not in evidence.failed else []
     )
-    failed_resumes = len([build for build in evidence.failed if build.startswith(_UNNUMBERED)])
-    resumes = evidence.resumed[: max(len(evidence.resumed) - failed_resumes, 0)]
+    failed = len([build for build in evidence.failed if build.startswith(_FAILED_RESUME)])
+    resumes = evidence.resumed[: max(len(evidence.resumed) - failed, 0)]
     return created + [(resume, (resume,)) for resume in resumes]
 
 

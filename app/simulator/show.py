@@ -80,8 +80,8 @@ def _difference(stage: Stage, truth: int, estimate: int) -> str:
     named = ", ".join(f"{count} by {_SPOKEN.get(reason, reason)}" for reason, count in reasons.most_common())
     return (
         f"The estimate is {truth - estimate} below the truth: {reasons.total()} starts had no notification of their "
-        f"own ({named or 'none'}), and a failed creation or resume takes one announced start back. A later pause proves "
-        "some of them. Coder's API proved the rest: give the service a token for it."
+        f"own ({named or 'none'}), and a failed creation or resume takes one announced start back. A later pause "
+        "proves some of them. Coder's API proved the rest: give the service a token for it."
     )
 
 

@@ -47,6 +47,12 @@ def steps(story: str, template: str = "claude-tasks") -> list[tuple[EvidenceKind
         ("F1", 0, None),
         ("F", 0, None),
         ("C F", 1, "rule-created"),
+        ("F C", 1, "rule-created"),
+        ("C F1 R", 1, "rule-resumed"),
+        ("C F1 R F", 0, None),
+        ("C R F F", 1, "rule-created"),
+        ("R F R", 1, "rule-resumed"),
+        ("C R R F F2 F3", 2, "rule-created"),
         ("R", 1, "rule-resumed"),
         ("R R", 2, "rule-resumed"),
         ("C R", 2, "rule-created"),
@@ -57,6 +63,8 @@ def steps(story: str, template: str = "claude-tasks") -> list[tuple[EvidenceKind
         ("C R R F3 F3", 3, "rule-created"),
         ("C R R F F", 1, "rule-created"),
         ("C R F F F", 1, "rule-created"),
+        ("C R R F3 F5", 3, "rule-created"),
+        ("C R F2 F3 F4", 2, "rule-created"),
         ("R F1", 1, "rule-resumed"),
         ("R F2", 1, "rule-resumed"),
         ("R F", 0, None),
@@ -78,6 +86,7 @@ def steps(story: str, template: str = "claude-tasks") -> list[tuple[EvidenceKind
         ("C F1 S", 1, "rule-task_seen"),
         ("R F S", 1, "rule-task_seen"),
         ("C R P P P S F", 3, "rule-paused"),
+        ("C R P P P S F2", 3, "rule-paused"),
     ],
 )
 def test_the_count_follows_from_what_was_seen(story: str, count: int, rule: str | None) -> None:
@@ -137,9 +146,15 @@ def test_a_delivery_that_came_twice_stands_at_its_first_arrival() -> None:
 
 
 def test_a_failed_build_told_twice_is_one_failed_build_told_first_by_the_earlier() -> None:
-    early, late = event("a", 1.0, 2), event("b", 2.0, 2)
+    early, late = event("a", 1.0, 1), event("b", 2.0, 1)
     assert evidence_of((F, late), (F, early)) == evidence_of((F, early), (F, late))
-    assert evidence_of((F, late), (F, early)).failed["2"].message_id == "a"
+    assert evidence_of((F, late), (F, early)).failed["1"].message_id == "a"
+
+
+def test_a_failed_stop_that_an_earlier_version_stored_takes_nothing_back() -> None:
+    stored = evidence_of(*steps("C R")).as_json()
+    stored["F"] = {"2": [0, "workspace-manual-build-failed"]}
+    assert len(records_of(Evidence.from_json(json.dumps(stored)))) == 2
 
 
 def test_a_record_says_what_when_whose_and_why() -> None:
