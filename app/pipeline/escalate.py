@@ -15,7 +15,7 @@ from app.core.routing import Route, escalations
 from app.core.silence import silencing
 from app.pipeline.address import escalated_to
 from app.pipeline.steps import each
-from app.store.alerts import Alerts, Change
+from app.store.alerts import Alerts, Change, Stored
 from app.store.silences import Silences
 
 log = structlog.get_logger(__name__)
@@ -34,16 +34,22 @@ def escalate(connection: "redis.Redis", config: Config, deployment: str) -> list
     active = silences.active(now)
     told: list[str] = []
 
-    def look(name: str) -> None:
-        version, state = alerts.state(name)
-        said = alerts.last(name)
-        if said is None or not state.level or silences.acknowledges(name, state):
+    def look(stored: Stored) -> None:
+        state, said = stored.state, stored.last
+        if said is None or not state.level or not _is_overdue(config, state, now):
             return
-        if silencing(active, said.labels(), now) is None:
-            told.extend(_escalate(alerts, config, said, version, state, now))
+        if silences.acknowledges(stored.name, state) or silencing(active, said.labels(), now):
+            return
+        told.extend(_escalate(alerts, config, said, stored.version, state, now))
 
-    each({name: name for name in alerts.firing()}, look)
+    each(alerts.states(alerts.firing()), look)
     return told
+
+
+def _is_overdue(config: Config, state: AlertState, now: datetime) -> bool:
+    """Tell whether any route may be overdue, before more is asked of Redis."""
+    after = [route.escalate_after for route in config.settings.routes if route.escalate_after]
+    return bool(after and state.since and now - state.since >= min(after))
 
 
 def _escalate(

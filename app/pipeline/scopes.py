@@ -1,6 +1,6 @@
 """Scopes: sub-limits of users, templates, organizations and groups, and bursts; evaluated by every sweep."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -16,8 +16,9 @@ from app.core.scope import ScopeUsage, bursts, by_group, scope_usages
 from app.core.wording.scope import burst_alert, burst_name, scope_alert, scope_name
 from app.pipeline.announce import announce, settle
 from app.pipeline.outlook import bare_context
+from app.pipeline.steps import each
 from app.pipeline.usage import current_usage
-from app.store.alerts import Alerts
+from app.store.alerts import Alerts, Stored
 from app.store.coderstate import CoderState
 from app.store.ledger import Ledger
 from app.store.snapshot import Snapshot
@@ -29,8 +30,13 @@ _MOST_BUILDS: Final = 20_000
 
 
 def watch_scopes(connection: "redis.Redis", config: Config, deployment: str) -> None:
-    """Hold every name against the sub-limits that the configuration sets for it."""
-    rules, watched = config.settings.scopes, set()
+    """Hold every name against the sub-limits that the configuration sets for it.
+
+    Raises:
+        ExceptionGroup: some names could not be looked at; the others were.
+    """
+    rules, alerts = config.settings.scopes, Alerts(connection, deployment)
+    watched: dict[str, tuple[Usage, ScopeUsage]] = {}
     for meter in sorted({rule.meter for rule in rules}):
         usage = current_usage(connection, config, deployment, meter, top=False)
         used: dict[tuple[str, str], Sequence[tuple[str, int]]] = {}
@@ -38,23 +44,23 @@ def watch_scopes(connection: "redis.Redis", config: Config, deployment: str) -> 
             if rule.meter == meter and (rule.by, rule.per) not in used:
                 used[rule.by, rule.per] = _units(connection, deployment, usage, rule.by, rule.per)
         for scope in scope_usages([rule for rule in rules if rule.meter == meter], used):
-            _evaluate(connection, config, usage, scope)
-            watched.add(scope_name(scope))
-    _let_go(Alerts(connection, deployment), watched)
+            watched[scope_name(scope)] = usage, scope
+    firing = alerts.firing("scope-")
+    # A rule without a name in use leaves what fired before to be let go.
+    found = alerts.states(list(dict.fromkeys([*watched, *firing])))
+
+    def look(stored: Stored) -> None:
+        if stored.name in watched:
+            _evaluate(connection, config, *watched[stored.name], stored)
+        else:
+            # It used nothing since its day or month began, or has no rule any more.
+            settle(connection, deployment, stored.name, stored.version, AlertState(), clock.now())
+
+    each(found, look)
 
 
-def _let_go(alerts: Alerts, watched: Collection[str]) -> None:
-    """Forget what fires for names that used nothing since their day or month began, or have no rule any more."""
-    for name in alerts.firing("scope-"):
-        if name not in watched:
-            version, _ = alerts.state(name)
-            settle(alerts.redis, alerts.deployment, name, version, AlertState(), clock.now())
-
-
-def _evaluate(connection: "redis.Redis", config: Config, whole: Usage, scope: ScopeUsage) -> None:
-    name = scope_name(scope)
-    version, state = Alerts(connection, whole.deployment).state(name)
-    period = _period(whole, scope.rule.per)
+def _evaluate(connection: "redis.Redis", config: Config, whole: Usage, scope: ScopeUsage, stored: Stored) -> None:
+    state, version, period = stored.state, stored.version, _period(whole, scope.rule.per)
     usage = Usage(whole.deployment, whole.meter, period, Limit(scope.rule.limit), scope.used, 0, whole.as_of)
     # Never repeated: nothing but the end of the period changes it, and there may be many.
     decision = evaluate(state, usage, scope.rule.parsed, usage.as_of)
@@ -63,7 +69,7 @@ def _evaluate(connection: "redis.Redis", config: Config, whole: Usage, scope: Sc
     if decision.state == state or (quiet and not decision.state.level and not state.level):
         return
     if quiet:
-        settle(connection, whole.deployment, name, version, decision.state, usage.as_of)
+        settle(connection, whole.deployment, stored.name, version, decision.state, usage.as_of)
         return
     alert = scope_alert(decision, scope, usage, bare_context(config))
     announce(connection, config, alert, version, decision.state, usage.as_of, decision.because)
@@ -84,7 +90,11 @@ def _units(connection: "redis.Redis", deployment: str, usage: Usage, by: str, pe
 
 
 def watch_bursts(connection: "redis.Redis", config: Config, deployment: str) -> None:
-    """Look for users with very many builds in a short time, and forget those that have calmed down."""
+    """Look for users with very many builds in a short time, and forget those that have calmed down.
+
+    Raises:
+        ExceptionGroup: some users could not be looked at; the others were.
+    """
     rule = config.settings.burst
     alerts = Alerts(connection, deployment)
     if not rule.builds:
@@ -95,13 +105,17 @@ def watch_bursts(connection: "redis.Redis", config: Config, deployment: str) -> 
         burst_name(user): (user, builds)
         for user, builds in bursts(Ledger(connection, deployment, AWB).owners_since(since, _MOST_BUILDS), rule)
     }
-    for name, (user, builds) in found.items():
-        version, state = alerts.state(name)
-        if not state.level:
+    stored = alerts.states(list(dict.fromkeys([*found, *alerts.firing("burst-")])))
+
+    def look(one: Stored) -> None:
+        state = one.state
+        if one.name not in found:
+            if state.since is not None and now - state.since >= _CALM:
+                settle(connection, deployment, one.name, one.version, AlertState(since=now), now)
+        elif not state.level:
+            user, builds = found[one.name]
             firing = AlertState(level="burst", since=now, announced_at=now)
             alert = burst_alert(deployment, AWB, user, builds, rule, now, bare_context(config))
-            announce(connection, config, alert, version, firing, now, alert.summary)
-    for name in alerts.firing("burst-"):
-        version, state = alerts.state(name)
-        if name not in found and state.since is not None and now - state.since >= _CALM:
-            settle(connection, deployment, name, version, AlertState(since=now), now)
+            announce(connection, config, alert, one.version, firing, now, alert.summary)
+
+    each(stored, look)

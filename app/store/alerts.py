@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import redis
 
@@ -14,6 +14,8 @@ from app.store import keys
 from app.store.connection import script
 from app.store.outbox import outbox_args, outbox_keys
 from app.store.timeline import behind
+
+_AT_ONCE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,25 @@ class Change:
     actor: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An alert as it lies in Redis, read when it is asked for: one that cannot be read spoils no other."""
+
+    name: str
+    version: int
+    stored_state: bytes
+    stored_words: bytes | None
+
+    @property
+    def state(self) -> AlertState:
+        return AlertState.from_json(self.stored_state)
+
+    @property
+    def last(self) -> Alert | None:
+        """What was said last."""
+        return Alert.from_json(self.stored_words) if self.stored_words else None
+
+
 class Alerts:
     """Alert states of one deployment."""
 
@@ -47,6 +68,21 @@ class Alerts:
         """Return the version and the state of an alert; the first meter's alert has the meter's name."""
         version, state = self.redis.hmget(keys.alert(self.deployment, name), "v", "s")
         return int(version or 0), AlertState.from_json(state or b"{}")
+
+    def states(self, names: Sequence[str]) -> dict[str, "Stored"]:
+        """Return what is stored of many alerts, by name, in a round trip for each thousand."""
+        found: dict[str, Stored] = {}
+        for start in range(0, len(names), _AT_ONCE):
+            chunk = names[start : start + _AT_ONCE]
+            with self.redis.pipeline(transaction=False) as pipe:
+                for name in chunk:
+                    pipe.hmget(keys.alert(self.deployment, name), "v", "s", "a")
+                rows = pipe.execute()
+            found |= {
+                name: Stored(name, int(version or 0), state or b"{}", words)
+                for name, (version, state, words) in zip(chunk, rows, strict=True)
+            }
+        return found
 
     def last(self, name: str) -> Alert | None:
         """Return what was said last of an alert."""

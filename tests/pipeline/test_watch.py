@@ -15,6 +15,7 @@ from app.core.meter import AWB, RecordState, UsageRecord
 from app.pipeline.digests import report
 from app.pipeline.foresee import HOLD, foresee
 from app.pipeline.scopes import watch_bursts, watch_scopes
+from app.store import keys
 from app.store.alerts import Alerts
 from app.store.coderstate import CoderState
 from app.store.ledger import Ledger, Settlement
@@ -168,6 +169,52 @@ def test_templates_organizations_and_groups_have_limits_of_their_own(
     config = scopes(redis_server, f'[{{"by": "{by}", "name": "{name}", "limit": 10, "per": "month"}}]')
     watch_scopes(connection, config, DEPLOYMENT)
     assert [text for _kind, _reason, text in told(connection)] == [headline]
+
+
+def test_a_name_whose_state_cannot_be_read_keeps_no_other_from_its_warning(
+    connection: Any, redis_server: RedisServer, clock: time_machine.Traveller
+) -> None:
+    config = scopes(redis_server, '[{"by": "user", "limit": 10, "per": "day"}]')
+    for owner in ("ada", "bob", "cleo"):
+        builds(connection, 10, datetime(2026, 3, 23, 10, tzinfo=UTC), owner)
+    watch_scopes(connection, config, DEPLOYMENT)
+    names = Alerts(connection, DEPLOYMENT).firing("scope-")
+    for name in (names[0], names[2]):
+        connection.delete(keys.alert(DEPLOYMENT, name))
+    connection.hset(keys.alert(DEPLOYMENT, names[0]), "s", "{")
+    with pytest.raises(ExceptionGroup):
+        watch_scopes(connection, config, DEPLOYMENT)
+    assert Alerts(connection, DEPLOYMENT).state(names[2])[1].level == "100%"
+
+
+def test_two_thousand_names_are_looked_at_in_a_few_round_trips(
+    connection: Any, redis_server: RedisServer, clock: time_machine.Traveller
+) -> None:
+    at = datetime(2026, 3, 23, 10, tzinfo=UTC).timestamp()
+    ledger = Ledger(connection, DEPLOYMENT, AWB)
+    ledger.settle([Settlement(f"w{n}", 0, Evidence(), [_record(f"w{n}", f"user-{n}", at)], at) for n in range(2000)])
+    config = scopes(redis_server, '[{"by": "user", "limit": 100, "per": "day"}]')
+    before = connection.info("stats")["total_reads_processed"]
+    watch_scopes(connection, config, DEPLOYMENT)
+    assert connection.info("stats")["total_reads_processed"] - before < 200
+    assert told(connection) == []
+
+
+def _record(workspace_id: str, owner: str, at: float) -> UsageRecord:
+    return UsageRecord(
+        f"hint:{workspace_id}:1",
+        AWB,
+        RecordState.PROVISIONAL,
+        at,
+        workspace_id,
+        "w",
+        owner,
+        "claude",
+        "acme",
+        "r",
+        "",
+        (),
+    )
 
 
 def test_a_burst_is_told_once_until_it_is_over(
