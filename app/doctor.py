@@ -18,14 +18,16 @@ from app.pipeline.coder import client
 from app.pipeline.codercheck import endpoint
 from app.store import keys
 from app.store.coderstate import CoderState
-from app.store.connection import OLDEST_VERSION, unavailable
+from app.store.connection import OLDEST_VERSION, missing_right, unavailable
 from app.store.inbox import Inbox, deployments
 from app.store.queues import Queues
+from app.store.server import check_writable, server_info
 from app.store.steps import Steps
 
 _TIMEOUT = 5
 _LARGEST_SKEW = 30.0
 _LATE_SWEEP = 300.0
+_RIGHTS = "docs/operation.md, Rights of the Redis user"
 
 
 def examine(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
@@ -60,14 +62,16 @@ def _secret(config: Config) -> Iterator[Finding]:
 
 def _redis(connection: "redis.Redis") -> Iterator[Finding]:
     try:
-        info = connection.info()
+        check_writable(connection)
+        server = server_info(connection)
         seconds, micros = connection.time()
     except (redis.exceptions.RedisError, OSError) as error:
-        yield Finding(
-            "redis.reachable", Outcome.ERROR, f"Redis is {unavailable(error)}", "start it, or check AWB_REDIS_URL"
-        )
+        right = missing_right(error)
+        hint = f"let the Redis user run {right} ({_RIGHTS})" if right else "start it, or check AWB_REDIS_URL"
+        yield Finding("redis.reachable", Outcome.ERROR, f"Redis is {unavailable(error)}", hint)
         return
-    yield Finding("redis.reachable", Outcome.OK, "Redis answers")
+    yield Finding("redis.reachable", Outcome.OK, "Redis answers and takes writes")
+    info = server.facts
     told = str(info.get("valkey_version") or info["redis_version"])
     # Valkey calls itself Redis 7.2.4 towards clients; its own version is newer than any that lacks something.
     new_enough = tuple(int(part) for part in str(info["redis_version"]).split(".")[:2]) >= OLDEST_VERSION
@@ -75,16 +79,27 @@ def _redis(connection: "redis.Redis") -> Iterator[Finding]:
         "redis.version", Outcome.OK if new_enough else Outcome.ERROR, f"version {told}",
         "" if new_enough else "RQ loses jobs on servers before 6.2; use a newer one",
     )  # fmt: skip
-    yield _persistence(info)
-    policy = str(info.get("maxmemory_policy", "unknown"))
-    yield Finding(
-        "redis.policy", Outcome.OK if policy == "noeviction" else Outcome.ERROR, f"maxmemory-policy {policy}",
-        "" if policy == "noeviction" else "set maxmemory-policy noeviction: any other may throw the ledger away",
-    )  # fmt: skip
+    if server.missing:
+        yield Finding(
+            "redis.rights", Outcome.WARNING,
+            f"append-only file and maxmemory-policy cannot be seen: the Redis user may not run {server.missing}",
+            f"allow it with +info, or see to appendonly yes and maxmemory-policy noeviction yourself ({_RIGHTS})",
+        )  # fmt: skip
+    else:
+        yield _persistence(info)
+        yield _policy(info)
     skew = abs(seconds + micros / 1e6 - clock.now().timestamp())
     yield Finding(
         "clock.redis", Outcome.OK if skew < _LARGEST_SKEW else Outcome.WARNING, f"{skew:.1f} s from Redis' clock",
         "" if skew < _LARGEST_SKEW else "synchronise the clocks (NTP): usage periods begin by them",
+    )  # fmt: skip
+
+
+def _policy(info: dict[str, object]) -> Finding:
+    policy = str(info.get("maxmemory_policy", "unknown"))
+    return Finding(
+        "redis.policy", Outcome.OK if policy == "noeviction" else Outcome.ERROR, f"maxmemory-policy {policy}",
+        "" if policy == "noeviction" else "set maxmemory-policy noeviction: any other may throw the ledger away",
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ in the worker's own process.
 import os
 import secrets
 import socket
+import time
 from typing import Any, Final
 
 import redis
@@ -21,7 +22,8 @@ from rq.worker import SimpleWorker, WorkerStatus
 
 from app import jobqueue
 from app.config import Config
-from app.store.connection import script
+from app.store.connection import script, unavailable
+from app.store.server import check_writable, server_info
 from workers import jobs, runtime
 from workers.embedded import alive
 from workers.pausing import PausableWorker
@@ -32,10 +34,16 @@ BATCH: Final = 200
 # With RQ's defaults an idle worker notices a dead one's jobs after many minutes.
 _WORKER_TTL: Final = 60
 _MAINTENANCE_SECONDS: Final = 30
+_LOOK_EVERY: Final = 0.5
+# Where rq.utils.get_version keeps what it has read.
+_RQ_VERSION: Final = "__rq_redis_server_version"
 
 
 class QuietWorker(PausableWorker):
     """A SimpleWorker that refuses jobs whose function is not ours: who can write to Redis must not run any code."""
+
+    #: RQ's own minute would keep a queue waiting long after Redis is back.
+    max_connection_wait_time = 2.0
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         if not _is_ours(job):
@@ -138,7 +146,7 @@ def worker(queue_name: str, connection: "redis.Redis", config: Config | None = N
     """Build the worker of one queue. When it starts, it adopts what a dead worker of this queue left behind."""
     runtime.use(connection, config)
     kind = DeliveryWorker if queue_name == jobqueue.DELIVERIES else QuietWorker
-    return kind(
+    built = kind(
         [jobqueue.queue(queue_name, connection)],
         connection=connection,
         # In a container that is started again, host and process id come back while RQ still knows the dead worker.
@@ -148,6 +156,31 @@ def worker(queue_name: str, connection: "redis.Redis", config: Config | None = N
         maintenance_interval=_MAINTENANCE_SECONDS,
         log_job_description=False,
     )
+    _tell_version(connection)
+    return built
+
+
+def _tell_version(connection: "redis.Redis") -> None:
+    """Tell RQ the server's version where it may not ask: it takes jobs by BLMOVE, and loses none, only if it knows."""
+    facts = server_info(connection).facts
+    version = [int(part) for part in str(facts["redis_version"]).split(".")[:3] if part.isdecimal()]
+    setattr(connection, _RQ_VERSION, tuple(version + [0] * (3 - len(version))))
+
+
+def wait_for_redis(connection: "redis.Redis") -> None:
+    """Wait until Redis takes writes: a worker that starts and ends again would be started ever more rarely."""
+    said = ""
+    while True:
+        try:
+            check_writable(connection)
+        except (redis.exceptions.RedisError, OSError) as error:
+            why = unavailable(error) or "failing"
+            if why != said:
+                log.warning("worker waits for Redis", why=why)
+            said = why
+            time.sleep(_LOOK_EVERY)
+        else:
+            return
 
 
 def adopt(new: SimpleWorker) -> None:

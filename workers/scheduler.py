@@ -22,7 +22,8 @@ from app.store.outqueue import enqueue
 log = structlog.get_logger(__name__)
 #: Seconds between sweeps.
 SWEEP_EVERY: Final = 60
-_LOOK_EVERY: Final = 1.0
+#: Seconds between looks at what is due, and between tries while Redis is away.
+LOOK_EVERY: Final = 1.0
 
 
 class Scheduler:
@@ -48,7 +49,7 @@ class Scheduler:
             except (redis.exceptions.RedisError, OSError) as error:
                 log.warning("scheduler waits for Redis", why=unavailable(error))
                 self.rq = self._rq()
-            self.stopped.wait(_LOOK_EVERY)
+            self.stopped.wait(LOOK_EVERY)
         self._release()
         log.info("scheduler stopped")
 

@@ -20,7 +20,7 @@ from app.config import EXIT_CONFIG, Config, ConfigError, load
 from app.core.spelling import did_you_mean
 from app.settings import secret_texts
 from app.settingtypes import DEPLOYMENT_NAME
-from app.store.connection import connect
+from app.store.connection import SOCKET_TIMEOUT, connect
 from app.store.inbox import deployments
 
 EXIT_FAILED: Final = 1
@@ -152,14 +152,14 @@ def _wrong_receivers(config: Config) -> list[str]:
     return wrong
 
 
-def open_redis(config: Config) -> "redis.Redis":
+def open_redis(config: Config, timeout: float = SOCKET_TIMEOUT) -> "redis.Redis":
     """Connect to the configured Redis, else to the embedded one of the data directory."""
     settings = config.settings
     if settings.redis_url:
-        return connect(settings.redis_url.get_secret_value())
+        return connect(settings.redis_url.get_secret_value(), timeout)
     from workers import embedded  # noqa: PLC0415 - not needed with a Redis of one's own
 
-    return connect(embedded.url(settings.data_dir))
+    return connect(embedded.url(settings.data_dir), timeout)
 
 
 def open_store(

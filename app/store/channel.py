@@ -13,13 +13,13 @@ from typing import Any
 
 import redis
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, ReadOnlyError, RedisError
+from redis.exceptions import NoScriptError, RedisError
 
-from app.store.connection import SOCKET_TIMEOUT, script, script_text
+from app.store.connection import is_no_master, script, script_text
 
 
 class Channel:
-    """Calls one script whose answer is an integer; safe to share between threads."""
+    """Calls one script whose answer is an integer; safe to share between threads, and meant to be shared."""
 
     def __init__(self, connection: "redis.Redis", script_name: str) -> None:
         self._pool = connection.connection_pool
@@ -30,7 +30,8 @@ class Channel:
     def call(self, keys: Sequence[bytes], args: Sequence[bytes]) -> int:
         """Run the script and return its answer.
 
-        A connection that turns out to be dead is opened anew once; so the script may run twice.
+        A connection that turns out to be dead, or to lead to a server that is no master any more, is opened anew once;
+        so the script may run twice. For an answer it waits once, as long as the pool's `socket_timeout`.
 
         Raises:
             redis.exceptions.RedisError: Redis did not confirm the call.
@@ -38,11 +39,15 @@ class Channel:
         """
         tail = (b"%d" % len(keys), *keys, *args)
         kept = getattr(self._local, "connection", None)
-        if kept is not None:
+        if kept is not None and not kept.outdated:
             try:
                 return self._once(kept, tail)
+            except BlockingIOError:  # the time is over; a new connection would only wait once more
+                raise
             except (RedisConnectionError, OSError):
                 pass
+        elif kept is not None:
+            self._drop(kept)
         return self._once(self._open(), tail)
 
     def _once(self, connection: Any, tail: Sequence[bytes]) -> int:
@@ -51,18 +56,28 @@ class Channel:
                 return _ask(connection, (b"EVALSHA", self._sha, *tail))
             except NoScriptError:
                 return _ask(connection, (b"EVAL", self._text, *tail))
-        except BaseException as error:
-            # What Redis itself refused leaves the connection sound, save where this server is the wrong one; after
-            # anything else half a question or half an answer may be on the wire.
-            if not isinstance(error, RedisError) or isinstance(error, RedisConnectionError | ReadOnlyError):
-                self._local.connection = None
-                connection.disconnect()
+        except RedisError as error:
+            if is_no_master(error):
+                self._drop(connection)
+                raise connection.moved(error) from error
+            if isinstance(error, RedisConnectionError):
+                self._drop(connection)
+            # Anything else that Redis itself refused leaves the connection sound.
             raise
+        except BaseException:
+            # Half a question or half an answer may be on the wire.
+            self._drop(connection)
+            raise
+
+    def _drop(self, connection: Any) -> None:
+        self._local.connection = None
+        connection.disconnect()
 
     def _open(self) -> Any:
         connection: Any = self._pool.connection_class(**self._pool.connection_kwargs)
         connection.connect()
-        wait = struct.pack("ll", int(SOCKET_TIMEOUT), 0)
+        seconds = self._pool.connection_kwargs["socket_timeout"]
+        wait = struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))
         connection._sock.settimeout(None)  # noqa: SLF001 - the kernel keeps the time instead
         connection._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, wait)  # noqa: SLF001
         connection._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, wait)  # noqa: SLF001

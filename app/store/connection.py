@@ -1,34 +1,135 @@
 """Connections to Redis, and the scripts loaded from beside this file."""
 
+import re
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 import redis
 from redis.backoff import NoBackoff
-from redis.exceptions import BusyLoadingError, OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
+from redis.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection, parse_url
+from redis.exceptions import (
+    BusyLoadingError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
-#: Seconds after which a silent Redis counts as gone. The receiver has to answer Coder within its minute.
-SOCKET_TIMEOUT = 5.0
+#: Seconds after which a silent Redis counts as gone.
+SOCKET_TIMEOUT: Final = 5.0
+#: The same for the receiver: Coder tries again what is answered 503, and a thread that waits serves nobody else.
+RECEIVER_TIMEOUT: Final = 2.0
 #: RQ needs BLMOVE for its reliable dequeue.
 OLDEST_VERSION = (6, 2)
+#: What a server that became a replica answers to writes, to reads where it may not serve old data, and to who waits in
+#: BLMOVE at that moment. Up to Redis 6.2 an error of a script only contains it.
+_NO_MASTER: Final = ("READONLY", "MASTERDOWN", "UNBLOCKED")
+_FORBIDDEN: Final = re.compile(r"run the '([^']+)'")
 
 
-def connect(url: str) -> "redis.Redis":
+class MovedError(ReadOnlyError, RedisConnectionError):
+    """This server is no master any more. For redis-py and RQ this is a lost connection: they open it anew."""
+
+
+class Era:
+    """Counts how often this process found a server that is no master any more."""
+
+    number = 0
+
+
+class _Watched(AbstractConnection):
+    """A connection that is opened anew once any connection of its era met a server that is no master any more.
+
+    After a fail-over the old master may live on as a replica and keep its connections; a new one leads to the master.
+    """
+
+    def __init__(self, *args: Any, era: Era, **kwargs: Any) -> None:
+        self._era, self._born = era, era.number
+        super().__init__(*args, **kwargs)
+
+    @property
+    def outdated(self) -> bool:
+        return self._born != self._era.number
+
+    def connect(self) -> None:
+        """Open the connection unless it is open; pools call this before they hand a connection out."""
+        if self.outdated:
+            self.disconnect()  # type: ignore[no-untyped-call]
+        super().connect()  # type: ignore[no-untyped-call]
+
+    def read_response(self, *args: Any, **kwargs: Any) -> Any:
+        """Read an answer.
+
+        Raises:
+            MovedError: this server is no master any more.
+        """
+        try:
+            return super().read_response(*args, **kwargs)
+        except ResponseError as error:
+            if not is_no_master(error):
+                raise
+            raise self.moved(error) from error
+
+    def moved(self, error: Exception) -> MovedError:
+        """End the era, and return the error to raise; more answers of a pipeline may still be on the wire."""
+        self._era.number += 1
+        return MovedError(str(error))
+
+    def _connect(self) -> Any:
+        self._born = self._era.number
+        return super()._connect()  # type: ignore[no-untyped-call, safe-super]
+
+
+class _WatchedTcp(_Watched, Connection):
+    """The same by TCP."""
+
+
+class _WatchedUnix(_Watched, UnixDomainSocketConnection):
+    """The same by a Unix socket."""
+
+
+class _WatchedTls(_Watched, SSLConnection):
+    """The same by TLS."""
+
+
+_WATCHED: Final[Mapping[Any, Any]] = MappingProxyType(
+    {Connection: _WatchedTcp, UnixDomainSocketConnection: _WatchedUnix, SSLConnection: _WatchedTls}
+)
+
+
+def connect(url: str, timeout: float = SOCKET_TIMEOUT) -> "redis.Redis":
     """Open a pool of connections; nothing is sent before the first command.
 
-    A command that fails for a lost connection is tried once more, at once: every script of ours may run twice.
+    A command that fails for a lost connection is tried once more, at once: every script of ours may run twice. One
+    that Redis does not answer in time is not.
+
+    Args:
+        url: redis://, rediss:// or unix://.
+        timeout: seconds to wait for a connection, and for each answer.
     """
-    return redis.Redis.from_url(
+    kind = parse_url(url).get("connection_class", Connection)  # type: ignore[no-untyped-call]
+    pool = redis.ConnectionPool.from_url(
         url,
-        socket_timeout=SOCKET_TIMEOUT,
-        socket_connect_timeout=SOCKET_TIMEOUT,
-        retry=Retry(NoBackoff(), 1),
+        connection_class=_WATCHED[kind],
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
         health_check_interval=30,
+        era=Era(),
     )
+    return redis.Redis.from_pool(pool)
+
+
+def is_no_master(error: Exception) -> bool:
+    """Tell whether a server refused because it is a replica."""
+    return isinstance(error, ReadOnlyError) or any(word in str(error) for word in _NO_MASTER)
 
 
 @cache
@@ -41,23 +142,42 @@ def script(connection: "redis.Redis", name: str) -> Any:
     return connection.register_script(script_text(name))
 
 
+_WORDS: Final[tuple[tuple[Any, str], ...]] = (
+    (BusyLoadingError, "loading"),
+    (ReadOnlyError, "read-only"),
+    (OutOfMemoryError, "full"),
+    (RedisConnectionError | RedisTimeoutError | OSError, "unreachable"),
+)
+_CODES: Final = (
+    ("OOM", "full"),
+    ("MISCONF", "disk-full"),
+    ("NOREPLICAS", "no-replicas"),
+    *((word, "read-only") for word in _NO_MASTER),
+)
+
+
 def unavailable(error: Exception) -> str | None:
-    """Say in a word why Redis cannot take a write now, or None if the error is something else."""
-    if isinstance(error, BusyLoadingError):
-        return "loading"
-    if isinstance(error, ReadOnlyError):
-        return "read-only"
-    if isinstance(error, OutOfMemoryError):
-        return "full"
-    if isinstance(error, RedisConnectionError | RedisTimeoutError | OSError):
-        return "unreachable"
+    """Say in a word or two why Redis cannot take a write now, or None if the error is something else."""
+    for kind, word in _WORDS:
+        if isinstance(error, kind):
+            return word
     if isinstance(error, ResponseError):
-        for word, why in (
-            ("OOM", "full"),
-            ("MISCONF", "disk-full"),
-            ("NOREPLICAS", "no-replicas"),
-            ("READONLY", "read-only"),
-        ):
-            if word in str(error):
-                return why
+        for code, word in _CODES:
+            if code in str(error):
+                return word
+        right = missing_right(error)
+        if right:
+            return f"denying {right}"
     return "failing" if isinstance(error, RedisError) else None
+
+
+def missing_right(error: Exception) -> str | None:
+    """Name what the Redis user may not do (ACL), such as "the command 'info'"; None for any other error."""
+    text = str(error)
+    # redis-py leaves the code of an error out; a script's has it in its midst.
+    if not isinstance(error, NoPermissionError) and not re.search(r"NOPERM|ACL failure|can't run this command", text):
+        return None
+    found = _FORBIDDEN.search(text)
+    if found:
+        return f"the command '{found[1]}'"
+    return "a key" if "key" in text else "a channel" if "channel" in text else "a command"

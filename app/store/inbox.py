@@ -30,15 +30,21 @@ class Remembered:
 
 
 class Inbox:
-    """The inbox of one deployment."""
+    """The inbox of one deployment.
 
-    def __init__(self, connection: "redis.Redis", deployment: str) -> None:
+    Args:
+        connection: Redis.
+        deployment: its name.
+        accepting: the way of deliveries; inboxes of one process share it, else each has connections of its own.
+    """
+
+    def __init__(self, connection: "redis.Redis", deployment: str, accepting: Channel | None = None) -> None:
         self.redis: Any = connection
         self.deployment = deployment
         self._queues = jobqueue.queues_key().encode()
         self._stats = keys.stats(deployment).encode()
         self._deployments = keys.DEPLOYMENTS.encode()
-        self._accept = Channel(connection, "accept")
+        self._accept = accepting or accepting_channel(connection)
 
     def accept(self, job: jobqueue.ReadyJob, message_id: str, received_at: float) -> bool:
         """Queue a delivery unless its message id is known; True when it is new.
@@ -129,6 +135,10 @@ class Inbox:
 
     def stats(self) -> dict[str, float]:
         return {name.decode(): float(value) for name, value in self.redis.hgetall(keys.stats(self.deployment)).items()}
+
+
+def accepting_channel(connection: "redis.Redis") -> Channel:
+    return Channel(connection, "accept")
 
 
 def deployments(connection: "redis.Redis") -> list[str]:

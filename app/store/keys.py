@@ -12,6 +12,8 @@ PREFIX = "awb:v1"
 DEPLOYMENTS = f"{PREFIX}:deployments"
 #: Hash of housekeeping marks: last sweep, fingerprint of the AI template list.
 MARKS = f"{PREFIX}:marks"
+#: Never set: asking to overwrite it shows whether Redis takes writes.
+PROBE = f"{PREFIX}:probe"
 
 #: Hash of the moments at which the sweep last turned to a deployment, by its name.
 SWEPT = f"{PREFIX}:swept"

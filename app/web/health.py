@@ -6,6 +6,7 @@ from flask import Blueprint, Response, jsonify, make_response
 from app.config import Config
 from app.store.connection import unavailable
 from app.store.queues import Queues
+from app.store.server import check_writable
 
 
 def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
@@ -20,13 +21,10 @@ def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
     @routes.get("/readyz")
     def readyz() -> Response:
         try:
-            connection.ping()
-            info = connection.info("persistence")
+            check_writable(connection)
             idle = Queues(connection).without_worker()
         except (redis.exceptions.RedisError, OSError) as error:
             return make_response(jsonify(status="unavailable", redis=unavailable(error)), 503)
-        if info.get("loading"):
-            return make_response(jsonify(status="unavailable", redis="loading"), 503)
         if idle:
             # Still 200: what arrives is kept, and Coder loses what a load balancer turns away.
             return jsonify(status="degraded", redis="ok", without_worker=idle)

@@ -22,7 +22,7 @@ from app.pipeline.intake import Taken, take
 from app.settings import Settings
 from app.settingtypes import DEPLOYMENT_NAME
 from app.store.connection import unavailable
-from app.store.inbox import Inbox
+from app.store.inbox import Inbox, accepting_channel
 from app.web.access.csrf import sent_by_another_site
 
 log = structlog.get_logger(__name__)
@@ -63,10 +63,11 @@ def blueprint(config: Config, connection: "redis.Redis", secrets: Secrets | None
     """Build the receiver's routes; without secrets everything is admitted."""
     routes = Blueprint("webhook", __name__)
     limit = config.settings.max_body_bytes
+    accepting = accepting_channel(connection)
 
     @lru_cache(maxsize=64)
     def inbox(deployment: str) -> Inbox:
-        return Inbox(connection, deployment)
+        return Inbox(connection, deployment, accepting)
 
     @routes.post("/v1/webhook", defaults={"deployment": config.settings.deployment})
     @routes.post("/v1/webhook/<deployment>")

@@ -13,7 +13,7 @@ import redis
 from flask.testing import FlaskClient
 
 from app import jobqueue
-from app.store.connection import connect
+from app.store.connection import RECEIVER_TIMEOUT, connect
 from app.web.factory import create_app
 from tests.conftest import RedisServer, make_config, wait_until
 from tests.web.make import answer, basic, notification
@@ -103,8 +103,8 @@ def own(short_dir: Path) -> Iterator[RedisServer]:
     server.stop()
 
 
-def client_of(server: RedisServer) -> FlaskClient:
-    return create_app(make_config(server.url), connect(server.url)).test_client()
+def client_of(server: RedisServer, timeout: float = 5.0) -> FlaskClient:
+    return create_app(make_config(server.url), connect(server.url, timeout)).test_client()
 
 
 def test_a_redis_that_never_started_is_unreachable(own: RedisServer) -> None:
@@ -142,27 +142,37 @@ def test_connections_that_redis_closes_are_opened_anew(client: FlaskClient, conn
         connection.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 
 
-@pytest.mark.slow
-def test_a_redis_that_hangs_is_given_up_within_coders_minute(own: RedisServer) -> None:
+@pytest.mark.parametrize("warm", [True, False], ids=["known connection", "new connection"])
+@pytest.mark.parametrize("body", [notification("m1"), b"{"], ids=["delivery", "quarantine"])
+def test_a_redis_that_hangs_is_waited_for_once(own: RedisServer, body: bytes, warm: bool) -> None:
     own.start()
-    client = client_of(own)
-    client.post("/v1/webhook", headers=basic(), data=notification("before"))
+    patience = 0.6
+    client = client_of(own, patience)
+    if warm:
+        client.post("/v1/webhook", headers=basic(), data=notification("before"))
+        client.post("/v1/webhook", headers=basic(), data=b"[")
     assert own.process is not None
     own.process.send_signal(signal.SIGSTOP)
     started = time.monotonic()
     try:
-        assert assert_unavailable(client, notification("m1")) == "unreachable"
-        assert time.monotonic() - started < 30
+        assert assert_unavailable(client, body) == "unreachable"
+        assert time.monotonic() - started < 2 * patience
     finally:
         own.process.send_signal(signal.SIGCONT)
     # What the stopped server finds in its sockets when it goes on may well be the first try.
-    code, status = answer(client.post("/v1/webhook", headers=basic(), data=notification("m1")))
-    assert (code, status) in ((202, "accepted"), (200, "duplicate"))
-    assert jobqueue.queue(jobqueue.DELIVERIES, connect(own.url)).count == 2
+    code, status = answer(client.post("/v1/webhook", headers=basic(), data=body))
+    assert (code, status) in ((202, "accepted"), (200, "duplicate"), (202, "quarantined"))
+    assert jobqueue.queue(jobqueue.DELIVERIES, connect(own.url)).count == warm + (status != "quarantined")
 
 
-@pytest.mark.slow
-def test_an_answer_that_came_too_late_is_not_taken_for_the_next(client: FlaskClient, connection: "redis.Redis") -> None:
+def test_the_receiver_waits_for_redis_two_or_three_seconds_at_most() -> None:
+    assert 1 <= RECEIVER_TIMEOUT <= 3
+
+
+def test_an_answer_that_came_too_late_is_not_taken_for_the_next(
+    redis_server: RedisServer, connection: "redis.Redis"
+) -> None:
+    client = client_of(redis_server, 0.3)
     client.post("/v1/webhook", headers=basic(), data=notification("before"))
     connection.execute_command("CLIENT", "PAUSE", "60000", "WRITE")
     try:
@@ -171,6 +181,20 @@ def test_an_answer_that_came_too_late_is_not_taken_for_the_next(client: FlaskCli
         connection.execute_command("CLIENT", "UNPAUSE")
     codes = [client.post("/v1/webhook", headers=basic(), data=notification("next")).status_code for _ in range(3)]
     assert codes == [202, 200, 200]
+
+
+def test_many_deployments_share_one_connection(redis_server: RedisServer, connection: "redis.Redis") -> None:
+    client = client_of(redis_server)
+
+    def clients() -> int:
+        return int(connection.info("clients")["connected_clients"])
+
+    assert client.post("/v1/webhook", headers=basic(), data=notification("m0")).status_code == 202
+    before = clients()
+    for number in range(15):
+        answered = client.post(f"/v1/webhook/team-{number}", headers=basic(), data=notification(f"m{number}"))
+        assert answered.status_code == 202
+    assert clients() == before
 
 
 def test_a_redis_whose_disk_fails_is_refused(short_dir: Path) -> None:

@@ -21,6 +21,7 @@ from app.config import Config
 from app.store.connection import unavailable
 from app.store.gauges import last_sweep
 from app.store.inbox import Inbox, deployments
+from app.store.server import server_info
 from app.web.metrics import sources
 from app.web.metrics.families import Sheet
 
@@ -103,8 +104,7 @@ class MeterCollector:
         return names[:MOST_DEPLOYMENTS]
 
     def _info(self) -> dict[str, Any]:
-        found: Any = self.redis.info()
-        return dict(found)
+        return server_info(self.redis).facts
 
 
 def _failure(source: Callable[[], None]) -> str:

@@ -16,6 +16,7 @@ from app.store.coderstate import CoderState
 from app.store.inbox import Inbox
 from app.store.queues import Queues, QueueState
 from app.store.records import Records
+from app.store.server import server_info
 from app.web.pages.alertdata import channels
 from app.web.pages.frame import duration, to
 
@@ -67,7 +68,11 @@ def _input(config: Config, stats: dict[str, float]) -> Part:
 
 
 def _redis(connection: "redis.Redis") -> Part:
-    info: Any = connection.info()
+    server = server_info(connection)
+    info = server.facts
+    if server.missing:
+        detail = f"version {info['redis_version']}; the Redis user may not run {server.missing}"
+        return Part("Redis", Severity.OK, "Answers; whether it writes to disk cannot be seen", detail)
     persists = str(info.get("aof_enabled")) == "1"
     written = info.get("aof_last_write_status", "ok") == "ok" and info.get("rdb_last_bgsave_status", "ok") == "ok"
     version = info.get("valkey_version") or info.get("redis_version")
