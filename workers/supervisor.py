@@ -11,46 +11,38 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 import structlog
 
 from app import jobqueue
 from app.config import Config
 from workers import embedded
+from workers.parts import CAN_FORK, FIRST_DELAY, PARENT_FD, Child, Forked, Process, spawn
 
 log = structlog.get_logger(__name__)
-#: Environment of children: a pipe that closes when the supervisor is gone, however it went.
-PARENT_FD: Final = "_AWB_PARENT_FD"
-_FIRST_DELAY, _LONGEST_DELAY, _HEALTHY_AFTER = 0.5, 30.0, 60.0
+_LONGEST_DELAY, _HEALTHY_AFTER = 30.0, 60.0
 _LOOK_EVERY: Final = 0.2
 # In the order of the listeners: `bind`, and `metrics_bind` where it is set.
 _LISTEN_OPTIONS: Final = ("--listen-fd", "--metrics-fd")
 
 
+class Program(Protocol):
+    """`awb` itself, as far as the supervisor uses it."""
+
+    def listen(self, host: str, port: int) -> socket.socket: ...
+
+    def prepare(self) -> None:
+        """Import what the parts need, once for all of them."""
+
+    def run(self, words: Sequence[str]) -> None:
+        """Run a command of `awb` in this process, which ends with it."""
+
+
 class AlreadyRunningError(Exception):
     """Another instance uses the data directory."""
-
-
-@dataclass
-class Child:
-    """One child process and when it may be started again."""
-
-    name: str
-    command: Sequence[str]
-    fds: Sequence[int] = ()
-    process: "subprocess.Popen[bytes] | None" = None
-    started_at: float = 0.0
-    delay: float = _FIRST_DELAY
-    due: float = 0.0
-    environment: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def running(self) -> bool:
-        return self.process is not None and self.process.poll() is None
 
 
 class DataDirLock:
@@ -84,21 +76,24 @@ class DataDirLock:
 class Supervisor:
     """Starts the parts in order, restarts what dies, and stops them in the order of the data's way."""
 
-    def __init__(self, config: Config, listen: Callable[[str, int], socket.socket], *, insecure: bool = False) -> None:
+    def __init__(self, config: Config, program: Program, *, insecure: bool = False) -> None:
         self.config = config
-        self.listen = listen
+        self.program = program
         self.insecure = insecure
+        self.environment: dict[str, str] = {}
+        self.listeners: list[socket.socket] = []
+        self.lock: DataDirLock | None = None
         self.stopping = False
         self.alive_read, self.alive_write = os.pipe()
         self.redis: Child | None = None
         self.web: list[Child] = []
         self.others: list[Child] = []
 
-    def run(self, ready: Callable[[], None]) -> int:
+    def run(self, ready: Callable[[], bool]) -> int:
         """Run until SIGTERM or SIGINT; return the exit code.
 
         Args:
-            ready: called once when everything is started.
+            ready: called after every look until it returns True, once everything is started.
 
         Raises:
             AlreadyRunningError: the data directory is in use.
@@ -106,21 +101,21 @@ class Supervisor:
             OSError: the address is taken.
         """
         settings = self.config.settings
-        with DataDirLock(settings.data_dir):
-            listeners = [self.listen(settings.bind_host, settings.bind_port)]
+        with DataDirLock(settings.data_dir) as self.lock:
+            self.listeners.append(self.program.listen(settings.bind_host, settings.bind_port))
             if settings.metrics_address:
-                listeners.append(self.listen(*settings.metrics_address))
+                self.listeners.append(self.program.listen(*settings.metrics_address))
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, self._request_stop)
             try:
-                self._start_all(*(listener.fileno() for listener in listeners))
-                if not self.stopping:
-                    ready()
+                self._start_all()
+                is_ready = False
                 while not self.stopping:
+                    is_ready = is_ready or ready()
                     self._look()
                     time.sleep(_LOOK_EVERY)
             finally:
-                for listener in listeners:
+                for listener in self.listeners:
                     listener.close()
                 self._stop_all()
         return 0
@@ -128,43 +123,55 @@ class Supervisor:
     def _request_stop(self, _signal: int, _frame: FrameType | None) -> None:
         self.stopping = True
 
-    def _start_all(self, *listeners: int) -> None:
+    def _start_all(self) -> None:
         settings = self.config.settings
-        environment: dict[str, str] = {}
         if settings.redis_url is None:
             server = embedded.find_server()
             embedded.stop_stray(settings.data_dir)
-            self.redis = Child("redis", embedded.command(server, settings.data_dir))
+            self.redis = Child("redis", embedded.command(server, settings.data_dir), ours=False)
             self._start(self.redis)
+        # Redis loads its data meanwhile.
+        self.program.prepare()
+        if self.redis:
             embedded.wait_ready(settings.data_dir, self._process(self.redis))
-            environment["AWB_REDIS_URL"] = embedded.url(settings.data_dir)
-        awb = [sys.executable, "-m", "app.cli"]
+            self.environment["AWB_REDIS_URL"] = embedded.url(settings.data_dir)
         if self.config.source:
-            environment["AWB_CONFIG"] = str(self.config.source)
+            self.environment["AWB_CONFIG"] = str(self.config.source)
         self.others = [
-            *(Child(f"worker {name}", [*awb, "worker", name], environment=environment) for name in jobqueue.QUEUES),
-            Child("scheduler", [*awb, "scheduler"], environment=environment),
+            *(Child(f"worker {name}", ["worker", name]) for name in jobqueue.QUEUES),
+            Child("scheduler", ["scheduler"]),
         ]
+        listeners = [listener.fileno() for listener in self.listeners]
         fds = [word for pair in zip(_LISTEN_OPTIONS, map(str, listeners), strict=False) for word in pair]
-        web = [*awb, "web", *fds, *(["--insecure"] if self.insecure else [])]
-        self.web = [
-            Child(f"web {number}", web, listeners, environment=environment)
-            for number in range(1, settings.web_processes + 1)
-        ]
-        for child in (*self.others, *self.web):
+        web = ["web", *fds, *(["--insecure"] if self.insecure else [])]
+        self.web = [Child(f"web {number}", web, listeners) for number in range(1, settings.web_processes + 1)]
+        # The receiver first: Coder waits for it.
+        for child in (*self.web, *self.others):
             self._start(child)
 
     def _start(self, child: Child) -> None:
-        # An own session: Ctrl-C on a terminal reaches the supervisor alone, which stops the others in order.
-        child.process = subprocess.Popen(
-            child.command,
-            pass_fds=[*child.fds, self.alive_read],
-            env={**os.environ, **child.environment, PARENT_FD: str(self.alive_read)},
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        child.process = self._launch(child)
         child.started_at = time.monotonic()
         log.debug("started", part=child.name, pid=child.process.pid)
+
+    def _launch(self, child: Child) -> Process:
+        environment = {**self.environment, PARENT_FD: str(self.alive_read)}
+        if child.ours and CAN_FORK:
+            return Forked(lambda: self._become(child, environment), f"awb {child.name.removeprefix('worker awb-')}")
+        command = [sys.executable, "-m", "app.cli", *child.command] if child.ours else child.command
+        return spawn(command, [*child.fds, self.alive_read], environment)
+
+    def _become(self, child: Child, environment: dict[str, str]) -> None:
+        """Give up what is the supervisor's, and run a part in this process."""
+        # While a part held them, the supervisor's end would not show, and its lock and its addresses would outlive it.
+        os.close(self.alive_write)
+        if self.lock:
+            self.lock.file.close()
+        for listener in self.listeners:
+            if listener.fileno() not in child.fds:
+                listener.close()
+        os.environ.update(environment)
+        self.program.run(child.command)
 
     def _look(self) -> None:
         now = time.monotonic()
@@ -183,18 +190,18 @@ class Supervisor:
     def _ended(self, child: Child, now: float) -> None:
         code = self._process(child).returncode
         if now - child.started_at > _HEALTHY_AFTER:
-            child.delay = _FIRST_DELAY
+            child.delay = FIRST_DELAY
         log.error("part ended, will be started again", part=child.name, exit_code=code, seconds=child.delay)
         child.process, child.due = None, now + child.delay
         child.delay = min(child.delay * 2, _LONGEST_DELAY)
 
     def _stop_all(self) -> None:
-        """Stop taking deliveries in first, then let the workers finish, Redis last."""
-        deadline = time.monotonic() + self.config.settings.grace_seconds
+        """Stop taking deliveries in first, then let the workers finish, Redis last; each group has its own time."""
         for group in (self.web, self.others, [self.redis] if self.redis else []):
             for child in group:
-                if child.running:
-                    self._process(child).terminate()
+                if child.process is not None and child.running:
+                    child.process.terminate()
+            deadline = time.monotonic() + self.config.settings.grace_seconds
             for child in group:
                 self._wait(child, deadline)
         os.close(self.alive_write)
@@ -211,7 +218,7 @@ class Supervisor:
             child.process.wait()
 
     @staticmethod
-    def _process(child: Child) -> "subprocess.Popen[bytes]":
+    def _process(child: Child) -> Any:
         assert child.process is not None  # noqa: S101 - for the type checker
         return child.process
 

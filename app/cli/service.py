@@ -5,10 +5,9 @@ import gc
 import signal
 import socket
 import sys
-import threading
 import time
 from collections.abc import Sequence
-from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, NoReturn
 from urllib.parse import quote
@@ -18,14 +17,21 @@ import redis
 
 from app import clock, jobqueue
 from app.cli.base import AS_JSON, EXIT_UNAVAILABLE, fail, load_config, main, open_redis, print_json
-from app.config import EXIT_CONFIG, ConfigError, load
+from app.config import EXIT_CONFIG, Config, ConfigError, load
 from app.settings import Settings
-from app.store.connection import unavailable
+from app.store.connection import RECEIVER_TIMEOUT, unavailable
 from app.store.queues import Queues
 
-#: Seconds that workers get to come up: on a busy machine Python needs some for its imports.
+#: Seconds that workers get to come up on a busy machine.
 _PATIENCE: Final = 60.0
-_LOOK_EVERY: Final = 0.2
+#: What the commands below import: `run` does it once, for all processes that it forks.
+_PARTS: Final = (
+    "app.web.factory",
+    "app.web.metrics.server",
+    "app.web.server",
+    "workers.runner",
+    "workers.scheduler",
+)
 
 
 @main.command()
@@ -33,8 +39,7 @@ _LOOK_EVERY: Final = 0.2
 @click.pass_context
 def run(context: click.Context, insecure: bool) -> None:
     """Run everything: Redis unless AWB_REDIS_URL is set, receiver, workers and scheduler."""
-    from app.web import server  # noqa: PLC0415 - slow to import, as all parts of the service are
-    from workers import embedded  # noqa: PLC0415 - the same
+    from workers import embedded  # noqa: PLC0415 - slow to import, as all parts of the service are
     from workers.supervisor import AlreadyRunningError, Supervisor  # noqa: PLC0415 - the same
 
     before = load_or_none(context.obj)
@@ -45,15 +50,9 @@ def run(context: click.Context, insecure: bool) -> None:
     if insecure and not config.settings.on_loopback:
         fail("--insecure is for loopback addresses only; set AWB_BIND to 127.0.0.1:PORT", EXIT_CONFIG)
     show = new_secret or sys.stdout.isatty()
-
-    started = clock.now()
-
-    def ready() -> None:
-        welcome = _welcome(config.settings, show_secret=show and not insecure)
-        threading.Thread(target=_announce, args=(open_redis(config), welcome, started), daemon=True).start()
-
+    welcome = _Welcome(config, show_secret=show and not insecure)
     try:
-        sys.exit(Supervisor(config, server.listen, insecure=insecure).run(ready))
+        sys.exit(Supervisor(config, _Program(), insecure=insecure).run(welcome.try_to_show))
     except AlreadyRunningError as error:
         fail(str(error))
     except (embedded.EmbeddedRedisError, ValueError) as error:
@@ -62,24 +61,51 @@ def run(context: click.Context, insecure: bool) -> None:
         fail(_cannot_listen(config.settings, error))
 
 
-def _announce(connection: "redis.Redis", welcome: str, started: datetime) -> None:
-    """Print the welcome once a worker of every queue lives; otherwise say that deliveries are kept but not counted."""
-    queues, deadline = Queues(connection), time.monotonic() + _PATIENCE
-    idle: Sequence[str] = jobqueue.QUEUES
-    while idle and time.monotonic() < deadline:
-        time.sleep(_LOOK_EVERY)
-        with contextlib.suppress(redis.exceptions.RedisError, OSError):
+class _Welcome:
+    """What `awb run` prints once a worker of every queue lives."""
+
+    def __init__(self, config: Config, *, show_secret: bool) -> None:
+        self._config = config
+        self._show_secret = show_secret
+        self._started = clock.now()
+        self._deadline = time.monotonic() + _PATIENCE
+
+    def try_to_show(self) -> bool:
+        """Print it once the workers live, or at the deadline that they do not; True once something was printed.
+
+        Called again and again by the supervisor, which must have no second thread: it forks.
+        """
+        idle: Sequence[str] = jobqueue.QUEUES
+        with contextlib.suppress(redis.exceptions.RedisError, OSError), open_redis(self._config) as connection:
             # What an earlier run left behind does not count; RQ writes whole seconds and less.
-            idle = queues.without_worker(since=started)
-    connection.close()
-    if idle:
-        click.echo(
-            f"awb: no worker lives for {', '.join(idle)}: deliveries are kept, but not worked on; "
-            "the log above says why, and `awb doctor` looks at the rest",
-            err=True,
-        )
-    else:
-        click.echo(welcome)
+            idle = Queues(connection).without_worker(since=self._started)
+        if not idle:
+            click.echo(_welcome(self._config.settings, show_secret=self._show_secret))
+        elif time.monotonic() >= self._deadline:
+            click.echo(
+                f"awb: no worker lives for {', '.join(idle)}: deliveries are kept, but not worked on; "
+                "the log above says why, and `awb doctor` looks at the rest",
+                err=True,
+            )
+        else:
+            return False
+        return True
+
+
+class _Program:
+    """What the supervisor runs; see `workers.supervisor.Program`."""
+
+    def listen(self, host: str, port: int) -> socket.socket:
+        from app.web import server  # noqa: PLC0415 - slow to import
+
+        return server.listen(host, port)
+
+    def prepare(self) -> None:
+        for name in _PARTS:
+            import_module(name)
+
+    def run(self, words: Sequence[str]) -> None:
+        main.main(list(words), prog_name="awb")
 
 
 def load_or_none(path: Path | None) -> Settings | None:
@@ -106,7 +132,7 @@ def web(context: click.Context, insecure: bool, listen_fd: int | None, metrics_f
     signal.signal(signal.SIGTERM, _end)
     settings = config.settings
     try:
-        app = create_app(config, open_redis(config), insecure=insecure)
+        app = create_app(config, open_redis(config, RECEIVER_TIMEOUT), insecure=insecure)
         given = None if listen_fd is None else socket.socket(fileno=listen_fd)
         listener = given or server.listen(settings.bind_host, settings.bind_port)
         metrics = metricserver.listen(settings) if metrics_fd is None else socket.socket(fileno=metrics_fd)
@@ -139,11 +165,16 @@ def _end(_signal: int, _frame: Any) -> NoReturn:
 @click.pass_context
 def worker(context: click.Context, queue: str, burst: bool) -> None:
     """Run the worker of one queue."""
-    from workers.runner import worker as build  # noqa: PLC0415 - RQ's worker is slow to import
+    from workers.runner import wait_for_redis  # noqa: PLC0415 - RQ's worker is slow to import
+    from workers.runner import worker as build  # noqa: PLC0415 - the same
     from workers.supervisor import follow_parent  # noqa: PLC0415 - the same
 
     config = load_config(context, part=True)
     follow_parent()
+    if not burst:
+        # By a connection of its own: RQ waits longer for an answer than we do.
+        with open_redis(config, RECEIVER_TIMEOUT) as asked:
+            wait_for_redis(asked)
     try:
         worked = build(queue, open_redis(config), config)
         worked.work(burst=burst, logging_level="WARNING")

@@ -1,11 +1,9 @@
 """Starting the service: what it says, and when."""
 
-from datetime import timedelta
-
 import pytest
 import redis
 
-from app import clock, jobqueue
+from app import jobqueue
 from app.cli import service
 from app.config import Config
 from workers.runner import worker
@@ -16,6 +14,12 @@ def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "_PATIENCE", 0.5)
 
 
+def show(welcome: service._Welcome) -> None:
+    """Ask as the supervisor does, until something was printed."""
+    while not welcome.try_to_show():
+        pass
+
+
 def register_all(connection: "redis.Redis", config: Config) -> None:
     for name in jobqueue.QUEUES:
         worker(name, connection, config).register_birth()
@@ -24,18 +28,20 @@ def register_all(connection: "redis.Redis", config: Config) -> None:
 def test_the_welcome_waits_for_a_worker_of_every_queue(
     connection: "redis.Redis", config: Config, jobs_run: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    started = clock.now()
+    welcome = service._Welcome(config, show_secret=False)
+    assert (welcome.try_to_show(), capsys.readouterr().out) == (False, "")
     register_all(connection, config)
-    service._announce(connection, "welcome", started)
-    assert capsys.readouterr() == ("welcome\n", "")
+    assert welcome.try_to_show()
+    assert "is running" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("no_patience", "jobs_run")
 def test_queues_without_a_worker_are_named_instead_of_a_welcome(
     connection: "redis.Redis", config: Config, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    welcome = service._Welcome(config, show_secret=False)
     worker(jobqueue.DELIVERIES, connection, config).register_birth()
-    service._announce(connection, "welcome", clock.now() - timedelta(minutes=1))
+    show(welcome)
     said = capsys.readouterr()
     assert said.out == ""
     assert f"no worker lives for {', '.join(q for q in jobqueue.QUEUES if q != jobqueue.DELIVERIES)}:" in said.err
@@ -46,7 +52,7 @@ def test_workers_of_an_earlier_run_do_not_count(
     connection: "redis.Redis", config: Config, capsys: pytest.CaptureFixture[str]
 ) -> None:
     register_all(connection, config)
-    service._announce(connection, "welcome", clock.now())
+    show(service._Welcome(config, show_secret=False))
     said = capsys.readouterr()
-    assert "welcome" not in said.out
+    assert said.out == ""
     assert "no worker lives" in said.err

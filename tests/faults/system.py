@@ -27,16 +27,14 @@ from tests.pipeline.streams import config_for
 from tests.workers.make import ROOT, bring_back, drain, environment
 from workers import embedded, runtime
 
-#: Parts of the program, by words of their command lines.
+#: Parts of the program, by their names for `ps -o comm`, which are 15 characters at most.
 PARTS = {
-    "receiver": "app.cli web ",
-    "delivery worker": f"worker {jobqueue.DELIVERIES} ",
-    "notification worker": f"worker {jobqueue.NOTIFICATIONS} ",
-    "scheduler": "app.cli scheduler ",
-    "Redis": "unixsocket:",
+    "receiver": "awb web 1",
+    "delivery worker": "awb deliveries",
+    "notification worker": "awb notificatio",
+    "scheduler": "awb scheduler",
+    "Redis": "redis-server",
 }
-
-
 #: Threads of a client.
 _THREADS = 6
 
@@ -61,9 +59,11 @@ class System:
         return self.supervisor.pid
 
     def start(self) -> Self:
+        self.data_dir.mkdir(exist_ok=True)
         usual = {"data_dir": self.data_dir, "bind": f"127.0.0.1:{self.port}", "log_level": "warning"}
-        environ = environment("", **{**usual, **self.settings})
-        del environ["AWB_REDIS_URL"]
+        environ = environment(**{"redis_url": "", **usual, **self.settings})
+        if "redis_url" not in self.settings:
+            del environ["AWB_REDIS_URL"]
         with self.output.open("ab") as output:
             command = [sys.executable, "-m", "app.cli", "run"]
             self.supervisor = subprocess.Popen(command, env=environ, cwd=ROOT, stdout=output, stderr=output)
@@ -102,7 +102,7 @@ class System:
 
     def part(self, name: str) -> int | None:
         """Return the process id of a part, None while it is down."""
-        found = [pid for pid in processes(self.pid) if PARTS[name] in command_of(pid)]
+        found = [pid for pid in processes(self.pid) if name_of(pid) == PARTS[name]]
         return found[0] if found else None
 
     def signal(self, name: str, number: signal.Signals = signal.SIGKILL) -> int:
@@ -273,7 +273,15 @@ def processes_of(data_dir: Path) -> list[int]:
     return found
 
 
-def command_of(pid: int) -> str:
+def name_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+
+
+def title_of(pid: int) -> str:
+    """Return the command line of a process."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
     except OSError:

@@ -44,7 +44,7 @@ from tests.faults.planted import (
     everything_in,
     redis_with_password,
 )
-from tests.faults.system import command_of, free_port, processes
+from tests.faults.system import free_port, processes, title_of
 from tests.notifiers.mailserver import running
 from tests.pipeline.streams import DEPLOYMENT, resumes
 from tests.workers.make import ROOT
@@ -354,7 +354,7 @@ class Driver:
 
     def look_at_processes(self) -> None:
         for pid in [self.service.pid, *processes(self.service.pid)]:
-            self.played.put("process titles", command_of(pid).encode())
+            self.played.put("process titles", title_of(pid).encode())
             with suppress(OSError):
                 self.played.went_in["environment"] = Path(f"/proc/{pid}/environ").read_bytes()
 

@@ -13,7 +13,7 @@ import requests
 
 from app.web.factory import create_app
 from tests.conftest import RedisServer, make_config, wait_until
-from tests.faults.system import command_of, free_port, processes
+from tests.faults.system import free_port, name_of, processes
 from tests.web.make import ROOT, receiver
 
 
@@ -70,7 +70,7 @@ def test_the_address_outlives_a_process_of_the_receiver(redis_server: RedisServe
     service = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environ}, stdout=subprocess.DEVNULL)
     try:
         wait_until(lambda: code(port, "/metrics") == 200)
-        web = [pid for pid in processes(service.pid) if " web " in command_of(pid)]
+        web = [pid for pid in processes(service.pid) if name_of(pid).startswith("awb web ")]
         assert len(web) == 2
         os.kill(web[0], signal.SIGKILL)
         assert [code(port, "/metrics") for _ in range(5)] == [200] * 5
