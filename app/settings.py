@@ -18,6 +18,7 @@ from app.settingtypes import (
     ApiTokens,
     DaysByLevel,
     DeploymentName,
+    DeploymentNames,
     Digests,
     FilePath,
     HeaderName,
@@ -94,6 +95,8 @@ class Settings(BaseModel):
     webhook_secret: LongSecret = None
     webhook_secret_previous: LongSecret = None
     deployment: DeploymentName = "default"
+    deployments: DeploymentNames = Field(default_factory=list)
+    max_deployments: int = Field(20, ge=0, le=1000)
     limit: LimitSetting = INCLUDED_BUILDS
     soft_limit: int | None = Field(None, ge=0)
     period: PeriodSetting = "lifetime"
@@ -180,6 +183,11 @@ class Settings(BaseModel):
         """Host and port of `metrics_bind`; None where /metrics is on `bind`."""
         host, _, port = self.metrics_bind.rpartition(":")
         return (host.strip("[]"), int(port)) if host else None
+
+    @property
+    def configured_deployments(self) -> list[str]:
+        """The default deployment, and the others that are configured."""
+        return list(dict.fromkeys([self.deployment, *self.deployments]))
 
     @property
     def on_loopback(self) -> bool:

@@ -242,6 +242,7 @@ LimitSetting = Annotated[int, BeforeValidator(_read_limit), AfterValidator(_limi
 PeriodSetting = Annotated[str, AfterValidator(_period)]
 ZoneName = Annotated[str, AfterValidator(_zone)]
 DeploymentName = Annotated[str, AfterValidator(_deployment)]
+DeploymentNames = Annotated[list[DeploymentName], BeforeValidator(_comma_list)]
 WebUrl = Annotated[str, AfterValidator(_web_url)]
 RedisUrl = Annotated[SecretStr | None, AfterValidator(_redis)]
 SmtpUrl = Annotated[SecretStr | None, AfterValidator(_smtp)]

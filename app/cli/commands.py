@@ -41,6 +41,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "queues": "queues",
         "replay": "queues",
         "quarantine": "quarantine",
+        "deployments": "deployments",
         "export": "export",
         "import": "importing",
     },

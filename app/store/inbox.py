@@ -12,6 +12,7 @@ import redis
 from app import jobqueue
 from app.store import keys
 from app.store.channel import Channel
+from app.store.deployments import Deployments
 
 #: Quarantined bodies kept, and for how long. They cannot be counted by any retry; an admin looks at the newest.
 QUARANTINE_KEPT: Final = 200
@@ -29,6 +30,10 @@ class Remembered:
     unlisted_template: str = ""
 
 
+class TooManyDeploymentsError(Exception):
+    """This deployment is not known, and no further name is learnt."""
+
+
 class Inbox:
     """The inbox of one deployment.
 
@@ -36,14 +41,18 @@ class Inbox:
         connection: Redis.
         deployment: its name.
         accepting: the way of deliveries; inboxes of one process share it, else each has connections of its own.
+        most: how many deployments may be known before this one; negative for a configured one.
     """
 
-    def __init__(self, connection: "redis.Redis", deployment: str, accepting: Channel | None = None) -> None:
+    def __init__(
+        self, connection: "redis.Redis", deployment: str, accepting: Channel | None = None, most: int = -1
+    ) -> None:
         self.redis: Any = connection
         self.deployment = deployment
         self._queues = jobqueue.queues_key().encode()
         self._stats = keys.stats(deployment).encode()
         self._deployments = keys.DEPLOYMENTS.encode()
+        self.most = most
         self._accept = accepting or accepting_channel(connection)
 
     def accept(self, job: jobqueue.ReadyJob, message_id: str, received_at: float) -> bool:
@@ -53,6 +62,7 @@ class Inbox:
 
         Raises:
             redis.exceptions.RedisError: Redis did not confirm it.
+            TooManyDeploymentsError: nothing was written.
         """
         digest = hashlib.blake2s(message_id.encode(), digest_size=16).digest()
         # 4,096 buckets a year stay small lists inside Redis up to half a million ids: about 25 bytes an id.
@@ -60,23 +70,39 @@ class Inbox:
         year = datetime.fromtimestamp(received_at, UTC).year
         expires = int(datetime(year + 2, 1, 1, tzinfo=UTC).timestamp())
         name = self.deployment
-        return bool(
-            self._accept.call(
-                [
-                    keys.seen(name, year, bucket).encode(),
-                    keys.seen(name, year - 1, bucket).encode(),
-                    job.key.encode(),
-                    job.queue_key.encode(),
-                    self._queues,
-                    self._stats,
-                    self._deployments,
-                ],
-                [member, b"%d" % expires, job.id.encode(), b"%.3f" % received_at, name.encode(), job.shared, *job.own],
-            )
+        taken = self._accept.call(
+            [
+                keys.seen(name, year, bucket).encode(),
+                keys.seen(name, year - 1, bucket).encode(),
+                job.key.encode(),
+                job.queue_key.encode(),
+                self._queues,
+                self._stats,
+                self._deployments,
+            ],
+            [
+                member,
+                b"%d" % expires,
+                job.id.encode(),
+                b"%.3f" % received_at,
+                name.encode(),
+                b"%d" % self.most,
+                job.shared,
+                *job.own,
+            ],
         )
+        if taken < 0:
+            raise TooManyDeploymentsError(name)
+        return bool(taken)
 
     def quarantine(self, message_id: str, received_at: float, reason: str, body: bytes, *, keep: bool) -> None:
-        """Note an authenticated body that is no notification; its text only where that holds no secret."""
+        """Note an authenticated body that is no notification; its text only where that holds no secret.
+
+        Raises:
+            TooManyDeploymentsError: nothing was written.
+        """
+        if not Deployments(self.redis).admit(self.deployment, self.most):
+            raise TooManyDeploymentsError(self.deployment)
         key = keys.quarantined(self.deployment, message_id)
         with self.redis.pipeline(transaction=True) as pipe:
             mapping: dict[str, Any] = {"reason": reason, "received_at": received_at, "bytes": len(body)}
@@ -84,7 +110,6 @@ class Inbox:
             pipe.expire(key, _QUARANTINE_SECONDS)
             pipe.zadd(keys.quarantine(self.deployment), {message_id: received_at})
             pipe.hincrby(keys.stats(self.deployment), "quarantined", 1)
-            pipe.sadd(keys.DEPLOYMENTS, self.deployment)
             pipe.zrange(keys.quarantine(self.deployment), 0, -(QUARANTINE_KEPT + 1))
             oldest = pipe.execute()[-1]
         if oldest:
@@ -143,5 +168,4 @@ def accepting_channel(connection: "redis.Redis") -> Channel:
 
 def deployments(connection: "redis.Redis") -> list[str]:
     """Return the deployments that ever posted, sorted."""
-    members: Any = connection.smembers(keys.DEPLOYMENTS)
-    return sorted(item.decode() for item in members)
+    return Deployments(connection).names()

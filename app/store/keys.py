@@ -10,6 +10,8 @@ from datetime import date
 PREFIX = "awb:v1"
 #: Set of the deployments that ever posted.
 DEPLOYMENTS = f"{PREFIX}:deployments"
+#: Set of the deployments whose removal was begun.
+REMOVING = f"{PREFIX}:removing"
 #: Hash of housekeeping marks: last sweep, fingerprint of the AI template list.
 MARKS = f"{PREFIX}:marks"
 #: Never set: asking to overwrite it shows whether Redis takes writes.
@@ -21,6 +23,11 @@ SWEPT = f"{PREFIX}:swept"
 
 def _key(deployment: str, *parts: str) -> str:
     return ":".join((PREFIX, deployment, *parts))
+
+
+def every(deployment: str) -> str:
+    """Pattern of all keys of a deployment; its name holds nothing that a pattern gives a meaning."""
+    return _key(deployment, "*")
 
 
 def once(job_id: str) -> str:

@@ -22,7 +22,7 @@ from app.pipeline.intake import Taken, take
 from app.settings import Settings
 from app.settingtypes import DEPLOYMENT_NAME
 from app.store.connection import unavailable
-from app.store.inbox import Inbox, accepting_channel
+from app.store.inbox import Inbox, TooManyDeploymentsError, accepting_channel
 from app.web.access.csrf import sent_by_another_site
 
 log = structlog.get_logger(__name__)
@@ -30,6 +30,10 @@ _RETRY_AFTER_SECONDS = 30
 _REDIRECT_HINT = (
     "Coder delivers by POST. If this is Coder calling, something in front of this service redirects: a client that "
     "follows 301, 302 or 303 turns POST into GET and the notification is lost. Give Coder the final URL."
+)
+_UNKNOWN_HINT = (
+    "This deployment is not configured, and no further name is learnt: list it in AWB_DEPLOYMENTS, raise "
+    "AWB_MAX_DEPLOYMENTS, or remove one that is not needed any more (awb deployments)."
 )
 
 
@@ -63,11 +67,12 @@ def blueprint(config: Config, connection: "redis.Redis", secrets: Secrets | None
     """Build the receiver's routes; without secrets everything is admitted."""
     routes = Blueprint("webhook", __name__)
     limit = config.settings.max_body_bytes
+    configured, most = config.settings.configured_deployments, config.settings.max_deployments
     accepting = accepting_channel(connection)
 
     @lru_cache(maxsize=64)
     def inbox(deployment: str) -> Inbox:
-        return Inbox(connection, deployment, accepting)
+        return Inbox(connection, deployment, accepting, -1 if deployment in configured else most)
 
     @routes.post("/v1/webhook", defaults={"deployment": config.settings.deployment})
     @routes.post("/v1/webhook/<deployment>")
@@ -118,6 +123,9 @@ def _take(inbox: Inbox) -> Response:
         answer = _answer(503, "unavailable", reason=f"Redis is {why}")
         answer.headers["Retry-After"] = str(_RETRY_AFTER_SECONDS)
         return answer
+    except TooManyDeploymentsError:
+        log.warning("delivery refused", deployment=deployment, why="one deployment too many")
+        return _answer(404, "error", reason="unknown deployment", detail=_UNKNOWN_HINT)
     if receipt.taken is Taken.QUARANTINED:
         log.warning("delivery quarantined", deployment=deployment, message_id=receipt.message_id, why=receipt.reason)
         return _answer(202, "quarantined", message_id=receipt.message_id, reason=receipt.reason)

@@ -122,7 +122,7 @@ ARGUMENTS = {
     "queues pause": ["awb-deliveries"],
     "queues resume": ["awb-deliveries"],
     **{name: ["x"] for name in ("why", "replay", "alerts ack", "silence end", "queues requeue", "queues delete")},
-    **{name: ["x"] for name in ("quarantine show", "quarantine release", "quarantine discard")},
+    **{name: ["x"] for name in ("quarantine show", "quarantine release", "quarantine discard", "deployments remove")},
 }
 GROUPS = [("alerts",), ("queues",), ("quarantine",)]
 

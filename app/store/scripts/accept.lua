@@ -3,9 +3,14 @@
 -- KEYS[5] set of RQ's queues      KEYS[6] stats                   KEYS[7] set of deployments
 -- ARGV[1] digest of the message id   ARGV[2] expiry of this year's ids (epoch seconds)   ARGV[3] job id
 -- ARGV[4] arrival (epoch seconds)    ARGV[5] deployment
--- ARGV[6] the fields that all jobs of the queue share (JSON array: field, value, ...)
--- ARGV[7...] field, value, ... of this job's own fields
--- Returns 1 when it was queued, 0 for a duplicate.
+-- ARGV[6] how many deployments may be known; negative for a configured one
+-- ARGV[7] the fields that all jobs of the queue share (JSON array: field, value, ...)
+-- ARGV[8...] field, value, ... of this job's own fields
+-- Returns 1 when it was queued, 0 for a duplicate, -1 for a deployment that is one too many.
+local most = tonumber(ARGV[6])
+if most >= 0 and redis.call('SISMEMBER', KEYS[7], ARGV[5]) == 0 and redis.call('SCARD', KEYS[7]) >= most then
+  return -1
+end
 if redis.call('HEXISTS', KEYS[2], ARGV[1]) == 1 or redis.call('HSETNX', KEYS[1], ARGV[1], '') == 0 then
   redis.call('HINCRBY', KEYS[6], 'duplicate', 1)
   return 0
@@ -19,8 +24,8 @@ local key, id = KEYS[3], ARGV[3]
 while redis.call('EXISTS', key) == 1 do
   key, id = key .. '_', id .. '_'
 end
-redis.call('HSET', key, unpack(ARGV, 7))
-redis.call('HSET', key, unpack(cjson.decode(ARGV[6])))
+redis.call('HSET', key, unpack(ARGV, 8))
+redis.call('HSET', key, unpack(cjson.decode(ARGV[7])))
 redis.call('SADD', KEYS[5], KEYS[4])
 redis.call('RPUSH', KEYS[4], id)
 redis.call('HINCRBY', KEYS[6], 'accepted', 1)
