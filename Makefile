@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run demo test check bench lock clean
+.PHONY: run demo test test-long check bench lock clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.run  ## Start the whole service on 127.0.0.1:8787
@@ -13,9 +13,10 @@ demo: $(VENV)/.run  ## Play a simulated Coder against it
 	$(BIN)/awb demo $(DEMO_FLAGS)
 
 test: $(VENV)/.dev  ## Run the tests
-	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow" tests
-	@# Those that kill and restart real processes have the machine to themselves.
-	$(BIN)/python -m pytest -m slow tests
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not long" tests
+
+test-long: $(VENV)/.dev  ## Run the tests with all seeds: 200 simulated months instead of 24
+	$(BIN)/python -m pytest -n auto --dist worksteal tests
 
 check: $(VENV)/.dev  ## Lint, types, layers, lock files
 	$(BIN)/ruff check .

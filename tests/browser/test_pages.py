@@ -162,7 +162,6 @@ def violations(tab: Page) -> list[str]:
     ]
 
 
-@pytest.mark.slow
 def test_axe_finds_nothing_grave_on_any_page_light_dark_and_on_a_phone(site: Site) -> None:
     found = {}
     for path in paths(site):

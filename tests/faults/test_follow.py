@@ -18,7 +18,7 @@ from tests.faults.planted import Service
 from tests.faults.system import session
 from tests.pipeline.streams import DEPLOYMENT, Delivery, resumes
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")]
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 
 #: The second and the fourth cross a threshold of this limit.
 LIMIT = 4

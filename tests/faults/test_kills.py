@@ -25,7 +25,7 @@ from tests.faults.system import PARTS, Client, System, finish_later, processes, 
 from tests.pipeline.streams import books, config_for, levels, messages_of, outbox, used
 from tests.workers.make import NOTHING, ROOT, environment, jobs_in
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")]
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 
 
 def expected(messages: Sequence[Message]) -> int:

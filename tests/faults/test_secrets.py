@@ -49,7 +49,7 @@ from tests.notifiers.mailserver import running
 from tests.pipeline.streams import DEPLOYMENT, resumes
 from tests.workers.make import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")]
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 #: What of the planted may lie in Redis, where, and why. All else may not, and may never have been written there.
 MAY_LIE_IN_REDIS: Final[Mapping[str, tuple[str, str]]] = {

@@ -7,7 +7,6 @@ import pytest
 from app.demo import run_demo
 
 
-@pytest.mark.slow
 def test_the_demo_passes_and_leaves_nothing_behind(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import redis
 import requests
 
@@ -56,7 +55,6 @@ def test_a_taken_address_is_named(redis_server: RedisServer) -> None:
     assert "AWB_METRICS_BIND" in done.stderr
 
 
-@pytest.mark.slow
 def test_the_address_outlives_a_process_of_the_receiver(redis_server: RedisServer, short_dir: Path) -> None:
     main, port = free_port(), free_port()
     environ = {

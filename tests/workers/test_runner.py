@@ -230,7 +230,6 @@ def test_whichever_command_fails_while_a_worker_adopts_no_job_falls_out_of_every
         assert left["intermediate"] + left["scheduled"] != [], at
 
 
-@pytest.mark.slow
 def test_whichever_command_fails_while_a_failure_is_booked_the_job_is_still_known(
     connection: "redis.Redis", redis_server: RedisServer, config: Config
 ) -> None:
@@ -256,7 +255,6 @@ def test_whichever_command_fails_while_a_failure_is_booked_the_job_is_still_know
         assert left["intermediate"] + left["scheduled"] + left["failed"] == ["delivery-poison"], at
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("heals", [True, False])
 @pytest.mark.parametrize("alone", [True, False])
 def test_whichever_command_fails_in_a_worker_every_delivery_is_counted_in_the_end(
@@ -297,7 +295,6 @@ def test_whichever_command_fails_in_a_worker_every_delivery_is_counted_in_the_en
         assert jobs_in(connection)["failed"] == [], at
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_a_worker_killed_in_the_middle_of_a_thousand_deliveries_loses_and_doubles_none(
     connection: "redis.Redis", redis_server: RedisServer, seed: int
@@ -326,7 +323,6 @@ def test_a_worker_killed_in_the_middle_of_a_thousand_deliveries_loses_and_double
     assert {row["level"] for row in outbox(connection)} >= {"100%"}
 
 
-@pytest.mark.slow
 def test_a_worker_that_is_told_to_stop_finishes_its_batch_first(
     connection: "redis.Redis", redis_server: RedisServer
 ) -> None:
@@ -342,7 +338,6 @@ def test_a_worker_that_is_told_to_stop_finishes_its_batch_first(
     assert 0 < used(connection) == 2000 - len(left["queued"]) - len(left["intermediate"])
 
 
-@pytest.mark.slow
 def test_a_stock_rq_worker_can_drain_our_queue(connection: "redis.Redis", redis_server: RedisServer) -> None:
     deliveries = deliveries_of(messages_of(7, 12))
     run(connection, config_for(redis_server.url), deliveries)

@@ -76,7 +76,6 @@ def _due_retry(connection: "redis.Redis", config: Config) -> str:
     return poison
 
 
-@pytest.mark.slow
 def test_when_a_scheduler_is_killed_another_brings_retries_back_once_its_locks_expire(
     connection: "redis.Redis", redis_server: RedisServer, config: Config
 ) -> None:
@@ -98,7 +97,6 @@ def test_when_a_scheduler_is_killed_another_brings_retries_back_once_its_locks_e
     assert jobs_in(connection)["queued"] == [poison]
 
 
-@pytest.mark.slow
 def test_a_scheduler_that_is_stopped_gives_its_locks_back(connection: "redis.Redis", redis_server: RedisServer) -> None:
     first = awb("scheduler", redis_url=redis_server.url)
     wait_until(lambda: len(list(connection.scan_iter(match="rq:scheduler-lock:*"))) == len(jobqueue.QUEUES))
@@ -107,7 +105,6 @@ def test_a_scheduler_that_is_stopped_gives_its_locks_back(connection: "redis.Red
     assert list(connection.scan_iter(match="rq:scheduler-lock:*")) == []
 
 
-@pytest.mark.slow
 def test_a_scheduler_rides_out_an_absent_redis_and_keeps_its_locks(short_dir: Any) -> None:
     from app.store.connection import connect  # noqa: PLC0415 - beside its only use
 
