@@ -79,6 +79,7 @@ class CoderApi:
         token: str,
         *,
         ca_file: str | Path | None = None,
+        trusted: str | Path | None = None,
         sleep: Callable[[float], None] = time.sleep,
         attempts: int = 4,
         bounds: Bounds = Bounds(),  # noqa: B008 - frozen
@@ -88,7 +89,9 @@ class CoderApi:
         Raises:
             ValueError: URL, token or file cannot be used. The text does not repeat them.
         """
-        self._http = CoderHttp(url, token, ca_file=ca_file, sleep=sleep, attempts=attempts, bounds=bounds)
+        self._http = CoderHttp(
+            url, token, ca_file=ca_file, trusted=trusted, sleep=sleep, attempts=attempts, bounds=bounds
+        )
         self.account: Final = CoderAccount(self._http, token)
 
     def __repr__(self) -> str:

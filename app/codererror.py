@@ -13,7 +13,7 @@ import requests
 import urllib3
 from pydantic import BaseModel, Field, ValidationError
 
-from app import clock
+from app import clock, trust
 
 _LONGEST_RETRY_AFTER: Final = 3600.0
 _LONGEST_FIELD: Final = 100
@@ -91,8 +91,11 @@ def broken(error: OSError | urllib3.exceptions.HTTPError) -> tuple[Failure, str]
     match error:
         case requests.exceptions.SSLError() | urllib3.exceptions.SSLError() | ssl.SSLError():
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
-                return Failure.TLS, "Coder's certificate is not trusted: set AWB_CODER_CA_FILE to the file of its CA"
-            return Failure.TLS, "no TLS connection to Coder: check AWB_CODER_URL, AWB_CODER_CA_FILE and proxies"
+                return (
+                    Failure.TLS,
+                    f"Coder's certificate is not trusted: {trust.REMEDY} (AWB_CODER_CA_FILE: for Coder alone)",
+                )
+            return Failure.TLS, "no TLS connection to Coder: check AWB_CODER_URL, AWB_CA_FILE and proxies"
         case requests.exceptions.Timeout() | urllib3.exceptions.TimeoutError() | TimeoutError():
             return Failure.TIMEOUT, "Coder did not answer in time: check the network and Coder's load"
         case urllib3.exceptions.DecodeError():

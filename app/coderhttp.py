@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import urlsplit
@@ -42,7 +41,7 @@ class Bounds:
 
 
 class _TokenAuth(requests.auth.AuthBase):
-    """Sets the header, request by request; also keeps requests from adding what a .netrc says."""
+    """Sets the header, request by request."""
 
     def __init__(self, token: str) -> None:
         self._token = token
@@ -66,11 +65,12 @@ class CoderHttp:
         token: str,
         *,
         ca_file: str | Path | None,
+        trusted: str | Path | None,
         sleep: Callable[[float], None],
         attempts: int,
         bounds: Bounds,
     ) -> None:
-        """Keep URL and token.
+        """Keep URL and token; `ca_file` replaces the system's certificates, `trusted` adds to them.
 
         Raises:
             ValueError: one of them cannot be used. The text does not repeat it.
@@ -83,16 +83,11 @@ class CoderHttp:
             raise ValueError("there is no such file of CA certificates for Coder")
         self._url = url.rstrip("/")
         self._secret = re.compile(re.escape(token), re.IGNORECASE)
-        # Said with each request: requests prefers REQUESTS_CA_BUNDLE to what a session says.
         self._verify = True if ca_file is None else str(ca_file)
         self._sleep, self._attempts, self._bounds = sleep, max(attempts, 1), bounds
-        self._session = WebSession()
+        self._session = WebSession(trusted, connections=CONNECTIONS)
         self._session.auth = _TokenAuth(token)
         self._session.headers.update({"User-Agent": "coder-awb-meter", "Accept": "application/json"})
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=CONNECTIONS, pool_block=True)
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
 
     @property
     def host(self) -> str:

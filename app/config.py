@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
+from app import trust
 from app.core.conditions import Facts
 from app.core.limits import Limit
 from app.core.period import PeriodRule
@@ -134,6 +135,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     values |= secret_files(environ, problems)
     problems += unknown_variables(environ)
     settings = _validate(values, source, environ, problems)
+    problems += _unusable_authorities(values)
     rules_source = Path(str(values.get("rules") or packaged("rules.toml")))
     rules: tuple[Rule, ...] = ()
     try:
@@ -157,6 +159,13 @@ def masked(settings: Settings) -> dict[str, Any]:
     """Return every setting as text, secrets as `<secret>`, for people to read."""
     shown = settings.model_dump(mode="json")
     return {key: "<secret>" if key in SECRET_FIELDS and value is not None else value for key, value in shown.items()}
+
+
+def _unusable_authorities(values: Mapping[str, Any]) -> list[str]:
+    """Look into the files of certificates: found out at the first request, it would be said too late."""
+    named = [(key, values.get(key)) for key in ("ca_file", "coder_ca_file")]
+    found = [(key, trust.problem(Path(file))) for key, file in named if isinstance(file, str) and file]
+    return [f"{PREFIX}{key.upper()}: {wrong}" for key, wrong in found if wrong]
 
 
 def _find(path: Path | None, environ: Mapping[str, str], problems: list[str]) -> Path | None:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import redis
 import requests
 
-from app import clock
+from app import clock, trust
 from app.config import Config
 from app.core.access import is_loopback
 from app.core.finding import Finding, Outcome
@@ -23,6 +23,7 @@ from app.store.inbox import Inbox, deployments
 from app.store.queues import Queues
 from app.store.server import check_writable, server_info
 from app.store.steps import Steps
+from app.websession import WebSession
 
 _TIMEOUT = 5
 _LARGEST_SKEW = 30.0
@@ -68,6 +69,7 @@ def _redis(connection: "redis.Redis") -> Iterator[Finding]:
     except (redis.exceptions.RedisError, OSError) as error:
         right = missing_right(error)
         hint = f"let the Redis user run {right} ({_RIGHTS})" if right else "start it, or check AWB_REDIS_URL"
+        hint = trust.REMEDY if trust.is_untrusted(error) else hint
         yield Finding("redis.reachable", Outcome.ERROR, f"Redis is {unavailable(error)}", hint)
         return
     yield Finding("redis.reachable", Outcome.OK, "Redis answers and takes writes")
@@ -117,9 +119,14 @@ def _receiver(config: Config) -> Iterator[Finding]:
     base = config.settings.public_url or f"http://{config.settings.bind}"
     host = urlsplit(base).hostname or ""
     try:
-        answer = requests.get(f"{base}/v1/webhook", timeout=_TIMEOUT, allow_redirects=False)
+        with WebSession(config.settings.ca_file, direct=True) as session:
+            answer = session.get(f"{base}/v1/webhook", timeout=_TIMEOUT)
     except requests.RequestException as error:
-        hint = f"is it started, and does {host} lead here? check AWB_BIND and AWB_PUBLIC_URL"
+        hint = (
+            trust.REMEDY
+            if trust.is_untrusted(error)
+            else f"is it started, and does {host} lead here? check AWB_BIND and AWB_PUBLIC_URL"
+        )
         yield Finding("receiver.reachable", Outcome.ERROR, f"{base} does not answer ({type(error).__name__})", hint)
         return
     if answer.is_redirect:
@@ -144,7 +151,8 @@ def _access(config: Config) -> Iterator[Finding]:
     if not base or host == "localhost" or is_loopback(host):
         return
     try:
-        answer = requests.get(f"{base}/api/v1/usage", timeout=_TIMEOUT, allow_redirects=False)
+        with WebSession(config.settings.ca_file, direct=True) as session:
+            answer = session.get(f"{base}/api/v1/usage", timeout=_TIMEOUT)
     except requests.RequestException:
         return  # said above already
     if answer.status_code == requests.codes.ok:

@@ -131,6 +131,7 @@ class Settings(BaseModel):
     apprise_urls: SecretStr | None = None
     coder_url: WebUrl = ""
     coder_token: Token = None
+    ca_file: FilePath | None = None
     coder_ca_file: FilePath | None = None
     reconcile_minutes: int = Field(10, ge=1, le=1440)
     silence_hours: int = Field(24, ge=1, le=8760)

@@ -6,8 +6,12 @@ that there was one, so every failure is tried again.
 
 import logging
 import re
+from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+import requests
 
 from app.core.alert import Notification
 from app.core.handle import Handle
@@ -16,6 +20,7 @@ from app.core.text import one_line
 from app.notifiers.base import SEND_TIMEOUT, FailureReason, Notifier, NotifyError
 from app.notifiers.deadline import within
 from app.notifiers.plaintext import plain_text, title
+from app.websession import WebSession
 
 if TYPE_CHECKING:
     from apprise import Apprise
@@ -42,7 +47,7 @@ class AppriseNotifier(Notifier):
 
     threads = False
 
-    def __init__(self, url: str, *, patience: float = SEND_TIMEOUT) -> None:
+    def __init__(self, url: str, *, patience: float = SEND_TIMEOUT, trusted: Path | None = None) -> None:
         """Read the URL.
 
         Raises:
@@ -54,7 +59,7 @@ class AppriseNotifier(Notifier):
             raise ValueError("an Apprise URL must look like scheme://…, with commas written as %2C")
         if scheme in LOCAL_SCHEMES:
             raise ValueError(f"{scheme}:// shows messages on the meter's own machine only: choose a service")
-        self._service = _service(url)
+        self._service = _service(url, trusted)
         if not self._service:
             raise ValueError(
                 f"Apprise cannot use this {scheme}:// URL: compare it with https://appriseit.com/services/"
@@ -98,12 +103,15 @@ def harmless(text: str) -> str:
     return _EDGES.sub(lambda found: chr(ord(found[0]) + 0xFEE0), plain)
 
 
-def _service(url: str) -> "Apprise":
+def _service(url: str, trusted: Path | None) -> "Apprise":
     """Return Apprise with the service of the URL; empty where it makes nothing of it."""
     if find_spec("apprise") is None:
         raise ValueError("Apprise is not installed: pip install 'coder-awb-meter[apprise]'")
     import apprise  # noqa: PLC0415 - an optional extra, slow to import
 
+    # Its services call requests.post() and the like, which open a session by this name. Without a session of ours they
+    # would take credentials from .netrc, and trust a list of certificates of their own.
+    requests.sessions.Session = partial(WebSession, trusted)  # type: ignore[misc, assignment]
     # Nothing is kept on disk, no keys are made, and no redirect is followed; how long it takes is bounded by us.
     asset = apprise.AppriseAsset(
         storage_mode="memory",

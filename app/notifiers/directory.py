@@ -15,6 +15,7 @@ from app.notifiers.slack import SlackWebhook
 from app.notifiers.slackbot import SlackBot
 from app.notifiers.webhook import SignedWebhook
 from app.settings import Settings
+from app.websession import WebSession
 
 
 class UnknownReceiverError(LookupError):
@@ -64,18 +65,21 @@ def notifier(settings: Settings, receiver: str) -> Notifier:
     if receiver not in receivers(settings):
         raise UnknownReceiverError(receiver)
     kind, _, address = receiver.partition(":")
+    trusted = settings.ca_file
     if kind == "slack" and address:
         buttons = settings.slack_signing_secret is not None
-        return SlackBot(_text(settings.slack_bot_token), address, api_url=settings.slack_api_url, buttons=buttons)
+        token, api_url = _text(settings.slack_bot_token), settings.slack_api_url
+        return SlackBot(token, address, api_url=api_url, buttons=buttons, session=WebSession(trusted))
     if kind == "slack":
-        return SlackWebhook(_text(settings.slack_webhook_url))
+        return SlackWebhook(_text(settings.slack_webhook_url), WebSession(trusted))
     if kind == "email":
         return _mailer(settings, receiver)
     if kind == "webhook":
-        return SignedWebhook(_text(settings.notify_webhook_url), _text(settings.notify_webhook_secret))
+        url, secret = _text(settings.notify_webhook_url), _text(settings.notify_webhook_secret)
+        return SignedWebhook(url, secret, WebSession(trusted))
     from app.notifiers.appriser import AppriseNotifier  # noqa: PLC0415 - an optional extra, slow to import
 
-    return AppriseNotifier(apprise_urls(settings)[receiver])
+    return AppriseNotifier(apprise_urls(settings)[receiver], trusted=trusted)
 
 
 def _mailer(settings: Settings, receiver: str) -> EmailNotifier:
@@ -85,7 +89,7 @@ def _mailer(settings: Settings, receiver: str) -> EmailNotifier:
     if settings.email_from is None:
         raise ValueError("AWB_EMAIL_FROM is not set")
     host = urlsplit(settings.coder_url or settings.public_url).hostname or ""
-    return EmailNotifier(server, settings.email_from, recipients(settings)[receiver], host)
+    return EmailNotifier(server, settings.email_from, recipients(settings)[receiver], host, trusted=settings.ca_file)
 
 
 def _text(secret: SecretStr | None) -> str:

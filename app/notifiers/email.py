@@ -8,11 +8,12 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Event
 from typing import Final, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from app import clock
+from app import clock, trust
 from app.core.alert import Notification
 from app.core.handle import Handle
 from app.core.mailbox import Mailbox, address_literal, ascii_host
@@ -105,9 +106,10 @@ class EmailNotifier(Notifier):
         host: str = "",
         *,
         patience: float = PATIENCE,
+        trusted: Path | None = None,
     ) -> None:
         self._server, self._sender, self._recipient, self._host = server, sender, recipient, host
-        self._patience = patience
+        self._patience, self._trusted = patience, trusted
 
     def send(self, notification: Notification, thread: Handle | None = None, *, retry: bool = False) -> None:
         del thread, retry
@@ -149,13 +151,15 @@ class EmailNotifier(Notifier):
     def _converse(self, work: Callable[[smtplib.SMTP], object], accepted: Event) -> None:
         address, wait = (self._server.host, self._server.port), min(SEND_TIMEOUT, self._patience)
         name = self._server.helo or _own_name(self._sender.domain)
-        trust = ssl.create_default_context(cafile=self._server.ca_file)  # checks certificate and host name
+        # Both check certificate and host name.
+        own = self._server.ca_file
+        checked = ssl.create_default_context(cafile=own) if own else trust.context(self._trusted)
         if self._server.tls == "implicit":
-            smtp: smtplib.SMTP = smtplib.SMTP_SSL(*address, name, timeout=wait, context=trust)
+            smtp: smtplib.SMTP = smtplib.SMTP_SSL(*address, name, timeout=wait, context=checked)
         else:
             smtp = smtplib.SMTP(*address, name, timeout=wait)
         try:
-            _sign_in(smtp, self._server, trust)
+            _sign_in(smtp, self._server, checked)
             work(smtp)
             # What was accepted stays accepted, however the server takes leave.
             accepted.set()
@@ -174,14 +178,14 @@ def _own_name(sender_domain: str) -> str:
     return machine if machine and "." in machine and not _LOOPBACK.match(machine) else sender_domain
 
 
-def _sign_in(smtp: smtplib.SMTP, server: SmtpServer, trust: ssl.SSLContext) -> None:
+def _sign_in(smtp: smtplib.SMTP, server: SmtpServer, checked: ssl.SSLContext) -> None:
     smtp.ehlo_or_helo_if_needed()
     if server.tls == "starttls":
         # Going on in plain text would let anyone on the way switch TLS off.
         if not smtp.has_extn("starttls"):
             text = f"{server.host} does not offer STARTTLS: use tls=implicit, or tls=none for a trusted relay"
             raise NotifyError(text, reason=FailureReason.TLS, permanent=True)
-        smtp.starttls(context=trust)
+        smtp.starttls(context=checked)
     if server.username and server.password:
         smtp.login(server.username, server.password)
 
@@ -199,7 +203,8 @@ def _failure(error: Exception, server: SmtpServer) -> NotifyError:
         case smtplib.SMTPException() if not isinstance(error, smtplib.SMTPServerDisconnected):
             reason, final, text = FailureReason.AUTH_ERROR, True, "no common way to sign in: check port and tls="
         case ssl.SSLError() | FileNotFoundError():  # an admin has to act, but a renewal may be under way: try again
-            reason, text = FailureReason.TLS, f"no trusted TLS connection: {error}"
+            remedy = trust.REMEDY if trust.is_untrusted(error) else "check host, port and tls="
+            reason, text = FailureReason.TLS, f"no trusted TLS connection: {remedy} ({error})"
         case TimeoutError():
             text = "it did not answer in time"
         case ValueError():

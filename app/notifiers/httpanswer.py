@@ -8,7 +8,7 @@ from typing import Final
 
 import requests
 
-from app import clock
+from app import clock, trust
 from app.notifiers.base import FailureReason, NotifyError
 
 # urllib3 writes request paths into debug lines and into its warning about odd headers; a path may be a secret.
@@ -74,7 +74,8 @@ def seconds(header: str | None, otherwise: float) -> float:
 def unreachable(who: str, error: Exception) -> NotifyError:
     """Return what an error of requests means; of it only the kind is said, for its text holds the URL."""
     if isinstance(error, requests.exceptions.SSLError):
-        text = f"{who}: no trusted TLS connection: check proxies, CA certificates and the clock"
+        remedy = trust.REMEDY if trust.is_untrusted(error) else "check its URL, proxies and the clock"
+        text = f"{who}: no trusted TLS connection: {remedy}"
         return NotifyError(text, reason=FailureReason.TLS, permanent=False)
     text = f"{who} could not be reached ({type(error).__name__})"
     return NotifyError(text, reason=FailureReason.NETWORK, permanent=False)

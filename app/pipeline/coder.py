@@ -33,8 +33,8 @@ def client(config: Config, *, attempts: int = 4) -> CoderApi:
     settings = config.settings
     if not settings.coder_url or settings.coder_token is None:
         raise ValueError("set AWB_CODER_URL and AWB_CODER_TOKEN")
-    ca_file = str(settings.coder_ca_file) if settings.coder_ca_file else None
-    return CoderApi(settings.coder_url, settings.coder_token.get_secret_value(), ca_file=ca_file, attempts=attempts)
+    token, own = settings.coder_token.get_secret_value(), settings.coder_ca_file
+    return CoderApi(settings.coder_url, token, ca_file=own, trusted=settings.ca_file, attempts=attempts)
 
 
 def verify(connection: "redis.Redis", config: Config, deployment: str) -> Verified | None:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -104,7 +105,7 @@ _WATCHED: Final[Mapping[Any, Any]] = MappingProxyType(
 )
 
 
-def connect(url: str, timeout: float = SOCKET_TIMEOUT) -> "redis.Redis":
+def connect(url: str, timeout: float = SOCKET_TIMEOUT, *, ca_file: Path | None = None) -> "redis.Redis":
     """Open a pool of connections; nothing is sent before the first command.
 
     A command that fails for a lost connection is tried once more, at once: every script of ours may run twice. One
@@ -113,10 +114,14 @@ def connect(url: str, timeout: float = SOCKET_TIMEOUT) -> "redis.Redis":
     Args:
         url: redis://, rediss:// or unix://.
         timeout: seconds to wait for a connection, and for each answer.
+        ca_file: more certificates that rediss:// trusts.
     """
     kind = parse_url(url).get("connection_class", Connection)  # type: ignore[no-untyped-call]
+    # What the URL says itself, as ?ssl_ca_certs=…, wins over this.
+    more: Any = {"ssl_ca_certs": str(ca_file)} if ca_file and url.startswith("rediss://") else {}
     pool = redis.ConnectionPool.from_url(
         url,
+        **more,
         connection_class=_WATCHED[kind],
         socket_timeout=timeout,
         socket_connect_timeout=timeout,

@@ -29,6 +29,7 @@ from app.pipeline.acknowledge import StaleError, acknowledge, snooze
 from app.settingtypes import DEPLOYMENT_NAME
 from app.store import keys
 from app.store.connection import unavailable
+from app.websession import WebSession
 
 log = structlog.get_logger(__name__)
 #: Slack allows 3 seconds, the way here and back included.
@@ -172,7 +173,7 @@ def _work(
     outcome.set_result(found)
     if not found.replayed and may_answer(press.response_url, config.settings.slack_api_url):
         try:
-            answer(press.response_url, found.text)
+            answer(press.response_url, found.text, WebSession(config.settings.ca_file))
         except NotifyError as error:
             log.warning("slack action answered, but Slack did not take the answer", error=str(error))
 

@@ -1,0 +1,44 @@
+"""The certificates that outgoing connections trust: the system's, and those of one file."""
+
+import os
+import ssl
+from pathlib import Path
+from typing import Final
+
+import truststore
+
+#: For errors: what a company with a CA of its own is to do.
+REMEDY: Final = "put your CA into the system's trust store, or name its file in AWB_CA_FILE"
+
+
+def context(ca_file: "str | os.PathLike[str] | None" = None) -> ssl.SSLContext:
+    """Return a context for clients that trusts the system's certificates (SSL_CERT_FILE included) and those of a file.
+
+    Raises:
+        OSError: the file cannot be read or holds no certificates.
+    """
+    made = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if ca_file is not None:
+        made.load_verify_locations(cafile=str(ca_file))
+    return made
+
+
+def problem(ca_file: Path) -> str | None:
+    """Say why a file of certificates cannot be used, None where it can."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=str(ca_file))
+    except ssl.SSLError:
+        return f"the file {ca_file} holds no certificates in PEM form"
+    except OSError as error:
+        return f"the file {ca_file} cannot be read: {error.strerror or type(error).__name__}"
+    return None
+
+
+def is_untrusted(error: BaseException) -> bool:
+    """Tell whether an error, or what it was raised from, is a certificate that was not trusted."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(seen):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
