@@ -8,8 +8,8 @@ import redis
 import requests
 
 from app import clock, trust
+from app.accesscheck import USER_AGENT, examine_access
 from app.config import Config
-from app.core.access import is_loopback
 from app.core.finding import Finding, Outcome
 from app.notifiers.base import NotifyError
 from app.notifiers.directory import notifier
@@ -36,7 +36,7 @@ def examine(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
     yield from _secret(config)
     yield from _redis(connection)
     yield from _receiver(config)
-    yield from _access(config)
+    yield from examine_access(config.settings)
     yield from _receivers(config)
     yield from _counting(config, connection)
 
@@ -120,7 +120,7 @@ def _receiver(config: Config) -> Iterator[Finding]:
     host = urlsplit(base).hostname or ""
     try:
         with WebSession(config.settings.ca_file, direct=True) as session:
-            answer = session.get(f"{base}/v1/webhook", timeout=_TIMEOUT)
+            answer = session.get(f"{base}/v1/webhook", headers={"User-Agent": USER_AGENT}, timeout=_TIMEOUT)
     except requests.RequestException as error:
         hint = (
             trust.REMEDY
@@ -142,24 +142,6 @@ def _receiver(config: Config) -> Iterator[Finding]:
     skew = _skew(answer.headers.get("Date", ""))
     if skew > _LARGEST_SKEW:
         yield Finding("clock.receiver", Outcome.WARNING, f"{skew:.0f} s from {host}", "synchronise the clocks (NTP)")
-
-
-def _access(config: Config) -> Iterator[Finding]:
-    """Ask for the usage from outside without credentials: a proxy may look like somebody on this machine."""
-    base = config.settings.public_url
-    host = urlsplit(base).hostname or ""
-    if not base or host == "localhost" or is_loopback(host):
-        return
-    try:
-        with WebSession(config.settings.ca_file, direct=True) as session:
-            answer = session.get(f"{base}/api/v1/usage", timeout=_TIMEOUT)
-    except requests.RequestException:
-        return  # said above already
-    if answer.status_code == requests.codes.ok:
-        hint = "list the proxy in AWB_PROXY_ADDRESSES and let it send X-Forwarded-For; do it now"
-        yield Finding("access.public", Outcome.ERROR, f"everybody who reaches {base} may look and act", hint)
-    else:
-        yield Finding("access.public", Outcome.OK, f"{base} shows nothing to strangers")
 
 
 def _steps(connection: "redis.Redis", deployment: str) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,9 @@ from app.store.queues import Queues
 from app.web.factory import create_app
 from tests.conftest import SECRET, RedisServer, make_config
 from tests.notifiers import mailserver
+from tests.web.guarded import HASHES, OPEN
 from tests.web.make import Receiver, basic, notification, receiver
+from tests.web.proxies import every_proxy, serving
 from workers import runtime
 from workers.runner import worker
 
@@ -112,6 +115,7 @@ def test_when_all_is_well_every_check_is_ok(
                 "redis.policy",
                 "clock.redis",
                 "receiver.reachable",
+                "access.loopback",
                 "receiver.slack",
                 "receiver.email:ops@example.com",
                 "workers.alive",
@@ -322,15 +326,108 @@ def test_the_command_without_redis_still_tells_the_rest(
     assert (result.exit_code, found["redis.reachable"], found["receiver.reachable"]) == (1, "error", "ok")
 
 
-@pytest.mark.parametrize(("status", "outcome"), [(200, Outcome.ERROR), (403, OK), (303, OK)])
+USAGE = {"status": 200, "json": {"used": 3, "limit": 10}}
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (USAGE, ERROR),
+        ({"status": 200, "body": "<h1>Sign in</h1>", "content_type": "text/html"}, OK),
+        ({"status": 200, "json": {"status": "please sign in"}}, OK),
+        ({"status": 401}, OK),
+        ({"status": 403}, OK),
+        ({"status": 303}, OK),
+    ],
+)
 def test_a_proxy_that_lets_everybody_in_is_found(
-    redis_server: RedisServer, connection: "redis.Redis", status: int, outcome: Outcome
+    redis_server: RedisServer, connection: "redis.Redis", answer: dict[str, Any], outcome: Outcome
 ) -> None:
-    with responses.RequestsMock() as web:
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as web:
         web.get("https://awb.example.com/v1/webhook", status=405)
-        web.get("https://awb.example.com/api/v1/usage", status=status)
+        web.get("https://awb.example.com/api/v1/usage", **answer)
         config = make_config(redis_server.url, public_url="https://awb.example.com")
         assert outcomes(config, connection)["access.public"] is outcome
+
+
+@pytest.mark.parametrize("header", ["Host", "X-Forwarded-For", "X-Real-IP", "Forwarded", "X-Auth-Request-User"])
+def test_a_door_that_one_header_opens_is_found(connection: "redis.Redis", header: str) -> None:
+    """The proxy passes on what a stranger writes, and something behind it believes it."""
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as web:
+        web.get("https://awb.example.com/v1/webhook", status=405)
+        sent = [responses.matchers.header_matcher({header: value}) for value in HEADER_VALUES[header]]
+        for matcher in sent:
+            web.get("https://awb.example.com/api/v1/usage", match=[matcher], **USAGE)
+        web.get("https://awb.example.com/api/v1/usage", status=403)
+        proxy = {"proxy_addresses": "10.0.0.5", "proxy_user_header": "X-Auth-Request-User", "proxy_admins": "ada"}
+        config = make_config(public_url="https://awb.example.com", **proxy)
+        found = {finding.check: finding for finding in examine(config, connection)}
+    assert found["access.public"].outcome is ERROR
+    assert "do it now" in found["access.public"].hint
+
+
+HEADER_VALUES = {
+    "Host": ["localhost"],
+    "X-Forwarded-For": ["127.0.0.1"],
+    "X-Real-IP": ["127.0.0.1"],
+    "Forwarded": ["for=127.0.0.1;host=localhost"],
+    "X-Auth-Request-User": ["ada"],
+}
+
+
+@pytest.mark.parametrize(
+    ("serves", "doctors", "outcome"),
+    [
+        ({}, {}, OK),
+        ({"admin_password_hash": HASHES["admin"]}, {"admin_password_hash": HASHES["admin"]}, OK),
+        ({"trust_loopback": "never"}, {"trust_loopback": "never"}, OK),
+        # The service was not restarted after the settings changed.
+        ({}, {"admin_password_hash": HASHES["admin"]}, ERROR),
+        ({}, {"trust_loopback": "never"}, ERROR),
+        (
+            {"trust_loopback": "always", "api_tokens": OPEN["api_tokens"]},
+            {"trust_loopback": "always", "api_tokens": OPEN["api_tokens"]},
+            WARNING,
+        ),
+    ],
+)
+def test_who_gets_in_on_this_machine_is_examined(
+    redis_server: RedisServer,
+    connection: "redis.Redis",
+    monkeypatch: pytest.MonkeyPatch,
+    serves: dict[str, str],
+    doctors: dict[str, str],
+    outcome: Outcome,
+) -> None:
+    # A proxy of the environment does not lead to this machine.
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    config = make_config(redis_server.url, **serves)
+    with serving(create_app(config, connection), config) as (_, port):
+        for bind in (f"127.0.0.1:{port}", f"localhost:{port}"):
+            found = outcomes(make_config(redis_server.url, bind=bind, **doctors), connection)
+            assert found["access.loopback"] is outcome
+
+
+def test_an_address_that_others_reach_and_that_asks_nobody_here_is_a_warning(
+    redis_server: RedisServer, connection: "redis.Redis"
+) -> None:
+    config = make_config(redis_server.url)
+    with serving(create_app(config, connection), config) as (_, port):
+        found = outcomes(make_config(redis_server.url, bind=f"0.0.0.0:{port}"), connection)
+    assert found["access.loopback"] is WARNING
+
+
+def test_an_open_door_behind_a_real_proxy_is_found(redis_server: RedisServer, connection: "redis.Redis") -> None:
+    serves = make_config(redis_server.url, trust_loopback="always", api_tokens=OPEN["api_tokens"])
+    closed = make_config(redis_server.url, api_tokens=OPEN["api_tokens"])
+    for config, outcome in ((serves, ERROR), (closed, OK)):
+        with serving(create_app(config, connection), config) as address, every_proxy(address) as proxies:
+            for name, (_, port) in proxies.items():
+                # It leads to the proxy on loopback, but does not look like loopback, as a public name does not.
+                public = f"http://0.0.0.0:{port}"
+                settings = config.settings.model_copy(update={"public_url": public, "bind": f"127.0.0.1:{address[1]}"})
+                found = outcomes(replace(config, settings=settings), connection)
+                assert found["access.public"] is outcome, name
 
 
 def test_a_dry_run_is_told(redis_server: RedisServer, connection: "redis.Redis") -> None:
