@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import SplitResult, urlsplit
@@ -22,6 +23,7 @@ SHORTEST_SECRET: Final = 16
 _LIMIT_HINT: Final = "must be a number of builds, 0, or unlimited"
 _QUOTES: Final = tuple("\"'“”„‘’")
 _HIGHEST_PORT: Final = 65535
+_HOST_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,253}")
 _NO_URL: Final = "must be a URL such as https://coder.example.com, without user or password"
 
 
@@ -99,10 +101,22 @@ def _limit(value: int) -> int:
 
 
 def _address(value: str) -> str:
-    host, separator, port = value.rpartition(":")
-    if not separator or not host or not port.isdecimal() or int(port) > _HIGHEST_PORT:
-        raise ValueError("must be HOST:PORT, such as 127.0.0.1:8787")
-    return value
+    """Check HOST:PORT; an IPv6 address gets the brackets that it needs in a URL."""
+    host, _, port = value.rpartition(":")
+    inner = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    is_ipv6 = _is_ipv6(inner)
+    is_name = inner == host and _HOST_NAME.fullmatch(host)
+    if not (is_ipv6 or is_name) or not port.isdecimal() or int(port) > _HIGHEST_PORT:
+        raise ValueError("must be HOST:PORT, such as 127.0.0.1:8787, or [::1]:8787 for an IPv6 address")
+    return f"[{inner}]:{port}" if is_ipv6 else value
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _optional_address(value: str) -> str:

@@ -418,6 +418,34 @@ def test_addresses_are_read_as_host_and_port(bind: str, host: str, port: int, lo
     assert (settings.bind_host, settings.bind_port, settings.on_loopback) == (host, port, loopback)
 
 
+@pytest.mark.parametrize("key", ["AWB_BIND", "AWB_METRICS_BIND"])
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("::1:8787", "[::1]:8787"),
+        (":::8787", "[::]:8787"),
+        ("2001:db8::7:8787", "[2001:db8::7]:8787"),
+        ("fe80::1%lo:8787", "[fe80::1%lo]:8787"),
+        ("[::1]:8787", "[::1]:8787"),
+    ],
+)
+def test_an_ipv6_address_without_brackets_is_understood_and_shown_with_them(key: str, written: str, meant: str) -> None:
+    settings = load(environ={key: written}).settings
+    assert (settings.bind if key == "AWB_BIND" else settings.metrics_bind) == meant
+
+
+@pytest.mark.parametrize("key", ["AWB_BIND", "AWB_METRICS_BIND"])
+@pytest.mark.parametrize(
+    "wrong",
+    ["::1", "[::1]", "[::1:8787", "::1]:8787", "[]:8787", "[localhost]:8787", "2001:db8::7777:", "2001:db8::7777",
+     "[[::1]]:1", "1:2:3:8787", "::1:70000",
+     "8787", ":8787", "http://127.0.0.1:8787", "127.0.0.1:8787/", "127.0.0.1:8787:1", "a b:80", "*:8787"],
+)  # fmt: skip
+def test_what_is_no_address_is_refused_with_an_example(key: str, wrong: str) -> None:
+    with pytest.raises(ConfigError, match=rf"{key}.*127\.0\.0\.1:8787.*\[::1\]:8787"):
+        load(environ={key: wrong})
+
+
 def test_without_a_secret_shown_every_setting_is_shown() -> None:
     settings = Settings(webhook_secret=PLANTED * 2, redis_url=f"redis://:{PLANTED}@h", coder_token=PLANTED)
     shown = masked(settings)

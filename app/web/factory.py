@@ -11,6 +11,7 @@ from app.web.api import routes as api
 from app.web.metrics import routes as metrics
 from app.web.pages import queues as queuepages
 from app.web.pages import routes as pages
+from app.web.slashes import without_odd_slashes
 
 _FOR_PROGRAMS = ("/v1", "/v2", "/api", "/metrics", "/healthz", "/readyz", "/static")
 
@@ -36,6 +37,7 @@ def create_app(config: Config, connection: "redis.Redis", *, insecure: bool = Fa
     app.json.sort_keys = False  # type: ignore[attr-defined]
     # Else /v1/webhook/<the default deployment> would redirect to /v1/webhook: no POST of Coder's may meet a redirect.
     app.url_map.redirect_defaults = False
+    app.wsgi_app = without_odd_slashes(app.wsgi_app)  # type: ignore[method-assign, assignment]
     guard(app, config, connection)
     app.register_blueprint(webhook.blueprint(config, connection, None if insecure else secrets))
     app.register_blueprint(api.blueprint(config, connection))

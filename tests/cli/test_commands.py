@@ -322,6 +322,13 @@ def test_webhook_url_can_be_read_by_programs(awb: Awb) -> None:
     assert told == {"method": "webhook", "endpoint": f"https://coder:{SECRET}@awb.example.com/v1/webhook"}
 
 
+@pytest.mark.parametrize("bind", ["::1:8787", "[::1]:8787"])
+def test_the_url_of_an_ipv6_address_can_be_used(awb: Awb, bind: str) -> None:
+    said = awb("webhook-url", AWB_BIND=bind, AWB_PUBLIC_URL="").stdout
+    assert f"http://coder:{SECRET}@[::1]:8787/v1/webhook" in said
+    assert "http://[::1]:8787/\n" in said
+
+
 def test_webhook_url_generates_a_secret_and_keeps_it(tmp_path: Path) -> None:
     first, second = (call("webhook-url", AWB_DATA_DIR=str(tmp_path)).stdout for _ in range(2))
     secret = (tmp_path / "webhook-secret").read_text(encoding="ascii").strip()

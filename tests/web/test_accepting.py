@@ -205,6 +205,28 @@ def test_the_default_deployment_may_be_named_and_is_no_redirect(client: FlaskCli
     assert answer(client.post("/v1/webhook", headers=basic(), data=notification())) == (200, "duplicate")
 
 
+@pytest.mark.parametrize(
+    ("path", "deployment"),
+    [
+        ("/v1/webhook/", "default"),
+        ("/v1/webhook/default/", "default"),
+        ("/v1/webhook/eu/", "eu"),
+        ("//v1/webhook", "default"),
+        ("/v1//webhook", "default"),
+        ("//v1/webhook//", "default"),
+        ("/v1/webhook//eu", "eu"),
+    ],
+)
+def test_slashes_too_many_change_nothing(
+    client: FlaskClient, connection: "redis.Redis", path: str, deployment: str
+) -> None:
+    # The client would take a path that begins with two slashes for a host.
+    environ = {"PATH_INFO": path}
+    response = client.post("/", headers=basic(), data=notification(), environ_overrides=environ)
+    assert answer(response) == (202, "accepted")
+    assert deployments(connection) == [deployment]
+
+
 def test_scripts_that_redis_forgot_are_told_again(client: FlaskClient, connection: "redis.Redis") -> None:
     for message_id in ("one", "two", "three"):
         connection.script_flush()

@@ -53,6 +53,13 @@ def test_one_connection_serves_many_posts(running: Receiver, connection: "redis.
     assert jobqueue.queue(jobqueue.DELIVERIES, connection).count == 20
 
 
+@pytest.mark.parametrize("path", ["/v1/webhook/", "/v1/webhook/default/", "//v1/webhook", "/v1//webhook/"])
+def test_slashes_too_many_are_no_redirect(running: Receiver, connection: "redis.Redis", path: str) -> None:
+    body = notification()
+    said = running.ask(request(body, path, Content_Length=str(len(body))))
+    assert said.startswith(b"HTTP/1.1 202 ")
+
+
 def test_a_post_without_length_is_refused(running: Receiver, connection: "redis.Redis") -> None:
     assert code_of(running.ask(request())) == 411
     assert connection.dbsize() == 0
