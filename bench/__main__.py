@@ -17,7 +17,7 @@ import click
 import redis
 from rich.console import Console
 
-from bench import drain, exact, idle, memory, receive, results, wrk
+from bench import drain, exact, idle, memory, receive, results, service, wrk
 from bench.processes import ChildError, workplace
 from bench.progress import Progress
 from bench.results import Row
@@ -31,6 +31,7 @@ PARTS: Final[Mapping[str, Callable[..., list[Row]]]] = {
     "idle": idle.measure,
     "memory": memory.measure,
     "exact": exact.measure,
+    "service": service.measure,
 }
 
 

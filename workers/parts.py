@@ -70,7 +70,6 @@ class Forked:
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
             # What lies in the permanent generation is looked at, and thereby copied, by no collector any more.
-            gc.collect()
             gc.freeze()
             self._process = get_context("fork").Process(target=_begin, args=(run, name), name=name)
             self._process.start()

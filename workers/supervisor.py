@@ -34,8 +34,8 @@ class Program(Protocol):
 
     def listen(self, host: str, port: int) -> socket.socket: ...
 
-    def prepare(self) -> None:
-        """Import what the parts need, once for all of them."""
+    def prepare(self, command: str) -> None:
+        """Import what a command needs, so that the processes forked from now on share it."""
 
     def run(self, words: Sequence[str]) -> None:
         """Run a command of `awb` in this process, which ends with it."""
@@ -130,8 +130,8 @@ class Supervisor:
             embedded.stop_stray(settings.data_dir)
             self.redis = Child("redis", embedded.command(server, settings.data_dir), ours=False)
             self._start(self.redis)
-        # Redis loads its data meanwhile.
-        self.program.prepare()
+        if CAN_FORK:
+            self.program.prepare("web")  # while Redis loads its data
         if self.redis:
             embedded.wait_ready(settings.data_dir, self._process(self.redis))
             self.environment["AWB_REDIS_URL"] = embedded.url(settings.data_dir)
@@ -147,6 +147,8 @@ class Supervisor:
         self.web = [Child(f"web {number}", web, listeners) for number in range(1, settings.web_processes + 1)]
         # The receiver first: Coder waits for it.
         for child in (*self.web, *self.others):
+            if CAN_FORK:
+                self.program.prepare(child.command[0])
             self._start(child)
 
     def _start(self, child: Child) -> None:

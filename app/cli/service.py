@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -25,13 +25,11 @@ from app.store.queues import Queues
 #: Seconds that workers get to come up on a busy machine.
 _PATIENCE: Final = 60.0
 #: What the commands below import: `run` does it once, for all processes that it forks.
-_PARTS: Final = (
-    "app.web.factory",
-    "app.web.metrics.server",
-    "app.web.server",
-    "workers.runner",
-    "workers.scheduler",
-)
+_IMPORTS: Final[Mapping[str, Sequence[str]]] = {
+    "web": ("app.web.factory", "app.web.metrics.server", "app.web.server"),
+    "worker": ("workers.runner",),
+    "scheduler": ("workers.scheduler",),
+}
 
 
 @main.command()
@@ -100,8 +98,8 @@ class _Program:
 
         return server.listen(host, port)
 
-    def prepare(self) -> None:
-        for name in _PARTS:
+    def prepare(self, command: str) -> None:
+        for name in _IMPORTS[command]:
             import_module(name)
 
     def run(self, words: Sequence[str]) -> None:

@@ -28,8 +28,9 @@ class Program:
     def listen(self, host: str, port: int) -> socket.socket:
         return server.listen(host, port)
 
-    def prepare(self) -> None:
-        """Leave a connection open and numbers drawn, as an import might."""
+    def prepare(self, command: str) -> None:
+        """Begin a row of numbers, as an import might."""
+        del command
         random.seed(1)
 
     def run(self, words: Sequence[str]) -> None:
