@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from app.config import ConfigError
+from app.datadir import holds, prepare
 from app.environment import why_unreadable
 from app.settings import Settings
 from app.settingtypes import SHORTEST_SECRET
@@ -26,8 +27,9 @@ def kept_secret(data_dir: Path, name: str, variable: str) -> str:
         ConfigError: the secret can neither be read nor written.
     """
     file = data_dir / name
+    if not holds(data_dir, name):
+        prepare(data_dir, variable)
     try:
-        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not file.exists():
             # Written aside and linked, so that two first starts agree on one secret and none is ever half written.
             # NamedTemporaryFile makes it with mode 0600, under a name that no other start has.

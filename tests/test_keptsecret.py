@@ -52,5 +52,5 @@ def test_a_spoilt_file_is_told_by_name_and_not_by_content(tmp_path: Path, conten
 
 def test_a_directory_that_cannot_be_written_is_told_with_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file in its place")
-    with pytest.raises(ConfigError, match="set AWB_SESSION_SECRET or make AWB_DATA_DIR writable"):
+    with pytest.raises(ConfigError, match=r"AWB_DATA_DIR: .* is no directory; .*or set AWB_SESSION_SECRET"):
         made(Settings(data_dir=tmp_path / "data"))

@@ -18,6 +18,7 @@ from app.cli import commands
 from app.cli.commands import Commands, LazyCommands, leave_broken_pipe
 from app.config import EXIT_CONFIG, Config, ConfigError, load
 from app.core.spelling import did_you_mean
+from app.datadir import holds
 from app.settings import secret_texts
 from app.settingtypes import DEPLOYMENT_NAME
 from app.store.connection import SOCKET_TIMEOUT, connect
@@ -83,7 +84,13 @@ def main(context: click.Context, path: Path | None) -> None:
 
 
 def load_config(
-    context: click.Context, *, secret: bool = False, session: bool = False, part: bool = False, lean: bool = False
+    context: click.Context,
+    *,
+    secret: bool = False,
+    session: bool = False,
+    part: bool = False,
+    lean: bool = False,
+    data_dir: bool = False,
 ) -> Config:
     """Load the configuration, or end with code 78.
 
@@ -94,8 +101,9 @@ def load_config(
         part: the command is a part of the service, whose log goes by the settings; others only say what went wrong.
         lean: the command only looks at the store. Receivers and own words are not checked then and nothing is logged,
             which saves half of the time that it takes to start.
+        data_dir: the command writes into the data directory.
     """
-    config, wrong = checked(context, secret=secret, session=session, lean=lean)
+    config, wrong = checked(context, secret=secret, session=session, lean=lean, data_dir=data_dir)
     for problem in wrong:
         click.echo(f"configuration: {problem}", err=True)
     if config is None or wrong:
@@ -115,16 +123,20 @@ def load_config(
 def load_with_kept_secret(context: click.Context) -> Config:
     """Load the configuration with the webhook secret in the data directory, if there is one; none is made."""
     config = load_config(context)
-    kept = config.settings.data_dir / "webhook-secret"
-    return load_config(context, secret=True) if config.settings.webhook_secret is None and kept.exists() else config
+    kept = holds(config.settings.data_dir, "webhook-secret")
+    return load_config(context, secret=True) if config.settings.webhook_secret is None and kept else config
 
 
 def checked(
-    context: click.Context, *, secret: bool = False, session: bool = False, lean: bool = False
+    context: click.Context, *, secret: bool = False, session: bool = False, lean: bool = False, data_dir: bool = False
 ) -> tuple[Config | None, list[str]]:
     """Return the configuration and everything that is wrong with it; arguments as of `load_config`."""
     try:
         config = load(context.obj)
+        if data_dir:
+            from app.datadir import prepare  # noqa: PLC0415 - hardly any command needs it
+
+            prepare(config.settings.data_dir)
         if secret:
             from app.webhooksecret import ensure_webhook_secret  # noqa: PLC0415 - most commands need none
 

@@ -7,6 +7,8 @@ import redis
 
 from app import clock
 from app.cli.base import EXIT_UNAVAILABLE, fail, load_config, main
+from app.config import ConfigError
+from app.datadir import prepare
 
 
 @main.command()
@@ -26,6 +28,7 @@ def repair(context: click.Context, dry_run: bool) -> None:
     if not settings.data_dir.is_dir():
         fail(f"{settings.data_dir}: there is no such directory; is AWB_DATA_DIR right?")
     try:
+        prepare(settings.data_dir)
         with DataDirLock(settings.data_dir):
             damage = aof.find_damage(settings.data_dir)
             if damage is not None and dry_run:
@@ -40,7 +43,7 @@ def repair(context: click.Context, dry_run: bool) -> None:
                 click.echo("nothing to cut off: the last file ends with a whole command")
                 return
             click.echo(f"{_tried(settings.data_dir, cut=damage is not None):,} keys can be read; start with: awb run")
-    except (AlreadyRunningError, aof.RepairError) as error:
+    except (AlreadyRunningError, ConfigError, aof.RepairError) as error:
         fail(str(error))
     except OSError as error:
         fail(f"{error.filename or settings.data_dir}: {error.strerror}")

@@ -18,6 +18,7 @@ import redis
 from app import clock, jobqueue
 from app.cli.base import AS_JSON, EXIT_UNAVAILABLE, fail, load_config, main, open_redis, print_json
 from app.config import EXIT_CONFIG, Config, ConfigError, load
+from app.datadir import holds
 from app.settings import Settings
 from app.store.connection import RECEIVER_TIMEOUT, unavailable
 from app.store.queues import Queues
@@ -41,10 +42,8 @@ def run(context: click.Context, insecure: bool) -> None:
     from workers.supervisor import AlreadyRunningError, Supervisor  # noqa: PLC0415 - the same
 
     before = load_or_none(context.obj)
-    new_secret = (
-        before is not None and before.webhook_secret is None and not (before.data_dir / "webhook-secret").exists()
-    )
-    config = load_config(context, secret=not insecure, part=True)
+    new_secret = before is not None and before.webhook_secret is None and not holds(before.data_dir, "webhook-secret")
+    config = load_config(context, secret=not insecure, part=True, data_dir=True)
     if insecure and not config.settings.on_loopback:
         fail("--insecure is for loopback addresses only; set AWB_BIND to 127.0.0.1:PORT", EXIT_CONFIG)
     show = new_secret or sys.stdout.isatty()
@@ -56,7 +55,8 @@ def run(context: click.Context, insecure: bool) -> None:
     except (embedded.EmbeddedRedisError, ValueError) as error:
         fail(str(error), EXIT_UNAVAILABLE)
     except OSError as error:
-        fail(_cannot_listen(config.settings, error))
+        # Those of sockets name no file.
+        fail(f"{error.filename}: {error.strerror}" if error.filename else _cannot_listen(config.settings, error))
 
 
 class _Welcome:
