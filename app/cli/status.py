@@ -16,6 +16,7 @@ from app.cli.bar import bar, standing
 from app.cli.base import AS_JSON, DEPLOYMENT, main, open_store, out, print_json
 from app.cli.show import STYLES, facts_table, local, print_wide, styled
 from app.config import Config
+from app.core.era import NO_LONGER_COUNTED
 from app.core.meter import AWB, Mode, Usage
 from app.core.sparkline import last_days, sparkline
 from app.core.wording.context import period_text, spoken_level
@@ -48,7 +49,10 @@ def status(context: click.Context, deployment: str | None, as_json: bool) -> Non
     if as_json:
         print_json(told)
         return
-    _show_usage(usage, config)
+    if usage.gone:
+        _show_successors(told)
+    else:
+        _show_usage(usage, config)
     print_wide(facts_table([*_usage_facts(usage, told, config), *_alert_facts(told, config), *_next(told, config)]))
 
 
@@ -83,7 +87,20 @@ def _show_usage(usage: Usage, config: Config) -> None:
     out.print()
 
 
+def _show_successors(told: dict[str, Any]) -> None:
+    """Say that builds are no longer counted, and what Coder meters in their place."""
+    out.print(NO_LONGER_COUNTED)
+    for meter in (told["coder"] or {}).get("meters", ()):
+        limit = "unlimited" if meter["limit"] is None else f"{meter['limit']:,}"
+        share = "" if meter["percent"] is None else f"  {meter['percent']:g} %"
+        out.print(f"[bold]{meter['used']:,} of {limit}[/bold] {escape(meter['name'])}{share}")
+    out.print()
+
+
 def _usage_facts(usage: Usage, told: dict[str, Any], config: Config) -> list[tuple[str, str | Text]]:
+    if usage.gone:
+        counted = ("counted until then", f"{usage.counted:,} Agent Workspace Builds")
+        return [counted, *(_coder_facts(told, config.zone) if told["coder"] else [])]
     days = told["last_30_days"]
     facts: list[tuple[str, str | Text]] = [("last 30 days", f"{sparkline(days)}  {_about(days)}")]
     facts += [("forecast", escape(told["forecast"]["words"])), ("period", escape(period_text(usage)))]

@@ -115,6 +115,7 @@ class Usage:
         coder_actual: Coder's own number as of its last refresh, None where it is not known.
         since_refresh: records later than that refresh.
         drift: counted less Coder's number for the same builds; None where one of them is not known.
+        gone: this version of Coder no longer has the meter (app/core/era.py): `counted` is history, no limit holds.
     """
 
     deployment: str
@@ -128,6 +129,7 @@ class Usage:
     since_refresh: int = 0
     drift: int | None = None
     mode: Mode = Mode.WEBHOOK_ONLY
+    gone: bool = False
     by_user: Sequence[tuple[str, int]] = field(default=())
     by_template: Sequence[tuple[str, int]] = field(default=())
 

@@ -14,8 +14,10 @@ from typing import Final
 from app.core.coder import Entitlements
 from app.core.drift import DriftPoint, growth, is_growing, known_causes
 from app.core.entitlement import Allowance, Standing
+from app.core.era import is_gone
+from app.core.meter import AWB
 from app.core.severity import Severity
-from app.core.versions import TASKS_GONE
+from app.core.versions import Version
 
 _API_AWAY: Final = timedelta(hours=24)
 # Warnings that our own thresholds say better and earlier (enterprise/coderd/license/license.go).
@@ -59,7 +61,7 @@ class Situation:
     now: datetime
     entitlements: Entitlements | None
     allowance: Allowance
-    version: tuple[int, int, int] | None
+    version: Version | None
     history: Sequence[DriftPoint]
     period_start: datetime
     unreached_since: datetime | None
@@ -73,7 +75,9 @@ class Situation:
 def active_notices(situation: Situation) -> list[Notice]:
     """Return every notice that holds now."""
     found = _licence_notices(situation)
-    for notice in (_frozen(situation), _standing(situation), _drift(situation), _api(situation), _input(situation)):
+    # What is said of the count means nothing once there is none.
+    of_the_count = [_frozen] if is_gone(AWB, situation.version) else [_entitlement, _drift, _input]
+    for notice in (judge(situation) for judge in (*of_the_count, _grace, _api)):
         if notice is not None:
             found.append(notice)
     return found
@@ -104,22 +108,19 @@ def _without_numbers(text: str) -> str:
     return re.sub(r"\d+(?:[.,]\d+)*", "#", text)
 
 
-def _frozen(situation: Situation) -> Notice | None:
-    if not TASKS_GONE.holds(situation.version):
-        return None
+def _frozen(situation: Situation) -> Notice:
     return Notice(
         key="tasks-gone",
         severity=Severity.WARNING,
         headline="Agent Workspace Builds are no longer counted by this Coder",
         summary=f"Coder deployment “{situation.deployment}” runs v2.37 or newer, which has no Coder Tasks: the "
-        "number of Agent Workspace Builds stands still from now on.",
+        "number of Agent Workspace Builds stands still from now on, and no limit holds for it.",
         meaning="Coder Agents are metered by agent runtime hours and seats; the meter reads both from the licence.",
     )
 
 
-def _standing(situation: Situation) -> Notice | None:
-    standing = situation.allowance.standing
-    if standing is Standing.NOT_ENTITLED:
+def _entitlement(situation: Situation) -> Notice | None:
+    if situation.allowance.standing is Standing.NOT_ENTITLED:
         return Notice(
             key="not-entitled",
             severity=Severity.CRITICAL,
@@ -127,7 +128,11 @@ def _standing(situation: Situation) -> Notice | None:
             summary=f"Coder deployment “{situation.deployment}” has a licence without Agent Workspace Builds.",
             meaning="Coder may refuse to start workspaces for tasks. Please contact your Coder account team.",
         )
-    if standing is Standing.GRACE:
+    return None
+
+
+def _grace(situation: Situation) -> Notice | None:
+    if situation.allowance.standing is Standing.GRACE:
         return Notice(
             key="grace-period",
             severity=Severity.WARNING,

@@ -9,6 +9,7 @@ from app.config import Config
 from app.core.meter import AWB
 from app.pipeline.notices import give_notice
 from app.pipeline.reconcile import Listed, list_changes
+from app.pipeline.retire import retire
 from app.pipeline.usage import active_meters
 from app.pipeline.verify import Verified, verify_due
 from app.pipeline.warn import warn
@@ -57,6 +58,7 @@ def reconcile(connection: "redis.Redis", config: Config, deployment: str) -> Lis
         if any(scope.by == "group" for scope in config.settings.scopes):
             _learn_groups(connection, api, deployment)
     enqueue(connection, jobqueue.verify_job(deployment))
+    retire(connection, config, deployment)
     for meter in active_meters(connection, config, deployment):
         warn(connection, config, deployment, meter)
     give_notice(connection, config, deployment)

@@ -119,7 +119,7 @@ class _Check:
         info = self.api.build_info()
         number = info.number
         if TASKS_GONE.holds(number):
-            says = f"{info.version} has no Coder Tasks: the count of Agent Workspace Builds stands still"
+            says = f"{info.version} has no Coder Tasks: Agent Workspace Builds are no longer counted"
             yield Finding("coder.version", Outcome.WARNING, says, "agent hours and seats are read from the licence")
             return
         if TALLY_BUG.holds(number):
@@ -139,6 +139,10 @@ class _Check:
         found = current_allowance(self.config, self.entitlements, AWB)
         if found.standing is Standing.UNLICENSED:
             yield Finding("coder.licence", Outcome.OK, f"no licence, so Coder reports no count of its own; {ours}")
+            return
+        if TASKS_GONE.holds(self.api.build_info().number):
+            says = f"{Standing.ENTITLED.value}; its limit of builds no longer means anything"
+            yield Finding("coder.licence", Outcome.OK, says)
             return
         told = "unlimited" if found.limit.count is None else f"limit {found.limit.count:,}"
         says = (

@@ -8,12 +8,13 @@ from app import clock
 from app.config import Config
 from app.core.decision import AlertState
 from app.core.digest import DigestKind, DigestSpan, due_digest
+from app.core.era import is_gone
 from app.core.meter import AWB
 from app.core.period import Period
 from app.core.wording.digest import DigestFacts, digest_alert
 from app.pipeline.announce import announce, settle
 from app.pipeline.outlook import context_of, outlook
-from app.pipeline.usage import current_usage
+from app.pipeline.usage import coder_version, current_usage
 from app.store.alerts import Alerts
 from app.store.coderstate import CoderState
 from app.store.snapshot import Snapshot
@@ -23,6 +24,8 @@ _MOST_CHANGES = 5
 
 def report(connection: "redis.Redis", config: Config, deployment: str) -> None:
     """Announce every digest that is due and was not announced yet."""
+    if is_gone(AWB, coder_version(connection, config, deployment)):
+        return
     for kind in config.settings.digest:
         _report(connection, config, deployment, kind)
 

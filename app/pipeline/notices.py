@@ -13,7 +13,7 @@ from app.core.notice import Notice, Situation, active_notices
 from app.core.wording.notice import notice_alert
 from app.pipeline.announce import announce, settle
 from app.pipeline.outlook import bare_context
-from app.pipeline.usage import current_allowance, current_usage
+from app.pipeline.usage import coder_version, current_allowance, current_usage
 from app.store.alerts import Alerts
 from app.store.coderstate import CoderState
 from app.store.inbox import Inbox
@@ -54,7 +54,6 @@ def give_notice(connection: "redis.Redis", config: Config, deployment: str) -> l
 def situation(connection: "redis.Redis", config: Config, deployment: str) -> Situation:
     """Gather what notices depend on."""
     state = CoderState(connection, deployment)
-    info = state.build_info()
     entitlements = state.entitlements()
     usage = current_usage(connection, config, deployment, AWB, top=False)
     last = Inbox(connection, deployment).stats().get("last_delivery_at")
@@ -64,7 +63,7 @@ def situation(connection: "redis.Redis", config: Config, deployment: str) -> Sit
         now=clock.now(),
         entitlements=entitlements,
         allowance=current_allowance(config, entitlements, AWB),
-        version=info.number if info else None,
+        version=coder_version(connection, config, deployment),
         history=state.drift(),
         period_start=usage.period.starts_at,
         unreached_since=state.moment("failing_since"),

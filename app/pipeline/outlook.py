@@ -12,7 +12,7 @@ from app.core.forecast import Forecast, forecast
 from app.core.meter import Usage, meter_of
 from app.core.period import Period
 from app.core.wording.context import Context
-from app.pipeline.usage import current_allowance
+from app.pipeline.usage import coder_version, current_allowance
 from app.store.coderstate import CoderState
 from app.store.snapshot import Snapshot
 
@@ -34,14 +34,15 @@ class Outlook:
 
 
 def outlook(connection: "redis.Redis", usage: Usage) -> Outlook:
-    """Return the forecast from the days of the usage's period; None for a meter that has no days here."""
+    """Return the forecast from the days of the usage's period; None for a meter that is gone, or has no days here."""
     if not meter_of(usage.meter).counted_here:
         return Outlook(usage, (), None)
     # Days before the period tell the pace, though not the usage: a month's first days would know nothing else.
     known = Period(usage.period.start - _BEFORE, usage.period.end)
     days = Snapshot(connection, usage.deployment, usage.meter).by_day(known, usage.as_of.date())
     expected = forecast(days, usage.used, usage.limit, usage.period, usage.as_of)
-    return Outlook(usage, [row for row in days if row[0] >= usage.period.start], expected)
+    shown = [row for row in days if row[0] >= usage.period.start]
+    return Outlook(usage, shown, None if usage.gone else expected)
 
 
 def context_of(connection: "redis.Redis", config: Config, seen: Outlook) -> Context:
@@ -49,12 +50,11 @@ def context_of(connection: "redis.Redis", config: Config, seen: Outlook) -> Cont
     usage, expected = seen.usage, seen.forecast
     state = CoderState(connection, usage.deployment)
     verifying = config.verifying(usage.deployment)
-    info = state.build_info() if verifying else None
     found = current_allowance(config, state.entitlements() if verifying else None, usage.meter)
     return Context(
         coder_url=config.settings.coder_url,
         status_url=config.settings.public_url,
-        version=info.number if info else None,
+        version=coder_version(connection, config, usage.deployment),
         standing=found.standing,
         forecast=expected.words() if expected and expected.enough else "",
         breach=expected.breach if expected and expected.confident else None,

@@ -9,6 +9,7 @@ import redis
 from app import clock
 from app.config import Config
 from app.core.decision import AlertState, Reason, evaluate
+from app.core.era import is_gone
 from app.core.limits import Limit
 from app.core.meter import AWB, Usage
 from app.core.period import Period, PeriodRule
@@ -17,7 +18,7 @@ from app.core.wording.scope import burst_alert, burst_name, scope_alert, scope_n
 from app.pipeline.announce import announce, settle
 from app.pipeline.outlook import bare_context
 from app.pipeline.steps import each
-from app.pipeline.usage import current_usage
+from app.pipeline.usage import coder_version, current_usage
 from app.store.alerts import Alerts, Stored
 from app.store.coderstate import CoderState
 from app.store.ledger import Ledger
@@ -35,7 +36,8 @@ def watch_scopes(connection: "redis.Redis", config: Config, deployment: str) -> 
     Raises:
         ExceptionGroup: some names could not be looked at; the others were.
     """
-    rules, alerts = config.settings.scopes, Alerts(connection, deployment)
+    version, alerts = coder_version(connection, config, deployment), Alerts(connection, deployment)
+    rules = [rule for rule in config.settings.scopes if not is_gone(rule.meter, version)]
     watched: dict[str, tuple[Usage, ScopeUsage]] = {}
     for meter in sorted({rule.meter for rule in rules}):
         usage = current_usage(connection, config, deployment, meter, top=False)
@@ -99,11 +101,12 @@ def watch_bursts(connection: "redis.Redis", config: Config, deployment: str) -> 
     alerts = Alerts(connection, deployment)
     if not rule.builds:
         return
+    gone, ledger = is_gone(AWB, coder_version(connection, config, deployment)), Ledger(connection, deployment, AWB)
     now = clock.now()
     since = (now - timedelta(hours=rule.hours)).timestamp()
     found = {
         burst_name(user): (user, builds)
-        for user, builds in bursts(Ledger(connection, deployment, AWB).owners_since(since, _MOST_BUILDS), rule)
+        for user, builds in bursts([] if gone else ledger.owners_since(since, _MOST_BUILDS), rule)
     }
     stored = alerts.states(list(dict.fromkeys([*found, *alerts.firing("burst-")])))
 

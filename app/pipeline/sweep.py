@@ -14,6 +14,7 @@ from app.pipeline.count import recount
 from app.pipeline.digests import report
 from app.pipeline.escalate import escalate
 from app.pipeline.foresee import foresee
+from app.pipeline.retire import retire
 from app.pipeline.scopes import watch_bursts, watch_scopes
 from app.pipeline.steps import SweepSteps, each
 from app.pipeline.usage import active_meters
@@ -52,6 +53,7 @@ def _sweep(connection: "redis.Redis", config: Config, deployment: str) -> None:
     steps = SweepSteps(connection, deployment)
     at = (connection, config, deployment)
     steps.perform("send again", _send_again, Outbox(connection, deployment), deployment)
+    steps.perform("retire", retire, *at)
     meters: list[str] = []
     steps.perform("find meters", lambda: meters.extend(active_meters(*at)))
     # Without the entitlements there is still what is counted here.

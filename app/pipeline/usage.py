@@ -9,8 +9,11 @@ from app import clock
 from app.config import Config
 from app.core.coder import Entitlements, Feature
 from app.core.entitlement import Allowance, allowance
+from app.core.era import is_gone
+from app.core.limits import Limit
 from app.core.meter import METERS, Mode, Usage, meter_of
 from app.core.period import Period
+from app.core.versions import Version
 from app.store.coderstate import CoderState
 from app.store.ledger import Ledger
 from app.store.snapshot import Snapshot
@@ -31,7 +34,11 @@ def current_usage(connection: "redis.Redis", config: Config, deployment: str, me
         return Usage(deployment, meter, period, found.limit, actual or 0, 0, now, actual, mode=Mode.VERIFIED)
     verified = config.verifying(deployment) and state.mark("reconciled_at") is not None
     mode = Mode.VERIFIED if verified else Mode.WEBHOOK_ONLY
-    usage = Snapshot(connection, deployment, meter).usage(period, found.limit, now, top=top)
+    gone = is_gone(meter, coder_version(connection, config, deployment))
+    limit = Limit(None) if gone else found.limit
+    usage = Snapshot(connection, deployment, meter).usage(period, limit, now, top=top)
+    if gone:
+        return replace(usage, mode=mode, gone=True)
     if actual is None or entitlements is None or entitlements.refreshed_at is None:
         return replace(usage, mode=mode)
     edge = max(entitlements.refreshed_at.astimezone(UTC), period.starts_at)
@@ -45,16 +52,27 @@ def current_allowance(config: Config, entitlements: Entitlements | None, meter: 
     return allowance(entitlements, meter_of(meter).feature, config.limit)
 
 
+def coder_version(connection: "redis.Redis", config: Config, deployment: str) -> Version | None:
+    """Return the version that the deployment's API last named; None where none is configured or none was read."""
+    info = CoderState(connection, deployment).build_info() if config.verifying(deployment) else None
+    return info.number if info else None
+
+
 def _going_on(period: Period, today: date) -> Period:
     """Let the last period go on until Coder tells of another: all builds there ever were belong to none."""
     return period if period.contains(today) else Period(period.start, None)
 
 
 def active_meters(connection: "redis.Redis", config: Config, deployment: str) -> list[str]:
-    """Return the meters that this deployment has: the counted one, and those that its entitlements report."""
+    """Return the meters that this deployment has: the counted one unless it is gone, and those that Coder reports."""
     entitlements = CoderState(connection, deployment).entitlements() if config.verifying(deployment) else None
     features = entitlements.features if entitlements else {}
-    return [meter.id for meter in METERS.values() if meter.counted_here or _reports(features.get(meter.feature))]
+    version = coder_version(connection, config, deployment)
+    return [
+        meter.id
+        for meter in METERS.values()
+        if not is_gone(meter.id, version) and (meter.counted_here or _reports(features.get(meter.feature)))
+    ]
 
 
 def _reports(feature: Feature | None) -> bool:

@@ -26,6 +26,8 @@ _ROUNDS: Final = 50
 def warn(connection: "redis.Redis", config: Config, deployment: str, meter: str) -> list[Decision]:
     """Evaluate until there is nothing more to say; return the decisions that this process made stand.
 
+    Of a meter that is gone nothing is said (app/pipeline/retire.py forgets what was).
+
     The state and its notifications change in one script, compared with what was read: of processes that race, one
     announces, and a crash before the script leaves the level unannounced for the next evaluation.
     """
@@ -34,6 +36,8 @@ def warn(connection: "redis.Redis", config: Config, deployment: str, meter: str)
     for _ in range(_ROUNDS):
         version, state = alerts.state(meter)
         usage = current_usage(connection, config, deployment, meter, top=False)
+        if usage.gone:
+            return made
         decision = evaluate(state, usage, config.thresholds, usage.as_of, config.repeat_every(state.level))
         if decision.reason is Reason.REPEAT and Silences(connection, deployment).acknowledges(meter, state):
             # What somebody acknowledged is not said again, but is still evaluated.

@@ -9,6 +9,8 @@ import redis
 from app import clock
 from app.config import Config
 from app.core.drift import DriftPoint, known_causes
+from app.core.era import NO_LONGER_COUNTED
+from app.core.forecast import forecast
 from app.core.meter import AWB, METERS, Mode, Usage, UsageRecord
 from app.core.period import Period
 from app.pipeline.outlook import outlook
@@ -57,8 +59,9 @@ def usage_answer(
         "coder_actual": usage.coder_actual,
         "drift": usage.drift,
         "mode": usage.mode.value,
+        "gone": usage.gone,
         "period": period_value(usage.period),
-        "alert": _alert(connection, deployment) if usage.period == present.period else None,
+        "alert": _alert(connection, deployment) if usage.period == present.period and not usage.gone else None,
         "by_user": _rows(breakdown.by_user),
         "by_template": _rows(breakdown.by_template),
         "by_organization": _rows(snapshot.names("organization", usage.period, usage.as_of.date(), _TOP)),
@@ -86,18 +89,17 @@ def periods_answer(connection: "redis.Redis", config: Config, deployment: str) -
             }
             for usage in listed
         ],
-        "notes": [_LIMIT_OF_TODAY] if len(listed) > 1 else [],
+        "notes": [NO_LONGER_COUNTED] if present.gone else [_LIMIT_OF_TODAY] if len(listed) > 1 else [],
     }
 
 
 def forecast_answer(connection: "redis.Redis", config: Config, deployment: str) -> dict[str, Any]:
     """Return pace, projection and the expected day of the breach (app/core/forecast.py says what each means)."""
     usage = current_usage(connection, config, deployment, AWB, top=False)
-    found = outlook(connection, usage).forecast
-    if found is None:  # no meter of ours goes without
-        raise LookupError(AWB)
+    # Of a meter that is gone nothing is to be expected: the projection of nothing has the same shape.
+    found = outlook(connection, usage).forecast or forecast((), 0, usage.limit, usage.period, usage.as_of)
     expected = {
-        "words": found.words(),
+        "words": NO_LONGER_COUNTED if usage.gone else found.words(),
         "confident": found.confident,
         "enough": found.enough,
         "why": found.why,
@@ -208,6 +210,8 @@ def _meter_answer(connection: "redis.Redis", config: Config, deployment: str, me
 
 def _notes(usage: Usage, present: Period) -> list[str]:
     """Say what has to be known to read the numbers rightly."""
+    if usage.gone:
+        return [NO_LONGER_COUNTED]
     notes = [_ESTIMATE] if usage.mode is Mode.WEBHOOK_ONLY else []
     return notes if usage.period == present else [*notes, _LIMIT_OF_TODAY]
 

@@ -53,7 +53,7 @@ def past_usages(connection: "redis.Redis", config: Config, present: Usage) -> It
 def _past(connection: "redis.Redis", present: Usage, period: Period) -> Usage:
     """Return what a period that is over came to, held against today's limit."""
     snapshot = Snapshot(connection, present.deployment, present.meter)
-    return replace(snapshot.usage(period, present.limit, present.as_of), mode=present.mode)
+    return replace(snapshot.usage(period, present.limit, present.as_of), mode=present.mode, gone=present.gone)
 
 
 def _past_rule(config: Config, present: Period) -> PeriodRule:

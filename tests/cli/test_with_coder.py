@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 import redis
 
+from app.core.era import NO_LONGER_COUNTED
 from app.pipeline.subscribe import NEEDED
 from app.simulator.api import ApiFaults
 from app.simulator.api.server import ApiServer
+from app.simulator.licence import AgentHours, Licence
 from app.simulator.world import World
 from app.store.coderstate import CoderState
 from tests.cli.conftest import Awb, rows_of
@@ -93,3 +95,21 @@ def test_subscribing_shows_the_plan_and_carries_it_out_when_told_to(awb: Awb, co
         0,
         "Nothing to change: what this token's user can receive is on.",
     )
+
+
+def test_status_of_a_coder_without_tasks_shows_the_successors_and_no_limit_of_builds(awb: Awb) -> None:
+    world = World(3)
+    world.licence, world.agent_hours = Licence(limit=0), AgentHours(100, 80, 120, 91 * 3_600_000)
+    world.create_task(world.developers[0])
+    world.upgrade((2, 37, 0))
+    world.pass_time(10)
+    with ApiServer(world) as server:
+        coder = {"AWB_CODER_URL": server.url, "AWB_CODER_TOKEN": server.token}
+        assert awb("reconcile", **coder).exit_code == 0
+        shown = " ".join(awb("status", **coder).stdout.split())
+        told = json.loads(awb("status", "--json", **coder).stdout)
+    assert NO_LONGER_COUNTED in shown
+    assert "91 of 100 Coder Agent runtime hours 91 %" in shown
+    assert "CRITICAL" not in shown
+    assert "nothing is included" not in shown
+    assert (told["gone"], told["limit"], told["forecast"]["words"]) == (True, None, NO_LONGER_COUNTED)

@@ -8,8 +8,11 @@ import pytest
 from app.core.alert import Alert, group_key
 from app.core.decision import AlertState, Decision, Reason
 from app.core.entitlement import Standing
+from app.core.era import NO_LONGER_COUNTED
+from app.core.limits import Limit
 from app.core.meter import Mode, Usage
 from app.core.severity import Severity
+from app.core.wording.consequence import consequence
 from app.core.wording.context import CONTACT_URL, Context, spoken_level
 from app.core.wording.threshold import describe
 from tests.core.make import NOON, usage
@@ -158,7 +161,6 @@ def test_only_what_the_api_proved_is_called_verified() -> None:
         ((2, 30, 1), Standing.ENTITLED, 1000, "Coder v2.30.1 refuses to start workspaces for tasks at its hard limit"),
         ((2, 30, 9), Standing.UNLICENSED, 1000, "Nothing is blocked:"),
         ((2, 31, 0), Standing.ENTITLED, 1000, "Nothing is blocked:"),
-        ((2, 37, 0), Standing.ENTITLED, 1000, "This version of Coder has no Coder Tasks"),
         ((2, 31, 0), Standing.NOT_ENTITLED, 10, "No builds are included."),
     ],
 )
@@ -169,6 +171,14 @@ def test_what_is_blocked_depends_on_the_version_and_the_licence(
     said = describe(decided(Reason.FIRST, "90%"), usage(used), context)
     assert said.meaning.startswith(text)
     assert "account team" in said.meaning
+
+
+@pytest.mark.parametrize("standing", [Standing.ENTITLED, Standing.NOT_ENTITLED, Standing.UNLICENSED])
+@pytest.mark.parametrize("limit", [0, 1000, None])
+def test_without_tasks_no_limit_is_spoken_of(standing: Standing, limit: int | None) -> None:
+    used = replace(usage(1000), limit=Limit(limit))
+    assert consequence(used, standing, (2, 37, 0)) == NO_LONGER_COUNTED
+    assert consequence(used, standing, (2, 36, 9)) != NO_LONGER_COUNTED
 
 
 def test_a_period_that_ended_is_summed_up() -> None:

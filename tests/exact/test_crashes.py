@@ -7,6 +7,7 @@ import time_machine
 from app.pipeline.notices import give_notice
 from app.pipeline.reconcile import list_changes
 from app.pipeline.verify import verify_due
+from app.simulator.licence import Seats
 from tests.conftest import RedisServer
 from tests.exact.play import DEPLOYMENT
 from tests.exact.stage import Stage, licence, tasks
@@ -76,7 +77,7 @@ def test_a_crash_at_any_command_of_a_pass_and_then_another_pass_is_exact(
 def test_a_crash_at_any_command_of_giving_notice_says_everything_once(
     stage: Stage, redis_server: RedisServer, where: Where
 ) -> None:
-    stage.world.licence = licence(entitled=False)
+    stage.world.licence, stage.world.ai_seats = licence(), Seats(10, 11)
     stage.world.upgrade((2, 37, 0))
     stage.look()
 

@@ -7,8 +7,9 @@ the feature, or with limit zero, is refused since coder/coder PR 22210.
 from typing import Final
 
 from app.core.entitlement import Standing
+from app.core.era import NO_LONGER_COUNTED, is_gone
 from app.core.meter import AWB, Usage
-from app.core.versions import LIMIT_BLOCKS, TASKS_GONE, Version
+from app.core.versions import LIMIT_BLOCKS, Version
 
 _CONTACT_NOW: Final = "Please contact your Coder account team."
 _CONTACT_IN_TIME: Final = "Please talk to your Coder account team in time."
@@ -20,6 +21,8 @@ def consequence(usage: Usage, standing: Standing, version: Version | None) -> st
     ask = _CONTACT_NOW if over else _CONTACT_IN_TIME
     if usage.meter != AWB:
         return f"What Coder does beyond this limit is up to the licence. {ask}"
+    if is_gone(usage.meter, version):
+        return NO_LONGER_COUNTED
     if usage.limit.count == 0 or standing is Standing.NOT_ENTITLED:
         return (
             "No builds are included. With a licence that says so, Coder may refuse to start workspaces for tasks; "
@@ -27,8 +30,6 @@ def consequence(usage: Usage, standing: Standing, version: Version | None) -> st
         )
     if version is not None and LIMIT_BLOCKS.holds(version) and standing is not Standing.UNLICENSED:
         return f"{_blocking(version, over=over)} {ask}"
-    if TASKS_GONE.holds(version):
-        return f"This version of Coder has no Coder Tasks: the number stands still, nothing is blocked. {ask}"
     if over:
         return f"Nothing is blocked: Coder Tasks and other AI features go on working over the limit. {ask}"
     return f"Nothing is blocked, now or at the limit: Coder Tasks and other AI features go on working. {ask}"

@@ -67,8 +67,11 @@ class Usage(Shape):
     coder_actual: int | None = Field(description="Coder's own number as of its last refresh.")
     drift: int | None = Field(description="What we counted less Coder's number for the same builds.")
     mode: Mode
+    gone: bool = Field(
+        description="Coder no longer has the meter (v2.37 and later): the number is history, no limit holds."
+    )
     period: Period
-    alert: AlertState | None = Field(description="Null for a period that is over.")
+    alert: AlertState | None = Field(description="Null for a period that is over, and for a meter that is gone.")
     by_user: list[Units]
     by_template: list[Units]
     by_organization: list[Units]

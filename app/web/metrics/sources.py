@@ -157,6 +157,8 @@ def put_coder(sheet: Sheet, connection: "redis.Redis", config: Config, deploymen
     sheet.put("awb_last_reconcile_timestamp_seconds", _seconds(state.moment("reconciled_at")) or 0, deployment)
     sheet.put("awb_reconcile_interval_seconds", config.settings.reconcile_minutes * 60, deployment)
     usage = current_usage(connection, config, deployment, AWB, top=False)
+    if usage.gone:
+        return
     edges = Gauges(connection, deployment).drift_edges(usage.period.starts_at)
     sheet.put("awb_drift_growth", growth(edges, usage.period.starts_at), deployment, AWB)
 

@@ -17,7 +17,7 @@ from app.core.threshold import highest_level
 from app.core.wording.consequence import consequence
 from app.core.wording.context import day_text, spoken_level
 from app.pipeline.outlook import outlook
-from app.pipeline.usage import current_allowance, current_usage
+from app.pipeline.usage import coder_version, current_allowance, current_usage
 from app.store.coderstate import CoderState
 from app.store.snapshot import Snapshot
 from app.web.pages.axes import Mark
@@ -119,8 +119,9 @@ class Overview:
         """The burn-up chart in words."""
         usage = self.usage
         limit = "unlimited" if usage.limit.count is None else f"{usage.limit.count:,}"
+        held = "" if usage.gone else f"; the limit is {limit}"
         begin, end = day_text(usage.period.start), day_text(self.last_day)
-        said = f"Usage rose to {usage.used:,} between {begin} and {end}; the limit is {limit}."
+        said = f"Usage rose to {usage.used:,} between {begin} and {end}{held}."
         return f"{said} {self.forecast.words()}" if self.forecast and self.forecast.enough else said
 
     def _marks(self) -> Sequence[Mark]:
@@ -157,7 +158,7 @@ def standing(usage: Usage, config: Config) -> tuple[Severity, str]:
     """Say in a few words how usage stands to its limit."""
     used, count = usage.used, usage.limit.count
     if count is None:
-        return Severity.OK, "Unlimited"
+        return Severity.OK, "No longer counted" if usage.gone else "Unlimited"
     if count == 0:
         return (Severity.CRITICAL, "Over: nothing is included") if used else (Severity.WARNING, "Nothing is included")
     if used > count:
@@ -196,9 +197,8 @@ def _asked(connection: "redis.Redis", config: Config, now_usage: Usage) -> Usage
 
 def _meaning(connection: "redis.Redis", config: Config, usage: Usage) -> str:
     state, verifying = CoderState(connection, usage.deployment), config.verifying(usage.deployment)
-    info = state.build_info() if verifying else None
     found = current_allowance(config, state.entitlements() if verifying else None, usage.meter)
-    return consequence(usage, found.standing, info.number if info else None)
+    return consequence(usage, found.standing, coder_version(connection, config, usage.deployment))
 
 
 def _window(days: Sequence[tuple[date, int]], usage: Usage, last_day: date, today: date) -> DayWindow:
