@@ -1,32 +1,23 @@
-"""Provisional counting: a pure function of what deliveries show of one workspace.
+"""Evidence: what deliveries show of one workspace, for one meter.
 
-Evidence only ever grows by union, so order, duplicates and Coder's fan-out to many recipients cannot change the count.
-With C = creation seen, R = resumes, P = pauses, F = failed builds with a number, X = failed resumes, S = the agent was
-seen to run, and K = it belongs to a task:
-
-    provisional = max([C and 1 not in F] + max(|R| - |X|, 0), |P|, [S])   if K, else 0
-
-Every pause proves a start before it, even one that nobody announced. A failed build with a number above 1 takes nothing
-back: Coder sends Manual Build Failed for stops and deletions as well, and for no resume. The result is an estimate: it
-misses every start that nobody announced, and counts too much where a failure was announced to nobody.
+Evidence only ever grows by union, so order, duplicates and Coder's fan-out to many recipients cannot change it.
 """
 
 import heapq
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from pydantic import TypeAdapter
 
 from app.core.delivery import NIL_UUID, Event
-from app.core.meter import RecordState, UsageRecord
 from app.core.rules import EvidenceKind, Verdict
 from app.core.stored import read
 
 # Creations go to every admin and status events come by the minute: of those the first few are named, all are counted.
 _SIGHTINGS_KEPT: Final = 20
-_FIRST_BUILD: Final = "1"
-_FAILED_RESUME: Final = "message "
+FIRST_BUILD: Final = "1"
+FAILED_RESUME: Final = "message "
 _NAMES: Final = ("workspace", "owner", "template", "organization")
 # Kept beside the names, because `ai_templates` may list a template by its id.
 _TEMPLATE_ID: Final = "template_id"
@@ -42,6 +33,40 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
+class Folded:
+    """Old evidence of which only numbers are left.
+
+    Attributes:
+        resumed: resumes, each a message of its own; `paused` and `failed_resumes` likewise.
+        records: how many of the workspace's records, the first ones, stand for it and are derived no longer.
+        created: the creation stands among them.
+    """
+
+    resumed: int = 0
+    paused: int = 0
+    failed_resumes: int = 0
+    records: int = 0
+    created: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        found: dict[str, Any] = _FOLDED.dump_python(self, mode="json")
+        return found
+
+    @classmethod
+    def from_json(cls, stored: str | bytes) -> "Folded":
+        """Read the JSON of what `as_json` returned, in this version or another one.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        return read(_FOLDED, stored)
+
+
+_FOLDED: Final = TypeAdapter(Folded)
+NOTHING_FOLDED: Final = Folded()
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """What is known of one workspace for one meter.
 
@@ -50,6 +75,7 @@ class Evidence:
         names: earliest sighting of each name of the workspace, as (at, message id, name); its template's id, too.
         failed: build 1 where it failed, and `message <id>` for each failed resume, with the delivery that told.
         weight: units one start consumes.
+        base: what was known before the sightings that are kept here (app/core/estimate.py `fold`).
     """
 
     created: tuple[Sighting, ...] = ()
@@ -60,6 +86,7 @@ class Evidence:
     task: bool = False
     names: Mapping[str, tuple[int, float, str, str]] = field(default_factory=dict)
     weight: int = 1
+    base: Folded = NOTHING_FOLDED
 
     def with_event(self, event: Event, verdict: Verdict) -> "Evidence":
         """Return the union with one more event; the same event again changes nothing."""
@@ -81,14 +108,24 @@ class Evidence:
             return replace(grown, seen=_union(self.seen, one, _SIGHTINGS_KEPT))
         if kind is EvidenceKind.FAILED:
             # Manual Build Failed has the build's number; a failed resume is told to the owner alone, without it.
-            build = f"{_FAILED_RESUME}{event.message_id}" if event.build_number is None else str(event.build_number)
-            if build == _FIRST_BUILD or event.build_number is None:
+            build = f"{FAILED_RESUME}{event.message_id}" if event.build_number is None else str(event.build_number)
+            if build == FIRST_BUILD or event.build_number is None:
                 return replace(grown, failed={**self.failed, build: min(one, self.failed.get(build, one))})
         return grown
 
     def consumed(self) -> "Evidence":
         """Return what remains once Coder's API has spoken: the names, and that it is a task's workspace."""
         return Evidence(task=self.task, names=self.names, weight=self.weight)
+
+    @property
+    def failed_resumes(self) -> list[Sighting]:
+        """The failed resumes, oldest first; which of the resumes failed is not told."""
+        return sorted(one for build, one in self.failed.items() if build.startswith(FAILED_RESUME))
+
+    @property
+    def creation(self) -> Sighting | None:
+        """The earliest word of a creation that is not known to have failed."""
+        return self.created[0] if self.created and FIRST_BUILD not in self.failed else None
 
     def name(self, which: str) -> str:
         return self.names[which][3] if which in self.names else ""
@@ -163,66 +200,6 @@ class _Stored:
 
 _STORED: Final = TypeAdapter(_Stored)
 _TASK_KINDS = frozenset({EvidenceKind.RESUMED, EvidenceKind.PAUSED, EvidenceKind.TASK_SEEN})
-
-
-def provisional_records(
-    evidence: Evidence,
-    meter: str,
-    workspace_id: str,
-    ai_templates: frozenset[str],
-    reason_of: Callable[[str], str],
-) -> tuple[UsageRecord, ...]:
-    """Return one record per start that the evidence supports.
-
-    Args:
-        evidence: everything known of the workspace.
-        meter: the meter that the records belong to.
-        workspace_id: identity of the workspace.
-        ai_templates: case-folded names or ids of templates whose workspaces are task workspaces.
-        reason_of: the reason that a rule gives, by the rule's name.
-    """
-    listed = any(evidence.name(which).casefold() in ai_templates for which in ("template", _TEMPLATE_ID))
-    if not (evidence.task or listed):
-        return ()
-    starts = _announced_starts(evidence)
-    # Longest explanation wins; of equals, the one that speaks of starts themselves.
-    stories: tuple[_Proof, ...] = (starts, [(p, (p,)) for p in evidence.paused], _seen_once(evidence))
-    proof = max(stories, key=len)
-    return tuple(
-        UsageRecord(
-            key=f"hint:{workspace_id}:{number}",
-            meter=meter,
-            state=RecordState.PROVISIONAL,
-            at=first.at,
-            workspace_id=workspace_id,
-            workspace=evidence.name("workspace"),
-            owner=evidence.name("owner"),
-            template=evidence.name("template"),
-            organization=evidence.name("organization"),
-            rule=first.rule,
-            reason=reason_of(first.rule),
-            deliveries=tuple(sighting.message_id for sighting in sightings),
-            weight=evidence.weight,
-        )
-        for number, (first, sightings) in enumerate(proof, 1)
-    )
-
-
-_Proof = list[tuple[Sighting, tuple[Sighting, ...]]]
-
-
-def _announced_starts(evidence: Evidence) -> _Proof:
-    """Creation and resumes, less as many of the latest resumes as resumes failed: which one failed is not told."""
-    created: _Proof = (
-        [(evidence.created[0], evidence.created)] if evidence.created and _FIRST_BUILD not in evidence.failed else []
-    )
-    failed = len([build for build in evidence.failed if build.startswith(_FAILED_RESUME)])
-    resumes = evidence.resumed[: max(len(evidence.resumed) - failed, 0)]
-    return created + [(resume, (resume,)) for resume in resumes]
-
-
-def _seen_once(evidence: Evidence) -> _Proof:
-    return [(evidence.seen[0], evidence.seen)] if evidence.seen else []
 
 
 def _union(sightings: tuple[Sighting, ...], one: Sighting, keep: int | None = None) -> tuple[Sighting, ...]:

@@ -5,7 +5,7 @@ Deliveries are counted in batches: one read and one script for each workspace, h
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import redis
@@ -14,12 +14,14 @@ import structlog
 from app import clock, jobqueue
 from app.config import Config
 from app.core.delivery import Event, to_event
-from app.core.evidence import Evidence, provisional_records
-from app.core.meter import AWB
+from app.core.estimate import fold, provisional_records, standing_keys
+from app.core.evidence import Evidence
+from app.core.meter import AWB, UsageRecord
 from app.core.rules import EvidenceKind, Outcome, Verdict, classify
 from app.store.coderstate import CoderState
 from app.store.inbox import Inbox, Remembered
-from app.store.ledger import Ledger, Settlement
+from app.store.ledger import Ledger, Seen, Settlement
+from app.store.records import Records
 
 log = structlog.get_logger(__name__)
 _DAY: Final = 86_400
@@ -82,15 +84,16 @@ def settle(ledger: Ledger, config: Config, items: Sequence[Classified]) -> int:
         waiting[item.event.workspace_id].append(item)
     change = 0
     for _ in range(_ROUNDS):
-        known = ledger.read(list(waiting))
+        known = ledger.look({one: [item.event.message_id for item in waiting[one]] for one in waiting})
         settlements = []
-        for workspace_id, (version, before) in known.items():
-            after = before
+        for workspace_id, seen in known.items():
+            after = seen.evidence
             for item in waiting[workspace_id]:
-                after = after.with_event(item.event, item.verdict)
-            if after != before:
+                if item.event.message_id not in seen.counted:
+                    after = after.with_event(item.event, item.verdict)
+            if after != seen.evidence:
                 at = max(item.event.received_at for item in waiting[workspace_id])
-                settlements.append(_settlement(ledger, config, workspace_id, version, after, at))
+                settlements.append(_settlement(ledger, config, workspace_id, seen, after, at))
         if not settlements:
             return change
         moved, conflicts = ledger.settle(settlements)
@@ -125,8 +128,10 @@ def recount(connection: "redis.Redis", config: Config, deployment: str) -> int:
     change = 0
     for workspace_id in ledger.workspaces():
         for _ in range(_ROUNDS):
-            version, evidence = ledger.read([workspace_id])[workspace_id]
-            moved, conflicts = ledger.settle([_settlement(ledger, config, workspace_id, version, evidence, 0)])
+            seen = ledger.look({workspace_id: ()})[workspace_id]
+            # What is stored was derived with another list: everything is sent.
+            again = replace(_settlement(ledger, config, workspace_id, seen, seen.evidence, 0), unchanged=())
+            moved, conflicts = ledger.settle([again])
             change += moved
             if not conflicts:
                 break
@@ -134,10 +139,37 @@ def recount(connection: "redis.Redis", config: Config, deployment: str) -> int:
 
 
 def _settlement(
-    ledger: Ledger, config: Config, workspace_id: str, version: int, evidence: Evidence, at: float
+    ledger: Ledger, config: Config, workspace_id: str, seen: Seen, after: Evidence, at: float
 ) -> Settlement:
-    records = provisional_records(evidence, ledger.meter, workspace_id, config.ai_templates, config.reason_of)
-    return Settlement(workspace_id, version, evidence, records, at)
+    def derived(evidence: Evidence) -> tuple[UsageRecord, ...]:
+        return provisional_records(evidence, ledger.meter, workspace_id, config.ai_templates, config.reason_of)
+
+    records = derived(after)
+    before = {record.key: record for record in derived(seen.evidence) if record.key in seen.keys}
+    kept, folded = fold(after, records)
+    return Settlement(
+        workspace_id,
+        seen.version,
+        kept,
+        records,
+        at,
+        unchanged={record.key for record in records if before.get(record.key) == record},
+        standing=_renamed(ledger, workspace_id, seen.evidence, after),
+        folded=folded,
+    )
+
+
+def _renamed(ledger: Ledger, workspace_id: str, before: Evidence, after: Evidence) -> list[UsageRecord]:
+    """Return the records that are derived no longer, with the names and the weight of now, where these changed."""
+
+    def told(evidence: Evidence) -> dict[str, Any]:
+        names = ("workspace", "owner", "template", "organization")
+        return {"weight": evidence.weight, **{which: evidence.name(which) for which in names}}
+
+    if not before.base.records or told(before) == told(after):
+        return []
+    found = Records(ledger.redis, ledger.deployment, ledger.meter).read(standing_keys(before, workspace_id))
+    return [replace(record, **told(after)) for record in found]
 
 
 def _classify(config: Config, deployment: str, message_id: str, received_at: float, payload: Any) -> Classified:

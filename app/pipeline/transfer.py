@@ -17,7 +17,8 @@ import redis
 from app import clock
 from app.config import Config
 from app.core.delivery import Event
-from app.core.evidence import Evidence, provisional_records
+from app.core.estimate import provisional_records
+from app.core.evidence import NOTHING_FOLDED, Evidence
 from app.core.meter import AWB, RecordState, UsageRecord
 from app.core.rules import EvidenceKind, Outcome, Verdict
 from app.store.coderstate import CoderState
@@ -138,7 +139,7 @@ def _plan_proved(
         return None, Imported(known=known)
     # As verification does, the builds take the place of what hinted at them; here only if all of it did.
     explained = {message_id for record in records for message_id in record.deliveries}
-    if not _messages(evidence) <= explained:
+    if evidence.base != NOTHING_FOLDED or not _messages(evidence) <= explained:
         return None, Imported(known=known, held_back=len(fresh))
     latest = max(record.at for record in fresh)
     settlement = Settlement(records[0].workspace_id, version, evidence.consumed(), (), latest, proved=fresh)
@@ -153,9 +154,13 @@ def _plan_provisional(
         return None, Imported(held_back=len(records))
     kinds = {rule.name: rule.verdict.evidence for rule in config.rules}
     told = [record for record in records if kinds.get(record.rule)]
+    messages = [message_id for record in told for message_id in record.deliveries]
+    folded = ledger.look({workspace_id: messages})[workspace_id].counted
     grown = evidence
     for record in told:
-        grown = _with_record(grown, record, kinds)
+        news = [message_id for message_id in record.deliveries if message_id not in folded]
+        if news:
+            grown = _with_record(grown, replace(record, deliveries=tuple(news)), kinds)
     before, after = (_estimate(config, workspace_id, one) for one in (evidence, grown))
     new = min(max(len(after) - len(before), 0), len(told))
     counted = Imported(new=new, known=len(told) - new, held_back=len(records) - len(told))

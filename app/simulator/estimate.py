@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from app.core.conditions import Facts
 from app.core.delivery import read_delivery, to_event
-from app.core.evidence import Evidence, provisional_records
+from app.core.estimate import provisional_records
+from app.core.evidence import Evidence
 from app.core.rules import Outcome, Rule, Verdict, classify
 
 _DEPLOYMENT = "default"

@@ -71,8 +71,17 @@ def unlisted(deployment: str) -> str:
 
 
 def workspace(deployment: str, meter: str, workspace_id: str) -> str:
-    """Hash of one workspace: `v` version, `e` evidence (JSON), `k` keys of its records (JSON)."""
+    """Hash of one workspace.
+
+    `v` version, `e` evidence, `b` what of it was folded, `k` keys of the records that may still be replaced, `n` number
+    of the last proved build, `t` names as a listing gave them; `e`, `b`, `k` and `t` are JSON.
+    """
     return _key(deployment, "ws", meter, workspace_id)
+
+
+def folded(deployment: str, meter: str, workspace_id: str) -> str:
+    """Set of a workspace's messages that its evidence knows as numbers only, each as a short digest."""
+    return _key(deployment, "folded", meter, workspace_id)
 
 
 def workspaces(deployment: str, meter: str) -> str:

@@ -1,15 +1,17 @@
 """The ledger: evidence and usage records of each workspace, and the totals that follow from them."""
 
+import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import redis
 
-from app.core.evidence import Evidence
+from app.core.estimate import record_number
+from app.core.evidence import NOTHING_FOLDED, Evidence, Folded
 from app.core.meter import RecordState, UsageRecord
 from app.store import keys
 from app.store.connection import script
@@ -26,6 +28,9 @@ class Settlement:
         records: all records that may still be replaced; those that are no longer among them are withdrawn.
         proved: records to be added for good.
         last_proved: number of the last build that is proved; None leaves it.
+        unchanged: keys of records that are stored just so and need not be sent.
+        standing: records that are derived no longer and are to be written once more.
+        folded: messages that the evidence knows as numbers only from now on.
     """
 
     workspace_id: str
@@ -35,6 +40,22 @@ class Settlement:
     at: float
     proved: Sequence[UsageRecord] = ()
     last_proved: int | None = None
+    unchanged: Collection[str] = ()
+    standing: Sequence[UsageRecord] = ()
+    folded: Collection[str] = ()
+
+    @property
+    def sent(self) -> list[UsageRecord]:
+        """The records that the script is given."""
+        changed = [record for record in self.records if record.key not in self.unchanged]
+        return [*changed, *self.standing, *self.proved]
+
+    @property
+    def replaceable(self) -> list[str]:
+        """Keys of the records that may still be replaced: all but those that stand for what was folded."""
+        standing = self.evidence.base.records
+        found = [record.key for record in self.records]
+        return [key for key in found if record_number(key) > standing] if standing else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +71,21 @@ class Known:
     names: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A workspace as it is stored.
+
+    Attributes:
+        keys: of the stored records that may still be replaced.
+        counted: of the messages that were asked about, those that the evidence knows as numbers only.
+    """
+
+    version: int
+    evidence: Evidence
+    keys: frozenset[str] = frozenset()
+    counted: frozenset[str] = frozenset()
+
+
 class Ledger:
     """The ledger of one deployment and meter."""
 
@@ -61,13 +97,22 @@ class Ledger:
 
     def read(self, workspace_ids: Sequence[str]) -> dict[str, tuple[int, Evidence]]:
         """Return version and evidence of workspaces, in one round trip; version 0 is one never seen."""
+        return {one: (seen.version, seen.evidence) for one, seen in self.look(dict.fromkeys(workspace_ids, ())).items()}
+
+    def look(self, messages: Mapping[str, Sequence[str]]) -> dict[str, Seen]:
+        """Return what is known of workspaces and of messages about each of them, in one round trip."""
         with self.redis.pipeline(transaction=False) as pipe:
-            for workspace_id in workspace_ids:
-                pipe.hmget(keys.workspace(self.deployment, self.meter, workspace_id), "v", "e")
+            for workspace_id, message_ids in messages.items():
+                pipe.hmget(keys.workspace(self.deployment, self.meter, workspace_id), "v", "e", "b", "k")
+                # Asked for one that nobody has, where there is nothing to ask for.
+                digests = [message_digest(one) for one in message_ids] or [b""]
+                pipe.smismember(keys.folded(self.deployment, self.meter, workspace_id), digests)
             rows = pipe.execute()
         return {
-            workspace_id: (int(version or 0), Evidence.from_json(evidence or b"{}"))
-            for workspace_id, (version, evidence) in zip(workspace_ids, rows, strict=True)
+            one: _seen(
+                [message for message, has in zip(messages[one], rows[2 * n + 1], strict=False) if has], *rows[2 * n]
+            )
+            for n, one in enumerate(messages)
         }
 
     def known(self, workspace_ids: Sequence[str]) -> dict[str, Known]:
@@ -112,7 +157,7 @@ class Ledger:
         Returns:
             The change in units, and the workspaces that somebody else changed since they were read.
         """
-        reasons = {reason_digest(r.reason): r.reason for s in settlements for r in (*s.records, *s.proved)}
+        reasons = {reason_digest(r.reason): r.reason for s in settlements for r in s.sent}
         with self.redis.pipeline(transaction=False) as pipe:
             # Before the records that name them.
             pipe.hset(keys.reasons(self.deployment), mapping=reasons or {"": ""})
@@ -138,20 +183,26 @@ class Ledger:
             keys.totals(name, meter),
             keys.workspaces(name, meter),
             keys.proved(name, meter, settlement.workspace_id),
+            keys.folded(name, meter, settlement.workspace_id),
         ]
 
     def _args(self, settlement: Settlement) -> list[Any]:
+        base = settlement.evidence.base
         args: list[Any] = [
             settlement.version,
             json.dumps(settlement.evidence.as_json(), separators=(",", ":")),
-            json.dumps([record.key for record in settlement.records]),
+            json.dumps(settlement.replaceable),
             keys.record(self.deployment, self.meter, "")[:-1],
             keys.top_prefix(self.deployment, self.meter),
             settlement.workspace_id,
             settlement.at,
             "" if settlement.last_proved is None else settlement.last_proved,
+            json.dumps(base.as_json(), separators=(",", ":")) if base != NOTHING_FOLDED else "",
+            base.records,
+            len(settlement.folded),
+            *(message_digest(one) for one in settlement.folded),
         ]
-        for record in (*settlement.records, *settlement.proved):
+        for record in settlement.sent:
             args += [
                 record.key,
                 repr(record.at),
@@ -164,9 +215,28 @@ class Ledger:
         return args
 
 
+def message_digest(message_id: str) -> bytes:
+    """Return eight bytes: of the messages of one workspace no two have the same."""
+    return hashlib.blake2s(message_id.encode(), digest_size=8).digest()
+
+
+def _seen(
+    counted: Collection[str],
+    version: bytes | None,
+    evidence: bytes | None,
+    base: bytes | None,
+    stored_keys: bytes | None,
+) -> Seen:
+    known = Evidence.from_json(evidence or b"{}")
+    # Where nothing but the numbers is left, a version without folding has put proved builds in their place.
+    if base and (known.resumed or known.paused or known.failed_resumes):
+        known = replace(known, base=Folded.from_json(base))
+    return Seen(int(version or 0), known, frozenset(json.loads(stored_keys or b"[]")), frozenset(counted))
+
+
 def _lookup_names(settlements: Sequence[Settlement]) -> Iterator[tuple[str, str]]:
     for settlement in settlements:
-        for record in (*settlement.records[:1], *settlement.proved[:1]):
+        for record in settlement.sent[:1]:
             if record.workspace:
                 yield record.workspace.lower(), settlement.workspace_id
                 yield f"{record.owner}/{record.workspace}".lower(), settlement.workspace_id

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
@@ -39,7 +39,7 @@ class Records:
         self._walk = script(connection, "walk")
 
     def record(self, usage_key: str) -> UsageRecord | None:
-        return next(iter(self._read([usage_key])), None)
+        return next(iter(self.read([usage_key])), None)
 
     def find(self, what: str) -> list[UsageRecord]:
         """Return the records of a usage key, workspace id, workspace name or `owner/workspace`, oldest first."""
@@ -56,7 +56,7 @@ class Records:
         """Return the records of one workspace, oldest first."""
         listed = json.loads(self.redis.hget(keys.workspace(self.deployment, self.meter, workspace_id), "k") or b"[]")
         proved = self.redis.zrange(keys.proved(self.deployment, self.meter, workspace_id), 0, -1)
-        return sorted(self._read([*listed, *(key.decode() for key in proved)]), key=lambda record: record.at)
+        return sorted(self.read([*listed, *(key.decode() for key in proved)]), key=lambda record: record.at)
 
     def oldest(self) -> date | None:
         """Return the UTC day of the first record."""
@@ -184,7 +184,8 @@ class Records:
         width = len(names)
         return [all(score is not None for score in scores[n * width : (n + 1) * width]) for n in range(len(spans))]
 
-    def _read(self, usage_keys: list[str]) -> list[UsageRecord]:
+    def read(self, usage_keys: Sequence[str]) -> list[UsageRecord]:
+        """Return the records with these keys, without those that there are not."""
         if not usage_keys:
             return []
         stored = self.redis.mget([keys.record(self.deployment, self.meter, key) for key in usage_keys])

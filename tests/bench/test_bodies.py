@@ -7,7 +7,8 @@ import pytest
 from app.config import packaged
 from app.core.conditions import Facts
 from app.core.delivery import read_delivery, to_event
-from app.core.evidence import Evidence, provisional_records
+from app.core.estimate import provisional_records
+from app.core.evidence import Evidence
 from app.core.rules import Outcome, classify, load_rules
 from bench.bodies import STORY, TEMPLATE, created, stories, units
 

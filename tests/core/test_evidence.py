@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.delivery import Event
-from app.core.evidence import Evidence, provisional_records
+from app.core.estimate import provisional_records
+from app.core.evidence import Evidence
 from app.core.meter import AWB, RecordState, UsageRecord
 from app.core.rules import EvidenceKind
 from tests.core.make import AI_TEMPLATES, WORKSPACE, event, event_of, evidence_of, verdict

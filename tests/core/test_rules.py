@@ -5,7 +5,8 @@ import pytest
 
 from app.core.conditions import Facts
 from app.core.delivery import Event
-from app.core.evidence import Evidence, provisional_records
+from app.core.estimate import provisional_records
+from app.core.evidence import Evidence
 from app.core.meter import AWB
 from app.core.rules import UNKNOWN_RULE, EvidenceKind, Outcome, RulesError, classify, load_rules
 from tests.core.make import (

@@ -1,12 +1,16 @@
 -- Put a workspace's evidence and its records in place of the former ones, and move the totals by the difference.
 -- Records are identified by their usage key, so applying the same state twice moves nothing. Those that ARGV[3] names are
--- replaced as a whole; every other one, a proved build, stands for good, whatever is settled later.
+-- replaced as a whole; hints that stand for folded evidence go only where their number falls; every other record, a proved
+-- build, stands for good, whatever is settled later.
 -- KEYS[1] workspace hash   KEYS[2] records by time   KEYS[3] totals   KEYS[4] workspaces by latest evidence
--- KEYS[5] proved records of the workspace by time
+-- KEYS[5] proved records of the workspace by time   KEYS[6] folded messages of the workspace
 -- ARGV[1] version that the caller read   ARGV[2] evidence (JSON)   ARGV[3] keys of replaceable records (JSON array)
 -- ARGV[4] prefix of record keys          ARGV[5] prefix of tops    ARGV[6] workspace id   ARGV[7] time of the evidence
 -- ARGV[8] number of the last build that is proved; empty to leave it
--- ARGV[9...] seven for each record: usage key, time, UTC day, weight, 1 if provisional, names (JSON), record (JSON)
+-- ARGV[9] what of the evidence was folded (JSON); empty for nothing
+-- ARGV[10] how many of the workspace's hints, hint:<workspace>:1 and so on, stand for it and are derived no longer
+-- ARGV[11] number of messages that are folded now; then the digest of each
+-- then seven for each record that is new, changed, or to be written once more: usage key, time, UTC day, weight, 1 if provisional, names (JSON), record (JSON)
 -- Returns -1000000 when somebody else was faster (read again), else the change in units.
 if (redis.call('HGET', KEYS[1], 'v') or '0') ~= ARGV[1] then
   return -1000000
@@ -55,13 +59,15 @@ end
 local kept, replaceable = {}, {}
 for _, usage_key in ipairs(cjson.decode(ARGV[3])) do
   replaceable[usage_key] = true
+  kept[usage_key] = true
 end
-for i = 9, #ARGV, 7 do
+local standing, folded = tonumber(ARGV[10]), tonumber(ARGV[11])
+for i = 12 + folded, #ARGV, 7 do
   local usage_key, day = ARGV[i], ARGV[i + 2]
   kept[usage_key] = true
   local value = day .. '\n' .. ARGV[i + 6]
   local stored = redis.call('GET', ARGV[4] .. ':' .. usage_key)
-  local final = not replaceable[usage_key]
+  local final = not replaceable[usage_key] and ARGV[i + 4] ~= '1'
   if stored ~= value and not (stored and final) then
     if stored then withdraw(usage_key, stored) end
     redis.call('SET', ARGV[4] .. ':' .. usage_key, value)
@@ -72,11 +78,31 @@ for i = 9, #ARGV, 7 do
     end
   end
 end
+
+local function let_go(usage_key)
+  local stored = not kept[usage_key] and redis.call('GET', ARGV[4] .. ':' .. usage_key)
+  if stored then withdraw(usage_key, stored) end
+end
+
+local hint = 'hint:' .. ARGV[6] .. ':'
+local function number_of(usage_key)
+  return string.sub(usage_key, 1, #hint) == hint and tonumber(string.sub(usage_key, #hint + 1)) or math.huge
+end
 for _, usage_key in ipairs(cjson.decode(redis.call('HGET', KEYS[1], 'k') or '[]')) do
-  if not kept[usage_key] then
-    local stored = redis.call('GET', ARGV[4] .. ':' .. usage_key)
-    if stored then withdraw(usage_key, stored) end
+  if number_of(usage_key) > standing then let_go(usage_key) end
+end
+local before = redis.call('HGET', KEYS[1], 'b')
+for number = standing + 1, before and cjson.decode(before).records or 0 do
+  let_go(hint .. string.format('%d', number))
+end
+if ARGV[9] ~= '' then
+  redis.call('HSET', KEYS[1], 'b', ARGV[9])
+  for i = 12, 11 + folded do
+    redis.call('SADD', KEYS[6], ARGV[i])
   end
+elseif before then
+  redis.call('HDEL', KEYS[1], 'b')
+  redis.call('DEL', KEYS[6])
 end
 redis.call('HSET', KEYS[1], 'e', ARGV[2], 'k', ARGV[3])
 if ARGV[8] ~= '' then
