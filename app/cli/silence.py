@@ -9,6 +9,7 @@ from rich.markup import escape
 from app import clock
 from app.cli.base import AS_JSON, DEPLOYMENT, actor, fail, main, open_store, out, print_json
 from app.cli.show import local, print_table
+from app.core.localtime import last_moment
 from app.core.silence import parse_matchers
 from app.core.spelling import did_you_mean
 from app.store.audit import Audit
@@ -70,7 +71,7 @@ def add(
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="MATCHER") from error
     connection, config, name = open_store(context, deployment, lean=False)
-    ends = until.replace(tzinfo=config.zone) if until else clock.now() + (span or timedelta())
+    ends = last_moment(until, config.zone) if until else clock.now() + (span or timedelta())
     try:
         made = create_silence(connection, name, parsed, ends, actor(), comment)
     except SilenceError as error:

@@ -1,10 +1,16 @@
-"""Quiet hours: times of the week in which messages wait. Evaluation never does."""
+"""Quiet hours: times of the week in which messages wait. Evaluation never does.
+
+Where clocks are put back, a span begins when its begin comes for the first time and lasts until its end comes for the
+last time, so that a night is one quiet. Where they are put forward, a skipped time is the moment of the change.
+"""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Final
+
+from app.core.localtime import first_moment, last_moment
 
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WHOLE_DAY: Final = 24 * 60
@@ -44,30 +50,32 @@ class QuietSpan:
             raise ValueError(f"{hint}; begin and end are the same")
         return cls(days, begin, end)
 
-    def ending(self, local: datetime) -> datetime | None:
-        """Return when the span that holds this local moment ends; None when none does."""
-        for back in (0, 1):
-            day = local.date() - timedelta(days=back)
+    def ending(self, moment: datetime, zone: tzinfo) -> datetime | None:
+        """Return when (UTC) the span that holds this moment ends; None when none does."""
+        today = moment.astimezone(zone).date()
+        # Where clocks are put back over midnight, tomorrow may have begun once before.
+        for days in (-1, 0, 1):
+            day = today + timedelta(days=days)
             if day.weekday() not in self.weekdays:
                 continue
-            begin = _at(day, self.begin, local)
-            end = _at(day, self.end, local) if self.end > self.begin else _at(day + timedelta(days=1), self.end, local)
-            if begin <= local < end:
+            begin = first_moment(_wall(day, self.begin), zone)
+            end = last_moment(_wall(day, self.end if self.end > self.begin else self.end + _WHOLE_DAY), zone)
+            if begin <= moment < end:
                 return end
         return None
 
 
 def quiet_until(spans: Sequence[QuietSpan], zone: tzinfo, now: datetime) -> datetime | None:
-    """Return when the quiet that holds now is over; None when it is not quiet.
+    """Return when (UTC) the quiet that holds now is over; None when it is not quiet.
 
     Spans that follow each other without a gap are one quiet. A quiet without end is none: a message that could never
     be sent must not wait for ever.
     """
-    moment = now.astimezone(zone)
+    moment = asked = now.astimezone(UTC)
     for _ in range(_LONGEST * max(len(spans), 1)):
-        ends = [end for span in spans if (end := span.ending(moment)) is not None]
+        ends = [end for span in spans if (end := span.ending(moment, zone)) is not None]
         if not ends:
-            return None if moment == now.astimezone(zone) else moment
+            return None if moment == asked else moment
         moment = max(ends)
     return None
 
@@ -83,6 +91,6 @@ def _minutes(text: str, hint: str) -> int:
     return hours * 60 + minutes
 
 
-def _at(day: date, minutes: int, local: datetime) -> datetime:
+def _wall(day: date, minutes: int) -> datetime:
     # Wall-clock arithmetic: 07:00 is 07:00 on the days when clocks change, too.
-    return datetime.combine(day, time(), local.tzinfo) + timedelta(minutes=minutes)
+    return datetime.combine(day, time()) + timedelta(minutes=minutes)

@@ -61,6 +61,45 @@ def test_seven_is_seven_on_the_days_when_clocks_change(moment: str, expected: st
 
 
 @pytest.mark.parametrize(
+    ("zone", "text", "now", "expected"),
+    [
+        # 25 October 2026: from 03:00 summer time (01:00 UTC) clocks go back to 02:00.
+        ("Europe/Berlin", "22:00-02:30", "2026-10-25T00:10", "2026-10-25T01:30"),  # the first 02:10
+        ("Europe/Berlin", "22:00-02:30", "2026-10-25T00:45", "2026-10-25T01:30"),  # the first 02:45
+        ("Europe/Berlin", "22:00-02:30", "2026-10-25T01:10", "2026-10-25T01:30"),  # the second 02:10
+        ("Europe/Berlin", "22:00-02:30", "2026-10-25T01:30", ""),
+        ("Europe/Berlin", "02:30-03:30", "2026-10-25T00:20", ""),
+        ("Europe/Berlin", "02:30-03:30", "2026-10-25T00:30", "2026-10-25T02:30"),
+        # 29 March 2026: from 02:00 (01:00 UTC) clocks go on to 03:00.
+        ("Europe/Berlin", "22:00-02:30", "2026-03-29T00:50", "2026-03-29T01:00"),
+        ("Europe/Berlin", "22:00-02:30", "2026-03-29T01:00", ""),
+        ("Europe/Berlin", "02:30-07:00", "2026-03-29T00:59", ""),
+        ("Europe/Berlin", "02:30-07:00", "2026-03-29T01:10", "2026-03-29T05:00"),
+        ("Europe/Berlin", "02:10-02:50", "2026-03-29T01:00", ""),
+        # 1 November 2026: at 01:00 clocks go back to midnight, so that Sunday begins twice.
+        ("America/Havana", "sun", "2026-11-01T04:30", "2026-11-02T05:00"),
+        ("America/Havana", "sat", "2026-11-01T03:30", "2026-11-01T05:00"),
+        # 1 November 2009: at 00:01 clocks go back to 23:01: Sunday begins, ends, and begins again.
+        ("America/St_Johns", "sun", "2009-11-01T02:30", "2009-11-02T03:30"),
+        ("America/St_Johns", "sun", "2009-11-01T02:32", "2009-11-02T03:30"),
+        # 30 December 2011 never came.
+        ("Pacific/Apia", "22:00-07:00", "2011-12-30T09:30", "2011-12-30T17:00"),
+        ("Pacific/Apia", "thu", "2011-12-30T09:30", "2011-12-30T10:00"),
+        ("Pacific/Apia", "fri", "2011-12-30T09:59", ""),
+        # Half an hour, and a quarter.
+        ("Australia/Lord_Howe", "22:00-01:45", "2026-04-04T14:50", "2026-04-04T15:15"),
+    ],
+)
+def test_where_clocks_change_quiet_ends_once_and_never_in_the_past(
+    zone: str, text: str, now: str, expected: str
+) -> None:
+    moment = datetime.fromisoformat(now).replace(tzinfo=UTC)
+    for asked in (moment, moment.astimezone(ZoneInfo(zone))):
+        end = quiet_until([QuietSpan.parse(text)], ZoneInfo(zone), asked)
+        assert (end.strftime("%Y-%m-%dT%H:%M") if end else "") == expected
+
+
+@pytest.mark.parametrize(
     "text", ["", " ", "night", "22-07", "25:00-07:00", "22:60-07:00", "07:00-07:00", "mon-", "mo", "fun", "24:01-01:00"]
 )
 def test_a_text_that_is_no_quiet_time_is_refused_with_what_is_allowed(text: str) -> None:
@@ -68,14 +107,69 @@ def test_a_text_that_is_no_quiet_time_is_refused_with_what_is_allowed(text: str)
         QuietSpan.parse(text)
 
 
-@given(
-    st.lists(st.sampled_from(["22:00-07:00", "sat-sun", "mon-fri 18:30-08:00", "12:00-13:00", "fri 20:00-04:00"])),
-    st.integers(0, 2 * 365 * 24 * 60),
-)
-def test_when_quiet_ends_it_is_not_quiet(texts: list[str], minutes: int) -> None:
+TEXTS = [
+    "22:00-07:00",
+    "sat-sun",
+    "mon-fri 18:30-08:00",
+    "12:00-13:00",
+    "fri 20:00-04:00",
+    "01:30-02:30",
+    "02:15-02:45",
+]
+ZONES = [
+    "Europe/Berlin",
+    "America/New_York",
+    "America/Havana",
+    "America/St_Johns",
+    "America/Sao_Paulo",
+    "Australia/Lord_Howe",
+    "Pacific/Apia",
+    "Asia/Kathmandu",
+    "Africa/Casablanca",
+    "Antarctica/Troll",
+]
+
+
+def changes(zone: ZoneInfo) -> list[datetime]:
+    """Return the hours in which clocks of the zone changed in twenty years."""
+    found, last = [], None
+    for hour in range(20 * 366 * 24):
+        at = datetime(2007, 1, 1, tzinfo=UTC) + timedelta(hours=hour)
+        offset = at.astimezone(zone).utcoffset()
+        found += [at] if last not in (None, offset) else []
+        last = offset
+    return found or [datetime(2026, 1, 1, tzinfo=UTC)]
+
+
+CHANGES = {name: changes(ZoneInfo(name)) for name in ZONES}
+
+
+def shows(text: str, wall: datetime) -> bool:
+    """Tell whether a clock on the wall shows a time of the span."""
+    span = QuietSpan.parse(text)
+    minute = wall.hour * 60 + wall.minute
+    if span.end > span.begin:
+        return wall.weekday() in span.weekdays and span.begin <= minute < span.end
+    yesterday = (wall.weekday() - 1) % 7
+    return (wall.weekday() in span.weekdays and minute >= span.begin) or (
+        yesterday in span.weekdays and minute < span.end
+    )
+
+
+@given(st.lists(st.sampled_from(TEXTS)), st.sampled_from(ZONES), st.integers(0, 1000), st.integers(-2000, 2000))
+def test_whenever_the_clock_shows_a_quiet_time_it_is_quiet_until_a_later_moment(
+    texts: list[str], name: str, which: int, minutes: int
+) -> None:
+    zone = ZoneInfo(name)
+    now = CHANGES[name][which % len(CHANGES[name])] + timedelta(minutes=minutes)
     spans = [QuietSpan.parse(text) for text in texts]
-    now = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes)
-    end = quiet_until(spans, BERLIN, now)
+    end = quiet_until(spans, zone, now)
+    if any(shows(text, now.astimezone(zone)) for text in texts):
+        assert end is not None
     if end is not None:
         assert now < end < now + timedelta(days=8)
-        assert quiet_until(spans, BERLIN, end) is None
+        assert not any(shows(text, end.astimezone(zone)) for text in texts)
+        assert quiet_until(spans, zone, end) is None
+        # All the time until then is quiet, with the same end.
+        for share in (0.25, 0.5, 0.99):
+            assert quiet_until(spans, zone, now + (end - now) * share) == end
