@@ -109,6 +109,8 @@ def read_records(file: Path) -> Iterator[UsageRecord | LineError]:
         numbered = _numbered(source, file)
         try:
             for number, first in numbered:
+                if not first.strip():
+                    continue
                 whole = chain([(number, first)], numbered)
                 yield from _json_records(whole, file) if first.lstrip()[:1] in ("{", "[") else _csv_records(whole, file)
         except LineError as error:
@@ -140,17 +142,21 @@ def _json_records(lines: Iterator[tuple[int, str]], file: Path) -> Iterator[Usag
 
 
 def _csv_records(lines: Iterator[tuple[int, str]], file: Path) -> Iterator[UsageRecord | LineError]:
-    reader = csv.reader((line for _, line in lines), strict=True)
+    number, first = next(lines)
+    reader, before = csv.reader(chain([first], (line for _, line in lines)), strict=True), number - 1
     try:
         titles = next(reader, [])
         if set(titles) != set(FIELDS):
             missing = ", ".join(name for name in FIELDS if name not in titles) or "none"
-            yield LineError(f"{file}:1: no file of records: wants the columns of `awb export`; missing: {missing}")
+            yield LineError(
+                f"{file}:{number}: no file of records: wants the columns of `awb export`; missing: {missing}"
+            )
             return
         for row in reader:
-            yield _csv_record(titles, row, f"{file}:{reader.line_num}")
+            if any(cell.strip() for cell in row):  # editors and spreadsheets leave empty lines, and rows of empty cells
+                yield _csv_record(titles, row, f"{file}:{before + reader.line_num}")
     except csv.Error as error:
-        yield LineError(f"{file}:{reader.line_num}: not valid CSV: {error}")
+        yield LineError(f"{file}:{before + reader.line_num}: not valid CSV: {error}")
 
 
 def _csv_record(titles: list[str], row: list[str], where: str) -> UsageRecord | LineError:

@@ -65,6 +65,44 @@ def test_a_file_holds_every_field_of_every_record(kind: str, tmp_path: Path) -> 
     assert list(read_records(file)) == records
 
 
+ODD: dict[str, Callable[[str], str]] = {
+    "empty last line": lambda text: text + "\n",
+    "many empty last lines": lambda text: text + "\r\n \n\t\n\n",
+    "no end of the last line": lambda text: text.removesuffix("\n"),
+    "empty first line": lambda text: "\n \r\n" + text,
+    "empty lines between": lambda text: text.replace("\n", "\n\n"),
+    "CRLF": lambda text: text.replace("\n", "\r\n") + "\r\n",
+    "CR": lambda text: text.replace("\n", "\r"),
+    "byte order mark": lambda text: f"\ufeff{text}\n",
+    "byte order mark and empty lines": lambda text: f"\ufeff\r\n{text}\r\n",
+}
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("odd", ODD)
+def test_what_editors_add_to_a_file_refuses_nothing(awb: Awb, kind: str, odd: str, tmp_path: Path) -> None:
+    file = tmp_path / "records"
+    records = [build(1, DAY), build(2, DAY, owner="a,b")]
+    file.write_bytes(ODD[odd]("".join(lines_of(records, kind))).encode())
+    assert list(read_records(file)) == records
+    result = awb("import", "--dry-run", str(file))
+    assert (result.exit_code, rows_of(result)[0]) == (0, "2 records read: 2 would be new, 0 known already.")
+
+
+def test_rows_of_empty_cells_as_spreadsheets_leave_them_are_no_records(tmp_path: Path) -> None:
+    file = tmp_path / "records"
+    file.write_text("".join(lines_of([build(1, DAY)], "csv")) + ("," * (len(FIELDS) - 1) + "\n") * 3 + ",\n")
+    assert list(read_records(file)) == [build(1, DAY)]
+
+
+@pytest.mark.parametrize("before", ["", "\n\n", "\ufeff\r\n"])
+def test_the_line_of_a_mistake_is_the_file_s_own(before: str, tmp_path: Path) -> None:
+    file = tmp_path / "records"
+    file.write_text(before + "".join(lines_of([build(1, DAY)], "csv")) + "\nx,y\n", encoding="utf-8", newline="")
+    [_, wrong] = read_records(file)
+    assert str(wrong).startswith(f"{file}:{before.count(chr(10)) + 4}: 2 cells, where the first line has")
+
+
 def test_a_spreadsheet_takes_no_name_for_a_formula() -> None:
     text = "".join(lines_of([build(1, DAY, owner="=1+1", template="@x", organization="+y", workspace="-z")], "csv"))
     (row,) = csv.DictReader(io.StringIO(text))
