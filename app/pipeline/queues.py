@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import redis
 
-from app import clock, jobqueue
+from app import clock
 from app.config import Config
 from app.core.delivery import to_event
 from app.core.rules import Outcome
@@ -129,10 +129,6 @@ class Operator:
 def queues_of(connection: "redis.Redis", config: Config) -> Queues:
     """Return the queues, with every configured secret taken out of what they show."""
     return Queues(connection, Redaction(secret_texts(config.settings)).text)
-
-
-def known_queue(name: str) -> bool:
-    return name in jobqueue.QUEUES
 
 
 def _unclassified(job: JobState) -> dict[str, Any]:

@@ -17,13 +17,13 @@ from app.pipeline.reconcile import list_changes
 from app.pipeline.verify import verify_due
 from app.simulator.api import ApiFaults, ApiServer
 from app.simulator.licence import Licence
-from app.simulator.month import Timeline
 from app.simulator.notifications import Message, Outbox
 from app.simulator.world import World
 from app.store.coderstate import CoderState
 from app.store.inbox import Inbox
 from app.store.ledger import Ledger
 from app.store.records import Records
+from tests.simulator.month import Timeline
 
 DEPLOYMENT = "default"
 

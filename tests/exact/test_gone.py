@@ -13,8 +13,8 @@ from app.config import Config
 from app.core.era import NO_LONGER_COUNTED
 from app.core.finding import Outcome
 from app.core.meter import AWB
+from app.pipeline.codercheck import check
 from app.pipeline.digests import report
-from app.pipeline.subscribe import check
 from app.pipeline.sweep import sweep
 from app.pipeline.usage import active_meters
 from app.simulator.licence import AgentHours, Licence, Seats

@@ -15,13 +15,13 @@ from app.pipeline.verify import verify_due
 from app.simulator.api import ApiFaults
 from app.simulator.licence import Licence
 from app.simulator.model import Role
-from app.simulator.month import Timeline
 from app.simulator.versions import Version
 from app.simulator.world import World
 from app.store.connection import connect
 from tests.conftest import RedisServer, make_config
 from tests.exact.play import DEPLOYMENT
 from tests.exact.stage import AUDIT, BUILDS, LISTING, TASKS, Stage, day, licence, on_stage, tasks
+from tests.simulator.month import Timeline
 
 ALWAYS = {"GET /api/v2/buildinfo": 1, "GET /api/v2/entitlements": 1, TASKS: 1}
 

@@ -54,10 +54,6 @@ class Filters:
             abort(404, "A record's state is proved or provisional.")
         return cls(**args, first=_day("from"), last=_day("to"))
 
-    @classmethod
-    def of_day(cls, day: date) -> "Filters":
-        return cls(first=day, last=day)
-
     def page(self, records: Records, cursor: str | None, limit: int) -> tuple[list[UsageRecord], str | None]:
         """Return records and the cursor of the next page; 404 for a cursor that is none."""
         try:

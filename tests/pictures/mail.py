@@ -1,55 +1,46 @@
 """Draw docs/mail.png: a real e-mail of a real alert, in a light and in a dark reader. Needs Debian's chromium.
 
-Run it again after a change of app/core/wording or app/notifiers/emailmessage.py: .venv/bin/python docs/mailpicture.py
+Run it again after a change of app/core/wording or app/notifiers/emailmessage.py: `python -m tests.pictures.mail`.
 """
 
 import base64
 import html
-import subprocess
-import tempfile
 from datetime import UTC, date, datetime, timedelta
 from email.message import EmailMessage
-from pathlib import Path
 
 from app.core.alert import Notification
 from app.core.decision import AlertState, evaluate
 from app.core.limits import Limit
+from app.core.mailbox import Mailbox
 from app.core.meter import AWB, Usage
 from app.core.period import PeriodRule
 from app.core.threshold import Threshold
 from app.core.wording.context import Context
 from app.core.wording.threshold import describe
 from app.notifiers.emailmessage import render
+from tests.pictures.screenshot import take
 
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
+FROM, TO = Mailbox("awb", "example.com"), Mailbox("ops", "example.com")
 START = date(2026, 3, 1)
 STYLE = "body{margin:0;display:flex}div{padding:12px 0 0 16px;font:13px sans-serif}iframe{border:0;width:520px}"
 
 
 def main() -> None:
-    page = html_of(render(notification(), sender="awb@example.com", recipient="ops@example.com", domain="example.com"))
+    page = html_of(render(notification(), sender=FROM, recipient=TO, host="", sent_at=NOW))
     # A frame takes its colours from the scheme of the element that holds it.
     frames = "".join(
         f'<div style="background:{ground}"><iframe style="color-scheme:{scheme};height:860px" '
         f'srcdoc="{html.escape(page.replace("light dark", scheme))}"></iframe></div>'
         for scheme, ground in (("light", "#fff"), ("dark", "#121212"))
     )
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder, "page.html")
-        source.write_text(f'<!doctype html><meta charset="utf-8"><style>{STYLE}</style>{frames}', encoding="utf-8")
-        subprocess.run(
-            ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run",
-             "--disable-background-networking", "--disable-component-update", "--disable-sync",
-             f"--user-data-dir={folder}/profile", "--force-device-scale-factor=1", "--window-size=1072,872",
-             f"--screenshot={Path(__file__).with_name('mail.png')}", source.as_uri()],
-            check=True, capture_output=True, timeout=60,
-        )  # fmt: skip
+    take(f'<!doctype html><meta charset="utf-8"><style>{STYLE}</style>{frames}', "mail.png", 1072, 872)
 
 
 def notification() -> Notification:
     days = (NOW.date() - START).days
     # Half the pace at weekends, and a little more every month.
-    paces = [(1 + n / days) * (0.3 if (START + timedelta(days=n)).weekday() > 4 else 1) for n in range(days + 1)]  # noqa: PLR2004 - Saturday
+    paces = [(1 + n / days) * (0.3 if (START + timedelta(days=n)).weekday() > 4 else 1) for n in range(days + 1)]
     burn_up = tuple(
         (START + timedelta(days=n), round(912 * sum(paces[: n + 1]) / sum(paces))) for n in range(0, days + 1, 7)
     )

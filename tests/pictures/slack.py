@@ -1,13 +1,10 @@
 """Draw docs/slack.png: the real Slack message of a real alert, as Slack shows it. Needs Debian's chromium.
 
-Run it again after a change of app/core/alert.py or app/notifiers/slack.py: .venv/bin/python docs/picture.py
+Run it again after a change of app/core/wording or app/notifiers/slackblocks.py: `python -m tests.pictures.slack`.
 """
 
 import html
-import subprocess
-import tempfile
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from app.core.decision import AlertState, evaluate
@@ -19,6 +16,7 @@ from app.core.threshold import Threshold
 from app.core.wording.context import Context
 from app.core.wording.threshold import describe
 from app.notifiers.slackblocks import render
+from tests.pictures.screenshot import take
 
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 STYLE = """
@@ -53,16 +51,7 @@ def main() -> None:
     page = f"""<!doctype html><meta charset="utf-8"><style>{STYLE}</style>
     <div class="m"><div class="a">AWB</div><div><span class="n">Coder AWB meter</span> <span class="t">9:30</span>
     {body}</div></div>"""
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder, "page.html")
-        source.write_text(page, encoding="utf-8")
-        subprocess.run(
-            ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run",
-             "--disable-background-networking", "--disable-component-update", "--disable-sync",
-             f"--user-data-dir={folder}/profile", "--force-device-scale-factor=1.5", "--window-size=780,590",
-             f"--screenshot={Path(__file__).with_name('slack.png')}", source.as_uri()],
-            check=True, capture_output=True, timeout=60,
-        )  # fmt: skip
+    take(page, "slack.png", 780, 590, scale=1.5)
 
 
 def block(item: dict[str, Any]) -> str:

@@ -1,8 +1,9 @@
-"""Takes the pictures of the status page: `python -m docs.pagepictures`. Needs Debian's chromium and the test extras."""
+"""Take the pictures of the status page: `python -m tests.pictures.pages`. Needs Debian's chromium."""
 
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -10,8 +11,9 @@ from app.store.connection import connect
 from tests.browser import world
 from tests.browser.serving import CHROMIUM, arguments, served
 from tests.conftest import RedisServer
+from tests.pictures.screenshot import DOCS
 
-_TO = Path(__file__).parent / "pictures"
+_TO = DOCS / "pictures"
 #: Name, path, width, height and colour scheme of each picture.
 _PICTURES = (
     ("usage-light", "/", 1280, 1060, "light"),
@@ -40,7 +42,7 @@ def main() -> None:
 
 
 def _tab(browser: Browser, width: int, height: int, scheme: str) -> Page:
-    colours = "dark" if scheme == "dark" else "light"
+    colours: Literal["dark", "light"] = "dark" if scheme == "dark" else "light"
     return browser.new_page(viewport={"width": width, "height": height}, color_scheme=colours)
 
 

@@ -190,7 +190,7 @@ class Timeline:
         return actions
 
     def _pause(self, workspace: Workspace) -> None:
-        by_timeout = self.world.rng.random() < 0.5  # noqa: PLR2004 - half of them
+        by_timeout = self.world.rng.random() < 0.5
         self.world.pause(workspace, by_timeout=by_timeout)
         self._later(10, 2000, lambda: self._go_on(workspace))
 

@@ -4,7 +4,7 @@ A simulated deployment lives for some weeks, with Coder's API and its outages; t
 hour of it, promtool makes Prometheus' own blocks of the scrapes, and each panel of deploy/grafana/awb-dashboard.json is
 drawn from the answers to its queries. It is not Grafana that draws. Needs Debian's prometheus and chromium:
 
-    PYTHONPATH=. .venv/bin/python docs/grafanapicture.py
+    python -m tests.pictures.dashboard
 """
 
 import html
@@ -35,17 +35,18 @@ from app.pipeline.sweep import sweep
 from app.pipeline.verify import verify_due
 from app.simulator.api import ApiServer
 from app.simulator.licence import Licence
-from app.simulator.month import Timeline
 from app.simulator.notifications import Message, Outbox
 from app.simulator.sinks import SlackSink
 from app.simulator.world import World
 from app.store.connection import connect
 from app.store.inbox import Inbox
 from app.web.metrics import server as metricserver
+from tests.pictures.screenshot import ROOT
+from tests.pictures.screenshot import take as take_picture
+from tests.simulator.month import Timeline
 from workers import embedded
 from workers.runner import worker
 
-HERE = Path(__file__).parent
 #: Name and points (epoch seconds, value) of one line.
 Series = tuple[str, list[tuple[float, float]]]
 DAYS, STEP_MINUTES, LIMIT, SEED = 35, 30, 260, 11
@@ -79,7 +80,7 @@ class Meter:
         self.redis = connect(url)
         self.client = metricserver.create_app(self.config, self.redis).test_client()
         self.inbox = Inbox(self.redis, "prod")
-        self.rng = random.Random(SEED)  # noqa: S311 - a seeded world, no secret
+        self.rng = random.Random(SEED)
         self.lines: list[str] = []
         self.workers = [worker(name, self.redis, self.config) for name in jobqueue.QUEUES]
         for one in self.workers:
@@ -116,9 +117,10 @@ class Meter:
             list_changes(self.redis, self.api, "prod")
 
     def jobs(self, name: str) -> Iterator[list[Any]]:
-        while job_id := self.redis.lpop(jobqueue.queue_key(name)):
-            data = self.redis.hget(f"rq:job:{job_id.decode()}", "data")
-            self.redis.delete(f"rq:job:{job_id.decode()}")
+        connection: Any = self.redis
+        while job_id := connection.lpop(jobqueue.queue_key(name)):
+            data = connection.hget(f"rq:job:{job_id.decode()}", "data")
+            connection.delete(f"rq:job:{job_id.decode()}")
             yield json.loads(data)[2]
 
 
@@ -183,7 +185,9 @@ def ask(base: str, target: dict[str, Any], end: datetime) -> list[Series]:
         raise ValueError(answer["error"])
     found = []
     for row in answer["data"]["result"]:
-        name = re.sub(r"\{\{(\w+)\}\}", lambda m, row=row: row["metric"].get(m[1], ""), target["legendFormat"])
+        name = str(target["legendFormat"])
+        for label in re.findall(r"\{\{(\w+)\}\}", name):
+            name = name.replace(f"{{{{{label}}}}}", row["metric"].get(label, ""))
         points = row.get("values") or [row["value"]]
         found.append((name, [(float(t), float(v)) for t, v in points]))
     return found
@@ -234,15 +238,15 @@ def lines(panel: dict[str, Any], series: list[Series], end: datetime) -> str:
     fixed = {o["matcher"]["options"]: {p["id"]: p["value"] for p in o["properties"]}
              for o in panel["fieldConfig"]["overrides"]}  # fmt: skip
     points = [point for _name, row in series for point in row]
-    top = max(value for _at, value in points) * 1.05 or 1
-    low = min(0, *(value for _at, value in points))
+    top: float = max(value for _at, value in points) * 1.05 or 1
+    low: float = min(0, *(value for _at, value in points))
     first, last = _start(end), end.timestamp()
 
     def x(at: float) -> float:
-        return left + (at - first) / (last - first) * (width - left - 6)
+        return float(left + (at - first) / (last - first) * (width - left - 6))
 
     def y(value: float) -> float:
-        return 6 + (top - value) / (top - low) * (height - 24)
+        return float(6 + (top - value) / (top - low) * (height - 24))
 
     drawn, legend = "", ""
     for part in range(5):
@@ -265,7 +269,7 @@ def lines(panel: dict[str, Any], series: list[Series], end: datetime) -> str:
 
 
 def page(base: str, end: datetime) -> str:
-    dashboard = json.loads((HERE.parent / "deploy/grafana/awb-dashboard.json").read_text(encoding="utf-8"))
+    dashboard = json.loads((ROOT / "deploy/grafana/awb-dashboard.json").read_text(encoding="utf-8"))
     parts = []
     for panel in dashboard["panels"]:
         at = panel["gridPos"]
@@ -280,17 +284,6 @@ def page(base: str, end: datetime) -> str:
     return f"<!doctype html><meta charset=utf-8><style>{STYLE}</style>{head}<main>{''.join(parts)}</main>"
 
 
-def draw(source: str, directory: Path) -> None:
-    (directory / "page.html").write_text(source, encoding="utf-8")
-    subprocess.run(
-        ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run",
-         "--disable-background-networking", "--disable-component-update", "--disable-sync",
-         f"--user-data-dir={directory}/profile", "--window-size=1600,2170",
-         f"--screenshot={HERE / 'grafana.png'}", (directory / "page.html").as_uri()],
-        check=True, capture_output=True, timeout=120,
-    )  # fmt: skip
-
-
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="awb-") as name:
         directory = Path(name)
@@ -302,7 +295,7 @@ def main() -> None:
             redis_server.terminate()
             redis_server.wait(20)
         with prometheus(directory, scrapes) as base:
-            draw(page(base, end), directory)
+            take_picture(page(base, end), "grafana.png", 1600, 2170)
 
 
 if __name__ == "__main__":
