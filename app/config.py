@@ -76,11 +76,11 @@ class Config:
 
     @cached_property
     def thresholds(self) -> tuple[Threshold, ...]:
-        return tuple(Threshold.parse(item) for item in self.settings.thresholds)
+        return tuple(self.settings.thresholds)
 
     @cached_property
     def period_rule(self) -> PeriodRule:
-        return PeriodRule.parse(self.settings.period)
+        return self.settings.period
 
     def verifying(self, deployment: str) -> bool:
         """Tell whether this deployment's API is configured; there is one token, for one deployment."""
@@ -98,7 +98,7 @@ class Config:
 
     @cached_property
     def quiet_spans(self) -> tuple[QuietSpan, ...]:
-        return tuple(QuietSpan.parse(item) for item in self.settings.quiet_hours)
+        return tuple(self.settings.quiet_hours)
 
     @cached_property
     def ai_templates(self) -> frozenset[str]:

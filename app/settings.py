@@ -11,8 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, fi
 from app.core.entries import split_urls
 from app.core.limits import INCLUDED_BUILDS
 from app.core.origin import is_public
+from app.core.period import PeriodKind, PeriodRule
 from app.core.routing import Route
 from app.core.scope import BurstRule, ScopeRule
+from app.core.threshold import Threshold
 from app.settingtypes import (
     Address,
     ApiTokens,
@@ -32,8 +34,8 @@ from app.settingtypes import (
     OptionalAddress,
     PasswordHash,
     People,
-    PeriodSetting,
     QuietHours,
+    ReceiverGlobList,
     RedisUrl,
     SlackHookUrl,
     SmtpUrl,
@@ -67,7 +69,7 @@ SECRET_FIELDS: Final = (
 FLAGS: Final = ("dry_run", "forecast_alerts", "metrics_user_names")
 _EMAIL: Final = ("smtp_url", "email_from", "email_to")
 _SLACK_BOT: Final = ("slack_bot_token", "slack_channel")
-_DEFAULT_THRESHOLDS: Final[tuple[str | int, ...]] = ("75%", "90%", "100%", "+10%")
+_DEFAULT_THRESHOLDS: Final = tuple(Threshold.parse(text) for text in ("75%", "90%", "100%", "+10%"))
 
 
 class Texts(BaseModel):
@@ -99,7 +101,7 @@ class Settings(BaseModel):
     max_deployments: int = Field(20, ge=0, le=1000)
     limit: LimitSetting = INCLUDED_BUILDS
     soft_limit: int | None = Field(None, ge=0)
-    period: PeriodSetting = "lifetime"
+    period: PeriodRule = PeriodRule(PeriodKind.LIFETIME)
     ai_templates: Words = Field(default_factory=list)
     rules: FilePath | None = None
     thresholds: Thresholds = Field(default_factory=lambda: list(_DEFAULT_THRESHOLDS))
@@ -113,7 +115,7 @@ class Settings(BaseModel):
     time_zone: ZoneName = "UTC"
     quiet_hours: QuietHours = Field(default_factory=list)
     routes: Annotated[list[Route], Tables] = Field(default_factory=list)
-    fallback: Words = Field(default_factory=list)
+    fallback: ReceiverGlobList = ()
     fallback_minutes: int = Field(30, ge=1, le=1440)
     texts: Annotated[Texts, Tables] = Texts()
     slack_webhook_url: SlackHookUrl = None
@@ -140,8 +142,8 @@ class Settings(BaseModel):
     viewer_password_hash: PasswordHash = None
     session_secret: LongSecret = None
     session_hours: int = Field(12, ge=1, le=720)
-    api_tokens: ApiTokens = Field(default_factory=list)
-    proxy_addresses: Networks = Field(default_factory=list)
+    api_tokens: ApiTokens = ()
+    proxy_addresses: Networks = ()
     proxy_user_header: HeaderName = ""
     proxy_admins: People = Field(default_factory=list)
     metrics_bind: OptionalAddress = ""

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, PlainValidator, SecretStr
 
-from app.core.access import check_password_hash_form, parse_networks, parse_tokens, parse_user_header
+from app.core.access import ApiToken, Network, check_password_hash_form, parse_networks, parse_tokens, parse_user_header
 from app.core.entries import check_words, entries
 from app.core.mailbox import Mailbox, address_literal, ascii_host, mailboxes
-from app.core.period import PeriodRule
 from app.core.quiet import QuietSpan
+from app.core.routing import ReceiverGlobs
 from app.core.threshold import Threshold
 
 DEPLOYMENT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
@@ -123,23 +123,6 @@ def _optional_address(value: str) -> str:
     return _address(value) if value else value
 
 
-def _thresholds(value: list[str | int]) -> list[str | int]:
-    for item in value:
-        Threshold.parse(item)
-    return value
-
-
-def _period(value: str) -> str:
-    PeriodRule.parse(value)
-    return value
-
-
-def _quiet(value: list[str]) -> list[str]:
-    for item in value:
-        QuietSpan.parse(item)
-    return value
-
-
 def _zone(value: str) -> str:
     try:
         ZoneInfo(value)
@@ -205,22 +188,27 @@ def _password_hash(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
-def _tokens(value: list[str]) -> list[str]:
-    parse_tokens(value)
-    return value
+def _texts(value: Any) -> list[str]:
+    items = _words(value)
+    if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
+        raise ValueError("takes a list of texts")
+    return list(items)
 
 
-def _networks(value: list[str]) -> list[str]:
-    parse_networks(value)
-    return value
+def _tokens(value: Any) -> tuple[ApiToken, ...]:
+    return parse_tokens(_texts(value))
 
 
-def _mailbox(value: Any) -> Mailbox | None:
-    if value is None or isinstance(value, Mailbox):
-        return value
-    if not isinstance(value, str):
-        raise ValueError("must be an address such as ops@example.com")  # noqa: TRY004 - pydantic collects ValueError
-    return Mailbox.parse(value) if value else None
+def _networks(value: Any) -> tuple[Network, ...]:
+    return parse_networks(_texts(value))
+
+
+def _as_texts(values: Iterable[Any]) -> list[str]:
+    return [str(value) for value in values]
+
+
+def _optional_mailbox(value: Any) -> Any:
+    return value or None
 
 
 def _mailbox_list(value: Any) -> Any:
@@ -236,10 +224,9 @@ def _helo(value: str) -> str:
 
 def _days_by_level(value: Mapping[str, int]) -> Mapping[str, int]:
     for level, days in value.items():
-        Threshold.parse(level)
         if not 0 <= days <= 365:  # noqa: PLR2004 - a year
             raise ValueError(f"“{level}” takes days from 0 (never) to 365")
-    return value
+    return {str(Threshold.parse(level)): days for level, days in value.items()}
 
 
 Address = Annotated[str, AfterValidator(_address)]
@@ -249,11 +236,10 @@ Digests = Annotated[list[Literal["weekly", "monthly"]], BeforeValidator(_words)]
 FilePath = Annotated[Path, AfterValidator(_path)]
 People = Annotated[list[str], BeforeValidator(_people)]
 Token = Annotated[SecretStr | None, AfterValidator(_one_word)]
-Thresholds = Annotated[list[str | int], BeforeValidator(_comma_list), AfterValidator(_thresholds)]
+Thresholds = Annotated[list[Threshold], BeforeValidator(_comma_list)]
 DaysByLevel = Annotated[dict[str, int], BeforeValidator(_tables), AfterValidator(_days_by_level)]
-QuietHours = Annotated[list[str], BeforeValidator(_comma_list), AfterValidator(_quiet)]
+QuietHours = Annotated[list[QuietSpan], BeforeValidator(_comma_list)]
 LimitSetting = Annotated[int, BeforeValidator(_read_limit), AfterValidator(_limit)]
-PeriodSetting = Annotated[str, AfterValidator(_period)]
 ZoneName = Annotated[str, AfterValidator(_zone)]
 DeploymentName = Annotated[str, AfterValidator(_deployment)]
 DeploymentNames = Annotated[list[DeploymentName], BeforeValidator(_comma_list)]
@@ -263,13 +249,13 @@ SmtpUrl = Annotated[SecretStr | None, AfterValidator(_smtp)]
 HookUrl = Annotated[SecretStr | None, _hook("the webhook, https://…")]
 SlackHookUrl = Annotated[SecretStr | None, _hook("a Slack incoming webhook, https://hooks.slack.com/services/…")]
 PasswordHash = Annotated[SecretStr | None, AfterValidator(_password_hash)]
-ApiTokens = Annotated[list[str], BeforeValidator(_words), AfterValidator(_tokens)]
-Networks = Annotated[list[str], BeforeValidator(_words), AfterValidator(_networks)]
+ApiTokens = Annotated[tuple[ApiToken, ...], PlainValidator(_tokens), PlainSerializer(_as_texts)]
+Networks = Annotated[tuple[Network, ...], PlainValidator(_networks), PlainSerializer(_as_texts)]
+ReceiverGlobList = Annotated[ReceiverGlobs, BeforeValidator(_words)]
 HeaderName = Annotated[str, AfterValidator(parse_user_header)]
 LongSecret = Annotated[SecretStr | None, AfterValidator(_secret)]
-_Mailbox = Annotated[Mailbox, PlainValidator(_mailbox), PlainSerializer(str)]
-MailAddress = Annotated[Mailbox | None, PlainValidator(_mailbox), PlainSerializer(lambda value: str(value or ""))]
-MailAddresses = Annotated[list[_Mailbox], BeforeValidator(_mailbox_list)]
+MailAddress = Annotated[Mailbox | None, BeforeValidator(_optional_mailbox)]
+MailAddresses = Annotated[list[Mailbox], BeforeValidator(_mailbox_list)]
 HeloName = Annotated[str, AfterValidator(_helo)]
 #: Reads tables from JSON where they come from a variable.
 Tables = BeforeValidator(_tables)

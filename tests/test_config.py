@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from app.config import ConfigError, load, masked, packaged
+from app.core.threshold import Threshold
 from app.settings import SECRET_FIELDS, Settings, secret_texts
 from app.webhooksecret import ensure_webhook_secret
 from tests.conftest import SECRET
@@ -38,8 +39,8 @@ BY_VARIABLE: list[tuple[dict[str, str], Sequence[str]]] = [
     ({"AWB_GRACE_SECONDS": "0"}, ["AWB_GRACE_SECONDS:", "greater than or equal to 1"]),
     ({"AWB_PERIOD": "weekly"}, ["AWB_PERIOD:", "lifetime, yearly, yearly:MM-DD, monthly or monthly:DD"]),
     ({"AWB_PERIOD": "yearly:02-30"}, ["AWB_PERIOD:"]),
-    ({"AWB_THRESHOLDS": "75%,often"}, ["AWB_THRESHOLDS:", "“often”", "+10%", "900 builds"]),
-    ({"AWB_THRESHOLDS": "-5%"}, ["AWB_THRESHOLDS:"]),
+    ({"AWB_THRESHOLDS": "75%,often"}, ["AWB_THRESHOLDS[2]:", "“often”", "+10%", "900 builds"]),
+    ({"AWB_THRESHOLDS": "-5%"}, ["AWB_THRESHOLDS[1]:"]),
     ({"AWB_BIND": "8787"}, ["AWB_BIND:", "HOST:PORT, such as 127.0.0.1:8787"]),
     ({"AWB_BIND": ":8787"}, ["AWB_BIND:", "HOST:PORT"]),
     ({"AWB_BIND": "127.0.0.1:http"}, ["AWB_BIND:", "HOST:PORT"]),
@@ -69,7 +70,7 @@ BY_VARIABLE: list[tuple[dict[str, str], Sequence[str]]] = [
         ["AWB_EMAIL_TO[2]:", "use an address such as ops@example.com"],
     ),
     ({"AWB_ROUTES": "receivers"}, ["AWB_ROUTES:", "must be JSON"]),
-    ({"AWB_ROUTES": '[{"levels": [">1"]}]'}, ["AWB_ROUTES[1].levels:", ">=100%"]),
+    ({"AWB_ROUTES": '[{"levels": [">1"]}]'}, ["AWB_ROUTES[1].levels[1]:", ">=100%"]),
     ({"AWB_LOG_FORMAT": "xml"}, ["AWB_LOG_FORMAT:", "'auto', 'json' or 'text'"]),
     ({"AWB_LOG_LEVEL": "loud"}, ["AWB_LOG_LEVEL:", "'debug', 'info', 'warning' or 'error'"]),
     ({"AWB_CONFIG": "/nowhere/awb.toml"}, ["/nowhere/awb.toml", "no such file", "AWB_CONFIG or --config"]),
@@ -98,23 +99,23 @@ IN_A_FILE = [
     ("limit = [1]", ["limit:"]),
     ("web_threads = true", ["web_threads:", "no true or false"]),
     ("bind = 8787", ["bind:", "valid string"]),
-    ('thresholds = ["often"]', ["thresholds:", "“often”"]),
+    ('thresholds = ["often"]', ["thresholds[1]:", "“often”"]),
     ("ai_templates = [1]", ["ai_templates[1]:", "valid string"]),
-    ("period = 5", ["period:", "valid string"]),
+    ("period = 5", ["period:", "use lifetime, yearly"]),
     ("webhook_secret = 12345678901234567890", ["webhook_secret:", "valid string"]),
     ('webhook_secret = "planted"', ["webhook_secret:", "at least 16"]),
     ('email_to = ["ops@example.com"]', ["e-mail needs", "smtp_url"]),
     ("limit 5", ["not valid TOML", "line 1"]),
     (f'webhook_secret = "{PLANTED}', ["not valid TOML"]),
     ("limit = 1\nlimit = 2", ["not valid TOML"]),
-    ('quiet_hours = ["22-07"]', ["quiet_hours:", "22:00-07:00", "sat-sun"]),
+    ('quiet_hours = ["22-07"]', ["quiet_hours[1]:", "22:00-07:00", "sat-sun"]),
     ('time_zone = "Middle/Earth"', ["time_zone:", "Europe/Berlin"]),
     ("dry_run = 7", ["dry_run:", "boolean"]),
     ('digest = ["daily"]', ["digest[1]:", "'weekly' or 'monthly'"]),
     ('[repeat_days_by_level]\n"90%" = 999', ["repeat_days_by_level:", "0 (never) to 365"]),
     ('[repeat_days_by_level]\n"often" = 9', ["repeat_days_by_level:", "“often”"]),
     ('[[routes]]\n[[routes]]\nlevel = ["90%"]', ["routes[2].level:", "unknown key “level”"]),
-    ('[[routes]]\nlevels = [">90%"]', ["routes[1].levels:", ">=100%"]),
+    ('[[routes]]\nlevels = [">90%"]', ["routes[1].levels[1]:", ">=100%"]),
     ('[[scopes]]\nby = "team"\nlimit = 5', ["scopes[1].by:", "'user'"]),
     ('[[scopes]]\nby = "user"', ["scopes[1].limit:", "required"]),
     ("[burst]\nbuilds = -1", ["burst.builds:", "0"]),
@@ -173,7 +174,9 @@ def test_a_list_is_read_with_quotes_semicolons_lines_or_a_byte_order_mark(text: 
 def test_every_list_is_read_so(key: str, joined: str) -> None:
     more = {"slack_channel": {"AWB_SLACK_BOT_TOKEN": "xoxb-1"}}.get(key, {})
     environ = {f"AWB_{key.upper()}": joined.format(*WORDS[key]), **more}
-    assert getattr(load(environ=environ).settings, key) == WORDS[key]
+    plain = load(environ={f"AWB_{key.upper()}": ",".join(WORDS[key]), **more})
+    assert getattr(load(environ=environ).settings, key) == getattr(plain.settings, key)
+    assert len(getattr(plain.settings, key)) == len(WORDS[key])
 
 
 @pytest.mark.parametrize("joined", ["{} {}", '"{} {}"', '"{},{}', "{},{}'", "“{},{}”", "{},{} # ours"])
@@ -376,7 +379,8 @@ def test_variables_win_over_the_file(tmp_path: Path) -> None:
     file = tmp_path / "awb.toml"
     file.write_text('limit = 5\nbind = "127.0.0.1:1"\nthresholds = ["50%", "60%", "70%"]\n', encoding="utf-8")
     settings = load(file, {"AWB_LIMIT": "7", "AWB_THRESHOLDS": "80%, 900 builds"}).settings
-    assert (settings.limit, settings.bind, settings.thresholds) == (7, "127.0.0.1:1", ["80%", "900 builds"])
+    assert (settings.limit, settings.bind) == (7, "127.0.0.1:1")
+    assert settings.thresholds == [Threshold.parse("80%"), Threshold.parse("900 builds")]
 
 
 def test_an_empty_variable_counts_as_not_set(tmp_path: Path) -> None:

@@ -68,6 +68,9 @@ class ApiToken:
             raise ValueError("takes viewer:<sha256> or admin:<sha256>; `awb access token` makes a token and its entry")
         return cls(Role(found[1]), found[2])
 
+    def __str__(self) -> str:
+        return f"{self.role.value}:{self.digest}"
+
     @property
     def name(self) -> str:
         return f"token {self.digest[:8]}"

@@ -11,6 +11,7 @@ from typing import Final
 
 import idna
 
+from app.core.parsed import Parsed
 from app.core.text import one_line
 
 _HINT: Final = "use an address such as ops@example.com, or Ops <ops@example.com>"
@@ -25,7 +26,7 @@ _SEPARATOR: Final = re.compile(r'\s*((?:[^,"]|"(?:[^"\\]|\\.)*")+)\s*')
 
 
 @dataclass(frozen=True, slots=True)
-class Mailbox:
+class Mailbox(Parsed):
     """An address, with the name that mail programs show.
 
     Attributes:

@@ -11,6 +11,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Final
 
+from app.core.parsed import Parsed
+
 #: Start of the period that Coder gives a Premium licence without a claim of its own: in effect, a lifetime counter.
 LIFETIME_START: Final = date(2025, 7, 1)
 
@@ -50,7 +52,7 @@ class Period:
 
 
 @dataclass(frozen=True, slots=True)
-class PeriodRule:
+class PeriodRule(Parsed):
     """How periods follow each other: for good, from anniversary to anniversary, or from month to month.
 
     Attributes:
@@ -84,6 +86,11 @@ class PeriodRule:
         except ValueError:
             raise ValueError(f"{anchor} is not a day of the year; {allowed}") from None
         return cls(PeriodKind.YEARLY, month, day)
+
+    def __str__(self) -> str:
+        if self.kind == PeriodKind.YEARLY:
+            return f"{self.kind.value}:{self.month:02}-{self.day:02}"
+        return f"{self.kind.value}:{self.day}" if self.kind == PeriodKind.MONTHLY else self.kind.value
 
     def at(self, day: date) -> Period:
         """Return the period that holds a UTC day."""

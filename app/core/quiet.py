@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Final
 
 from app.core.localtime import first_moment, last_moment
+from app.core.parsed import Parsed
 
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WHOLE_DAY: Final = 24 * 60
@@ -23,7 +24,7 @@ _LONGEST: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class QuietSpan:
+class QuietSpan(Parsed):
     """A span on some weekdays, in minutes of the local day; `end` before `begin` reaches into the next day."""
 
     weekdays: frozenset[int]
@@ -49,6 +50,16 @@ class QuietSpan:
         if begin == end:
             raise ValueError(f"{hint}; begin and end are the same")
         return cls(days, begin, end)
+
+    def __str__(self) -> str:
+        days = sorted(self.weekdays)
+        # Days that go on over the end of the week begin after the gap.
+        first = next((day for day in days if (day - 1) % 7 not in self.weekdays), 0)
+        last = (first + len(days) - 1) % 7
+        named = "" if len(days) == len(_DAYS) else _DAYS[first] if first == last else f"{_DAYS[first]}-{_DAYS[last]}"
+        if (self.begin, self.end) == (0, _WHOLE_DAY):
+            return named or f"{_DAYS[0]}-{_DAYS[-1]}"
+        return f"{named} {_clock(self.begin)}-{_clock(self.end)}".strip()
 
     def ending(self, moment: datetime, zone: tzinfo) -> datetime | None:
         """Return when (UTC) the span that holds this moment ends; None when none does."""
@@ -89,6 +100,10 @@ def _minutes(text: str, hint: str) -> int:
     if not (0 <= minutes < 60 and 0 <= hours * 60 + minutes <= _WHOLE_DAY):  # noqa: PLR2004 - minutes of an hour
         raise ValueError(hint)
     return hours * 60 + minutes
+
+
+def _clock(minutes: int) -> str:
+    return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
 def _wall(day: date, minutes: int) -> datetime:

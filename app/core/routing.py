@@ -2,17 +2,18 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Annotated, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from app.core.decision import Reason
 from app.core.mailbox import receiver_key
+from app.core.parsed import Parsed
 from app.core.quiet import QuietSpan
 
-_AT_LEAST: Final = re.compile(r">=\s*(\d{1,6})\s*%?")
 _SHARE: Final = re.compile(r"(\d+)%")
 
 
@@ -20,7 +21,47 @@ def _globs(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+def _keys(value: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(receiver_key(glob) for glob in value)
+
+
 Globs = Annotated[tuple[str, ...], BeforeValidator(_globs)]
+ReceiverGlobs = Annotated[Globs, AfterValidator(_keys)]
+_AT_LEAST: Final = re.compile(r">=\s*(\d{1,6})\s*%?")
+
+
+@dataclass(frozen=True, slots=True)
+class LevelGlob(Parsed):
+    """Which levels a route takes: one by its name, or every share of the limit from one on.
+
+    Attributes:
+        name: as the level has it, without spaces; empty where `at_least` says it.
+        at_least: per cent.
+    """
+
+    name: str
+    at_least: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "LevelGlob":
+        """Read `90%`, `soft limit`, `900 builds` or `>=100%`.
+
+        Raises:
+            ValueError: with what is allowed.
+        """
+        found = _AT_LEAST.fullmatch(text)
+        if text.startswith(">") and not found:
+            raise ValueError(f"“{text}” is no level: write 90%, soft limit, 900 builds, or >=100%")
+        return cls("", int(found[1])) if found else cls(text.replace(" ", ""))
+
+    def __str__(self) -> str:
+        return self.name if self.at_least is None else f">={self.at_least}%"
+
+    def takes(self, level: str) -> bool:
+        if self.at_least is None:
+            return self.name == level.replace(" ", "")
+        share = _SHARE.fullmatch(level)
+        return share is not None and int(share[1]) >= self.at_least
 
 
 class Route(BaseModel):
@@ -44,19 +85,11 @@ class Route(BaseModel):
     scopes: Globs = ()
     severities: Globs = ()
     reasons: Globs = ()
-    levels: Globs = ()
-    receivers: Globs = ("*",)
-    quiet_hours: Globs | None = None
+    levels: Annotated[tuple[LevelGlob, ...], BeforeValidator(_globs)] = ()
+    receivers: ReceiverGlobs = ("*",)
+    quiet_hours: Annotated[tuple[QuietSpan, ...], BeforeValidator(_globs)] | None = None
     escalate_after_hours: float = Field(0, ge=0, le=8760)
-    escalate_to: Globs = ()
-
-    @field_validator("levels")
-    @classmethod
-    def _levels(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for item in value:
-            if item.startswith(">") and not _AT_LEAST.fullmatch(item):
-                raise ValueError(f"“{item}” is no level: write 90%, soft limit, 900 builds, or >=100%")
-        return value
+    escalate_to: ReceiverGlobs = ()
 
     @field_validator("reasons")
     @classmethod
@@ -65,13 +98,6 @@ class Route(BaseModel):
         for item in value:
             if not any(fnmatchcase(reason, item) for reason in known):
                 raise ValueError(f"“{item}” is no reason; reasons are {', '.join(known)}")
-        return value
-
-    @field_validator("quiet_hours")
-    @classmethod
-    def _quiet(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        for item in value or ():
-            QuietSpan.parse(item)
         return value
 
     @property
@@ -88,7 +114,7 @@ class Route(BaseModel):
             (self.reasons, "reason"),
         )
         return all(_any(globs, labels.get(name, "")) for globs, name in pairs) and (
-            not self.levels or any(_is_level(item, labels.get("level", "")) for item in self.levels)
+            not self.levels or any(item.takes(labels.get("level", "")) for item in self.levels)
         )
 
 
@@ -105,9 +131,11 @@ def addressed(routes: Sequence[Route], labels: Mapping[str, str], receivers: Seq
 
 
 def named(receivers: Sequence[str], globs: Sequence[str]) -> list[str]:
-    """Return the receivers that at least one of the globs names, in configured order; without globs nobody."""
-    keys = [receiver_key(glob) for glob in globs]
-    return [receiver for receiver in receivers if any(fnmatchcase(receiver_key(receiver), key) for key in keys)]
+    """Return the receivers that at least one of the globs names, in configured order; without globs nobody.
+
+    The globs are spelled as `receiver_key` has them; a receiver may come from a message of an earlier version.
+    """
+    return [receiver for receiver in receivers if any(fnmatchcase(receiver_key(receiver), glob) for glob in globs)]
 
 
 def escalations(routes: Sequence[Route], labels: Mapping[str, str]) -> list[tuple[str, Route]]:
@@ -125,16 +153,8 @@ def quiet_spans(
     """Return the quiet hours of each way by which a message reaches a receiver: one that is open is enough."""
     ways = [route for route in routes if route.takes(labels) and named([receiver], route.receivers)]
     own = [route.quiet_hours for route in ways]
-    spans = [general if hours is None else [QuietSpan.parse(item) for item in hours] for hours in own]
-    return list(spans) or [general]
+    return [general if hours is None else hours for hours in own] or [general]
 
 
 def _any(globs: Sequence[str], value: str) -> bool:
     return not globs or any(fnmatchcase(value, glob) for glob in globs)
-
-
-def _is_level(item: str, level: str) -> bool:
-    at_least, share = _AT_LEAST.fullmatch(item), _SHARE.fullmatch(level)
-    if at_least:
-        return share is not None and int(share[1]) >= int(at_least[1])
-    return item.replace(" ", "") == level.replace(" ", "")

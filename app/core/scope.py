@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.core.meter import AWB
-from app.core.threshold import Threshold
+from app.core.threshold import Threshold, ThresholdKind
 
 Dimension = Literal["user", "template", "organization", "group"]
 
@@ -29,20 +29,9 @@ class ScopeRule(BaseModel):
     by: Dimension
     name: str = Field("*", min_length=1, max_length=200)
     limit: int = Field(ge=1)
-    thresholds: tuple[str | int, ...] = ("100%",)
+    thresholds: tuple[Threshold, ...] = (Threshold(ThresholdKind.PERCENT, 100),)
     per: Literal["period", "month", "day"] = "period"
     meter: str = AWB
-
-    @field_validator("thresholds")
-    @classmethod
-    def _thresholds(cls, value: tuple[str | int, ...]) -> tuple[str | int, ...]:
-        for item in value:
-            Threshold.parse(item)
-        return value
-
-    @property
-    def parsed(self) -> tuple[Threshold, ...]:
-        return tuple(Threshold.parse(item) for item in self.thresholds)
 
 
 class BurstRule(BaseModel):

@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Final
 
 from app.core.limits import Limit
+from app.core.parsed import Parsed
 
 _HIGHEST_PERCENT: Final = 100_000
 
@@ -25,7 +26,7 @@ class ThresholdKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Threshold:
+class Threshold(Parsed):
     kind: ThresholdKind
     value: int
 

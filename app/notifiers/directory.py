@@ -49,7 +49,7 @@ def _unknown_names(settings: Settings) -> Iterator[str]:
         named += [(f"routes[{number}].receivers", name) for name in route.receivers]
         named += [(f"routes[{number}].escalate_to", name) for name in route.escalate_to]
     for place, name in named:
-        if receiver_key(name) not in known and not set("*?[") & set(name):
+        if name not in known and not set("*?[") & set(name):
             listed = ", ".join(known) or "none is configured"
             yield f"{place}: there is no receiver “{name}”{did_you_mean(name, known)}; receivers: {listed}"
 

@@ -65,7 +65,7 @@ def _evaluate(connection: "redis.Redis", config: Config, whole: Usage, scope: Sc
     state, version, period = stored.state, stored.version, _period(whole, scope.rule.per)
     usage = Usage(whole.deployment, whole.meter, period, Limit(scope.rule.limit), scope.used, 0, whole.as_of)
     # Never repeated: nothing but the end of the period changes it, and there may be many.
-    decision = evaluate(state, usage, scope.rule.parsed, usage.as_of)
+    decision = evaluate(state, usage, scope.rule.thresholds, usage.as_of)
     quiet = decision.reason in (Reason.NONE, Reason.SUMMARY)
     # Most names are far below their limit and have no state to keep.
     if decision.state == state or (quiet and not decision.state.level and not state.level):

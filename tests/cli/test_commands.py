@@ -146,7 +146,7 @@ def test_no_command_starts_with_a_wrong_configuration(awb: Awb, words: tuple[str
     [
         ({"AWB_SMTP_URL": "smtp://u:planted@mail.test?tls=maybe"}, "AWB_SMTP_URL"),
         ({"AWB_SMTP_URL": "smtp://u:planted@mail.test?tls=none"}, "AWB_SMTP_URL"),
-        ({"AWB_SMTP_URL": "smtp://mail.test", "AWB_EMAIL_TO": "ä@b.test"}, "AWB_EMAIL_TO"),
+        ({"AWB_SMTP_URL": "smtp://mail.test", "AWB_EMAIL_TO": "ä b@b.test"}, "AWB_EMAIL_TO"),
     ],
 )
 def test_what_a_notifier_cannot_work_with_is_a_mistake(awb: Awb, environ: dict[str, str], named: str) -> None:

@@ -85,7 +85,7 @@ def test_a_routes_own_quiet_hours_take_the_place_of_the_general_ones() -> None:
     general = [QuietSpan.parse("22:00-07:00")]
     routes = [Route(levels=[">=100%"], quiet_hours=[]), Route(quiet_hours=["sun"], receivers=["email:*"]), Route()]
     found = quiet_spans(routes, {**LABELS, "level": "100%"}, "email:ops@example.com", general)
-    assert found == [[], [QuietSpan.parse("sun")], general]
+    assert found == [(), (QuietSpan.parse("sun"),), general]
     assert quiet_spans(routes, LABELS, "slack", general) == [general]
     assert quiet_spans([], LABELS, "slack", general) == [general]
 

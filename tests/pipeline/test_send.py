@@ -12,7 +12,7 @@ import redis
 import structlog
 import time_machine
 
-from app.config import Config, ConfigError
+from app.config import Config
 from app.notifiers.base import SEND_TIMEOUT
 from app.pipeline.send import CLAIM_SECONDS, retry_delay, send
 from app.simulator.sinks import SlackSink
@@ -260,16 +260,11 @@ def _hold_no_secret(connection: "redis.Redis", slack: SlackSink, lines: Any) -> 
 
 
 def test_a_receiver_that_is_configured_wrongly_leaves_the_outbox(
-    connection: "redis.Redis", redis_server: RedisServer, world_clock: time_machine.Traveller
+    connection: "redis.Redis", redis_server: RedisServer
 ) -> None:
-    smtp = {"smtp_url": "smtp://127.0.0.1:1?tls=none", "email_from": "awb@example.com", "email_to": "jörg@example.com"}
-    try:
-        config = config_for(redis_server.url, **smtp, limit=1)
-    except ConfigError:
-        return
+    smtp = {"smtp_url": "smtp://127.0.0.1:1?tls=maybe", "email_from": "awb@example.com", "email_to": "ops@example.com"}
+    config = config_for(redis_server.url, **smtp, limit=1)
     [identity] = announce(connection, config)
-    send(connection, config, DEPLOYMENT, identity)
-    world_clock.shift(timedelta(hours=25))
     send(connection, config, DEPLOYMENT, identity)
     assert next(iter(states(connection).values()))[0] == "failed"
 

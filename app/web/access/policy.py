@@ -13,10 +13,6 @@ from app.core.access import (
     Network,
     Person,
     Role,
-    check_password_hash_form,
-    parse_networks,
-    parse_tokens,
-    parse_user_header,
     person_of_token,
     user_of_header,
     within,
@@ -49,22 +45,16 @@ class Policy:
 
     @classmethod
     def of(cls, settings: Settings) -> "Policy":
-        """Compile the settings.
-
-        Raises:
-            ValueError: one is wrong; says the remedy, never a secret's value.
-        """
+        """Compile the settings, which were checked when they were read."""
         named = {Role.ADMIN: settings.admin_password_hash, Role.VIEWER: settings.viewer_password_hash}
         passwords = {role: hashed.get_secret_value() for role, hashed in named.items() if hashed}
-        for hashed in passwords.values():
-            check_password_hash_form(hashed)
         secret = settings.session_secret
         return cls(
             secret.get_secret_value() if secret else secrets.token_hex(32),
             passwords,
-            parse_tokens(settings.api_tokens),
-            parse_networks(settings.proxy_addresses),
-            parse_user_header(settings.proxy_user_header),
+            settings.api_tokens,
+            settings.proxy_addresses,
+            settings.proxy_user_header,
             frozenset(settings.proxy_admins),
             settings.public_url,
             settings.loopback_trusted,
