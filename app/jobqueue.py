@@ -17,6 +17,7 @@ from rq.serializers import JSONSerializer
 from rq.utils import utcformat
 
 from app import clock
+from app.core.schema import VERSION
 
 DELIVERIES: Final = "awb-deliveries"
 NOTIFICATIONS: Final = "awb-notifications"
@@ -104,13 +105,14 @@ def _shared_fields(queue: str) -> tuple[str, ...]:
         failure_ttl=FAILURE_TTL,
         status=JobStatus.QUEUED,
     )
+    job.meta = {"schema": VERSION}
     job.retries_left = len(RETRY_INTERVALS)
     job.retry_intervals = list(RETRY_INTERVALS)
     fields: list[str] = []
     for name, value in job.to_dict().items():
         # What RQ writes empty, it also reads as absent.
         if name not in ("created_at", "enqueued_at", "data", "description") and value not in (None, ""):
-            fields += [name, str(getattr(value, "value", value))]
+            fields += [name, value.decode() if isinstance(value, bytes) else str(getattr(value, "value", value))]
     return tuple(fields)
 
 

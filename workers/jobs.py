@@ -1,4 +1,7 @@
-"""The functions that RQ calls, by dotted path: what is in a queue names them, so they are never renamed in place."""
+"""The functions that RQ calls, by dotted path: what is in a queue names them, so they are never renamed in place.
+
+What a newer version adds to the arguments of a job comes last, and is left alone after a rollback.
+"""
 
 from typing import Any
 
@@ -13,7 +16,9 @@ from app.pipeline.warn import warn
 from workers.runtime import runtime
 
 
-def classify_delivery(deployment: str, message_id: str, received_at: float, payload: dict[str, Any]) -> None:
+def classify_delivery(
+    deployment: str, message_id: str, received_at: float, payload: dict[str, Any], *_newer: Any
+) -> None:
     """Count one delivery; a batch of them goes through `classify_deliveries`."""
     classify_deliveries([(deployment, message_id, received_at, payload)])
 
@@ -26,27 +31,27 @@ def classify_deliveries(deliveries: list[Any]) -> None:
             warn(connection, config, deployment, meter)
 
 
-def send_notification(deployment: str, notification_id: str) -> Retry | None:
+def send_notification(deployment: str, notification_id: str, *_newer: Any) -> Retry | None:
     """Make one attempt; RQ's scheduler brings the next one, so that no worker sleeps."""
     connection, config = runtime()
     delay = sending.send(connection, config, deployment, notification_id)
     return None if delay is None else Retry(max=10_000, interval=max(1, round(delay)))
 
 
-def sweep(tick: int) -> None:
+def sweep(tick: int, *_newer: Any) -> None:
     del tick
     sweeping.sweep(*runtime())
 
 
-def verify(deployment: str) -> None:
+def verify(deployment: str, *_newer: Any) -> None:
     """Verify what is due. A failure of Coder's API is not this job's: what is due stays due."""
     coder.verify(*runtime(), deployment)
 
 
-def reconcile(deployment: str, tick: int) -> None:
+def reconcile(deployment: str, tick: int, *_newer: Any) -> None:
     del tick
     coder.reconcile(*runtime(), deployment)
 
 
-def recount(fingerprint: str) -> None:
+def recount(fingerprint: str, *_newer: Any) -> None:
     sweeping.recount_all(*runtime(), fingerprint)

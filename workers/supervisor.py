@@ -15,10 +15,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final, Protocol, Self
 
+import redis
 import structlog
 
 from app import jobqueue
 from app.config import Config
+from app.store.connection import connect, unavailable
+from app.store.schema import prepare
 from workers import embedded
 from workers.parts import CAN_FORK, FIRST_DELAY, PARENT_FD, Child, Forked, Process, spawn
 
@@ -99,6 +102,7 @@ class Supervisor:
             AlreadyRunningError: the data directory is in use.
             workers.embedded.EmbeddedRedisError: there is no Redis to start.
             OSError: the address is taken.
+            app.core.schema.SchemaError: Redis holds what this version cannot read.
         """
         settings = self.config.settings
         with DataDirLock(settings.data_dir) as self.lock:
@@ -135,6 +139,7 @@ class Supervisor:
         if self.redis:
             embedded.wait_ready(settings.data_dir, self._process(self.redis))
             self.environment["AWB_REDIS_URL"] = embedded.url(settings.data_dir)
+        self._prepare(self.environment.get("AWB_REDIS_URL"))
         if self.config.source:
             self.environment["AWB_CONFIG"] = str(self.config.source)
         self.others = [
@@ -150,6 +155,16 @@ class Supervisor:
             if CAN_FORK:
                 self.program.prepare(child.command[0])
             self._start(child)
+
+    def _prepare(self, embedded_url: str | None) -> None:
+        """Migrate what lies in Redis before any part works with it; one that is away is looked at by each part."""
+        own = self.config.settings.redis_url
+        try:
+            url = embedded_url or (own.get_secret_value() if own else "")
+            with connect(url, ca_file=self.config.settings.ca_file) as connection:
+                prepare(connection)
+        except (redis.exceptions.RedisError, OSError) as error:
+            log.warning("schema not looked at", why=unavailable(error))
 
     def _start(self, child: Child) -> None:
         child.process = self._launch(child)

@@ -18,10 +18,12 @@ import redis
 from app import clock, jobqueue
 from app.cli.base import AS_JSON, EXIT_UNAVAILABLE, fail, load_config, main, open_redis, print_json
 from app.config import EXIT_CONFIG, Config, ConfigError, load
+from app.core.schema import SchemaError
 from app.datadir import holds
 from app.settings import Settings
 from app.store.connection import RECEIVER_TIMEOUT, unavailable
 from app.store.queues import Queues
+from app.store.schema import prepare
 
 #: Seconds that workers get to come up on a busy machine.
 _PATIENCE: Final = 60.0
@@ -52,6 +54,8 @@ def run(context: click.Context, insecure: bool) -> None:
         sys.exit(Supervisor(config, _Program(), insecure=insecure).run(welcome.try_to_show))
     except AlreadyRunningError as error:
         fail(str(error))
+    except SchemaError as error:
+        fail(str(error), EXIT_CONFIG)
     except (embedded.EmbeddedRedisError, ValueError) as error:
         fail(str(error), EXIT_UNAVAILABLE)
     except OSError as error:
@@ -127,6 +131,7 @@ def web(context: click.Context, insecure: bool, listen_fd: int | None, metrics_f
 
     config = load_config(context, secret=not insecure, session=True, part=True)
     follow_parent()
+    _prepare(config)
     signal.signal(signal.SIGTERM, _end)
     settings = config.settings
     try:
@@ -144,6 +149,16 @@ def web(context: click.Context, insecure: bool, listen_fd: int | None, metrics_f
     gc.collect()
     gc.freeze()
     server.server(app, config.settings, listener).run()
+
+
+def _prepare(config: Config) -> None:
+    """End where Redis holds what this version cannot read; each part waits in its own way for one that is away."""
+    try:
+        prepare(open_redis(config))
+    except SchemaError as error:
+        fail(str(error), EXIT_CONFIG)
+    except (redis.exceptions.RedisError, OSError) as error:
+        click.echo(f"Redis is {unavailable(error)}; its schema was not looked at", err=True)
 
 
 def _cannot_listen(settings: Settings, error: OSError) -> str:
@@ -173,6 +188,7 @@ def worker(context: click.Context, queue: str, burst: bool) -> None:
         # By a connection of its own: RQ waits longer for an answer than we do.
         with open_redis(config, RECEIVER_TIMEOUT) as asked:
             wait_for_redis(asked)
+    _prepare(config)
     try:
         worked = build(queue, open_redis(config), config)
         worked.work(burst=burst, logging_level="WARNING")
@@ -189,6 +205,7 @@ def scheduler(context: click.Context) -> None:
 
     config = load_config(context, part=True)
     follow_parent()
+    _prepare(config)
     Scheduler(open_redis(config), config).run()
 
 

@@ -25,6 +25,8 @@ from app.store.records import Records
 
 log = structlog.get_logger(__name__)
 _DAY: Final = 86_400
+# What a newer version adds to a queued delivery comes behind these.
+_KNOWN: Final = 4
 # Workspaces that change under us are read again; more often than this means something else is wrong.
 _ROUNDS: Final = 50
 
@@ -53,7 +55,7 @@ def count(connection: "redis.Redis", config: Config, deliveries: Sequence[Sequen
     Raises:
         redis.exceptions.RedisError: some of them may be counted; counting them again is harmless.
     """
-    classified = [_classify(config, *delivery) for delivery in deliveries]
+    classified = [_classify(config, *delivery[:_KNOWN]) for delivery in deliveries]
     changed = set()
     for (deployment, meter), items in _by_meter(classified).items():
         ledger = Ledger(connection, deployment, meter)

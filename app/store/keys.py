@@ -20,6 +20,9 @@ PROBE = f"{PREFIX}:probe"
 #: Hash of the moments at which the sweep last turned to a deployment, by its name.
 SWEPT = f"{PREFIX}:swept"
 
+#: Hash of the version of what lies here (app/core/schema.py): `version`, `readable_from`, `ran_back_to`.
+SCHEMA = f"{PREFIX}:schema"
+
 
 def _key(deployment: str, *parts: str) -> str:
     return ":".join((PREFIX, deployment, *parts))

@@ -1,0 +1,83 @@
+"""The schema in Redis: noted at the first start, migrated after an upgrade, refused where it cannot be read."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import redis
+import structlog
+
+from app.core.schema import READABLE_FROM, VERSION, Schema, missing_from
+from app.store import keys
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One step. It may be made again after a crash, and by several processes at once, so doing it twice is harmless.
+
+    Attributes:
+        to: the version that it leads to.
+        does: in a few words, for the log.
+    """
+
+    to: int
+    does: str
+    make: Callable[["redis.Redis"], object]
+
+
+def _count_again(connection: "redis.Redis") -> None:
+    """Have the scheduler queue a recount, as after a change of the list of templates."""
+    connection.hdel(keys.MARKS, "ai_templates")
+
+
+#: In order of their versions.
+MIGRATIONS: Final = (Migration(2, "count again: failed builds above 1 take nothing back", _count_again),)
+
+
+def prepare(
+    connection: "redis.Redis",
+    version: int = VERSION,
+    readable_from: int = READABLE_FROM,
+    migrations: Sequence[Migration] = MIGRATIONS,
+) -> None:
+    """Bring what lies in Redis to this version, or note that this version works with a newer one's data.
+
+    If we die on the way, the next start makes the migrations that are not noted yet.
+
+    Raises:
+        app.core.schema.SchemaError: it cannot be read by this version; nothing was changed.
+        redis.exceptions.RedisError: Redis is away.
+    """
+    found = read_schema(connection)
+    if found is None:
+        return _note(connection, Schema(version, readable_from))
+    since = missing_from(found, version)
+    if found.version > version:
+        # The newer version looks here when it comes back: what was written meanwhile is older than it.
+        back_to = min(version, found.ran_back_to or version)
+        return _note(connection, Schema(found.version, found.readable_from, back_to))
+    for migration in migrations:
+        if since < migration.to <= version:
+            log.warning("migrating what lies in Redis", to=migration.to, does=migration.does)
+            migration.make(connection)
+            back_to = migration.to if found.ran_back_to else 0
+            _note(connection, Schema(max(found.version, migration.to), found.readable_from, back_to))
+    if found != Schema(version, readable_from):
+        _note(connection, Schema(version, readable_from))
+    return None
+
+
+def read_schema(connection: "redis.Redis") -> Schema | None:
+    """Return what is noted; version 1 for data without a note, None where there is no data."""
+    store: Any = connection
+    found = {name.decode(): int(value) for name, value in store.hgetall(keys.SCHEMA).items()}
+    if "version" in found:
+        return Schema(found["version"], found.get("readable_from", found["version"]), found.get("ran_back_to", 0))
+    return Schema(1, 1) if store.exists(keys.DEPLOYMENTS, keys.MARKS) else None
+
+
+def _note(connection: "redis.Redis", schema: Schema) -> None:
+    fields = {"version": schema.version, "readable_from": schema.readable_from, "ran_back_to": schema.ran_back_to}
+    connection.hset(keys.SCHEMA, mapping={name: str(value) for name, value in fields.items()})
