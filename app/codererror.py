@@ -46,7 +46,7 @@ _MEANINGS: Final[dict[int, tuple[Failure, str]]] = {
     ),
     HTTPStatus.FORBIDDEN: (
         Failure.FORBIDDEN,
-        "the token's user may not do this: use the token of a user with the role Owner",
+        "Coder does not allow this to the token: `awb coder check` says which roles it lacks",
     ),
     HTTPStatus.NOT_FOUND: _NOTHING_THERE,
     HTTPStatus.GONE: _NOTHING_THERE,

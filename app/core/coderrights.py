@@ -11,6 +11,7 @@ from typing import Final
 from app.core.codersettings import User
 from app.core.codertoken import (
     EXPIRY_SCOPE,
+    OF_A_YEAR,
     WARN_BEFORE,
     ApiKey,
     Expiry,
@@ -20,8 +21,6 @@ from app.core.finding import Finding, Outcome
 from app.core.subscription import AUDITOR, OWNER, TEMPLATE_ADMIN
 from app.core.versions import ANNOUNCES_RESUMES
 
-#: How to make the token of an account with the recommended roles.
-CREATE: Final = "coder tokens create --name awb-meter --lifetime 8760h"
 _SEES_ALL: Final = frozenset({OWNER, TEMPLATE_ADMIN})
 #: Site roles that see every user (coderd/rbac/roles.go).
 SEE_USERS: Final = frozenset({OWNER, TEMPLATE_ADMIN, AUDITOR, "user-admin"})
@@ -47,7 +46,7 @@ def expiry(key: ApiKey | None, user: User, now: datetime) -> Finding:
         return Finding("coder.expiry", outcome, says)
     if found.moves and found.lifetime:
         return Finding("coder.expiry", outcome, says, _rests(found.lifetime, user))
-    hint = f"make a new one in time: {CREATE}" if OWNER not in user.role_names else _another_account()
+    hint = f"make a new one in time: {OF_A_YEAR}" if OWNER not in user.role_names else _another_account()
     return Finding("coder.expiry", outcome, says, hint)
 
 
@@ -63,7 +62,7 @@ def _expires(found: Expiry, now: datetime) -> str:
 
 def _rests(lifetime: timedelta, user: User) -> str:
     lost = f"a meter that is off for {_span(lifetime)} loses it"
-    return f"{lost}; {_another_account()}" if OWNER in user.role_names else f"{lost}; make a longer one: {CREATE}"
+    return f"{lost}; {_another_account()}" if OWNER in user.role_names else f"{lost}; make a longer one: {OF_A_YEAR}"
 
 
 def _another_account() -> str:

@@ -17,6 +17,8 @@ NEEDED_SCOPES: Final = (
     "user:read_personal",
     "organization:read",
 )
+#: Makes a token of a year, which Coder refuses to owners unless CODER_MAX_ADMIN_TOKEN_LIFETIME allows it.
+OF_A_YEAR: Final = "coder tokens create --lifetime 8760h"
 #: Shows a token's own record, and so its expiry.
 EXPIRY_SCOPE: Final = "api_key:read"
 #: A check warns this long before the token expires, and an alert is sent this long before.
@@ -42,9 +44,10 @@ class Expiry:
     lifetime: timedelta | None
     moves: bool | None
 
-    def ends_within(self, span: timedelta, now: datetime) -> bool:
-        """Tell whether the token ends so soon although it is in use."""
-        return self.moves is False and self.at - now <= span
+    @property
+    def final(self) -> datetime | None:
+        """Return when the token ends although it is in use; None where use moves the moment, or may do so."""
+        return self.at if self.moves is False else None
 
 
 class ApiKey(CoderModel):

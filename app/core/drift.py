@@ -76,7 +76,9 @@ def known_causes(drift: int, version: tuple[int, int, int] | None, *, sees_delet
                 "of a workspace from an AI template, and such counts stay (coder/coder PR 21696)."
             )
         if not sees_deleted:
-            causes.append("Workspaces of deleted tasks count, and this token may not list them: use an owner's token.")
+            causes.append(
+                "Workspaces of deleted tasks count, and this token does not find them: `awb coder check` says why."
+            )
         causes.append("Builds of tasks that were deleted before this meter first looked are not visible any more.")
     if drift > 0:
         causes.append("Coder's count began later than the period, when usage reporting first ran in its version.")

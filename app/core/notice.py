@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from app.core.coder import Entitlements
+from app.core.codertoken import ALERT_BEFORE
 from app.core.drift import DriftPoint, growth, is_growing, known_causes
 from app.core.entitlement import Allowance, Standing
 from app.core.era import is_gone
@@ -55,6 +56,7 @@ class Situation:
         silent_since: arrival of the last delivery; None when none ever came.
         proved_since_silence: builds that the API proved after that.
         silence_allowed: how long deliveries may be missing while builds are proved.
+        token_ends_at: when the token for Coder's API ends although it is in use; None where it does not, or may not.
     """
 
     deployment: str
@@ -70,6 +72,7 @@ class Situation:
     proved_since_silence: int
     silence_allowed: timedelta
     sees_deleted: bool
+    token_ends_at: datetime | None = None
 
 
 def active_notices(situation: Situation) -> list[Notice]:
@@ -77,10 +80,8 @@ def active_notices(situation: Situation) -> list[Notice]:
     found = _licence_notices(situation)
     # What is said of the count means nothing once there is none.
     of_the_count = [_frozen] if is_gone(AWB, situation.version) else [_entitlement, _drift, _input]
-    for notice in (judge(situation) for judge in (*of_the_count, _grace, _api)):
-        if notice is not None:
-            found.append(notice)
-    return found
+    others = (*of_the_count, _grace, _token, _api)
+    return found + [notice for one in others if (notice := one(situation)) is not None]
 
 
 def _licence_notices(situation: Situation) -> list[Notice]:
@@ -156,6 +157,21 @@ def _drift(situation: Situation) -> Notice | None:
         f"{newest.actual:,}; within a week the difference grew by "
         f"{growth(situation.history, situation.period_start):,}.",
         meaning=" ".join(["A constant difference is harmless, a growing one is not.", *causes]),
+    )
+
+
+def _token(situation: Situation) -> Notice | None:
+    ends = situation.token_ends_at
+    if ends is None or ends - situation.now > ALERT_BEFORE:
+        return None
+    return Notice(
+        key=f"token-ends-{ends:%Y-%m-%d}",
+        severity=Severity.WARNING,
+        headline=f"The meter's token for Coder expires on {ends.day} {ends:%B}",
+        summary=f"The token with which the meter asks Coder deployment “{situation.deployment}” expires on "
+        f"{ends:%Y-%m-%d %H:%M} UTC, and Coder does not extend it.",
+        meaning="From then on the number is an estimate from notifications. Please make a new token, set "
+        "AWB_CODER_TOKEN to it and restart the meter. `awb coder check` says which account is best.",
     )
 
 

@@ -4,7 +4,7 @@ import redis
 import structlog
 
 from app import clock, jobqueue
-from app.coderapi import CoderApi, CoderApiError
+from app.coderapi import CoderApi, CoderApiError, Failure
 from app.config import Config
 from app.core.meter import AWB
 from app.pipeline.notices import give_notice
@@ -57,6 +57,7 @@ def reconcile(connection: "redis.Redis", config: Config, deployment: str) -> Lis
         listed = list_changes(connection, api, deployment)
         if any(scope.by == "group" for scope in config.settings.scopes):
             _learn_groups(connection, api, deployment)
+        _learn_expiry(connection, api, deployment)
     enqueue(connection, jobqueue.verify_job(deployment))
     retire(connection, config, deployment)
     for meter in active_meters(connection, config, deployment):
@@ -71,6 +72,20 @@ def _learn_groups(connection: "redis.Redis", api: CoderApi, deployment: str) -> 
         CoderState(connection, deployment).keep_groups(api.groups())
     except CoderApiError as error:
         log.warning("groups not read", deployment=deployment, why=error.kind.value)
+
+
+def _learn_expiry(connection: "redis.Redis", api: CoderApi, deployment: str) -> None:
+    """Keep when the token ends although it is in use, for the notice of it. Without an answer the last one holds."""
+    try:
+        expiry = api.account.key().expiry(clock.now())
+    except CoderApiError as error:
+        if error.kind not in {Failure.FORBIDDEN, Failure.NOT_FOUND}:
+            log.warning("expiry of the token not read", deployment=deployment, why=error.kind.value)
+            return
+        # Another token than before, and its scopes do not cover the question.
+        expiry = None
+    ends = expiry.final if expiry else None
+    CoderState(connection, deployment).note(token_ends_at=ends.timestamp() if ends else None)
 
 
 def enqueue_due(connection: "redis.Redis", config: Config, *, reconcile_tick: int | None) -> None:

@@ -72,6 +72,7 @@ def situation(connection: "redis.Redis", config: Config, deployment: str) -> Sit
         proved_since_silence=_proved_since(connection, deployment, last, state),
         silence_allowed=timedelta(hours=config.settings.silence_hours),
         sees_deleted=state.mark("sees_deleted") is not None,
+        token_ends_at=state.moment("token_ends_at"),
     )
 
 

@@ -22,7 +22,7 @@ COMPLAINT = '{"message": "No such thing.", "detail": "It is gone."}'
 ANSWERS: list[tuple[int, str, Failure, bool, int, str]] = [
     (401, COMPLAINT, Failure.UNAUTHORIZED, FINAL, ONCE, "coder tokens create"),
     (403, COMPLAINT, Failure.FORBIDDEN, FINAL, ONCE, "No such thing. It is gone."),
-    (403, "<html>", Failure.FORBIDDEN, FINAL, ONCE, "role Owner"),
+    (403, "<html>", Failure.FORBIDDEN, FINAL, ONCE, "which roles it lacks"),
     (404, COMPLAINT, Failure.NOT_FOUND, FINAL, ONCE, "nothing there"),
     (410, COMPLAINT, Failure.NOT_FOUND, FINAL, ONCE, "nothing there"),
     (400, COMPLAINT, Failure.REJECTED, FINAL, ONCE, "(400); Coder says: No such thing. It is gone."),

@@ -137,7 +137,7 @@ def test_growing_drift_is_told_with_its_causes_and_once_a_period() -> None:
     assert "92 builds are proved, Coder reports 100" in notice.summary
     assert "grew by 8" in notice.summary
     assert "21696" in notice.meaning
-    assert "owner's token" in notice.meaning
+    assert "does not find them" in notice.meaning
     assert keys(history=drifting(0, -3, -20)) == [notice.key]
     assert keys(history=drifting(0, -3, -20), period_start=NOON - timedelta(days=2)) != [notice.key]
 
@@ -185,3 +185,18 @@ def test_without_tasks_nothing_else_is_told_of_the_count() -> None:
     }
     assert len(keys(**of_the_count)) == 3
     assert keys(version=(2, 37, 0), **of_the_count) == ["tasks-gone"]
+
+
+@pytest.mark.parametrize(("days", "told"), [(7.01, False), (7, True), (0.5, True), (-3, True)])
+def test_a_token_that_ends_although_it_is_used_is_told_seven_days_before(days: float, told: bool) -> None:
+    ends = NOON + timedelta(days=days)
+    assert keys(token_ends_at=ends) == ([f"token-ends-{ends:%Y-%m-%d}"] if told else [])
+    assert keys(token_ends_at=None) == []
+
+
+def test_the_notice_of_a_token_stays_the_same_until_there_is_another_token() -> None:
+    ends = NOON + timedelta(days=6)
+    [notice] = notices(token_ends_at=ends)
+    assert "expires on 2026-03-08 12:00 UTC" in notice.summary
+    assert keys(token_ends_at=ends, now=NOON + timedelta(days=2)) == [notice.key]
+    assert keys(token_ends_at=ends + timedelta(days=1), now=NOON + timedelta(days=2)) != [notice.key]
