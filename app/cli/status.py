@@ -33,7 +33,7 @@ _WIDEST_BAR: Final = 72
 _NARROWEST_BAR: Final = 20
 _MODES: Final = {
     Mode.VERIFIED.value: "verified: every build is proved with Coder's API",
-    Mode.WEBHOOK_ONLY.value: "webhook-only: an estimate from notifications, too low or too high",
+    Mode.WEBHOOK_ONLY.value: "webhook-only: an estimate from notifications, which may be too low or too high",
 }
 
 
