@@ -27,7 +27,7 @@ from app.simulator.model import Build, User, Workspace
 from app.simulator.notifications import Message, Outbox
 from app.simulator.world import World
 from app.store import outbox as notifications
-from tests.exact.play import DEPLOYMENT, Meter
+from tests.exact.play import DEPLOYMENT, Meter, truth
 
 AUDIT = "GET /api/v2/audit"
 BUILDS = "GET /api/v2/workspaces/{id}/builds"
@@ -178,10 +178,6 @@ class Stage(Meter):
         days = sum(int(number) for field, number in totals.items() if field.startswith(b"d:"))
         assert days == len(truth(self.world))
         assert not any(field.startswith(b"p") for field in totals)
-
-
-def truth(world: World) -> dict[str | None, float]:
-    return {build.id: build.completed_at.timestamp() for build in world.awbs if build.completed_at}
 
 
 def again(message: Message, message_id: str, **payload: Any) -> Message:

@@ -182,12 +182,20 @@ class Timeline:
     def _stopped(self, workspace: Workspace) -> list[tuple[int, Action]]:
         world, reason = self.world, self.world.rng.choice(_START_REASONS)
         actions: list[tuple[int, Action]] = [
-            (4, lambda: self._follow_build(workspace, world.start(workspace, reason=reason, unfinished=True))),
+            (4, lambda: self._start(workspace, reason)),
             (3, lambda: self._follow_build(workspace, world.delete(workspace, self._deleter(), unfinished=True))),
         ]
         if workspace.has_task:
             actions.append((5, lambda: self._follow_build(workspace, world.resume(workspace, unfinished=True))))
+            # Also of a task that never started, or that is paused already.
+            actions.append((1, lambda: self._pause(workspace)))
         return actions
+
+    def _start(self, workspace: Workspace, reason: str) -> None:
+        """Start a workspace; a third of the schedules bring a new version along."""
+        updates = reason == "autostart" and self.world.rng.random() < 1 / 3
+        build = self.world.start(workspace, reason=reason, updates=updates, unfinished=True)
+        self._follow_build(workspace, build)
 
     def _pause(self, workspace: Workspace) -> None:
         by_timeout = self.world.rng.random() < 0.5
