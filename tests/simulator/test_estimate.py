@@ -1,4 +1,8 @@
-"""Without an API token the meter's number is a lower bound of the truth, whatever order deliveries come in."""
+"""Without an API token the meter's number is an estimate, the same whatever order deliveries come in.
+
+It is too low where starts are announced to nobody, and too high in four cases, which this traffic does not have and
+tests/exact/test_scenarios.py does.
+"""
 
 import random
 from collections.abc import Sequence
@@ -32,7 +36,7 @@ def shuffled(messages: Sequence[Message], rng: random.Random) -> list[Message]:
 
 
 @pytest.mark.parametrize("seed", range(50))
-def test_any_order_and_duplication_gives_one_number_and_never_more_than_the_truth(
+def test_any_order_and_duplication_gives_one_number_and_here_never_more_than_the_truth(
     seed: int, rules: Sequence[Rule]
 ) -> None:
     world = World(seed)
