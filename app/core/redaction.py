@@ -1,6 +1,6 @@
 """What of a payload may be kept: names and ids, never secrets, prompts, addresses or free text.
 
-A key tells that its value is secret; the value is then dropped wherever else it stands, too.
+Some keys show that their value is secret; the value is then dropped wherever else it stands, too.
 """
 
 import json

@@ -19,7 +19,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ASSIGNED = re.compile(r"[?&#;]([^=&#;\s\0]+)=([^&#;\s\0]+)")
 _PASSWORD = re.compile(r"://[^/\s:@\0]*:([^/\s\0]+)@")
 
-#: Reads a key as the redaction does and tells whether its value is secret: the plain key, and the answer.
+#: Reads a key as the redaction does: its plain spelling, and whether its value is secret.
 ReadKey = Callable[[str], tuple[str, bool]]
 
 

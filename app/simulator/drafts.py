@@ -22,7 +22,7 @@ class Draft:
 
 
 def draft_of(world: World, happening: Happening) -> Draft | None:
-    """Return the notification of a happening; None where Coder tells nobody, as of starts by hand or by schedule."""
+    """Return the notification of a happening; None where Coder sends none, as for starts by hand or by schedule."""
     make = _DRAFTS.get(happening.kind)
     return make(world, happening) if make else None
 
@@ -79,7 +79,7 @@ def _failed(world: World, happening: Happening) -> Draft | None:
     """Tell template admins of failed manual builds, and the owner of every other one.
 
     Manual means the build reason `initiator` and nothing else, whatever the transition
-    (coderd/provisionerdserver/provisionerdserver.go); an owner of the site who is no template admin is not told.
+    (coderd/provisionerdserver/provisionerdserver.go); an owner of the site who is no template admin gets none.
     """
     workspace, build = happening.workspace, happening.build
     if build is None:

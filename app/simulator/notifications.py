@@ -82,7 +82,7 @@ class Outbox:
 def _dedupe_hash(draft: Draft, user: User, method: str, payload: Mapping[str, Any], happening: Happening) -> str:
     """Return what is unique among a UTC day's messages (compute_notification_message_dedupe_hash in Coder's database).
 
-    So the second resume, pause or failure of a task on one day is told to nobody.
+    So nobody gets a message about the second resume, pause or failure of a task on one day.
     """
     what = [draft.template.id, user.id, method, payload, list(draft.targets), happening.at.date().isoformat()]
     return hashlib.md5(json.dumps(what, sort_keys=True).encode(), usedforsecurity=False).hexdigest()

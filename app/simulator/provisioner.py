@@ -66,7 +66,7 @@ class Provisioner(Deployment):
             self._happened(Kind.DELETED, workspace, build=build, initiator=build.initiator)
 
     def cancel(self, build: Build, at: datetime | None = None) -> None:
-        """Cancel a build, which ends it at once. A queued one tells nobody; a running one has failed."""
+        """Cancel a build, which ends it at once. A queued one sends no message; a running one has failed."""
         self._need_unfinished(build)
         self.advance_to(at or self.now)
         build.canceled_at = build.completed_at = self.now

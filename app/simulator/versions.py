@@ -29,7 +29,7 @@ class Behaviour(StrEnum):
     PAUSES = "pauses"
     #: Every start from a template for tasks is a usage event, instead of every start of a task (coder/coder PR 21696).
     TALLIES_TEMPLATES = "tallies templates"
-    #: A build's `has_ai_task` tells of its template, instead of its workspace's task.
+    #: A build's `has_ai_task` is about its template, instead of its workspace's task.
     FLAGS_TEMPLATES = "flags templates"
     #: `has-ai-task:true` finds what ever had a task, instead of looking at the latest build.
     FINDS_BY_TASK = "finds by task"

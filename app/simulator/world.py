@@ -80,7 +80,7 @@ class World(Provisioner):
     def resume(self, workspace: Workspace, *, fails: bool = False, unfinished: bool = False) -> Build:
         """Resume a paused task by the resume endpoint. Coder announces it when the build is queued.
 
-        Before v2.31.1 there is no such endpoint, and people start the workspace.
+        Before v2.31.1 there is no endpoint for it, and people start the workspace.
         """
         self._need(workspace.has_task and not workspace.running, "resume", workspace)
         workspace.last_used_at = self.now
@@ -94,7 +94,7 @@ class World(Provisioner):
     ) -> Build:
         """Pause a task, by its user or because it was idle for too long. Coder asks for no state: it need not run.
 
-        Before v2.31.1 there is no such endpoint, and people stop the workspace.
+        Before v2.31.1 there is no endpoint for it, and people stop the workspace.
         """
         self._need(workspace.has_task, "pause", workspace)
         reason, why = ("task_auto_pause", "idle timeout") if by_timeout else ("task_manual_pause", "manual")
@@ -113,10 +113,10 @@ class World(Provisioner):
         fails: bool = False,
         unfinished: bool = False,
     ) -> Build:
-        """Start a workspace by hand, by a connection or by its schedule. No notification tells of success.
+        """Start a workspace by hand, by a connection or by its schedule. Success is not announced.
 
-        What runs already can be started once more. With `updates` a schedule brings a new version along, which is told
-        to the owner before anybody knows whether the build succeeds.
+        What runs already can be started once more. With `updates` a schedule brings a new version along, and the
+        owner gets a message about it before anybody knows whether the build succeeds.
         """
         self._need(bool(workspace.builds), "start", workspace)
         why = "scheduled autostart" if reason == "autostart" else "manual start"

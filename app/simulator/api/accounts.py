@@ -118,7 +118,7 @@ def token_config(user: User) -> dict[str, Any]:
 
 
 def make_token(tokens: Tokens, user: User, body: Any) -> dict[str, Any]:
-    """Answer POST /users/{user}/keys/tokens; a lifetime is told in nanoseconds."""
+    """Answer POST /users/{user}/keys/tokens; lifetimes are in nanoseconds."""
     wanted = body.get("lifetime") if isinstance(body, Mapping) else None
     if wanted is not None and not isinstance(wanted, int):
         raise BadRequestError("Request body must be valid JSON.", ("lifetime", "is no number"))

@@ -40,7 +40,7 @@ def status(build: Build) -> str:
 
 
 def build(world: World, of: Build) -> dict[str, Any]:
-    """Return a WorkspaceBuild; only one that succeeded tells whether it was for a task."""
+    """Return a WorkspaceBuild; only one that succeeded says whether it was for a task."""
     workspace = world.workspace(of.workspace_id)
     if workspace is None:
         raise LookupError(of.workspace_id)
