@@ -1,7 +1,6 @@
 """What Coder says of the account and the token that ask: until when, and what they may read."""
 
 import re
-from collections.abc import Mapping, Sequence
 from typing import Final
 
 from app.codererror import CoderApiError, Failure
@@ -34,27 +33,9 @@ class CoderAccount:
         # Outside of the handler, so that the path with the name is in no context either.
         raise failure
 
-    def reads_audit_log(self) -> bool:
-        return self._answers(f"{_API}/audit", {"limit": 1})
-
-    def reads_provisioner_jobs(self, organizations: Sequence[str]) -> bool:
-        """Tell whether Coder shows the jobs of all these organizations (ids), and of one at least."""
-        known = [name for name in organizations if _ID.fullmatch(name)]
-        paths = [f"{_API}/organizations/{name}/provisionerjobs" for name in known]
-        return bool(paths) and all(self._answers(path, {"limit": 1, "status": "succeeded"}) for path in paths)
-
     def someone_has_role(self, role: str) -> bool:
         """Tell whether an active user has a site role, as far as this account sees users."""
         found = self._http.read(
             UserList.model_validate_json, f"{_API}/users", {"q": f"role:{role} status:active", "limit": 1}
         )
         return any(role in user.role_names for user in found.users)
-
-    def _answers(self, path: str, params: Mapping[str, str | int]) -> bool:
-        try:
-            self._http.read(lambda body: body, path, params)
-        except CoderApiError as error:
-            if error.kind not in _DENIED:
-                raise
-            return False
-        return True

@@ -7,7 +7,6 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol, Self, TypeVar
@@ -16,10 +15,9 @@ from pydantic import TypeAdapter
 
 from app.coderaccount import CoderAccount
 from app.codererror import CoderApiError, Failure
+from app.coderhistory import CoderHistory
 from app.coderhttp import Bounds, CoderHttp
 from app.core.coder import (
-    AuditBuild,
-    AuditList,
     Build,
     BuildInfo,
     Entitlements,
@@ -45,7 +43,6 @@ __all__ = ["Bounds", "CoderApi", "CoderApiError", "Failure"]
 _API: Final = "/api/v2"
 # Where tasks were before they became stable.
 _TASKS: Final = (f"{_API}/tasks", "/api/experimental/tasks")
-_AUDIT_PAGE: Final = 100
 # A listing with more pages than this does not end.
 _MOST_PAGES: Final = 10_000
 # A name or an id as Coder makes them; above all, no step out of the path.
@@ -93,6 +90,8 @@ class CoderApi:
             url, token, ca_file=ca_file, trusted=trusted, sleep=sleep, attempts=attempts, bounds=bounds
         )
         self.account: Final = CoderAccount(self._http, token)
+        #: What Coder remembers of builds of the past.
+        self.history = CoderHistory(self._http)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._http.host})"
@@ -118,14 +117,14 @@ class CoderApi:
     def entitlements(self) -> Entitlements:
         return self._http.read(Entitlements.model_validate_json, f"{_API}/entitlements")
 
-    def workspaces(self, query: str, page_size: int = 100) -> Iterator[Workspace]:
-        """Yield the workspaces that a query finds, each once."""
+    def workspaces(self, query: str, page_size: int = 100, offset: int = 0) -> Iterator[Workspace]:
+        """Yield the workspaces that a query finds, each once, less the first `offset` of them."""
 
         def page(window: Mapping[str, int]) -> tuple[list[Workspace], int | None]:
             found = self._http.read(WorkspaceList.model_validate_json, f"{_API}/workspaces", {"q": query, **window})
             return found.workspaces, found.count
 
-        yield from _once(self._pages(page, page_size))
+        yield from _once(self._pages(page, page_size, offset))
 
     def workspace(self, workspace_id: str) -> Workspace:
         """Return one workspace, deleted or not."""
@@ -171,18 +170,6 @@ class CoderApi:
             for group in found
         }
 
-    def audit_builds(self, since: datetime) -> Iterator[AuditBuild]:
-        """Yield the starts of workspaces in the audit log since some moment, newest first, each once."""
-        since = since.astimezone(UTC)
-        query = f"resource_type:workspace_build action:start date_from:{since:%Y-%m-%d}"
-
-        def page(window: Mapping[str, int]) -> tuple[list[AuditBuild], int | None]:
-            found = self._http.read(AuditList.model_validate_json, f"{_API}/audit", {"q": query, **window})
-            return found.audit_logs, found.count
-
-        # Coder takes whole days only.
-        yield from (entry for entry in _once(self._pages(page, _AUDIT_PAGE)) if entry.time >= since)
-
     def webhook_endpoint(self) -> EndpointUrl:
         """Return where Coder sends notifications by webhook; owners and auditors may ask."""
         path = f"{_API}/deployment/config"
@@ -224,12 +211,12 @@ class CoderApi:
             raise self._http.failure(Failure.NOT_FOUND, "what is no id and no name was looked for: Coder has no such")
         return name
 
-    def _pages(self, page: Page[I], size: int) -> Iterator[list[I]]:
+    def _pages(self, page: Page[I], size: int, offset: int = 0) -> Iterator[list[I]]:
         """Yield pages until one is empty or like the one before, or all items that Coder counts were seen.
 
         The count ends nothing while pages come full: it may be capped, or be older than the page.
         """
-        offset, before = 0, [""]
+        before = [""]
         for _ in range(_MOST_PAGES):
             items, count = page({"limit": size, "offset": offset})
             ids = [item.id for item in items]

@@ -144,9 +144,18 @@ def verify_job(deployment: str) -> ReadyJob:
     return ready_job(f"verify-{deployment}", MAINTENANCE, VERIFY, [deployment], description)
 
 
-def reconcile_job(deployment: str, tick: int) -> ReadyJob:
+def reconcile_job(deployment: str, tick: int, part: int = 1) -> ReadyJob:
+    """Build the job that takes the steps of a pass for a while; where it does not come to the end, the next part does.
+
+    Args:
+        deployment: its name.
+        tick: what it is queued for.
+        part: jobs of a tick, from 1; a job cannot queue another one of its own id.
+    """
     description = f"reconcile {deployment} with Coder"
-    return ready_job(f"reconcile-{deployment}_{tick}", MAINTENANCE, RECONCILE, [deployment, tick], description)
+    job_id = f"reconcile-{deployment}_{tick}" + (f"_{part}" if part > 1 else "")
+    args = [deployment, tick] if part == 1 else [deployment, tick, part]
+    return ready_job(job_id, MAINTENANCE, RECONCILE, args, description)
 
 
 def recount_job(fingerprint: str) -> ReadyJob:

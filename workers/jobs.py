@@ -48,9 +48,8 @@ def verify(deployment: str, *_newer: Any) -> None:
     coder.verify(*runtime(), deployment)
 
 
-def reconcile(deployment: str, tick: int, *_newer: Any) -> None:
-    del tick
-    coder.reconcile(*runtime(), deployment)
+def reconcile(deployment: str, tick: int, part: int = 1, *_newer: Any) -> None:
+    coder.reconcile(*runtime(), deployment, tick, part)
 
 
 def recount(fingerprint: str, *_newer: Any) -> None:

@@ -16,6 +16,7 @@ from app.cli.bar import bar, standing
 from app.cli.base import AS_JSON, DEPLOYMENT, main, open_store, out, print_json
 from app.cli.show import STYLES, facts_table, local, print_wide, styled
 from app.config import Config
+from app.core.coderhistory import HistorySource
 from app.core.era import NO_LONGER_COUNTED
 from app.core.meter import AWB, Mode, Usage
 from app.core.sparkline import last_days, sparkline
@@ -127,6 +128,12 @@ def _coder_facts(told: dict[str, Any], zone: ZoneInfo) -> list[tuple[str, str | 
     for meter in coder["meters"]:
         limit = "unlimited" if meter["limit"] is None else f"{meter['limit']:,}"
         facts.append(("", escape(f"{meter['name']}: {meter['used']:,} of {limit}")))
+    if coder["pass_progress"]:
+        facts.append(("", escape(f"The pass under way {coder['pass_progress']['words']}.")))
+    if coder["failing_workspaces"]:
+        facts.append(("", f"Coder fails for {coder['failing_workspaces']:,} workspaces, which are tried again."))
+    if coder["deleted_source"] == HistorySource.NONE:
+        facts.append(("", escape(coder["deleted_words"])))
     if coder["failing_since"]:
         since = local(coder["failing_since"], zone)
         facts.append(("", f"[bold red]Coder's API fails[/] since {since}: {escape(coder['failure'] or '')}"))

@@ -42,11 +42,13 @@ Id = Annotated[str, BeforeValidator(_unwrap_uuid)]
 Listed = Annotated[list[T], BeforeValidator(_list_for_null)]
 
 
-class _Shape(BaseModel):
+class Shape(BaseModel):
+    """Whatever else Coder writes is ignored."""
+
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class CoderModel(_Shape):
+class CoderModel(Shape):
     """What Coder leaves out or writes as null has the same answer: the field's default."""
 
     @model_validator(mode="before")
@@ -150,44 +152,13 @@ class Task(CoderModel):
     workspace_build_number: int | None = None
 
 
-class WorkspaceList(_Shape):
+class WorkspaceList(Shape):
     workspaces: Listed[Workspace]
     count: int | None = None
 
 
-class TaskList(_Shape):
+class TaskList(Shape):
     tasks: Listed[Task]
-
-
-class AuditBuild(CoderModel):
-    """One workspace build as the audit log remembers it; old entries do not name all of it."""
-
-    id: str
-    time: AwareDatetime
-    build_id: Id = Field("", alias="resource_id")
-    workspace_id: Id = ""
-    workspace_name: str = ""
-    workspace_owner: str = ""
-    build_number: int | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _lift_additional_fields(cls, data: Any) -> Any:
-        more = data.get("additional_fields") if isinstance(data, dict) else None
-        if not isinstance(more, dict):
-            return data
-        # Coder writes the number as text, and "unknown" where it does not know.
-        number = str(more.get("build_number"))
-        names = ("workspace_id", "workspace_name", "workspace_owner")
-        lifted = {name: more.get(name) for name in names if isinstance(more.get(name), str)}
-        return {**data, **lifted, "build_number": number if re.fullmatch(r"[0-9]{1,9}", number) else None}
-
-
-class AuditList(_Shape):
-    """GET /api/v2/audit. Its count is capped in newer versions."""
-
-    audit_logs: Listed[AuditBuild]
-    count: int | None = None
 
 
 class UsagePeriod(CoderModel):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from app.core.coderhistory import HistorySource
 from app.core.codersettings import User
 from app.core.codertoken import (
     EXPIRY_SCOPE,
@@ -99,17 +100,16 @@ def workspaces(user: User) -> Finding:
     return Finding("coder.workspaces", Outcome.WARNING, says, f"give the account the site role {TEMPLATE_ADMIN}")
 
 
-def deleted(user: User, *, jobs: bool, audit: bool, records_audit: bool) -> Finding:
+def deleted(user: User, source: HistorySource, *, records_audit: bool) -> Finding:
     """Say how builds of workspaces are found that were deleted before the meter saw them.
 
     Args:
         user: of the token.
-        jobs: the token may list the jobs of provisioners.
-        audit: the token may read the audit log, and it records something.
+        source: what the token may read of the past.
         records_audit: this Coder keeps an audit log.
     """
-    found_by = "the provisioner jobs" if jobs else "the audit log" if audit else ""
-    if found_by:
+    if source is not HistorySource.NONE:
+        found_by = "the provisioner jobs" if source is HistorySource.PROVISIONER_JOBS else "the audit log"
         says = f"tasks that were deleted between two passes are found by {found_by}"
         return Finding("coder.deleted", Outcome.OK, says)
     says = "a task that is made and deleted between two passes is missed unless a notification of it arrives"

@@ -61,7 +61,7 @@ def known_causes(drift: int, version: tuple[int, int, int] | None, *, sees_delet
     Args:
         drift: counted less Coder's number.
         version: Coder's version, if known.
-        sees_deleted: the token may list deleted workspaces, or read the audit log.
+        sees_deleted: Coder's provisioner jobs or its audit log tell this token of deleted workspaces.
     """
     causes = []
     if drift < 0:
@@ -79,7 +79,7 @@ def known_causes(drift: int, version: tuple[int, int, int] | None, *, sees_delet
             causes.append(
                 "Workspaces of deleted tasks count, and this token does not find them: `awb coder check` says why."
             )
-        causes.append("Builds of tasks that were deleted before this meter first looked are not visible any more.")
+            causes.append("Builds of tasks that were deleted before this meter first looked are not visible any more.")
     if drift > 0:
         causes.append("Coder's count began later than the period, when usage reporting first ran in its version.")
         causes.append("Coder counts whole UTC days and refreshes its number every 10 minutes.")

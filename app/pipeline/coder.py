@@ -4,7 +4,7 @@ import redis
 import structlog
 
 from app import clock, jobqueue
-from app.coderapi import CoderApi, CoderApiError, Failure
+from app.coderapi import Bounds, CoderApi, CoderApiError, Failure
 from app.config import Config
 from app.core.meter import AWB
 from app.pipeline.notices import give_notice
@@ -17,8 +17,10 @@ from app.store.coderstate import CoderState
 from app.store.outqueue import enqueue
 
 log = structlog.get_logger(__name__)
-# Well within a job's time: what is left is taken up by the next job, and meanwhile other jobs get their turn.
-_VERIFY_SECONDS = 90.0
+# With one more call well within a job's time: what is left is the next job's, and meanwhile others get their turn.
+_VERIFY_SECONDS = 60.0
+_LIST_SECONDS = 60.0
+_BOUNDS = Bounds(call=75.0)
 
 
 def client(config: Config, *, attempts: int = 4) -> CoderApi:
@@ -35,7 +37,7 @@ def client(config: Config, *, attempts: int = 4) -> CoderApi:
     if not settings.coder_url or settings.coder_token is None:
         raise ValueError("set AWB_CODER_URL and AWB_CODER_TOKEN")
     token, own = settings.coder_token.get_secret_value(), settings.coder_ca_file
-    return CoderApi(settings.coder_url, token, ca_file=own, trusted=settings.ca_file, attempts=attempts)
+    return CoderApi(settings.coder_url, token, ca_file=own, trusted=settings.ca_file, attempts=attempts, bounds=_BOUNDS)
 
 
 def verify(connection: "redis.Redis", config: Config, deployment: str) -> Verified | None:
@@ -49,16 +51,24 @@ def verify(connection: "redis.Redis", config: Config, deployment: str) -> Verifi
     return verified
 
 
-def reconcile(connection: "redis.Redis", config: Config, deployment: str) -> Listed | None:
-    """List what changed and leave it to be verified; None where no API is configured."""
+def reconcile(connection: "redis.Redis", config: Config, deployment: str, tick: int, part: int = 1) -> Listed | None:
+    """List what changed for a while and leave it to be verified; None where no API is configured.
+
+    What is not listed yet is the next part's, behind the verifying of what was found so far. If we die before that is
+    queued, the next tick goes on from the same step.
+    """
     if not config.verifying(deployment):
         return None
     with client(config) as api:
-        listed = list_changes(connection, api, deployment)
-        if any(scope.by == "group" for scope in config.settings.scopes):
+        listed = list_changes(connection, api, deployment, anew=False, seconds=_LIST_SECONDS)
+        if listed.complete and any(scope.by == "group" for scope in config.settings.scopes):
             _learn_groups(connection, api, deployment)
-        _learn_expiry(connection, api, deployment)
+        if listed.complete:
+            _learn_expiry(connection, api, deployment)
     enqueue(connection, jobqueue.verify_job(deployment))
+    if not listed.complete and not listed.failure:
+        enqueue(connection, jobqueue.reconcile_job(deployment, tick, part + 1))
+        return listed
     retire(connection, config, deployment)
     for meter in active_meters(connection, config, deployment):
         warn(connection, config, deployment, meter)

@@ -17,6 +17,7 @@ from app.core.entitlement import Standing
 from app.core.finding import Finding, Outcome
 from app.core.meter import AWB
 from app.core.versions import TALLY_BUG, TASKS_GONE
+from app.pipeline.past import available
 from app.pipeline.subscribe import entitlements_of, method_hint
 from app.pipeline.usage import current_allowance, current_usage
 
@@ -110,10 +111,7 @@ class _Check:
         yield coderrights.workspaces(self.user)
 
     def deleted(self) -> Iterator[Finding]:
-        jobs = self.api.account.reads_provisioner_jobs(self.user.organization_ids)
-        # The audit log of a Coder without licences answers, and records nothing.
-        audit = not jobs and self.entitlements is not None and self.api.account.reads_audit_log()
-        yield coderrights.deleted(self.user, jobs=jobs, audit=audit, records_audit=self.entitlements is not None)
+        yield coderrights.deleted(self.user, available(self.api), records_audit=self.entitlements is not None)
 
     def version(self) -> Iterator[Finding]:
         info = self.api.build_info()

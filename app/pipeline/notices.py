@@ -71,7 +71,7 @@ def situation(connection: "redis.Redis", config: Config, deployment: str) -> Sit
         silent_since=silent_since,
         proved_since_silence=_proved_since(connection, deployment, last, state),
         silence_allowed=timedelta(hours=config.settings.silence_hours),
-        sees_deleted=state.mark("sees_deleted") is not None,
+        sees_deleted=state.sees_deleted,
         token_ends_at=state.moment("token_ends_at"),
     )
 

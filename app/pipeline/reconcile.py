@@ -1,8 +1,14 @@
-"""Reconcile: find the builds that no notification told of, by listing what Coder has and verifying what changed."""
+"""Reconcile: find the builds that no notification told of, by listing what Coder has and verifying what changed.
 
-from collections.abc import Iterable, Iterator
+A pass is a row of small steps. Where it is stands in Redis after each of them, so a pass that a job's time, a failure
+or a crash ends goes on from there. Two processes may take its steps side by side: whoever is slower starts its step
+again from where the faster one left it.
+"""
+
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import islice
 from typing import Final
 
@@ -12,18 +18,24 @@ import structlog
 from app import clock
 from app.coderapi import CoderApi, CoderApiError, Failure
 from app.core.coder import HAS_TASK, Workspace
+from app.core.coderhistory import HistorySource
 from app.core.meter import AWB
+from app.core.passes import PassState, Phase, begin
+from app.pipeline.past import Past
 from app.pipeline.verify import Progress
 from app.store.coderstate import CoderState
 from app.store.ledger import Ledger
+from app.store.passes import Passes
 
 log = structlog.get_logger(__name__)
-_BATCH: Final = 200
-# Listings of the past begin so long before the last pass.
-_USE_NOTED_LATE: Final = timedelta(days=1)
-_CLOCKS_DIFFER: Final = timedelta(hours=1)
-_FIRST_LOOK_BACK: Final = timedelta(days=400)
-_DENIED: Final = frozenset({Failure.FORBIDDEN, Failure.NOT_FOUND, Failure.REJECTED, Failure.UNAUTHORIZED})
+_PAGE: Final = 100
+# The past is read again from so long before the last pass: a job may have run for long, and clocks differ.
+_OVERLAP: Final = 3600.0
+_FIRST_LOOK_BACK: Final = 400 * 86_400.0
+# A pass that stood still for so long begins anew: what it has seen is too old.
+_STALE: Final = 3600.0
+# No deployment has so many workspaces: whatever answers does not heed the offset.
+_MOST: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +45,14 @@ class Listed:
     Attributes:
         listed: workspaces that Coder listed.
         asked: workspaces that are to be verified.
-        failure: what stopped it; the next pass begins anew, and nothing found so far is lost.
+        failure: what stopped it; nothing found so far is lost.
+        complete: every listing was read to its end.
     """
 
     listed: int
     asked: int
     failure: CoderApiError | None = None
+    complete: bool = True
 
 
 def list_changes(
@@ -48,12 +62,14 @@ def list_changes(
     *,
     full: bool = False,
     since: datetime | None = None,
+    anew: bool = True,
+    seconds: float = math.inf,
     progress: Progress = lambda _listed, _asked: None,
 ) -> Listed:
     """List what Coder has and note what is to be verified; `verify_due` does it and ends the pass.
 
-    Workspaces are noted as they are found, and the pass as begun once the listings are complete: if we die here, the
-    next pass repeats the listings, and what was found is verified meanwhile.
+    Workspaces are noted as they are found, then the step that found them is kept, and the pass is noted as begun once
+    the listings are complete. If we die anywhere, that step is taken once more, by whoever goes on with the pass.
 
     Args:
         connection: Redis.
@@ -61,27 +77,26 @@ def list_changes(
         deployment: its name.
         full: verify every listed workspace, changed or not.
         since: how far back to look for deleted workspaces, instead of the last pass.
-        progress: told after every batch.
+        anew: begin a pass, even if one is under way; else go on with that.
+        seconds: stop after about this long; the pass can go on later.
+        progress: told after every step.
     """
-    state, ledger = CoderState(connection, deployment), Ledger(connection, deployment, AWB)
-    started = clock.now().timestamp()
-    counter = _Pass(state, ledger, full=full, progress=progress)
+    stop_at = clock.now().timestamp() + seconds
+    walk = _Walk(connection, api, deployment)
+    now: PassState | None = None
     try:
-        hear(state, api)
-        counter.listing(api.workspaces("has-ai-task:true"))
-        counter.tasks(api)
-        counter.unlisted()
-        seen = counter.deleted(api, since or _look_back(state, _USE_NOTED_LATE))
-        seen = seen or counter.audit(api, since or _look_back(state, _CLOCKS_DIFFER))
-        state.note(sees_deleted=1 if seen else None)
+        version, now = walk.start(anew=anew, full=full, since=since)
+        while now.phase is not Phase.DONE:
+            if clock.now().timestamp() >= stop_at:
+                return Listed(now.listed, now.asked, complete=False)
+            version, now = walk.step(version, now)
+            progress(now.listed, now.asked)
     except CoderApiError as error:
-        state.failed(str(error), clock.now())
+        walk.state.failed(str(error), clock.now())
         log.warning("reconcile failed", deployment=deployment, why=error.kind.value, error=str(error))
-        return Listed(counter.listed, counter.asked, error)
-    state.answered()
-    state.note(pass_begun_at=started)
-    log.info("reconciled listings", deployment=deployment, listed=counter.listed, asked=counter.asked)
-    return Listed(counter.listed, counter.asked)
+        return Listed(now.listed if now else 0, now.asked if now else 0, error, complete=False)
+    log.info("reconciled listings", deployment=deployment, listed=now.listed, asked=now.asked)
+    return Listed(now.listed, now.asked)
 
 
 def hear(state: CoderState, api: CoderApi) -> None:
@@ -96,109 +111,111 @@ def hear(state: CoderState, api: CoderApi) -> None:
     state.heard(entitlements, info, clock.now())
 
 
-def _look_back(state: CoderState, overlap: timedelta) -> datetime:
-    last = state.moment("reconciled_at")
-    return last - overlap if last else clock.now() - _FIRST_LOOK_BACK
+class _Walk:
+    """Takes the steps of a pass."""
 
+    def __init__(self, connection: "redis.Redis", api: CoderApi, deployment: str) -> None:
+        self.api = api
+        self.state = CoderState(connection, deployment)
+        self.ledger = Ledger(connection, deployment, AWB)
+        self.passes = Passes(connection, deployment)
+        self.past = Past(api, self.state, self.ledger, self.passes)
+        self.phases: dict[Phase, Callable[[PassState], tuple[PassState, list[str]]]] = {
+            Phase.LISTING: self._listing,
+            Phase.TASKS: self._tasks,
+            Phase.GONE: self._gone,
+            Phase.HISTORY: self._history,
+        }
 
-class _Pass:
-    """One pass over Coder's listings; keeps ids only, so its memory does not grow with what a listing holds."""
+    def start(self, *, anew: bool, full: bool, since: datetime | None) -> tuple[int, PassState]:
+        """Return the pass that is under way, or begin one."""
+        version, former = self.passes.load()
+        at = clock.now().timestamp()
+        under_way = former is not None and former.phase is not Phase.DONE and at - former.moved < _STALE
+        if former is not None and under_way and not anew:
+            return version, former
+        hear(self.state, self.api)
+        while True:
+            back = since.timestamp() if since else self._back_to(former, at)
+            begun = begin(former, at, since=back, full=full)
+            if self.passes.step(version, begun, anew=True):
+                return version + 1, begun
+            version, former = self.passes.load()
 
-    def __init__(self, state: CoderState, ledger: Ledger, *, full: bool, progress: Progress) -> None:
-        self.state = state
-        self.ledger = ledger
-        self.full = full
-        self.progress = progress
-        self.seen: set[str] = set()
-        self.listed = self.asked = 0
+    def step(self, version: int, now: PassState) -> tuple[int, PassState]:
+        """Take one step, and keep where it leads to; or return where another process has come to meanwhile."""
+        after, seen = self.phases[now.phase](now)
+        if after.phase is Phase.DONE:
+            source = after.source or HistorySource.NONE
+            self.state.note(history_source=source.value, pass_begun_at=after.begun)
+            self.state.answered()
+        after = after.model_copy(update={"moved": clock.now().timestamp()})
+        if self.passes.step(version, after, seen):
+            return version + 1, after
+        version, kept = self.passes.load()
+        return version, kept or now
 
-    def listing(self, workspaces: Iterable[Workspace]) -> None:
-        """Ask for the workspaces of a listing whose latest build is not proved yet."""
-        for batch in _batches(workspaces):
-            known = self.ledger.known([workspace.id for workspace in batch])
-            self.ledger.name(
-                {
-                    w.id: {**known[w.id].names, **w.names}
-                    for w in batch
-                    if not w.names.items() <= known[w.id].names.items()
-                }
-            )
-            self._ask([w.id for w in batch if self.full or _has_news(w, known[w.id].last_proved)])
-            self.seen.update(workspace.id for workspace in batch)
-            self.listed += len(batch)
-            self.progress(self.listed, self.asked)
+    def _back_to(self, former: PassState | None, at: float) -> float:
+        if former and former.until:
+            return former.until - _OVERLAP
+        last = self.state.moment("reconciled_at")
+        return last.timestamp() - _OVERLAP if last else at - _FIRST_LOOK_BACK
 
-    def tasks(self, api: CoderApi) -> None:
-        """Ask for workspaces of tasks that the listing missed: their latest build may be running or have failed."""
-        tasks = [task for task in api.tasks() or [] if task.workspace_id]
-        known = self.ledger.known([task.workspace_id for task in tasks])
+    def _listing(self, now: PassState) -> tuple[PassState, list[str]]:
+        """Ask for the workspaces of one page whose latest build is not proved yet."""
+        page = list(islice(self.api.workspaces("has-ai-task:true", _PAGE, now.offset), _PAGE))
+        ids = [workspace.id for workspace in page]
+        known = self.ledger.known(ids)
         self.ledger.name(
-            {
-                task.workspace_id: {**known[task.workspace_id].names, HAS_TASK: "yes"}
-                for task in tasks
-                if HAS_TASK not in known[task.workspace_id].names
-            }
+            {w.id: {**known[w.id].names, **w.names} for w in page if not w.names.items() <= known[w.id].names.items()}
         )
-        self._ask(
+        wanted = self._ask([w.id for w in page if now.full or _has_news(w, known[w.id].last_proved)])
+        last = len(page) < _PAGE or now.offset >= _MOST
+        moved = {
+            "phase": Phase.TASKS if last else Phase.LISTING,
+            "offset": now.offset + len(page),
+            "listed": now.listed + len(page),
+            "asked": now.asked + wanted,
+        }
+        return now.model_copy(update=moved), ids
+
+    def _tasks(self, now: PassState) -> tuple[PassState, list[str]]:
+        """Ask for workspaces of tasks that the listing missed: their latest build may be running or have failed."""
+        tasks = [task for task in self.api.tasks() or [] if task.workspace_id]
+        ids = [task.workspace_id for task in tasks]
+        known = self.ledger.known(ids)
+        self.ledger.name(
+            {one: {**known[one].names, HAS_TASK: "yes"} for one in ids if HAS_TASK not in known[one].names}
+        )
+        unseen = set(self.passes.unseen(ids))
+        wanted = self._ask(
             [
                 task.workspace_id
                 for task in tasks
-                if task.workspace_id not in self.seen
-                and (self.full or (task.workspace_build_number or 0) > known[task.workspace_id].last_proved)
+                if task.workspace_id in unseen
+                and (now.full or (task.workspace_build_number or 0) > known[task.workspace_id].last_proved)
             ]
         )
-        self.seen.update(task.workspace_id for task in tasks)
+        return now.model_copy(update={"phase": Phase.GONE, "asked": now.asked + wanted}), ids
 
-    def unlisted(self) -> None:
+    def _gone(self, now: PassState) -> tuple[PassState, list[str]]:
         """Look once more at workspaces that are in no listing any more: deleted, or their task is."""
-        gone = sorted(self.state.open_workspaces() - self.seen)
+        gone = self.passes.unseen_open()
         self.state.close(gone)
-        self._ask(gone)
+        return now.model_copy(update={"phase": Phase.HISTORY, "asked": now.asked + self._ask(gone)}), gone
 
-    def deleted(self, api: CoderApi, since: datetime) -> bool:
-        """Ask for deleted workspaces that nobody told of; False where Coder does not list them.
+    def _history(self, now: PassState) -> tuple[PassState, list[str]]:
+        """Ask for workspaces that only the past leads to."""
+        if not now.windows:
+            return now.model_copy(update={"phase": Phase.DONE, "back_to": None}), []
+        after, wanted = self.past.step(now, clock.now().timestamp())
+        return after.model_copy(update={"asked": now.asked + len(wanted)}), wanted
 
-        A deleted task's last build does not say that it was one, so the listing cannot ask for tasks. Newer versions of
-        Coder refuse the key `deleted` (coderd/searchquery/search.go).
-        """
-        query = f'deleted:true last_used_after:"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"'
-        try:
-            for batch in _batches(api.workspaces(query)):
-                known = self.ledger.known([workspace.id for workspace in batch])
-                self._ask([w.id for w in batch if w.id not in self.seen and _has_news(w, known[w.id].last_proved)])
-                self.seen.update(workspace.id for workspace in batch)
-        except CoderApiError as error:
-            if error.kind not in _DENIED:
-                raise
-            return False
-        return True
-
-    def audit(self, api: CoderApi, since: datetime) -> bool:
-        """Ask for workspaces that only the audit log remembers; False where the token may not read it."""
-        try:
-            newest: dict[str, int] = {}
-            for entry in api.audit_builds(since):
-                if entry.workspace_id and entry.workspace_id not in self.seen:
-                    newest[entry.workspace_id] = max(newest.get(entry.workspace_id, 1), entry.build_number or 1)
-        except CoderApiError as error:
-            if error.kind not in _DENIED:
-                raise
-            return False
-        known = self.ledger.known(list(newest))
-        self._ask([workspace_id for workspace_id, number in newest.items() if number > known[workspace_id].last_proved])
-        return True
-
-    def _ask(self, workspace_ids: list[str]) -> None:
+    def _ask(self, workspace_ids: list[str]) -> int:
         self.state.ask(workspace_ids, clock.now().timestamp())
-        self.asked += len(workspace_ids)
+        return len(workspace_ids)
 
 
 def _has_news(workspace: Workspace, last_proved: int) -> bool:
     latest = workspace.latest_build
     return latest is None or latest.build_number > last_proved
-
-
-def _batches(items: Iterable[Workspace]) -> Iterator[list[Workspace]]:
-    iterator = iter(items)
-    while batch := list(islice(iterator, _BATCH)):
-        yield batch

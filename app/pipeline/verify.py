@@ -1,8 +1,8 @@
-"""Verify: a workspace's builds, from Coder's API, take the place of what notifications hinted at."""
+"""Verify: every workspace that is due is proved, and with the last one the pass ends that asked for them."""
 
 import math
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC
@@ -14,22 +14,17 @@ import structlog
 from app import clock
 from app.coderapi import CoderApi, CoderApiError, Failure
 from app.config import Config
-from app.core.coder import HAS_TASK, Build
 from app.core.drift import DriftPoint
-from app.core.meter import AWB, UsageRecord
-from app.core.proof import counting, proved_records, settled_prefix
-from app.core.versions import FLAG_MEANS_TEMPLATE
+from app.core.meter import AWB
+from app.pipeline.prove import verify_workspace
 from app.pipeline.usage import current_usage
 from app.store.coderstate import CoderState, Due
-from app.store.ledger import Known, Ledger, Settlement
+from app.store.ledger import Ledger
 
 log = structlog.get_logger(__name__)
 #: Requests to Coder at once.
 AT_ONCE: Final = 4
 _BATCH: Final = 64
-_ROUNDS: Final = 5
-# A running build is looked at again after half of its age so far, within these bounds.
-_SOONEST_LOOK, _LATEST_LOOK = 10.0, 600.0
 _AFTER_FAILURE, _LONGEST_AFTER_FAILURE = 60.0, 1800.0
 # Failures in a row, without a success between them, after which no more is asked.
 _RUN: Final = 8
@@ -109,37 +104,62 @@ def verify_due(
         progress: told after every batch how many were looked at and how many are left.
     """
     state = CoderState(connection, deployment)
-    ledger = Ledger(connection, deployment, AWB)
-    breaker = _Breaker()
-    stop_at = clock.now().timestamp() + seconds
-
-    def verify_one(due: Due) -> int | CoderApiError | None:
-        if breaker.open or clock.now().timestamp() >= stop_at:
-            return None
-        return _verify(state, ledger, api, due, breaker)
-
-    looked = change = 0
-    failed: dict[str, CoderApiError] = {}
+    work = _Work(state, Ledger(connection, deployment, AWB), api, clock.now().timestamp() + seconds)
     all_done = False
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="verify") as pool:
-        while not breaker.open and clock.now().timestamp() < stop_at:
+        while not work.over:
             batch = state.due(now := clock.now().timestamp(), _BATCH)
             if not batch:
                 all_done = True
                 break
-            outcomes = list(zip(batch, pool.map(verify_one, batch), strict=True))
-            moved = [outcome for _, outcome in outcomes if isinstance(outcome, int)]
-            failed |= {due.workspace_id: error for due, error in outcomes if isinstance(error, CoderApiError)}
-            looked += len(moved)
-            change += sum(moved)
-            progress(looked, state.due_count(now))
-    failure = _failure(state, api, breaker)
+            list(pool.map(work.verify, batch))
+            progress(work.looked, state.due_count(now))
+    failure = _failure(state, api, work.breaker)
     if failure is None:
-        state.stumbled({workspace_id: str(error) for workspace_id, error in failed.items()}, clock.now())
+        state.stumbled({workspace_id: str(error) for workspace_id, error in work.failed.items()}, clock.now())
     # While the API fails, the pass goes on, though nothing may be due at the moment.
     if all_done and state.mark("failing_since") is None:
         end_pass(connection, config, state)
-    return Verified(looked, change, failure, len(failed))
+    return Verified(work.looked, work.change, failure, len(work.failed))
+
+
+class _Work:
+    """What the threads share: each takes one workspace after the other until there is a reason to stop."""
+
+    def __init__(self, state: CoderState, ledger: Ledger, api: CoderApi, stop_at: float) -> None:
+        self.state = state
+        self.ledger = ledger
+        self.api = api
+        self.stop_at = stop_at
+        self.breaker = _Breaker()
+        self.looked = self.change = 0
+        self.failed: dict[str, CoderApiError] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def over(self) -> bool:
+        return self.breaker.open or clock.now().timestamp() >= self.stop_at
+
+    def verify(self, due: Due) -> None:
+        """Verify one workspace; one that fails comes again later and later, for no listing may show it again."""
+        if self.over:
+            return
+        try:
+            moved = verify_workspace(self.state, self.ledger, self.api, due)
+        except CoderApiError as error:
+            log.warning("workspace not verified", workspace_id=due.workspace_id, why=error.kind.value, error=str(error))
+            wait = min(_AFTER_FAILURE * 2 ** self.state.times_failed(due.workspace_id), _LONGEST_AFTER_FAILURE)
+            self.state.verified(due, clock.now().timestamp() + max(wait, error.retry_after or 0.0))
+            self.breaker.failed(error)
+            with self._lock:
+                self.failed[due.workspace_id] = error
+            return
+        if moved is not None:
+            self.breaker.succeeded()
+        with self._lock:
+            self.looked += 1
+            self.change += moved or 0
+            self.failed.pop(due.workspace_id, None)
 
 
 def _failure(state: CoderState, api: CoderApi, breaker: _Breaker) -> CoderApiError | None:
@@ -176,137 +196,3 @@ def end_pass(connection: "redis.Redis", config: Config, state: CoderState) -> No
     if state.mark("first_reconciled_at") is None:
         state.note(first_reconciled_at=begun)
     state.note(reconciled_at=begun, pass_begun_at=None)
-
-
-def _verify(state: CoderState, ledger: Ledger, api: CoderApi, due: Due, breaker: _Breaker) -> int | CoderApiError:
-    try:
-        moved = verify_workspace(state, ledger, api, due)
-    except CoderApiError as error:
-        log.warning("workspace not verified", workspace_id=due.workspace_id, why=error.kind.value, error=str(error))
-        # It comes again after a while, later and later: no listing may show it again.
-        wait = min(_AFTER_FAILURE * 2 ** state.times_failed(due.workspace_id), _LONGEST_AFTER_FAILURE)
-        state.verified(due, clock.now().timestamp() + max(wait, error.retry_after or 0.0))
-        breaker.failed(error)
-        return error
-    if moved is None:
-        return 0
-    breaker.succeeded()
-    return moved
-
-
-def verify_workspace(state: CoderState, ledger: Ledger, api: CoderApi, due: Due) -> int | None:
-    """Settle one workspace with its builds and return the change in units; None where Coder does not show it.
-
-    Raises:
-        CoderApiError: Coder did not answer; nothing was changed.
-    """
-    workspace_id = due.workspace_id
-    if workspace_id.startswith("name:"):
-        return _resolve_name(state, ledger, api, due)
-    for _ in range(_ROUNDS):
-        version, evidence = ledger.read([workspace_id])[workspace_id]
-        known = ledger.known([workspace_id])[workspace_id]
-        builds = _builds(api, workspace_id, known.last_proved)
-        if builds is None:
-            break
-        ended = settled_prefix(builds)
-        names = _names(state, ledger, api, workspace_id, known, builds)
-        has_task = evidence.task or HAS_TASK in names
-        records = proved_records(ended, evidence, names) if has_task else ()
-        newest = ended[-1].build_number if ended else known.last_proved
-        settlement = Settlement(
-            workspace_id, version, evidence.consumed(), (), _latest(records), proved=records, last_proved=newest
-        )
-        moved, conflicts = ledger.settle([settlement])
-        if conflicts:
-            continue
-        running = builds[len(ended) :]
-        # Failed and cancelled builds do not tell whether there is a task, so a later one may still count.
-        untold = bool(builds) and all(build.has_ai_task is None for build in builds)
-        # Asked of the ledger too: if we died behind settling, these builds are no news any more.
-        is_task = has_task or untold or ledger.has_proved(workspace_id)
-        state.settled(workspace_id, is_task=is_task, ended=not running)
-        state.verified(due, _look_again(running))
-        log.info("workspace verified", workspace_id=workspace_id, builds=len(ended), proved=len(records), change=moved)
-        return moved
-    else:
-        state.verified(due, clock.now().timestamp() + _SOONEST_LOOK)
-        return 0
-    state.settled(workspace_id, is_task=False, ended=True)
-    state.verified(due, None)
-    log.info("workspace cannot be verified", workspace_id=workspace_id, why="Coder does not show it to this token")
-    return None
-
-
-def _builds(api: CoderApi, workspace_id: str, last: int) -> list[Build] | None:
-    """Return the builds after the last proved one; None when Coder does not show the workspace to this token.
-
-    Its evidence then stands as the estimate that it is. No workspace is without builds, so none at all show nothing.
-    """
-    try:
-        return api.builds(workspace_id, since_number=last) or (None if last == 0 else [])
-    except CoderApiError as error:
-        if error.kind in (Failure.NOT_FOUND, Failure.FORBIDDEN):
-            return None
-        raise
-
-
-def _names(
-    state: CoderState, ledger: Ledger, api: CoderApi, workspace_id: str, known: Known, builds: Sequence[Build]
-) -> Mapping[str, str]:
-    """Return what a workspace's records need besides its builds; Coder is asked once, if no listing has told of it.
-
-    Where Coder does not say whether there is a task, the flag of its builds is all there is to go by, if this version
-    does not flag builds by their template.
-    """
-    if not counting(builds) or {"template", "organization", HAS_TASK} <= known.names.keys():
-        return known.names
-    try:
-        workspace = api.workspace(workspace_id)
-    except CoderApiError as error:
-        if error.kind not in (Failure.NOT_FOUND, Failure.FORBIDDEN):
-            raise
-        return _trusting_flags(state, known.names)
-    names = {**known.names, **workspace.names}
-    if names != known.names:
-        ledger.name({workspace_id: names})
-    return names if workspace.tells_task else _trusting_flags(state, names)
-
-
-def _trusting_flags(state: CoderState, names: Mapping[str, str]) -> Mapping[str, str]:
-    info = state.build_info()
-    doubtful = FLAG_MEANS_TEMPLATE.holds(info.number if info else None)
-    return names if doubtful else {HAS_TASK: "yes", **names}
-
-
-def _resolve_name(state: CoderState, ledger: Ledger, api: CoderApi, due: Due) -> int | None:
-    """Find the id of a workspace that old payloads only name, and let its own verification count it.
-
-    Where Coder shows none of that name to this token, or no longer, the evidence stands as the estimate that it is. It
-    is given up only once the workspace itself is verified; if we die before that, the name is still due.
-    """
-    owner, _, name = due.workspace_id.removeprefix("name:").partition("/")
-    found = {w.id: w.names for w in api.workspaces(f"owner:{owner} name:{name}") if w.name.lower() == name}
-    now = clock.now().timestamp()
-    state.ask(found, now)
-    ledger.name(found)
-    changes = [verify_workspace(state, ledger, api, Due(workspace_id, now)) for workspace_id in found]
-    if not changes or None in changes:
-        state.verified(due, None)
-        return None
-    version, evidence = ledger.read([due.workspace_id])[due.workspace_id]
-    moved, conflicts = ledger.settle([Settlement(due.workspace_id, version, evidence.consumed(), (), 0)])
-    state.verified(due, now + _SOONEST_LOOK if conflicts else None)
-    return moved + sum(change for change in changes if change is not None)
-
-
-def _look_again(running: Sequence[Build]) -> float | None:
-    if not running:
-        return None
-    now = clock.now()
-    age = (now - running[0].created_at).total_seconds() if running[0].created_at else 0.0
-    return now.timestamp() + min(max(age / 2, _SOONEST_LOOK), _LATEST_LOOK)
-
-
-def _latest(records: Sequence[UsageRecord]) -> float:
-    return max((record.at for record in records), default=0.0)

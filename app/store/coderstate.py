@@ -9,6 +9,7 @@ from typing import Any, Final
 import redis
 
 from app.core.coder import BuildInfo, Entitlements
+from app.core.coderhistory import HistorySource
 from app.core.drift import DriftPoint
 from app.store import keys
 from app.store.connection import script
@@ -162,6 +163,15 @@ class CoderState:
     def _failures(self, workspace_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         rows = self.redis.hmget(keys.failing(self.deployment), list(workspace_ids))
         return {one: json.loads(row) for one, row in zip(workspace_ids, rows, strict=True) if row is not None}
+
+    def history_source(self) -> HistorySource | None:
+        """Return what told of deleted workspaces in the last pass; None before any."""
+        mark = self.mark("history_source")
+        return None if mark is None else HistorySource(mark)
+
+    @property
+    def sees_deleted(self) -> bool:
+        return self.history_source() not in (None, HistorySource.NONE)
 
     def add_drift(self, point: DriftPoint) -> None:
         """Append to the history; the same moment again replaces nothing and adds nothing."""

@@ -167,6 +167,21 @@ def failing(deployment: str) -> str:
     return _key(deployment, "failing")
 
 
+def pass_state(deployment: str) -> str:
+    """Hash of the pass over Coder's API: `v` version, `s` where it is (JSON)."""
+    return _key(deployment, "pass")
+
+
+def pass_seen(deployment: str) -> str:
+    """Set of the workspaces that the present pass has seen. Expires."""
+    return _key(deployment, "pass", "seen")
+
+
+def looked(deployment: str) -> str:
+    """Sorted set of workspaces by the newest build of Coder's past that led to a look at them."""
+    return _key(deployment, "looked")
+
+
 def proved(deployment: str, meter: str, workspace_id: str) -> str:
     """Sorted set of a workspace's proved usage keys by time."""
     return _key(deployment, "proved", meter, workspace_id)

@@ -8,15 +8,18 @@ import redis
 
 from app import clock
 from app.config import Config
+from app.core.coderhistory import SOURCE_WORDS
 from app.core.drift import DriftPoint, known_causes
 from app.core.era import NO_LONGER_COUNTED
 from app.core.forecast import forecast
 from app.core.meter import AWB, METERS, Mode, Usage, UsageRecord
+from app.core.passes import Phase, describe
 from app.core.period import Period
 from app.pipeline.outlook import outlook
 from app.pipeline.usage import active_meters, current_allowance, current_usage
 from app.store.alerts import Alerts
 from app.store.coderstate import CoderState
+from app.store.passes import Passes
 from app.store.snapshot import Snapshot
 from app.web.pastusage import past_usages, usage_of
 from app.web.plain import iso_day, moment, period_value
@@ -142,7 +145,7 @@ def coder_answer(connection: "redis.Redis", config: Config, deployment: str) -> 
     found = current_allowance(config, entitlements, AWB)
     history = state.drift()
     version = info.number if info else None
-    sees_deleted = state.mark("sees_deleted") is not None
+    sees_deleted = state.sees_deleted
     features = entitlements.features if entitlements else {}
     return {
         "deployment": deployment,
@@ -164,6 +167,7 @@ def coder_answer(connection: "redis.Redis", config: Config, deployment: str) -> 
         "reconciled_at": moment(state.moment("reconciled_at")),
         "failing_since": moment(state.moment("failing_since")),
         "failure": state.mark("failure"),
+        **_pass(connection, state),
         "drift": [_drift(point) for point in history[-_DRIFT_SHOWN:]],
         "drift_causes": known_causes(history[-1].drift, version, sees_deleted=sees_deleted) if history else [],
     }
@@ -177,7 +181,7 @@ def reconcile_answer(connection: "redis.Redis", config: Config, deployment: str)
     causes = known_causes(
         newest.drift if newest else 0,
         info.number if info else None,
-        sees_deleted=state.mark("sees_deleted") is not None,
+        sees_deleted=state.sees_deleted,
     )
     return {
         "deployment": deployment,
@@ -185,10 +189,32 @@ def reconcile_answer(connection: "redis.Redis", config: Config, deployment: str)
         "reconciled_at": moment(state.moment("reconciled_at")),
         "pass_begun_at": moment(state.moment("pass_begun_at")),
         "due": state.due_count(clock.now().timestamp()),
+        **_pass(connection, state),
         "failing_since": moment(state.moment("failing_since")),
         "failure": state.mark("failure"),
         "drift": _drift(newest) if newest else None,
         "drift_causes": causes,
+    }
+
+
+def _pass(connection: "redis.Redis", state: CoderState) -> dict[str, Any]:
+    """Return the pass that is under way, what fails for itself, and what tells of deleted workspaces."""
+    _version, now = Passes(connection, state.deployment).load()
+    source = state.history_source()
+    return {
+        "pass_progress": None
+        if now is None or now.phase is Phase.DONE
+        else {
+            "phase": now.phase.value,
+            "words": describe(now),
+            "begun_at": moment(clock.at(now.begun)),
+            "listed": now.listed,
+            "asked": now.asked,
+            "read_back_to": None if now.back_to is None else moment(clock.at(now.back_to)),
+        },
+        "failing_workspaces": state.failing_count(),
+        "deleted_source": None if source is None else source.value,
+        "deleted_words": "" if source is None else SOURCE_WORDS[source],
     }
 
 

@@ -18,6 +18,7 @@ from tests.test_docs import ROOT
 
 RECORDED = ROOT.parent / "shared" / "coder" / "real" / "api"
 ORGANIZATION = "0d6f1c52-93ab-4f0e-8c77-2b7f6a5e4d31"
+_ENTRY = "5b0c1d9e-4f2a-4c37-9d58-a1f0e2b3c4d5"
 SECRET = "a-made-up-secret-of-coder"
 KEY = "qW3rTy7uIo"
 TOKEN = f"{KEY}-madeUpMadeUpMadeUpMade"
@@ -141,7 +142,7 @@ def made_up(kind: str) -> Deployment:
             200,
             {"config": {"notifications": {"method": "webhook", "webhook": {"endpoint": endpoint}}}, "options": []},
         ),
-        "/audit": (200, {"audit_logs": [], "count": 0}),
+        "/audit": (200, {"audit_logs": [{"id": _ENTRY, "time": MADE.isoformat()}], "count": 1}),
         f"/organizations/{ORGANIZATION}/provisionerjobs": (200, []),
     }
     return _as_kind(Deployment(answers, MADE + timedelta(minutes=40), endpoint), kind, KEY, ORGANIZATION)
@@ -166,6 +167,7 @@ def _as_kind(one: Deployment, kind: str, key_name: str, organization: str) -> De
     """Put in what this kind refuses: the same for made-up and for recorded answers, as FACTS.md section S has it."""
     answers = one.answers
     jobs, preferences = (f"/organizations/{organization}/provisionerjobs", _preferences_path(one))
+    answers["/organizations"] = (200, [{"id": organization, "name": "coder", "display_name": "Coder"}])
     if "owner" not in _ROLES[kind]:
         answers[jobs] = MISSING
     if kind == "v2.31.9 member":

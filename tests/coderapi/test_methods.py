@@ -1,7 +1,7 @@
 """What each method asks, and what it makes of the answer."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -119,7 +119,8 @@ def entry(number: Any, hour: int = 12, **more: Any) -> dict[str, Any]:
 
 def audited(coder: responses.RequestsMock, *entries: dict[str, Any]) -> list[Any]:
     coder.get(f"{V2}/audit", json={"audit_logs": list(entries), "count": len(entries)})
-    return list(api().audit_builds(datetime(2026, 3, 1, tzinfo=UTC)))
+    day = datetime(2026, 3, 1, tzinfo=UTC)
+    return list(api().history.audited_builds(day, day, 0))
 
 
 def test_the_audit_log_names_builds(coder: responses.RequestsMock) -> None:
@@ -141,19 +142,47 @@ def test_the_audit_log_may_not_know_the_workspace(coder: responses.RequestsMock,
     assert (found.workspace_id, found.build_number, found.build_id) == ("", None, "b1")
 
 
-def test_the_audit_log_is_asked_by_days_of_utc_and_cut_to_the_moment(coder: responses.RequestsMock) -> None:
-    query = "resource_type:workspace_build action:start date_from:2026-03-01"
-    match = [query_param_matcher({"q": query, "limit": 100, "offset": 0})]
+def test_the_audit_log_is_asked_by_days_and_pages(coder: responses.RequestsMock) -> None:
+    query = "resource_type:workspace_build action:start date_from:2026-03-01 date_to:2026-03-04"
+    match = [query_param_matcher({"q": query, "limit": 100, "offset": 300})]
     coder.get(f"{V2}/audit", json={"audit_logs": [entry(1, 13), entry(1, 12)], "count": 2}, match=match)
-    # Already the second of March there, still the first in UTC.
-    since = datetime(2026, 3, 2, 0, 30, tzinfo=timezone(timedelta(hours=12)))
-    assert [found.time.hour for found in api().audit_builds(since)] == [13]
+    found = api().history.audited_builds(datetime(2026, 3, 1, 9, tzinfo=UTC), datetime(2026, 3, 4, tzinfo=UTC), 300)
+    assert [one.time.hour for one in found] == [13, 12]
 
 
 def test_a_time_without_zone_is_a_bad_answer(coder: responses.RequestsMock) -> None:
     coder.get(f"{V2}/audit", json={"audit_logs": [entry(1, time="2026-03-01T12:00:00")], "count": 1})
-    error = failure_of(list, api().audit_builds(datetime(2026, 3, 1, tzinfo=UTC)))
+    day = datetime(2026, 3, 1, tzinfo=UTC)
+    error = failure_of(api().history.audited_builds, day, day, 0)
     assert (error.kind, "“audit_logs.0.time”" in str(error)) == (Failure.BAD_ANSWER, True)
+
+
+@pytest.mark.parametrize(("entries", "kept"), [([], False), ([entry(1)], True)])
+def test_an_audit_log_is_kept_where_there_is_anything_in_it(
+    coder: responses.RequestsMock, entries: list[dict[str, Any]], kept: bool
+) -> None:
+    match = [query_param_matcher({"limit": 1})]
+    coder.get(f"{V2}/audit", json={"audit_logs": entries, "count": len(entries)}, match=match)
+    assert api().history.keeps_audit_log() is kept
+
+
+def test_provisioner_jobs_name_the_workspaces_that_they_built(coder: responses.RequestsMock) -> None:
+    made = {"created_at": "2026-03-01T12:00:00Z", "metadata": {"workspace_id": "w1", "template_name": "x"}}
+    jobs = [
+        {"id": "j1", "type": "workspace_build", **made},
+        {"id": "j2", "type": "template_version_import", **made, "metadata": {"template_name": "x"}},
+        {"id": "j3", "type": "workspace_build", **made, "metadata": {"workspace_id": None}},
+    ]
+    match = [query_param_matcher({"status": "succeeded", "limit": 3})]
+    coder.get(f"{V2}/organizations/o1/provisionerjobs", json=jobs, match=match)
+    found = api().history.provisioner_jobs("o1", 3)
+    assert [job.workspace_id for job in found] == ["w1", "", ""]
+    assert found[0].created_at == datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def test_organizations_are_read(coder: responses.RequestsMock) -> None:
+    coder.get(f"{V2}/organizations", json=[{"id": "o1", "name": "coder", "icon": ""}])
+    assert [(one.id, one.name) for one in api().history.organizations()] == [("o1", "coder")]
 
 
 def test_templates_are_read(coder: responses.RequestsMock) -> None:

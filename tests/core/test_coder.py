@@ -9,8 +9,6 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from app.core.coder import (
-    AuditBuild,
-    AuditList,
     Build,
     BuildInfo,
     Entitlements,
@@ -19,6 +17,7 @@ from app.core.coder import (
     Workspace,
     WorkspaceList,
 )
+from app.core.coderhistory import AuditBuild, AuditList
 from app.core.codersettings import DispatchMethods
 
 ZERO = "00000000-0000-0000-0000-000000000000"

@@ -31,7 +31,9 @@ from tests.exact.play import DEPLOYMENT, Meter, truth
 
 AUDIT = "GET /api/v2/audit"
 BUILDS = "GET /api/v2/workspaces/{id}/builds"
+JOBS = "GET /api/v2/organizations/{organization}/provisionerjobs"
 LISTING = "GET /api/v2/workspaces"
+ORGANIZATIONS = "GET /api/v2/organizations"
 TASKS = "GET /api/v2/tasks"
 WORKSPACE = "GET /api/v2/workspaces/{id}"
 MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)
@@ -53,12 +55,14 @@ class Server(ApiServer):
         goes_at: number of the request, from 1, at which it goes away for good; 0 for never.
         meanwhile: called once, when the builds of a workspace were read and are not answered yet.
         broken: parts of paths that are answered with 500, whatever else works.
+        denied: parts of paths that are answered with 404, as for a token that may not read them.
         edits: by part of the path and query, what changes an answer on its way.
     """
 
     goes_at = 0
     meanwhile: Callable[[], object] | None = None
     broken: tuple[str, ...] = ()
+    denied: tuple[str, ...] = ()
     edits: Mapping[str, Callable[[Any], object]] = {}
     _asked = 0
 
@@ -73,6 +77,8 @@ class Server(ApiServer):
     def answer(self, method: str, target: str, token: str, body: bytes) -> tuple[HTTPStatus, Any]:
         if any(part in target for part in self.broken):
             return HTTPStatus.INTERNAL_SERVER_ERROR, {"message": "Internal error fetching workspace builds."}
+        if any(part in target for part in self.denied):
+            return HTTPStatus.NOT_FOUND, {"message": "Resource not found or you do not have access to this resource"}
         found = super().answer(method, target, token, body)
         if self.meanwhile and urlsplit(target).path.endswith("/builds"):
             happens, self.meanwhile = self.meanwhile, None

@@ -9,21 +9,34 @@ import redis
 from app.coderapi import CoderApi
 from app.codererror import Failure
 from app.config import Config
+from app.core.coderhistory import HistorySource
 from app.pipeline.coder import enqueue_due, reconcile, verify
 from app.pipeline.reconcile import list_changes
 from app.pipeline.verify import verify_due
 from app.simulator.api import ApiFaults
 from app.simulator.licence import Licence
 from app.simulator.model import Role
-from app.simulator.versions import Version
+from app.simulator.versions import CURRENT, MIDDLE_SEEN, OLDEST_SEEN, Version
 from app.simulator.world import World
 from app.store.connection import connect
 from tests.conftest import RedisServer, make_config
 from tests.exact.play import DEPLOYMENT
-from tests.exact.stage import AUDIT, BUILDS, LISTING, TASKS, Stage, day, licence, on_stage, tasks
+from tests.exact.stage import (
+    AUDIT,
+    BUILDS,
+    JOBS,
+    LISTING,
+    ORGANIZATIONS,
+    TASKS,
+    Stage,
+    day,
+    licence,
+    on_stage,
+    tasks,
+)
 from tests.simulator.month import Timeline
 
-ALWAYS = {"GET /api/v2/buildinfo": 1, "GET /api/v2/entitlements": 1, TASKS: 1}
+ALWAYS = {"GET /api/v2/buildinfo": 1, "GET /api/v2/entitlements": 1, TASKS: 1, ORGANIZATIONS: 1}
 
 
 def live(stage: Stage, days: int) -> None:
@@ -36,10 +49,11 @@ def test_a_pass_with_nothing_new_costs_its_lists_alone(stage: Stage) -> None:
     tasks(stage.world, 250)
     stage.look()
     for _ in range(3):
-        stage.world.pass_time(10)
+        stage.world.pass_time(60)
         stage.server.count_from_here()
         stage.look()
-        assert stage.server.requests == {**ALWAYS, LISTING: 4, AUDIT: 3}
+        # Three pages of tasks' workspaces, and one answer of jobs.
+        assert stage.server.requests == {**ALWAYS, LISTING: 3, JOBS: 1}
     stage.assert_exact()
 
 
@@ -49,7 +63,7 @@ def test_the_first_pass_costs_its_lists_and_a_call_for_each_workspace_four_at_on
     listed = stage.listings()
     assert (listed.listed, listed.asked) == (130, 130)
     assert stage.verify().workspaces == 130
-    assert stage.server.requests == {**ALWAYS, LISTING: 3, BUILDS: 130, AUDIT: 2}
+    assert stage.server.requests == {**ALWAYS, LISTING: 2, JOBS: 1, BUILDS: 130}
     assert 2 <= stage.server.most_at_once <= 4
     stage.assert_exact()
 
@@ -91,14 +105,19 @@ def test_a_pass_whose_verifying_fails_is_not_complete(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "premium"),
-    [((2, 28, 11), False), ((2, 29, 6), False), ((2, 31, 9), False), ((2, 31, 9), True)],
+    ("version", "source"),
+    [
+        (version, source)
+        for version in (OLDEST_SEEN, MIDDLE_SEEN, CURRENT)
+        for source in (HistorySource.PROVISIONER_JOBS, HistorySource.AUDIT)
+    ],
 )
 def test_what_was_made_and_deleted_between_two_passes_is_found(
-    connection: "redis.Redis", config: Config, version: Version, premium: bool
+    connection: "redis.Redis", config: Config, version: Version, source: HistorySource
 ) -> None:
     with on_stage(connection, config, World(7, version=version)) as stage:
-        stage.world.licence = Licence() if premium else None
+        if source is HistorySource.AUDIT:
+            stage.see_as(stage.world.add_user("meter", Role.TEMPLATE_ADMIN, Role.AUDITOR))
         known = tasks(stage.world, 3)
         stage.look()
         stage.world.pass_time(30)
@@ -113,25 +132,65 @@ def test_what_was_made_and_deleted_between_two_passes_is_found(
         stage.look()
         assert len(stage.records()) == 6
         stage.assert_exact()
-        assert stage.server.requests[AUDIT] == 1
-        assert stage.state.mark("sees_deleted") is not None
+        assert bool(stage.server.requests[AUDIT]) is (source is HistorySource.AUDIT)
+        assert stage.state.history_source() is source
 
 
 def test_where_nothing_shows_deleted_workspaces_the_meter_knows_that_it_does_not_see_them(stage: Stage) -> None:
     tasks(stage.world, 2)
     stage.see_as(stage.world.add_user("tia", Role.TEMPLATE_ADMIN))
     stage.look()
-    assert stage.server.requests[AUDIT] == 1
-    assert stage.state.mark("sees_deleted") is None
-    stage.see_as(stage.world.add_user("meter", Role.TEMPLATE_ADMIN, Role.AUDITOR))
+    assert stage.state.history_source() is HistorySource.NONE
+    assert not stage.state.sees_deleted
+    stage.see_as(stage.world.users[0])
     stage.look()
-    assert stage.state.mark("sees_deleted") is not None
-    stage.assert_exact()
+    assert stage.state.history_source() is HistorySource.PROVISIONER_JOBS
+
+
+def test_an_audit_log_that_records_nothing_is_no_sight_of_deleted_workspaces(stage: Stage) -> None:
+    """An AGPL server answers for its audit log, and there is nothing in it."""
+    stage.world.licence = Licence()
+    stage.server.denied = ("/provisionerjobs",)
+    tasks(stage.world, 2)
+    stage.server.edits = {"/audit": lambda answer: answer.update(audit_logs=[], count=0)}
+    stage.look()
+    assert stage.state.history_source() is HistorySource.NONE
+    # Entries of a time in which it was no AGPL server prove nothing either: there are no entitlements.
+    stage.server.edits = {}
+    stage.server.denied = ("/provisionerjobs", "/entitlements")
+    stage.connection.flushall()
+    stage.look()
+    assert stage.state.history_source() is HistorySource.NONE
+
+
+def test_an_audit_log_without_a_start_since_the_last_pass_is_still_one(stage: Stage) -> None:
+    stage.world.licence = Licence()
+    stage.server.denied = ("/provisionerjobs",)
+    tasks(stage.world, 2)
+    stage.look()
+    stage.world.pass_time(60 * 24 * 3)
+    stage.look()
+    stage.world.pass_time(60 * 24 * 3)
+    stage.look()
+    assert stage.state.history_source() is HistorySource.AUDIT
+
+
+def test_ordinary_workspaces_cost_one_look_for_each_of_their_builds_and_leave_nothing(stage: Stage) -> None:
+    ada, template = stage.world.user("ada"), stage.world.templates[-1]
+    for _ in range(12):
+        stage.world.create_workspace(ada, template, why="for people")
+    stage.look()
+    stage.server.count_from_here()
+    for _ in range(3):
+        stage.world.pass_time(10)
+        stage.look()
+    assert stage.server.requests[BUILDS] == 0
+    assert not list(stage.connection.scan_iter("*:ws:*"))
 
 
 def test_a_workspace_known_to_the_meter_is_looked_at_once_more_when_it_is_gone(stage: Stage) -> None:
-    """As a template admin, who may read no audit log: nothing but the meter's own memory leads there."""
-    stage.see_as(stage.world.add_user("tia", Role.TEMPLATE_ADMIN))
+    """Where nothing tells of deleted workspaces, nothing but the meter's own memory leads there."""
+    stage.server.denied = ("/provisionerjobs", "/audit")
     [workspace] = tasks(stage.world, 1)
     stage.look()
     stage.world.restart(workspace)
@@ -167,9 +226,11 @@ def test_community_is_exact_without_a_licence(connection: "redis.Redis", config:
         assert stage.state.drift() == []
 
 
-def test_what_is_left_over_of_a_task_that_was_deleted_before_the_first_pass_is_found(stage: Stage) -> None:
+@pytest.mark.parametrize("seen", [True, False])
+def test_what_is_left_over_of_a_task_that_was_deleted_before_the_first_pass_is_found(stage: Stage, seen: bool) -> None:
     """It is not deleted, it has no task, and its latest build belonged to none; but it had a task once."""
     stage.world.licence = Licence()
+    stage.server.denied = () if seen else ("/provisionerjobs", "/audit")
     [left] = tasks(stage.world, 1)
     stage.world.delete(left, fails=True)
     stage.world.restart(left)
@@ -292,7 +353,7 @@ def test_jobs_reconcile_verify_warn_and_queue_each_other(
     tasks(stage.world, 4)
     stage.forget()
     with stage.now():
-        listed = reconcile(connection, config, DEPLOYMENT)
+        listed = reconcile(connection, config, DEPLOYMENT, 1)
         assert listed is not None
         assert listed.asked == 4
         assert connection.lrange("rq:queue:awb-maintenance", 0, -1) == [b"verify-default"]
@@ -321,7 +382,7 @@ def test_jobs_are_queued_where_something_waits_and_passes_once_a_tick(connection
 
 def test_without_an_api_neither_is_done(connection: "redis.Redis", redis_server: RedisServer) -> None:
     config = make_config(redis_server.url)
-    assert reconcile(connection, config, DEPLOYMENT) is None
+    assert reconcile(connection, config, DEPLOYMENT, 1) is None
     assert verify(connection, config, DEPLOYMENT) is None
     enqueue_due(connection, config, reconcile_tick=1)
     assert connection.keys() == []
@@ -340,10 +401,11 @@ def test_a_pass_told_how_far_to_look_back_finds_what_is_older_than_the_last_pass
     stage.look()
     old = stage.world.create_task(stage.world.user("ada"))
     stage.world.delete(old)
+    stage.server.denied = ("/provisionerjobs", "/audit")
     begun = stage.world.now
     stage.world.advance_to(begun + timedelta(days=9))
-    with stage.now():
-        stage.state.note(reconciled_at=stage.world.now.timestamp())
+    stage.look()
+    stage.server.denied = ()
     stage.look()
     assert stage.records() == []
     stage.look(since=begun - timedelta(days=1))

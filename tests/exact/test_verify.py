@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from app.core.meter import RecordState
-from app.pipeline.verify import verify_workspace
+from app.pipeline.prove import verify_workspace
 from app.simulator.model import Build, Workspace
 from app.simulator.world import CONNECTIONS
 from app.store import keys

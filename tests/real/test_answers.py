@@ -1,5 +1,6 @@
 """Every answer of a real Coder is read into what the meter uses of it."""
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,8 @@ from tests.real.sources import SOURCES, Answer, answer, name_of, names_in
 
 URL, WEBHOOK = "https://coder.example.com", "/v1/webhook"
 AI = "has-ai-task:true"
-LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
+ORGANIZATION = "00000000-1111-4000-8000-000000000000"
+LONG_AGO, LATER = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
 each_source = pytest.mark.parametrize("source", SOURCES, ids=name_of)
 
 
@@ -28,7 +30,8 @@ def coder() -> Iterator[responses.RequestsMock]:
 
 def ask(coder: responses.RequestsMock, one: Answer, question: Callable[[CoderApi], Any]) -> Any:
     """Ask a question that is answered as the real server did."""
-    coder.add(one.method, URL + one.path, json=one.body, status=one.status)
+    path = re.sub(r"(?<=/organizations/)[0-9a-f-]{36}", ORGANIZATION, one.path) if one.status == 404 else one.path
+    coder.add(one.method, URL + path, json=one.body, status=one.status)
     return question(CoderApi(URL, "token", sleep=lambda _seconds: None, attempts=1))
 
 
@@ -183,7 +186,7 @@ def test_the_audit_log_names_workspace_build_and_number_but_no_owner(
     coder: responses.RequestsMock, source: Path, name: str
 ) -> None:
     one = answer(source, name)
-    found = ask(coder, one, lambda api: list(api.audit_builds(LONG_AGO)))
+    found = ask(coder, one, lambda api: api.history.audited_builds(LONG_AGO, LATER, 0))
     rows = one.body["audit_logs"]
     assert [(entry.workspace_id, str(entry.build_number), entry.build_id) for entry in found] == [
         (row["additional_fields"]["workspace_id"], row["additional_fields"]["build_number"], row["resource_id"])
@@ -192,11 +195,24 @@ def test_the_audit_log_names_workspace_build_and_number_but_no_owner(
     assert {entry.workspace_owner for entry in found} == {""}
 
 
+@each_source
+def test_the_jobs_of_provisioners_lead_to_workspaces(coder: responses.RequestsMock, source: Path) -> None:
+    one = answer(source, "provisionerjobs")
+    found = ask(coder, one, lambda api: api.history.provisioner_jobs(one.path.split("/")[4], 4))
+    assert [job.workspace_id for job in found] == [row["metadata"]["workspace_id"] for row in one.body]
+    assert [job.created_at for job in found] == sorted((job.created_at for job in found), reverse=True)
+
+
 REFUSED: list[tuple[str, Callable[[CoderApi], Any], Failure]] = [
     ("agpl.entitlements.404", lambda api: api.entitlements(), Failure.NOT_FOUND),
-    ("audit.member.403", lambda api: list(api.audit_builds(LONG_AGO)), Failure.FORBIDDEN),
+    ("audit.member.403", lambda api: api.history.audited_builds(LONG_AGO, LATER, 0), Failure.FORBIDDEN),
     ("deployment_config.template-admin.403", lambda api: api.webhook_endpoint(), Failure.FORBIDDEN),
     ("groups.unlicensed.403", lambda api: api.groups(), Failure.FORBIDDEN),
+    (
+        "provisionerjobs.template-admin.404",
+        lambda api: api.history.provisioner_jobs(ORGANIZATION, 1),
+        Failure.NOT_FOUND,
+    ),
     ("unauthorized.401", lambda api: api.me(), Failure.UNAUTHORIZED),
     ("workspaces.deleted-true.400", lambda api: list(api.workspaces("deleted:true")), Failure.REJECTED),
 ]
@@ -303,8 +319,6 @@ def test_a_method_that_was_set_already_is_no_failure(coder: responses.RequestsMo
 NOT_ASKED = {
     "apikey": "when a token expires",
     "notification_templates_custom": "custom notifications count nothing",
-    "provisionerjobs": "builds of deleted workspaces",
-    "provisionerjobs.template-admin.404": "who may not read them",
     "task": "a single task",
     "task.paused": "a single task",
     "task.paused-auto": "a single task",
@@ -330,6 +344,7 @@ ASKED = {
     "notification_template_method.put.same.304",
     "notification_template_method.put.unlicensed",
     "notification_templates_system",
+    "provisionerjobs",
     "tasks",
     "tasks.template-admin",
     "user_notification_preferences",

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
+from app.core.coderhistory import HistorySource
 from app.core.decision import AlertStatus
 from app.core.entitlement import Standing
 from app.core.meter import Mode, RecordState
@@ -168,7 +169,27 @@ class DriftPoint(Shape):
     drift: int
 
 
-class Coder(Shape):
+class PassProgress(Shape):
+    phase: str = Field(description="listing, tasks, gone or history, in this order.")
+    words: str
+    begun_at: AwareDatetime
+    listed: int = Field(description="Workspaces that Coder listed so far.")
+    asked: int = Field(description="Workspaces found so far that are to be verified.")
+    read_back_to: AwareDatetime | None = Field(description="How far back the past is read, in the phase history.")
+
+
+class PassShape(Shape):
+    """What is the same wherever the pass is shown."""
+
+    pass_progress: PassProgress | None = Field(description="The pass whose listings are under way; null for none.")
+    failing_workspaces: int = Field(description="Workspaces that Coder fails for, while it answers for others.")
+    deleted_source: HistorySource | None = Field(
+        description="What tells of workspaces that were made and deleted between two passes; null before any pass."
+    )
+    deleted_words: str = Field(description="The same for people, with what stays unseen.")
+
+
+class Coder(PassShape):
     deployment: str
     configured: bool
     version: str | None
@@ -185,7 +206,7 @@ class Coder(Shape):
     drift_causes: list[str]
 
 
-class Reconcile(Shape):
+class Reconcile(PassShape):
     deployment: str
     configured: bool = Field(description="Coder's API is configured for this deployment.")
     reconciled_at: AwareDatetime | None = Field(description="End of the last whole pass.")

@@ -10,10 +10,12 @@ import redis
 from app import clock
 from app.config import Config
 from app.core.meter import AWB
+from app.core.passes import Phase, describe
 from app.core.severity import Severity
 from app.notifiers.receivers import receivers
 from app.store.coderstate import CoderState
 from app.store.inbox import Inbox
+from app.store.passes import Passes
 from app.store.queues import Queues, QueueState
 from app.store.records import Records
 from app.store.server import server_info
@@ -118,13 +120,27 @@ def _coder(connection: "redis.Redis", config: Config, deployment: str) -> Iterat
     else:
         heard = state.moment("heard_at")
         yield Part("Coder’s API", Severity.OK, "Answers" if heard else "Not asked yet", at=heard)
+    under_way = _under_way(connection, deployment, state)
     if passed is None:
-        yield Part("Reconcile", Severity.WARNING, "No pass has ended yet")
+        yield Part("Reconcile", Severity.WARNING, "No pass has ended yet", under_way)
         return
     ago = clock.now() - passed
     late = ago > timedelta(minutes=config.settings.reconcile_minutes * _LATE_PASSES)
     words = f"Last pass {duration(ago.total_seconds())} ago"
-    yield Part("Reconcile", Severity.WARNING if late else Severity.OK, words, at=passed)
+    yield Part("Reconcile", Severity.WARNING if late else Severity.OK, words, under_way, passed)
+
+
+def _under_way(connection: "redis.Redis", deployment: str, state: CoderState) -> str:
+    """Say how far the pass has come, and what is left over for itself."""
+    _version, now = Passes(connection, deployment).load()
+    said = []
+    if now is not None and now.phase is not Phase.DONE:
+        read = f", back to {clock.at(now.back_to):%d %b %Y}" if now.back_to else ""
+        said.append(f"The pass {describe(now)}{read}.")
+    waiting, failing = state.due_count(clock.now().timestamp()), state.failing_count()
+    said += [f"{waiting:,} workspaces wait to be verified."] if waiting else []
+    said += [f"Coder fails for {failing:,} workspaces, which are tried again."] if failing else []
+    return " ".join(said)
 
 
 def _channels(connection: "redis.Redis", config: Config, deployment: str) -> Sequence[Part]:
