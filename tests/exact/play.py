@@ -104,14 +104,16 @@ def play(connection: "redis.Redis", config: Config, seed: int, days: int = 30) -
     """Play a month with loss, delay, duplication and outages; return the meter after one reconcile.
 
     Two calls in a hundred fail all the time, as on real servers; outages and worse are over by the last reconcile. The
-    seed also chooses Coder's version and whose token the meter has.
+    seed also chooses Coder's version and edition, and whose token the meter has.
     """
     connection.flushall()
     world = World(seed, version=VERSIONS[seed % len(VERSIONS)])
     rng = random.Random(seed * 7919 + 1)
     timeline = Timeline(world, days=days)
     outbox = Outbox(world)
-    world.licence = Licence(limit=100)
+    # An owner of an AGPL server has no licence and no audit log, but sees the jobs of provisioners.
+    world.agpl = seed % 4 == 0
+    world.licence = None if world.agpl else Licence(limit=100)
     with ApiServer(world, seed=seed) as server:
         meter = Meter(connection, config, server, world, rng)
         timeline.after_each(lambda: meter.post(list(outbox.collect())))
