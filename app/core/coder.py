@@ -131,7 +131,14 @@ class Workspace(CoderModel):
     @property
     def names(self) -> dict[str, str]:
         """Return what is kept of it for its records: what builds do not say, and only what is known."""
-        told = {"template": self.template_name, "organization": self.organization_name}
+        told = {
+            "owner": self.owner_name.lower(),
+            "owner_id": self.owner_id,
+            "template": self.template_name,
+            "template_id": self.template_id,
+            "organization": self.organization_name,
+            "organization_id": self.organization_id,
+        }
         return {which: name for which, name in {**told, HAS_TASK: "yes" if self.task_id else ""}.items() if name}
 
     @property

@@ -14,6 +14,7 @@ from app.core.coderhistory import HistorySource
 from app.core.passes import PassState, Window
 from app.store.coderstate import CoderState
 from app.store.ledger import Ledger
+from app.store.naming import Naming
 from app.store.passes import Passes
 
 #: How many jobs are asked for, one number after the other, until they reach back far enough.
@@ -58,6 +59,7 @@ class Past:
 
     def __init__(self, api: CoderApi, state: CoderState, ledger: Ledger, passes: Passes) -> None:
         self.api = api
+        self.names = Naming(state.redis, state.deployment, ledger.meter)
         self.state = state
         self.ledger = ledger
         self.passes = passes
@@ -86,6 +88,10 @@ class Past:
         organizations = self.api.history.organizations()
         if not organizations:
             return self._denied(now, window)
+        # Another name than the known one is for a listing to tell, whose records then follow.
+        told = {("organization", one.id): one.name for one in organizations if one.name}
+        known = self.names.newest(told)
+        self.names.keep({one: name for one, name in told.items() if one not in known})
         jobs = HistorySource.PROVISIONER_JOBS
         return now.instead(
             *(window.model_copy(update={"source": jobs, "organization": one.id}) for one in organizations)

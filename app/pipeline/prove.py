@@ -11,8 +11,10 @@ from app.core.coder import HAS_TASK, Build
 from app.core.meter import UsageRecord
 from app.core.proof import counting, proved_records, settled_prefix
 from app.core.versions import FLAG_MEANS_TEMPLATE
+from app.pipeline.naming import Names
 from app.store.coderstate import CoderState, Due
 from app.store.ledger import Known, Ledger, Settlement
+from app.store.naming import Naming
 
 log = structlog.get_logger(__name__)
 _ROUNDS: Final = 5
@@ -107,11 +109,21 @@ def _names(
     except CoderApiError as error:
         if error.kind not in (Failure.NOT_FOUND, Failure.FORBIDDEN):
             raise
-        return _trusting_flags(state, known.names)
+        return _trusting_flags(state, _names_of_job(state, ledger, workspace_id, known, builds))
     names = {**known.names, **workspace.names}
     if names != known.names:
-        ledger.name({workspace_id: names})
+        Names(state.redis, state.deployment).learn([workspace])
     return names if workspace.tells_task else _trusting_flags(state, names)
+
+
+def _names_of_job(
+    state: CoderState, ledger: Ledger, workspace_id: str, known: Known, builds: Sequence[Build]
+) -> Mapping[str, str]:
+    """Return what is known of a workspace that is not shown, with its builds' organization; what lacks is noted."""
+    naming = Naming(state.redis, state.deployment, ledger.meter)
+    naming.lack_names([workspace_id])
+    identity = ("organization", builds[-1].job.organization_id)
+    return {"organization": naming.newest([identity]).get(identity, ""), **known.names}
 
 
 def _trusting_flags(state: CoderState, names: Mapping[str, str]) -> Mapping[str, str]:

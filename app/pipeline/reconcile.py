@@ -21,6 +21,7 @@ from app.core.coder import HAS_TASK, Workspace
 from app.core.coderhistory import HistorySource
 from app.core.meter import AWB
 from app.core.passes import PassState, Phase, begin
+from app.pipeline.naming import Names
 from app.pipeline.past import Past
 from app.pipeline.verify import Progress
 from app.store.coderstate import CoderState
@@ -119,6 +120,7 @@ class _Walk:
         self.state = CoderState(connection, deployment)
         self.ledger = Ledger(connection, deployment, AWB)
         self.passes = Passes(connection, deployment)
+        self.names = Names(connection, deployment)
         self.past = Past(api, self.state, self.ledger, self.passes)
         self.phases: dict[Phase, Callable[[PassState], tuple[PassState, list[str]]]] = {
             Phase.LISTING: self._listing,
@@ -166,9 +168,7 @@ class _Walk:
         page = list(islice(self.api.workspaces("has-ai-task:true", _PAGE, now.offset), _PAGE))
         ids = [workspace.id for workspace in page]
         known = self.ledger.known(ids)
-        self.ledger.name(
-            {w.id: {**known[w.id].names, **w.names} for w in page if not w.names.items() <= known[w.id].names.items()}
-        )
+        self.names.learn(page)
         wanted = self._ask([w.id for w in page if now.full or _has_news(w, known[w.id].last_proved)])
         last = len(page) < _PAGE or now.offset >= _MOST
         moved = {
@@ -207,9 +207,17 @@ class _Walk:
     def _history(self, now: PassState) -> tuple[PassState, list[str]]:
         """Ask for workspaces that only the past leads to."""
         if not now.windows:
+            self._repair_names()
             return now.model_copy(update={"phase": Phase.DONE, "back_to": None}), []
         after, wanted = self.past.step(now, clock.now().timestamp())
         return after.model_copy(update={"asked": now.asked + len(wanted)}), wanted
+
+    def _repair_names(self) -> None:
+        """Look for records without names once, and ask for some of those that are known to lack them in each pass."""
+        if self.state.mark("names_checked") is None:
+            self.names.look_for_lacking()
+            self.state.note(names_checked=1)
+        self.names.repair(self.api)
 
     def _ask(self, workspace_ids: list[str]) -> int:
         self.state.ask(workspace_ids, clock.now().timestamp())

@@ -167,6 +167,21 @@ def failing(deployment: str) -> str:
     return _key(deployment, "failing")
 
 
+def newest_names(deployment: str) -> str:
+    """Hash of the newest name by `owner:<id>`, `template:<id>` and `organization:<id>`."""
+    return _key(deployment, "names")
+
+
+def former_names(deployment: str) -> str:
+    """Hash of the id by `owner:<name>`, … for names that are not the newest any more."""
+    return _key(deployment, "names", "former")
+
+
+def nameless(deployment: str) -> str:
+    """Set of workspaces whose records lack names that Coder did not tell."""
+    return _key(deployment, "nameless")
+
+
 def pass_state(deployment: str) -> str:
     """Hash of the pass over Coder's API: `v` version, `s` where it is (JSON)."""
     return _key(deployment, "pass")

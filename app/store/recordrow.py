@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from app.core.meter import RecordState, UsageRecord
@@ -12,6 +12,7 @@ _OWNER: Final = 2
 _FIELDS: Final = 12
 # What stands for the last fields where they are missing: workspace, rule, reason, deliveries, build.
 _LAST: Final = ("", "", "", (), None)
+_WORKSPACE: Final = 7
 
 
 def reason_digest(reason: str) -> str:
@@ -62,6 +63,20 @@ def read_row(key: str, meter: str, stored: bytes, reason_of: Callable[[str], str
         build_id=build,
         weight=weight,
     )
+
+
+def renamed(stored: bytes, names: Mapping[str, str]) -> tuple[bytes, str]:
+    """Return what settle.lua stored with other names, and `<owner>/<workspace>` to look it up by.
+
+    Args:
+        stored: the UTC day, a line feed, and the array.
+        names: owner, template and organization; a missing or empty one leaves what is there.
+    """
+    row = json.loads(stored[_DAY_CHARS:])
+    for place, which in enumerate(("owner", "template", "organization"), _OWNER):
+        row[place] = names.get(which) or row[place]
+    text = json.dumps(row, separators=(",", ":"))
+    return stored[:_DAY_CHARS] + text.encode(), f"{row[_OWNER]}/{row[_WORKSPACE]}".lower()
 
 
 def row_owner(stored: bytes) -> str:

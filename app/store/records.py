@@ -12,12 +12,15 @@ import redis
 from app.core.meter import RecordState, UsageRecord
 from app.store import keys
 from app.store.connection import script
+from app.store.naming import Naming
 from app.store.recordrow import read_row
 from app.store.timeline import Place
 
 #: Records that one call looks at. Where a filter takes few of them, a page is short and has a next one.
 SCANNED_AT_MOST: Final = 10_000
 _CHUNK: Final = 1000
+# What is asked for by a name of its own, as identities are kept (app/store/naming.py).
+_IDENTITY: Final = {"user": "owner"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,9 @@ class Records:
         """
         place = Place.parse(cursor) if cursor is not None else None
         whole = _Span(-math.inf if start is None else start, math.inf if end is None else end)
-        names = {name: value for name, value in _names(user, template, organization) if value}
+        called = Naming(self.redis, self.deployment, self.meter).now_called
+        wanted_names = {"user": user, "template": template, "organization": organization}
+        names = {name: called(_IDENTITY.get(name, name), value) for name, value in wanted_names.items() if value}
         spans = self._spans_with(names, place, whole) if names else iter([whole])
         wanted = {**names, **({"state": state} if state else {})}
         return self._collect(spans, place, limit, wanted)
@@ -200,10 +205,6 @@ class Records:
             stored = self.redis.hget(keys.reasons(self.deployment), digest)
             self._reasons[digest] = "" if stored is None else stored.decode()
         return self._reasons[digest]
-
-
-def _names(user: str, template: str, organization: str) -> list[tuple[str, str]]:
-    return [("user", user), ("template", template), ("organization", organization)]
 
 
 def _text_of(name: str, value: str) -> str:

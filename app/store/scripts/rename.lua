@@ -1,0 +1,26 @@
+-- Put records with other names in place of those that were read, and move what was used by name along with them.
+-- ARGV[1] prefix of record keys   ARGV[2] prefix of tops
+-- ARGV[3...] three for each record: usage key, the record as it was read, the record with its new names
+-- Returns how many were changed; one that is not as it was read stays as it is.
+local changed = 0
+for i = 3, #ARGV, 3 do
+  local key, before, after = ARGV[1] .. ':' .. ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  if redis.call('GET', key) == before then
+    redis.call('SET', key, after)
+    changed = changed + 1
+    local day = string.sub(before, 1, 10)
+    local old, new = cjson.decode(string.sub(before, 12)), cjson.decode(string.sub(after, 12))
+    for place, dimension in pairs({[3] = 'user', [4] = 'template', [5] = 'organization'}) do
+      if old[place] ~= new[place] then
+        for _, span in ipairs({day, string.sub(day, 1, 7)}) do
+          local top = ARGV[2] .. ':' .. dimension .. ':' .. span
+          if tonumber(redis.call('ZINCRBY', top, -old[2], old[place])) <= 0 then
+            redis.call('ZREM', top, old[place])
+          end
+          redis.call('ZINCRBY', top, new[2], new[place])
+        end
+      end
+    end
+  end
+end
+return changed
