@@ -1,13 +1,14 @@
 """The bar of `awb status`: usage against the limit, with the thresholds marked."""
 
 from collections.abc import Sequence
+from math import ceil
 from typing import Final
 
 from rich.text import Text
 
 from app.core.limits import Limit
 from app.core.meter import Usage
-from app.core.threshold import Threshold, ThresholdKind, highest_level
+from app.core.threshold import Threshold, fixed_levels, highest_level
 from app.core.wording.context import spoken_level
 
 _STYLES: Final = {"ok": "green", "warning": "yellow", "critical": "red"}
@@ -31,14 +32,7 @@ def marks(limit: Limit, thresholds: Sequence[Threshold]) -> dict[int, str]:
     if not limit.count:
         return {}
     found = {limit.count: "limit"}
-    if limit.soft and limit.soft < limit.count:
-        found[limit.soft] = "soft limit"
-    for threshold in thresholds:
-        if threshold.kind is ThresholdKind.PERCENT:
-            found[-(-limit.count * threshold.value // 100)] = spoken_level(str(threshold))
-        elif threshold.kind is ThresholdKind.ABSOLUTE:
-            found[threshold.value] = str(threshold)
-    return found
+    return found | {ceil(level.at): spoken_level(level.name) for level in fixed_levels(limit, thresholds)}
 
 
 def bar(usage: Usage, thresholds: Sequence[Threshold], width: int) -> tuple[Text, Text] | None:

@@ -12,7 +12,7 @@ from app.cli.show import facts_table, print_table, print_wide
 from app.config import Config
 from app.core.meter import Usage
 from app.core.period import Period
-from app.core.wording.context import day_text
+from app.core.text import day_text
 from app.web.answers import forecast_answer, periods_answer
 from app.web.pastusage import UnknownPeriodError, usage_of
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final, Literal
 
+from app.core.text import day_text
+
 DigestKind = Literal["weekly", "monthly"]
 # Reports go out at the beginning of the working day; the time zone is the admin's.
 _HOUR: Final = 8
@@ -30,7 +32,7 @@ class DigestSpan:
         last = self.end - timedelta(days=1)
         if self.kind == "monthly":
             return f"{self.start:%B %Y}"
-        return f"{self.start.day} {self.start:%B} to {last.day} {last:%B %Y}"
+        return f"{self.start.day} {self.start:%B} to {day_text(last)}"
 
 
 def due_digest(kind: DigestKind, local: datetime) -> DigestSpan:

@@ -11,6 +11,7 @@ from typing import Final
 from app.core.limits import Limit
 from app.core.pace import MONTH, WEEK, History, learn
 from app.core.period import Period
+from app.core.text import day_text
 
 #: For a period without end: a breach within so many days, today included, is near enough to warn.
 HORIZON: Final = 30
@@ -87,21 +88,21 @@ class Forecast:
         if self.reached or self.unlimited:
             return f"{'the limit is reached; ' if self.reached else ''}the pace is {self.pace:,.1f} a day"
         if self.breach is not None and (self.projected is None or self.in_period()):
-            return f"at this pace the limit is reached on {_day(self.breach)} ({self._edges(self.breach)})"
+            return f"at this pace the limit is reached on {day_text(self.breach)} ({self._edges(self.breach)})"
         return f"at this pace, {self.pace:,.1f} a day, the limit is {self._not_reached()}"
 
     def _edges(self, breach: date) -> str:
-        first, last = _day(self.breach_earliest or breach, breach), self.breach_latest
+        first, last = day_text(self.breach_earliest or breach, breach), self.breach_latest
         if last is None or (self.projected is not None and last >= self.until):
             return f"not before {first}"
-        return f"between {first} and {_day(last, breach)}"
+        return f"between {first} and {day_text(last, breach)}"
 
     def _not_reached(self) -> str:
         if self.projected is None:
             return "out of sight"
         if self.breach_earliest is None or self.breach_earliest >= self.until:
             return "not reached in this period"
-        return f"probably not reached in this period, on {_day(self.breach_earliest)} at the earliest"
+        return f"probably not reached in this period, on {day_text(self.breach_earliest)} at the earliest"
 
     def _total(self) -> str:
         if self.projected is None:
@@ -190,9 +191,3 @@ def _evidence(history: History) -> str:
 
 def _are(number: int, noun: str) -> str:
     return f"is 1 {noun}" if number == 1 else f"are {f'{number:,}' if number else 'no'} {noun}s"
-
-
-def _day(day: date, beside: date | None = None) -> str:
-    """Write a day as people do, without the year if it is the one of a day beside it."""
-    year = "" if beside is not None and beside.year == day.year else f" {day.year}"
-    return f"{day.day} {day:%B}{year}"

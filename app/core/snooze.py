@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from app.core.alert import Alert, AlertKind
 from app.core.decision import Reason
 from app.core.stored import read
+from app.core.text import day_text
 
 #: Longest `value` of a button: https://docs.slack.dev/reference/block-kit/block-elements/button-element
 LONGEST_VALUE: Final = 2000
@@ -114,4 +115,4 @@ def actor_text(acknowledged_by: str, snoozed_by: str, until: datetime | None, en
 
 def moment_text(moment: datetime) -> str:
     at = moment.astimezone(UTC)
-    return f"{at.day} {at:%B %Y, %H:%M} UTC"
+    return f"{day_text(at)}, {at:%H:%M} UTC"

@@ -1,6 +1,7 @@
 """Cleaning of text that comes from people or other systems."""
 
 import re
+from datetime import date
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _BIDI = re.compile(r"[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -16,3 +17,9 @@ def one_line(text: str) -> str:
 def is_web_link(url: str) -> bool:
     """Tell whether this may be shown as a link."""
     return _WEB_URL.fullmatch(url) is not None
+
+
+def day_text(day: date, beside: date | None = None) -> str:
+    """Write a day as people do, without the year if it is the one of a day beside it."""
+    year = "" if beside is not None and beside.year == day.year else f" {day.year}"
+    return f"{day.day} {day:%B}{year}"

@@ -5,6 +5,7 @@ from datetime import date
 from typing import Final
 
 from app.core.limits import Limit
+from app.core.text import day_text
 
 _WIDTH: Final = 20
 
@@ -31,17 +32,13 @@ def course(burn_up: Sequence[tuple[date, int]], limit: int | None, breach: date 
         return ""
     (first, start), (last, end) = burn_up[0], burn_up[-1]
     half = next(day for day, used in burn_up if used - start >= (end - start) / 2)
-    said = f"Used went from {start:,} on {_day(first)} to {end:,} on {_day(last)}"
+    said = f"Used went from {start:,} on {day_text(first)} to {end:,} on {day_text(last)}"
     if end - start > 1 and first < half < last:
-        said += f", half of that by {_day(half)}"
+        said += f", half of that by {day_text(half)}"
     said += "." if limit is None else f"; the limit is {limit:,}."
-    return said + (f" It is expected to be reached on {_day(breach)}." if breach and limit is not None else "")
+    return said + (f" It is expected to be reached on {day_text(breach)}." if breach and limit is not None else "")
 
 
 def drawable(burn_up: Sequence[tuple[date, int]]) -> bool:
     """Tell whether there is a line to draw."""
     return len(burn_up) > 1 and burn_up[0][0] < burn_up[-1][0]
-
-
-def _day(day: date) -> str:
-    return f"{day.day} {day:%B %Y}"

@@ -74,23 +74,35 @@ def highest_level(used: int, limit: Limit, thresholds: Sequence[Threshold]) -> L
 
 def _levels(used: int, limit: Limit, thresholds: Sequence[Threshold]) -> list[Level]:
     """Return every level up to the usage, with the absolute number from which on it is crossed."""
+    return [*fixed_levels(limit, thresholds), *further_levels(used, limit, thresholds)]
+
+
+def fixed_levels(limit: Limit, thresholds: Sequence[Threshold]) -> list[Level]:
+    """Return the levels that lie where they are whatever the usage: absolute ones, the soft limit, and shares."""
     levels = [Level(str(t), Fraction(t.value)) for t in thresholds if t.kind is ThresholdKind.ABSOLUTE]
-    if limit.count is None:
-        return levels
     # A soft limit of zero is Coder's way to say that there is none.
-    if limit.soft and limit.soft < limit.count:
+    if limit.count and limit.soft and limit.soft < limit.count:
         levels.append(Level(str(Threshold(ThresholdKind.SOFT, limit.soft)), Fraction(limit.soft)))
-    if limit.count == 0:
+    if limit.count:
+        levels += [_percent_level(t.value, limit.count) for t in thresholds if t.kind is ThresholdKind.PERCENT]
+    elif limit.count == 0 and any(t.kind is not ThresholdKind.ABSOLUTE for t in thresholds):
         # Nothing is included: the first build is over. Shares of nothing have no meaning.
-        shares = any(t.kind is not ThresholdKind.ABSOLUTE for t in thresholds)
-        return [*levels, Level("100%", Fraction(0))] if shares else levels
+        levels.append(Level("100%", Fraction(0)))
+    return levels
+
+
+def further_levels(
+    used: int, limit: Limit, thresholds: Sequence[Threshold], *, crossed: int = 1, ahead: int = 0
+) -> list[Level]:
+    """Return levels beyond a positive limit: of each threshold so many newest crossed ones, and so many ahead."""
+    levels: list[Level] = []
     for threshold in thresholds:
-        if threshold.kind is ThresholdKind.PERCENT:
-            levels.append(_percent_level(threshold.value, limit.count))
-        elif threshold.kind is ThresholdKind.FURTHER and used > limit.count:
-            steps = (used - limit.count) * 100 // (limit.count * threshold.value)
-            if steps:
-                levels.append(_percent_level(100 + steps * threshold.value, limit.count))
+        if threshold.kind is ThresholdKind.FURTHER and limit.count:
+            steps = max(used - limit.count, 0) * 100 // (limit.count * threshold.value)
+            levels += [
+                _percent_level(100 + step * threshold.value, limit.count)
+                for step in range(max(steps - crossed + 1, 1), steps + ahead + 1)
+            ]
     return levels
 
 

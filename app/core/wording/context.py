@@ -7,6 +7,7 @@ from typing import Final
 
 from app.core.entitlement import Standing
 from app.core.meter import Usage
+from app.core.text import day_text
 from app.core.versions import Version
 
 CONTACT_URL: Final = "https://coder.com/contact"
@@ -64,10 +65,6 @@ def period_text(usage: Usage) -> str:
         return f"since {day_text(start)}, without end"
     days = "1 day left" if left == 1 else f"{left} days left" if left else "over"
     return f"{day_text(start)} to {day_text(date.fromordinal(usage.period.end.toordinal() - 1))}, {days}"
-
-
-def day_text(day: date) -> str:
-    return f"{day.day} {day:%B %Y}"
 
 
 def top(rows: Sequence[tuple[str, int]]) -> str:

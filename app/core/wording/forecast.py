@@ -4,8 +4,9 @@ from app.core.alert import Alert, AlertKind, group_key
 from app.core.decision import Reason
 from app.core.meter import Usage, meter_of
 from app.core.severity import Severity
+from app.core.text import day_text
 from app.core.wording.consequence import consequence
-from app.core.wording.context import Context, day_text, limit_text, links, period_text, share
+from app.core.wording.context import Context, limit_text, links, period_text, share
 
 
 def forecast_alert(usage: Usage, reason: Reason, context: Context) -> Alert:

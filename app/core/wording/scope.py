@@ -8,7 +8,8 @@ from app.core.decision import Decision, Reason
 from app.core.meter import Usage, meter_of
 from app.core.scope import BurstRule, ScopeUsage
 from app.core.severity import Severity
-from app.core.wording.context import Context, day_text, limit_text, links, share, spoken_level
+from app.core.text import day_text
+from app.core.wording.context import Context, limit_text, links, share, spoken_level
 
 _SPANS = {"period": "in this period", "month": "this month", "day": "today (UTC)"}
 _OWN_LIMIT = "This is your own limit, set in the meter's configuration: Coder knows nothing of it and blocks nothing."

@@ -12,7 +12,7 @@ from app.config import Config
 from app.core.alert import AlertKind
 from app.core.drift import growth
 from app.core.meter import AWB, METERS, Mode, Usage
-from app.core.threshold import ThresholdKind, level_named
+from app.core.threshold import fixed_levels, further_levels
 from app.jobqueue import QUEUES
 from app.notifiers.base import FailureReason
 from app.notifiers.receivers import receiver_slug, receivers
@@ -40,7 +40,6 @@ _PREFIXES: Final = {
     "burst-": AlertKind.BURST,
     "notice-": AlertKind.NOTICE,
 }
-_PERCENT: Final = 100
 
 
 def put_usage(sheet: Sheet, connection: "redis.Redis", config: Config, deployment: str) -> None:
@@ -83,15 +82,9 @@ def _put_numbers(sheet: Sheet, usage: Usage) -> None:
 
 def _levels(config: Config, usage: Usage) -> dict[str, float]:
     """Return the units from which on each configured level is reached; those without a meaning are missing."""
-    found = {}
-    for threshold in config.thresholds:
-        further = threshold.kind is ThresholdKind.FURTHER
-        name = f"{_PERCENT + threshold.value}%" if further else str(threshold)
-        level = level_named(name, usage.used, usage.limit, config.thresholds)
-        if level is not None:
-            found[level.name] = float(level.at)
-    soft = level_named("soft limit", usage.used, usage.limit, config.thresholds)
-    return {**found, soft.name: float(soft.at)} if soft else found
+    fixed = fixed_levels(usage.limit, config.thresholds)
+    first = further_levels(0, usage.limit, config.thresholds, ahead=1)
+    return {level.name: float(level.at) for level in (*fixed, *first)}
 
 
 def _put_forecast(sheet: Sheet, connection: "redis.Redis", usage: Usage) -> None:

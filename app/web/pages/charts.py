@@ -11,7 +11,8 @@ from typing import Final
 from app.core.drift import DriftPoint
 from app.core.limits import Limit
 from app.core.meter import Usage
-from app.core.threshold import Threshold, ThresholdKind
+from app.core.threshold import Threshold, fixed_levels, further_levels
+from app.core.wording.context import spoken_level
 from app.web.pages.axes import LABEL_ROOM, Mark, day_marks, round_up, steps
 
 #: Levels beyond the limit that are marked: the newest crossed ones, and the next.
@@ -114,16 +115,8 @@ def _levels(used: int, limit: Limit, thresholds: Sequence[Threshold]) -> dict[st
     """Return where each level lies; of those beyond the limit the crossed ones and the next, as far as fits."""
     count = limit.count or 0
     levels = {"limit": float(count)}
-    if limit.soft and limit.soft < count:
-        levels["soft limit"] = float(limit.soft)
-    for threshold in thresholds:
-        if threshold.kind is ThresholdKind.ABSOLUTE and threshold.value <= max(used, count):
-            levels[str(threshold)] = float(threshold.value)
-        elif threshold.kind is ThresholdKind.PERCENT and threshold.value != 100:  # noqa: PLR2004 - the limit itself
-            levels[f"{threshold.value} %"] = count * threshold.value / 100
-        elif threshold.kind is ThresholdKind.FURTHER and used > count:
-            steps = (used - count) * 100 // (count * threshold.value) + 1
-            for step in range(max(steps - _MOST_FURTHER + 1, 1), steps + 1):
-                percent = 100 + step * threshold.value
-                levels[f"{percent} %"] = count * percent / 100
-    return levels
+    found = [one for one in fixed_levels(limit, thresholds) if one.name.endswith("%") or one.at <= max(used, count)]
+    if used > count:
+        found += further_levels(used, limit, thresholds, crossed=_MOST_FURTHER - 1, ahead=1)
+    # The limit itself stands there already.
+    return levels | {spoken_level(one.name): float(one.at) for one in found if one.name != "100%"}

@@ -13,9 +13,10 @@ from app.core.forecast import Forecast
 from app.core.meter import AWB, Usage
 from app.core.period import Period
 from app.core.severity import Severity
+from app.core.text import day_text
 from app.core.threshold import highest_level
 from app.core.wording.consequence import consequence
-from app.core.wording.context import day_text, spoken_level
+from app.core.wording.context import spoken_level
 from app.pipeline.outlook import outlook
 from app.pipeline.usage import coder_version, current_allowance, current_usage
 from app.store.coderstate import CoderState

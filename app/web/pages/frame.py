@@ -10,6 +10,7 @@ import redis
 from flask import Blueprint, abort, request
 
 from app.config import Config
+from app.core.text import day_text
 from app.settingtypes import DEPLOYMENT_NAME
 from app.store.inbox import deployments
 
@@ -47,7 +48,7 @@ def install(routes: Blueprint, config: Config, connection: "redis.Redis") -> Non
     def shared() -> dict[str, Any]:
         return {"frame": _frame(connection, default), "to": to, "here": here}
 
-    for name, text in (("iso", iso), ("minute", minute), ("day", day), ("duration", duration)):
+    for name, text in (("iso", iso), ("minute", minute), ("day", day_text), ("duration", duration)):
         routes.add_app_template_filter(text, name)
 
 
@@ -94,10 +95,6 @@ def iso(moment: datetime | date) -> str:
 
 def minute(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%-d %b %Y, %H:%M}"
-
-
-def day(moment: date) -> str:
-    return f"{moment:%-d %B %Y}"
 
 
 def duration(seconds: float) -> str:
