@@ -11,6 +11,7 @@ from app import clock, trust
 from app.accesscheck import USER_AGENT, examine_access
 from app.config import Config
 from app.core.finding import Finding, Outcome
+from app.core.refusal import RUN_PAUSE, UNAUTHORIZED, WORDS, unauthorized
 from app.notifiers.base import NotifyError
 from app.notifiers.directory import notifier
 from app.notifiers.receivers import receivers
@@ -21,6 +22,7 @@ from app.store.coderstate import CoderState
 from app.store.connection import OLDEST_VERSION, missing_right, unavailable
 from app.store.inbox import Inbox, deployments
 from app.store.queues import Queues
+from app.store.refusals import RefusalCounters
 from app.store.server import check_writable, server_info
 from app.store.steps import Steps
 from app.websession import WebSession
@@ -200,6 +202,7 @@ def _counting(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
         yield from _traffic(connection)
         for deployment in dict.fromkeys([config.settings.deployment, *deployments(connection)]):
             yield from _steps(connection, deployment)
+        yield from _refused(connection)
         yield from _coder(config, connection) if verifying else ()
     except (redis.exceptions.RedisError, OSError):
         return  # said above already
@@ -264,3 +267,23 @@ def _traffic(connection: "redis.Redis") -> Iterator[Finding]:
         if stats.get("quarantined"):
             says = f"{deployment}: {stats['quarantined']:.0f} bodies were no Coder notifications"
             yield Finding("input.quarantine", Outcome.WARNING, says, "look at them with `awb quarantine`")
+
+
+def _refused(connection: "redis.Redis") -> Iterator[Finding]:
+    """Tell of posts that were refused within a day."""
+    runs, now = RefusalCounters(connection).runs(), clock.now()
+    wrong = unauthorized(runs, now)
+    if wrong:
+        says = (
+            f"{wrong.count:,} posts without the right secret since {wrong.since:%Y-%m-%d %H:%M} UTC, the last "
+            f"{(now - wrong.last).total_seconds() / 60:,.0f} min ago"
+        )
+        hint = "probably your Coder: compare CODER_NOTIFICATIONS_WEBHOOK_ENDPOINT of coderd with `awb webhook-url`"
+        yield Finding("input.secret", Outcome.WARNING, says, hint)
+    others = [reason for reason in runs if reason not in UNAUTHORIZED and now - runs[reason].last < RUN_PAUSE]
+    if others:
+        says = ", ".join(f"{WORDS[reason]}: {runs[reason].count:,}" for reason in others)
+        hint = "is it your Coder? it needs the path that `awb webhook-url` prints, and no redirect on the way"
+        yield Finding("input.refused", Outcome.WARNING, f"posts were refused: {says}", hint)
+    if not wrong and not others:
+        yield Finding("input.refused", Outcome.OK, "no post was refused within a day")

@@ -17,6 +17,8 @@ from app.core.redaction import redact
 # RQ accepts only these characters in a job id, and the message id becomes part of one.
 _MESSAGE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _WORKSPACE_LINK = re.compile(r"https?://[^/]+/@([^/]+)/([^/?#]+)")
+#: How the reason of a body begins that is no JSON.
+NOT_JSON = "not valid JSON"
 NIL_UUID = "00000000-0000-0000-0000-000000000000"
 
 
@@ -84,7 +86,7 @@ def read_delivery(body: bytes, header_message_id: str | None = None) -> Delivery
     except RecursionError:
         raise InvalidDeliveryError("JSON is nested too deeply", fallback) from None
     except (ValueError, UnicodeDecodeError) as error:
-        raise InvalidDeliveryError(f"not valid JSON ({type(error).__name__})", fallback) from None
+        raise InvalidDeliveryError(f"{NOT_JSON} ({type(error).__name__})", fallback) from None
     if not isinstance(envelope, dict):
         raise InvalidDeliveryError("the body is JSON, but not an object", fallback)
     payload = envelope.get("payload")

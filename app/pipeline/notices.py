@@ -7,6 +7,7 @@ import structlog
 
 from app import clock
 from app.config import Config
+from app.core import refusal
 from app.core.decision import AlertState
 from app.core.meter import AWB
 from app.core.notice import Notice, Situation, active_notices
@@ -44,7 +45,8 @@ def give_notice(connection: "redis.Redis", config: Config, deployment: str) -> l
         if announce(connection, config, alert, version, firing, now, notice.summary):
             announced.append(notice)
     for name in alerts.firing(_KEY_PREFIX):
-        if name.removeprefix(_KEY_PREFIX) not in active:
+        # app/pipeline/refusals.py ends its own.
+        if name.removeprefix(_KEY_PREFIX) not in {*active, refusal.NOTICE_KEY}:
             version, _state = alerts.state(name)
             settle(connection, deployment, name, version, AlertState(since=now), now)
             log.info("notice no longer holds", deployment=deployment, notice=name)

@@ -14,6 +14,7 @@ from app.pipeline.count import recount
 from app.pipeline.digests import report
 from app.pipeline.escalate import escalate
 from app.pipeline.foresee import foresee
+from app.pipeline.refusals import watch_refusals
 from app.pipeline.retire import retire
 from app.pipeline.scopes import watch_bursts, watch_scopes
 from app.pipeline.steps import SweepSteps, each
@@ -46,6 +47,7 @@ def sweep(connection: "redis.Redis", config: Config) -> None:
     for deployment in sorted(known, key=lambda name: last[name]):
         note_swept(connection, deployment, clock.now())
         _sweep(connection, config, deployment)
+    watch_refusals(connection, config)
     connection.hset(keys.MARKS, "last_sweep_at", clock.now().timestamp())
 
 

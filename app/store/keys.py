@@ -22,6 +22,8 @@ SWEPT = f"{PREFIX}:swept"
 
 #: Hash of the version of what lies here (app/core/schema.py): `version`, `readable_from`, `ran_back_to`.
 SCHEMA = f"{PREFIX}:schema"
+#: Hash of posts that the webhook refused: four fields for each reason (app/store/scripts/refuse.lua).
+REFUSED = f"{PREFIX}:refused"
 
 
 def _key(deployment: str, *parts: str) -> str:

@@ -11,6 +11,7 @@ from app.web.api import routes as api
 from app.web.metrics import routes as metrics
 from app.web.pages import queues as queuepages
 from app.web.pages import routes as pages
+from app.web.refusals import EXTENSION, Refusals
 from app.web.slashes import without_odd_slashes
 
 _FOR_PROGRAMS = ("/v1", "/v2", "/api", "/metrics", "/healthz", "/readyz", "/static")
@@ -39,7 +40,9 @@ def create_app(config: Config, connection: "redis.Redis", *, insecure: bool = Fa
     app.url_map.redirect_defaults = False
     app.wsgi_app = without_odd_slashes(app.wsgi_app)  # type: ignore[method-assign, assignment]
     guard(app, config, connection)
-    app.register_blueprint(webhook.blueprint(config, connection, None if insecure else secrets))
+    # Written by a thread where the application is served (app/web/server.py).
+    refusals = app.extensions[EXTENSION] = Refusals(connection)
+    app.register_blueprint(webhook.blueprint(config, connection, None if insecure else secrets, refusals))
     app.register_blueprint(api.blueprint(config, connection))
     app.register_blueprint(slackactions.blueprint(config, connection))
     app.register_blueprint(pages.blueprint(config, connection))

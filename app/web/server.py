@@ -5,8 +5,13 @@ from typing import Any
 
 import waitress
 from flask import Flask
+from waitress.channel import HTTPChannel
+from waitress.task import ErrorTask
+from waitress.utilities import RequestEntityTooLarge
 
+from app.core.refusal import Refusal
 from app.settings import Settings
+from app.web.refusals import EXTENSION, Refusals
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -28,8 +33,11 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def server(app: Flask, settings: Settings, listener: socket.socket) -> Any:
-    """Build the server: many slow clients must not keep Coder's POSTs waiting."""
-    return waitress.create_server(
+    """Build the server: many slow clients must not keep Coder's POSTs waiting.
+
+    Refused posts of the application are written from now on; `app.extensions` holds what stops it.
+    """
+    built = waitress.create_server(
         app,
         sockets=[listener],
         threads=settings.web_threads,
@@ -46,3 +54,23 @@ def server(app: Flask, settings: Settings, listener: socket.socket) -> Any:
         ident=None,
         asyncore_use_poll=True,
     )
+    refusals: Refusals | None = app.extensions.get(EXTENSION)
+    if refusals is not None:
+        built.channel_class = _channel_class(refusals)
+        refusals.start()
+    return built
+
+
+def _channel_class(refusals: Refusals) -> type[HTTPChannel]:
+    """Count the posts that Waitress refuses by itself, before it reads their body."""
+
+    class Refused(ErrorTask):  # type: ignore[misc]
+        def execute(self) -> None:
+            if isinstance(self.request.error, RequestEntityTooLarge) and self.request.path.startswith("/v1/webhook"):
+                refusals.count(Refusal.TOO_LARGE)
+            super().execute()
+
+    class Channel(HTTPChannel):  # type: ignore[misc]
+        error_task_class = Refused
+
+    return Channel

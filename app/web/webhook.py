@@ -16,17 +16,22 @@ import redis
 import structlog
 from flask import Blueprint, Response, request
 
+from app.accesscheck import USER_AGENT
 from app.config import Config
-from app.core.origin import names_loopback
+from app.core.delivery import NOT_JSON
+from app.core.origin import client_of, names_loopback
+from app.core.refusal import Refusal
 from app.pipeline.intake import Taken, take
 from app.settings import Settings
 from app.settingtypes import DEPLOYMENT_NAME
 from app.store.connection import unavailable
 from app.store.inbox import Inbox, TooManyDeploymentsError, accepting_channel
 from app.web.access.csrf import sent_by_another_site
+from app.web.refusals import Refusals
 
 log = structlog.get_logger(__name__)
 _RETRY_AFTER_SECONDS = 30
+_OTHER_METHODS = ("GET", "PUT", "PATCH", "DELETE")
 _REDIRECT_HINT = (
     "Coder delivers by POST. If this is Coder calling, something in front of this service redirects: a client that "
     "follows 301, 302 or 303 turns POST into GET and the notification is lost. Give Coder the final URL."
@@ -63,27 +68,36 @@ class Secrets:
         return sum(hmac.compare_digest(offered, secret) for secret in self.accepted) > 0
 
 
-def blueprint(config: Config, connection: "redis.Redis", secrets: Secrets | None) -> Blueprint:
+def blueprint(config: Config, connection: "redis.Redis", secrets: Secrets | None, refusals: Refusals) -> Blueprint:
     """Build the receiver's routes; without secrets everything is admitted."""
     routes = Blueprint("webhook", __name__)
     limit = config.settings.max_body_bytes
     configured, most = config.settings.configured_deployments, config.settings.max_deployments
     accepting = accepting_channel(connection)
+    proxies = config.settings.proxy_addresses
+
+    def count(reason: Refusal) -> None:
+        forwarded = request.headers.get("X-Forwarded-For", "")
+        refusals.count(reason, client_of(request.remote_addr or "", forwarded, proxies))
 
     @lru_cache(maxsize=64)
     def inbox(deployment: str) -> Inbox:
         return Inbox(connection, deployment, accepting, -1 if deployment in configured else most)
 
     @routes.post("/v1/webhook", defaults={"deployment": config.settings.deployment})
-    @routes.post("/v1/webhook/<deployment>")
+    @routes.post("/v1/webhook/<path:deployment>")
     def deliver(deployment: str) -> Response:
-        refusal = _refuse(secrets, limit, deployment)
-        return refusal or _take(inbox(deployment))
+        reason, answer = _refuse(secrets, limit, deployment) or _take(inbox(deployment))
+        if reason:
+            count(reason)
+        return answer
 
-    @routes.get("/v1/webhook", defaults={"deployment": ""})
-    @routes.get("/v1/webhook/<deployment>")
+    @routes.route("/v1/webhook", methods=_OTHER_METHODS, defaults={"deployment": ""})
+    @routes.route("/v1/webhook/<path:deployment>", methods=_OTHER_METHODS)
     def hint(deployment: str) -> Response:
         del deployment
+        if request.headers.get("User-Agent") != USER_AGENT:
+            count(Refusal.WRONG_METHOD)
         answer = _answer(405, "error", reason="Method Not Allowed", detail=_REDIRECT_HINT)
         answer.headers["Allow"] = "POST"
         return answer
@@ -91,19 +105,24 @@ def blueprint(config: Config, connection: "redis.Redis", secrets: Secrets | None
     return routes
 
 
-def _refuse(secrets: Secrets | None, limit: int, deployment: str) -> Response | None:
-    if secrets is not None and not secrets.admit(request.environ.get("HTTP_AUTHORIZATION", "")):
+def _refuse(secrets: Secrets | None, limit: int, deployment: str) -> tuple[Refusal, Response] | None:
+    authorization = request.environ.get("HTTP_AUTHORIZATION", "")
+    if secrets is not None and not secrets.admit(authorization):
         answer = _answer(401, "error", reason="Unauthorized")
         answer.headers["WWW-Authenticate"] = 'Basic realm="awb"'
-        return answer
+        return Refusal.WRONG_SECRET if authorization else Refusal.NO_SECRET, answer
     if secrets is None and _sent_by_a_page():
-        return _answer(403, "error", reason="sent by a page of another site, which may not post without the secret")
+        return Refusal.OTHER_SITE, _answer(
+            403, "error", reason="sent by a page of another site, which may not post without the secret"
+        )
     if not DEPLOYMENT_NAME.fullmatch(deployment):
-        return _answer(404, "error", reason="deployment names are lower-case letters, digits and dashes")
+        return Refusal.WRONG_PATH, _answer(
+            404, "error", reason="deployment names are lower-case letters, digits and dashes"
+        )
     if request.content_length is None:
-        return _answer(411, "error", reason="Content-Length is required")
+        return Refusal.NO_LENGTH, _answer(411, "error", reason="Content-Length is required")
     if request.content_length > limit:
-        return _answer(413, "error", reason=f"more than {limit} bytes (AWB_MAX_BODY_BYTES)")
+        return Refusal.TOO_LARGE, _answer(413, "error", reason=f"more than {limit} bytes (AWB_MAX_BODY_BYTES)")
     return None
 
 
@@ -113,7 +132,7 @@ def _sent_by_a_page() -> bool:
     return rebound or sent_by_another_site("")
 
 
-def _take(inbox: Inbox) -> Response:
+def _take(inbox: Inbox) -> tuple[Refusal | None, Response]:
     deployment = inbox.deployment
     try:
         receipt = take(inbox, request.get_data(cache=False), request.headers.get("X-Message-Id"))
@@ -122,16 +141,18 @@ def _take(inbox: Inbox) -> Response:
         log.error("delivery refused", deployment=deployment, why=why, error=type(error).__name__)
         answer = _answer(503, "unavailable", reason=f"Redis is {why}")
         answer.headers["Retry-After"] = str(_RETRY_AFTER_SECONDS)
-        return answer
+        return Refusal.UNAVAILABLE, answer
     except TooManyDeploymentsError:
         log.warning("delivery refused", deployment=deployment, why="one deployment too many")
-        return _answer(404, "error", reason="unknown deployment", detail=_UNKNOWN_HINT)
+        return Refusal.WRONG_PATH, _answer(404, "error", reason="unknown deployment", detail=_UNKNOWN_HINT)
     if receipt.taken is Taken.QUARANTINED:
         log.warning("delivery quarantined", deployment=deployment, message_id=receipt.message_id, why=receipt.reason)
-        return _answer(202, "quarantined", message_id=receipt.message_id, reason=receipt.reason)
+        aside = _answer(202, "quarantined", message_id=receipt.message_id, reason=receipt.reason)
+        return Refusal.NOT_JSON if receipt.reason.startswith(NOT_JSON) else None, aside
     taken = f"delivery {receipt.taken.value}"
     log.debug(taken, deployment=deployment, message_id=receipt.message_id)
-    return _answer(202 if receipt.taken is Taken.ACCEPTED else 200, receipt.taken.value, message_id=receipt.message_id)
+    code = 202 if receipt.taken is Taken.ACCEPTED else 200
+    return None, _answer(code, receipt.taken.value, message_id=receipt.message_id)
 
 
 def _password(value: str) -> bytes:

@@ -18,6 +18,7 @@ from werkzeug.test import TestResponse
 
 from app import jobqueue
 from app.config import Config
+from app.store import keys
 from app.web import server
 from tests.conftest import SECRET
 from workers.runner import worker
@@ -59,6 +60,11 @@ def answer(response: TestResponse) -> tuple[int, str]:
 def count_all(connection: "redis.Redis", config: Config) -> None:
     """Count what is queued, as the worker does."""
     worker(jobqueue.DELIVERIES, connection, config).work(burst=True, logging_level="WARNING")
+
+
+def kept(connection: Any) -> list[bytes]:
+    """Return the keys of what was taken; that something was refused may be counted at any moment."""
+    return [key for key in connection.scan_iter() if key != keys.REFUSED.encode()]
 
 
 def everything(connection: Any) -> bytes:

@@ -16,6 +16,7 @@ from flask import Flask
 
 from app.config import Config
 from app.web import server
+from app.web.refusals import EXTENSION
 from tests.conftest import wait_until
 
 Address = tuple[str, int]
@@ -75,6 +76,8 @@ def serving(app: Flask, config: Config) -> Iterator[Address]:
         running.task_dispatcher.shutdown()
         running.close()
         thread.join(10)
+        if EXTENSION in app.extensions:
+            app.extensions[EXTENSION].stop()
 
 
 @contextmanager

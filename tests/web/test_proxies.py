@@ -6,12 +6,14 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from email.message import Message
 from typing import Any, Final
 from urllib.parse import urlencode
 
 import pytest
 import redis
+import time_machine
 from structlog.testing import capture_logs
 
 from app.config import Config
@@ -23,6 +25,7 @@ from tests.web.guarded import OPEN, PASSWORDS, TOKENS
 from tests.web.make import basic, notification
 from tests.web.proxies import FORWARDED, FORWARDED_WITH_PORTS, KEPT_HOST, Address, every_proxy, nginx, serving
 
+NOON: Final = datetime(2030, 5, 17, 12, tzinfo=UTC)
 PUBLIC: Final = "https://awb.example.com"
 CONFIGURED: Final[dict[str, dict[str, str]]] = {
     "a public URL": {"public_url": PUBLIC},
@@ -125,6 +128,8 @@ def test_a_guesser_locks_nobody_else_out_and_the_log_names_him(
         capture_logs() as lines,
         receiver(redis_server, **behind) as (_, address),
         nginx(address, KEPT_HOST + with_ports) as proxy,
+        # The wait for the next attempt must not pass on a slow machine.
+        time_machine.travel(NOON, tick=False),
     ):
         codes = [log_in(proxy, "127.0.0.5", "wrong") for _ in range(FREE + 1)]
         assert codes == [401] * FREE + [429]

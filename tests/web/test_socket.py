@@ -14,7 +14,7 @@ from app import jobqueue
 from app.config import Config
 from app.store.inbox import Inbox
 from tests.conftest import SECRET
-from tests.web.make import MESSAGE_ID, Receiver, basic, notification, read_all, request
+from tests.web.make import MESSAGE_ID, Receiver, basic, kept, notification, read_all, request
 
 
 def code_of(answer: bytes) -> int:
@@ -62,7 +62,7 @@ def test_slashes_too_many_are_no_redirect(running: Receiver, connection: "redis.
 
 def test_a_post_without_length_is_refused(running: Receiver, connection: "redis.Redis") -> None:
     assert code_of(running.ask(request())) == 411
-    assert connection.dbsize() == 0
+    assert kept(connection) == []
 
 
 def test_an_empty_body_is_put_aside(running: Receiver, connection: "redis.Redis") -> None:
@@ -76,12 +76,12 @@ def test_bodies_up_to_the_limit_are_accepted(
     running: Receiver, config: Config, connection: "redis.Redis", more: int, code: int
 ) -> None:
     assert post(running, padded(config.settings.max_body_bytes + more)) == code
-    assert (connection.dbsize() > 0) is (code == 202)
+    assert bool(kept(connection)) is (code == 202)
 
 
 def test_a_body_that_is_too_large_is_refused_unread(running: Receiver, connection: "redis.Redis") -> None:
     assert code_of(running.ask(request(b"{", Content_Length="999999999999"))) == 413
-    assert connection.dbsize() == 0
+    assert kept(connection) == []
 
 
 def test_a_chunked_body_is_accepted_up_to_the_limit(
@@ -90,7 +90,7 @@ def test_a_chunked_body_is_accepted_up_to_the_limit(
     limit = config.settings.max_body_bytes
     small, large = chunked(notification()), chunked(padded(limit + 10_000))
     assert code_of(running.ask(request(large, Transfer_Encoding="chunked"))) == 413
-    assert connection.dbsize() == 0
+    assert kept(connection) == []
     assert code_of(running.ask(request(small, Transfer_Encoding="chunked"))) == 202
 
 
@@ -110,7 +110,7 @@ def test_what_is_no_proper_request_is_refused(
     running: Receiver, connection: "redis.Redis", wire: bytes, code: int
 ) -> None:
     assert code_of(running.ask(wire)) == code
-    assert connection.dbsize() == 0
+    assert kept(connection) == []
 
 
 def test_two_lengths_are_no_way_to_smuggle_a_second_request(running: Receiver, connection: "redis.Redis") -> None:

@@ -72,6 +72,7 @@ FAMILIES: Final = (
         "awb_user_usage", "Units of the users with most, at most 50, with AWB_METRICS_USER_NAMES.", (*_METER, "user")
     ),
     Family("awb_deliveries_total", "Authenticated deliveries by what became of them.", (*_ONE, "outcome")),
+    Family("awb_refused_posts_total", "Posts to the webhook that were not taken, by reason.", ("reason",)),
     Family("awb_last_delivery_timestamp_seconds", "Arrival of the last delivery that was new.", _ONE),
     Family("awb_alert_level", "1 for the level that is announced of a meter, 0 for the others.", (*_METER, "level")),
     Family("awb_alerts_firing", "Alerts that are announced and not resolved, by what they are about.", (*_ONE, "kind")),

@@ -82,6 +82,7 @@ class MeterCollector:
         yield partial(sources.put_redis, sheet, info)
         yield partial(sources.put_queues, sheet, self.redis)
         yield lambda: sheet.put("awb_last_sweep_timestamp_seconds", last_sweep(self.redis))
+        yield partial(sources.put_refusals, sheet, self.redis)
         names: list[str] = []
         yield lambda: names.extend(self._deployments(sheet))
         # Filled by now: each source is read before the next one is asked for.

@@ -12,6 +12,7 @@ from app.config import Config
 from app.core.alert import AlertKind
 from app.core.drift import growth
 from app.core.meter import AWB, METERS, Mode, Usage
+from app.core.refusal import Refusal
 from app.core.threshold import fixed_levels, further_levels
 from app.jobqueue import QUEUES
 from app.notifiers.base import FailureReason
@@ -23,6 +24,7 @@ from app.store.alerts import Alerts
 from app.store.coderstate import CoderState
 from app.store.gauges import Gauges
 from app.store.queues import Queues
+from app.store.refusals import RefusalCounters
 from app.store.silences import Silences
 from app.store.snapshot import Snapshot
 from app.store.tallies import error_field, outcome_field, sent_at_field
@@ -106,6 +108,13 @@ def put_deliveries(sheet: Sheet, deployment: str, stats: Mapping[str, float]) ->
     for outcome in Taken:
         sheet.put("awb_deliveries_total", stats.get(outcome.value, 0), deployment, outcome.value)
     sheet.put("awb_last_delivery_timestamp_seconds", stats.get("last_delivery_at", 0), deployment)
+
+
+def put_refusals(sheet: Sheet, connection: "redis.Redis") -> None:
+    """Put what the webhook refused; it belongs to no deployment, because anybody may name any."""
+    runs = RefusalCounters(connection).runs()
+    for reason in Refusal:
+        sheet.put("awb_refused_posts_total", runs[reason].total if reason in runs else 0, reason.value)
 
 
 def put_notifications(sheet: Sheet, config: Config, deployment: str, stats: Mapping[str, float]) -> None:

@@ -11,6 +11,7 @@ from app import clock
 from app.config import Config
 from app.core.meter import AWB
 from app.core.passes import Phase, describe
+from app.core.refusal import WORDS, unauthorized
 from app.core.severity import Severity
 from app.notifiers.receivers import receivers
 from app.store.coderstate import CoderState
@@ -18,6 +19,7 @@ from app.store.inbox import Inbox
 from app.store.passes import Passes
 from app.store.queues import Queues, QueueState
 from app.store.records import Records
+from app.store.refusals import RefusalCounters
 from app.store.server import server_info
 from app.web.pages.alertdata import channels
 from app.web.pages.frame import duration, to
@@ -45,7 +47,7 @@ class Part:
 def parts(connection: "redis.Redis", config: Config, deployment: str) -> list[Part]:
     """Return every part, input first."""
     stats = Inbox(connection, deployment).stats()
-    found = [_input(config, stats), _redis(connection), *_workers(connection)]
+    found = [_input(config, stats), *_refused(connection), _redis(connection), *_workers(connection)]
     found += _coder(connection, config, deployment)
     return [*found, *_channels(connection, config, deployment)]
 
@@ -67,6 +69,20 @@ def _input(config: Config, stats: dict[str, float]) -> Part:
     quiet = clock.now() - at
     words = f"Last one {duration(quiet.total_seconds())} ago"
     return Part("Deliveries", Severity.WARNING if quiet > allowed else Severity.OK, words, detail, at)
+
+
+def _refused(connection: "redis.Redis") -> Iterator[Part]:
+    """Tell of refused posts once there were any."""
+    runs = RefusalCounters(connection).runs()
+    if not runs:
+        return
+    detail = ", ".join(f"{WORDS[reason]}: {run.total:,}" for reason, run in runs.items())
+    wrong, last = unauthorized(runs, clock.now()), max(run.last for run in runs.values())
+    if wrong is None:
+        yield Part("Refused posts", Severity.OK, "None lately for want of the secret", detail, last)
+    else:
+        words = f"{wrong.count:,} without the right secret since {wrong.since:%Y-%m-%d %H:%M} UTC"
+        yield Part("Refused posts", Severity.WARNING, words, detail, wrong.last)
 
 
 def _redis(connection: "redis.Redis") -> Part:

@@ -1,0 +1,91 @@
+"""Refused posts, counted in this process and written to Redis every few seconds: refusing costs no round trip.
+
+A process that is killed loses the counts of the last seconds; they are hints for people, and no delivery is among them.
+"""
+
+import atexit
+import threading
+from typing import Final
+
+import redis
+import structlog
+
+from app import clock
+from app.core.refusal import Refusal
+from app.store.connection import unavailable
+from app.store.refusals import RefusalCounters, Refused
+
+log = structlog.get_logger(__name__)
+EXTENSION: Final = "awb-refusals"
+#: At most one write and one line in the log in this time, whatever is posted.
+FLUSH_SECONDS: Final = 10.0
+
+
+class Refusals:
+    """Counts refusals; at most one entry for each reason waits to be written."""
+
+    def __init__(self, connection: "redis.Redis") -> None:
+        self._counters = RefusalCounters(connection)
+        self._lock = threading.Lock()
+        self._waiting: dict[Refusal, Refused] = {}
+        self._client = ""
+        self._some = threading.Event()
+        self._end = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def count(self, reason: Refusal, client: str = "") -> None:
+        """Count one.
+
+        Args:
+            reason: why it was refused.
+            client: its address, as `client_of` gives it, for the log; empty where it is not known.
+        """
+        at = clock.now().timestamp()
+        with self._lock:
+            self._add(reason, Refused(1, at, at))
+            self._client = client or self._client
+        self._some.set()
+
+    def flush(self) -> None:
+        """Write what waits. Where Redis is away it goes on waiting."""
+        with self._lock:
+            self._some.clear()
+            taken, self._waiting = self._waiting, {}
+            client, self._client = self._client, ""
+        if not taken:
+            return
+        counts = {reason.value: refused.count for reason, refused in taken.items()}
+        log.warning("posts refused", counts=counts, last_client=client or "unknown")
+        try:
+            self._counters.add(taken)
+        except (redis.exceptions.RedisError, OSError) as error:
+            log.warning("refused posts not counted yet", why=unavailable(error), error=type(error).__name__)
+            with self._lock:
+                for reason, refused in taken.items():
+                    self._add(reason, refused)
+            self._some.set()
+
+    def start(self) -> None:
+        """Write in a thread, until `stop` or the end of the process."""
+        atexit.register(self.stop)
+        self._thread = threading.Thread(target=self._run, name="refusals", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, and write what waits."""
+        self._end.set()
+        self._some.set()
+        if self._thread:
+            self._thread.join()
+        self.flush()
+
+    def _run(self) -> None:
+        while not self._end.is_set():
+            self._some.wait()
+            self.flush()
+            self._end.wait(FLUSH_SECONDS)
+
+    def _add(self, reason: Refusal, more: Refused) -> None:
+        known = self._waiting.get(reason, more)
+        count = more.count + (known.count if known is not more else 0)
+        self._waiting[reason] = Refused(count, min(known.first, more.first), max(known.last, more.last))
