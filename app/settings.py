@@ -161,7 +161,7 @@ class Settings(BaseModel):
             raise ValueError("takes no true or false")
         return value
 
-    @field_validator(*SECRET_FIELDS, mode="before")
+    @field_validator(*SECRET_FIELDS, "ca_file", "coder_ca_file", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: Any) -> Any:
         return None if value == "" else value

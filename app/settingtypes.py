@@ -51,12 +51,12 @@ def _comma_list(value: Any) -> Any:
     return entries(value) if isinstance(value, str) else value
 
 
-def _words(value: Any) -> Any:
+def _words(value: Any, *, secret: bool = False) -> Any:
     given = [value] if isinstance(value, str) else value
     if not isinstance(given, list):
         return value
     found = [part for item in given for part in (entries(item) if isinstance(item, str) else [item])]
-    check_words(part for part in found if isinstance(part, str))
+    check_words((part for part in found if isinstance(part, str)), secret=secret)
     return found
 
 
@@ -188,15 +188,15 @@ def _password_hash(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
-def _texts(value: Any) -> list[str]:
-    items = _words(value)
+def _texts(value: Any, *, secret: bool = False) -> list[str]:
+    items = _words(value, secret=secret)
     if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
         raise ValueError("takes a list of texts")
     return list(items)
 
 
 def _tokens(value: Any) -> tuple[ApiToken, ...]:
-    return parse_tokens(_texts(value))
+    return parse_tokens(_texts(value, secret=True))
 
 
 def _networks(value: Any) -> tuple[Network, ...]:

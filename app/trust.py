@@ -5,8 +5,6 @@ import ssl
 from pathlib import Path
 from typing import Final
 
-import truststore
-
 #: For errors: what a company with a CA of its own is to do.
 REMEDY: Final = "put your CA into the system's trust store, or name its file in AWB_CA_FILE"
 
@@ -17,6 +15,8 @@ def context(ca_file: "str | os.PathLike[str] | None" = None) -> ssl.SSLContext:
     Raises:
         OSError: the file cannot be read or holds no certificates.
     """
+    import truststore  # noqa: PLC0415 - most commands open no connection of this kind
+
     made = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if ca_file is not None:
         made.load_verify_locations(cafile=str(ca_file))

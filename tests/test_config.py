@@ -188,6 +188,20 @@ def test_a_list_that_cannot_be_read_is_refused_and_not_taken_for_one_name(key: s
     assert "separate names with commas" in problem
 
 
+def test_an_api_token_that_was_put_in_by_itself_is_not_repeated() -> None:
+    (problem,) = problems({"AWB_API_TOKENS": f"Bearer {PLANTED}"})
+    assert (
+        problem
+        == "AWB_API_TOKENS: an entry is not one name: separate names with commas, without quotation marks or spaces"
+    )
+
+
+def test_an_empty_file_of_certificates_in_the_file_counts_as_not_set(tmp_path: Path) -> None:
+    file = tmp_path / "awb.toml"
+    file.write_text('ca_file = ""\ncoder_ca_file = ""\n', encoding="utf-8")
+    assert load(file, {}).settings == Settings()
+
+
 def test_lists_of_the_file_are_held_to_the_same(tmp_path: Path) -> None:
     file = tmp_path / "awb.toml"
     file.write_text('ai_templates = ["claude-code;aider"]\nproxy_admins = ["Ada Lovelace"]', encoding="utf-8")

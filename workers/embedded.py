@@ -13,12 +13,9 @@ from typing import Final
 from urllib.parse import quote
 
 import redis
-import structlog
 
 from app.store.connection import OLDEST_VERSION
 from workers import aof, servers
-
-log = structlog.get_logger(__name__)
 
 _START_SECONDS: Final = 60.0
 # A Unix socket's path is at most 107 bytes on Linux and 103 on macOS.
@@ -30,6 +27,10 @@ _TEMPORARY: Final = ("/tmp", "/var/tmp")  # noqa: S108 - the link's owner and ta
 
 class EmbeddedRedisError(Exception):
     """No embedded Redis can be started; the text says why and what to do."""
+
+
+class OtherServerError(EmbeddedRedisError):
+    """The data was written by a server that is not here, and the one that is does not read it."""
 
 
 def find_server(data_dir: Path | None = None) -> Path:
@@ -47,7 +48,11 @@ def find_server(data_dir: Path | None = None) -> Path:
     written = servers.written_by(data_dir) if data_dir else None
     chosen = servers.choose(usable, written)
     if written and not chosen.program.reads(written):
-        log.warning("another server wrote this data", written_by=str(written), trying=str(chosen.program))
+        import structlog  # noqa: PLC0415 - slow to import, and hardly ever needed
+
+        structlog.get_logger(__name__).warning(
+            "another server wrote this data", written_by=str(written), trying=str(chosen.program)
+        )
     return chosen.path
 
 
@@ -129,7 +134,7 @@ def wait_ready(data_dir: Path, process: "subprocess.Popen[bytes]") -> None:
     def answers() -> bool:
         if process.poll() is not None:
             server = Path(os.fsdecode(process.args[0])) if isinstance(process.args, list) else Path()
-            raise EmbeddedRedisError(_why_ended(data_dir, server, process.returncode))
+            raise _ended(data_dir, server, process.returncode)
         try:
             return bool(connection.ping())
         except (redis.exceptions.RedisError, OSError):
@@ -162,20 +167,21 @@ def count_keys(data_dir: Path) -> int:
         process.wait(_START_SECONDS)
 
 
-def _why_ended(data_dir: Path, server: Path, code: int) -> str:
-    """Say what is likely wrong with the data when the server ended at its start."""
+def _ended(data_dir: Path, server: Path, code: int) -> EmbeddedRedisError:
+    """Return the error that says what is likely wrong with the data when the server ended at its start."""
     ended = f"the embedded Redis ended with {code}; its last words are above"
     written, program = servers.written_by(data_dir), servers.program_of(server)
     if written and program and not program.reads(written):
-        return (
+        return OtherServerError(
             f"{ended}. {written} wrote {data_dir}, and this is {program}, which may not read it: install {written} or "
             "newer again and put it on PATH"
         )
     try:
         damage = aof.find_damage(data_dir)
     except aof.RepairError:
-        return ended
-    return f"{ended}. The append-only file is damaged: {damage}. Run: awb repair" if damage else ended
+        damage = None
+    more = f". The append-only file is damaged: {damage}. Run: awb repair" if damage else ""
+    return EmbeddedRedisError(ended + more)
 
 
 def alive(pid: int) -> bool:

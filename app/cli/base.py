@@ -11,7 +11,6 @@ from typing import Any, Final, NoReturn
 
 import click
 import redis
-import structlog
 from rich.console import Console
 
 from app.cli import commands
@@ -115,6 +114,8 @@ def load_config(
         logs.configure(config.settings.log_format, level, secret_texts(config.settings))
         # The parts that `awb run` starts say nothing that it has said.
         if part and _PARENT_FD not in os.environ:
+            import structlog  # noqa: PLC0415 - slow to import
+
             for notice in config.notices:
                 structlog.get_logger(__name__).warning(notice)
     return config

@@ -55,6 +55,8 @@ def _tried(data_dir: Path, *, cut: bool) -> int:
 
     try:
         return embedded.count_keys(data_dir)
+    except embedded.OtherServerError as error:
+        fail(str(error), EXIT_UNAVAILABLE)
     except (embedded.EmbeddedRedisError, redis.exceptions.RedisError) as error:
         hint = "the file is still damaged elsewhere" if cut else "its end is whole, so there is nothing to cut off"
         fail(f"{error}; {hint}: restore {data_dir} from a backup", EXIT_UNAVAILABLE)

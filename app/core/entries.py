@@ -10,12 +10,13 @@ def entries(text: str) -> list[str]:
     return [entry for part in parts if (entry := re.sub(r"""^(["'])(.*)\1$""", r"\2", part).strip())]
 
 
-def check_words(words: Iterable[str], *, spaces: bool = False) -> None:
+def check_words(words: Iterable[str], *, spaces: bool = False, secret: bool = False) -> None:
     """Check that entries hold no quotes and no white space: there, they are a separator gone wrong.
 
     Args:
         words: names, ids and the like.
         spaces: they may hold spaces.
+        secret: they may be secrets, so the error repeats none.
 
     Raises:
         ValueError: one holds them. In silence it would match nothing.
@@ -23,9 +24,8 @@ def check_words(words: Iterable[str], *, spaces: bool = False) -> None:
     wrong = re.compile(r"[\"'“”„‘’]" if spaces else r"[\s\"'“”„‘’]")
     for word in words:
         if wrong.search(word):
-            raise ValueError(
-                f"“{word}” is not one name: separate names with commas, and leave out quotation marks and spaces"
-            )
+            which = "an entry" if secret else f"“{word}”"
+            raise ValueError(f"{which} is not one name: separate names with commas, without quotation marks or spaces")
 
 
 def split_urls(text: str) -> list[str]:

@@ -149,3 +149,17 @@ def test_where_there_is_nothing_to_repair_that_is_said(tmp_path: Path, prepare: 
 def test_a_redis_of_ones_own_is_not_touched(tmp_path: Path) -> None:
     result = call("repair", AWB_DATA_DIR=str(tmp_path), AWB_REDIS_URL="redis://localhost:1")
     assert (result.exit_code, "AWB_REDIS_URL is set" in result.stderr) == (1, True)
+
+
+def test_data_of_a_server_that_is_not_here_is_not_called_damaged(
+    short_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_kind = {server.program.kind: server for server in SERVERS}
+    monkeypatch.setattr(servers, "installed", lambda: iter([by_kind["valkey"]]))
+    server = RedisServer(short_dir)
+    server.start()
+    server.stop()
+    monkeypatch.setattr(servers, "installed", lambda: iter([by_kind["redis"]]))
+    result = call("repair", AWB_DATA_DIR=str(short_dir))
+    assert (result.exit_code, f"{by_kind['valkey'].program} wrote {short_dir}" in result.stderr) == (69, True)
+    assert "backup" not in result.stderr

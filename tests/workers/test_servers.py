@@ -61,7 +61,7 @@ def test_a_server_that_cannot_read_the_data_is_named_with_the_one_that_can(
     only(monkeypatch, "valkey")
     run(short_dir)
     only(monkeypatch, "redis")
-    with pytest.raises(embedded.EmbeddedRedisError) as raised:
+    with pytest.raises(embedded.OtherServerError) as raised:
         run(short_dir)
     wrote, here = BOTH["valkey"].program, BOTH["redis"].program
     assert f"{wrote} wrote {short_dir}, and this is {here}, which may not read it: install {wrote}" in str(raised.value)
