@@ -339,9 +339,11 @@ def test_a_worker_that_is_told_to_stop_finishes_its_batch_first(
 
 
 def test_a_stock_rq_worker_can_drain_our_queue(connection: "redis.Redis", redis_server: RedisServer) -> None:
-    deliveries = deliveries_of(messages_of(7, 12))
+    # It forks for every job, and imports everything each time.
+    deliveries = deliveries_of(messages_of(7, 12))[:3]
     run(connection, config_for(redis_server.url), deliveries)
     expected = books(connection)
+    assert expected["records"]
     connection.flushall()
     accept(connection, deliveries)
     stock = Path(sys.executable).with_name("rq")
