@@ -98,8 +98,8 @@ def test_builds_that_coder_counts_and_nobody_sees_are_in_used_and_in_drift(stage
     refresh(stage)
     usage = stage.usage()
     assert (usage.coder_actual, usage.used) == (5, 5)
-    # This version flags them like tasks, so its own flag is all that can be counted.
-    assert (usage.counted, usage.drift) == (5, 0)
+    # This version counts them and flags them like tasks; they name none, so they are no usage and a drift.
+    assert (usage.counted, usage.drift) == (2, -3)
 
 
 def test_a_count_that_coder_began_late_is_a_drift_that_stays(stage: Stage) -> None:
