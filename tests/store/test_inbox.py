@@ -48,7 +48,7 @@ def test_what_rq_writes_itself_has_the_same_fields(connection: "redis.Redis") ->
     accept(Inbox(connection, DEPLOYMENT), "m1")
     queue = jobqueue.queue(jobqueue.DELIVERIES, connection)
     own = Job.fetch(f"delivery-{DEPLOYMENT}-m1", connection=connection, serializer=JSONSerializer)
-    theirs = queue.enqueue(jobqueue.CLASSIFY, *own.args, result_ttl=0, failure_ttl=jobqueue.FAILURE_TTL)
+    theirs = queue.enqueue(jobqueue.CLASSIFY, *own.args, result_ttl=0, failure_ttl=jobqueue.FAILURE_TTL, meta=own.meta)
     differing = {"created_at", "enqueued_at", "data", "description", "retries_left", "retry_intervals", "timeout"}
     ours, rqs = own.to_dict(), theirs.to_dict()
     assert ours.keys() - differing == rqs.keys() - differing

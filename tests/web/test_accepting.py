@@ -72,6 +72,7 @@ def test_the_job_is_what_rq_itself_would_have_stored(client: FlaskClient, connec
             job_timeout=180,
             result_ttl=0,
             failure_ttl=jobqueue.FAILURE_TTL,
+            meta=ours.meta,
             retry=Retry(max=len(jobqueue.RETRY_INTERVALS), interval=list(jobqueue.RETRY_INTERVALS)),
         )
         .id,
