@@ -13,11 +13,11 @@ from typing import Any, Final
 
 import redis
 
-from app import jobqueue
-from app.core.meter import AWB
-from app.pipeline.intake import take
+from app.core.count.meter import AWB
+from app.pipeline.count.intake import take
 from app.store import keys
-from app.store.inbox import Inbox
+from app.store.receive.inbox import Inbox
+from app.store.rq import jobqueue
 from bench.bodies import TEMPLATE, stories, units
 from bench.jobs import EMPTY
 from bench.processes import ChildError, awb, child, environment, last_words, rq_worker, store, wait_until

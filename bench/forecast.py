@@ -16,16 +16,16 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from app.core.forecast import Forecast, forecast
-from app.core.limits import Limit
-from app.core.period import Period
+from app.core.limit.forecast import Forecast, forecast
+from app.core.limit.limits import Limit
+from app.core.limit.period import Period
 from tests.simulator.month import random_month
 
 KINDS: Final = ("steady", "weekdays", "world", "vacation", "bursty", "growing", "step")
 #: What of a world is its period, and how many days before it are known.
 SPANS: Final = {"a year": (365, 0), "a first month": (30, 0), "a third month": (30, 60)}
 POINTS: Final = (0.25, 0.5, 0.75)
-#: The constants of app/core/pace.py were chosen on seeds from 1,000 on.
+#: The constants of app/core/limit/pace.py were chosen on seeds from 1,000 on.
 SEEDS: Final = range(60)
 _SATURDAY: Final = 5
 _SPREAD: Final = 0.15

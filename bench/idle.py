@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import redis
 
-from app.core.meter import AWB
+from app.core.count.meter import AWB
 from app.store import keys
 from bench import wrk
 from bench.bodies import TEMPLATE, created

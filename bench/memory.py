@@ -9,13 +9,14 @@ from typing import Any, Final
 
 import redis
 
-from app import jobqueue, logs
-from app.config import Config, load
-from app.core.delivery import read_delivery
-from app.core.meter import AWB
-from app.pipeline.count import count
+from app import logs
+from app.config.load import Config, load
+from app.core.count.delivery import read_delivery
+from app.core.count.meter import AWB
+from app.pipeline.count.count import count
 from app.store import keys
-from app.store.inbox import Inbox
+from app.store.receive.inbox import Inbox
+from app.store.rq import jobqueue
 from bench.bodies import TEMPLATE, created
 from bench.drain import counted, unsynced
 from bench.processes import ChildError, environment, store

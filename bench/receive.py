@@ -12,7 +12,7 @@ from typing import Final
 
 import redis
 
-from app.store.connection import script_text
+from app.store.server.connection import script_text
 from bench import slack, wrk
 from bench.bodies import Sample, created
 from bench.processes import awb, child, environment, free_port, store, wait_listening

@@ -11,7 +11,7 @@ from flask import Flask
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from app.settings import Settings
+from app.config.settings import Settings
 from app.web import server
 from bench.jobs import INCREMENT
 

@@ -13,7 +13,7 @@ import pytest
 import redis
 from hypothesis import HealthCheck, settings
 
-from app.config import Config, load
+from app.config.load import Config, load
 from workers import embedded, runtime
 
 # Machines are shared and noisy: how long an example takes says nothing.
@@ -88,7 +88,7 @@ def short_dir() -> Iterator[Path]:
 @pytest.fixture
 def connection(redis_server: RedisServer) -> Iterator["redis.Redis"]:
     """A connection to an empty Redis."""
-    from app.store.connection import connect  # noqa: PLC0415
+    from app.store.server.connection import connect  # noqa: PLC0415
 
     opened = connect(redis_server.url)
     opened.flushall()

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from app import jobqueue
-from app.store import connection as store_connection
+from app.store.rq import jobqueue
+from app.store.server import connection as store_connection
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted([*(ROOT / "app").rglob("*.py"), *(ROOT / "workers").rglob("*.py")])

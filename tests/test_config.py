@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from app.config import ConfigError, load, masked, packaged
-from app.core.threshold import Threshold
-from app.settings import SECRET_FIELDS, Settings, secret_texts
-from app.webhooksecret import ensure_webhook_secret
+from app.config.load import ConfigError, load, masked, packaged
+from app.config.settings import SECRET_FIELDS, Settings, secret_texts
+from app.config.webhooksecret import ensure_webhook_secret
+from app.core.limit.threshold import Threshold
 from tests.conftest import SECRET
 
 ROOT = Path(__file__).parents[1]
@@ -571,8 +571,8 @@ def test_sixteen_first_starts_at_once_agree(tmp_path: Path, attempt: int) -> Non
 
 def test_first_starts_of_several_processes_agree(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from app.webhooksecret import ensure_webhook_secret; "
-        "from app.settings import Settings; sys.stdin.readline(); "
+        "import sys; from pathlib import Path; from app.config.webhooksecret import ensure_webhook_secret; "
+        "from app.config.settings import Settings; sys.stdin.readline(); "
         "print(ensure_webhook_secret(Settings(data_dir=Path(sys.argv[1]))).webhook_secret.get_secret_value())"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "data")]

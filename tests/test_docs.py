@@ -8,9 +8,9 @@ import click
 import pytest
 
 from app.cli import main
-from app.config import load
-from app.settings import SECRET_FIELDS, Settings
-from app.store.connection import connect
+from app.config.load import load
+from app.config.settings import SECRET_FIELDS, Settings
+from app.store.server.connection import connect
 from app.web.factory import create_app
 from tests.conftest import make_config
 

@@ -17,14 +17,14 @@ import responses
 import structlog
 from click.testing import CliRunner, Result
 
-from app import jobqueue
 from app.cli import main
-from app.config import Config
-from app.doctor import Outcome, examine
-from app.pipeline.sweep import sweep
+from app.config.load import Config
+from app.doctor.examine import Outcome, examine
+from app.pipeline.watch.sweep import sweep
 from app.store import keys
-from app.store.connection import connect
-from app.store.queues import Queues
+from app.store.rq import jobqueue
+from app.store.rq.queues import Queues
+from app.store.server.connection import connect
 from app.web.factory import create_app
 from tests.conftest import SECRET, RedisServer, make_config
 from tests.notifiers import mailserver

@@ -44,7 +44,7 @@ def test_such_a_promise_would_be_found(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["README.md", "docs/operation.md", "app/web/templates/usage.html", "app/web/answers.py"]
+    "name", ["README.md", "docs/operation.md", "app/web/templates/usage.html", "app/answers/usage.py"]
 )
 def test_where_the_estimate_is_explained_both_directions_are_named(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from app.config import ConfigError
-from app.keptsecret import ensure_session_secret, kept_secret
-from app.settings import Settings
+from app.config.keptsecret import ensure_session_secret, kept_secret
+from app.config.load import ConfigError
+from app.config.settings import Settings
 
 SECRET = "a configured secret of sessions"
 

@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rq.worker import SimpleWorker
 
-from app import jobqueue, logs
-from app.settings import Settings, secret_texts
+from app import logs
+from app.config.settings import Settings, secret_texts
+from app.store.rq import jobqueue
 
 SMTP_PASSWORD = "p@ss/w0rd:x"
 SLACK_PATH = "T0AAAAAAA/B0BBBBBBB/cccCCCdddDDD"

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import redis
 
-from app.store.connection import OLDEST_VERSION
+from app.store.server.connection import OLDEST_VERSION
 from workers import aof, servers
 
 _START_SECONDS: Final = 60.0

@@ -8,11 +8,11 @@ from typing import Any
 from rq import Retry
 from structlog.contextvars import bound_contextvars
 
-from app.pipeline import coder
-from app.pipeline import count as counting
-from app.pipeline import send as sending
-from app.pipeline import sweep as sweeping
-from app.pipeline.warn import warn
+from app.pipeline import passes as coder
+from app.pipeline.count import count as counting
+from app.pipeline.tell import send as sending
+from app.pipeline.watch import sweep as sweeping
+from app.pipeline.watch.warn import warn
 from workers.runtime import runtime
 
 

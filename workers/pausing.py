@@ -8,7 +8,7 @@ from rq.job import Job
 from rq.queue import Queue
 from rq.worker import SimpleWorker, WorkerStatus
 
-from app.store.queues import Queues
+from app.store.rq.queues import Queues
 
 _LOOK_EVERY: Final = 1.0
 

@@ -20,10 +20,10 @@ from rq.serializers import JSONSerializer
 from rq.timeouts import JobTimeoutException
 from rq.worker import SimpleWorker, WorkerStatus
 
-from app import jobqueue
-from app.config import Config
-from app.store.connection import script, unavailable
-from app.store.server import check_writable, server_info
+from app.config.load import Config
+from app.store.rq import jobqueue
+from app.store.server.connection import script, unavailable
+from app.store.server.info import check_writable, server_info
 from workers import jobs, runtime
 from workers.embedded import alive
 from workers.pausing import PausableWorker

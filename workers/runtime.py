@@ -3,7 +3,7 @@
 import redis
 from rq import get_current_job
 
-from app.config import Config, load
+from app.config.load import Config, load
 
 
 class _Process:

@@ -13,11 +13,13 @@ import structlog
 from rq.scheduler import RQScheduler
 from rq.serializers import JSONSerializer
 
-from app import clock, jobqueue
-from app.config import Config
-from app.pipeline import coder, sweep
-from app.store.connection import unavailable
-from app.store.outqueue import enqueue
+from app import clock
+from app.config.load import Config
+from app.pipeline import passes as coder
+from app.pipeline.watch import sweep
+from app.store.rq import jobqueue
+from app.store.rq.enqueue import enqueue
+from app.store.server.connection import unavailable
 
 log = structlog.get_logger(__name__)
 #: Seconds between sweeps.

@@ -18,10 +18,10 @@ from typing import Any, Final, Protocol, Self
 import redis
 import structlog
 
-from app import jobqueue
-from app.config import Config
-from app.store.connection import connect, unavailable
-from app.store.schema import prepare
+from app.config.load import Config
+from app.store.rq import jobqueue
+from app.store.server.connection import connect, unavailable
+from app.store.server.schema import prepare
 from workers import embedded
 from workers.parts import CAN_FORK, FIRST_DELAY, PARENT_FD, Child, Forked, Process, spawn
 

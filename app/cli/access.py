@@ -6,7 +6,7 @@ import click
 from werkzeug.security import generate_password_hash
 
 from app.cli.base import AS_JSON, main, print_json
-from app.core.access import Role, token_digest
+from app.core.access.people import Role, token_digest
 from app.web.access.policy import LONGEST_PASSWORD
 
 #: Of a password that stands alone, without a user name or a second factor.

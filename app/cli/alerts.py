@@ -5,14 +5,14 @@ from typing import Any
 import click
 from rich.markup import escape
 
+from app.answers.alerts import alerts_answer
 from app.cli.base import AS_JSON, DEPLOYMENT, actor, fail, main, open_store, out, print_json
 from app.cli.show import local, print_table, styled
-from app.config import Config
-from app.core.spelling import did_you_mean
+from app.config.load import Config
+from app.core.text.spelling import did_you_mean
 from app.core.wording.context import spoken_level
-from app.store.alerts import Alerts
+from app.store.alert.alerts import Alerts
 from app.store.audit import Audit
-from app.web.alertanswers import alerts_answer
 
 
 @main.group(invoke_without_command=True)
@@ -59,7 +59,10 @@ def ack(context: click.Context, name: str, level: str, deployment: str | None, a
 
     Exit code 1 if the alert, or this level of it, does not stand.
     """
-    from app.pipeline.acknowledge import StaleError, acknowledge  # noqa: PLC0415 - slow to import, for lists in vain
+    from app.pipeline.operate.acknowledge import (  # noqa: PLC0415 - slow to import, for lists in vain
+        StaleError,
+        acknowledge,
+    )
 
     asked = deployment or context.meta.get("deployment")
     connection, config, where = open_store(context, asked, lean=False)

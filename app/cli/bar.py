@@ -6,9 +6,9 @@ from typing import Final
 
 from rich.text import Text
 
-from app.core.limits import Limit
-from app.core.meter import Usage
-from app.core.threshold import Threshold, fixed_levels, highest_level
+from app.core.count.meter import Usage
+from app.core.limit.limits import Limit
+from app.core.limit.threshold import Threshold, fixed_levels, highest_level
 from app.core.wording.context import spoken_level
 
 _STYLES: Final = {"ok": "green", "warning": "yellow", "critical": "red"}

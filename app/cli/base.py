@@ -15,13 +15,13 @@ from rich.console import Console
 
 from app.cli import commands
 from app.cli.commands import Commands, LazyCommands, leave_broken_pipe
-from app.config import EXIT_CONFIG, Config, ConfigError, load
-from app.core.spelling import did_you_mean
-from app.datadir import holds
-from app.settings import secret_texts
-from app.settingtypes import DEPLOYMENT_NAME
-from app.store.connection import SOCKET_TIMEOUT, connect
-from app.store.inbox import deployments
+from app.config.datadir import holds
+from app.config.load import EXIT_CONFIG, Config, ConfigError, load
+from app.config.settings import secret_texts
+from app.config.types import DEPLOYMENT_NAME
+from app.core.text.spelling import did_you_mean
+from app.store.receive.inbox import deployments
+from app.store.server.connection import SOCKET_TIMEOUT, connect
 
 EXIT_FAILED: Final = 1
 #: Something is left over for a later time (EX_TEMPFAIL of sysexits.h).
@@ -135,15 +135,15 @@ def checked(
     try:
         config = load(context.obj)
         if data_dir:
-            from app.datadir import prepare  # noqa: PLC0415 - hardly any command needs it
+            from app.config.datadir import prepare  # noqa: PLC0415 - hardly any command needs it
 
             prepare(config.settings.data_dir)
         if secret:
-            from app.webhooksecret import ensure_webhook_secret  # noqa: PLC0415 - most commands need none
+            from app.config.webhooksecret import ensure_webhook_secret  # noqa: PLC0415 - most commands need none
 
             config = replace(config, settings=ensure_webhook_secret(config.settings))
         if session:
-            from app.keptsecret import ensure_session_secret  # noqa: PLC0415 - the receiver alone needs it
+            from app.config.keptsecret import ensure_session_secret  # noqa: PLC0415 - the receiver alone needs it
 
             config = replace(config, settings=ensure_session_secret(config.settings))
         wrong = [] if lean else _wrong_receivers(config)
@@ -159,7 +159,7 @@ def _wrong_receivers(config: Config) -> list[str]:
     texts = config.settings.texts
     if any((texts.headline, texts.summary, texts.meaning)):
         from app.cli.samples import every_sample  # noqa: PLC0415 - needed where an admin has own words only
-        from app.pipeline.texts import text_problems  # noqa: PLC0415 - the same
+        from app.pipeline.tell.texts import text_problems  # noqa: PLC0415 - the same
 
         wrong += text_problems(texts, every_sample(config))
     return wrong

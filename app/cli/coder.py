@@ -23,17 +23,17 @@ from app.cli.base import (
     print_json,
 )
 from app.cli.health import show_findings
-from app.coderapi import CoderApi, CoderApiError
-from app.config import EXIT_CONFIG, Config
-from app.core.meter import AWB, Usage
-from app.pipeline.coder import client
-from app.pipeline.codercheck import check
-from app.pipeline.reconcile import Listed, list_changes
-from app.pipeline.subscribe import Plan, carry_out, make_plan
+from app.coder.api import CoderApi, CoderApiError
+from app.config.load import EXIT_CONFIG, Config
+from app.core.count.meter import AWB, Usage
+from app.pipeline.count.reconcile import Listed, list_changes
+from app.pipeline.count.verify import Verified, verify_due
+from app.pipeline.operate.codercheck import check
+from app.pipeline.operate.subscribe import Plan, carry_out, make_plan
+from app.pipeline.passes import client
 from app.pipeline.usage import current_usage
-from app.pipeline.verify import Verified, verify_due
-from app.pipeline.warn import warn
-from app.store.connection import unavailable
+from app.pipeline.watch.warn import warn
+from app.store.server.connection import unavailable
 
 
 @contextmanager

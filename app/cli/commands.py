@@ -9,7 +9,7 @@ from typing import Any, Final
 import click
 import redis
 
-from app.store.connection import unavailable
+from app.store.server.connection import unavailable
 
 #: sysexits.h: a service is not there.
 EXIT_UNAVAILABLE: Final = 69

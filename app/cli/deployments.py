@@ -9,11 +9,11 @@ from rich.markup import escape
 from app import clock
 from app.cli.base import AS_JSON, actor, fail, known_deployment, load_config, main, open_redis, out, print_json
 from app.cli.show import local, print_table
-from app.config import Config
-from app.core.spelling import did_you_mean
+from app.config.load import Config
+from app.core.text.spelling import did_you_mean
 from app.store.audit import Audit
-from app.store.deployments import Deployments
-from app.store.inbox import Inbox
+from app.store.receive.deployments import Deployments
+from app.store.receive.inbox import Inbox
 
 #: What is worth a number before it is deleted: kinds of keys, in words.
 _KINDS = {"record": "usage records", "ws": "workspaces", "delivery": "deliveries", "notification": "messages"}

@@ -5,10 +5,10 @@ from typing import Any
 import click
 from rich.markup import escape
 
+from app.answers.alerts import events_answer, notifications_answer
 from app.cli.base import AS_JSON, DEPLOYMENT, fail, main, open_store, out, print_json
 from app.cli.show import local, print_table, styled
 from app.core.wording.context import spoken_level
-from app.web.alertanswers import events_answer, notifications_answer
 
 _LIMIT = click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Rows to show.")
 _BEFORE = click.option("--before", metavar="CURSOR", help="Go on where a list ended: `next` of its JSON.")

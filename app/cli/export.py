@@ -15,9 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from app.cli.base import DEPLOYMENT, fail, main, open_store
 from app.cli.recordfile import FORMATS, lines_of
-from app.core.meter import AWB, UsageRecord
-from app.pipeline.transfer import export
-from app.store.ledger import Ledger
+from app.core.count.meter import AWB, UsageRecord
+from app.pipeline.operate.transfer import export
+from app.store.count.ledger import Ledger
 
 _DAY: Final = click.DateTime(["%Y-%m-%d"])
 

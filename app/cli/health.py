@@ -6,9 +6,9 @@ from collections.abc import Iterable
 import click
 from rich.markup import escape
 
-from app import doctor
 from app.cli.base import EXIT_FAILED, load_with_kept_secret, main, open_redis, out, print_json
 from app.core.finding import Finding, Outcome
+from app.doctor import examine as doctor
 
 _MARKS = {
     Outcome.OK: "[green]ok[/green]     ",

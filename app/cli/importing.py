@@ -14,8 +14,8 @@ import click
 from app.cli.base import AS_JSON, DEPLOYMENT, EXIT_FAILED, actor, fail, main, open_store, out, print_json
 from app.cli.export import progress_bar
 from app.cli.recordfile import LineError, read_records
-from app.core.meter import UsageRecord
-from app.pipeline.transfer import BusyLedgerError, import_records
+from app.core.count.meter import UsageRecord
+from app.pipeline.operate.transfer import BusyLedgerError, import_records
 from app.store.audit import Audit
 
 _MOST_PROBLEMS: Final = 20

@@ -8,16 +8,16 @@ import click
 from rich.markup import escape
 
 from app import clock
+from app.answers.plain import moment
+from app.answers.usage import record_answer
 from app.cli.base import AS_JSON, DEPLOYMENT, EXIT_FAILED, fail, load_config, main, open_store, out, print_json
 from app.cli.show import facts_table, local, print_wide
-from app.config import Config
-from app.core.delivery import InvalidDeliveryError, read_delivery, to_event
-from app.core.meter import AWB, UsageRecord
-from app.core.rules import classify
-from app.store.inbox import Inbox
-from app.store.records import Records
-from app.web.answers import record_answer
-from app.web.plain import moment
+from app.config.load import Config
+from app.core.count.delivery import InvalidDeliveryError, read_delivery, to_event
+from app.core.count.meter import AWB, UsageRecord
+from app.core.count.rules import classify
+from app.store.count.records import Records
+from app.store.receive.inbox import Inbox
 
 
 @main.command()

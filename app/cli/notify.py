@@ -16,18 +16,18 @@ from app import clock
 from app.cli.base import AS_JSON, DEPLOYMENT, EXIT_FAILED, actor, fail, load_config, main, open_redis, out, print_json
 from app.cli.samples import sample
 from app.cli.show import facts_table, print_wide, styled
-from app.config import Config
-from app.core.alert import Alert, AlertKind, Notification
-from app.core.mailbox import Mailbox, receiver_key
-from app.core.spelling import did_you_mean
+from app.config.load import Config
+from app.core.alert.alert import Alert, AlertKind, Notification
+from app.core.text.mailbox import Mailbox, receiver_key
+from app.core.text.spelling import did_you_mean
 from app.core.wording.trial import trial_alert
 from app.notifiers.base import NotifyError
 from app.notifiers.directory import notifier
-from app.notifiers.emailmessage import render as render_mail
+from app.notifiers.email.message import render as render_mail
 from app.notifiers.receivers import receiver_slug, receivers
-from app.notifiers.slackblocks import render as render_slack
+from app.notifiers.slack.blocks import render as render_slack
 from app.pipeline.outlook import bare_context
-from app.pipeline.texts import own_words, variables
+from app.pipeline.tell.texts import own_words, variables
 from app.store.audit import Audit
 
 _LONGEST_VALUE: Final = 60

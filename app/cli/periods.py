@@ -7,14 +7,14 @@ import click
 import redis
 from rich.markup import escape
 
+from app.answers.past import UnknownPeriodError, usage_of
+from app.answers.usage import forecast_answer, periods_answer
 from app.cli.base import AS_JSON, DEPLOYMENT, fail, main, open_store, out, print_json
 from app.cli.show import facts_table, print_table, print_wide
-from app.config import Config
-from app.core.meter import Usage
-from app.core.period import Period
-from app.core.text import day_text
-from app.web.answers import forecast_answer, periods_answer
-from app.web.pastusage import UnknownPeriodError, usage_of
+from app.config.load import Config
+from app.core.count.meter import Usage
+from app.core.limit.period import Period
+from app.core.text.lines import day_text
 
 
 def period_of(connection: "redis.Redis", config: Config, present: Usage, day: date) -> Period:

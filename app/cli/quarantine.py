@@ -7,10 +7,10 @@ from typing import Final
 import click
 from rich.markup import escape
 
+from app.answers.queues import quarantined_answer
 from app.cli.base import AS_JSON, DEPLOYMENT, EXIT_FAILED, actor, fail, main, open_store, out, print_json
-from app.pipeline.quarantine import Released, discard, release, show
-from app.store.inbox import QUARANTINE_KEPT, Inbox
-from app.web.queueanswers import quarantined_answer
+from app.pipeline.operate.quarantine import Released, discard, release, show
+from app.store.receive.inbox import QUARANTINE_KEPT, Inbox
 
 #: Where the group leaves the deployment for its commands, which take the option, too.
 _CHOSEN: Final = "app.cli.quarantine.deployment"

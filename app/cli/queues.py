@@ -12,13 +12,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from app import jobqueue
+from app.answers.queues import queues_answer
 from app.cli.base import AS_JSON, DEPLOYMENT, EXIT_FAILED, actor, main, open_store, out, print_json
 from app.cli.show import local, print_table
-from app.pipeline.queues import Operator, queues_of
-from app.pipeline.replay import Replayed, replay_unknown
-from app.pipeline.replay import replay as replay_delivery
-from app.web.queueanswers import queues_answer
+from app.pipeline.operate.queues import Operator, queues_of
+from app.pipeline.operate.replay import Replayed, replay_unknown
+from app.pipeline.operate.replay import replay as replay_delivery
+from app.store.rq import jobqueue
 
 #: Failed jobs listed of each queue.
 _FAILED_SHOWN: Final = 20

@@ -13,8 +13,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, Va
 from pydantic import Field as PydanticField
 
 from app import clock
-from app.core.meter import AWB, RecordState, UsageRecord
-from app.web.answers import record_answer
+from app.answers.usage import record_answer
+from app.core.count.meter import AWB, RecordState, UsageRecord
 
 FORMATS: Final = ("csv", "json", "jsonl")
 #: In the order of the columns; the same as in the HTTP API.

@@ -7,8 +7,8 @@ import redis
 
 from app import clock
 from app.cli.base import EXIT_UNAVAILABLE, fail, load_config, main
-from app.config import ConfigError
-from app.datadir import prepare
+from app.config.datadir import prepare
+from app.config.load import ConfigError
 
 
 @main.command()

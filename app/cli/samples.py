@@ -6,17 +6,17 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from app import clock
-from app.config import Config
-from app.core.alert import Alert, AlertKind
-from app.core.decision import AlertState, Decision, Reason
-from app.core.digest import due_digest
-from app.core.forecast import forecast
-from app.core.limits import INCLUDED_BUILDS, Limit
-from app.core.meter import AWB, Usage
-from app.core.notice import Notice
-from app.core.scope import BurstRule, ScopeRule, ScopeUsage
-from app.core.severity import Severity
-from app.core.threshold import Threshold, ThresholdKind
+from app.config.load import Config
+from app.core.alert.alert import Alert, AlertKind
+from app.core.alert.decision import AlertState, Decision, Reason
+from app.core.alert.digest import due_digest
+from app.core.alert.notice import Notice
+from app.core.alert.scope import BurstRule, ScopeRule, ScopeUsage
+from app.core.alert.severity import Severity
+from app.core.count.meter import AWB, Usage
+from app.core.limit.forecast import forecast
+from app.core.limit.limits import INCLUDED_BUILDS, Limit
+from app.core.limit.threshold import Threshold, ThresholdKind
 from app.core.wording.context import Context
 from app.core.wording.digest import DigestFacts, digest_alert
 from app.core.wording.forecast import forecast_alert

@@ -15,15 +15,16 @@ from urllib.parse import quote
 import click
 import redis
 
-from app import clock, jobqueue
+from app import clock
 from app.cli.base import AS_JSON, EXIT_UNAVAILABLE, fail, load_config, main, open_redis, print_json
-from app.config import EXIT_CONFIG, Config, ConfigError, load
+from app.config.datadir import holds
+from app.config.load import EXIT_CONFIG, Config, ConfigError, load
+from app.config.settings import Settings
 from app.core.schema import SchemaError
-from app.datadir import holds
-from app.settings import Settings
-from app.store.connection import RECEIVER_TIMEOUT, unavailable
-from app.store.queues import Queues
-from app.store.schema import prepare
+from app.store.rq import jobqueue
+from app.store.rq.queues import Queues
+from app.store.server.connection import RECEIVER_TIMEOUT, unavailable
+from app.store.server.schema import prepare
 
 #: Seconds that workers get to come up on a busy machine.
 _PATIENCE: Final = 60.0
@@ -259,6 +260,6 @@ def _reachable(settings: Settings) -> str:
 @click.option("--keep", is_flag=True, help="Leave the service up at the end.")
 def demo(keep: bool) -> None:
     """Play a simulated Coder against the real service, with local sinks for Slack and mail."""
-    from app.demo import run_demo  # noqa: PLC0415 - needs the optional extra `demo`
+    from app.simulator.demo import run_demo  # noqa: PLC0415 - needs the optional extra `demo`
 
     sys.exit(run_demo(keep=keep))

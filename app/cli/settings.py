@@ -6,7 +6,7 @@ import sys
 import click
 
 from app.cli.base import AS_JSON, checked, load_config, main, print_json
-from app.config import EXIT_CONFIG, masked
+from app.config.load import EXIT_CONFIG, masked
 
 
 @main.group()

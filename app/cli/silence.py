@@ -7,14 +7,14 @@ import click
 from rich.markup import escape
 
 from app import clock
+from app.answers.alerts import silence_answer, silences_answer
 from app.cli.base import AS_JSON, DEPLOYMENT, actor, fail, main, open_store, out, print_json
 from app.cli.show import local, print_table
-from app.core.localtime import last_moment
-from app.core.silence import parse_matchers
-from app.core.spelling import did_you_mean
+from app.core.alert.localtime import last_moment
+from app.core.alert.silence import parse_matchers
+from app.core.text.spelling import did_you_mean
+from app.store.alert.silences import Silences
 from app.store.audit import Audit
-from app.store.silences import Silences
-from app.web.alertanswers import silence_answer, silences_answer
 
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _MOMENTS: Final = ["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"]
@@ -60,7 +60,7 @@ def add(
 
     What still holds when the silence ends is told then.
     """
-    from app.pipeline.silence import SilenceError, create_silence  # noqa: PLC0415 - for lists in vain
+    from app.pipeline.operate.silence import SilenceError, create_silence  # noqa: PLC0415 - for lists in vain
 
     if (span is None) == (until is None):
         raise click.UsageError("give either --for or --until")
@@ -120,7 +120,7 @@ def list_silences(context: click.Context, ended_too: bool, deployment: str | Non
 @click.pass_context
 def end(context: click.Context, silence_id: str, deployment: str | None, as_json: bool) -> None:
     """End a silence, or a snooze; what it held back is sent within a minute. Exit code 1 if there is none such."""
-    from app.pipeline.acknowledge import end as end_silence  # noqa: PLC0415 - slow to import, for lists in vain
+    from app.pipeline.operate.acknowledge import end as end_silence  # noqa: PLC0415 - slow to import, for lists in vain
 
     connection, config, name = open_store(context, deployment, lean=False)
     ended = end_silence(connection, config, name, silence_id, actor())

@@ -12,19 +12,19 @@ from rich.markup import escape
 from rich.text import Text
 
 from app import clock
+from app.answers.alerts import alerts_answer, notifications_answer, silences_answer
+from app.answers.usage import coder_answer, forecast_answer, usage_answer
 from app.cli.bar import bar, standing
 from app.cli.base import AS_JSON, DEPLOYMENT, main, open_store, out, print_json
 from app.cli.show import STYLES, facts_table, local, print_wide, styled
-from app.config import Config
-from app.core.coderhistory import HistorySource
-from app.core.era import NO_LONGER_COUNTED
-from app.core.meter import AWB, Mode, Usage
-from app.core.sparkline import last_days, sparkline
+from app.config.load import Config
+from app.core.coder.history import HistorySource
+from app.core.count.era import NO_LONGER_COUNTED
+from app.core.count.meter import AWB, Mode, Usage
+from app.core.text.sparkline import last_days, sparkline
 from app.core.wording.context import period_text, spoken_level
 from app.pipeline.usage import current_usage
-from app.store.snapshot import Snapshot
-from app.web.alertanswers import alerts_answer, notifications_answer, silences_answer
-from app.web.answers import coder_answer, forecast_answer, usage_answer
+from app.store.count.snapshot import Snapshot
 
 _DAYS: Final = 30
 _MESSAGES: Final = 5

@@ -10,11 +10,11 @@ from rich.markup import escape
 from app.cli.base import AS_JSON, DEPLOYMENT, main, open_store, out, print_json
 from app.cli.periods import period_of
 from app.cli.show import print_table, share
-from app.config import Config
-from app.core.meter import AWB, Usage
-from app.core.period import Period
+from app.config.load import Config
+from app.core.count.meter import AWB, Usage
+from app.core.limit.period import Period
 from app.pipeline.usage import current_usage
-from app.store.snapshot import Snapshot
+from app.store.count.snapshot import Snapshot
 
 _DIMENSIONS: Final = ("user", "template", "organization")
 _BAR: Final = 20

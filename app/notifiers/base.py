@@ -3,8 +3,8 @@
 from enum import StrEnum
 from typing import Final, Protocol
 
-from app.core.alert import Notification
-from app.core.handle import Handle
+from app.core.alert.alert import Notification
+from app.core.alert.handle import Handle
 
 
 class FailureReason(StrEnum):

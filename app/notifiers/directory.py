@@ -6,16 +6,16 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from app.core.mailbox import receiver_key
-from app.core.spelling import did_you_mean
+from app.config.settings import Settings
+from app.core.text.mailbox import receiver_key
+from app.core.text.spelling import did_you_mean
+from app.net.session import WebSession
 from app.notifiers.base import Notifier
-from app.notifiers.email import EmailNotifier, SmtpServer
+from app.notifiers.email.smtp import EmailNotifier, SmtpServer
 from app.notifiers.receivers import apprise_urls, receivers, recipients
-from app.notifiers.slack import SlackWebhook
-from app.notifiers.slackbot import SlackBot
+from app.notifiers.slack.bot import SlackBot
+from app.notifiers.slack.webhook import SlackWebhook
 from app.notifiers.webhook import SignedWebhook
-from app.settings import Settings
-from app.websession import WebSession
 
 
 class UnknownReceiverError(LookupError):
@@ -77,7 +77,7 @@ def notifier(settings: Settings, receiver: str) -> Notifier:
     if kind == "webhook":
         url, secret = _text(settings.notify_webhook_url), _text(settings.notify_webhook_secret)
         return SignedWebhook(url, secret, WebSession(trusted))
-    from app.notifiers.appriser import AppriseNotifier  # noqa: PLC0415 - an optional extra, slow to import
+    from app.notifiers.apprise import AppriseNotifier  # noqa: PLC0415 - an optional extra, slow to import
 
     return AppriseNotifier(apprise_urls(settings)[receiver], trusted=trusted)
 

@@ -8,7 +8,8 @@ from typing import Final
 
 import requests
 
-from app import clock, trust
+from app import clock
+from app.net import trust
 from app.notifiers.base import FailureReason, NotifyError
 
 # urllib3 writes request paths into debug lines and into its warning about odd headers; a path may be a secret.

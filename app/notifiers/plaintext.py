@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from app.core.alert import Alert, Notification
-from app.core.decision import Reason
-from app.core.text import is_web_link, one_line
-from app.core.textchart import bar, course
+from app.core.alert.alert import Alert, Notification
+from app.core.alert.decision import Reason
+from app.core.text.lines import is_web_link, one_line
+from app.core.wording.burnup import bar, course
 from app.notifiers.text import SIGNS
 
 # What is no warning is not called one, whatever the severity of the usage that it tells of.

@@ -2,9 +2,9 @@
 
 import hashlib
 
-from app.core.entries import split_urls
-from app.core.mailbox import Mailbox, receiver_key
-from app.settings import Settings
+from app.config.settings import Settings
+from app.core.text.entries import split_urls
+from app.core.text.mailbox import Mailbox, receiver_key
 
 
 def receivers(settings: Settings) -> list[str]:

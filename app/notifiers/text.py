@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from app.core.severity import Severity
+from app.core.alert.severity import Severity
 
 #: Sign and word of a severity; the word is always there, so that neither colour nor emoji speaks alone.
 SIGNS: Final = {

@@ -15,13 +15,13 @@ from urllib.parse import urlsplit
 import requests
 
 from app import clock
-from app.core.alert import Notification
-from app.core.handle import Handle
-from app.core.text import is_web_link, one_line
+from app.core.alert.alert import Notification
+from app.core.alert.handle import Handle
+from app.core.text.lines import is_web_link, one_line
+from app.net.session import WebSession
 from app.notifiers.base import SEND_TIMEOUT, Notifier
 from app.notifiers.deadline import within
 from app.notifiers.httpanswer import check, unreachable
-from app.websession import WebSession
 
 _WHO: Final = "The webhook"
 _PREFIX: Final = "whsec_"

@@ -7,14 +7,14 @@ from typing import Final
 
 import redis
 
-from app.config import Config
-from app.core.forecast import Forecast, forecast
-from app.core.meter import Usage, meter_of
-from app.core.period import Period
+from app.config.load import Config
+from app.core.count.meter import Usage, meter_of
+from app.core.limit.forecast import Forecast, forecast
+from app.core.limit.period import Period
 from app.core.wording.context import Context
 from app.pipeline.usage import coder_version, current_allowance
-from app.store.coderstate import CoderState
-from app.store.snapshot import Snapshot
+from app.store.coder.state import CoderState
+from app.store.count.snapshot import Snapshot
 
 _MOST_POINTS: Final = 120
 _BEFORE: Final = timedelta(days=60)

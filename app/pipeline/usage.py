@@ -6,17 +6,17 @@ from datetime import UTC, date
 import redis
 
 from app import clock
-from app.config import Config
-from app.core.coder import Entitlements, Feature
-from app.core.entitlement import Allowance, allowance
-from app.core.era import is_gone
-from app.core.limits import Limit
-from app.core.meter import METERS, Mode, Usage, meter_of
-from app.core.period import Period
-from app.core.versions import Version
-from app.store.coderstate import CoderState
-from app.store.ledger import Ledger
-from app.store.snapshot import Snapshot
+from app.config.load import Config
+from app.core.coder.shapes import Entitlements, Feature
+from app.core.coder.versions import Version
+from app.core.count.era import is_gone
+from app.core.count.meter import METERS, Mode, Usage, meter_of
+from app.core.limit.entitlement import Allowance, allowance
+from app.core.limit.limits import Limit
+from app.core.limit.period import Period
+from app.store.coder.state import CoderState
+from app.store.count.ledger import Ledger
+from app.store.count.snapshot import Snapshot
 
 
 def current_usage(connection: "redis.Redis", config: Config, deployment: str, meter: str, *, top: bool) -> Usage:

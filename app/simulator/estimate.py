@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from app.core.conditions import Facts
-from app.core.delivery import read_delivery, to_event
-from app.core.estimate import provisional_records
-from app.core.evidence import Evidence
-from app.core.rules import Outcome, Rule, Verdict, classify
+from app.core.count.conditions import Facts
+from app.core.count.delivery import read_delivery, to_event
+from app.core.count.estimate import provisional_records
+from app.core.count.evidence import Evidence
+from app.core.count.rules import Outcome, Rule, Verdict, classify
 
 _DEPLOYMENT = "default"
 

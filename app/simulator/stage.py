@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from app.core.rules import Rule
+from app.core.count.rules import Rule
 from app.simulator.estimate import Estimator
 from app.simulator.model import Happening, Workspace
 from app.simulator.notifications import Message, Outbox

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import redis
 
-from app.core.drift import DriftPoint
+from app.core.limit.drift import DriftPoint
 from app.store import keys
 
-#: Longer than app/core/drift.py looks back.
+#: Longer than app/core/limit/drift.py looks back.
 _DRIFT_WINDOW: Final = timedelta(days=7)
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import redis
 
 from app.store import keys
-from app.store.outbox import Outbox
+from app.store.alert.outbox import Outbox
 from app.store.timeline import Place, behind
 
 #: What tells an event from the others of its moment stands in front of this in its JSON.

@@ -1,4 +1,4 @@
-"""Every Redis key, in one place. RQ's own keys are RQ's business; the queues are named in app/jobqueue.py.
+"""Every Redis key, in one place. RQ's own keys are RQ's business; the queues are named in app/store/rq/jobqueue.py.
 
 All keys begin with `awb:v1:<deployment>:`. Deployment names hold no colon, so keys cannot collide.
 One Redis (or one master with Sentinel) is assumed: scripts touch RQ's keys and these together, which Redis Cluster
@@ -105,7 +105,7 @@ def reasons(deployment: str) -> str:
 
 
 def record(deployment: str, meter: str, usage_key: str) -> str:
-    """One usage record: its UTC day, a line feed, a JSON array (app/store/recordrow.py)."""
+    """One usage record: its UTC day, a line feed, a JSON array (app/store/count/recordrow.py)."""
     return _key(deployment, "record", meter, usage_key)
 
 

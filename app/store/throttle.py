@@ -6,7 +6,7 @@ from typing import Any, Final
 import redis
 
 from app.store import keys
-from app.store.connection import script
+from app.store.server.connection import script
 
 #: Failures of one client before it waits, then 1 s, 2 s, 4 s, … up to the longest.
 FREE: Final = 5

@@ -4,7 +4,7 @@ import redis
 from flask import Flask, Response, jsonify, make_response, render_template, request
 from werkzeug.exceptions import HTTPException
 
-from app.config import Config
+from app.config.load import Config
 from app.web import health, slackactions, webhook
 from app.web.access.guard import guard
 from app.web.api import routes as api

@@ -3,10 +3,10 @@
 import redis
 from flask import Blueprint, Response, jsonify, make_response
 
-from app.config import Config
-from app.store.connection import unavailable
-from app.store.queues import Queues
-from app.store.server import check_writable
+from app.config.load import Config
+from app.store.rq.queues import Queues
+from app.store.server.connection import unavailable
+from app.store.server.info import check_writable
 
 
 def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:

@@ -11,9 +11,9 @@ import redis
 import structlog
 
 from app import clock
-from app.core.refusal import Refusal
-from app.store.connection import unavailable
-from app.store.refusals import RefusalCounters, Refused
+from app.core.alert.refusal import Refusal
+from app.store.receive.refusals import RefusalCounters, Refused
+from app.store.server.connection import unavailable
 
 log = structlog.get_logger(__name__)
 EXTENSION: Final = "awb-refusals"

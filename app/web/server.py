@@ -9,8 +9,8 @@ from waitress.channel import HTTPChannel
 from waitress.task import ErrorTask
 from waitress.utilities import RequestEntityTooLarge
 
-from app.core.refusal import Refusal
-from app.settings import Settings
+from app.config.settings import Settings
+from app.core.alert.refusal import Refusal
 from app.web.refusals import EXTENSION, Refusals
 
 

@@ -20,16 +20,16 @@ from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel
 
 from app import clock
-from app.config import Config
-from app.core.slacksignature import GOOD_FOR, is_signed
-from app.core.snooze import Button, Target, moment_text, snoozed_until
+from app.config.load import Config
+from app.config.types import DEPLOYMENT_NAME
+from app.core.access.slacksignature import GOOD_FOR, is_signed
+from app.core.alert.snooze import Button, Target, moment_text, snoozed_until
+from app.net.session import WebSession
 from app.notifiers.base import NotifyError
-from app.notifiers.slackanswer import answer, may_answer, private
-from app.pipeline.acknowledge import StaleError, acknowledge, snooze
-from app.settingtypes import DEPLOYMENT_NAME
+from app.notifiers.slack.answer import answer, may_answer, private
+from app.pipeline.operate.acknowledge import StaleError, acknowledge, snooze
 from app.store import keys
-from app.store.connection import unavailable
-from app.websession import WebSession
+from app.store.server.connection import unavailable
 
 log = structlog.get_logger(__name__)
 #: Slack allows 3 seconds, the way here and back included.

@@ -16,16 +16,15 @@ import redis
 import structlog
 from flask import Blueprint, Response, request
 
-from app.accesscheck import USER_AGENT
-from app.config import Config
-from app.core.delivery import NOT_JSON
-from app.core.origin import client_of, names_loopback
-from app.core.refusal import Refusal
-from app.pipeline.intake import Taken, take
-from app.settings import Settings
-from app.settingtypes import DEPLOYMENT_NAME
-from app.store.connection import unavailable
-from app.store.inbox import Inbox, TooManyDeploymentsError, accepting_channel
+from app.config.load import Config
+from app.config.settings import Settings
+from app.config.types import DEPLOYMENT_NAME
+from app.core.access.origin import client_of, names_loopback
+from app.core.alert.refusal import DOCTOR, Refusal
+from app.core.count.delivery import NOT_JSON
+from app.pipeline.count.intake import Taken, take
+from app.store.receive.inbox import Inbox, TooManyDeploymentsError, accepting_channel
+from app.store.server.connection import unavailable
 from app.web.access.csrf import sent_by_another_site
 from app.web.refusals import Refusals
 
@@ -96,7 +95,7 @@ def blueprint(config: Config, connection: "redis.Redis", secrets: Secrets | None
     @routes.route("/v1/webhook/<path:deployment>", methods=_OTHER_METHODS)
     def hint(deployment: str) -> Response:
         del deployment
-        if request.headers.get("User-Agent") != USER_AGENT:
+        if request.headers.get("User-Agent") != DOCTOR:
             count(Refusal.WRONG_METHOD)
         answer = _answer(405, "error", reason="Method Not Allowed", detail=_REDIRECT_HINT)
         answer.headers["Allow"] = "POST"

@@ -4,12 +4,12 @@ from collections import defaultdict
 
 import pytest
 
-from app.config import packaged
-from app.core.conditions import Facts
-from app.core.delivery import read_delivery, to_event
-from app.core.estimate import provisional_records
-from app.core.evidence import Evidence
-from app.core.rules import Outcome, classify, load_rules
+from app.config.load import packaged
+from app.core.count.conditions import Facts
+from app.core.count.delivery import read_delivery, to_event
+from app.core.count.estimate import provisional_records
+from app.core.count.evidence import Evidence
+from app.core.count.rules import Outcome, classify, load_rules
 from bench.bodies import STORY, TEMPLATE, created, stories, units
 
 LISTED = frozenset({TEMPLATE})

@@ -1,6 +1,6 @@
 import pytest
 
-from app.store.connection import script_text
+from app.store.server.connection import script_text
 from bench.receive import CONNECTIONS, NOOP, OURS, SLACK, commands_of, rates_and_ratios, round_trips
 from bench.wrk import Load, read
 

@@ -8,7 +8,7 @@ import redis
 from flask import Flask
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
-from app.store.connection import connect
+from app.store.server.connection import connect
 from tests.browser import world
 from tests.browser.serving import CHROMIUM, arguments, served
 from tests.conftest import RedisServer

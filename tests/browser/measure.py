@@ -14,10 +14,10 @@ import click
 from flask.testing import FlaskClient
 
 from app import clock
-from app.core.meter import AWB, RecordState, UsageRecord
-from app.pipeline.warn import warn
-from app.store.connection import connect
-from app.store.records import Records
+from app.core.count.meter import AWB, RecordState, UsageRecord
+from app.pipeline.watch.warn import warn
+from app.store.count.records import Records
+from app.store.server.connection import connect
 from tests.browser import world
 from tests.conftest import RedisServer, make_config
 

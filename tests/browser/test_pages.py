@@ -6,10 +6,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from app import jobqueue
-from app.core.meter import AWB
-from app.store.records import Records
-from app.store.silences import Silences
+from app.core.count.meter import AWB
+from app.store.alert.silences import Silences
+from app.store.count.records import Records
+from app.store.rq import jobqueue
 from tests.browser import world
 from tests.browser.conftest import Site
 from tests.pipeline.deadletter import write_failed

@@ -9,18 +9,19 @@ import redis
 from flask import Flask
 from jinja2.bccache import Bucket, BytecodeCache
 
-from app import clock, jobqueue
-from app.config import Config
-from app.core.coder import BuildInfo, Entitlements
-from app.core.drift import DriftPoint
-from app.core.evidence import Evidence
-from app.core.meter import AWB, RecordState, UsageRecord
-from app.pipeline.silence import create_silence
-from app.pipeline.warn import warn
-from app.store.coderstate import CoderState
-from app.store.inbox import Inbox, Remembered
-from app.store.ledger import Ledger, Settlement
-from app.store.outbox import Outbox
+from app import clock
+from app.config.load import Config
+from app.core.coder.shapes import BuildInfo, Entitlements
+from app.core.count.evidence import Evidence
+from app.core.count.meter import AWB, RecordState, UsageRecord
+from app.core.limit.drift import DriftPoint
+from app.pipeline.operate.silence import create_silence
+from app.pipeline.watch.warn import warn
+from app.store.alert.outbox import Outbox
+from app.store.coder.state import CoderState
+from app.store.count.ledger import Ledger, Settlement
+from app.store.receive.inbox import Inbox, Remembered
+from app.store.rq import jobqueue
 from app.web.factory import create_app
 from tests.conftest import make_config
 from workers.runner import worker

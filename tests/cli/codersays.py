@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from app.core.subscription import AUTOBUILD_FAILED, CREATED, MANUAL_FAILED, PAUSED, RESUMED
+from app.core.coder.subscription import AUTOBUILD_FAILED, CREATED, MANUAL_FAILED, PAUSED, RESUMED
 from tests.coderapi.server import Handler, as_json, serving
 from tests.test_docs import ROOT
 

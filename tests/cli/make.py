@@ -10,9 +10,9 @@ from typing import Any
 
 import redis
 
-from app.core.evidence import Evidence
-from app.core.meter import AWB, RecordState, UsageRecord
-from app.store.ledger import Ledger, Settlement
+from app.core.count.evidence import Evidence
+from app.core.count.meter import AWB, RecordState, UsageRecord
+from app.store.count.ledger import Ledger, Settlement
 from tests.conftest import SECRET
 from tests.web.make import ROOT
 

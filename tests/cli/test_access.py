@@ -6,7 +6,7 @@ import pytest
 from werkzeug.security import check_password_hash
 
 from app.cli import access  # noqa: F401 - adds its commands
-from app.core.access import Role, check_password_hash_form, parse_tokens, person_of_token
+from app.core.access.people import Role, check_password_hash_form, parse_tokens, person_of_token
 from tests.cli.conftest import call
 
 PASSWORD = "correct horse battery"

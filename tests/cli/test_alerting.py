@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import redis
 
-from app.core.alert import AlertKind
-from app.core.meter import AWB
-from app.pipeline.warn import warn
+from app.core.alert.alert import AlertKind
+from app.core.count.meter import AWB
+from app.pipeline.watch.warn import warn
 from app.simulator.sinks import MailSink, SlackSink
+from app.store.alert.silences import Silences
 from app.store.audit import Audit
-from app.store.silences import Silences
 from tests.cli.conftest import Awb, rows_of
 from tests.cli.make import DEPLOYMENT, build, put
 from tests.conftest import RedisServer, make_config

@@ -13,7 +13,7 @@ import redis
 import time_machine
 from click.testing import Result
 
-from app.core.subscription import NEEDED
+from app.core.coder.subscription import NEEDED
 from tests.cli import codersays
 from tests.cli.codersays import KEY, KINDS, TOKEN, Deployment, made_up, recorded, snapshot
 from tests.cli.conftest import Awb

@@ -18,9 +18,9 @@ from flask.testing import FlaskClient
 from app import clock
 from app.cli import main
 from app.cli.commands import SECTIONS
-from app.config import Config
-from app.core.delivery import read_delivery
-from app.pipeline.count import count
+from app.config.load import Config
+from app.core.count.delivery import read_delivery
+from app.pipeline.count.count import count
 from app.web.factory import create_app
 from tests.cli.conftest import Awb, call, rows_of
 from tests.conftest import SECRET

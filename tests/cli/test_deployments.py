@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from app import jobqueue
-from app.store.deployments import Deployments
+from app.store.receive.deployments import Deployments
+from app.store.rq import jobqueue
 from app.web.factory import create_app
 from tests.cli.conftest import Awb, rows_of
 from tests.conftest import RedisServer, make_config

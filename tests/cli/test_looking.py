@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import redis
 
-from app.core.meter import AWB
-from app.pipeline.warn import warn
+from app.core.count.meter import AWB
+from app.pipeline.watch.warn import warn
 from tests.cli.conftest import Awb, call, rows_of
 from tests.cli.make import DEPLOYMENT, build, environ, put, start
 from tests.conftest import RedisServer, make_config

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import redis
 
-from app import jobqueue
-from app.config import Config
+from app.config.load import Config
 from app.store.audit import Audit
-from app.store.inbox import Inbox
-from app.store.queues import Queues
+from app.store.receive.inbox import Inbox
+from app.store.rq import jobqueue
+from app.store.rq.queues import Queues
 from tests.cli.conftest import Awb
 from tests.conftest import RedisServer
 from tests.pipeline.deadletter import DELIVERIES, fail, swift, work_off, write_failed

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.store.connection import connect
+from app.store.server.connection import connect
 from tests.cli.conftest import call
 from tests.conftest import RedisServer
 from workers import embedded, servers

@@ -3,9 +3,9 @@
 import pytest
 import redis
 
-from app import jobqueue
 from app.cli import service
-from app.config import Config
+from app.config.load import Config
+from app.store.rq import jobqueue
 from workers.runner import worker
 
 

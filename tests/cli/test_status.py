@@ -10,14 +10,14 @@ import pytest
 import redis
 
 from app.cli.bar import bar, standing
-from app.core.limits import Limit
-from app.core.meter import AWB, Usage
-from app.core.period import Period
-from app.core.sparkline import last_days, sparkline
-from app.core.threshold import Threshold
-from app.pipeline.silence import create_silence
-from app.pipeline.warn import warn
-from app.store.outbox import Outbox
+from app.core.count.meter import AWB, Usage
+from app.core.limit.limits import Limit
+from app.core.limit.period import Period
+from app.core.limit.threshold import Threshold
+from app.core.text.sparkline import last_days, sparkline
+from app.pipeline.operate.silence import create_silence
+from app.pipeline.watch.warn import warn
+from app.store.alert.outbox import Outbox
 from tests.cli.conftest import Awb, rows_of
 from tests.cli.make import DEPLOYMENT, build, put, run
 from tests.conftest import RedisServer, make_config
@@ -191,6 +191,6 @@ def test_status_imports_nothing_that_is_slow_and_not_needed(redis_server: RedisS
     code, _, imports = run(redis_server.url, "status", PYTHONPROFILEIMPORTTIME="1")
     assert code == 0
     modules: Sequence[str] = [line.rpartition("|")[2].strip() for line in imports.splitlines()]
-    slow = {"flask", "waitress", "apprise", "structlog", "workers.supervisor", "app.coderapi", "app.web.factory"}
+    slow = {"flask", "waitress", "apprise", "structlog", "workers.supervisor", "app.coder.api", "app.web.factory"}
     assert "app.cli.bar" in modules
     assert slow.intersection(modules) == set()

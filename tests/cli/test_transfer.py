@@ -15,10 +15,10 @@ import pytest
 import redis
 
 from app.cli.recordfile import FIELDS, lines_of, read_records
-from app.config import Config
-from app.core.meter import UsageRecord
-from app.pipeline.count import count
-from app.pipeline.transfer import Imported, export, import_records
+from app.config.load import Config
+from app.core.count.meter import UsageRecord
+from app.pipeline.count.count import count
+from app.pipeline.operate.transfer import Imported, export, import_records
 from tests.cli.conftest import Awb, rows_of
 from tests.cli.make import DEPLOYMENT, PROVED, PROVISIONAL, build, put
 from tests.pipeline.streams import Delivery, config_for, deliveries_of, messages_of

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import redis
 
-from app.core.era import NO_LONGER_COUNTED
-from app.pipeline.subscribe import NEEDED
+from app.core.count.era import NO_LONGER_COUNTED
+from app.pipeline.operate.subscribe import NEEDED
 from app.simulator.api import ApiFaults
 from app.simulator.api.server import ApiServer
 from app.simulator.licence import AgentHours, Licence
 from app.simulator.world import World
-from app.store.coderstate import CoderState
+from app.store.coder.state import CoderState
 from tests.cli.conftest import Awb, rows_of
 from tests.cli.make import DEPLOYMENT
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from app.coderapi import CoderApi, CoderApiError
+from app.coder.api import CoderApi, CoderApiError
 
 TOKEN = "Zk3sEcReTx-aBcDeFgHiJkLmNoPqRsTuV"
 URL = "https://coder.example.com"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from app.coderapi import Bounds, Failure
+from app.coder.api import Bounds, Failure
 from tests.coderapi.server import TOKEN, Handler, api, as_json, failure_of, serving
 from tests.coderapi.test_outcomes import assert_keeps_the_token
 

@@ -8,8 +8,8 @@ import pytest
 import responses
 from responses.matchers import json_params_matcher, query_param_matcher
 
-from app.coderapi import CoderApi, Failure
-from app.core.coder import Entitlements
+from app.coder.api import CoderApi, Failure
+from app.core.coder.shapes import Entitlements
 from tests.coderapi.server import URL, V2, api, failure_of
 from tests.coderapi.test_outcomes import assert_keeps_the_token
 

@@ -12,7 +12,7 @@ import responses
 import urllib3
 from responses.matchers import header_matcher
 
-from app.coderapi import Bounds, CoderApi, CoderApiError, Failure
+from app.coder.api import Bounds, CoderApi, CoderApiError, Failure
 from tests.coderapi.server import TOKEN, URL, V2, api, failure_of
 
 RETRY, FINAL = False, True

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import responses
 
-from app import coderapi
-from app.coderapi import Failure
+from app.coder import api as coderapi
+from app.coder.api import Failure
 from tests.coderapi.server import V2, api, as_json, failure_of
 from tests.coderapi.test_methods import build
 

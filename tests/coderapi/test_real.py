@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import responses
 
-from app.core.coder import HAS_TASK, Build, Workspace
+from app.core.coder.shapes import HAS_TASK, Build, Workspace
 from tests.coderapi.server import V2, api
 
 ANSWERS = Path(__file__).resolve().parents[3] / "shared" / "coder" / "real" / "api"

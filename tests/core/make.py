@@ -8,15 +8,15 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from app.core.alert import Alert
-from app.core.conditions import Facts
-from app.core.decision import AlertState, Decision, Reason
-from app.core.delivery import Event, read_delivery, to_event
-from app.core.evidence import Evidence
-from app.core.limits import Limit
-from app.core.meter import AWB, Usage
-from app.core.period import Period
-from app.core.rules import EvidenceKind, Outcome, Rule, Verdict, load_rules
+from app.core.alert.alert import Alert
+from app.core.alert.decision import AlertState, Decision, Reason
+from app.core.count.conditions import Facts
+from app.core.count.delivery import Event, read_delivery, to_event
+from app.core.count.evidence import Evidence
+from app.core.count.meter import AWB, Usage
+from app.core.count.rules import EvidenceKind, Outcome, Rule, Verdict, load_rules
+from app.core.limit.limits import Limit
+from app.core.limit.period import Period
 from app.core.wording.context import Context
 from app.core.wording.threshold import describe
 

@@ -6,8 +6,9 @@ import hmac
 import pytest
 from werkzeug.security import generate_password_hash
 
-from app.core import access
-from app.core.access import (
+from app.core.access import people as access
+from app.core.access.origin import client_of, from_this_machine, is_foreign, local_path
+from app.core.access.people import (
     ApiToken,
     Person,
     Role,
@@ -20,7 +21,6 @@ from app.core.access import (
     user_of_header,
     within,
 )
-from app.core.origin import client_of, from_this_machine, is_foreign, local_path
 
 DIGEST = hashlib.sha256(b"t").hexdigest()
 

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from app.core.alert import Alert, group_key
-from app.core.decision import AlertState, Decision, Reason
-from app.core.entitlement import Standing
-from app.core.era import NO_LONGER_COUNTED
-from app.core.limits import Limit
-from app.core.meter import Mode, Usage
-from app.core.severity import Severity
+from app.core.alert.alert import Alert, group_key
+from app.core.alert.decision import AlertState, Decision, Reason
+from app.core.alert.severity import Severity
+from app.core.count.era import NO_LONGER_COUNTED
+from app.core.count.meter import Mode, Usage
+from app.core.limit.entitlement import Standing
+from app.core.limit.limits import Limit
 from app.core.wording.consequence import consequence
 from app.core.wording.context import CONTACT_URL, Context, spoken_level
 from app.core.wording.threshold import describe

@@ -8,17 +8,9 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from app.core.coder import (
-    Build,
-    BuildInfo,
-    Entitlements,
-    Task,
-    TaskList,
-    Workspace,
-    WorkspaceList,
-)
-from app.core.coderhistory import AuditBuild, AuditList
-from app.core.codersettings import DispatchMethods
+from app.core.coder.history import AuditBuild, AuditList
+from app.core.coder.settings import DispatchMethods
+from app.core.coder.shapes import Build, BuildInfo, Entitlements, Task, TaskList, Workspace, WorkspaceList
 
 ZERO = "00000000-0000-0000-0000-000000000000"
 SOME = "9d2f1c1e-51c1-4a44-9a4e-0b1f7c6a2f10"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.delivery import NIL_UUID, InvalidDeliveryError, read_delivery, to_event
+from app.core.count.delivery import NIL_UUID, InvalidDeliveryError, read_delivery, to_event
 from tests.core.make import PAYLOADS, WORKSPACE, body, envelope, event_in, event_of
 
 SENTINEL = "xyzzy-of-the-body"

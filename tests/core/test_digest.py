@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.digest import DigestKind, due_digest
+from app.core.alert.digest import DigestKind, due_digest
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

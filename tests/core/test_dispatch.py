@@ -5,12 +5,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from app.core.alert import Alert, AlertKind
-from app.core.decision import Reason
-from app.core.dispatch import Circumstances, Step, dispatch
-from app.core.quiet import QuietSpan
-from app.core.routing import Route
-from app.core.silence import Silence
+from app.core.alert.alert import Alert, AlertKind
+from app.core.alert.decision import Reason
+from app.core.alert.dispatch import Circumstances, Step, dispatch
+from app.core.alert.quiet import QuietSpan
+from app.core.alert.routing import Route
+from app.core.alert.silence import Silence
 from tests.core.make import NOON, alert
 
 QUIET = (QuietSpan.parse("11:00-13:00"),)

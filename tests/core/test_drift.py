@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.core.drift import DriftPoint, growth, is_growing, known_causes
-from app.core.versions import TALLY_BUG
+from app.core.coder.versions import TALLY_BUG
+from app.core.limit.drift import DriftPoint, growth, is_growing, known_causes
 
 PERIOD = datetime(2026, 1, 1, tzinfo=UTC)
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.codersettings import EndpointUrl
-from app.core.endpoint import Expected, compare
+from app.core.coder.endpoint import Expected, compare
+from app.core.coder.settings import EndpointUrl
 from app.core.finding import Outcome
 
 SECRET = "our-secret-of-this-meter"

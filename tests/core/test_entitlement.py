@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from app.core.coder import AWB_FEATURE, Entitlements
-from app.core.entitlement import Allowance, Standing, allowance
-from app.core.limits import Limit
-from app.core.period import Period
+from app.core.coder.shapes import AWB_FEATURE, Entitlements
+from app.core.limit.entitlement import Allowance, Standing, allowance
+from app.core.limit.limits import Limit
+from app.core.limit.period import Period
 
 CONFIGURED = Limit(700, 600)
 YEAR = {"start": "2026-01-01T00:00:00Z", "end": "2026-12-31T23:59:59Z"}

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.estimate import KEPT, fold, provisional_records, record_number
-from app.core.evidence import Evidence, Folded
-from app.core.meter import AWB, UsageRecord
-from app.core.rules import EvidenceKind
+from app.core.count.estimate import KEPT, fold, provisional_records, record_number
+from app.core.count.evidence import Evidence, Folded
+from app.core.count.meter import AWB, UsageRecord
+from app.core.count.rules import EvidenceKind
 from tests.core.make import AI_TEMPLATES, WORKSPACE, event, verdict
 
 C, R, P, S, F = (

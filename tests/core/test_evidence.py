@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.delivery import Event
-from app.core.estimate import provisional_records
-from app.core.evidence import Evidence
-from app.core.meter import AWB, RecordState, UsageRecord
-from app.core.rules import EvidenceKind
+from app.core.count.delivery import Event
+from app.core.count.estimate import provisional_records
+from app.core.count.evidence import Evidence
+from app.core.count.meter import AWB, RecordState, UsageRecord
+from app.core.count.rules import EvidenceKind
 from tests.core.make import AI_TEMPLATES, WORKSPACE, event, event_of, evidence_of, verdict
 
 C, R, P, S, F = (

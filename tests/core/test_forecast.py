@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.forecast import HORIZON, Forecast, forecast
-from app.core.limits import Limit
-from app.core.period import LIFETIME_START, Period, PeriodRule
+from app.core.limit.forecast import HORIZON, Forecast, forecast
+from app.core.limit.limits import Limit
+from app.core.limit.period import LIFETIME_START, Period, PeriodRule
 
 YEAR = Period(date(2026, 1, 1), date(2027, 1, 1))
 LIFETIME = Period(LIFETIME_START, None)

@@ -3,7 +3,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from app.core.localtime import first_moment, last_moment
+from app.core.alert.localtime import first_moment, last_moment
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.mailbox import Mailbox, ascii_host, mailboxes, receiver_key
+from app.core.text.mailbox import Mailbox, ascii_host, mailboxes, receiver_key
 
 
 @pytest.mark.parametrize(

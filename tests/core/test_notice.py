@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from app.core.coder import Entitlements
-from app.core.drift import DriftPoint
-from app.core.entitlement import Allowance, Standing
-from app.core.limits import Limit
-from app.core.notice import Notice, Situation, active_notices
-from app.core.severity import Severity
+from app.core.alert.notice import Notice, Situation, active_notices
+from app.core.alert.severity import Severity
+from app.core.coder.shapes import Entitlements
+from app.core.limit.drift import DriftPoint
+from app.core.limit.entitlement import Allowance, Standing
+from app.core.limit.limits import Limit
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 PERIOD = datetime(2026, 1, 1, tzinfo=UTC)

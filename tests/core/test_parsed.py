@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.config import masked
-from app.core.mailbox import Mailbox
-from app.core.parsed import Parsed
-from app.core.period import PeriodRule
-from app.core.quiet import QuietSpan
-from app.core.routing import LevelGlob
-from app.core.threshold import Threshold
+from app.config.load import masked
+from app.core.alert.quiet import QuietSpan
+from app.core.alert.routing import LevelGlob
+from app.core.limit.period import PeriodRule
+from app.core.limit.threshold import Threshold
+from app.core.text.mailbox import Mailbox
+from app.core.text.parsed import Parsed
 from tests.conftest import make_config
 
 DAYS = st.sampled_from(["", "mon", "sun", "mon-fri", "sat-sun", "fri-mon", "sun-sat", "wed-tue"])

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.period import LIFETIME_START, Period, PeriodKind, PeriodRule
+from app.core.limit.period import LIFETIME_START, Period, PeriodKind, PeriodRule
 
 
 def day(text: str) -> date:

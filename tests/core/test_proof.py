@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from app.core.coder import Build
-from app.core.evidence import Evidence
-from app.core.meter import AWB, RecordState, UsageRecord
-from app.core.proof import PROVED_RULE, proved_records, settled_prefix
-from app.core.rules import EvidenceKind
+from app.core.coder.shapes import Build
+from app.core.count.evidence import Evidence
+from app.core.count.meter import AWB, RecordState, UsageRecord
+from app.core.count.proof import PROVED_RULE, proved_records, settled_prefix
+from app.core.count.rules import EvidenceKind
 from tests.core.make import WORKSPACE, event, verdict
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.quiet import QuietSpan, quiet_until
+from app.core.alert.quiet import QuietSpan, quiet_until
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NIGHT = ("22:00-07:00",)

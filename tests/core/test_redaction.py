@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.delivery import read_delivery
-from app.core.redaction import ONE_TIME_PASSCODE_TEMPLATE, REDACTED, holds_passcode, may_hold_secret, redact
+from app.core.count.delivery import read_delivery
+from app.core.count.redaction import ONE_TIME_PASSCODE_TEMPLATE, REDACTED, holds_passcode, may_hold_secret, redact
 from tests.core.make import PAYLOADS
 
 SECRET = "K7QX 94TW"

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from app.core.notice import Notice
-from app.core.refusal import Refusal, Run, unauthorized, wrong_secret_notice
+from app.core.alert.notice import Notice
+from app.core.alert.refusal import Refusal, Run, unauthorized, wrong_secret_notice
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)

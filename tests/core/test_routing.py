@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from app.core.quiet import QuietSpan
-from app.core.routing import Route, addressed, escalations, quiet_spans
+from app.core.alert.quiet import QuietSpan
+from app.core.alert.routing import Route, addressed, escalations, quiet_spans
 
 RECEIVERS = ["slack", "slack:C1", "email:ops@example.com", "email:boss@example.com", "webhook"]
 LABELS = {

@@ -3,12 +3,12 @@ from typing import Any
 
 import pytest
 
-from app.core.conditions import Facts
-from app.core.delivery import Event
-from app.core.estimate import provisional_records
-from app.core.evidence import Evidence
-from app.core.meter import AWB
-from app.core.rules import UNKNOWN_RULE, EvidenceKind, Outcome, RulesError, classify, load_rules
+from app.core.count.conditions import Facts
+from app.core.count.delivery import Event
+from app.core.count.estimate import provisional_records
+from app.core.count.evidence import Evidence
+from app.core.count.meter import AWB
+from app.core.count.rules import UNKNOWN_RULE, EvidenceKind, Outcome, RulesError, classify, load_rules
 from tests.core.make import (
     AI_TEMPLATES,
     FACTS,

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from app.core.scope import BurstRule, ScopeRule, bursts, by_group, scope_usages
+from app.core.alert.scope import BurstRule, ScopeRule, bursts, by_group, scope_usages
 
 
 def rule(by: str = "user", name: str = "*", limit: int = 10, **more: Any) -> ScopeRule:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.core.silence import FIELDS, Silence, parse_matchers, silencing
+from app.core.alert.silence import FIELDS, Silence, parse_matchers, silencing
 from tests.core.make import NOON, alert
 
 HOUR = timedelta(hours=1)

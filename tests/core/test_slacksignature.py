@@ -5,7 +5,7 @@ import hmac
 
 import pytest
 
-from app.core.slacksignature import GOOD_FOR, is_signed
+from app.core.access.slacksignature import GOOD_FOR, is_signed
 
 SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
 TIMESTAMP, AT = "1531420618", 1531420618.0

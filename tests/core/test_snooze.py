@@ -4,10 +4,10 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from app.core.alert import Alert, AlertKind
-from app.core.decision import Reason
-from app.core.severity import Severity
-from app.core.snooze import Button, Target, actor_text, buttons_of, next_level_until, snoozed_until
+from app.core.alert.alert import Alert, AlertKind
+from app.core.alert.decision import Reason
+from app.core.alert.severity import Severity
+from app.core.alert.snooze import Button, Target, actor_text, buttons_of, next_level_until, snoozed_until
 
 NOW = datetime(2026, 5, 4, 9, 30, tzinfo=UTC)
 ALERT = Alert(

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.decision import HOLD, AlertState, AlertStatus, Decision, Reason, evaluate
-from app.core.limits import INCLUDED_BUILDS, Limit
-from app.core.meter import Usage
-from app.core.threshold import Threshold, ThresholdKind, highest_level
+from app.core.alert.decision import HOLD, AlertState, AlertStatus, Decision, Reason, evaluate
+from app.core.count.meter import Usage
+from app.core.limit.limits import INCLUDED_BUILDS, Limit
+from app.core.limit.threshold import Threshold, ThresholdKind, highest_level
 from tests.core.make import NOON, usage
 
 DEFAULT = tuple(Threshold.parse(text) for text in ("75%", "90%", "100%", "+10%"))

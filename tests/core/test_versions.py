@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.core.versions import FLAG_MEANS_TEMPLATE, LIMIT_BLOCKS, TALLY_BUG, TASKS_GONE, Trait
+from app.core.coder.versions import FLAG_MEANS_TEMPLATE, LIMIT_BLOCKS, TALLY_BUG, TASKS_GONE, Trait
 
 # trait, versions for which it holds, versions for which it does not
 ROWS = [

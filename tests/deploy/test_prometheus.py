@@ -8,9 +8,9 @@ import redis
 import yaml
 
 from app import clock
-from app.core.drift import DriftPoint
+from app.core.limit.drift import DriftPoint
 from app.store import keys
-from app.store.coderstate import CoderState
+from app.store.coder.state import CoderState
 from app.web.metrics import server as metricserver
 from app.web.metrics.families import FAMILIES
 from tests.conftest import make_config

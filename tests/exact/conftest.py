@@ -5,7 +5,7 @@ import pytest
 import redis
 import structlog
 
-from app.config import Config
+from app.config.load import Config
 from tests.conftest import RedisServer, make_config
 from tests.exact.stage import Stage, on_stage
 

@@ -7,24 +7,24 @@ from datetime import timedelta
 import redis
 import time_machine
 
-from app.coderapi import CoderApi
-from app.config import Config
-from app.core.meter import AWB
-from app.jobqueue import read_args
-from app.pipeline.count import count
-from app.pipeline.intake import take
-from app.pipeline.reconcile import list_changes
-from app.pipeline.verify import verify_due
+from app.coder.api import CoderApi
+from app.config.load import Config
+from app.core.count.meter import AWB
+from app.pipeline.count.count import count
+from app.pipeline.count.intake import take
+from app.pipeline.count.reconcile import list_changes
+from app.pipeline.count.verify import verify_due
 from app.simulator.api import ApiFaults, ApiServer
 from app.simulator.licence import Licence
 from app.simulator.model import Role, Transition, User
 from app.simulator.notifications import Message, Outbox
 from app.simulator.versions import CURRENT, MIDDLE_SEEN, OLDEST_SEEN, Behaviour
 from app.simulator.world import World
-from app.store.coderstate import CoderState
-from app.store.inbox import Inbox
-from app.store.ledger import Ledger
-from app.store.records import Records
+from app.store.coder.state import CoderState
+from app.store.count.ledger import Ledger
+from app.store.count.records import Records
+from app.store.receive.inbox import Inbox
+from app.store.rq.jobqueue import read_args
 from tests.simulator.month import Timeline
 
 DEPLOYMENT = "default"

@@ -12,21 +12,21 @@ from urllib.parse import urlsplit
 import redis
 import time_machine
 
-from app.coderapi import CoderApi
-from app.config import Config
-from app.core.meter import AWB, RecordState, Usage, UsageRecord
-from app.pipeline.intake import take
-from app.pipeline.notices import give_notice
-from app.pipeline.reconcile import Listed, list_changes
+from app.coder.api import CoderApi
+from app.config.load import Config
+from app.core.count.meter import AWB, RecordState, Usage, UsageRecord
+from app.pipeline.count.intake import take
+from app.pipeline.count.reconcile import Listed, list_changes
+from app.pipeline.count.verify import Verified, verify_due
 from app.pipeline.usage import current_usage
-from app.pipeline.verify import Verified, verify_due
-from app.pipeline.warn import warn
+from app.pipeline.watch.notices import give_notice
+from app.pipeline.watch.warn import warn
 from app.simulator.api import ApiServer, FaultKind
 from app.simulator.licence import Licence
 from app.simulator.model import Build, User, Workspace
 from app.simulator.notifications import Message, Outbox
 from app.simulator.world import World
-from app.store import outbox as notifications
+from app.store.alert import outbox as notifications
 from tests.exact.play import DEPLOYMENT, Meter, truth
 
 AUDIT = "GET /api/v2/audit"

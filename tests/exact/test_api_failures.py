@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.core.meter import RecordState
+from app.core.count.meter import RecordState
 from app.simulator.api import ApiFaults
 from tests.exact.stage import BUILDS, Stage, again, tasks
 from tests.exact.test_verify import due

@@ -4,9 +4,9 @@ import pytest
 import redis
 import time_machine
 
-from app.pipeline.notices import give_notice
-from app.pipeline.reconcile import list_changes
-from app.pipeline.verify import verify_due
+from app.pipeline.count.reconcile import list_changes
+from app.pipeline.count.verify import verify_due
+from app.pipeline.watch.notices import give_notice
 from app.simulator.licence import Seats
 from tests.conftest import RedisServer
 from tests.exact.play import DEPLOYMENT

@@ -2,9 +2,9 @@
 
 import pytest
 
-from app.core.coderhistory import HistorySource
+from app.core.coder.history import HistorySource
 from app.core.finding import Outcome
-from app.pipeline.subscribe import check
+from app.pipeline.operate.subscribe import check
 from app.simulator.licence import Licence
 from tests.exact.stage import Stage
 

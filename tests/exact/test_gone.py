@@ -9,16 +9,16 @@ import pytest
 import redis
 from flask.testing import FlaskClient
 
-from app.config import Config
-from app.core.era import NO_LONGER_COUNTED
+from app.config.load import Config
+from app.core.count.era import NO_LONGER_COUNTED
+from app.core.count.meter import AWB
 from app.core.finding import Outcome
-from app.core.meter import AWB
-from app.pipeline.codercheck import check
-from app.pipeline.digests import report
-from app.pipeline.sweep import sweep
+from app.pipeline.operate.codercheck import check
 from app.pipeline.usage import active_meters
+from app.pipeline.watch.digests import report
+from app.pipeline.watch.sweep import sweep
 from app.simulator.licence import AgentHours, Licence, Seats
-from app.store.alerts import Alerts
+from app.store.alert.alerts import Alerts
 from app.web.factory import create_app
 from tests.conftest import RedisServer, make_config
 from tests.exact.play import DEPLOYMENT

@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 import redis
 
-from app.config import Config
-from app.core.meter import RecordState
-from app.pipeline.intake import Taken, take
+from app.config.load import Config
+from app.core.count.meter import RecordState
+from app.pipeline.count.intake import Taken, take
 from app.simulator.licence import Licence
 from app.simulator.model import Workspace
 from app.simulator.notifications import Message

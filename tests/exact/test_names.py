@@ -1,10 +1,10 @@
 """Names in records: known as soon as Coder tells them, repaired where it did late, and the newest ones everywhere."""
 
-from app.core.meter import UsageRecord
+from app.core.count.meter import UsageRecord
 from app.simulator.licence import Licence
 from app.simulator.model import Workspace
-from app.store.naming import Naming
-from app.store.snapshot import Snapshot
+from app.store.count.naming import Naming
+from app.store.count.snapshot import Snapshot
 from tests.exact.play import DEPLOYMENT
 from tests.exact.stage import Stage, tasks
 

@@ -6,12 +6,12 @@ from datetime import timedelta
 import pytest
 import redis
 
-from app.core.coder import Entitlements
-from app.core.drift import DriftPoint
-from app.pipeline.notices import give_notice
+from app.core.coder.shapes import Entitlements
+from app.core.limit.drift import DriftPoint
+from app.pipeline.watch.notices import give_notice
 from app.simulator.licence import AgentHours, Seats
-from app.store.coderstate import CoderState
-from app.store.connection import connect
+from app.store.coder.state import CoderState
+from app.store.server.connection import connect
 from tests.conftest import RedisServer
 from tests.exact.play import DEPLOYMENT
 from tests.exact.stage import Stage, day, licence, tasks

@@ -7,14 +7,14 @@ import pytest
 import redis
 import time_machine
 
-from app.config import Config
-from app.core.coderhistory import HistorySource
-from app.core.passes import PassState, Phase, Window, begin, describe
-from app.pipeline import coder
-from app.pipeline.reconcile import list_changes
-from app.pipeline.verify import verify_due
+from app.config.load import Config
+from app.core.coder.history import HistorySource
+from app.core.coder.passes import PassState, Phase, Window, begin, describe
+from app.pipeline import passes as coder
+from app.pipeline.count.reconcile import list_changes
+from app.pipeline.count.verify import verify_due
 from app.simulator.licence import Licence
-from app.store.passes import Passes
+from app.store.coder.passes import Passes
 from tests.conftest import RedisServer, make_config
 from tests.exact.play import DEPLOYMENT
 from tests.exact.stage import AUDIT, JOBS, LISTING, Stage, tasks

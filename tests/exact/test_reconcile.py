@@ -6,19 +6,19 @@ from datetime import timedelta
 import pytest
 import redis
 
-from app.coderapi import CoderApi
-from app.codererror import Failure
-from app.config import Config
-from app.core.coderhistory import HistorySource
-from app.pipeline.coder import enqueue_due, reconcile, verify
-from app.pipeline.reconcile import list_changes
-from app.pipeline.verify import verify_due
+from app.coder.api import CoderApi
+from app.coder.errors import Failure
+from app.config.load import Config
+from app.core.coder.history import HistorySource
+from app.pipeline.count.reconcile import list_changes
+from app.pipeline.count.verify import verify_due
+from app.pipeline.passes import enqueue_due, reconcile, verify
 from app.simulator.api import ApiFaults
 from app.simulator.licence import Licence
 from app.simulator.model import Role
 from app.simulator.versions import CURRENT, MIDDLE_SEEN, OLDEST_SEEN, Version
 from app.simulator.world import World
-from app.store.connection import connect
+from app.store.server.connection import connect
 from tests.conftest import RedisServer, make_config
 from tests.exact.play import DEPLOYMENT
 from tests.exact.stage import (

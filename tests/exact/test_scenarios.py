@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import redis
 
-from app.config import Config
-from app.core.meter import RecordState
-from app.core.rules import EvidenceKind
-from app.pipeline.intake import take
+from app.config.load import Config
+from app.core.count.meter import RecordState
+from app.core.count.rules import EvidenceKind
+from app.pipeline.count.intake import take
 from app.simulator.model import User, Workspace
 from app.simulator.versions import CURRENT, MIDDLE_SEEN, OLDEST_SEEN, Version
 from app.simulator.world import World

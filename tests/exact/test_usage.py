@@ -6,15 +6,15 @@ import pytest
 import redis
 
 from app import clock
-from app.config import Config
-from app.core.coder import Entitlements, Feature
-from app.core.limits import Limit
-from app.core.meter import Mode
-from app.core.period import Period
+from app.config.load import Config
+from app.core.coder.shapes import Entitlements, Feature
+from app.core.count.meter import Mode
+from app.core.limit.limits import Limit
+from app.core.limit.period import Period
 from app.pipeline.usage import active_meters, current_usage
 from app.simulator.licence import Licence
 from app.simulator.world import World
-from app.store.coderstate import CoderState
+from app.store.coder.state import CoderState
 from tests.conftest import make_config
 from tests.exact.stage import Stage, build_at, day, licence, on_stage, tasks, truth
 

@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from app.core.meter import RecordState
-from app.pipeline.prove import verify_workspace
+from app.core.count.meter import RecordState
+from app.pipeline.count.prove import verify_workspace
 from app.simulator.model import Build, Workspace
 from app.simulator.world import CONNECTIONS
 from app.store import keys
-from app.store.coderstate import Due
+from app.store.coder.state import Due
 from tests.exact.play import DEPLOYMENT
 from tests.exact.stage import BUILDS, LISTING, WORKSPACE, Stage, again, licence, tasks, truth
 

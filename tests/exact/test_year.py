@@ -9,13 +9,13 @@ import pytest
 import redis
 import time_machine
 
-from app.config import Config
-from app.core.evidence import Evidence
-from app.core.meter import AWB, RecordState, UsageRecord
-from app.pipeline.send import send
-from app.pipeline.sweep import sweep
-from app.store.ledger import Ledger, Settlement
-from app.store.outbox import Outbox
+from app.config.load import Config
+from app.core.count.evidence import Evidence
+from app.core.count.meter import AWB, RecordState, UsageRecord
+from app.pipeline.tell.send import send
+from app.pipeline.watch.sweep import sweep
+from app.store.alert.outbox import Outbox
+from app.store.count.ledger import Ledger, Settlement
 from tests.conftest import RedisServer, make_config
 
 DEPLOYMENT = "default"

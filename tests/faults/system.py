@@ -18,10 +18,10 @@ import redis
 import requests
 import time_machine
 
-from app import jobqueue
-from app.pipeline.sweep import sweep
+from app.pipeline.watch.sweep import sweep
 from app.simulator.notifications import Message
-from app.store.connection import connect
+from app.store.rq import jobqueue
+from app.store.server.connection import connect
 from tests.conftest import SECRET, RedisServer, wait_until
 from tests.pipeline.streams import config_for
 from tests.workers.make import ROOT, bring_back, drain, environment

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import redis
 
-from app import jobqueue
-from app.store.connection import MovedError, connect
+from app.store.rq import jobqueue
+from app.store.server.connection import MovedError, connect
 from tests.conftest import RedisServer, make_config, wait_until
 from tests.faults.forwarder import Forwarder
 from tests.faults.system import System, free_port

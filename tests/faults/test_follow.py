@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from app import jobqueue
-from app.core.access import token_digest
+from app.core.access.people import token_digest
 from app.simulator.sinks import SlackSink
+from app.store.rq import jobqueue
 from tests.conftest import SECRET, wait_until
 from tests.faults.planted import Service
 from tests.faults.system import session

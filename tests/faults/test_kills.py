@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from app.core.limits import Limit
-from app.core.threshold import highest_level
+from app.core.limit.limits import Limit
+from app.core.limit.threshold import highest_level
 from app.simulator.estimate import Estimator
 from app.simulator.notifications import Message
 from app.simulator.sinks import SlackSink
 from app.simulator.world import AI_TEMPLATES
-from app.store.connection import connect
+from app.store.server.connection import connect
 from tests.conftest import wait_until
 from tests.faults.system import PARTS, Client, System, finish_later, processes, processes_of
 from tests.pipeline.streams import books, config_for, levels, messages_of, outbox, used

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from rq.utils import get_version
 
-from app import jobqueue
-from app.config import Config
+from app.config.load import Config
 from app.core.finding import Outcome
-from app.doctor import examine
-from app.store.connection import connect
-from app.store.server import server_version
+from app.doctor.examine import examine
+from app.store.rq import jobqueue
+from app.store.server.connection import connect
+from app.store.server.info import server_version
 from app.web.factory import create_app
 from tests.conftest import RedisServer, make_config
 from tests.pipeline.streams import messages_of

@@ -30,10 +30,10 @@ import requests
 from aiosmtpd.smtp import Envelope
 from werkzeug.security import generate_password_hash
 
-from app import jobqueue
-from app.core.access import token_digest
-from app.settings import SECRET_FIELDS
-from app.store.connection import connect
+from app.config.settings import SECRET_FIELDS
+from app.core.access.people import token_digest
+from app.store.rq import jobqueue
+from app.store.server.connection import connect
 from tests.conftest import wait_until
 from tests.faults.planted import (
     Planted,

@@ -4,11 +4,11 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from app.core.alert import Alert, Notification
-from app.core.decision import AlertState, Decision, Reason
-from app.core.limits import Limit
-from app.core.meter import AWB, Mode, Usage
-from app.core.period import Period
+from app.core.alert.alert import Alert, Notification
+from app.core.alert.decision import AlertState, Decision, Reason
+from app.core.count.meter import AWB, Mode, Usage
+from app.core.limit.limits import Limit
+from app.core.limit.period import Period
 from app.core.wording.context import Context
 from app.core.wording.threshold import describe
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from apprise.manager_plugins import NotificationManager
 
-from app.core.decision import Reason
-from app.notifiers.appriser import LOCAL_SCHEMES, AppriseNotifier, harmless
+from app.core.alert.decision import Reason
+from app.notifiers.apprise import LOCAL_SCHEMES, AppriseNotifier, harmless
 from app.notifiers.base import NotifyError
 from tests.notifiers.httpsink import answer, sink
 from tests.notifiers.samples import alert, charted, notification
@@ -133,7 +133,7 @@ def test_without_apprise_the_meter_starts_and_says_what_to_install() -> None:
         "found = PathFinder.find_spec\n"
         "PathFinder.find_spec = lambda name, *more: None if name == 'apprise' else found(name, *more)\n"
         "del sys.modules['apprise']\n"
-        "from app.notifiers.appriser import AppriseNotifier\n"
+        "from app.notifiers.apprise import AppriseNotifier\n"
         "try: AppriseNotifier('json://localhost/')\n"
         "except ValueError as error: print(error)\n"
     )

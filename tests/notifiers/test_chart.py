@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
-from app.core.alert import Alert
-from app.core.textchart import bar, course, filled
-from app.notifiers.chart import HEIGHT, WIDTH, burn_up_png
+from app.core.alert.alert import Alert
+from app.core.wording.burnup import bar, course, filled
+from app.notifiers.email.chart import HEIGHT, WIDTH, burn_up_png
 from tests.notifiers.samples import SNAPSHOTS, charted
 
 DAY = date(2026, 1, 1)

@@ -22,15 +22,15 @@ import pytest
 import requests
 import trustme
 
-from app.core.alert import Notification
-from app.core.mailbox import Mailbox
-from app.notifiers.appriser import AppriseNotifier
+from app.core.alert.alert import Notification
+from app.core.text.mailbox import Mailbox
+from app.net.session import WebSession
+from app.notifiers.apprise import AppriseNotifier
 from app.notifiers.base import FailureReason, Notifier, NotifyError
-from app.notifiers.email import EmailNotifier, SmtpServer
-from app.notifiers.slack import SlackWebhook
-from app.notifiers.slackbot import SlackBot
+from app.notifiers.email.smtp import EmailNotifier, SmtpServer
+from app.notifiers.slack.bot import SlackBot
+from app.notifiers.slack.webhook import SlackWebhook
 from app.notifiers.webhook import SignedWebhook
-from app.websession import WebSession
 from tests.notifiers.httpsink import Reply, answer, hang_up, raw, silence, sink, trickle
 from tests.notifiers.mailserver import HANG_UP, PASSWORD, SLOW, USER, MailServer, running
 from tests.notifiers.samples import BIDI_AND_CONTROLS, alert, charted, notification, with_text_everywhere

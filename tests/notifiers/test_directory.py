@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from app.config.settings import Settings
 from app.notifiers.directory import UnknownReceiverError, notifier, problems
 from app.notifiers.receivers import receiver_slug, receivers
-from app.settings import Settings
 from tests.conftest import make_config
 
 EVERY: dict[str, Any] = {

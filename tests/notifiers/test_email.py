@@ -18,13 +18,13 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.alert import Alert, AlertKind
-from app.core.decision import Reason
-from app.core.mailbox import Mailbox
-from app.core.severity import Severity
+from app.core.alert.alert import Alert, AlertKind
+from app.core.alert.decision import Reason
+from app.core.alert.severity import Severity
+from app.core.text.mailbox import Mailbox
 from app.notifiers.base import FailureReason, NotifyError
-from app.notifiers.email import EmailNotifier, SmtpServer
-from app.notifiers.emailmessage import render
+from app.notifiers.email.message import render
+from app.notifiers.email.smtp import EmailNotifier, SmtpServer
 from tests.notifiers.mailserver import HANG_UP, PASSWORD, USER, MailServer, running
 from tests.notifiers.samples import (
     BIDI_AND_CONTROLS,

@@ -11,11 +11,11 @@ import pytest
 import time_machine
 from aiosmtpd.smtp import SMTP
 
-from app.config import ConfigError
-from app.core.mailbox import Mailbox
+from app.config.load import ConfigError
+from app.core.text.mailbox import Mailbox
 from app.notifiers.base import FailureReason, NotifyError
 from app.notifiers.directory import UnknownReceiverError, notifier, problems
-from app.notifiers.emailmessage import NO_DOMAIN, render
+from app.notifiers.email.message import NO_DOMAIN, render
 from app.notifiers.receivers import receivers
 from tests.conftest import make_config
 from tests.notifiers.mailserver import MailServer, running

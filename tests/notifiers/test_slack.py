@@ -16,11 +16,11 @@ import responses
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.decision import Reason
+from app.core.alert.decision import Reason
+from app.net.session import WebSession
 from app.notifiers.base import FailureReason, NotifyError
-from app.notifiers.slack import SlackWebhook
-from app.notifiers.slackblocks import render
-from app.websession import WebSession
+from app.notifiers.slack.blocks import render
+from app.notifiers.slack.webhook import SlackWebhook
 from tests.notifiers.samples import BIDI_AND_CONTROLS, SNAPSHOTS, alert, notification, with_text_everywhere
 
 SECRET = "T00000000/B00000000/xoxSECRETxox"

@@ -8,8 +8,8 @@ import requests
 import responses
 
 from app.notifiers.base import FailureReason, NotifyError
-from app.notifiers.slackanswer import answer, may_answer, private
-from app.notifiers.slackapi import SlackApi, SlackRefusalError
+from app.notifiers.slack.answer import answer, may_answer, private
+from app.notifiers.slack.api import SlackApi, SlackRefusalError
 
 SECRET = "SECRETSECRET"
 URL = "https://slack.com/api"
@@ -208,7 +208,7 @@ def test_methods_that_read_get_a_form(slack: responses.RequestsMock) -> None:
 def test_a_probe_looks_at_scopes_and_membership(
     slack: responses.RequestsMock, scopes: str, method: str, known: dict[str, Any], expected: str
 ) -> None:
-    from app.notifiers.slackbot import SlackBot  # noqa: PLC0415 - the one test that needs it
+    from app.notifiers.slack.bot import SlackBot  # noqa: PLC0415 - the one test that needs it
 
     slack.post(f"{URL}/auth.test", json={"ok": True}, headers={"X-OAuth-Scopes": scopes})
     if method:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.decision import Reason
-from app.core.snooze import Button, Target
-from app.notifiers.slackblocks import render, render_actor
+from app.core.alert.decision import Reason
+from app.core.alert.snooze import Button, Target
+from app.notifiers.slack.blocks import render, render_actor
 from tests.notifiers.samples import BIDI_AND_CONTROLS, alert, with_text_everywhere
 from tests.notifiers.test_slack import assert_harmless
 

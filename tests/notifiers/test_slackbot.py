@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from app.core.alert import Alert, AlertKind, Notification
-from app.core.decision import Reason
-from app.core.handle import Handle
-from app.core.severity import Severity
+from app.core.alert.alert import Alert, AlertKind, Notification
+from app.core.alert.decision import Reason
+from app.core.alert.handle import Handle
+from app.core.alert.severity import Severity
 from app.notifiers.base import FailureReason, NotifyError
-from app.notifiers.slackbot import GONE, SlackBot
+from app.notifiers.slack.bot import GONE, SlackBot
 from tests.notifiers.samples import SNAPSHOTS, alert, notification
 from tests.notifiers.slacksink import CHANNEL, TOKEN, WebApi, web_api
 

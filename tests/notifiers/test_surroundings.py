@@ -12,14 +12,14 @@ import pytest
 import redis
 import trustme
 
-from app.config import ConfigError
-from app.doctor import examine
+from app.config.load import ConfigError
+from app.config.settings import Settings
+from app.doctor.examine import examine
+from app.net.session import is_here
 from app.notifiers.base import FailureReason, NotifyError
 from app.notifiers.directory import notifier
-from app.pipeline.coder import client
-from app.settings import Settings
-from app.store.connection import connect
-from app.websession import is_here
+from app.pipeline.passes import client
+from app.store.server.connection import connect
 from tests.coderapi.server import TOKEN
 from tests.conftest import make_config, wait_until
 from tests.faults.system import free_port

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 import time_machine
 
-from app.core.alert import Alert
+from app.core.alert.alert import Alert
 from app.notifiers.base import FailureReason, NotifyError
 from app.notifiers.webhook import SignedWebhook, body, signature
 from tests.notifiers.httpsink import answer, raw, sink

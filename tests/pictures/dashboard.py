@@ -24,22 +24,22 @@ from typing import Any
 import requests
 import time_machine
 
-from app import jobqueue
-from app.coderapi import CoderApi
-from app.config import load
-from app.pipeline.count import count
-from app.pipeline.intake import take
-from app.pipeline.reconcile import list_changes
-from app.pipeline.send import send
-from app.pipeline.sweep import sweep
-from app.pipeline.verify import verify_due
+from app.coder.api import CoderApi
+from app.config.load import load
+from app.pipeline.count.count import count
+from app.pipeline.count.intake import take
+from app.pipeline.count.reconcile import list_changes
+from app.pipeline.count.verify import verify_due
+from app.pipeline.tell.send import send
+from app.pipeline.watch.sweep import sweep
 from app.simulator.api import ApiServer
 from app.simulator.licence import Licence
 from app.simulator.notifications import Message, Outbox
 from app.simulator.sinks import SlackSink
 from app.simulator.world import World
-from app.store.connection import connect
-from app.store.inbox import Inbox
+from app.store.receive.inbox import Inbox
+from app.store.rq import jobqueue
+from app.store.server.connection import connect
 from app.web.metrics import server as metricserver
 from tests.pictures.screenshot import ROOT
 from tests.pictures.screenshot import take as take_picture

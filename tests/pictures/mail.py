@@ -1,6 +1,6 @@
 """Draw docs/mail.png: a real e-mail of a real alert, in a light and in a dark reader. Needs Debian's chromium.
 
-Run it again after a change of app/core/wording or app/notifiers/emailmessage.py: `python -m tests.pictures.mail`.
+Run it again after a change of app/core/wording or app/notifiers/email/message.py: `python -m tests.pictures.mail`.
 """
 
 import base64
@@ -8,16 +8,16 @@ import html
 from datetime import UTC, date, datetime, timedelta
 from email.message import EmailMessage
 
-from app.core.alert import Notification
-from app.core.decision import AlertState, evaluate
-from app.core.limits import Limit
-from app.core.mailbox import Mailbox
-from app.core.meter import AWB, Usage
-from app.core.period import PeriodRule
-from app.core.threshold import Threshold
+from app.core.alert.alert import Notification
+from app.core.alert.decision import AlertState, evaluate
+from app.core.count.meter import AWB, Usage
+from app.core.limit.limits import Limit
+from app.core.limit.period import PeriodRule
+from app.core.limit.threshold import Threshold
+from app.core.text.mailbox import Mailbox
 from app.core.wording.context import Context
 from app.core.wording.threshold import describe
-from app.notifiers.emailmessage import render
+from app.notifiers.email.message import render
 from tests.pictures.screenshot import take
 
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from app.store.connection import connect
+from app.store.server.connection import connect
 from tests.browser import world
 from tests.browser.serving import CHROMIUM, arguments, served
 from tests.conftest import RedisServer

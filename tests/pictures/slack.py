@@ -1,21 +1,21 @@
 """Draw docs/slack.png: the real Slack message of a real alert, as Slack shows it. Needs Debian's chromium.
 
-Run it again after a change of app/core/wording or app/notifiers/slackblocks.py: `python -m tests.pictures.slack`.
+Run it again after a change of app/core/wording or app/notifiers/slack/blocks.py: `python -m tests.pictures.slack`.
 """
 
 import html
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from app.core.decision import AlertState, evaluate
-from app.core.forecast import forecast
-from app.core.limits import Limit
-from app.core.meter import AWB, Usage
-from app.core.period import PeriodRule
-from app.core.threshold import Threshold
+from app.core.alert.decision import AlertState, evaluate
+from app.core.count.meter import AWB, Usage
+from app.core.limit.forecast import forecast
+from app.core.limit.limits import Limit
+from app.core.limit.period import PeriodRule
+from app.core.limit.threshold import Threshold
 from app.core.wording.context import Context
 from app.core.wording.threshold import describe
-from app.notifiers.slackblocks import render
+from app.notifiers.slack.blocks import render
 from tests.pictures.screenshot import take
 
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)

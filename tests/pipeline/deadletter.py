@@ -10,10 +10,10 @@ import redis
 from rq.job import Job
 from rq.worker import SimpleWorker
 
-from app import jobqueue
-from app.config import Config
-from app.store.connection import connect
-from app.store.inbox import Inbox
+from app.config.load import Config
+from app.store.receive.inbox import Inbox
+from app.store.rq import jobqueue
+from app.store.server.connection import connect
 from tests.pipeline.streams import DEPLOYMENT, Delivery
 from tests.workers.make import put_poison
 from workers.runner import worker

@@ -7,18 +7,18 @@ from typing import Any
 
 import redis
 
-from app.config import Config
-from app.core.delivery import read_delivery
-from app.core.meter import AWB
-from app.pipeline.count import count
-from app.pipeline.warn import warn
+from app.config.load import Config
+from app.core.count.delivery import read_delivery
+from app.core.count.meter import AWB
+from app.pipeline.count.count import count
+from app.pipeline.watch.warn import warn
 from app.simulator.notifications import Message, Outbox
 from app.simulator.traffic import Traffic
 from app.simulator.world import AI_TEMPLATES, World
-from app.store import outbox as notifications
-from app.store.connection import connect
-from app.store.ledger import Ledger
-from app.store.recordrow import read_row
+from app.store.alert import outbox as notifications
+from app.store.count.ledger import Ledger
+from app.store.count.recordrow import read_row
+from app.store.server.connection import connect
 from tests.conftest import make_config
 from tests.store.make import stored_tops, stored_totals
 

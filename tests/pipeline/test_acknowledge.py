@@ -10,16 +10,16 @@ import pytest
 import redis
 import time_machine
 
-from app.config import Config
-from app.core.alert import Alert, AlertKind, Notification
-from app.core.decision import AlertState, Reason
-from app.core.handle import Handle
-from app.core.severity import Severity
-from app.core.silence import silencing
-from app.pipeline.acknowledge import StaleError, acknowledge, end, snooze
-from app.store.alerts import Alerts, Change
-from app.store.outbox import Outbox
-from app.store.silences import Silences
+from app.config.load import Config
+from app.core.alert.alert import Alert, AlertKind, Notification
+from app.core.alert.decision import AlertState, Reason
+from app.core.alert.handle import Handle
+from app.core.alert.severity import Severity
+from app.core.alert.silence import silencing
+from app.pipeline.operate.acknowledge import StaleError, acknowledge, end, snooze
+from app.store.alert.alerts import Alerts, Change
+from app.store.alert.outbox import Outbox
+from app.store.alert.silences import Silences
 from tests.conftest import RedisServer, make_config
 from tests.pipeline.fragile import Fuse, Where, fragile
 

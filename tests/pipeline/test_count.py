@@ -8,13 +8,13 @@ import redis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from app.core.meter import AWB
-from app.pipeline.count import count, recount
+from app.core.count.meter import AWB
+from app.pipeline.count.count import count, recount
 from app.simulator.estimate import Estimator
 from app.simulator.notifications import Message, Outbox
 from app.simulator.world import AI_TEMPLATES, World
-from app.store.inbox import Inbox
-from app.store.records import Records
+from app.store.count.records import Records
+from app.store.receive.inbox import Inbox
 from tests.conftest import RedisServer
 from tests.pipeline.streams import (
     DEPLOYMENT,

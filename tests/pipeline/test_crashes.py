@@ -7,9 +7,9 @@ import pytest
 import redis
 import time_machine
 
-from app.pipeline.count import count
-from app.pipeline.send import CLAIM_SECONDS, send
-from app.pipeline.sweep import sweep
+from app.pipeline.count.count import count
+from app.pipeline.tell.send import CLAIM_SECONDS, send
+from app.pipeline.watch.sweep import sweep
 from app.simulator.sinks import SlackSink
 from tests.conftest import RedisServer
 from tests.pipeline.fragile import Fuse, Where, fragile

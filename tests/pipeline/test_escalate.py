@@ -8,11 +8,11 @@ import redis
 import time_machine
 
 from app import clock
-from app.core.meter import AWB
-from app.pipeline.escalate import escalate
-from app.pipeline.silence import create_silence
-from app.store.alerts import Alerts
-from app.store.silences import Acknowledgement, Silences
+from app.core.count.meter import AWB
+from app.pipeline.operate.silence import create_silence
+from app.pipeline.watch.escalate import escalate
+from app.store.alert.alerts import Alerts
+from app.store.alert.silences import Acknowledgement, Silences
 from tests.conftest import RedisServer
 from tests.pipeline.streams import DEPLOYMENT, config_for, outbox, resumes, run
 

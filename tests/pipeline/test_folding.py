@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 import redis
 
-from app.core.estimate import KEPT
-from app.core.evidence import NOTHING_FOLDED
-from app.core.meter import AWB
-from app.pipeline.count import count, recount
+from app.core.count.estimate import KEPT
+from app.core.count.evidence import NOTHING_FOLDED
+from app.core.count.meter import AWB
+from app.pipeline.count.count import count, recount
 from app.store import keys
-from app.store.ledger import Ledger, Settlement
-from app.store.records import Records
+from app.store.count.ledger import Ledger, Settlement
+from app.store.count.records import Records
 from tests.conftest import RedisServer
 from tests.pipeline.streams import DEPLOYMENT, STARTED_AT, Delivery, books, config_for, resumes, used
 from tests.store.make import stored_tops, stored_totals, tops_of, totals_of

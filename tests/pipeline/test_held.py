@@ -11,14 +11,14 @@ import redis
 import time_machine
 
 from app.clock import now
-from app.config import Config
-from app.core.alert import AlertKind, Notification
-from app.core.decision import Reason
-from app.pipeline.acknowledge import end
-from app.pipeline.address import stands_in
-from app.pipeline.send import send
-from app.pipeline.silence import create_silence
-from app.pipeline.sweep import sweep
+from app.config.load import Config
+from app.core.alert.alert import AlertKind, Notification
+from app.core.alert.decision import Reason
+from app.pipeline.operate.acknowledge import end
+from app.pipeline.operate.silence import create_silence
+from app.pipeline.tell.address import stands_in
+from app.pipeline.tell.send import send
+from app.pipeline.watch.sweep import sweep
 from app.simulator.sinks import SlackSink
 from tests.conftest import RedisServer
 from tests.core.make import alert

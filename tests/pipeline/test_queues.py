@@ -14,16 +14,16 @@ import redis
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 
-from app import jobqueue
-from app.config import Config
-from app.pipeline.intake import take
-from app.pipeline.quarantine import Released, discard, release, show
-from app.pipeline.queues import Operator
-from app.pipeline.replay import Replayed, not_understood, replay, replay_unknown
+from app.config.load import Config
+from app.pipeline.count.intake import take
+from app.pipeline.operate.quarantine import Released, discard, release, show
+from app.pipeline.operate.queues import Operator
+from app.pipeline.operate.replay import Replayed, not_understood, replay, replay_unknown
 from app.store.audit import Audit
-from app.store.inbox import Inbox
-from app.store.kept import Kept
-from app.store.queues import Queues
+from app.store.receive.inbox import Inbox
+from app.store.receive.kept import Kept
+from app.store.rq import jobqueue
+from app.store.rq.queues import Queues
 from tests.conftest import RedisServer, wait_until
 from tests.pipeline.deadletter import DELIVERIES, dead_letter, fail, job_key, swift, work_off, write_failed
 from tests.pipeline.streams import DEPLOYMENT, STARTED_AT, Delivery, config_for, resumes, spread, used

@@ -12,9 +12,9 @@ import redis
 import structlog
 import time_machine
 
-from app.config import Config
+from app.config.load import Config
 from app.notifiers.base import SEND_TIMEOUT
-from app.pipeline.send import CLAIM_SECONDS, retry_delay, send
+from app.pipeline.tell.send import CLAIM_SECONDS, retry_delay, send
 from app.simulator.sinks import SlackSink
 from app.store import keys
 from tests.conftest import RedisServer

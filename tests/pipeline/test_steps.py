@@ -11,16 +11,16 @@ from redis.exceptions import ResponseError
 from rq.timeouts import JobTimeoutException
 
 from app import clock
-from app.config import Config
-from app.core.meter import AWB
-from app.doctor import examine
-from app.pipeline.escalate import escalate
-from app.pipeline.steps import SHOWN, SweepSteps, describe, each
-from app.pipeline.sweep import recount_all, sweep
+from app.config.load import Config
+from app.core.count.meter import AWB
+from app.doctor.examine import examine
 from app.pipeline.usage import active_meters
+from app.pipeline.watch.escalate import escalate
+from app.pipeline.watch.steps import SHOWN, SweepSteps, describe, each
+from app.pipeline.watch.sweep import recount_all, sweep
 from app.store import keys
-from app.store.alerts import Alerts
-from app.store.outbox import Outbox
+from app.store.alert.alerts import Alerts
+from app.store.alert.outbox import Outbox
 from app.store.steps import Steps, note_swept, swept_at
 from tests.conftest import RedisServer
 from tests.pipeline.streams import config_for, resumes, run

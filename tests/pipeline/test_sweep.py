@@ -7,12 +7,13 @@ import pytest
 import redis
 import time_machine
 
-from app import clock, jobqueue
-from app.pipeline.send import send
-from app.pipeline.sweep import recount_all, recount_if_templates_changed, sweep, templates_fingerprint
+from app import clock
+from app.pipeline.tell.send import send
+from app.pipeline.watch.sweep import recount_all, recount_if_templates_changed, sweep, templates_fingerprint
 from app.simulator.sinks import SlackSink
 from app.store import keys
-from app.store.outqueue import enqueue
+from app.store.rq import jobqueue
+from app.store.rq.enqueue import enqueue
 from tests.conftest import RedisServer
 from tests.pipeline.streams import (
     DEPLOYMENT,

@@ -7,9 +7,9 @@ import pytest
 import redis
 import time_machine
 
-from app.pipeline.send import send
+from app.pipeline.tell.send import send
 from app.simulator.sinks import SlackSink
-from app.store.inbox import Inbox
+from app.store.receive.inbox import Inbox
 from tests.conftest import RedisServer
 from tests.pipeline.streams import DEPLOYMENT, config_for, outbox, resumes, run
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.pipeline.texts import own_words, text_problems, variables
-from app.settings import Texts
+from app.config.settings import Texts
+from app.pipeline.tell.texts import own_words, text_problems, variables
 from tests.core.make import alert
 
 

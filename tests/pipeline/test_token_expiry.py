@@ -7,9 +7,9 @@ import pytest
 import redis
 import time_machine
 
-from app.pipeline.coder import reconcile
-from app.store.coderstate import CoderState
-from app.store.outbox import Outbox
+from app.pipeline.passes import reconcile
+from app.store.alert.outbox import Outbox
+from app.store.coder.state import CoderState
 from tests.cli.codersays import DENIED, FAILED, KEY, MADE, MISSING, TOKEN, YEAR, key, made_up
 from tests.conftest import RedisServer, make_config
 

@@ -8,10 +8,10 @@ import pytest
 import redis
 import time_machine
 
-from app.core.decision import Reason
-from app.core.meter import AWB
-from app.pipeline.warn import warn
-from app.store.alerts import Alerts
+from app.core.alert.decision import Reason
+from app.core.count.meter import AWB
+from app.pipeline.watch.warn import warn
+from app.store.alert.alerts import Alerts
 from tests.conftest import RedisServer
 from tests.pipeline.streams import (
     DEPLOYMENT,

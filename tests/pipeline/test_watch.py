@@ -8,18 +8,18 @@ import pytest
 import redis
 import time_machine
 
-from app.config import Config
-from app.core.decision import Reason
-from app.core.evidence import Evidence
-from app.core.meter import AWB, RecordState, UsageRecord
-from app.pipeline.digests import report
-from app.pipeline.foresee import HOLD, foresee
-from app.pipeline.scopes import watch_bursts, watch_scopes
+from app.config.load import Config
+from app.core.alert.decision import Reason
+from app.core.count.evidence import Evidence
+from app.core.count.meter import AWB, RecordState, UsageRecord
+from app.pipeline.watch.digests import report
+from app.pipeline.watch.foresee import HOLD, foresee
+from app.pipeline.watch.scopes import watch_bursts, watch_scopes
 from app.store import keys
-from app.store.alerts import Alerts
-from app.store.coderstate import CoderState
-from app.store.ledger import Ledger, Settlement
-from app.store.outbox import Outbox
+from app.store.alert.alerts import Alerts
+from app.store.alert.outbox import Outbox
+from app.store.coder.state import CoderState
+from app.store.count.ledger import Ledger, Settlement
 from tests.conftest import RedisServer
 from tests.pipeline.streams import DEPLOYMENT, config_for
 

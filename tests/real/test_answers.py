@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import responses
 
-from app.coderapi import CoderApi, CoderApiError, Failure
-from app.core.coder import Build
-from app.core.evidence import Evidence
-from app.core.proof import proved_records, settled_prefix
+from app.coder.api import CoderApi, CoderApiError, Failure
+from app.core.coder.shapes import Build
+from app.core.count.evidence import Evidence
+from app.core.count.proof import proved_records, settled_prefix
 from tests.real.sources import SOURCES, Answer, answer, name_of, names_in
 
 URL, WEBHOOK = "https://coder.example.com", "/v1/webhook"

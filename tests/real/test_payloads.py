@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from app.core.delivery import Event, read_delivery, to_event
-from app.core.rules import EvidenceKind, Outcome, classify
+from app.core.count.delivery import Event, read_delivery, to_event
+from app.core.count.rules import EvidenceKind, Outcome, classify
 from tests.core.make import FACTS, default_rules
 from tests.real.sources import MISSING, ORIGINALS, SAMPLES, SOURCES, name_of, names_in, read, shape
 

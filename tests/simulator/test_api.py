@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from app.core import coder
+from app.core.coder import shapes as coder
 from app.simulator.licence import Licence
 from app.simulator.model import Role, Workspace
 from app.simulator.world import World

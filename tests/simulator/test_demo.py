@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.demo import run_demo
+from app.simulator.demo import run_demo
 
 
 def test_the_demo_passes_and_leaves_nothing_behind(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.core.coder import Entitlements
+from app.core.coder.shapes import Entitlements
 from app.simulator.api.entitlements import entitlements
 from app.simulator.licence import UNLIMITED, AgentHours, Licence, Seats, UsageEvent
 from app.simulator.world import World

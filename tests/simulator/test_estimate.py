@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from app.config import packaged
-from app.core.rules import Rule, load_rules
+from app.config.load import packaged
+from app.core.count.rules import Rule, load_rules
 from app.simulator.estimate import Estimator
 from app.simulator.notifications import Message, Outbox
 from app.simulator.traffic import Traffic

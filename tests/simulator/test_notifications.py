@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.core.delivery import read_delivery
+from app.core.count.delivery import read_delivery
 from app.simulator.model import Role, User
 from app.simulator.notifications import Message, Outbox
 from app.simulator.traffic import Traffic

@@ -7,13 +7,13 @@ from typing import Any
 
 import redis
 
-from app.core.alert import Alert, Notification, Severity
-from app.core.decision import Reason
-from app.core.evidence import Evidence
-from app.core.meter import AWB, RecordState, UsageRecord
+from app.core.alert.alert import Alert, Notification, Severity
+from app.core.alert.decision import Reason
+from app.core.count.evidence import Evidence
+from app.core.count.meter import AWB, RecordState, UsageRecord
 from app.store import keys
-from app.store.ledger import Ledger, Settlement
-from app.store.records import Records
+from app.store.count.ledger import Ledger, Settlement
+from app.store.count.records import Records
 
 DEPLOYMENT = "prod"
 NOW = datetime(2026, 5, 4, 9, 30, tzinfo=UTC)

@@ -9,14 +9,14 @@ import redis
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
-from app import jobqueue
-from app.core.alert import Notification
-from app.core.decision import AlertState
-from app.core.handle import Handle
-from app.core.meter import AWB
+from app.core.alert.alert import Notification
+from app.core.alert.decision import AlertState
+from app.core.alert.handle import Handle
+from app.core.count.meter import AWB
 from app.store import keys
-from app.store.alerts import Alerts, Change
-from app.store.outbox import Attempt, Outbox
+from app.store.alert.alerts import Alerts, Change
+from app.store.alert.outbox import Attempt, Outbox
+from app.store.rq import jobqueue
 from tests.store.make import DEPLOYMENT, NOW, notification
 
 _STATE = AlertState("90%", date(2026, 5, 1), NOW, NOW)

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import redis
 
-from app.core.decision import AlertState
+from app.core.alert.decision import AlertState
 from app.store import history
-from app.store.alerts import Alerts, Change
-from app.store.inbox import Inbox, Remembered
-from app.store.outbox import Outbox
+from app.store.alert.alerts import Alerts, Change
+from app.store.alert.outbox import Outbox
+from app.store.receive.inbox import Inbox, Remembered
 from tests.store.make import DEPLOYMENT, NOW, notification
 
 Read = Callable[["redis.Redis", str, str | None, int], tuple[list[dict[str, Any]], str | None]]

@@ -12,9 +12,9 @@ import redis
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from app import jobqueue
 from app.store import keys
-from app.store.inbox import QUARANTINE_KEPT, Inbox, Remembered, deployments
+from app.store.receive.inbox import QUARANTINE_KEPT, Inbox, Remembered, deployments
+from app.store.rq import jobqueue
 from tests.conftest import RedisServer
 from tests.store.make import DEPLOYMENT, NOW
 
@@ -126,7 +126,7 @@ def test_half_a_million_message_ids_a_year_fit_into_small_lists(connection: "red
 
 
 def test_a_delivery_is_taken_once_across_a_restart_of_redis(short_dir: Path) -> None:
-    from app.store.connection import connect  # noqa: PLC0415 - beside its only use
+    from app.store.server.connection import connect  # noqa: PLC0415 - beside its only use
 
     server = RedisServer(short_dir)
     server.start()

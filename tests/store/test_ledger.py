@@ -8,7 +8,7 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.core.meter import AWB, RecordState, UsageRecord
+from app.core.count.meter import AWB, RecordState, UsageRecord
 from app.store import keys
 from tests.store.make import (
     DEPLOYMENT,

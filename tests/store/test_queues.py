@@ -16,11 +16,11 @@ from rq import Queue
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from app import jobqueue
-from app.config import Config
-from app.store.connection import connect
-from app.store.jobview import last_line
-from app.store.queues import Queues, QueueState
+from app.config.load import Config
+from app.store.rq import jobqueue
+from app.store.rq.jobs import last_line
+from app.store.rq.queues import Queues, QueueState
+from app.store.server.connection import connect
 from tests.conftest import RedisServer
 from tests.pipeline.deadletter import DELIVERIES, dead_letter, fail, job_key, swift, work_off, write_failed
 from tests.pipeline.streams import config_for, resumes, spread, used

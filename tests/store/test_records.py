@@ -9,8 +9,8 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.core.meter import RecordState, UsageRecord
-from app.store import records as records_module
+from app.core.count.meter import RecordState, UsageRecord
+from app.store.count import records as records_module
 from app.store.timeline import Place
 from tests.store.make import ledger, moment, put, record
 from tests.store.make import records as reader

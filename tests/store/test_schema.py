@@ -10,15 +10,15 @@ import redis
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from app import jobqueue
-from app.core.meter import AWB
+from app.core.count.meter import AWB
 from app.core.schema import READABLE_FROM, VERSION, Schema, SchemaError
 from app.store import keys
-from app.store.alerts import Alerts
-from app.store.inbox import Inbox
-from app.store.outbox import Outbox
-from app.store.outqueue import enqueue
-from app.store.schema import MIGRATIONS, Migration, prepare, read_schema
+from app.store.alert.alerts import Alerts
+from app.store.alert.outbox import Outbox
+from app.store.receive.inbox import Inbox
+from app.store.rq import jobqueue
+from app.store.rq.enqueue import enqueue
+from app.store.server.schema import MIGRATIONS, Migration, prepare, read_schema
 from tests.conftest import SECRET, RedisServer
 from tests.store.make import DEPLOYMENT, NOW, notification
 from workers import jobs

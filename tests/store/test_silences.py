@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 import redis
 
-from app.core.decision import AlertState
-from app.core.silence import Silence
-from app.store.silences import Acknowledgement, Silences
+from app.core.alert.decision import AlertState
+from app.core.alert.silence import Silence
+from app.store.alert.silences import Acknowledgement, Silences
 from tests.store.make import DEPLOYMENT, NOW
 
 DAY = timedelta(days=1)

@@ -9,10 +9,10 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.core.limits import Limit
-from app.core.meter import AWB, RecordState, UsageRecord
-from app.core.period import Period, PeriodRule
-from app.store.snapshot import Snapshot
+from app.core.count.meter import AWB, RecordState, UsageRecord
+from app.core.limit.limits import Limit
+from app.core.limit.period import Period, PeriodRule
+from app.store.count.snapshot import Snapshot
 from tests.store.make import DEPLOYMENT, day, ledger, put, record
 
 _RULES = st.one_of(

@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from app.store import keys
-from app.store.connection import connect
+from app.store.server.connection import connect
 from app.store.throttle import FREE, FREE_IN_ALL, LONGEST_IN_ALL_SECONDS, LONGEST_SECONDS, Throttle
 from tests.conftest import RedisServer
 

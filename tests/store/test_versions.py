@@ -7,22 +7,22 @@ from typing import Any
 
 import pytest
 
-from app.core.alert import Alert, AlertKind
-from app.core.decision import AlertState, Reason
-from app.core.evidence import Evidence, Sighting
-from app.core.handle import Handle
-from app.core.meter import AWB, RecordState, UsageRecord
-from app.core.severity import Severity
-from app.core.silence import Silence
-from app.core.snooze import Target
+from app.core.alert.alert import Alert, AlertKind
+from app.core.alert.decision import AlertState, Reason
+from app.core.alert.handle import Handle
+from app.core.alert.severity import Severity
+from app.core.alert.silence import Silence
+from app.core.alert.snooze import Target
+from app.core.count.evidence import Evidence, Sighting
+from app.core.count.meter import AWB, RecordState, UsageRecord
 from app.store import keys
-from app.store.alerts import Alerts, Change
-from app.store.alertstates import standings
-from app.store.coderstate import CoderState
+from app.store.alert.alerts import Alerts, Change
+from app.store.alert.outbox import Outbox
+from app.store.alert.silences import Acknowledgement, Silences
+from app.store.alert.states import standings
+from app.store.coder.state import CoderState
+from app.store.count.recordrow import read_row, row_owner, write_row
 from app.store.gauges import Gauges
-from app.store.outbox import Outbox
-from app.store.recordrow import read_row, row_owner, write_row
-from app.store.silences import Acknowledgement, Silences
 from tests.store import samples
 from tests.store.make import DEPLOYMENT, NOW, notification
 

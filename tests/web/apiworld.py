@@ -9,15 +9,15 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from app.config import Config
-from app.core.access import token_digest
-from app.core.coder import BuildInfo, Entitlements
-from app.core.drift import DriftPoint
-from app.core.meter import AWB, RecordState
-from app.pipeline.silence import create_silence
-from app.store.coderstate import CoderState
-from app.store.ledger import Ledger
-from app.store.outbox import Outbox
+from app.config.load import Config
+from app.core.access.people import token_digest
+from app.core.coder.shapes import BuildInfo, Entitlements
+from app.core.count.meter import AWB, RecordState
+from app.core.limit.drift import DriftPoint
+from app.pipeline.operate.silence import create_silence
+from app.store.alert.outbox import Outbox
+from app.store.coder.state import CoderState
+from app.store.count.ledger import Ledger
 from tests.conftest import make_config
 from tests.store.make import put, record
 from tests.web.make import basic, count_all, notification

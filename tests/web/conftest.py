@@ -8,7 +8,7 @@ import redis
 import structlog
 from flask.testing import FlaskClient
 
-from app.config import Config
+from app.config.load import Config
 from app.web.factory import create_app
 from tests.conftest import RedisServer
 from tests.web import make

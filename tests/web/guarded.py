@@ -10,8 +10,8 @@ from flask import Flask, jsonify
 from werkzeug.security import generate_password_hash
 from werkzeug.test import TestResponse
 
-from app.config import Config
-from app.core.access import token_digest
+from app.config.load import Config
+from app.core.access.people import token_digest
 from app.web.access.guard import csrf_token, guard, person, require_admin
 from tests.conftest import make_config
 

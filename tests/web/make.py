@@ -16,9 +16,9 @@ from typing import Any, Self
 import redis
 from werkzeug.test import TestResponse
 
-from app import jobqueue
-from app.config import Config
+from app.config.load import Config
 from app.store import keys
+from app.store.rq import jobqueue
 from app.web import server
 from tests.conftest import SECRET
 from workers.runner import worker

@@ -14,7 +14,7 @@ from typing import Final
 
 from flask import Flask
 
-from app.config import Config
+from app.config.load import Config
 from app.web import server
 from app.web.refusals import EXTENSION
 from tests.conftest import wait_until

@@ -14,9 +14,9 @@ from rq import Queue, Retry
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
-from app import jobqueue
-from app.config import Config
-from app.store.inbox import Inbox, deployments
+from app.config.load import Config
+from app.store.receive.inbox import Inbox, deployments
+from app.store.rq import jobqueue
 from app.web.factory import create_app
 from tests.conftest import RedisServer
 from tests.web.make import MESSAGE_ID, answer, basic, everything, notification, payload_file

@@ -14,8 +14,8 @@ import redis
 from flask import Flask, jsonify, request
 from werkzeug.security import generate_password_hash
 
-from app.core.access import Role, token_digest
-from app.store.connection import connect
+from app.core.access.people import Role, token_digest
+from app.store.server.connection import connect
 from app.web import server
 from app.web.access.policy import LONGEST_PASSWORD, Policy
 from tests.conftest import RedisServer, make_config

@@ -9,8 +9,8 @@ import redis
 import time_machine
 from flask.testing import FlaskClient
 
-from app.config import Config
-from app.store.connection import connect
+from app.config.load import Config
+from app.store.server.connection import connect
 from app.web.factory import create_app
 from tests.conftest import RedisServer, make_config
 from tests.web.make import basic, count_all, notification

@@ -10,8 +10,8 @@ import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app import jobqueue
-from app.store.connection import connect
+from app.store.rq import jobqueue
+from app.store.server.connection import connect
 from app.web.factory import create_app
 from tests.conftest import RedisServer
 from tests.web import apiworld

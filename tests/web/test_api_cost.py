@@ -7,8 +7,8 @@ import redis
 from flask.testing import FlaskClient
 
 from app import clock
-from app.core.meter import AWB
-from app.store.ledger import Ledger
+from app.core.count.meter import AWB
+from app.store.count.ledger import Ledger
 from app.web.factory import create_app
 from tests.conftest import RedisServer
 from tests.store.make import put, record

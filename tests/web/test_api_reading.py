@@ -7,7 +7,7 @@ import pytest
 import time_machine
 from flask.testing import FlaskClient
 
-from app.store.connection import connect
+from app.store.server.connection import connect
 from app.web.factory import create_app
 from tests.conftest import RedisServer
 from tests.web import apiworld

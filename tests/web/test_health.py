@@ -3,9 +3,9 @@
 import redis
 from flask.testing import FlaskClient
 
-from app import jobqueue
-from app.config import Config
-from app.store.connection import connect
+from app.config.load import Config
+from app.store.rq import jobqueue
+from app.store.server.connection import connect
 from app.web.factory import create_app
 from tests.conftest import make_config
 from workers.runner import worker

@@ -15,7 +15,7 @@ from itsdangerous import URLSafeTimedSerializer
 from werkzeug.security import generate_password_hash
 
 from app.store.audit import Audit
-from app.store.connection import connect
+from app.store.server.connection import connect
 from tests.conftest import RedisServer
 from tests.web.guarded import PASSWORDS, Browser, build, here, settings
 

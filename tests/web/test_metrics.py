@@ -18,21 +18,23 @@ from prometheus_client import openmetrics, parser
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from structlog.testing import capture_logs
 
-from app import clock, jobqueue
-from app.config import Config
-from app.core.coder import Entitlements
-from app.core.decision import AlertState
-from app.core.drift import DriftPoint, growth
-from app.core.silence import Silence
+from app import clock
+from app.config.load import Config
+from app.core.alert.decision import AlertState
+from app.core.alert.silence import Silence
+from app.core.coder.shapes import Entitlements
+from app.core.limit.drift import DriftPoint, growth
 from app.notifiers.receivers import receiver_slug
-from app.pipeline.warn import warn
-from app.store import keys, tallies
-from app.store.alerts import Alerts, Change
-from app.store.coderstate import CoderState
-from app.store.connection import connect
+from app.pipeline.watch.warn import warn
+from app.store import keys
+from app.store.alert import tallies
+from app.store.alert.alerts import Alerts, Change
+from app.store.alert.outbox import Outbox
+from app.store.alert.silences import Silences
+from app.store.coder.state import CoderState
 from app.store.gauges import Gauges
-from app.store.outbox import Outbox
-from app.store.silences import Silences
+from app.store.rq import jobqueue
+from app.store.server.connection import connect
 from app.web.metrics import server as metricserver
 from app.web.metrics.families import FAMILIES
 from app.web.metrics.routes import MOST_DEPLOYMENTS

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from schemathesis.checks import CheckContext
 from schemathesis.specs.openapi import checks as openapi_checks
 
-from app.store.connection import connect
+from app.store.server.connection import connect
 from app.web.api.openapi import document
 from app.web.api.table import OPERATIONS
 from app.web.factory import create_app

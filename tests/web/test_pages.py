@@ -12,11 +12,11 @@ import pytest
 import redis
 from flask.testing import FlaskClient
 
-from app.config import Config
-from app.core.meter import AWB
-from app.pipeline.warn import warn
-from app.store.coderstate import CoderState
-from app.store.inbox import Inbox
+from app.config.load import Config
+from app.core.count.meter import AWB
+from app.pipeline.watch.warn import warn
+from app.store.coder.state import CoderState
+from app.store.receive.inbox import Inbox
 from tests.browser import world
 from tests.browser.markup import Markup, complaints
 from tests.conftest import RedisServer, make_config
@@ -254,7 +254,7 @@ def test_the_deployment_is_chosen_once_and_kept_by_links(
 
 
 def test_when_redis_is_away_the_page_says_so_and_asks_to_come_back(config: Config, short_dir: Any) -> None:
-    from app.store.connection import connect  # noqa: PLC0415 - as in conftest
+    from app.store.server.connection import connect  # noqa: PLC0415 - as in conftest
 
     away = connect(f"unix://{short_dir}/nothing.sock")
     answer = world.application(config, away).test_client().get("/")

@@ -8,14 +8,14 @@ import redis
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from app.config import Config
-from app.core.meter import AWB
-from app.pipeline.acknowledge import snooze
-from app.pipeline.silence import create_silence
-from app.pipeline.warn import warn
-from app.store.alerts import Alerts
+from app.config.load import Config
+from app.core.count.meter import AWB
+from app.pipeline.operate.acknowledge import snooze
+from app.pipeline.operate.silence import create_silence
+from app.pipeline.watch.warn import warn
+from app.store.alert.alerts import Alerts
+from app.store.alert.silences import Silences
 from app.store.audit import Audit
-from app.store.silences import Silences
 from tests.browser import world
 from tests.browser.markup import Markup, complaints
 from tests.conftest import RedisServer, make_config

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.drift import DriftPoint
-from app.core.forecast import forecast
-from app.core.limits import Limit
-from app.core.meter import AWB, Usage
-from app.core.period import Period
-from app.core.threshold import Threshold
+from app.core.count.meter import AWB, Usage
+from app.core.limit.drift import DriftPoint
+from app.core.limit.forecast import forecast
+from app.core.limit.limits import Limit
+from app.core.limit.period import Period
+from app.core.limit.threshold import Threshold
 from app.web.pages.axes import Mark, day_marks, round_up, steps
 from app.web.pages.burnup import BurnUp, burn_up
 from app.web.pages.charts import day_bars, drift_line, meter_bar

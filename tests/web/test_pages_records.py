@@ -11,7 +11,7 @@ import pytest
 import redis
 from flask.testing import FlaskClient
 
-from app.core.meter import RecordState
+from app.core.count.meter import RecordState
 from tests.browser import world
 from tests.browser.markup import Markup, complaints
 from tests.conftest import RedisServer, make_config

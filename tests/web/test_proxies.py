@@ -16,8 +16,8 @@ import redis
 import time_machine
 from structlog.testing import capture_logs
 
-from app.config import Config
-from app.store.connection import connect
+from app.config.load import Config
+from app.store.server.connection import connect
 from app.store.throttle import FREE
 from app.web.factory import create_app
 from tests.conftest import RedisServer, make_config

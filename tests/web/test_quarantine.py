@@ -9,9 +9,9 @@ import redis
 from flask.testing import FlaskClient
 
 from app import logs
-from app.config import Config
+from app.config.load import Config
 from app.store import keys
-from app.store.inbox import QUARANTINE_KEPT, Inbox
+from app.store.receive.inbox import QUARANTINE_KEPT, Inbox
 from tests.web.make import answer, basic, count_all, everything, notification, payload_file
 
 PLANTED = "planted-7f3a9c"

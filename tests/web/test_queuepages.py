@@ -11,12 +11,12 @@ import redis
 from flask import Blueprint, Flask
 from werkzeug.test import TestResponse
 
-from app import jobqueue
-from app.config import Config
+from app.config.load import Config
 from app.store.audit import Audit
-from app.store.connection import connect
-from app.store.inbox import Inbox
-from app.store.queues import Queues
+from app.store.receive.inbox import Inbox
+from app.store.rq import jobqueue
+from app.store.rq.queues import Queues
+from app.store.server.connection import connect
 from app.web.access.guard import guard
 from app.web.pages import frame as pageframe
 from app.web.pages import queues as queuepages

@@ -12,8 +12,8 @@ import pytest
 import redis
 from flask.testing import FlaskClient
 
-from app import jobqueue
-from app.store.connection import RECEIVER_TIMEOUT, connect
+from app.store.rq import jobqueue
+from app.store.server.connection import RECEIVER_TIMEOUT, connect
 from app.web.factory import create_app
 from tests.conftest import RedisServer, make_config, wait_until
 from tests.web.make import answer, basic, notification

@@ -13,18 +13,17 @@ import time_machine
 from flask import Flask
 from structlog.testing import capture_logs
 
-from app.accesscheck import USER_AGENT
-from app.config import Config
+from app.config.load import Config
+from app.core.alert.refusal import DOCTOR, WORDS, Refusal
 from app.core.finding import Outcome
-from app.core.refusal import WORDS, Refusal
-from app.doctor import examine
-from app.pipeline.notices import give_notice
-from app.pipeline.refusals import NAME, watch_refusals
-from app.pipeline.sweep import sweep
+from app.doctor.examine import examine
+from app.pipeline.watch.notices import give_notice
+from app.pipeline.watch.refusals import NAME, watch_refusals
+from app.pipeline.watch.sweep import sweep
 from app.store import keys
-from app.store.alerts import Alerts
-from app.store.connection import connect
-from app.store.refusals import RefusalCounters, Refused
+from app.store.alert.alerts import Alerts
+from app.store.receive.refusals import RefusalCounters, Refused
+from app.store.server.connection import connect
 from app.web.factory import create_app
 from app.web.refusals import EXTENSION, Refusals
 from tests.conftest import RedisServer, make_config, wait_until
@@ -94,7 +93,7 @@ def test_what_is_taken_and_what_the_doctor_asks_is_not_counted(app: Flask, conne
     client = app.test_client()
     assert client.post("/v1/webhook", headers=basic(), data=notification()).status_code == 202
     assert client.post("/v1/webhook", headers=basic(), data=notification()).status_code == 200
-    assert client.get("/v1/webhook", headers={"User-Agent": USER_AGENT}).status_code == 405
+    assert client.get("/v1/webhook", headers={"User-Agent": DOCTOR}).status_code == 405
     refusals(app).flush()
     assert totals(connection) == {}
 

@@ -7,7 +7,7 @@ import pytest
 import redis
 from flask.testing import FlaskClient
 
-from app.config import Config
+from app.config.load import Config
 from app.web.factory import create_app
 from tests.conftest import SECRET, RedisServer, make_config
 from tests.web.make import answer, basic, notification

@@ -19,15 +19,15 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from werkzeug.test import TestResponse
 
-from app.config import Config
-from app.core.alert import Notification
-from app.core.decision import AlertState, Reason
-from app.core.snooze import Target
-from app.pipeline.send import send
-from app.store.alerts import Alerts, Change
-from app.store.connection import connect
-from app.store.outbox import Outbox
-from app.store.silences import Silences
+from app.config.load import Config
+from app.core.alert.alert import Notification
+from app.core.alert.decision import AlertState, Reason
+from app.core.alert.snooze import Target
+from app.pipeline.tell.send import send
+from app.store.alert.alerts import Alerts, Change
+from app.store.alert.outbox import Outbox
+from app.store.alert.silences import Silences
+from app.store.server.connection import connect
 from app.web import slackactions
 from tests.conftest import RedisServer, make_config, wait_until
 from tests.notifiers.samples import alert

@@ -10,9 +10,9 @@ import pytest
 import redis
 import requests
 
-from app import jobqueue
-from app.config import Config
-from app.store.inbox import Inbox
+from app.config.load import Config
+from app.store.receive.inbox import Inbox
+from app.store.rq import jobqueue
 from tests.conftest import SECRET
 from tests.web.make import MESSAGE_ID, Receiver, basic, kept, notification, read_all, request
 

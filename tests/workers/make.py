@@ -11,9 +11,9 @@ import redis
 from rq.registry import FailedJobRegistry, ScheduledJobRegistry, StartedJobRegistry
 from rq.worker import SimpleWorker
 
-from app import jobqueue
-from app.config import Config
-from app.store.inbox import Inbox
+from app.config.load import Config
+from app.store.receive.inbox import Inbox
+from app.store.rq import jobqueue
 from tests.conftest import SECRET
 from tests.pipeline.streams import DEPLOYMENT, Delivery
 from workers.runner import worker

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from app.config import load
+from app.config.load import load
 from app.web import server
 from workers.supervisor import Supervisor, follow_parent
 

@@ -5,9 +5,9 @@ import redis
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
-from app import jobqueue
-from app.config import Config
-from app.store.outqueue import enqueue
+from app.config.load import Config
+from app.store.rq import jobqueue
+from app.store.rq.enqueue import enqueue
 from workers.runner import adopt, worker
 
 HOST = socket.gethostname().split(".")[0]

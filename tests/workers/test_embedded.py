@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from app.store.connection import connect
-from app.store.queues import Queues
+from app.store.rq.queues import Queues
+from app.store.server.connection import connect
 from tests.conftest import RedisServer, make_config
 from workers import embedded
 from workers.runner import worker

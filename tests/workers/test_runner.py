@@ -17,9 +17,9 @@ from rq import Queue
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from app import jobqueue
-from app.config import Config
+from app.config.load import Config
 from app.simulator.sinks import SlackSink
+from app.store.rq import jobqueue
 from tests.conftest import RedisServer, wait_until
 from tests.pipeline.fragile import Fuse, fragile
 from tests.pipeline.streams import (

@@ -9,9 +9,9 @@ import pytest
 import redis
 import time_machine
 
-from app import jobqueue
-from app.config import Config
+from app.config.load import Config
 from app.store import keys
+from app.store.rq import jobqueue
 from tests.conftest import RedisServer, wait_until
 from tests.pipeline.streams import config_for, outbox, resumes
 from tests.workers.make import accept, awb, drain, jobs_in, put_poison
@@ -106,7 +106,7 @@ def test_a_scheduler_that_is_stopped_gives_its_locks_back(connection: "redis.Red
 
 
 def test_a_scheduler_rides_out_an_absent_redis_and_keeps_its_locks(short_dir: Any) -> None:
-    from app.store.connection import connect  # noqa: PLC0415 - beside its only use
+    from app.store.server.connection import connect  # noqa: PLC0415 - beside its only use
 
     server = RedisServer(short_dir)
     server.start()

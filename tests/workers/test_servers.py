@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from app.store.connection import connect
+from app.store.server.connection import connect
 from workers import embedded, servers
 from workers.servers import Program, Server
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from app import jobqueue
+from app.store.rq import jobqueue
 from tests.conftest import RedisServer, wait_until
 from tests.faults.system import free_port
 from tests.workers.make import ROOT, environment

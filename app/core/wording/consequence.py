@@ -1,15 +1,15 @@
 """What a limit does in which version of Coder, in words: what is blocked, what is not, and what to do next.
 
-Some versions refuse task workspaces at the hard limit, later ones only advise (app/core/versions.py). A licence without
-the feature, or with limit zero, is refused since coder/coder PR 22210.
+Some versions refuse task workspaces at the hard limit, later ones only advise (app/core/coder/versions.py). A licence
+without the feature, or with limit zero, is refused since coder/coder PR 22210.
 """
 
 from typing import Final
 
-from app.core.entitlement import Standing
-from app.core.era import NO_LONGER_COUNTED, is_gone
-from app.core.meter import AWB, Usage
-from app.core.versions import LIMIT_BLOCKS, Version
+from app.core.coder.versions import LIMIT_BLOCKS, Version
+from app.core.count.era import NO_LONGER_COUNTED, is_gone
+from app.core.count.meter import AWB, Usage
+from app.core.limit.entitlement import Standing
 
 _CONTACT_NOW: Final = "Please contact your Coder account team."
 _CONTACT_IN_TIME: Final = "Please talk to your Coder account team in time."

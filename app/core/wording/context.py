@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, date
 from typing import Final
 
-from app.core.entitlement import Standing
-from app.core.meter import Usage
-from app.core.text import day_text
-from app.core.versions import Version
+from app.core.coder.versions import Version
+from app.core.count.meter import Usage
+from app.core.limit.entitlement import Standing
+from app.core.text.lines import day_text
 
 CONTACT_URL: Final = "https://coder.com/contact"
 _SHOWN: Final = 3
@@ -22,7 +22,7 @@ class Context:
         coder_url: access URL of the deployment, for links; empty if not known.
         status_url: address of our own status page; empty if people cannot reach it.
         version: Coder's version, None if not known.
-        forecast: pace and projection in words (app/core/forecast.py); empty where there is none to speak of.
+        forecast: pace and projection in words (app/core/limit/forecast.py); empty where there is none to speak of.
         breach: day on which the limit is expected to be reached.
         burn_up: (UTC day, units used up to its end), oldest first.
     """

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
 
-from app.core.alert import Alert, AlertKind, group_key
-from app.core.decision import Reason
-from app.core.digest import DigestSpan
-from app.core.meter import Usage, meter_of
-from app.core.severity import Severity
+from app.core.alert.alert import Alert, AlertKind, group_key
+from app.core.alert.decision import Reason
+from app.core.alert.digest import DigestSpan
+from app.core.alert.severity import Severity
+from app.core.count.meter import Usage, meter_of
 from app.core.wording.context import Context, limit_text, links, period_text, share, top
 
 

@@ -1,10 +1,10 @@
 """Words for forecasts: the limit will be reached before the period ends, or no longer will."""
 
-from app.core.alert import Alert, AlertKind, group_key
-from app.core.decision import Reason
-from app.core.meter import Usage, meter_of
-from app.core.severity import Severity
-from app.core.text import day_text
+from app.core.alert.alert import Alert, AlertKind, group_key
+from app.core.alert.decision import Reason
+from app.core.alert.severity import Severity
+from app.core.count.meter import Usage, meter_of
+from app.core.text.lines import day_text
 from app.core.wording.consequence import consequence
 from app.core.wording.context import Context, limit_text, links, period_text, share
 

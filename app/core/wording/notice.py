@@ -1,11 +1,11 @@
-"""Words for notices (app/core/notice.py)."""
+"""Words for notices (app/core/alert/notice.py)."""
 
 from datetime import UTC, datetime
 
-from app.core.alert import Alert, AlertKind
-from app.core.decision import Reason
-from app.core.meter import AWB
-from app.core.notice import Notice
+from app.core.alert.alert import Alert, AlertKind
+from app.core.alert.decision import Reason
+from app.core.alert.notice import Notice
+from app.core.count.meter import AWB
 from app.core.wording.context import Context, links
 
 

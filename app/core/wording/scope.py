@@ -3,12 +3,12 @@
 import hashlib
 from datetime import UTC, datetime
 
-from app.core.alert import Alert, AlertKind
-from app.core.decision import Decision, Reason
-from app.core.meter import Usage, meter_of
-from app.core.scope import BurstRule, ScopeUsage
-from app.core.severity import Severity
-from app.core.text import day_text
+from app.core.alert.alert import Alert, AlertKind
+from app.core.alert.decision import Decision, Reason
+from app.core.alert.scope import BurstRule, ScopeUsage
+from app.core.alert.severity import Severity
+from app.core.count.meter import Usage, meter_of
+from app.core.text.lines import day_text
 from app.core.wording.context import Context, limit_text, links, share, spoken_level
 
 _SPANS = {"period": "in this period", "month": "this month", "day": "today (UTC)"}

@@ -2,10 +2,10 @@
 
 from datetime import UTC
 
-from app.core.alert import Alert, group_key
-from app.core.decision import Decision, Reason
-from app.core.meter import Usage, meter_of
-from app.core.severity import Severity
+from app.core.alert.alert import Alert, group_key
+from app.core.alert.decision import Decision, Reason
+from app.core.alert.severity import Severity
+from app.core.count.meter import Usage, meter_of
 from app.core.wording.consequence import consequence
 from app.core.wording.context import Context, limit_text, links, period_text, share, spoken_level, top
 

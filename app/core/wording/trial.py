@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime
 
-from app.core.alert import Alert, AlertKind
-from app.core.decision import Reason
-from app.core.meter import AWB
-from app.core.severity import Severity
+from app.core.alert.alert import Alert, AlertKind
+from app.core.alert.decision import Reason
+from app.core.alert.severity import Severity
+from app.core.count.meter import AWB
 from app.core.wording.context import Context, links
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from flask import request, session
 
-from app.core.origin import is_foreign
+from app.core.access.origin import is_foreign
 
 FIELD: Final = "csrf_token"
 HEADER: Final = "X-CSRF-Token"

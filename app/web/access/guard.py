@@ -7,8 +7,8 @@ from typing import Any, Final, ParamSpec
 import redis
 from flask import Flask, Response, abort, g, jsonify, make_response, redirect, render_template, request, url_for
 
-from app.config import Config
-from app.core.access import Person, Role
+from app.config.load import Config
+from app.core.access.people import Person, Role
 from app.web.access import csrf, login, session
 from app.web.access.csrf import csrf_token
 from app.web.access.policy import Policy

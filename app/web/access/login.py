@@ -8,11 +8,11 @@ import structlog
 from flask import Blueprint, Response, current_app, g, make_response, redirect, render_template, request
 
 from app import clock
-from app.config import Config
-from app.core.access import Role
-from app.core.origin import local_path
+from app.config.load import Config
+from app.core.access.origin import local_path
+from app.core.access.people import Role
 from app.store.audit import Audit
-from app.store.connection import unavailable
+from app.store.server.connection import unavailable
 from app.store.throttle import Throttle
 from app.web.access import session
 from app.web.access.policy import Policy

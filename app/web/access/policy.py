@@ -8,17 +8,9 @@ from dataclasses import dataclass
 from flask import Request
 from werkzeug.security import check_password_hash
 
-from app.core.access import (
-    ApiToken,
-    Network,
-    Person,
-    Role,
-    person_of_token,
-    user_of_header,
-    within,
-)
-from app.core.origin import client_of, from_this_machine
-from app.settings import Settings
+from app.config.settings import Settings
+from app.core.access.origin import client_of, from_this_machine
+from app.core.access.people import ApiToken, Network, Person, Role, person_of_token, user_of_header, within
 
 #: Checking a longer one would cost time for nothing.
 LONGEST_PASSWORD = 1000

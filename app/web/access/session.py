@@ -6,7 +6,7 @@ from flask import Flask, Request, request, session
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
 from app import clock
-from app.core.access import Person, Role
+from app.core.access.people import Person, Role
 from app.web.access.policy import Policy
 
 COOKIE = "awb_session"

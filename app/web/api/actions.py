@@ -3,20 +3,21 @@
 from datetime import UTC
 from typing import Any, Final
 
-from app import clock, jobqueue
-from app.core.mailbox import receiver_key
+from app import clock
+from app.answers.alerts import silence_answer
+from app.core.text.mailbox import receiver_key
 from app.core.wording.trial import trial_alert
 from app.notifiers.receivers import receivers as configured_receivers
-from app.pipeline.acknowledge import StaleError, acknowledge, end
-from app.pipeline.address import to_receivers
+from app.pipeline.operate.acknowledge import StaleError, acknowledge, end
+from app.pipeline.operate.silence import SilenceError, create_silence
 from app.pipeline.outlook import bare_context
-from app.pipeline.silence import SilenceError, create_silence
-from app.store.alerts import Alerts
+from app.pipeline.tell.address import to_receivers
+from app.store.alert.alerts import Alerts
+from app.store.alert.outbox import Outbox
 from app.store.audit import Audit
-from app.store.inbox import deployments
-from app.store.outbox import Outbox
-from app.store.outqueue import enqueue
-from app.web.alertanswers import silence_answer
+from app.store.receive.inbox import deployments
+from app.store.rq import jobqueue
+from app.store.rq.enqueue import enqueue
 from app.web.api.call import Call, Problem
 
 _MINUTE: Final = 60

@@ -2,9 +2,9 @@
 
 from pydantic import AwareDatetime, Field, JsonValue
 
-from app.core.alert import AlertKind
-from app.core.decision import AlertStatus, Reason
-from app.core.severity import Severity
+from app.core.alert.alert import AlertKind
+from app.core.alert.decision import AlertStatus, Reason
+from app.core.alert.severity import Severity
 from app.web.api.shapes import Day, Shape
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import redis
 from pydantic import BaseModel
 
-from app.config import Config
+from app.config.load import Config
 from app.web.api.requests import Query
 
 

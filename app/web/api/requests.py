@@ -18,9 +18,9 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from app.core.silence import FIELDS
-from app.core.spelling import did_you_mean
-from app.settingtypes import DEPLOYMENT_NAME
+from app.config.types import DEPLOYMENT_NAME
+from app.core.alert.silence import FIELDS
+from app.core.text.spelling import did_you_mean
 from app.store.timeline import Place
 
 MOST: Final = 500

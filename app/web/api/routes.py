@@ -12,8 +12,8 @@ from flask import Blueprint, Response, request
 from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import HTTPException
 
-from app.config import Config
-from app.store.connection import unavailable
+from app.config.load import Config
+from app.store.server.connection import unavailable
 from app.web.access.guard import person, require_admin
 from app.web.api import openapi
 from app.web.api.call import Call, Operation, Problem

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
-from app.core.coderhistory import HistorySource
-from app.core.decision import AlertStatus
-from app.core.entitlement import Standing
-from app.core.meter import Mode, RecordState
-from app.core.rules import Outcome
+from app.core.alert.decision import AlertStatus
+from app.core.coder.history import HistorySource
+from app.core.count.meter import Mode, RecordState
+from app.core.count.rules import Outcome
+from app.core.limit.entitlement import Standing
 
 Day = Annotated[str, Field(json_schema_extra={"format": "date"})]
 

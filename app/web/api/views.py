@@ -2,16 +2,17 @@
 
 from typing import Any, Final
 
-from app.core.meter import AWB
-from app.pipeline.queues import queues_of
-from app.store.inbox import Inbox
-from app.store.records import Records
-from app.store.silences import Silences
-from app.web import alertanswers, answers
+from app.answers import alerts as alertanswers
+from app.answers import usage as answers
+from app.answers.past import UnknownPeriodError
+from app.answers.queues import queues_answer
+from app.core.count.meter import AWB
+from app.pipeline.operate.queues import queues_of
+from app.store.alert.silences import Silences
+from app.store.count.records import Records
+from app.store.receive.inbox import Inbox
 from app.web.api.call import Call, Problem
 from app.web.api.requests import seal
-from app.web.pastusage import UnknownPeriodError
-from app.web.queueanswers import queues_answer
 
 #: Of each queue.
 _FAILED_JOBS: Final = 20

@@ -17,11 +17,11 @@ from prometheus_client.exposition import choose_encoder
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from app.config import Config
-from app.store.connection import unavailable
+from app.config.load import Config
 from app.store.gauges import last_sweep
-from app.store.inbox import Inbox, deployments
-from app.store.server import server_info
+from app.store.receive.inbox import Inbox, deployments
+from app.store.server.connection import unavailable
+from app.store.server.info import server_info
 from app.web.metrics import sources
 from app.web.metrics.families import Sheet
 

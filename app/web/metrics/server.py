@@ -11,8 +11,8 @@ from typing import Any, Final
 import redis
 from flask import Flask
 
-from app.config import Config
-from app.settings import Settings
+from app.config.load import Config
+from app.config.settings import Settings
 from app.web import health, server
 from app.web.metrics import routes as metrics
 

@@ -8,31 +8,31 @@ from typing import Any, Final
 import redis
 
 from app import clock
-from app.config import Config
-from app.core.alert import AlertKind
-from app.core.drift import growth
-from app.core.meter import AWB, METERS, Mode, Usage
-from app.core.refusal import Refusal
-from app.core.threshold import fixed_levels, further_levels
-from app.jobqueue import QUEUES
+from app.config.load import Config
+from app.core.alert.alert import AlertKind
+from app.core.alert.refusal import Refusal
+from app.core.count.meter import AWB, METERS, Mode, Usage
+from app.core.limit.drift import growth
+from app.core.limit.threshold import fixed_levels, further_levels
 from app.notifiers.base import FailureReason
 from app.notifiers.receivers import receiver_slug, receivers
-from app.pipeline.intake import Taken
+from app.pipeline.count.intake import Taken
 from app.pipeline.outlook import outlook
 from app.pipeline.usage import active_meters, current_usage
-from app.store.alerts import Alerts
-from app.store.coderstate import CoderState
+from app.store.alert.alerts import Alerts
+from app.store.alert.silences import Silences
+from app.store.alert.tallies import error_field, outcome_field, sent_at_field
+from app.store.coder.state import CoderState
+from app.store.count.snapshot import Snapshot
 from app.store.gauges import Gauges
-from app.store.queues import Queues
-from app.store.refusals import RefusalCounters
-from app.store.silences import Silences
-from app.store.snapshot import Snapshot
-from app.store.tallies import error_field, outcome_field, sent_at_field
+from app.store.receive.refusals import RefusalCounters
+from app.store.rq.jobqueue import QUEUES
+from app.store.rq.queues import Queues
 from app.web.metrics.families import Sheet
 
-#: How a notification ends (app/store/outbox.py, app/core/dispatch.py).
+#: How a notification ends (app/store/alert/outbox.py, app/core/alert/dispatch.py).
 OUTCOMES: Final = ("sent", "failed", "silenced", "superseded", "dry-run")
-#: States of workers (app/store/queues.py).
+#: States of workers (app/store/rq/queues.py).
 WORKER_STATES: Final = ("started", "idle", "busy", "suspended", "dead")
 REGISTRIES: Final = ("started", "deferred", "scheduled", "failed")
 MOST_USERS: Final = 50

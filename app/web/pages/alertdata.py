@@ -8,14 +8,14 @@ from typing import Any, Final
 import redis
 
 from app import clock
-from app.core.alert import Alert
-from app.core.severity import Severity
-from app.core.silence import Silence, silencing
+from app.core.alert.alert import Alert
+from app.core.alert.severity import Severity
+from app.core.alert.silence import Silence, silencing
 from app.core.wording.context import spoken_level
-from app.store.alertstates import Standing, standings
-from app.store.notificationrow import PENDING
-from app.store.outbox import FAILED, SENT, Outbox
-from app.store.silences import Silences
+from app.store.alert.notificationrow import PENDING
+from app.store.alert.outbox import FAILED, SENT, Outbox
+from app.store.alert.silences import Silences
+from app.store.alert.states import Standing, standings
 from app.web.pages.tables import Column, Row, Table
 
 EVENT_COLUMNS: Final = (

@@ -11,13 +11,13 @@ import redis
 from flask import Blueprint, Response, abort, make_response, redirect, request
 
 from app import clock
-from app.config import Config
-from app.core.silence import parse_matchers
-from app.pipeline.acknowledge import StaleError, acknowledge, end, snooze
-from app.pipeline.silence import SilenceError, create_silence
+from app.config.load import Config
+from app.core.alert.silence import parse_matchers
+from app.pipeline.operate.acknowledge import StaleError, acknowledge, end, snooze
+from app.pipeline.operate.silence import SilenceError, create_silence
 from app.store import history
+from app.store.alert.silences import Silences
 from app.store.audit import Audit
-from app.store.silences import Silences
 from app.web.access.guard import person, require_admin
 from app.web.pages.alertdata import events_table, firing, messages_table, silences_table
 from app.web.pages.base import respond

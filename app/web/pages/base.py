@@ -7,7 +7,7 @@ import redis
 from flask import Blueprint, Response, abort, make_response, render_template, request
 from werkzeug.exceptions import HTTPException
 
-from app.store.connection import unavailable
+from app.store.server.connection import unavailable
 from app.web.pages.tables import FORMATS, Table, download
 
 Tables = Mapping[str, Callable[[], Table]]

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
-from app.core.forecast import HORIZON, Forecast
-from app.core.meter import Usage
-from app.core.period import Period
+from app.core.count.meter import Usage
+from app.core.limit.forecast import HORIZON, Forecast
+from app.core.limit.period import Period
 from app.web.pages.axes import Mark, day_marks, round_up, steps
 
 #: A forecast far above the limit would press everything else to the ground.
@@ -57,7 +57,7 @@ class _Frame:
 
 
 def burn_up(days: Sequence[tuple[date, int]], usage: Usage, expected: Forecast | None, today: date) -> BurnUp:
-    """Draw a period; `days` as app/store/snapshot.py `by_day` gives them."""
+    """Draw a period; `days` as app/store/count/snapshot.py `by_day` gives them."""
     first, last = _extent(days, usage.period, expected, today)
     frame = _Frame(first, last, _top(usage, expected))
     count = usage.limit.count

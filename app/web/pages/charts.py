@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Final
 
-from app.core.drift import DriftPoint
-from app.core.limits import Limit
-from app.core.meter import Usage
-from app.core.threshold import Threshold, fixed_levels, further_levels
+from app.core.count.meter import Usage
+from app.core.limit.drift import DriftPoint
+from app.core.limit.limits import Limit
+from app.core.limit.threshold import Threshold, fixed_levels, further_levels
 from app.core.wording.context import spoken_level
 from app.web.pages.axes import LABEL_ROOM, Mark, day_marks, round_up, steps
 

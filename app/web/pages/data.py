@@ -8,25 +8,25 @@ from typing import Any, Final
 import redis
 from flask import abort, request
 
-from app.config import Config
-from app.core.forecast import Forecast
-from app.core.meter import AWB, Usage
-from app.core.period import Period
-from app.core.severity import Severity
-from app.core.text import day_text
-from app.core.threshold import highest_level
+from app.answers.past import UnknownPeriodError, usage_of
+from app.config.load import Config
+from app.core.alert.severity import Severity
+from app.core.count.meter import AWB, Usage
+from app.core.limit.forecast import Forecast
+from app.core.limit.period import Period
+from app.core.limit.threshold import highest_level
+from app.core.text.lines import day_text
 from app.core.wording.consequence import consequence
 from app.core.wording.context import spoken_level
 from app.pipeline.outlook import outlook
 from app.pipeline.usage import coder_version, current_allowance, current_usage
-from app.store.coderstate import CoderState
-from app.store.snapshot import Snapshot
+from app.store.coder.state import CoderState
+from app.store.count.snapshot import Snapshot
 from app.web.pages.axes import Mark
 from app.web.pages.burnup import BurnUp, burn_up
 from app.web.pages.charts import DayBars, MeterBar, day_bars, meter_bar
 from app.web.pages.frame import day_of, to
 from app.web.pages.tables import Column, Row, Table
-from app.web.pastusage import UnknownPeriodError, usage_of
 
 DAYS_SHOWN: Final = 42
 _TOP: Final = 10

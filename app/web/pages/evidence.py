@@ -9,14 +9,14 @@ import redis
 from flask import Blueprint, Response, abort, request
 
 from app import clock
-from app.config import Config
-from app.core.meter import AWB, UsageRecord
-from app.core.period import Period
+from app.config.load import Config
+from app.core.count.meter import AWB, UsageRecord
+from app.core.limit.period import Period
 from app.pipeline.usage import current_usage
 from app.store import history
-from app.store.inbox import Inbox
-from app.store.records import Records
-from app.store.snapshot import Snapshot
+from app.store.count.records import Records
+from app.store.count.snapshot import Snapshot
+from app.store.receive.inbox import Inbox
 from app.web.pages.base import respond
 from app.web.pages.frame import chosen, day_of, delivery_path, record_path, to
 from app.web.pages.records import PAGE, Filters, every_record, page_of_records, records_table, title

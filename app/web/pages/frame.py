@@ -9,10 +9,10 @@ from urllib.parse import quote, urlencode
 import redis
 from flask import Blueprint, abort, request
 
-from app.config import Config
-from app.core.text import day_text
-from app.settingtypes import DEPLOYMENT_NAME
-from app.store.inbox import deployments
+from app.config.load import Config
+from app.config.types import DEPLOYMENT_NAME
+from app.core.text.lines import day_text
+from app.store.receive.inbox import deployments
 
 _PAGES: Final = (
     ("/", "Usage"),

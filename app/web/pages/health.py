@@ -8,19 +8,19 @@ from typing import Any, Final
 import redis
 
 from app import clock
-from app.config import Config
-from app.core.meter import AWB
-from app.core.passes import Phase, describe
-from app.core.refusal import WORDS, unauthorized
-from app.core.severity import Severity
+from app.config.load import Config
+from app.core.alert.refusal import WORDS, unauthorized
+from app.core.alert.severity import Severity
+from app.core.coder.passes import Phase, describe
+from app.core.count.meter import AWB
 from app.notifiers.receivers import receivers
-from app.store.coderstate import CoderState
-from app.store.inbox import Inbox
-from app.store.passes import Passes
-from app.store.queues import Queues, QueueState
-from app.store.records import Records
-from app.store.refusals import RefusalCounters
-from app.store.server import server_info
+from app.store.coder.passes import Passes
+from app.store.coder.state import CoderState
+from app.store.count.records import Records
+from app.store.receive.inbox import Inbox
+from app.store.receive.refusals import RefusalCounters
+from app.store.rq.queues import Queues, QueueState
+from app.store.server.info import server_info
 from app.web.pages.alertdata import channels
 from app.web.pages.frame import duration, to
 

@@ -11,14 +11,15 @@ from typing import Final
 import redis
 from flask import Blueprint, Response, abort, make_response, redirect, render_template, request
 
-from app import clock, jobqueue
-from app.config import Config
-from app.pipeline.quarantine import Released, discard, release, show
-from app.pipeline.queues import DELETABLE, Operator, queues_of
-from app.pipeline.replay import not_understood, replay, replay_unknown
-from app.store.connection import unavailable
-from app.store.inbox import Inbox
-from app.store.jobview import FAILED
+from app import clock
+from app.config.load import Config
+from app.pipeline.operate.quarantine import Released, discard, release, show
+from app.pipeline.operate.queues import DELETABLE, Operator, queues_of
+from app.pipeline.operate.replay import not_understood, replay, replay_unknown
+from app.store.receive.inbox import Inbox
+from app.store.rq import jobqueue
+from app.store.rq.jobs import FAILED
+from app.store.server.connection import unavailable
 from app.web.access.guard import person, require_admin
 from app.web.pages.frame import chosen, to
 

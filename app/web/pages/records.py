@@ -8,8 +8,8 @@ from typing import Final
 from flask import abort, request
 
 from app import clock
-from app.core.meter import RecordState, UsageRecord
-from app.store.records import Records
+from app.core.count.meter import RecordState, UsageRecord
+from app.store.count.records import Records
 from app.web.pages.frame import day_of, here, record_path, to
 from app.web.pages.tables import Column, Row, Table
 

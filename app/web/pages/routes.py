@@ -7,11 +7,11 @@ import redis
 from flask import Blueprint, Response, make_response, render_template, request
 
 from app import clock
-from app.config import Config
-from app.store.coderstate import CoderState
-from app.store.outbox import Outbox
-from app.store.silences import Silences
-from app.web.answers import coder_answer, periods_answer
+from app.answers.usage import coder_answer, periods_answer
+from app.config.load import Config
+from app.store.alert.outbox import Outbox
+from app.store.alert.silences import Silences
+from app.store.coder.state import CoderState
 from app.web.pages import alerts as pagealerts
 from app.web.pages import evidence as pageevidence
 from app.web.pages import frame as pageframe

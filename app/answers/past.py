@@ -1,0 +1,75 @@
+"""The usage of periods that are over: which there were, and what they came to."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Final
+
+import redis
+
+from app.config.load import Config
+from app.core.count.meter import Usage
+from app.core.limit.period import Period, PeriodKind, PeriodRule
+from app.store.count.records import Records
+from app.store.count.snapshot import Snapshot
+
+_SHOWN: Final = 60
+_EPOCH: Final = date(1970, 1, 1)
+_YEAR_DAYS: Final = (365, 366)
+_MONTH_DAYS: Final = (28, 29, 30, 31)
+
+
+class UnknownPeriodError(LookupError):
+    """No period with records holds the day."""
+
+
+def usage_of(connection: "redis.Redis", config: Config, present: Usage, wanted: date) -> Usage:
+    """Return the usage of the period that holds a day.
+
+    Raises:
+        UnknownPeriodError: there is none.
+    """
+    if present.period.contains(wanted):
+        return present
+    oldest = Records(connection, present.deployment, present.meter).oldest()
+    period = _before(present.period, _past_rule(config, present.period), wanted)
+    if period is None or oldest is None or period.end is None or period.end <= oldest:
+        raise UnknownPeriodError("No period with records holds this day; /periods lists those that there are.")
+    return _past(connection, present, period)
+
+
+def past_usages(connection: "redis.Redis", config: Config, present: Usage) -> Iterator[Usage]:
+    """Yield the usage of the periods before the present one, newest first, as far back as there are records."""
+    oldest = Records(connection, present.deployment, present.meter).oldest()
+    rule, first = _past_rule(config, present.period), present.period.start
+    for _ in range(_SHOWN):
+        period = _before(present.period, rule, first - timedelta(days=1))
+        if period is None or oldest is None or first <= oldest:
+            return
+        yield _past(connection, present, period)
+        first = period.start
+
+
+def _past(connection: "redis.Redis", present: Usage, period: Period) -> Usage:
+    """Return what a period that is over came to, held against today's limit."""
+    snapshot = Snapshot(connection, present.deployment, present.meter)
+    return replace(snapshot.usage(period, present.limit, present.as_of), mode=present.mode, gone=present.gone)
+
+
+def _past_rule(config: Config, present: Period) -> PeriodRule:
+    """Return how periods followed each other before this one: as configured, or as its own length tells."""
+    if config.period_rule.at(present.start) == present or present.end is None:
+        return config.period_rule
+    days = (present.end - present.start).days
+    if days in _YEAR_DAYS:
+        return PeriodRule(PeriodKind.YEARLY, present.start.month, present.start.day)
+    return PeriodRule(PeriodKind.MONTHLY, day=present.start.day) if days in _MONTH_DAYS else config.period_rule
+
+
+def _before(present: Period, rule: PeriodRule, wanted: date) -> Period | None:
+    """Return the period before the present one that holds a day; the last of them ends where the present one begins."""
+    if not _EPOCH <= wanted < present.start:
+        return None
+    found = rule.at(wanted)
+    ends = present.start if found.end is None else min(found.end, present.start)
+    return Period(found.start, ends) if found.start <= wanted else None

@@ -1,0 +1,171 @@
+"""What can go wrong between Coder's API and us: one error, its closed list of kinds, and what an admin should do."""
+
+import re
+import ssl
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+import requests
+import urllib3
+from pydantic import BaseModel, Field, ValidationError
+
+from app import clock
+from app.net import trust
+
+_LONGEST_RETRY_AFTER: Final = 3600.0
+_LONGEST_FIELD: Final = 100
+
+
+class Failure(StrEnum):
+    """Closed list, for metrics and for what to do next."""
+
+    UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    RATE_LIMITED = "rate_limited"
+    SERVER_ERROR = "server_error"
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"
+    TLS = "tls"
+    REDIRECTED = "redirected"
+    BAD_ANSWER = "bad_answer"
+    REJECTED = "rejected"
+
+
+_PERMANENT: Final = frozenset(
+    {Failure.UNAUTHORIZED, Failure.FORBIDDEN, Failure.NOT_FOUND, Failure.REDIRECTED, Failure.REJECTED}
+)
+_NOTHING_THERE: Final = Failure.NOT_FOUND, "Coder has nothing there, or does not show it to the token's user"
+_MEANINGS: Final[dict[int, tuple[Failure, str]]] = {
+    HTTPStatus.UNAUTHORIZED: (
+        Failure.UNAUTHORIZED,
+        "the token is wrong or expired: make a new one with `coder tokens create` and set AWB_CODER_TOKEN to it",
+    ),
+    HTTPStatus.FORBIDDEN: (
+        Failure.FORBIDDEN,
+        "Coder does not allow this to the token: `awb coder check` says which roles it lacks",
+    ),
+    HTTPStatus.NOT_FOUND: _NOTHING_THERE,
+    HTTPStatus.GONE: _NOTHING_THERE,
+    HTTPStatus.TOO_MANY_REQUESTS: (Failure.RATE_LIMITED, "Coder takes no more requests for now (429)"),
+}
+
+
+class CoderApiError(Exception):
+    """Coder did not answer as asked.
+
+    Attributes:
+        kind: the class of failure.
+        retry_after: seconds that Coder asked us to wait, if it did.
+    """
+
+    def __init__(self, message: str, kind: Failure, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.retry_after = retry_after
+
+    @property
+    def permanent(self) -> bool:
+        """Tell whether asking again cannot help until an admin changes something."""
+        return self.kind in _PERMANENT
+
+
+def meaning(status: int) -> tuple[Failure, str]:
+    """Return what a status other than success means."""
+    if status in _MEANINGS:
+        return _MEANINGS[status]
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Failure.SERVER_ERROR, f"Coder, or a proxy before it, failed ({status}): see its log"
+    if status >= HTTPStatus.BAD_REQUEST:
+        return Failure.REJECTED, f"Coder refused the request ({status})"
+    if status >= HTTPStatus.MULTIPLE_CHOICES:
+        return Failure.REDIRECTED, "Coder redirects"
+    return Failure.BAD_ANSWER, f"status {status} is not one that Coder answers with: check AWB_CODER_URL"
+
+
+def broken(error: OSError | urllib3.exceptions.HTTPError) -> tuple[Failure, str]:
+    """Return what an error of the connection means; only its kind is told, for its text may hold what was sent."""
+    match error:
+        case requests.exceptions.SSLError() | urllib3.exceptions.SSLError() | ssl.SSLError():
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                return (
+                    Failure.TLS,
+                    f"Coder's certificate is not trusted: {trust.REMEDY} (AWB_CODER_CA_FILE: for Coder alone)",
+                )
+            return Failure.TLS, "no TLS connection to Coder: check AWB_CODER_URL, AWB_CA_FILE and proxies"
+        case requests.exceptions.Timeout() | urllib3.exceptions.TimeoutError() | TimeoutError():
+            return Failure.TIMEOUT, "Coder did not answer in time: check the network and Coder's load"
+        case urllib3.exceptions.DecodeError():
+            return Failure.BAD_ANSWER, "Coder's answer cannot be unpacked: check the proxies before it"
+    why = type(error).__name__
+    return Failure.UNREACHABLE, f"Coder cannot be reached ({why}): check AWB_CODER_URL, the network and proxies"
+
+
+def wrong_in(error: ValidationError) -> str:
+    """Name what is wrong in an answer by its field, never by its value."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    if first["type"] == "json_invalid":
+        return "is not JSON: AWB_CODER_URL must be Coder's own address, with no login page before it"
+    field = ".".join(map(str, first["loc"]))[:_LONGEST_FIELD]
+    return f"has no usable “{field}”" if field else "has another shape than Coder's"
+
+
+class _Complaint(BaseModel):
+    """Coder's answer to what it refuses (docs/reference/api, codersdk.Response)."""
+
+    class Validation(BaseModel):
+        field: str = ""
+        detail: str = ""
+
+    message: str = ""
+    detail: str | None = ""
+    validations: list[Validation] | None = Field(default_factory=list)
+
+
+def complaint(body: bytes) -> str:
+    """Return what Coder says about a refusal; nothing where it is not Coder that speaks."""
+    try:
+        said = _Complaint.model_validate_json(body)
+    except ValidationError:
+        return ""
+    fields = [f"{item.field}: {item.detail}" for item in said.validations or []]
+    return " ".join(part for part in (said.message, said.detail, *fields) if part)
+
+
+def redirect_target(asked: str, location: str) -> str:
+    """Say where a redirect leads, by its host alone, and what to do about it."""
+    try:
+        here, there = urlsplit(asked), urlsplit(urljoin(asked, location))
+        origins = _origin(here), _origin(there)
+    except ValueError:
+        origins = "", ""
+    if not origins[1]:
+        return "to what is no web address: check AWB_CODER_URL"
+    if origins[0] == origins[1]:
+        return "to another page of its own: AWB_CODER_URL must be its access URL, with no login page before it"
+    return f"to {origins[1]}: set AWB_CODER_URL to that"
+
+
+def _origin(parts: SplitResult) -> str:
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return ""
+    return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
+
+
+def seconds(header: str | None) -> float | None:
+    """Read Retry-After, whole seconds or an HTTP date (RFC 9110, section 10.2.3); None where it says neither."""
+    if header is None:
+        return None
+    try:
+        if re.fullmatch(r"\s*[0-9]{1,9}\s*", header, re.ASCII):
+            wait = float(header)
+        else:
+            at = parsedate_to_datetime(header)
+            wait = (at.replace(tzinfo=at.tzinfo or UTC) - clock.now()).total_seconds()
+    except (ValueError, OverflowError):
+        return None
+    return min(max(wait, 0.0), _LONGEST_RETRY_AFTER)

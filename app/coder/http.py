@@ -1,0 +1,212 @@
+"""Requests to Coder: one origin, bounded in time, number and size.
+
+No error, and nothing that it was raised from, holds the token.
+"""
+
+import random
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeVar
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from pydantic import ValidationError
+
+from app.coder.errors import CoderApiError, Failure, broken, complaint, meaning, redirect_target, seconds, wrong_in
+from app.core.text.lines import is_web_link, one_line
+from app.net.session import WebSession
+
+#: Connections, and so requests at once.
+CONNECTIONS: Final = 4
+_LONGEST_WAIT: Final = 60.0
+_LONGEST_COMPLAINT, _LONGEST_SAID, _CHUNK = 65_536, 300, 65_536
+_DONE: Final = frozenset({200, 201, 202, 204})
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Seconds to connect, to wait for the next bytes, and for a call with all its attempts; bytes of an answer."""
+
+    connect: float = 5.0
+    read: float = 30.0
+    call: float = 180.0
+    answer: int = 64 * 1024 * 1024
+
+
+class _TokenAuth(requests.auth.AuthBase):
+    """Sets the header, request by request."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Coder-Session-Token"] = self._token
+        return request
+
+
+class _Failed(NamedTuple):
+    error: CoderApiError
+    again: bool = False
+
+
+class CoderHttp:
+    """One deployment's API over a pool of connections, for use by as many threads."""
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        ca_file: str | Path | None,
+        trusted: str | Path | None,
+        sleep: Callable[[float], None],
+        attempts: int,
+        bounds: Bounds,
+    ) -> None:
+        """Keep URL and token; `ca_file` replaces the system's certificates, `trusted` adds to them.
+
+        Raises:
+            ValueError: one of them cannot be used. The text does not repeat it.
+        """
+        if not _is_base_url(url):
+            raise ValueError("Coder's URL must be like https://coder.example.com, without user, password, ? or #")
+        if not re.fullmatch(r"[\x21-\x7e]+", token):
+            raise ValueError("Coder's token must be one word of ASCII characters")
+        if ca_file is not None and not Path(ca_file).is_file():
+            raise ValueError("there is no such file of CA certificates for Coder")
+        self._url = url.rstrip("/")
+        self._secret = re.compile(re.escape(token), re.IGNORECASE)
+        self._verify = True if ca_file is None else str(ca_file)
+        self._sleep, self._attempts, self._bounds = sleep, max(attempts, 1), bounds
+        self._session = WebSession(trusted, connections=CONNECTIONS)
+        self._session.auth = _TokenAuth(token)
+        self._session.headers.update({"User-Agent": "coder-awb-meter", "Accept": "application/json"})
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self._url).hostname or ""
+
+    def close(self) -> None:
+        self._session.close()
+
+    def read(self, parse: Callable[[bytes], T], path: str, params: Mapping[str, str | int] | None = None) -> T:
+        """GET and parse; what is only passing is tried again after a while.
+
+        Args:
+            parse: pydantic's `model_validate_json` or `validate_json`.
+            path: from the root of the deployment.
+            params: of the query.
+
+        Raises:
+            CoderApiError: no attempt brought an answer, or the answer is not what Coder documents.
+        """
+        body = self._patiently(path, params or {})
+        try:
+            return parse(body)
+        except ValidationError as error:
+            wrong = wrong_in(error)
+        raise self.failure(Failure.BAD_ANSWER, f"Coder's answer to GET {path} {wrong}")
+
+    def put(self, path: str, body: Mapping[str, Any]) -> None:
+        """PUT once: whether one that brought no answer was done is not known.
+
+        Raises:
+            CoderApiError: Coder did not do it, or did not say that it did.
+        """
+        outcome = self._attempt("PUT", path, time.monotonic() + self._bounds.call, json=body)
+        if isinstance(outcome, _Failed):
+            raise outcome.error
+
+    def failure(self, kind: Failure, text: str, retry_after: float | None = None) -> CoderApiError:
+        """Return an error whose text is one line without the token, whoever wrote parts of it."""
+        return CoderApiError(self._clean(text), kind, retry_after)
+
+    def _clean(self, text: str) -> str:
+        return self._secret.sub("***", one_line(text))
+
+    def _patiently(self, path: str, params: Mapping[str, str | int]) -> bytes:
+        deadline = time.monotonic() + self._bounds.call
+        attempt = 1
+        while isinstance(outcome := self._attempt("GET", path, deadline, params=params), _Failed):
+            wait = _wait(outcome, attempt)
+            if attempt >= self._attempts or wait is None or time.monotonic() + wait >= deadline:
+                # Outside of any handler: an error of requests holds the request, and with it the token.
+                raise outcome.error
+            self._sleep(wait)
+            attempt += 1
+        return outcome
+
+    def _attempt(self, method: str, path: str, deadline: float, **what: Any) -> bytes | _Failed:
+        call = f"{method} {path}"
+        left = max(deadline - time.monotonic(), 0.001)
+        what |= {"timeout": (min(self._bounds.connect, left), min(self._bounds.read, left)), "verify": self._verify}
+        try:
+            with self._session.request(
+                method, self._url + path, allow_redirects=False, stream=True, **what
+            ) as response:
+                if response.status_code in _DONE:
+                    body = _body(response, self._bounds.answer + 1, deadline)
+                    if len(body) <= self._bounds.answer:
+                        return body
+                    return _Failed(self.failure(Failure.BAD_ANSWER, f"Coder's answer to {call} is too large"))
+                if response.status_code == HTTPStatus.NOT_MODIFIED and method == "PUT":
+                    return b""
+                return self._refused(call, response, _body(response, _LONGEST_COMPLAINT, deadline))
+        except (OSError, urllib3.exceptions.HTTPError) as error:  # every error of requests is an OSError
+            kind, text = broken(error)
+        return _Failed(self.failure(kind, f"{call}: {text}"), again=kind in {Failure.TIMEOUT, Failure.UNREACHABLE})
+
+    def _refused(self, call: str, response: requests.Response, body: bytes) -> _Failed:
+        status = response.status_code
+        kind, text = meaning(status)
+        said = self._clean(complaint(body))[:_LONGEST_SAID]
+        if kind is Failure.REDIRECTED:
+            text += " " + redirect_target(self._url, response.headers.get("Location", ""))
+        elif said and kind is not Failure.UNAUTHORIZED:
+            text += f"; Coder says: {said}"
+        # Coder answers 500 for errors of its database that pass, too.
+        again = status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        wait = seconds(response.headers.get("Retry-After")) if again else None
+        return _Failed(self.failure(kind, f"{call}: {text}", wait), again)
+
+
+def _is_base_url(url: str) -> bool:
+    if not is_web_link(url):
+        return False
+    try:
+        parts = urlsplit(url)
+        # What requests cannot prepare, or a port that is none, raises ValueError too.
+        usable = bool(parts.hostname and parts.port != 0 and requests.Request("GET", url).prepare().url)
+    except ValueError:
+        return False
+    return usable and "@" not in parts.netloc and "?" not in url and "#" not in url
+
+
+def _body(response: requests.Response, most: int, deadline: float) -> bytes:
+    """Read at most so many bytes, and no longer than until the deadline, however slowly they come.
+
+    Raises:
+        TimeoutError: the deadline passed.
+    """
+    body = bytearray()
+    while len(body) < most and (part := response.raw.read1(_CHUNK, decode_content=True)):
+        body += part
+        if time.monotonic() > deadline:
+            raise TimeoutError
+    return bytes(body[:most])
+
+
+def _wait(failed: _Failed, attempt: int) -> float | None:
+    """Return the seconds until the next attempt, with jitter so that threads spread; None where there is none."""
+    asked = failed.error.retry_after
+    if not failed.again or (asked is not None and asked > _LONGEST_WAIT):
+        return None
+    jitter = random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+    return 2.0 ** (attempt - 1) * jitter if asked is None else asked + jitter

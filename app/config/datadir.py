@@ -1,0 +1,48 @@
+"""The data directory: made where it is missing, and what is wrong where it cannot be used."""
+
+import contextlib
+import errno
+import os
+import tempfile
+from pathlib import Path
+
+from app.config.environment import why_unreadable
+from app.config.load import ConfigError
+
+
+def prepare(data_dir: Path, instead: str = "") -> None:
+    """Make the directory, readable to its owner only, and see that files can be written there.
+
+    Args:
+        data_dir: of the configuration.
+        instead: a setting without which the directory would not be needed here, for the remedy.
+
+    Raises:
+        ConfigError: it cannot be used; the text says why, and what to do.
+    """
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Not os.access: it knows nothing of read-only mounts on some systems, nor of quotas.
+        with tempfile.TemporaryFile(dir=data_dir):
+            return
+    except OSError as error:
+        raise ConfigError([f"AWB_DATA_DIR: {_why(data_dir, error)}{f', or set {instead}' * bool(instead)}"]) from None
+
+
+def holds(data_dir: Path, name: str) -> bool:
+    """Tell whether a file is there; False also where nobody may look."""
+    with contextlib.suppress(OSError):
+        return (data_dir / name).exists()
+    return False
+
+
+def _why(data_dir: Path, error: OSError) -> str:
+    another = "or set AWB_DATA_DIR to a directory that this user can write"
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        found = next((path for path in (data_dir, *data_dir.parents) if path.is_file()), data_dir)
+        return f"{found} is no directory; move it away, {another}"
+    if error.errno == errno.EROFS:
+        return f"{data_dir} is on a read-only file system; mount it writable, {another}"
+    if isinstance(error, PermissionError):
+        return f"{data_dir} cannot be written by user {os.getuid()}; give it to that user with chown, {another}"
+    return f"{data_dir} cannot be written: {why_unreadable(error)}; make it writable, {another}"

@@ -1,0 +1,99 @@
+"""The environment as settings: `AWB_<KEY>`, secrets from files by `AWB_<KEY>_FILE`, and what is no setting."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from app.config.servicelinks import service_links
+from app.config.settings import SECRET_FIELDS, Settings
+from app.core.text.spelling import did_you_mean
+
+PREFIX: Final = "AWB_"
+# Read by the test suite and by make, not by the program.
+_NOT_OURS: Final = PREFIX + "SHARED_PAYLOADS"
+_MARK: Final = "\ufeff"
+
+
+def value_of(environ: Mapping[str, str], name: str) -> str:
+    """Return a variable's value, empty where it is not set."""
+    return plain(environ.get(name, ""))
+
+
+def plain(text: str) -> str:
+    """Take off what an env file or an editor left around a value: white space, a byte order mark, one pair of quotes.
+
+    `docker run --env-file` and systemd's relatives differ in whether quotes belong to the value.
+    """
+    text = text.strip().removeprefix(_MARK).strip()
+    for quote in "\"'":
+        inside = text[1:-1]
+        # Quotes inside as well: every entry of a list has its own.
+        if len(text) > 1 and text[0] == text[-1] == quote and quote not in inside:
+            return inside.strip()
+    return text
+
+
+def variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Read `AWB_<KEY>` variables; an empty one counts as not set."""
+    named = {key: value_of(environ, PREFIX + key.upper()) for key in Settings.model_fields}
+    return {key: value for key, value in named.items() if value}
+
+
+def secret_files(environ: Mapping[str, str], problems: list[str]) -> dict[str, str]:
+    """Read `AWB_<KEY>_FILE` variables for every secret."""
+    found: dict[str, str] = {}
+    for key in SECRET_FIELDS:
+        variable = f"{PREFIX}{key.upper()}_FILE"
+        name = value_of(environ, variable)
+        if not name:
+            continue
+        if value_of(environ, PREFIX + key.upper()):
+            problems.append(f"{variable}: {PREFIX}{key.upper()} is set as well; keep one of the two")
+            continue
+        try:
+            # utf-8-sig: editors on Windows begin a file with a byte order mark.
+            found[key] = plain(Path(name).read_text(encoding="utf-8-sig"))
+        except (OSError, UnicodeDecodeError) as error:
+            problems.append(f"{variable}: the file {name} cannot be read: {why_unreadable(error)}")
+            continue
+        if not found[key]:
+            problems.append(f"{variable}: the file {name} is empty")
+            del found[key]
+    return found
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """Say which variables with our prefix are no setting; Kubernetes' service links are left out."""
+    fields = [PREFIX + key.upper() for key in Settings.model_fields]
+    known = {*fields, PREFIX + "CONFIG", _NOT_OURS, *(f"{PREFIX}{key.upper()}_FILE" for key in SECRET_FIELDS)}
+    links = set(service_links(environ))
+    found = []
+    for name in sorted(environ):
+        if name.startswith(_MARK + PREFIX):
+            found.append(
+                f"{name.removeprefix(_MARK)}: a byte order mark stands before the name; "
+                "save the file that sets it as UTF-8 without one"
+            )
+        elif name.startswith(PREFIX) and name not in known | links:
+            found.append(f"{name}: there is no such setting{did_you_mean(name, sorted(known))}")
+    return found
+
+
+def notices(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what is worth saying about the environment, though nothing is wrong with it."""
+    known = {PREFIX + key.upper() for key in Settings.model_fields}
+    links = sorted(name for name in service_links(environ) if name.startswith(PREFIX) and name not in known)
+    if not links:
+        return ()
+    said = (
+        f"{len(links)} variables of Kubernetes' service links are ignored ({links[0]}, …); "
+        "enableServiceLinks: false in the pod's spec keeps them out"
+    )
+    return (said,)
+
+
+def why_unreadable(error: Exception) -> str:
+    """Say why a file cannot be read or written, without its content."""
+    if isinstance(error, UnicodeError):
+        return "it is not UTF-8; save it as UTF-8"
+    return error.strerror or type(error).__name__ if isinstance(error, OSError) else type(error).__name__

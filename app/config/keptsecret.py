@@ -1,0 +1,60 @@
+"""Secrets that are made once and kept in the data directory."""
+
+import contextlib
+import os
+import secrets
+import tempfile
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from app.config.datadir import holds, prepare
+from app.config.environment import why_unreadable
+from app.config.load import ConfigError
+from app.config.settings import Settings
+from app.config.types import SHORTEST_SECRET
+
+
+def kept_secret(data_dir: Path, name: str, variable: str) -> str:
+    """Return the secret in a file of the data directory, made at the first call, readable to its owner only.
+
+    Args:
+        data_dir: made where it is missing.
+        name: of the file.
+        variable: the setting that takes its place, for the remedy.
+
+    Raises:
+        ConfigError: the secret can neither be read nor written.
+    """
+    file = data_dir / name
+    if not holds(data_dir, name):
+        prepare(data_dir, variable)
+    try:
+        if not file.exists():
+            # Written aside and linked, so that two first starts agree on one secret and none is ever half written.
+            # NamedTemporaryFile makes it with mode 0600, under a name that no other start has.
+            with tempfile.NamedTemporaryFile("w", dir=data_dir, prefix=f".{name}.") as draft:
+                draft.write(secrets.token_hex(24) + "\n")
+                draft.flush()
+                with contextlib.suppress(FileExistsError):
+                    os.link(draft.name, file)
+        secret = file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{file}: {why_unreadable(error)}; set {variable} or make AWB_DATA_DIR writable"]) from None
+    if len(secret) < SHORTEST_SECRET:
+        raise ConfigError(
+            [f"{file}: holds no secret of at least {SHORTEST_SECRET} characters; delete it for a new one"]
+        )
+    return secret
+
+
+def ensure_session_secret(settings: Settings) -> Settings:
+    """Return settings with a session secret: the configured one, else the one in the data directory, else a new one.
+
+    Raises:
+        ConfigError: the secret can neither be read nor written.
+    """
+    if settings.session_secret:
+        return settings
+    secret = kept_secret(settings.data_dir, "session-secret", "AWB_SESSION_SECRET")
+    return settings.model_copy(update={"session_secret": SecretStr(secret)})

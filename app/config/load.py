@@ -1,0 +1,216 @@
+"""Configuration: a TOML file, overridden by `AWB_…` variables; strict, and every error at once.
+
+Each key of the file is a variable with the same name in capitals behind `AWB_`. Every secret may also come from a
+file, by `AWB_<KEY>_FILE`. Unknown keys are errors, in the file and in the environment.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from pydantic import ValidationError
+
+from app.config.environment import PREFIX, notices, secret_files, unknown_variables, value_of, variables, why_unreadable
+from app.config.settings import SECRET_FIELDS, Settings, incomplete
+from app.config.types import in_stray_quotes
+from app.core.alert.quiet import QuietSpan
+from app.core.count.conditions import Facts
+from app.core.count.rules import Rule, RulesError, load_rules
+from app.core.limit.limits import Limit
+from app.core.limit.period import PeriodRule
+from app.core.limit.threshold import Threshold
+from app.core.text.spelling import did_you_mean
+from app.net import trust
+
+#: sysexits.h: configuration error.
+EXIT_CONFIG: Final = 78
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+class ConfigError(Exception):
+    """Everything that is wrong with the configuration.
+
+    Attributes:
+        problems: one sentence each, naming the file or variable, the key and the remedy; never a secret's value.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = list(problems)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Checked settings, and what was compiled from them.
+
+    Attributes:
+        source: the file that was read, None where there is none.
+        rules_source: the file that the rules came from.
+        notices: what is worth saying, though nothing is wrong.
+    """
+
+    settings: Settings
+    rules: tuple[Rule, ...]
+    source: Path | None
+    rules_source: Path
+    notices: tuple[str, ...] = ()
+
+    @cached_property
+    def limit(self) -> Limit:
+        count = self.settings.limit
+        return Limit(None if count == -1 else count, self.settings.soft_limit)
+
+    @cached_property
+    def thresholds(self) -> tuple[Threshold, ...]:
+        return tuple(self.settings.thresholds)
+
+    @cached_property
+    def period_rule(self) -> PeriodRule:
+        return self.settings.period
+
+    def verifying(self, deployment: str) -> bool:
+        """Tell whether this deployment's API is configured; there is one token, for one deployment."""
+        settings = self.settings
+        return bool(settings.coder_url and settings.coder_token) and deployment == settings.deployment
+
+    def repeat_every(self, level: str) -> timedelta | None:
+        """Return after which time an unresolved level is said again; None for never."""
+        days = self.settings.repeat_days_by_level.get(level, self.settings.repeat_days)
+        return timedelta(days=days) if days else None
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.settings.time_zone)
+
+    @cached_property
+    def quiet_spans(self) -> tuple[QuietSpan, ...]:
+        return tuple(self.settings.quiet_hours)
+
+    @cached_property
+    def ai_templates(self) -> frozenset[str]:
+        return frozenset(name.casefold() for name in self.settings.ai_templates)
+
+    @cached_property
+    def facts(self) -> Facts:
+        return Facts({"ai_templates": self.ai_templates})
+
+    @cached_property
+    def reasons(self) -> Mapping[str, str]:
+        return {rule.name: rule.verdict.reason for rule in self.rules}
+
+    def reason_of(self, rule: str) -> str:
+        """Return a rule's reason, also for a record whose rule has since gone."""
+        return self.reasons.get(rule, f"The rule “{rule}”, which is no longer configured, counted it.")
+
+
+def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Config:
+    """Read file and environment, check everything, and compile the rules.
+
+    Args:
+        path: the file to read; by default `AWB_CONFIG`, else config/awb-meter.toml where it exists.
+        environ: the environment, `os.environ` by default.
+
+    Raises:
+        ConfigError: with every problem found.
+    """
+    environ = os.environ if environ is None else environ
+    problems: list[str] = []
+    source = _find(path, environ, problems)
+    values = _read_toml(source, problems) if source else {}
+    values |= variables(environ)
+    values |= secret_files(environ, problems)
+    problems += unknown_variables(environ)
+    settings = _validate(values, source, environ, problems)
+    problems += _unusable_authorities(values)
+    rules_source = Path(str(values.get("rules") or packaged("rules.toml")))
+    rules: tuple[Rule, ...] = ()
+    try:
+        rules = load_rules(rules_source.read_text(encoding="utf-8-sig"), str(rules_source))
+    except RulesError as error:
+        problems += error.problems
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(f"{rules_source}: the rules cannot be read: {why_unreadable(error)}; check AWB_RULES")
+    if problems or settings is None:
+        raise ConfigError(problems)
+    return Config(settings, rules, source, rules_source, notices(environ))
+
+
+def packaged(name: str) -> Path:
+    """Return a default file: from the checkout, else from the installed package."""
+    checkout = _ROOT / "config" / name
+    return checkout if checkout.exists() else Path(__file__).resolve().parents[1] / "defaults" / name
+
+
+def masked(settings: Settings) -> dict[str, Any]:
+    """Return every setting as text, secrets as `<secret>`, for people to read."""
+    shown = settings.model_dump(mode="json")
+    return {key: "<secret>" if key in SECRET_FIELDS and value is not None else value for key, value in shown.items()}
+
+
+def _unusable_authorities(values: Mapping[str, Any]) -> list[str]:
+    """Look into the files of certificates: found out at the first request, it would be said too late."""
+    named = [(key, values.get(key)) for key in ("ca_file", "coder_ca_file")]
+    found = [(key, trust.problem(Path(file))) for key, file in named if isinstance(file, str) and file]
+    return [f"{PREFIX}{key.upper()}: {wrong}" for key, wrong in found if wrong]
+
+
+def _find(path: Path | None, environ: Mapping[str, str], problems: list[str]) -> Path | None:
+    variable = value_of(environ, PREFIX + "CONFIG")
+    named = path or (Path(variable) if variable else None)
+    if named is None:
+        default = packaged("awb-meter.toml")
+        return default if default.exists() else None
+    if not named.is_file():
+        stray = " without the quotation mark" if in_stray_quotes(str(named)) else ""
+        problems.append(f"{named}: there is no such file; check AWB_CONFIG or --config{stray}")
+        return None
+    return named
+
+
+def _read_toml(source: Path, problems: list[str]) -> dict[str, Any]:
+    try:
+        return tomllib.loads(source.read_text(encoding="utf-8-sig"))
+    except tomllib.TOMLDecodeError as error:
+        problems.append(f"{source}: not valid TOML: {error}")
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(f"{source}: cannot be read: {why_unreadable(error)}")
+    return {}
+
+
+def _validate(
+    values: Mapping[str, Any], source: Path | None, environ: Mapping[str, str], problems: list[str]
+) -> Settings | None:
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        found = error.errors(include_input=False, include_url=False)
+        problems += [_sentence(item, source, environ) for item in found]
+        # Pydantic looks at settings together only when each of them is right; everything is to be said at once.
+        missing = incomplete(values) if all(item["loc"] for item in found) else []
+        problems += [f"configuration: {problem}" for problem in missing]
+    return None
+
+
+def _sentence(item: Any, source: Path | None, environ: Mapping[str, str]) -> str:
+    key = str(item["loc"][0]) if item["loc"] else ""
+    message = str(item["msg"]).removeprefix("Value error, ")
+    if item["type"] == "extra_forbidden" and len(item["loc"]) == 1:
+        return f"{source}: unknown key “{key}”{did_you_mean(key, list(Settings.model_fields))}; remove or correct it"
+    if not key:
+        return f"configuration: {message}"
+    if item["type"] == "extra_forbidden":
+        message = f"unknown key “{item['loc'][-1]}”; remove or correct it"
+    variables = (f"{PREFIX}{key.upper()}", f"{PREFIX}{key.upper()}_FILE")
+    named = [variable for variable in variables if environ.get(variable)]
+    return f"{named[0] if named else f'{source}: {key}'}{_inside(item['loc'][1:])}: {message}"
+
+
+def _inside(path: Sequence[str | int]) -> str:
+    """Write the place inside a setting as people count: `[2].levels` is the second table's key."""
+    return "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in path)

@@ -1,0 +1,240 @@
+"""Every setting with its default. config/awb-meter.toml documents them for people."""
+
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import unquote
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
+
+from app.config.types import (
+    Address,
+    ApiTokens,
+    DaysByLevel,
+    DeploymentName,
+    DeploymentNames,
+    Digests,
+    FilePath,
+    HeaderName,
+    HeloName,
+    HookUrl,
+    LimitSetting,
+    LongSecret,
+    MailAddress,
+    MailAddresses,
+    Networks,
+    OptionalAddress,
+    PasswordHash,
+    People,
+    QuietHours,
+    ReceiverGlobList,
+    RedisUrl,
+    SlackHookUrl,
+    SmtpUrl,
+    Tables,
+    Thresholds,
+    Token,
+    WebUrl,
+    Words,
+    ZoneName,
+    split_url,
+)
+from app.core.access.origin import is_public
+from app.core.alert.routing import Route
+from app.core.alert.scope import BurstRule, ScopeRule
+from app.core.limit.limits import INCLUDED_BUILDS
+from app.core.limit.period import PeriodKind, PeriodRule
+from app.core.limit.threshold import Threshold
+from app.core.text.entries import split_urls
+
+#: Settings whose values are never shown; each may also come from a file.
+SECRET_FIELDS: Final = (
+    "webhook_secret",
+    "webhook_secret_previous",
+    "redis_url",
+    "slack_webhook_url",
+    "slack_bot_token",
+    "slack_signing_secret",
+    "smtp_url",
+    "notify_webhook_url",
+    "notify_webhook_secret",
+    "apprise_urls",
+    "coder_token",
+    "admin_password_hash",
+    "viewer_password_hash",
+    "session_secret",
+)
+#: Settings that are yes or no.
+FLAGS: Final = ("dry_run", "forecast_alerts", "metrics_user_names")
+_EMAIL: Final = ("smtp_url", "email_from", "email_to")
+_SLACK_BOT: Final = ("slack_bot_token", "slack_channel")
+_DEFAULT_THRESHOLDS: Final = tuple(Threshold.parse(text) for text in ("75%", "90%", "100%", "+10%"))
+
+
+class Texts(BaseModel):
+    """The `[texts]` table: an admin's own words in place of the built-in ones, as Jinja templates."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    headline: str = ""
+    summary: str = ""
+    meaning: str = ""
+
+
+class Settings(BaseModel):
+    """Every setting, documented in config/awb-meter.toml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    bind: Address = "127.0.0.1:8787"
+    web_processes: int = Field(1, ge=1, le=64)
+    web_threads: int = Field(8, ge=1, le=256)
+    max_body_bytes: int = Field(262_144, ge=16_384, le=16_777_216)
+    public_url: WebUrl = ""
+    data_dir: FilePath = Path("data")
+    redis_url: RedisUrl = None
+    webhook_secret: LongSecret = None
+    webhook_secret_previous: LongSecret = None
+    deployment: DeploymentName = "default"
+    deployments: DeploymentNames = Field(default_factory=list)
+    max_deployments: int = Field(20, ge=0, le=1000)
+    limit: LimitSetting = INCLUDED_BUILDS
+    soft_limit: int | None = Field(None, ge=0)
+    period: PeriodRule = PeriodRule(PeriodKind.LIFETIME)
+    ai_templates: Words = Field(default_factory=list)
+    rules: FilePath | None = None
+    thresholds: Thresholds = Field(default_factory=lambda: list(_DEFAULT_THRESHOLDS))
+    repeat_days: int = Field(0, ge=0, le=365)
+    repeat_days_by_level: DaysByLevel = Field(default_factory=dict)
+    forecast_alerts: bool = True
+    scopes: Annotated[list[ScopeRule], Tables] = Field(default_factory=list)
+    burst: Annotated[BurstRule, Tables] = BurstRule()
+    digest: Digests = Field(default_factory=list)
+    dry_run: bool = False
+    time_zone: ZoneName = "UTC"
+    quiet_hours: QuietHours = Field(default_factory=list)
+    routes: Annotated[list[Route], Tables] = Field(default_factory=list)
+    fallback: ReceiverGlobList = ()
+    fallback_minutes: int = Field(30, ge=1, le=1440)
+    texts: Annotated[Texts, Tables] = Texts()
+    slack_webhook_url: SlackHookUrl = None
+    slack_bot_token: Token = None
+    slack_channel: Words = Field(default_factory=list)
+    slack_signing_secret: Token = None
+    slack_admins: Words = Field(default_factory=list)
+    slack_api_url: WebUrl = "https://slack.com/api"
+    smtp_url: SmtpUrl = None
+    smtp_helo: HeloName = ""
+    email_from: MailAddress = None
+    email_to: MailAddresses = Field(default_factory=list)
+    notify_webhook_url: HookUrl = None
+    notify_webhook_secret: LongSecret = None
+    apprise_urls: SecretStr | None = None
+    coder_url: WebUrl = ""
+    coder_token: Token = None
+    ca_file: FilePath | None = None
+    coder_ca_file: FilePath | None = None
+    reconcile_minutes: int = Field(10, ge=1, le=1440)
+    silence_hours: int = Field(24, ge=1, le=8760)
+    trust_loopback: Literal["auto", "always", "never"] = "auto"
+    admin_password_hash: PasswordHash = None
+    viewer_password_hash: PasswordHash = None
+    session_secret: LongSecret = None
+    session_hours: int = Field(12, ge=1, le=720)
+    api_tokens: ApiTokens = ()
+    proxy_addresses: Networks = ()
+    proxy_user_header: HeaderName = ""
+    proxy_admins: People = Field(default_factory=list)
+    metrics_bind: OptionalAddress = ""
+    metrics_user_names: bool = False
+    keep_days: int = Field(400, ge=1, le=3660)
+    log_format: Literal["auto", "json", "text"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    grace_seconds: int = Field(20, ge=1, le=600)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_boolean(cls, value: Any, info: ValidationInfo) -> Any:
+        # Pydantic would read true as the number 1.
+        if isinstance(value, bool) and info.field_name not in FLAGS:
+            raise ValueError("takes no true or false")
+        return value
+
+    @field_validator(*SECRET_FIELDS, "ca_file", "coder_ca_file", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: Any) -> Any:
+        return None if value == "" else value
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        problems = incomplete(self.__dict__)
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    @property
+    def bind_host(self) -> str:
+        return self.bind.rpartition(":")[0].strip("[]")
+
+    @property
+    def bind_port(self) -> int:
+        return int(self.bind.rpartition(":")[2])
+
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """Host and port of `metrics_bind`; None where /metrics is on `bind`."""
+        host, _, port = self.metrics_bind.rpartition(":")
+        return (host.strip("[]"), int(port)) if host else None
+
+    @property
+    def configured_deployments(self) -> list[str]:
+        """The default deployment, and the others that are configured."""
+        return list(dict.fromkeys([self.deployment, *self.deployments]))
+
+    @property
+    def on_loopback(self) -> bool:
+        try:
+            return self.bind_host == "localhost" or ip_address(self.bind_host).is_loopback
+        except ValueError:  # another name: 127.example.com may be anywhere
+            return False
+
+    @property
+    def exposed(self) -> bool:
+        """Tell whether something says that others reach this service, so that a proxy or forwarder may run here."""
+        ways_in = (self.admin_password_hash, self.viewer_password_hash, self.api_tokens, self.proxy_addresses)
+        return is_public(self.public_url) or any(ways_in)
+
+    @property
+    def loopback_trusted(self) -> bool:
+        """Tell whether people on this machine are admins without a login."""
+        return self.trust_loopback == "always" or (self.trust_loopback == "auto" and not self.exposed)
+
+
+def incomplete(values: Mapping[str, Any]) -> list[str]:
+    """Say what is missing where settings only work together; empty when nothing is."""
+    found = []
+    for name, wanted in (("e-mail", _EMAIL), ("the Slack bot", _SLACK_BOT)):
+        missing = [key for key in wanted if not values.get(key)]
+        if missing and len(missing) < len(wanted):
+            listed = " and ".join([", ".join(wanted[:-1]), wanted[-1]])
+            found.append(f"{name} needs {listed} together; missing: {', '.join(missing)}")
+    if values.get("proxy_user_header") and not values.get("proxy_addresses"):
+        found.append("proxy_user_header needs proxy_addresses: only those may name users")
+    return found
+
+
+def secret_texts(settings: Settings) -> Iterator[str]:
+    """Yield every text that must appear in no log: the secrets, the passwords in URLs, and the paths of webhooks."""
+    for key in SECRET_FIELDS:
+        secret: SecretStr | None = getattr(settings, key)
+        if secret is None:
+            continue
+        yield secret.get_secret_value()
+        if key.endswith("_url"):
+            parts = split_url(secret.get_secret_value())
+            yield from (parts.password or "", unquote(parts.password or ""))
+            if key in ("slack_webhook_url", "notify_webhook_url"):
+                yield parts.path
+        if key == "apprise_urls":
+            yield from split_urls(secret.get_secret_value())

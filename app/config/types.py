@@ -1,0 +1,268 @@
+"""Types of settings: what each reads, and what it says when it cannot."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv6Address
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import SplitResult, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, PlainValidator, SecretStr
+
+from app.core.access.people import (
+    ApiToken,
+    Network,
+    check_password_hash_form,
+    parse_networks,
+    parse_tokens,
+    parse_user_header,
+)
+from app.core.alert.quiet import QuietSpan
+from app.core.alert.routing import ReceiverGlobs
+from app.core.limit.threshold import Threshold
+from app.core.text.entries import check_words, entries
+from app.core.text.mailbox import Mailbox, address_literal, ascii_host, mailboxes
+
+DEPLOYMENT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+SHORTEST_SECRET: Final = 16
+_LIMIT_HINT: Final = "must be a number of builds, 0, or unlimited"
+_QUOTES: Final = tuple("\"'“”„‘’")
+_HIGHEST_PORT: Final = 65535
+_HOST_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,253}")
+_NO_URL: Final = "must be a URL such as https://coder.example.com, without user or password"
+
+
+def in_stray_quotes(text: str) -> bool:
+    """Tell whether a text begins or ends with a quotation mark, as where an env file held one too many."""
+    return text.startswith(_QUOTES) or text.endswith(_QUOTES)
+
+
+def split_url(url: str) -> SplitResult:
+    """Split a URL; empty where it is none, for the library's own error may repeat a password.
+
+    White space makes it none as well: urlsplit drops some of it without a word.
+    """
+    if re.search(r"\s", url) or in_stray_quotes(url):
+        return urlsplit("")
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - raises where it is no number
+    except ValueError:
+        return urlsplit("")
+    return parts
+
+
+def _comma_list(value: Any) -> Any:
+    return entries(value) if isinstance(value, str) else value
+
+
+def _words(value: Any, *, secret: bool = False) -> Any:
+    given = [value] if isinstance(value, str) else value
+    if not isinstance(given, list):
+        return value
+    found = [part for item in given for part in (entries(item) if isinstance(item, str) else [item])]
+    check_words((part for part in found if isinstance(part, str)), secret=secret)
+    return found
+
+
+def _people(value: Any) -> Any:
+    """Read names of people, which may hold spaces where each is an entry of its own."""
+    found = entries(value) if isinstance(value, str) else value
+    if isinstance(found, list):
+        check_words((part for part in found if isinstance(part, str)), spaces=not isinstance(value, str))
+    return found
+
+
+def _one_word(value: SecretStr | None) -> SecretStr | None:
+    if value and not re.fullmatch(r"[!#-&(-~]+", value.get_secret_value()):
+        raise ValueError("must be one word of ASCII characters, without quotes and spaces")
+    return value
+
+
+def _tables(value: Any) -> Any:
+    """Read tables from a variable, as JSON; in the file they are TOML."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ValueError("must be JSON where it comes from a variable; in the file it is a TOML table") from None
+
+
+def _read_limit(value: Any) -> Any:
+    if isinstance(value, str):
+        text = value.strip().lower()
+        if text == "unlimited":
+            return -1
+        if not re.fullmatch(r"[+-]?[0-9_]{1,20}", text):
+            raise ValueError(_LIMIT_HINT)
+    return value
+
+
+def _limit(value: int) -> int:
+    if value < -1:
+        raise ValueError(_LIMIT_HINT)
+    return value
+
+
+def _address(value: str) -> str:
+    """Check HOST:PORT; an IPv6 address gets the brackets that it needs in a URL."""
+    host, _, port = value.rpartition(":")
+    inner = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    is_ipv6 = _is_ipv6(inner)
+    is_name = inner == host and _HOST_NAME.fullmatch(host)
+    if not (is_ipv6 or is_name) or not port.isdecimal() or int(port) > _HIGHEST_PORT:
+        raise ValueError("must be HOST:PORT, such as 127.0.0.1:8787, or [::1]:8787 for an IPv6 address")
+    return f"[{inner}]:{port}" if is_ipv6 else value
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _optional_address(value: str) -> str:
+    return _address(value) if value else value
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("must be the name of a time zone, such as UTC or Europe/Berlin") from None
+    return value
+
+
+def _deployment(value: str) -> str:
+    if not DEPLOYMENT_NAME.fullmatch(value):
+        raise ValueError("must be lower-case letters, digits and dashes, at most 40")
+    return value
+
+
+def _web_url(value: str) -> str:
+    parts = split_url(value)
+    if value and (parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc):
+        raise ValueError(_NO_URL)
+    return value.rstrip("/")
+
+
+def _redis(value: SecretStr | None) -> SecretStr | None:
+    parts = split_url(value.get_secret_value()) if value else None
+    if parts and not (parts.scheme in ("redis", "rediss") and parts.hostname):
+        if parts.scheme == "unix" and parts.path:
+            return value
+        raise ValueError("must be redis://:password@HOST:PORT/0, rediss://… for TLS, or unix:///path/of/the.sock")
+    return value
+
+
+def _smtp(value: SecretStr | None) -> SecretStr | None:
+    parts = split_url(value.get_secret_value()) if value else None
+    if parts and not (parts.scheme in ("smtp", "smtps") and parts.hostname):
+        raise ValueError("must be smtp://user:password@HOST:587; in user and password, write @ as %40 and / as %2F")
+    return value
+
+
+def _path(value: Path) -> Path:
+    if in_stray_quotes(str(value)):
+        raise ValueError("must be a path without a quotation mark at its ends")
+    return value
+
+
+def _hook(example: str) -> AfterValidator:
+    def check(value: SecretStr | None) -> SecretStr | None:
+        parts = split_url(value.get_secret_value()) if value else None
+        if parts and not (parts.scheme in ("http", "https") and parts.hostname):
+            raise ValueError(f"must be the whole URL of {example}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _secret(value: SecretStr | None) -> SecretStr | None:
+    if value and len(value.get_secret_value()) < SHORTEST_SECRET:
+        raise ValueError(f"must have at least {SHORTEST_SECRET} characters; try: openssl rand -hex 24")
+    return value
+
+
+def _password_hash(value: SecretStr | None) -> SecretStr | None:
+    if value:
+        check_password_hash_form(value.get_secret_value())
+    return value
+
+
+def _texts(value: Any, *, secret: bool = False) -> list[str]:
+    items = _words(value, secret=secret)
+    if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
+        raise ValueError("takes a list of texts")
+    return list(items)
+
+
+def _tokens(value: Any) -> tuple[ApiToken, ...]:
+    return parse_tokens(_texts(value, secret=True))
+
+
+def _networks(value: Any) -> tuple[Network, ...]:
+    return parse_networks(_texts(value))
+
+
+def _as_texts(values: Iterable[Any]) -> list[str]:
+    return [str(value) for value in values]
+
+
+def _optional_mailbox(value: Any) -> Any:
+    return value or None
+
+
+def _mailbox_list(value: Any) -> Any:
+    return mailboxes(value) if isinstance(value, str) else value
+
+
+def _helo(value: str) -> str:
+    found = (address_literal(value) if value.startswith("[") else ascii_host(value)) if value else ""
+    if found is None:
+        raise ValueError("must be a host name such as meter.example.com, or an address such as [192.0.2.1]")
+    return found
+
+
+def _days_by_level(value: Mapping[str, int]) -> Mapping[str, int]:
+    for level, days in value.items():
+        if not 0 <= days <= 365:  # noqa: PLR2004 - a year
+            raise ValueError(f"“{level}” takes days from 0 (never) to 365")
+    return {str(Threshold.parse(level)): days for level, days in value.items()}
+
+
+Address = Annotated[str, AfterValidator(_address)]
+OptionalAddress = Annotated[str, AfterValidator(_optional_address)]
+Words = Annotated[list[str], BeforeValidator(_words)]
+Digests = Annotated[list[Literal["weekly", "monthly"]], BeforeValidator(_words)]
+FilePath = Annotated[Path, AfterValidator(_path)]
+People = Annotated[list[str], BeforeValidator(_people)]
+Token = Annotated[SecretStr | None, AfterValidator(_one_word)]
+Thresholds = Annotated[list[Threshold], BeforeValidator(_comma_list)]
+DaysByLevel = Annotated[dict[str, int], BeforeValidator(_tables), AfterValidator(_days_by_level)]
+QuietHours = Annotated[list[QuietSpan], BeforeValidator(_comma_list)]
+LimitSetting = Annotated[int, BeforeValidator(_read_limit), AfterValidator(_limit)]
+ZoneName = Annotated[str, AfterValidator(_zone)]
+DeploymentName = Annotated[str, AfterValidator(_deployment)]
+DeploymentNames = Annotated[list[DeploymentName], BeforeValidator(_comma_list)]
+WebUrl = Annotated[str, AfterValidator(_web_url)]
+RedisUrl = Annotated[SecretStr | None, AfterValidator(_redis)]
+SmtpUrl = Annotated[SecretStr | None, AfterValidator(_smtp)]
+HookUrl = Annotated[SecretStr | None, _hook("the webhook, https://…")]
+SlackHookUrl = Annotated[SecretStr | None, _hook("a Slack incoming webhook, https://hooks.slack.com/services/…")]
+PasswordHash = Annotated[SecretStr | None, AfterValidator(_password_hash)]
+ApiTokens = Annotated[tuple[ApiToken, ...], PlainValidator(_tokens), PlainSerializer(_as_texts)]
+Networks = Annotated[tuple[Network, ...], PlainValidator(_networks), PlainSerializer(_as_texts)]
+ReceiverGlobList = Annotated[ReceiverGlobs, BeforeValidator(_words)]
+HeaderName = Annotated[str, AfterValidator(parse_user_header)]
+LongSecret = Annotated[SecretStr | None, AfterValidator(_secret)]
+MailAddress = Annotated[Mailbox | None, BeforeValidator(_optional_mailbox)]
+MailAddresses = Annotated[list[Mailbox], BeforeValidator(_mailbox_list)]
+HeloName = Annotated[str, AfterValidator(_helo)]
+#: Reads tables from JSON where they come from a variable.
+Tables = BeforeValidator(_tables)

@@ -1,0 +1,205 @@
+"""Notices: what admins should know besides thresholds, each said once for as long as it holds.
+
+Coder's own warnings and errors about the licence reach nobody outside its dashboard; neither does it say when a number
+it reports stops to move.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from app.core.alert.severity import Severity
+from app.core.coder.shapes import Entitlements
+from app.core.coder.token import ALERT_BEFORE
+from app.core.coder.versions import Version
+from app.core.count.era import is_gone
+from app.core.count.meter import AWB
+from app.core.limit.drift import DriftPoint, growth, is_growing, known_causes
+from app.core.limit.entitlement import Allowance, Standing
+
+_API_AWAY: Final = timedelta(hours=24)
+# Warnings that our own thresholds say better and earlier (enterprise/coderd/license/license.go).
+_OWN_SUBJECT: Final = (
+    "You have built more workspaces with managed agents",
+    "You are approaching the managed agent limit",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One thing to say.
+
+    Attributes:
+        key: identity; a notice with the same key is not said again while it holds.
+        meaning: what to do.
+    """
+
+    key: str
+    severity: Severity
+    headline: str
+    summary: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What is known of a deployment at one moment.
+
+    Attributes:
+        version: Coder's version, None if not known.
+        history: drift, oldest first.
+        unreached_since: when Coder's API last began to fail; None while it answers.
+        failure: what the API says, free of secrets.
+        silent_since: arrival of the last delivery; None when none ever came.
+        proved_since_silence: builds that the API proved after that.
+        silence_allowed: how long deliveries may be missing while builds are proved.
+        token_ends_at: when the token for Coder's API ends although it is in use; None where it does not, or may not.
+    """
+
+    deployment: str
+    now: datetime
+    entitlements: Entitlements | None
+    allowance: Allowance
+    version: Version | None
+    history: Sequence[DriftPoint]
+    period_start: datetime
+    unreached_since: datetime | None
+    failure: str
+    silent_since: datetime | None
+    proved_since_silence: int
+    silence_allowed: timedelta
+    sees_deleted: bool
+    token_ends_at: datetime | None = None
+
+
+def active_notices(situation: Situation) -> list[Notice]:
+    """Return every notice that holds now."""
+    found = _licence_notices(situation)
+    # What is said of the count means nothing once there is none.
+    of_the_count = [_frozen] if is_gone(AWB, situation.version) else [_entitlement, _drift, _input]
+    others = (*of_the_count, _grace, _token, _api)
+    return found + [notice for one in others if (notice := one(situation)) is not None]
+
+
+def _licence_notices(situation: Situation) -> list[Notice]:
+    entitlements = situation.entitlements
+    if entitlements is None:
+        return []
+    texts = [(Severity.CRITICAL, "error", text) for text in entitlements.errors]
+    texts += [
+        (Severity.WARNING, "warning", text) for text in entitlements.warnings if not text.startswith(_OWN_SUBJECT)
+    ]
+    return [
+        Notice(
+            key=f"licence-{kind}-{hashlib.blake2s(_without_numbers(text).encode(), digest_size=6).hexdigest()}",
+            severity=severity,
+            headline=f"Coder licence {kind}",
+            summary=f"Coder deployment “{situation.deployment}” says about its licence: {text[:500]}",
+            meaning="Coder shows this on its dashboard only. Please look at the Licenses page.",
+        )
+        for severity, kind, text in texts
+    ]
+
+
+def _without_numbers(text: str) -> str:
+    """Take a warning whose numbers move for the same warning."""
+    return re.sub(r"\d+(?:[.,]\d+)*", "#", text)
+
+
+def _frozen(situation: Situation) -> Notice:
+    return Notice(
+        key="tasks-gone",
+        severity=Severity.WARNING,
+        headline="Agent Workspace Builds are no longer counted by this Coder",
+        summary=f"Coder deployment “{situation.deployment}” runs v2.37 or newer, which has no Coder Tasks: the "
+        "number of Agent Workspace Builds stands still from now on, and no limit holds for it.",
+        meaning="Coder Agents are metered by agent runtime hours and seats; the meter reads both from the licence.",
+    )
+
+
+def _entitlement(situation: Situation) -> Notice | None:
+    if situation.allowance.standing is Standing.NOT_ENTITLED:
+        return Notice(
+            key="not-entitled",
+            severity=Severity.CRITICAL,
+            headline="The licence includes no Agent Workspace Builds",
+            summary=f"Coder deployment “{situation.deployment}” has a licence without Agent Workspace Builds.",
+            meaning="Coder may refuse to start workspaces for tasks. Please contact your Coder account team.",
+        )
+    return None
+
+
+def _grace(situation: Situation) -> Notice | None:
+    if situation.allowance.standing is Standing.GRACE:
+        return Notice(
+            key="grace-period",
+            severity=Severity.WARNING,
+            headline="The Coder licence has expired",
+            summary=f"The licence of Coder deployment “{situation.deployment}” has expired; its grace period runs.",
+            meaning="Please renew it in time; the meter goes on with the limit that the licence had.",
+        )
+    return None
+
+
+def _drift(situation: Situation) -> Notice | None:
+    if not is_growing(situation.history, situation.period_start):
+        return None
+    newest = situation.history[-1]
+    causes = known_causes(newest.drift, situation.version, sees_deleted=situation.sees_deleted)
+    return Notice(
+        key=f"drift-{situation.period_start.date().isoformat()}",
+        severity=Severity.WARNING,
+        headline=f"The count and Coder's own number drift apart by {abs(newest.drift):,}",
+        summary=f"Coder deployment “{situation.deployment}”: {newest.counted:,} builds are proved, Coder reports "
+        f"{newest.actual:,}; within a week the difference grew by "
+        f"{growth(situation.history, situation.period_start):,}.",
+        meaning=" ".join(["A constant difference is harmless, a growing one is not.", *causes]),
+    )
+
+
+def _token(situation: Situation) -> Notice | None:
+    ends = situation.token_ends_at
+    if ends is None or ends - situation.now > ALERT_BEFORE:
+        return None
+    return Notice(
+        key=f"token-ends-{ends:%Y-%m-%d}",
+        severity=Severity.WARNING,
+        headline=f"The meter's token for Coder expires on {ends.day} {ends:%B}",
+        summary=f"The token with which the meter asks Coder deployment “{situation.deployment}” expires on "
+        f"{ends:%Y-%m-%d %H:%M} UTC, and Coder does not extend it.",
+        meaning="From then on the number is an estimate from notifications. Please make a new token, set "
+        "AWB_CODER_TOKEN to it and restart the meter. `awb coder check` says which account is best.",
+    )
+
+
+def _api(situation: Situation) -> Notice | None:
+    since = situation.unreached_since
+    if since is None or situation.now - since < _API_AWAY:
+        return None
+    return Notice(
+        key=f"api-away-{since.isoformat()}",
+        severity=Severity.WARNING,
+        headline="Coder's API has not answered for a day",
+        summary=f"Coder deployment “{situation.deployment}” could not be asked since {since:%Y-%m-%d %H:%M} UTC: "
+        f"{situation.failure}",
+        meaning="The number is an estimate from notifications until it answers again. `awb coder check` says more.",
+    )
+
+
+def _input(situation: Situation) -> Notice | None:
+    """The dead-man's switch: builds are proved, but no notification arrives."""
+    since = situation.silent_since
+    if not situation.proved_since_silence or (since is not None and situation.now - since < situation.silence_allowed):
+        return None
+    when = "ever" if since is None else f"since {since:%Y-%m-%d %H:%M} UTC"
+    return Notice(
+        key="input-broken",
+        severity=Severity.WARNING,
+        headline="Coder's notifications do not arrive",
+        summary=f"No notification of Coder deployment “{situation.deployment}” arrived {when}, while its API shows "
+        f"{situation.proved_since_silence:,} new builds.",
+        meaning="The count is right all the same, but late. `awb coder check` finds out what is switched off.",
+    )

@@ -1,0 +1,132 @@
+"""Refusals: posts to the webhook that were not taken, why, and when that is worth an alert.
+
+Coder gives up on a notification after five tries, five minutes apart (coderd/notifications/manager.go), and shows the
+reason in its own log only. Everything here is bounded, because anybody may post without a secret: the reasons are a
+closed list, and nothing of what was sent is kept.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from app.core.alert.notice import Notice
+from app.core.alert.severity import Severity
+
+#: Refusals of one reason are one run as long as no pause between them is longer; one alert covers the run.
+RUN_PAUSE: Final = timedelta(hours=24)
+#: Shorter than the time between two tries of Coder's: one slip, or a scanner passing by, says nothing.
+_SHORTEST_RUN: Final = timedelta(minutes=4)
+#: Coder's last try comes 20 minutes after the first, so by then a corrected secret has proved itself.
+_SETTLED: Final = timedelta(hours=1)
+#: The same alert comes at most this often, however the posts come and go.
+_REPEATED_AFTER: Final = timedelta(hours=24)
+NOTICE_KEY: Final = "wrong-secret"
+
+
+class Refusal(StrEnum):
+    """Why a post to the webhook was not taken."""
+
+    WRONG_SECRET = "wrong-secret"  # noqa: S105 - a reason
+    NO_SECRET = "no-secret"  # noqa: S105 - a reason
+    OTHER_SITE = "other-site"
+    WRONG_PATH = "wrong-path"
+    WRONG_METHOD = "wrong-method"
+    NO_LENGTH = "no-length"
+    TOO_LARGE = "too-large"
+    NOT_JSON = "not-json"
+    UNAVAILABLE = "unavailable"
+
+
+#: The User-Agent of `awb doctor`, whose questions are not counted.
+DOCTOR: Final = "awb-doctor"
+#: The reasons in words, for people.
+WORDS: Final[Mapping[Refusal, str]] = {
+    Refusal.WRONG_SECRET: "a wrong secret",
+    Refusal.NO_SECRET: "no secret",
+    Refusal.OTHER_SITE: "sent by another site's page",
+    Refusal.WRONG_PATH: "a wrong path",
+    Refusal.WRONG_METHOD: "another method than POST",
+    Refusal.NO_LENGTH: "no Content-Length",
+    Refusal.TOO_LARGE: "too large",
+    Refusal.NOT_JSON: "not JSON",
+    Refusal.UNAVAILABLE: "Redis was away",
+}
+UNAUTHORIZED: Final = (Refusal.WRONG_SECRET, Refusal.NO_SECRET)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The refusals of one reason.
+
+    Attributes:
+        total: how many there ever were.
+        count: how many belong to the newest run.
+        since: when the newest run began, `last` when its newest refusal was.
+    """
+
+    total: int
+    count: int
+    since: datetime
+    last: datetime
+
+
+def unauthorized(runs: Mapping[Refusal, Run], now: datetime) -> Run | None:
+    """Return the run of posts without the right secret; None when there was none for a day."""
+    found = [runs[reason] for reason in UNAUTHORIZED if reason in runs and now - runs[reason].last < RUN_PAUSE]
+    if not found:
+        return None
+    return Run(
+        total=sum(run.total for run in found),
+        count=sum(run.count for run in found),
+        since=min(run.since for run in found),
+        last=max(run.last for run in found),
+    )
+
+
+def wrong_secret_notice(
+    runs: Mapping[Refusal, Run],
+    now: datetime,
+    *,
+    deployment: str,
+    last_delivery: datetime | None,
+    firing: bool,
+    announced_at: datetime | None,
+) -> Notice | None:
+    """Return the notice about posts without the right secret while it holds, or newly should.
+
+    Args:
+        runs: what was refused.
+        now: timezone-aware.
+        deployment: the configured one, whose Coder it probably is.
+        last_delivery: arrival of the last delivery with the right secret; None for never.
+        firing: the notice is announced.
+        announced_at: when it was last announced; None for never.
+    """
+    run = unauthorized(runs, now)
+    if run is None:
+        return None
+    settled = now - run.last > _SETTLED and last_delivery is not None and last_delivery > run.last
+    if settled:
+        return None
+    too_soon = announced_at is not None and now - announced_at < _REPEATED_AFTER
+    if not firing and (run.count < 2 or run.last - run.since < _SHORTEST_RUN or too_soon):  # noqa: PLR2004 - once is a slip
+        return None
+    return _notice(run, runs, now, deployment, delivering=last_delivery is not None and last_delivery > run.since)
+
+
+def _notice(run: Run, runs: Mapping[Refusal, Run], now: datetime, deployment: str, *, delivering: bool) -> Notice:
+    wrong = Refusal.WRONG_SECRET in runs and now - runs[Refusal.WRONG_SECRET].last < RUN_PAUSE
+    how = "with a wrong secret" if wrong else "without a secret"
+    who = "perhaps a second Coder or a stranger" if delivering else "probably your Coder"
+    so_far = "Deliveries with the right secret arrive as well." if delivering else "No delivery was accepted since."
+    return Notice(
+        key=NOTICE_KEY,
+        severity=Severity.WARNING,
+        headline=f"Posts {how} are refused",
+        summary=f"Somebody, {who}, is posting {how} since {run.since:%Y-%m-%d %H:%M} UTC to the meter of Coder "
+        f"deployment “{deployment}”: {run.count:,} posts were refused. {so_far}",
+        meaning="Coder drops a notification after five refusals, and the estimate then misses what it told of. Compare "
+        "CODER_NOTIFICATIONS_WEBHOOK_ENDPOINT of coderd with what `awb webhook-url` prints.",
+    )

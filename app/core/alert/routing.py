@@ -1,0 +1,160 @@
+"""Routes: which messages go to which receivers, when they may not, and who is told if nobody acknowledges."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+
+from app.core.alert.decision import Reason
+from app.core.alert.quiet import QuietSpan
+from app.core.text.mailbox import receiver_key
+from app.core.text.parsed import Parsed
+
+_SHARE: Final = re.compile(r"(\d+)%")
+
+
+def _globs(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _keys(value: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(receiver_key(glob) for glob in value)
+
+
+Globs = Annotated[tuple[str, ...], BeforeValidator(_globs)]
+ReceiverGlobs = Annotated[Globs, AfterValidator(_keys)]
+_AT_LEAST: Final = re.compile(r">=\s*(\d{1,6})\s*%?")
+
+
+@dataclass(frozen=True, slots=True)
+class LevelGlob(Parsed):
+    """Which levels a route takes: one by its name, or every share of the limit from one on.
+
+    Attributes:
+        name: as the level has it, without spaces; empty where `at_least` says it.
+        at_least: per cent.
+    """
+
+    name: str
+    at_least: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "LevelGlob":
+        """Read `90%`, `soft limit`, `900 builds` or `>=100%`.
+
+        Raises:
+            ValueError: with what is allowed.
+        """
+        found = _AT_LEAST.fullmatch(text)
+        if text.startswith(">") and not found:
+            raise ValueError(f"“{text}” is no level: write 90%, soft limit, 900 builds, or >=100%")
+        return cls("", int(found[1])) if found else cls(text.replace(" ", ""))
+
+    def __str__(self) -> str:
+        return self.name if self.at_least is None else f">={self.at_least}%"
+
+    def takes(self, level: str) -> bool:
+        if self.at_least is None:
+            return self.name == level.replace(" ", "")
+        share = _SHARE.fullmatch(level)
+        return share is not None and int(share[1]) >= self.at_least
+
+
+class Route(BaseModel):
+    """One `[[routes]]` table of the configuration.
+
+    Attributes:
+        meters, kinds, scopes, severities, reasons: globs; empty takes all.
+        levels: names of levels such as `90%`, or `>=100%`; empty takes all. Messages that have no level, such as
+            notices, are taken by an empty list only.
+        receivers: names or globs of receivers; empty sends what it takes to nobody.
+        quiet_hours: when its messages wait; None for the general ones, empty for never.
+        escalate_after_hours: 0 for never.
+        escalate_to: who is told when a level is not acknowledged by then.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field("", max_length=60)
+    meters: Globs = ()
+    kinds: Globs = ()
+    scopes: Globs = ()
+    severities: Globs = ()
+    reasons: Globs = ()
+    levels: Annotated[tuple[LevelGlob, ...], BeforeValidator(_globs)] = ()
+    receivers: ReceiverGlobs = ("*",)
+    quiet_hours: Annotated[tuple[QuietSpan, ...], BeforeValidator(_globs)] | None = None
+    escalate_after_hours: float = Field(0, ge=0, le=8760)
+    escalate_to: ReceiverGlobs = ()
+
+    @field_validator("reasons")
+    @classmethod
+    def _reasons(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        known = [reason.value for reason in Reason if reason is not Reason.NONE]
+        for item in value:
+            if not any(fnmatchcase(reason, item) for reason in known):
+                raise ValueError(f"“{item}” is no reason; reasons are {', '.join(known)}")
+        return value
+
+    @property
+    def escalate_after(self) -> timedelta | None:
+        return timedelta(hours=self.escalate_after_hours) if self.escalate_after_hours and self.escalate_to else None
+
+    def takes(self, labels: Mapping[str, str]) -> bool:
+        """Tell whether a message with these labels is this route's."""
+        pairs = (
+            (self.meters, "meter"),
+            (self.kinds, "kind"),
+            (self.scopes, "scope"),
+            (self.severities, "severity"),
+            (self.reasons, "reason"),
+        )
+        return all(_any(globs, labels.get(name, "")) for globs, name in pairs) and (
+            not self.levels or any(item.takes(labels.get("level", "")) for item in self.levels)
+        )
+
+
+def addressed(routes: Sequence[Route], labels: Mapping[str, str], receivers: Sequence[str]) -> list[str]:
+    """Return the receivers of a message, in configured order: those of every route that takes it.
+
+    A message that no route takes goes to everybody: forgetting a route must not lose a warning. A route that takes it
+    and names nobody says so on purpose.
+    """
+    taking = [route for route in routes if route.takes(labels)]
+    if not taking:
+        return list(receivers)
+    return named(receivers, [glob for route in taking for glob in route.receivers])
+
+
+def named(receivers: Sequence[str], globs: Sequence[str]) -> list[str]:
+    """Return the receivers that at least one of the globs names, in configured order; without globs nobody.
+
+    The globs are spelled as `receiver_key` has them; a receiver may come from a message of an earlier version.
+    """
+    return [receiver for receiver in receivers if any(fnmatchcase(receiver_key(receiver), glob) for glob in globs)]
+
+
+def escalations(routes: Sequence[Route], labels: Mapping[str, str]) -> list[tuple[str, Route]]:
+    """Return the routes that escalate this message, each with a name that stays the same over restarts."""
+    return [
+        (route.name or f"route-{number}", route)
+        for number, route in enumerate(routes, start=1)
+        if route.escalate_after and route.takes(labels)
+    ]
+
+
+def quiet_spans(
+    routes: Sequence[Route], labels: Mapping[str, str], receiver: str, general: Sequence[QuietSpan]
+) -> list[Sequence[QuietSpan]]:
+    """Return the quiet hours of each way by which a message reaches a receiver: one that is open is enough."""
+    ways = [route for route in routes if route.takes(labels) and named([receiver], route.receivers)]
+    own = [route.quiet_hours for route in ways]
+    return [general if hours is None else hours for hours in own] or [general]
+
+
+def _any(globs: Sequence[str], value: str) -> bool:
+    return not globs or any(fnmatchcase(value, glob) for glob in globs)

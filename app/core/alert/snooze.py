@@ -1,0 +1,118 @@
+"""Buttons under an alert: what each asks for, of which alert, and for how long."""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from typing import Final
+
+from pydantic import TypeAdapter
+
+from app.core.alert.alert import Alert, AlertKind
+from app.core.alert.decision import Reason
+from app.core.stored import read
+from app.core.text.lines import day_text
+
+#: Longest `value` of a button: https://docs.slack.dev/reference/block-kit/block-elements/button-element
+LONGEST_VALUE: Final = 2000
+#: A snooze of what has no period ends at last, so that nothing is muted for good by one click.
+LONGEST_SNOOZE: Final = timedelta(days=366)
+_ACKNOWLEDGED: Final = "Acknowledged by "
+_KINDS: Final = (AlertKind.THRESHOLD, AlertKind.FORECAST, AlertKind.SCOPE, AlertKind.BURST)
+_OVER: Final = (Reason.SUMMARY, Reason.DIGEST, Reason.TEST, Reason.NONE)
+
+
+class Button(StrEnum):
+    """The ids of the buttons; those of links begin with `open_`."""
+
+    ACKNOWLEDGE = "acknowledge"
+    ONE_DAY = "snooze_1d"
+    SEVEN_DAYS = "snooze_7d"
+    NEXT_LEVEL = "snooze_level"
+
+    @property
+    def label(self) -> str:
+        return _LABELS[self]
+
+
+_LABELS: Final = {
+    Button.ACKNOWLEDGE: "Acknowledge",
+    Button.ONE_DAY: "Snooze 1 d",
+    Button.SEVEN_DAYS: "Snooze 7 d",
+    Button.NEXT_LEVEL: "Until next level",
+}
+_SPANS: Final = {Button.ONE_DAY: timedelta(days=1), Button.SEVEN_DAYS: timedelta(days=7)}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a button is about, as its message said it: a later state makes the button stale."""
+
+    deployment: str
+    alert: str
+    level: str
+    group_key: str
+
+    @classmethod
+    def of(cls, alert: Alert) -> "Target":
+        return cls(alert.deployment, alert.name, alert.level, alert.group_key)
+
+    def as_value(self) -> str:
+        """Return JSON of plain characters only: whatever escapes or cleans texts on the way leaves it alone."""
+        text = json.dumps(asdict(self), separators=(",", ":"))
+        return text.translate({ord(character): f"\\u{ord(character):04x}" for character in "&<>"})
+
+    @classmethod
+    def from_value(cls, value: str) -> "Target":
+        """Read what `as_value` wrote.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        try:
+            return read(_TARGET, value[:LONGEST_VALUE])
+        except (ValueError, RecursionError):
+            raise ValueError("the value of a button names deployment, alert, level and group_key") from None
+
+
+_TARGET: Final = TypeAdapter(Target)
+
+
+def buttons_of(alert: Alert) -> tuple[Button, ...]:
+    """Return the buttons under an alert: none where nothing stands, nothing that was done already."""
+    unresolved = alert.kind in _KINDS and bool(alert.name and alert.level) and alert.reason not in _OVER
+    if not unresolved or len(Target.of(alert).as_value()) > LONGEST_VALUE:
+        return ()
+    done = Button.ACKNOWLEDGE if is_acknowledged(alert) else None
+    return tuple(button for button in Button if button is not done)
+
+
+def snoozed_until(button: Button, now: datetime) -> datetime | None:
+    """Return when a snooze ends; None for “until next level”."""
+    span = _SPANS.get(button)
+    return now + span if span else None
+
+
+def next_level_until(now: datetime, period_end: date | None) -> datetime:
+    """Return when “until next level” ends where no next level comes: with the period (UTC), which may be over."""
+    if period_end is None:
+        return now + LONGEST_SNOOZE
+    return min(datetime.combine(period_end, time(), UTC), now + LONGEST_SNOOZE)
+
+
+def is_acknowledged(alert: Alert) -> bool:
+    """Tell whether its words say that somebody acknowledged it."""
+    return alert.actor.startswith(_ACKNOWLEDGED)
+
+
+def actor_text(acknowledged_by: str, snoozed_by: str, until: datetime | None, ended_by: str = "") -> str:
+    """Put into words, for an alert's `actor`, what people did to it; each name may be empty for nobody."""
+    parts = [f"{_ACKNOWLEDGED}{acknowledged_by}" if acknowledged_by else ""]
+    parts += [f"Snoozed until {moment_text(until)} by {snoozed_by}" if snoozed_by and until else ""]
+    parts += [f"Snooze ended by {ended_by}" if ended_by else ""]
+    return " · ".join(part for part in parts if part)
+
+
+def moment_text(moment: datetime) -> str:
+    at = moment.astimezone(UTC)
+    return f"{day_text(at)}, {at:%H:%M} UTC"

@@ -1,0 +1,107 @@
+"""Whether the webhook endpoint that Coder has is this meter's: address, path and secret."""
+
+import hmac
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+from app.core.coder.settings import EndpointUrl
+from app.core.finding import Finding, Outcome
+
+PATH: Final = "/v1/webhook"
+_PRINTED: Final = "`awb webhook-url` prints it"
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What this meter answers to.
+
+    Attributes:
+        public_url: as configured; empty where only Coder knows how this meter is reached.
+        deployment: the one whose builds are counted.
+        secret: the present one; empty where it is not known here.
+        former_secret: still accepted while Coder is moved to the present one; empty for none.
+    """
+
+    public_url: str
+    deployment: str
+    secret: str = ""
+    former_secret: str = ""
+
+
+def compare(endpoint: EndpointUrl, expected: Expected) -> Iterator[Finding]:
+    """Compare, and never show the secret, nor in how far it is another one."""
+    if not endpoint.host:
+        hint = f"set CODER_NOTIFICATIONS_WEBHOOK_ENDPOINT; {_PRINTED}"
+        yield Finding("coder.endpoint", Outcome.ERROR, "Coder has no webhook endpoint", hint)
+        return
+    yield _address(endpoint, expected)
+    yield _secret(endpoint, expected)
+
+
+def _address(endpoint: EndpointUrl, expected: Expected) -> Finding:
+    says = f"Coder sends to {endpoint.shown}"
+    ours = urlsplit(expected.public_url)
+    here = not expected.public_url or _origin(ours) == _origin(urlsplit(endpoint.shown))
+    deployment = _deployment(endpoint.path, ours.path if here else "", anywhere=not (here and expected.public_url))
+    if deployment is None:
+        hint = f"the path must end in {PATH}; {_PRINTED}"
+        return Finding("coder.endpoint", Outcome.ERROR, f"{says}, a path that takes no notifications", hint)
+    if not here:
+        # Compared and never called: an address that another system names is not for this program to open.
+        hint = "correct AWB_PUBLIC_URL or CODER_NOTIFICATIONS_WEBHOOK_ENDPOINT; Coder loses what is redirected"
+        wrong = f"{says}, while AWB_PUBLIC_URL is {expected.public_url}"
+        return Finding("coder.endpoint", Outcome.WARNING, wrong, hint)
+    if deployment and deployment != expected.deployment:
+        hint = f"end the path in {PATH}, or set AWB_DEPLOYMENT to {deployment}"
+        wrong = f"{says}: that counts for the deployment {deployment}, not for {expected.deployment}"
+        return Finding("coder.endpoint", Outcome.ERROR, wrong, hint)
+    return Finding("coder.endpoint", Outcome.OK, says)
+
+
+def _deployment(path: str, prefix: str, *, anywhere: bool) -> str | None:
+    """Return the deployment that a path names, "" for the default one; None for a path that takes no notifications.
+
+    Args:
+        path: of the endpoint.
+        prefix: what stands before our own paths.
+        anywhere: there may be any prefix.
+    """
+    before, found, name = path.rpartition(PATH)
+    if not found or (not anywhere and before != prefix.rstrip("/")):
+        return None
+    if not name:
+        return ""
+    return name[1:] if name.startswith("/") and len(name) > 1 and "/" not in name[1:] else None
+
+
+def _origin(url: SplitResult) -> tuple[str, str, int | None]:
+    try:
+        port = url.port
+    except ValueError:
+        port = None
+    return url.scheme, url.hostname or "", port or _PORTS.get(url.scheme)
+
+
+def _secret(endpoint: EndpointUrl, expected: Expected) -> Finding:
+    if not endpoint.has_user_info:
+        hint = f"put it in as https://coder:<secret>@host/…; {_PRINTED}"
+        return Finding("coder.secret", Outcome.ERROR, "Coder's endpoint carries no secret", hint)
+    if not expected.secret or endpoint.password is None:
+        why = "Coder does not show it" if expected.secret else "none is known here"
+        hint = "look for 401 in Coder's log" if expected.secret else "set AWB_WEBHOOK_SECRET here as for the receiver"
+        return Finding("coder.secret", Outcome.WARNING, f"the secret is not compared: {why}", hint)
+    offered = endpoint.password.get_secret_value().encode("utf-8", "surrogatepass")
+    known = (expected.secret, expected.former_secret)
+    # Both are compared, in constant time, so that the time tells nothing of which one came close.
+    present, former = [hmac.compare_digest(offered, secret.encode()) and secret != "" for secret in known]
+    if present:
+        return Finding("coder.secret", Outcome.OK, "Coder's endpoint carries the right secret")
+    if former:
+        hint = f"give Coder the present one, then unset AWB_WEBHOOK_SECRET_PREVIOUS; {_PRINTED}"
+        return Finding("coder.secret", Outcome.WARNING, "Coder's endpoint carries the former secret", hint)
+    hint = f"correct CODER_NOTIFICATIONS_WEBHOOK_ENDPOINT and restart coderd; {_PRINTED}"
+    wrong = "Coder's endpoint carries another secret than ours: every notification is refused"
+    return Finding("coder.secret", Outcome.ERROR, wrong, hint)

@@ -1,0 +1,170 @@
+"""What the roles and scopes of a token allow, in findings: for each right that is missing, what that costs.
+
+Seen on v2.31.9: the site roles template-admin and auditor together show everything that the meter asks for, except the
+jobs of provisioners, in whose place it reads the audit log.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from app.core.coder.history import HistorySource
+from app.core.coder.settings import User
+from app.core.coder.subscription import AUDITOR, OWNER, TEMPLATE_ADMIN
+from app.core.coder.token import EXPIRY_SCOPE, OF_A_YEAR, WARN_BEFORE, ApiKey, Expiry, missing_scopes
+from app.core.coder.versions import ANNOUNCES_RESUMES
+from app.core.finding import Finding, Outcome
+
+_SEES_ALL: Final = frozenset({OWNER, TEMPLATE_ADMIN})
+#: Site roles that see every user (coderd/rbac/roles.go).
+SEE_USERS: Final = frozenset({OWNER, TEMPLATE_ADMIN, AUDITOR, "user-admin"})
+_ROLES: Final = f"{TEMPLATE_ADMIN} and {AUDITOR}"
+
+
+def signed_in(user: User) -> Finding:
+    roles = ", ".join(sorted(user.role_names))
+    with_roles = f"with the site roles {roles}" if roles else "without a site role"
+    return Finding("coder.token", Outcome.OK, f"signed in as {user.username}, {with_roles}")
+
+
+def expiry(key: ApiKey | None, user: User, now: datetime) -> Finding:
+    """Say when the token expires, and warn in time."""
+    found = key.expiry(now) if key else None
+    if found is None:
+        hint = f"a token with limited scopes shows it with the scope {EXPIRY_SCOPE}"
+        return Finding("coder.expiry", Outcome.WARNING, "Coder does not show when this token expires", hint)
+    soon = found.at - now <= WARN_BEFORE
+    outcome = Outcome.WARNING if soon else Outcome.OK
+    says = _expires(found, now)
+    if not soon:
+        return Finding("coder.expiry", outcome, says)
+    if found.moves and found.lifetime:
+        return Finding("coder.expiry", outcome, says, _rests(found.lifetime, user))
+    hint = f"make a new one in time: {OF_A_YEAR}" if OWNER not in user.role_names else _another_account()
+    return Finding("coder.expiry", outcome, says, hint)
+
+
+def _expires(found: Expiry, now: datetime) -> str:
+    at = f"{found.at:%Y-%m-%d %H:%M} UTC"
+    if found.moves and found.lifetime:
+        return f"the token expires {_span(found.lifetime)} after its last use, now on {at}"
+    left = _span(found.at - now)
+    if found.moves is None:
+        return f"the token expires on {at}, in {left}"
+    return f"the token expires on {at}, in {left}, however much it is used"
+
+
+def _rests(lifetime: timedelta, user: User) -> str:
+    lost = f"a meter that is off for {_span(lifetime)} loses it"
+    return f"{lost}; {_another_account()}" if OWNER in user.role_names else f"{lost}; make a longer one: {OF_A_YEAR}"
+
+
+def _another_account() -> str:
+    return f"better a token for 8760 h of an account with the roles {_ROLES} (docs/operation.md)"
+
+
+def _span(span: timedelta) -> str:
+    days, hours = span.days, span.seconds // 3600
+    count, unit = (days, "day") if days else (hours, "hour")
+    return f"{count} {unit}" + ("" if count == 1 else "s")
+
+
+def scopes(key: ApiKey) -> Finding:
+    """Say whether a limited token can do what counting needs."""
+    if key.only_some:
+        says = "the token is limited to single workspaces or templates: builds of all others are not proved"
+        return Finding("coder.scopes", Outcome.ERROR, says, "make a token without an allow-list")
+    missing = missing_scopes(key.limits)
+    if missing:
+        says = f"the token's scopes are too few for counting; missing: {', '.join(missing)}"
+        return Finding("coder.scopes", Outcome.ERROR, says, "make a token with these scopes, or without limits")
+    says = "the token's scopes suffice for counting, but for nothing else"
+    hint = "use a token without limited scopes for this check and for `awb coder subscribe`"
+    return Finding("coder.scopes", Outcome.WARNING, says, hint)
+
+
+def workspaces(user: User) -> Finding:
+    if user.role_names & _SEES_ALL:
+        return Finding("coder.workspaces", Outcome.OK, f"the roles of {user.username} show everybody's workspaces")
+    says = (
+        f"{user.username} is neither owner nor template admin of the site: builds of workspaces that Coder does not "
+        "show are not proved"
+    )
+    return Finding("coder.workspaces", Outcome.WARNING, says, f"give the account the site role {TEMPLATE_ADMIN}")
+
+
+def deleted(user: User, source: HistorySource, *, records_audit: bool) -> Finding:
+    """Say how builds of workspaces are found that were deleted before the meter saw them.
+
+    Args:
+        user: of the token.
+        source: what the token may read of the past.
+        records_audit: this Coder keeps an audit log.
+    """
+    if source is not HistorySource.NONE:
+        found_by = "the provisioner jobs" if source is HistorySource.PROVISIONER_JOBS else "the audit log"
+        says = f"tasks that were deleted between two passes are found by {found_by}"
+        return Finding("coder.deleted", Outcome.OK, says)
+    says = "a task that is made and deleted between two passes is missed unless a notification of it arrives"
+    if records_audit:
+        return Finding("coder.deleted", Outcome.WARNING, says, _auditor(user, "the audit log"))
+    hint = "this Coder keeps no audit log; an owner's token finds it by the provisioner jobs"
+    return Finding("coder.deleted", Outcome.WARNING, says, hint)
+
+
+def _auditor(user: User, what: str) -> str:
+    """Say how a token comes to read something that Coder shows to owners and auditors."""
+    if user.role_names & {OWNER, AUDITOR}:
+        return f"{user.username} may read {what}, but not with this token: use one without limited scopes"
+    return f"give the account the site role {AUDITOR}"
+
+
+def endpoint_unread(user: User | None) -> Finding:
+    says = "endpoint and secret are not compared: Coder does not show them to this token"
+    remedy = _auditor(user, "them") if user else f"the account needs the site role {AUDITOR}"
+    return Finding("coder.endpoint", Outcome.WARNING, says, f"{remedy}; `awb webhook-url` prints ours")
+
+
+def absent(names: Sequence[str], minutes: int) -> Finding:
+    """Say what this Coder does not announce; its API shows the builds all the same."""
+    since = ".".join(map(str, ANNOUNCES_RESUMES.spans[0][0]))
+    says = (
+        f"{' and '.join(names)} came with v{since}: this Coder does not announce a resumed task; its API shows it, "
+        f"within {minutes} min"
+    )
+    return Finding("coder.announced", Outcome.OK, says)
+
+
+def preferences_failed(user: User, key: ApiKey | None) -> Finding:
+    """Explain a 500: so Coder answers a token whose scopes do not cover preferences, and no scope does."""
+    says = f"Coder answered 500 when asked what is switched on for {user.username}"
+    if key is not None and not key.limits:
+        return Finding("coder.templates", Outcome.WARNING, says, "try again later, and see Coder's log")
+    known = "the token's scopes are limited" if key else "where a token's scopes are limited"
+    hint = f"that is its answer {'because ' if key else ''}{known}; counting needs no preferences"
+    return Finding("coder.templates", Outcome.WARNING, says, hint)
+
+
+def failures(user: User, another: bool | None) -> Finding:
+    """Say who receives Workspace Manual Build Failed.
+
+    Args:
+        user: of the token.
+        another: some active user has the site role; None where that is not known.
+    """
+    if TEMPLATE_ADMIN in user.role_names:
+        says = f"{user.username} is a template admin, to whom Coder sends Workspace Manual Build Failed"
+        return Finding("coder.failures", Outcome.OK, says)
+    if another:
+        says = "Coder sends Workspace Manual Build Failed to template admins, and there is one"
+        return Finding("coder.failures", Outcome.OK, says)
+    who = "there is none" if another is False else "whether there is one is not known"
+    says = f"Coder sends Workspace Manual Build Failed only to users with the site role {TEMPLATE_ADMIN}; {who}"
+    hint = "give one user that role, or an estimate counts first starts that failed"
+    return Finding("coder.failures", Outcome.WARNING, says, hint)
+
+
+def not_told_of_creations(user: User) -> Finding:
+    says = f"{user.username} never receives Workspace Created: Coder sends it to owners and template admins of the site"
+    hint = "let one of them switch it on, or new tasks are found by the API alone"
+    return Finding("coder.recipient", Outcome.WARNING, says, hint)

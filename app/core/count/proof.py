@@ -1,0 +1,81 @@
+"""Proof: from a workspace's builds, as Coder's API lists them, to usage records."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from app.core.coder.shapes import Build
+from app.core.count.evidence import Evidence, Sighting
+from app.core.count.meter import AWB, RecordState, UsageRecord
+
+#: The rule that a proved record names: not one of the file, but Coder's own.
+PROVED_RULE: Final = "coder-build"
+_DELIVERIES_KEPT: Final = 20
+
+
+def settled_prefix(builds: Sequence[Build]) -> list[Build]:
+    """Return the builds up to the first that has not ended, in order of their numbers.
+
+    Coder runs one build of a workspace at a time, so none behind an unfinished one has ended.
+    """
+    ended: list[Build] = []
+    for build in sorted(builds, key=lambda build: build.build_number):
+        if not build.ended:
+            break
+        ended.append(build)
+    return ended
+
+
+def counting(builds: Sequence[Build]) -> list[Build]:
+    """Return the builds that are counted, if their workspace has or had a task."""
+    return [build for build in builds if build.is_awb and build.counted_at is not None]
+
+
+def proved_records(builds: Sequence[Build], evidence: Evidence, names: Mapping[str, str]) -> tuple[UsageRecord, ...]:
+    """Return a record for each build that consumed an Agent Workspace Build.
+
+    Args:
+        builds: ended builds of one workspace, ascending.
+        evidence: what deliveries told of the workspace; each is named by the build that it led to.
+        names: the workspace's names as Coder gave them: template and organization are in no build.
+    """
+    counted = counting(builds)
+    told = _told(counted, evidence)
+    return tuple(_record(build, evidence, names, told.get(build.id, ())) for build in counted)
+
+
+def _record(build: Build, evidence: Evidence, names: Mapping[str, str], deliveries: Sequence[str]) -> UsageRecord:
+    at = build.counted_at
+    assert at is not None  # noqa: S101 - for the type checker
+    return UsageRecord(
+        key=f"build:{build.id}",
+        meter=AWB,
+        state=RecordState.PROVED,
+        at=at.timestamp(),
+        workspace_id=build.workspace_id,
+        workspace=build.workspace_name or evidence.name("workspace"),
+        owner=(build.workspace_owner_name or evidence.name("owner")).lower(),
+        template=names.get("template") or build.job.metadata.template_name or evidence.name("template"),
+        organization=names.get("organization") or evidence.name("organization"),
+        rule=PROVED_RULE,
+        reason=f"Coder's API shows build {build.build_number} ({build.reason or 'no reason'}): a start that succeeded "
+        "while the workspace belonged to a task.",
+        deliveries=tuple(deliveries),
+        build_id=build.id,
+    )
+
+
+def _told(builds: Sequence[Build], evidence: Evidence) -> dict[str, list[str]]:
+    """Give each delivery to the last build begun before it arrived, for Coder tells of none earlier."""
+    told: dict[str, list[str]] = {}
+    sightings: list[Sighting] = sorted((*evidence.created, *evidence.resumed, *evidence.seen, *evidence.paused))
+    for sighting in sightings if builds else ():
+        begun = [build for build in builds if _begun(build) <= sighting.at]
+        names = told.setdefault((begun or builds[:1])[-1].id, [])
+        if len(names) < _DELIVERIES_KEPT and sighting.message_id not in names:
+            names.append(sighting.message_id)
+    return told
+
+
+def _begun(build: Build) -> float:
+    at = build.created_at or build.counted_at
+    return at.timestamp() if at else 0.0

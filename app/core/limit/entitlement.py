@@ -1,0 +1,77 @@
+"""From Coder's entitlements to limit, period and standing of a meter.
+
+Meanings: enterprise/coderd/license/license.go, coder/coder PR 20540 (1,000 included with Premium), PR 21998 (the limit
+is advisory), PR 22210 (licensed but not entitled, or limit zero: task builds are refused).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from app.core.coder.shapes import Entitlements, Feature
+from app.core.limit.limits import Limit
+from app.core.limit.period import Period
+
+# Coder's default period ends in 2125: so far away means that it never ends.
+_FOR_GOOD_YEARS: Final = 50
+
+
+class Standing(StrEnum):
+    """What the licence says of a meter."""
+
+    #: The entitlements are not known.
+    UNKNOWN = "unknown"
+    #: No licence (Community): the included builds hold, nothing is enforced, Coder counts nothing.
+    UNLICENSED = "unlicensed"
+    ENTITLED = "entitled"
+    #: The licence has expired and its grace period runs.
+    GRACE = "grace_period"
+    #: A licence without this feature, or with limit zero: Coder refuses to start task workspaces.
+    NOT_ENTITLED = "not_entitled"
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What is included, for which time, and what Coder counted.
+
+    Attributes:
+        period: None where Coder tells none; the configured one holds then.
+        actual: Coder's own number as of the entitlements' refresh; None where it counts nothing.
+    """
+
+    standing: Standing
+    limit: Limit
+    period: Period | None = None
+    actual: int | None = None
+
+
+def allowance(entitlements: Entitlements | None, feature_name: str, configured: Limit) -> Allowance:
+    """Return the allowance of a feature; the configured limit holds where no licence says anything."""
+    if entitlements is None:
+        return Allowance(Standing.UNKNOWN, configured)
+    feature = entitlements.features.get(feature_name)
+    if not entitlements.has_license:
+        return Allowance(Standing.UNLICENSED, configured)
+    if feature is None or feature.entitlement == Standing.NOT_ENTITLED or not feature.limit or not feature.enabled:
+        actual = feature.actual if feature else None
+        return Allowance(Standing.NOT_ENTITLED, Limit(0), _period(feature), actual)
+    standing = Standing.GRACE if feature.entitlement == Standing.GRACE else Standing.ENTITLED
+    return Allowance(standing, _limit(feature), _period(feature), feature.actual)
+
+
+def _limit(feature: Feature) -> Limit:
+    limit = feature.limit
+    if limit is None or limit < 0:
+        return Limit(None)
+    # Before October 2025 `limit` was the hard limit and `soft_limit` what is included (coder/coder PR 18876).
+    soft = feature.soft_limit if feature.soft_limit is not None and 0 < feature.soft_limit < limit else None
+    return Limit(limit, soft)
+
+
+def _period(feature: Feature | None) -> Period | None:
+    if feature is None or feature.usage_period is None:
+        return None
+    first, last = feature.usage_period.start, feature.usage_period.end
+    if last.year - first.year >= _FOR_GOOD_YEARS:
+        return Period(Period.inclusive(first, first).start, None)
+    return Period.inclusive(first, last)

@@ -1,0 +1,193 @@
+"""The forecast: pace, projection with a range, and the day on which the limit is reached.
+
+Method and measured errors are in docs/forecast.md; `python -m bench.forecast` measures them again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+from app.core.limit.limits import Limit
+from app.core.limit.pace import MONTH, WEEK, History, learn
+from app.core.limit.period import Period
+from app.core.text.lines import day_text
+
+#: For a period without end: a breach within so many days, today included, is near enough to warn.
+HORIZON: Final = 30
+#: What has to be seen before anybody is warned: whole days, and builds in the last 28 of them.
+ENOUGH_DAYS: Final = 7
+ENOUGH_BUILDS: Final = 10
+
+#: A breach later than three years from now is no breach.
+_FAR: Final = 3 * 365 + 1
+#: The standard normal distribution at 10 and 90 %, and at odds of three to one.
+_EDGE: Final = 1.2816
+_ODDS: Final = 0.6745
+_DOUBT: Final = "Whether the limit is reached in time is still too uncertain for a warning."
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Pace, projection with a range, and the day on which the limit is reached.
+
+    Attributes:
+        pace_period: builds a day since counting began in this period, whole days only; on its first day, that day's.
+        pace_28: over the last 28 whole days; None when fewer were seen, as for `pace_7`.
+        pace: the one used for the projection, as an average over a week.
+        projected: usage at the end of the period, `low` to `high` in four of five cases; None without an end.
+        breach: UTC day on which the limit is reached, which may lie behind the period's end. None when it is unlimited,
+            `reached` already, or out of sight for three years; so are its edges, each for itself.
+        elapsed_percent: share of the period that is gone; None without an end.
+        used_percent: share of the limit that is used; None without a divisor.
+        unlimited, reached: there is nothing to reach; the limit is reached, or zero.
+        until: the first day after the period; without an end, after the HORIZON.
+        enough: days and builds enough to say anything.
+        confident: enough to warn: besides, the odds are three to one if the breach falls in the period.
+        why: the reason of being confident or not, a sentence for people.
+    """
+
+    pace_period: float
+    pace_28: float | None
+    pace_7: float | None
+    pace: float
+    projected: int | None
+    low: int | None
+    high: int | None
+    breach: date | None
+    breach_earliest: date | None
+    breach_latest: date | None
+    elapsed_percent: float | None
+    used_percent: float | None
+    unlimited: bool
+    reached: bool
+    until: date
+    enough: bool
+    confident: bool
+    why: str
+
+    def in_period(self) -> bool:
+        """Tell whether the breach falls inside the period, or inside the HORIZON where it has no end."""
+        return self.breach is not None and self.breach < self.until
+
+    def words(self) -> str:
+        """Say it in one or two sentences, without names and units."""
+        outlook = f"{self._outlook()}{self._total()}" if self.enough else "no forecast yet"
+        said = "; ".join(part for part in (self._share(), outlook) if part)
+        said = f"{said[0].upper()}{said[1:]}."
+        return said if self.confident else f"{said} {self.why}"
+
+    def _share(self) -> str:
+        if self.used_percent is None:
+            return ""
+        # Rounded down, as in Limit.percent: 100 means reached.
+        time_gone = "" if self.elapsed_percent is None else f" at {int(self.elapsed_percent)} % of the time"
+        return f"{int(self.used_percent):,} % used{time_gone}"
+
+    def _outlook(self) -> str:
+        if self.reached or self.unlimited:
+            return f"{'the limit is reached; ' if self.reached else ''}the pace is {self.pace:,.1f} a day"
+        if self.breach is not None and (self.projected is None or self.in_period()):
+            return f"at this pace the limit is reached on {day_text(self.breach)} ({self._edges(self.breach)})"
+        return f"at this pace, {self.pace:,.1f} a day, the limit is {self._not_reached()}"
+
+    def _edges(self, breach: date) -> str:
+        first, last = day_text(self.breach_earliest or breach, breach), self.breach_latest
+        if last is None or (self.projected is not None and last >= self.until):
+            return f"not before {first}"
+        return f"between {first} and {day_text(last, breach)}"
+
+    def _not_reached(self) -> str:
+        if self.projected is None:
+            return "out of sight"
+        if self.breach_earliest is None or self.breach_earliest >= self.until:
+            return "not reached in this period"
+        return f"probably not reached in this period, on {day_text(self.breach_earliest)} at the earliest"
+
+    def _total(self) -> str:
+        if self.projected is None:
+            return ""
+        edges = "" if self.in_period() else f" ({self.low:,} to {self.high:,})"
+        return f", {self.projected:,} by the end of the period{edges}"
+
+
+def forecast(days: Sequence[tuple[date, int]], used: int, limit: Limit, period: Period, now: datetime) -> Forecast:
+    """Forecast the usage of a period.
+
+    Args:
+        days: UTC days with usage and their builds, days without usage missing. Counting began with the first of them.
+            Days before the period may be given: they tell the pace, and nothing else.
+        used: the usage now, which need not be the sum of the days.
+        limit: what is included.
+        period: the present period.
+        now: the moment; its UTC day is incomplete, and so no part of any pace.
+    """
+    today = now.astimezone(UTC).date()
+    history = History.of(days, today)
+    model = learn(history, now.astimezone(UTC))
+    left = -1 if period.end is None else (period.end - today).days - 1
+    low, projected, high = (used + model.builds(left, edge) for edge in (-_EDGE, 0.0, _EDGE))
+    horizon = min(_FAR, date.max.toordinal() - today.toordinal())
+    until = period.end or today + timedelta(days=min(HORIZON, horizon))
+    missing = None if limit.count is None or used >= limit.count else limit.count - used
+    breach, earliest, latest, likely = (
+        model.day(missing, today, horizon, edge) for edge in (0.0, _EDGE, -_EDGE, -_ODDS)
+    )
+    doubtful = breach is not None and breach < until and (likely is None or likely >= until)
+    lacking = _lacking(history)
+    return Forecast(
+        pace_period=_pace_of_period(days, period, today),
+        pace_28=history.pace(MONTH),
+        pace_7=history.pace(WEEK),
+        pace=model.pace,
+        projected=None if period.end is None else projected,
+        low=None if period.end is None else low,
+        high=None if period.end is None else high,
+        breach=breach,
+        breach_earliest=earliest,
+        breach_latest=latest,
+        elapsed_percent=_elapsed(period, now),
+        used_percent=limit.percent(used),
+        unlimited=limit.unlimited,
+        reached=limit.count is not None and missing is None,
+        until=until,
+        enough=not lacking,
+        confident=not lacking and not doubtful,
+        why=lacking or (_DOUBT if doubtful else _evidence(history)),
+    )
+
+
+def _pace_of_period(days: Sequence[tuple[date, int]], period: Period, today: date) -> float:
+    mine = [(day, builds) for day, builds in days if period.start <= day]
+    if not mine:
+        return 0.0
+    whole = (today - min(day for day, _ in mine)).days
+    if whole <= 0:
+        return float(sum(builds for _, builds in mine))
+    return sum(builds for day, builds in mine if day < today) / whole
+
+
+def _elapsed(period: Period, now: datetime) -> float | None:
+    if period.ends_at is None:
+        return None
+    whole, gone = period.ends_at - period.starts_at, now - period.starts_at
+    return min(max(gone / whole * 100, 0.0), 100.0) if whole else 100.0
+
+
+def _lacking(history: History) -> str:
+    """Say what is missing for any forecast; empty if nothing is."""
+    days, builds = len(history.counts), history.recent
+    if days < ENOUGH_DAYS:
+        return f"A forecast needs {ENOUGH_DAYS} whole days of counting; there {_are(days, 'day')} so far."
+    if builds < ENOUGH_BUILDS:
+        return f"A forecast needs {ENOUGH_BUILDS} builds in the last {MONTH} days; there {_are(builds, 'build')}."
+    return ""
+
+
+def _evidence(history: History) -> str:
+    seen = min(len(history.counts), MONTH)
+    return f"There {_are(history.recent, 'build')} in the last {seen} days to tell the pace."
+
+
+def _are(number: int, noun: str) -> str:
+    return f"is 1 {noun}" if number == 1 else f"are {f'{number:,}' if number else 'no'} {noun}s"

@@ -1,0 +1,131 @@
+"""Thresholds, and the levels that they make of a limit.
+
+`>=` crosses: Coder's own page calls usage equal to the limit exceeded, too (enterprise/coderd/license/license.go).
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+from typing import Final
+
+from app.core.limit.limits import Limit
+from app.core.text.parsed import Parsed
+
+_HIGHEST_PERCENT: Final = 100_000
+
+
+class ThresholdKind(StrEnum):
+    PERCENT = "percent"
+    ABSOLUTE = "absolute"
+    #: Every so many per cent beyond the limit.
+    FURTHER = "further"
+    #: The licence's own soft limit, where it has one below the limit.
+    SOFT = "soft"
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold(Parsed):
+    kind: ThresholdKind
+    value: int
+
+    @classmethod
+    def parse(cls, text: str | int) -> "Threshold":
+        """Read `75`, `75%`, `+10%` (every further 10 % beyond the limit) or `900 builds` (absolute).
+
+        Raises:
+            ValueError: with what is allowed.
+        """
+        found = re.fullmatch(r"(\+?)\s*(\d{1,9})\s*(%|builds?|)", str(text).strip().lower())
+        plus, digits, unit = found.groups() if found else ("", "0", "")
+        value = int(digits)
+        absolute = unit.startswith("build")
+        if not value or (plus and absolute) or (not absolute and value > _HIGHEST_PERCENT):
+            raise ValueError(f"“{text}” is no threshold: use 75 or 75%, +10% for every further 10 %, or 900 builds")
+        if plus:
+            return cls(ThresholdKind.FURTHER, value)
+        return cls(ThresholdKind.ABSOLUTE if absolute else ThresholdKind.PERCENT, value)
+
+    def __str__(self) -> str:
+        match self.kind:
+            case ThresholdKind.PERCENT:
+                return f"{self.value}%"
+            case ThresholdKind.FURTHER:
+                return f"+{self.value}%"
+            case ThresholdKind.ABSOLUTE:
+                return f"{self.value} builds"
+        return "soft limit"
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A crossed threshold at a given limit: its name, and the usage from which on it is crossed."""
+
+    name: str
+    at: Fraction
+
+
+def highest_level(used: int, limit: Limit, thresholds: Sequence[Threshold]) -> Level | None:
+    """Return the highest crossed level, or None."""
+    crossed = [level for level in _levels(used, limit, thresholds) if used >= level.at]
+    return max(crossed, key=lambda level: level.at) if crossed and used > 0 else None
+
+
+def _levels(used: int, limit: Limit, thresholds: Sequence[Threshold]) -> list[Level]:
+    """Return every level up to the usage, with the absolute number from which on it is crossed."""
+    return [*fixed_levels(limit, thresholds), *further_levels(used, limit, thresholds)]
+
+
+def fixed_levels(limit: Limit, thresholds: Sequence[Threshold]) -> list[Level]:
+    """Return the levels that lie where they are whatever the usage: absolute ones, the soft limit, and shares."""
+    levels = [Level(str(t), Fraction(t.value)) for t in thresholds if t.kind is ThresholdKind.ABSOLUTE]
+    # A soft limit of zero is Coder's way to say that there is none.
+    if limit.count and limit.soft and limit.soft < limit.count:
+        levels.append(Level(str(Threshold(ThresholdKind.SOFT, limit.soft)), Fraction(limit.soft)))
+    if limit.count:
+        levels += [_percent_level(t.value, limit.count) for t in thresholds if t.kind is ThresholdKind.PERCENT]
+    elif limit.count == 0 and any(t.kind is not ThresholdKind.ABSOLUTE for t in thresholds):
+        # Nothing is included: the first build is over. Shares of nothing have no meaning.
+        levels.append(Level("100%", Fraction(0)))
+    return levels
+
+
+def further_levels(
+    used: int, limit: Limit, thresholds: Sequence[Threshold], *, crossed: int = 1, ahead: int = 0
+) -> list[Level]:
+    """Return levels beyond a positive limit: of each threshold so many newest crossed ones, and so many ahead."""
+    levels: list[Level] = []
+    for threshold in thresholds:
+        if threshold.kind is ThresholdKind.FURTHER and limit.count:
+            steps = max(used - limit.count, 0) * 100 // (limit.count * threshold.value)
+            levels += [
+                _percent_level(100 + step * threshold.value, limit.count)
+                for step in range(max(steps - crossed + 1, 1), steps + ahead + 1)
+            ]
+    return levels
+
+
+def level_named(name: str, used: int, limit: Limit, thresholds: Sequence[Threshold]) -> Level | None:
+    """Say where an announced level lies at today's limit; None when it means nothing any more."""
+    if name.endswith("%") and limit.count:
+        return _percent_level(int(name[:-1]), limit.count)
+    return next((level for level in _levels(used, limit, thresholds) if level.name == name), None)
+
+
+def is_made(level: Level, thresholds: Sequence[Threshold]) -> bool:
+    """Tell whether the thresholds, as they are configured now, still make this level."""
+    if not level.name.endswith("%"):
+        return True  # found among the levels of today
+    percent = int(level.name[:-1])
+    over = percent - 100
+    return any(
+        threshold.value == percent
+        if threshold.kind is ThresholdKind.PERCENT
+        else threshold.kind is ThresholdKind.FURTHER and over > 0 and over % threshold.value == 0
+        for threshold in thresholds
+    )
+
+
+def _percent_level(percent: int, count: int) -> Level:
+    return Level(f"{percent}%", Fraction(count * percent, 100))

@@ -1,0 +1,89 @@
+"""Checks of who gets in: asks the public URL and loopback for the usage, as a stranger would who claims to be here."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import requests
+
+from app.config.settings import Settings
+from app.core.access.origin import is_public
+from app.core.alert.refusal import DOCTOR
+from app.core.finding import Finding, Outcome
+from app.net.session import WebSession
+
+_TIMEOUT: Final = 5
+_PATH: Final = "/api/v1/usage"
+_AS_HERE: Final = {"Host": "localhost"}
+_FORWARDED: Final = {
+    "Host": "localhost",
+    "Forwarded": "for=127.0.0.1;host=localhost",
+    "X-Forwarded-For": "127.0.0.1",
+    "X-Forwarded-Host": "localhost",
+    "X-Real-IP": "127.0.0.1",
+}
+
+
+def examine_access(settings: Settings) -> Iterator[Finding]:
+    """Yield what a stranger gets. What does not answer here is the business of other checks."""
+    if is_public(settings.public_url):
+        yield from _public(settings)
+    yield from _loopback(settings)
+
+
+def _public(settings: Settings) -> Iterator[Finding]:
+    """Ask from outside without credentials: a proxy may look like somebody on this machine."""
+    base, named = settings.public_url, {}
+    if settings.proxy_user_header:
+        named = {settings.proxy_user_header: next(iter(settings.proxy_admins), "awb-doctor")}
+    asked = [_opens(settings, base, headers) for headers in ({}, _AS_HERE, _FORWARDED, *([named] if named else []))]
+    if None in asked[:1]:
+        return
+    if any(asked[:3]):
+        says = f"everybody who reaches {base} may look and act"
+        hint = (
+            "set AWB_TRUST_LOOPBACK to auto, list the proxy in AWB_PROXY_ADDRESSES and let it send X-Forwarded-For; "
+            "do it now"
+        )
+    elif any(asked[3:]):
+        says = f"everybody who sends {settings.proxy_user_header} to {base} is whom it names"
+        hint = f"let the proxy set or remove {settings.proxy_user_header} on every request; do it now"
+    else:
+        yield Finding("access.public", Outcome.OK, f"{base} shows nothing to strangers")
+        return
+    yield Finding("access.public", Outcome.ERROR, says, hint)
+
+
+def _loopback(settings: Settings) -> Iterator[Finding]:
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.bind_host)  # noqa: S104 - only compared
+    base = f"http://{host}:{settings.bind_port}" if host else f"http://{settings.bind}"
+    here, forwarded = _opens(settings, base, _AS_HERE), _opens(settings, base, _FORWARDED)
+    if here is None or forwarded is None:
+        return
+    check = "access.loopback"
+    if forwarded or (here and not settings.loopback_trusted):
+        says = f"what answers at {base} lets everybody in who comes through a proxy on this machine"
+        yield Finding(check, Outcome.ERROR, says, "restart the service: it runs with other settings than these")
+    elif not here:
+        yield Finding(check, Outcome.OK, "without a login this machine sees nothing either")
+    elif settings.exposed:
+        says = "AWB_TRUST_LOOPBACK lets everybody in who comes through a proxy or forwarder on this machine"
+        yield Finding(check, Outcome.WARNING, says, "set it to auto, unless there is none on this machine")
+    elif not settings.on_loopback:
+        says = f"no login is needed on this machine, while {settings.bind} can be reached from elsewhere"
+        hint = "if a container engine or a forwarder passes connections on, set AWB_TRUST_LOOPBACK=never or a password"
+        yield Finding(check, Outcome.WARNING, says, hint)
+    else:
+        yield Finding(check, Outcome.OK, "this machine alone gets in, without a login")
+
+
+def _opens(settings: Settings, base: str, headers: Mapping[str, str]) -> bool | None:
+    """Tell whether the usage is shown for these headers; None where nothing answers."""
+    with WebSession(settings.ca_file, direct=True) as session:
+        try:
+            answer = session.get(f"{base}{_PATH}", headers={"User-Agent": DOCTOR, **headers}, timeout=_TIMEOUT)
+            shown = answer.json() if answer.status_code == requests.codes.ok else None
+        except requests.exceptions.JSONDecodeError:
+            return False
+        except requests.RequestException:
+            return None
+    return isinstance(shown, dict) and "used" in shown

@@ -1,0 +1,97 @@
+"""The session of every outgoing request: it goes where it is told, and nowhere else."""
+
+import os
+import socket
+import ssl
+from functools import cached_property
+from http.cookiejar import DefaultCookiePolicy
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies
+
+from app.net import trust
+
+
+class WebSession(requests.Session):
+    """A session that follows no redirect, keeps no cookies, and takes no credentials from a .netrc.
+
+    Of the environment it reads the proxies alone, and goes past them to this machine.
+
+    Attributes:
+        patience: seconds that a whole exchange may take, for those that bound it.
+    """
+
+    patience: float = 15.0
+
+    def __init__(
+        self, ca_file: "str | os.PathLike[str] | None" = None, *, direct: bool = False, connections: int | None = None
+    ) -> None:
+        """Prepare the session; nothing is opened or read yet.
+
+        Args:
+            ca_file: certificates to trust besides the system's.
+            direct: go past every proxy, as for our own addresses.
+            connections: at most so many at once; more wait. None for no bound.
+        """
+        super().__init__()
+        # Among what requests takes from the environment is .netrc, whose credentials win over those of a request.
+        self.trust_env = False
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._direct = direct
+        bound = {} if connections is None else {"pool_maxsize": connections, "pool_block": True}
+        adapter = _Adapter(ca_file, **bound)
+        self.mount("https://", adapter)
+        self.mount("http://", adapter)
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Find none: even told not to follow, requests would read the whole body and stumble over where it leads."""
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        """Add the environment's proxies, and nothing else of it."""
+        found = {} if self._direct or is_here(str(url)) else get_environ_proxies(str(url))
+        return super().merge_environment_settings(url, {**found, **(proxies or {})}, stream, verify, cert)
+
+
+class _Adapter(HTTPAdapter):
+    """Trusts what the system trusts, where requests would trust a list that comes with it."""
+
+    def __init__(self, ca_file: "str | os.PathLike[str] | None", **options: Any) -> None:
+        self._ca_file = ca_file
+        super().__init__(**options)
+
+    @cached_property
+    def _trust(self) -> ssl.SSLContext:
+        return trust.context(self._ca_file)
+
+    def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
+        host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
+        if verify is True and host["scheme"] == "https":
+            pool["ssl_context"] = self._trust
+        return host, pool
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        if proxy.lower().startswith("https"):
+            options["proxy_ssl_context"] = self._trust
+        return super().proxy_manager_for(proxy, **options)
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        # Here requests names its own list of certificates; with a context of ours there is nothing to name.
+        if verify is not True:
+            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+
+
+def is_here(url: str) -> bool:
+    """Tell whether a URL leads to this very machine."""
+    host = (urlsplit(url).hostname or "").rstrip(".").lower()
+    if host == "localhost" or host.endswith(".localhost") or host == socket.gethostname().lower():
+        return True
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address.is_loopback or address.is_unspecified

@@ -1,0 +1,244 @@
+"""E-mail by SMTP: one message per notification and recipient, threaded by usage period."""
+
+import base64
+import re
+import smtplib
+import socket
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+from typing import Final, Literal
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from app import clock
+from app.core.alert.alert import Notification
+from app.core.alert.handle import Handle
+from app.core.text.lines import one_line
+from app.core.text.mailbox import Mailbox, address_literal, ascii_host
+from app.net import trust
+from app.notifiers.base import SEND_TIMEOUT, FailureReason, Notifier, NotifyError
+from app.notifiers.deadline import within
+from app.notifiers.email.message import render
+
+_PORTS: Final = {"starttls": 587, "implicit": 465, "none": 25}
+_LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1", re.IGNORECASE)
+_LONGEST_ANSWER = 200
+#: Seconds for the whole conversation: servers that greet late or search for spam take their time for each command.
+PATIENCE: Final = 3 * SEND_TIMEOUT
+_AUTH_CODES: Final = frozenset({530, 534, 535, 538})
+# Many relays greet anybody and refuse the name only with MAIL or RCPT (Postfix: smtpd_delay_reject).
+_OF_THE_NAME = re.compile(r"\b(helo|ehlo)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpServer:
+    """Where mail is handed over.
+
+    Attributes:
+        tls: STARTTLS is required, never only tried.
+        ca_file: replaces the system's certificate authorities.
+        helo: the name by which we greet the server; None for the sender's domain.
+    """
+
+    host: str
+    port: int
+    tls: Literal["starttls", "implicit", "none"] = "starttls"
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    ca_file: str | None = None
+    helo: str | None = None
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*|[0-9A-Fa-f:.]+", self.host):
+            raise ValueError("the host of the SMTP server must be a name or an address, such as mail.example.com")
+        if self.helo is not None and not (ascii_host(self.helo) or address_literal(self.helo)):
+            raise ValueError("helo= must be a host name such as meter.example.com, or an address such as [192.0.2.1]")
+        if bool(self.username) != bool(self.password):
+            raise ValueError("SMTP wants user and password together, or neither")
+        if not f"{self.username or ''}{self.password or ''}".isascii():
+            raise ValueError("SMTP user and password must be ASCII: Python's smtplib can send no other")
+        if self.password and self.tls == "none" and not _LOOPBACK.fullmatch(self.host):
+            raise ValueError("an SMTP password is never sent without TLS: use tls=starttls or tls=implicit")
+
+    @classmethod
+    def parse(cls, url: str) -> "SmtpServer":
+        """Read `smtp://user:password@host:587?tls=starttls&ca_file=/path&helo=name`; `smtps://` means implicit TLS.
+
+        Raises:
+            ValueError: with what is allowed. The text repeats nothing of the URL, which may hold a password.
+        """
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:  # its text may repeat the password
+            parts, port = urlsplit(""), None
+        if parts.scheme not in {"smtp", "smtps"} or not parts.hostname or parts.fragment or parts.path not in {"", "/"}:
+            raise ValueError(
+                "an SMTP URL must look like smtp://user:password@mail.example.com:587; "
+                "in user and password, write @ as %40, : as %3A, / as %2F, ? as %3F, # as %23 and % as %25"
+            )
+        options = dict(parse_qsl(parts.query, keep_blank_values=True))
+        if not options.keys() <= {"tls", "ca_file", "helo"} or not all(options.values()):
+            raise ValueError(
+                "only tls=, ca_file= and helo= may follow the ? of an SMTP URL; write ? in a password as %3F"
+            )
+        implicit = parts.scheme == "smtps" or port == _PORTS["implicit"]
+        tls = options.get("tls", "implicit" if implicit else "starttls")
+        if tls not in _PORTS or (parts.scheme == "smtps" and tls != "implicit"):
+            raise ValueError("tls= of an SMTP URL must be starttls, implicit or none; smtps:// is always implicit")
+        user, password = (unquote(part or "") or None for part in (parts.username, parts.password))
+        more = (options.get("ca_file"), options.get("helo"))
+        return cls(parts.hostname, port or _PORTS[tls], tls, user, password, *more)  # type: ignore[arg-type]
+
+
+class EmailNotifier(Notifier):
+    """One recipient, by one SMTP server; `host` is the deployment's or the meter's own, for message ids."""
+
+    threads = False
+
+    def __init__(
+        self,
+        server: SmtpServer,
+        sender: Mailbox,
+        recipient: Mailbox,
+        host: str = "",
+        *,
+        patience: float = PATIENCE,
+        trusted: Path | None = None,
+    ) -> None:
+        self._server, self._sender, self._recipient, self._host = server, sender, recipient, host
+        self._patience, self._trusted = patience, trusted
+
+    def send(self, notification: Notification, thread: Handle | None = None, *, retry: bool = False) -> None:
+        del thread, retry
+        message = render(
+            notification, sender=self._sender, recipient=self._recipient, host=self._host, sent_at=clock.now()
+        )
+
+        def hand_over(smtp: smtplib.SMTP) -> None:
+            self._check_utf8(smtp)
+            smtp.send_message(message, self._sender.address, [self._recipient.address])
+
+        self._talk(hand_over)
+
+    def probe(self) -> None:
+        self._talk(smtplib.SMTP.noop)
+
+    def _check_utf8(self, smtp: smtplib.SMTP) -> None:
+        """Refuse what the server cannot carry: only domains have an ASCII form, the part before the @ has none."""
+        for mailbox, reason in (
+            (self._sender, FailureReason.CLIENT_ERROR),
+            (self._recipient, FailureReason.RECIPIENT_REFUSED),
+        ):
+            if not mailbox.address.isascii() and not smtp.has_extn("smtputf8"):
+                text = f"{self._server.host} does not offer SMTPUTF8, which the address {mailbox.address} needs"
+                raise NotifyError(text, reason=reason, permanent=True)
+
+    def _talk(self, work: Callable[[smtplib.SMTP], object]) -> None:
+        accepted = Event()
+        try:
+            within(self._patience, lambda: self._converse(work, accepted))
+        except (OSError, ValueError) as error:  # every error of smtplib, ssl and socket is one of them
+            failure = _failure(error, self._server)
+        else:
+            return
+        # Outside the handler: a server may repeat the password, so its words do not travel on as __context__.
+        if not accepted.is_set():
+            raise failure
+
+    def _converse(self, work: Callable[[smtplib.SMTP], object], accepted: Event) -> None:
+        address, wait = (self._server.host, self._server.port), min(SEND_TIMEOUT, self._patience)
+        name = self._server.helo or _own_name(self._sender.domain)
+        # Both check certificate and host name.
+        own = self._server.ca_file
+        checked = ssl.create_default_context(cafile=own) if own else trust.context(self._trusted)
+        if self._server.tls == "implicit":
+            smtp: smtplib.SMTP = smtplib.SMTP_SSL(*address, name, timeout=wait, context=checked)
+        else:
+            smtp = smtplib.SMTP(*address, name, timeout=wait)
+        try:
+            _sign_in(smtp, self._server, checked)
+            work(smtp)
+            # What was accepted stays accepted, however the server takes leave.
+            accepted.set()
+        finally:
+            with suppress(OSError):
+                smtp.quit()
+            smtp.close()
+
+
+def _own_name(sender_domain: str) -> str:
+    """Return the name to greet with: the sender's domain, for many machines do not know their own.
+
+    smtplib's own choice for those is an address such as [127.0.0.1], which strict servers refuse.
+    """
+    machine = ascii_host(socket.getfqdn()) if "." not in sender_domain else None
+    return machine if machine and "." in machine and not _LOOPBACK.match(machine) else sender_domain
+
+
+def _sign_in(smtp: smtplib.SMTP, server: SmtpServer, checked: ssl.SSLContext) -> None:
+    smtp.ehlo_or_helo_if_needed()
+    if server.tls == "starttls":
+        # Going on in plain text would let anyone on the way switch TLS off.
+        if not smtp.has_extn("starttls"):
+            text = f"{server.host} does not offer STARTTLS: use tls=implicit, or tls=none for a trusted relay"
+            raise NotifyError(text, reason=FailureReason.TLS, permanent=True)
+        smtp.starttls(context=checked)
+    if server.username and server.password:
+        smtp.login(server.username, server.password)
+
+
+def _failure(error: Exception, server: SmtpServer) -> NotifyError:
+    reason, final, text = FailureReason.NETWORK, False, f"{type(error).__name__}: {error}"
+    match error:
+        case smtplib.SMTPHeloError():
+            reason, text = FailureReason.SERVER_ERROR, _name_refused(error.smtp_code, error.smtp_error)
+        case smtplib.SMTPRecipientsRefused():
+            [(code, answer)] = error.recipients.values()
+            reason, final, text = _refusal(error, code, answer, FailureReason.RECIPIENT_REFUSED)
+        case smtplib.SMTPResponseException():
+            reason, final, text = _refusal(error, error.smtp_code, error.smtp_error, FailureReason.CLIENT_ERROR)
+        case smtplib.SMTPException() if not isinstance(error, smtplib.SMTPServerDisconnected):
+            reason, final, text = FailureReason.AUTH_ERROR, True, "no common way to sign in: check port and tls="
+        case ssl.SSLError() | FileNotFoundError():  # an admin has to act, but a renewal may be under way: try again
+            remedy = trust.REMEDY if trust.is_untrusted(error) else "check host, port and tls="
+            reason, text = FailureReason.TLS, f"no trusted TLS connection: {remedy} ({error})"
+        case TimeoutError():
+            text = "it did not answer in time"
+        case ValueError():
+            reason, text = FailureReason.SERVER_ERROR, "its answer could not be read"
+    shown = one_line(_without_password(text, server))[:_LONGEST_ANSWER]
+    return NotifyError(f"{server.host}: {shown}", reason=reason, permanent=final)
+
+
+def _refusal(error: Exception, code: int, said: bytes | str, reason: FailureReason) -> tuple[FailureReason, bool, str]:
+    text = _said(code, said)
+    if _OF_THE_NAME.search(text):
+        return FailureReason.SERVER_ERROR, False, _name_refused(code, said)
+    # Worth another try: 4xx even for a password (454 in RFC 4954, section 6), and any greeting (it may be starting up).
+    # A text is smtplib's own (“Line too long.”), for what servers say comes as bytes.
+    if not 500 <= code <= 599 or isinstance(error, smtplib.SMTPConnectError) or isinstance(said, str):  # noqa: PLR2004
+        return FailureReason.SERVER_ERROR, False, text
+    signing_in = code in _AUTH_CODES or isinstance(error, smtplib.SMTPAuthenticationError)
+    return FailureReason.AUTH_ERROR if signing_in else reason, True, text
+
+
+def _name_refused(code: int, said: bytes | str) -> str:
+    """Word a refusal of the name in EHLO: an admin mends it, so the mail is tried again until then."""
+    return f"it refuses the name that we greet it with, set AWB_SMTP_HELO to one that it accepts: {_said(code, said)}"
+
+
+def _said(code: int, said: bytes | str) -> str:
+    return f"{code} {said.decode('utf-8', 'replace') if isinstance(said, bytes) else said}"
+
+
+def _without_password(text: str, server: SmtpServer) -> str:
+    """Take out the password, also as AUTH PLAIN and AUTH LOGIN send it: some servers repeat what they got."""
+    if not server.password:
+        return text
+    secrets = [f"\0{server.username}\0{server.password}", server.password]
+    encoded = [base64.b64encode(secret.encode()).decode() for secret in secrets]
+    return re.sub("|".join(map(re.escape, encoded + secrets)), "<secret>", text)

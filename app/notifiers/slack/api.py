@@ -1,0 +1,188 @@
+"""Slack's Web API: one call, and what each of its error words means.
+
+The API answers 200 also when it refuses: https://docs.slack.dev/apis/web-api#slack-web-api__evaluating-responses.
+The words are those of https://docs.slack.dev/reference/methods/chat.postMessage and of the other methods called here.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import requests
+
+from app.net.session import WebSession
+from app.notifiers.base import FailureReason, NotifyError
+from app.notifiers.httpanswer import rate_limited
+from app.notifiers.slack.http import Answer, post, refuse_trouble
+
+# A page of 50 messages, each of the largest that we post.
+_LONGEST_ANSWER: Final = 2_000_000
+_TOKEN: Final = re.compile(r"[\x21-\x7e]+")
+_WORD: Final = re.compile(r"[a-z_]{1,80}")
+_SCOPES: Final = re.compile(r"[a-z:_.,-]{1,100}")
+
+_INSTALL: Final = "install the app again and set its new bot token as AWB_SLACK_BOT_TOKEN"
+_INVITE: Final = "check AWB_SLACK_CHANNEL, and invite the bot to the channel"
+_RESTRICTED: Final = "a setting of the Slack workspace keeps the bot from it; ask its admins"
+_OTHER_CHANNEL: Final = "unarchive the channel, or name another in AWB_SLACK_CHANNEL"
+_MESSAGE: Final = "Slack refuses the message itself, which is a mistake of this program"
+
+#: Word to remedy: the token or what it may do.
+AUTH_ERRORS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("not_authed", "invalid_auth", "invalid_token"), "AWB_SLACK_BOT_TOKEN is wrong"),
+    **dict.fromkeys(("account_inactive", "token_revoked", "token_expired"), _INSTALL),
+    "missing_scope": "give the app the scope chat:write and install it again",
+    "not_allowed_token_type": "AWB_SLACK_BOT_TOKEN must be a bot token, xoxb-…",
+    **dict.fromkeys(
+        (
+            "access_denied",
+            "accesslimited",
+            "ekm_access_denied",
+            "enterprise_is_restricted",
+            "no_permission",
+            "team_access_not_granted",
+            "two_factor_setup_required",
+        ),
+        _RESTRICTED,
+    ),
+}
+#: Word to remedy: the channel or the message.
+CLIENT_ERRORS: Final[Mapping[str, str]] = {
+    "channel_not_found": f"there is no such channel, or it is private and the bot is not in it: {_INVITE}",
+    "not_in_channel": _INVITE,
+    "is_archived": _OTHER_CHANNEL,
+    "is_inactive": _OTHER_CHANNEL,
+    "restricted_action": _RESTRICTED,
+    "restricted_action_read_only_channel": _RESTRICTED,
+    "restricted_action_thread_only_channel": _RESTRICTED,
+    "restricted_action_non_threadable_channel": _RESTRICTED,
+    **dict.fromkeys(
+        (
+            "invalid_arguments",
+            "invalid_blocks",
+            "invalid_blocks_format",
+            "invalid_metadata_format",
+            "invalid_metadata_schema",
+            "metadata_too_large",
+            "msg_blocks_too_long",
+            "msg_too_long",
+            "no_text",
+            "too_many_attachments",
+        ),
+        _MESSAGE,
+    ),
+}
+#: It may be posted later. The last three: the workspace is being moved to another organization of Slack's.
+LATER: Final = frozenset(
+    {
+        "internal_error",
+        "fatal_error",
+        "service_unavailable",
+        "request_timeout",
+        "update_failed",
+        "external_channel_migrating",
+        "org_login_required",
+        "team_added_to_org",
+    }
+)
+#: Slack writes it in two ways, and has a third for workspaces without a plan.
+TOO_MANY: Final = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded"})
+
+
+class SlackRefusalError(NotifyError):
+    """Slack answered `ok: false`.
+
+    Attributes:
+        word: Slack's word for it; empty where it is none that may be repeated.
+    """
+
+    def __init__(
+        self,
+        word: str,
+        message: str,
+        *,
+        reason: FailureReason = FailureReason.CLIENT_ERROR,
+        permanent: bool = True,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, reason=reason, permanent=permanent, retry_after=retry_after)
+        self.word = word
+
+
+class SlackApi:
+    """One bot's access. Its token is a secret."""
+
+    def __init__(self, token: str, url: str, session: WebSession | None = None) -> None:
+        """Keep token and base URL.
+
+        Raises:
+            ValueError: the token can be none. The text does not repeat it.
+        """
+        if not _TOKEN.fullmatch(token):
+            raise ValueError("the token of the Slack bot must be one word, xoxb-…")
+        self._authorization = {"Authorization": f"Bearer {token}"}
+        self._url = url.rstrip("/")
+        self._session = session or WebSession()
+
+    def write(self, method: str, **arguments: Any) -> dict[str, Any]:
+        """Call a method that takes JSON.
+
+        Raises:
+            NotifyError: there was no answer, or a refusal (SlackRefusalError).
+        """
+        headers = {**self._authorization, "Content-Type": "application/json; charset=utf-8"}
+        return self._call(method, data=json.dumps(arguments).encode(), headers=headers)
+
+    def read(self, method: str, **arguments: str) -> dict[str, Any]:
+        """Call a method that takes a form only, as those that read do; raises as `write` does."""
+        return self._call(method, data=arguments, headers=self._authorization)
+
+    def _call(self, method: str, **content: Any) -> dict[str, Any]:
+        answer = post(self._session, f"{self._url}/{method}", _LONGEST_ANSWER, **content)
+        said = f"Slack answered {answer.status} to {method}"
+        refuse_trouble(said, answer)
+        if answer.status in {requests.codes.unauthorized, requests.codes.forbidden}:
+            raise NotifyError(f"{said}: {_INSTALL}", reason=FailureReason.AUTH_ERROR, permanent=True)
+        if answer.status != requests.codes.ok:
+            text = f"{said}; is something between this service and Slack, or AWB_SLACK_API_URL wrong?"
+            raise NotifyError(text, reason=FailureReason.CLIENT_ERROR, permanent=True)
+        found = _object(answer.text)
+        if found is None:
+            # A page of a proxy, or an answer that broke off: nobody knows what became of the call.
+            text = f"{said} with something that is no answer of Slack's"
+            raise NotifyError(text, reason=FailureReason.SERVER_ERROR, permanent=False)
+        if found.get("ok") is not True:
+            raise refusal(method, found, answer)
+        return found | {"granted": answer.headers.get("X-OAuth-Scopes", "")}
+
+
+def refusal(method: str, found: Mapping[str, Any], answer: Answer) -> SlackRefusalError:
+    """Return what an answer with `ok: false` means."""
+    error = found.get("error")
+    word = error if isinstance(error, str) and _WORD.fullmatch(error) else ""
+    said = f"Slack refused {method}: {word or 'without a word that can be shown'}"
+    if word in TOO_MANY:
+        limited = rate_limited(said, answer.headers.get("Retry-After"))
+        wait = limited.retry_after
+        return SlackRefusalError(word, said, reason=limited.reason, permanent=False, retry_after=wait)
+    if word in LATER:
+        return SlackRefusalError(word, said, reason=FailureReason.SERVER_ERROR, permanent=False)
+    if word in AUTH_ERRORS:
+        remedy = f"{AUTH_ERRORS[word]}{_needed(found)}"
+        return SlackRefusalError(word, f"{said}; {remedy}", reason=FailureReason.AUTH_ERROR)
+    return SlackRefusalError(word, f"{said}; {CLIENT_ERRORS[word]}" if word in CLIENT_ERRORS else said)
+
+
+def _needed(found: Mapping[str, Any]) -> str:
+    """Name the scopes that Slack says are missing."""
+    needed = found.get("needed")
+    return f" (needed: {needed})" if isinstance(needed, str) and _SCOPES.fullmatch(needed) else ""
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None

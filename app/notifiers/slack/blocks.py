@@ -1,0 +1,141 @@
+"""Messages for Slack in Block Kit, the same for webhook and bot.
+
+Escaping and limits: https://docs.slack.dev/messaging/formatting-message-text and
+https://docs.slack.dev/reference/block-kit/blocks
+"""
+
+import re
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import requests
+
+from app.core.alert.alert import Alert
+from app.core.alert.snooze import Button, Target, buttons_of
+from app.core.text.lines import is_web_link, one_line
+from app.notifiers.text import SIGNS
+
+_LONGEST_HEADER, _LONGEST_TEXT, _LONGEST_FIELD, _LONGEST_LABEL = 150, 3000, 2000, 200
+_LONGEST_BUTTON, _LONGEST_URL = 75, 3000
+_MOST_FIELDS, _MOST_BUTTONS = 10, 25
+
+_ENTITIES: Final = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;"}
+# What mrkdwn would format. Slack has no escape for it, so text that holds any of it goes out as plain_text instead.
+_MARKUP = re.compile(r"[*~`]|(?<!\w)_|_(?!\w)|^\s*>|:[\w+-]+:", re.ASCII)
+_STYLE: Final = {
+    "mrkdwn": False,
+    "parse": "none",
+    "link_names": False,
+    "unfurl_links": False,
+    "unfurl_media": False,
+}
+
+
+def render(alert: Alert, *, buttons: bool = False) -> dict[str, Any]:
+    """Return the message as Slack wants it, within Slack's limits whatever the alert holds.
+
+    Args:
+        alert: what to say.
+        buttons: with those to acknowledge and snooze it, where it is not resolved; links stay in any case.
+    """
+    emoji, word = SIGNS[alert.severity]
+    return {
+        # For notifications, screen readers and search: complete without the blocks. A colour bar would need an
+        # attachment, and beside one Slack shows this text a second time; emoji and word say the severity instead.
+        "text": fit(f"{emoji} {word}: {alert.summary}", _LONGEST_TEXT),
+        **_STYLE,
+        "blocks": [
+            {"type": "header", "text": _plain(f"{emoji} {word}: {alert.headline}", _LONGEST_HEADER, emoji=True)},
+            *_section(alert.summary),
+            *_fields(alert),
+            *_section(alert.meaning),
+            *_section(f"👀 {alert.actor}" if alert.actor else ""),
+            *(_buttons(alert) if buttons else []),
+            *_links(alert),
+            *_context(alert.footer),
+        ],
+    }
+
+
+def render_actor(alert: Alert) -> dict[str, Any]:
+    """Return the short message that says who acknowledged or snoozed the alert."""
+    text = f"👀 {alert.actor or 'Acknowledged'}: {alert.headline}"
+    return {"text": fit(text, _LONGEST_TEXT), **_STYLE, "blocks": _section(text)}
+
+
+def fit(text: str, limit: int) -> str:
+    """Clean and escape, then cut to at most `limit` characters, never through an entity."""
+    escaped = one_line(text).translate(_ENTITIES)
+    if len(escaped) <= limit:
+        return escaped
+    return re.sub(r"&[a-z]*$", "", escaped[: limit - 1]) + "…"
+
+
+def is_web_url(url: str) -> bool:
+    if not is_web_link(url):
+        return False
+    try:
+        return bool(urlsplit(url).hostname) and bool(requests.Request("POST", url).prepare().url)
+    except ValueError:  # requests.exceptions.InvalidURL is one
+        return False
+
+
+def _section(text: str) -> list[dict[str, Any]]:
+    # Slack refuses the whole message for one empty text.
+    return [{"type": "section", "text": _plain(text, _LONGEST_TEXT)}] if one_line(text) else []
+
+
+def _context(text: str) -> list[dict[str, Any]]:
+    return [{"type": "context", "elements": [_plain(text, _LONGEST_TEXT)]}] if one_line(text) else []
+
+
+def _fields(alert: Alert) -> list[dict[str, Any]]:
+    fields = [_field(label, value) for label, value in alert.facts[:_MOST_FIELDS]]
+    return [{"type": "section", "fields": fields}] if fields else []
+
+
+def _field(label: str, value: str) -> dict[str, Any]:
+    label, value = fit(label, _LONGEST_LABEL) or "-", one_line(value) or "-"
+    if _MARKUP.search(label) or _MARKUP.search(value):
+        return {
+            "type": "plain_text",
+            "text": f"{label}\n{fit(value, _LONGEST_FIELD - len(label) - 1)}",
+            "emoji": False,
+        }
+    # verbatim: Slack makes no links of its own out of names such as #general or example.com.
+    text = f"*{label}*\n{fit(value, _LONGEST_FIELD - len(label) - 3)}"
+    return {"type": "mrkdwn", "text": text, "verbatim": True}
+
+
+def _buttons(alert: Alert) -> list[dict[str, Any]]:
+    value = Target.of(alert).as_value()
+    elements = [_button(button, value) for button in buttons_of(alert)]
+    return [{"type": "actions", "elements": elements}] if elements else []
+
+
+def _button(button: Button, value: str) -> dict[str, Any]:
+    element = {
+        "type": "button",
+        "action_id": button.value,
+        "text": _plain(button.label, _LONGEST_BUTTON),
+        "value": value,
+    }
+    return {**element, "style": "primary"} if button is Button.ACKNOWLEDGE else element
+
+
+def _links(alert: Alert) -> list[dict[str, Any]]:
+    links = [(label, url) for label, url in alert.links if len(url) <= _LONGEST_URL and is_web_url(url)]
+    elements = [
+        {
+            "type": "button",
+            "action_id": f"open_{index}",
+            "text": _plain(one_line(label) or "Open", _LONGEST_BUTTON),
+            "url": url,
+        }
+        for index, (label, url) in enumerate(links[:_MOST_BUTTONS])
+    ]
+    return [{"type": "actions", "elements": elements}] if elements else []
+
+
+def _plain(text: str, limit: int, *, emoji: bool = False) -> dict[str, Any]:
+    return {"type": "plain_text", "text": fit(text, limit), "emoji": emoji}

@@ -1,0 +1,235 @@
+"""Counting: deliveries become verdicts, verdicts become evidence, evidence becomes records, each exactly once.
+
+Deliveries are counted in batches: one read and one script for each workspace, however many deliveries speak of it.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import redis
+import structlog
+
+from app import clock
+from app.config.load import Config
+from app.core.count.delivery import Event, to_event
+from app.core.count.estimate import fold, provisional_records, standing_keys
+from app.core.count.evidence import Evidence
+from app.core.count.meter import AWB, UsageRecord
+from app.core.count.rules import EvidenceKind, Outcome, Verdict, classify
+from app.store.coder.state import CoderState
+from app.store.count.ledger import Ledger, Seen, Settlement
+from app.store.count.records import Records
+from app.store.receive.inbox import Inbox, Remembered
+from app.store.rq import jobqueue
+
+log = structlog.get_logger(__name__)
+_DAY: Final = 86_400
+# What a newer version adds to a queued delivery comes behind these.
+_KNOWN: Final = 4
+# Workspaces that change under us are read again; more often than this means something else is wrong.
+_ROUNDS: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Classified:
+    event: Event
+    verdict: Verdict
+
+
+class StaleLedgerError(Exception):
+    """A workspace kept changing while it was settled; the job is tried again later."""
+
+
+def count(connection: "redis.Redis", config: Config, deliveries: Sequence[Sequence[Any]]) -> set[tuple[str, str]]:
+    """Count queued deliveries and return the (deployment, meter) pairs whose usage changed.
+
+    If we die between the ledger and the log of deliveries, the jobs run again: the ledger knows the evidence and moves
+    nothing, and the log is written.
+
+    Args:
+        connection: Redis.
+        config: rules and lists in force.
+        deliveries: (deployment, message id, arrival, redacted payload) each, as the receiver queued them.
+
+    Raises:
+        redis.exceptions.RedisError: some of them may be counted; counting them again is harmless.
+    """
+    classified = [_classify(config, *delivery[:_KNOWN]) for delivery in deliveries]
+    changed = set()
+    for (deployment, meter), items in _by_meter(classified).items():
+        ledger = Ledger(connection, deployment, meter)
+        if settle(ledger, config, items):
+            changed.add((deployment, meter))
+    _remember(connection, config, classified)
+    _ask_coder(connection, config, classified)
+    return changed
+
+
+def _ask_coder(connection: "redis.Redis", config: Config, classified: Sequence[Classified]) -> None:
+    """Have Coder's API asked about every workspace that a delivery speaks of, counted or not.
+
+    If we die before this, the job runs again; the next pass over the listings would find it, too.
+    """
+    heard: dict[str, set[str]] = defaultdict(set)
+    for item in classified:
+        if item.event.workspace_id and config.verifying(item.event.deployment):
+            heard[item.event.deployment].add(item.event.workspace_id)
+    for deployment, workspace_ids in heard.items():
+        CoderState(connection, deployment).ask(workspace_ids, clock.now().timestamp())
+
+
+def settle(ledger: Ledger, config: Config, items: Sequence[Classified]) -> int:
+    """Join evidence of deliveries to what is known of their workspaces; return the change in units."""
+    waiting: dict[str, list[Classified]] = defaultdict(list)
+    for item in items:
+        waiting[item.event.workspace_id].append(item)
+    change = 0
+    for _ in range(_ROUNDS):
+        known = ledger.look({one: [item.event.message_id for item in waiting[one]] for one in waiting})
+        settlements = []
+        for workspace_id, seen in known.items():
+            after = seen.evidence
+            for item in waiting[workspace_id]:
+                if item.event.message_id not in seen.counted:
+                    after = after.with_event(item.event, item.verdict)
+            if after != seen.evidence:
+                at = max(item.event.received_at for item in waiting[workspace_id])
+                settlements.append(_settlement(ledger, config, workspace_id, seen, after, at))
+        if not settlements:
+            return change
+        moved, conflicts = ledger.settle(settlements)
+        change += moved
+        _tell(ledger.deployment, settlements, conflicts, waiting)
+        waiting = {workspace_id: waiting[workspace_id] for workspace_id in conflicts}
+        if not waiting:
+            return change
+    raise StaleLedgerError(f"{len(waiting)} workspaces of {ledger.deployment} keep changing")
+
+
+def _tell(
+    deployment: str,
+    settlements: Sequence[Settlement],
+    conflicts: Sequence[str],
+    waiting: Mapping[str, Sequence[Classified]],
+) -> None:
+    for settlement in settlements:
+        if settlement.workspace_id not in conflicts:
+            log.info(
+                "evidence counted",
+                deployment=deployment,
+                workspace_id=settlement.workspace_id,
+                message_ids=[item.event.message_id for item in waiting[settlement.workspace_id]],
+                records=[record.key for record in settlement.records],
+            )
+
+
+def recount(connection: "redis.Redis", config: Config, deployment: str) -> int:
+    """Derive every workspace's records anew, after a change of the list of AI templates; return the change in units."""
+    ledger = Ledger(connection, deployment, AWB)
+    change = 0
+    for workspace_id in ledger.workspaces():
+        for _ in range(_ROUNDS):
+            seen = ledger.look({workspace_id: ()})[workspace_id]
+            # What is stored was derived with another list: everything is sent.
+            again = replace(_settlement(ledger, config, workspace_id, seen, seen.evidence, 0), unchanged=())
+            moved, conflicts = ledger.settle([again])
+            change += moved
+            if not conflicts:
+                break
+    return change
+
+
+def _settlement(
+    ledger: Ledger, config: Config, workspace_id: str, seen: Seen, after: Evidence, at: float
+) -> Settlement:
+    def derived(evidence: Evidence) -> tuple[UsageRecord, ...]:
+        return provisional_records(evidence, ledger.meter, workspace_id, config.ai_templates, config.reason_of)
+
+    records = derived(after)
+    before = {record.key: record for record in derived(seen.evidence) if record.key in seen.keys}
+    kept, folded = fold(after, records)
+    return Settlement(
+        workspace_id,
+        seen.version,
+        kept,
+        records,
+        at,
+        unchanged={record.key for record in records if before.get(record.key) == record},
+        standing=_renamed(ledger, workspace_id, seen.evidence, after),
+        folded=folded,
+    )
+
+
+def _renamed(ledger: Ledger, workspace_id: str, before: Evidence, after: Evidence) -> list[UsageRecord]:
+    """Return the records that are derived no longer, with the names and the weight of now, where these changed."""
+
+    def told(evidence: Evidence) -> dict[str, Any]:
+        names = ("workspace", "owner", "template", "organization")
+        return {"weight": evidence.weight, **{which: evidence.name(which) for which in names}}
+
+    if not before.base.records or told(before) == told(after):
+        return []
+    found = Records(ledger.redis, ledger.deployment, ledger.meter).read(standing_keys(before, workspace_id))
+    return [replace(record, **told(after)) for record in found]
+
+
+def _classify(config: Config, deployment: str, message_id: str, received_at: float, payload: Any) -> Classified:
+    event = to_event(deployment, message_id, received_at, payload)
+    verdict = classify(event, config.rules, config.facts)
+    if verdict.outcome is Outcome.EVIDENCE and not event.workspace_id:
+        reason = "The rule matches, but the payload does not tell which workspace it is about."
+        verdict = Verdict(Outcome.UNKNOWN, verdict.rule, reason)
+    log.info(
+        "delivery classified",
+        deployment=deployment,
+        message_id=message_id,
+        job_id=jobqueue.delivery_job_id(deployment, message_id),
+        outcome=verdict.outcome.value,
+        rule=verdict.rule,
+        workspace_id=event.workspace_id,
+    )
+    return Classified(event, verdict)
+
+
+def _by_meter(classified: Iterable[Classified]) -> dict[tuple[str, str], list[Classified]]:
+    groups: dict[tuple[str, str], list[Classified]] = defaultdict(list)
+    for item in classified:
+        if item.verdict.outcome is Outcome.EVIDENCE:
+            groups[item.event.deployment, item.verdict.meter].append(item)
+    return groups
+
+
+def _remember(connection: "redis.Redis", config: Config, classified: Sequence[Classified]) -> None:
+    groups: dict[str, list[Remembered]] = defaultdict(list)
+    for item in classified:
+        groups[item.event.deployment].append(_remembered(item, config.ai_templates))
+    with connection.pipeline(transaction=False) as pipe:
+        for deployment, rows in groups.items():
+            Inbox(connection, deployment).remember(pipe, rows, config.settings.keep_days * _DAY)
+        pipe.execute()
+
+
+def _remembered(item: Classified, ai_templates: frozenset[str]) -> Remembered:
+    event, verdict = item.event, item.verdict
+    summary: dict[str, Any] = {
+        "message_id": event.message_id,
+        "received_at": event.received_at,
+        "template": event.name or event.template_id,
+        "verdict": {
+            "outcome": verdict.outcome.value,
+            "evidence": verdict.evidence.value if verdict.evidence else None,
+            "rule": verdict.rule,
+            "reason": verdict.reason,
+            "hint": verdict.hint,
+        },
+        "workspace_id": event.workspace_id,
+        "workspace": event.workspace,
+        "owner": event.owner,
+    }
+    if verdict.outcome is not Outcome.IGNORED:
+        summary["payload"] = event.payload
+    created = verdict.evidence is EvidenceKind.CREATED
+    unlisted = created and event.template and event.template.casefold() not in ai_templates
+    return Remembered(event.message_id, event.received_at, summary, event.template if unlisted else "")

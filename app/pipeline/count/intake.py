@@ -1,0 +1,42 @@
+"""Intake: from the body of a POST to a queued job, or to the quarantine; answered 2xx only once it is durable."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from app import clock
+from app.core.count.delivery import InvalidDeliveryError, read_delivery
+from app.core.count.redaction import may_hold_secret
+from app.store.receive.inbox import Inbox
+from app.store.rq import jobqueue
+
+
+class Taken(StrEnum):
+    """What became of a POST."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    QUARANTINED = "quarantined"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    taken: Taken
+    message_id: str
+    reason: str = ""
+
+
+def take(inbox: Inbox, body: bytes, header_message_id: str | None) -> Receipt:
+    """Take a body in.
+
+    Raises:
+        redis.exceptions.RedisError: nothing was taken for sure; Coder has to send it again.
+    """
+    received_at = round(clock.now().timestamp(), 3)
+    try:
+        delivery = read_delivery(body, header_message_id)
+    except InvalidDeliveryError as error:
+        inbox.quarantine(error.message_id, received_at, error.reason, body, keep=not may_hold_secret(body))
+        return Receipt(Taken.QUARANTINED, error.message_id, error.reason)
+    job = jobqueue.delivery_job(inbox.deployment, delivery.message_id, received_at, delivery.payload)
+    new = inbox.accept(job, delivery.message_id, received_at)
+    return Receipt(Taken.ACCEPTED if new else Taken.DUPLICATE, delivery.message_id)

@@ -1,0 +1,107 @@
+"""Names: records carry the newest name of their user, template and organization, which are the same by id.
+
+Names arrive late and change: a build names no organization, a deleted workspace is in no listing, users and templates
+are renamed. Records follow, and the totals by name with them; former names still find them.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import redis
+
+from app.coder.api import CoderApi, CoderApiError, Failure
+from app.core.coder.shapes import Workspace
+from app.core.count.meter import AWB
+from app.store.count.ledger import Ledger
+from app.store.count.naming import IDENTITIES, Naming
+
+#: Workspaces of which Coder is asked for names at once, and looked at among those that are kept.
+_ASKED, _SCANNED = 50, 500
+_NEEDED: Final = frozenset({"template", "organization"})
+
+
+class Names:
+    """Keeps names and lets records follow them."""
+
+    def __init__(self, connection: "redis.Redis", deployment: str) -> None:
+        self.ledger = Ledger(connection, deployment, AWB)
+        self.naming = Naming(connection, deployment, AWB)
+
+    def learn(self, workspaces: Sequence[Workspace]) -> None:
+        """Keep the names that Coder tells with these workspaces, and let records follow.
+
+        Records go first and the newest names are kept last: if we die between, the change is seen again.
+        """
+        known = self.ledger.known([workspace.id for workspace in workspaces])
+        changed = {w.id: w.names for w in workspaces if not w.names.items() <= known[w.id].names.items()}
+        told = identities([workspace.names for workspace in workspaces])
+        former = self.naming.newest(told)
+        renamed = {one: name for one, name in told.items() if former.get(one, name) != name}
+        if renamed:
+            self._follow(renamed)
+        for workspace_id, names in changed.items():
+            if known[workspace_id].last_proved:
+                self.naming.rename(workspace_id, names)
+        self.ledger.name({one: {**known[one].names, **names} for one, names in changed.items()})
+        self.naming.have_names(one for one, names in changed.items() if names.keys() >= _NEEDED)
+        new = {one: name for one, name in told.items() if former.get(one) != name}
+        if new:
+            self.naming.keep(new)
+
+    def repair(self, api: CoderApi) -> None:
+        """Ask for some of the workspaces whose records lack names; what Coder does not show stays as it is."""
+        found = []
+        for workspace_id in self.naming.lacking(_ASKED):
+            try:
+                found.append(api.workspace(workspace_id))
+            except CoderApiError as error:
+                if error.kind not in (Failure.NOT_FOUND, Failure.FORBIDDEN):
+                    raise
+        self.learn(found)
+
+    def look_for_lacking(self) -> None:
+        """Note every workspace whose records lack names: for records of versions that did not note it."""
+        batch: list[str] = []
+        for workspace_id in self.ledger.workspaces():
+            batch.append(workspace_id)
+            if len(batch) == _SCANNED:
+                self._note_lacking(batch)
+                batch = []
+        self._note_lacking(batch)
+
+    def _note_lacking(self, workspace_ids: list[str]) -> None:
+        known = self.ledger.known(workspace_ids)
+        self.naming.lack_names(
+            one for one in workspace_ids if known[one].last_proved and not known[one].names.keys() >= _NEEDED
+        )
+
+    def _follow(self, renamed: Mapping[tuple[str, str], str]) -> None:
+        """Rename the records of every workspace that belongs to what was renamed, deleted ones included."""
+        batch: list[str] = []
+        for workspace_id in self.ledger.workspaces():
+            batch.append(workspace_id)
+            if len(batch) == _SCANNED:
+                self._rename(batch, renamed)
+                batch = []
+        self._rename(batch, renamed)
+
+    def _rename(self, workspace_ids: list[str], renamed: Mapping[tuple[str, str], str]) -> None:
+        for workspace_id, known in self.ledger.known(workspace_ids).items():
+            names = {
+                which: renamed[which, known.names[holder]]
+                for which, holder in IDENTITIES.items()
+                if (which, known.names.get(holder, "")) in renamed
+            }
+            if names:
+                self.naming.rename(workspace_id, names)
+                self.ledger.name({workspace_id: {**known.names, **names}})
+
+
+def identities(names: Sequence[Mapping[str, str]]) -> dict[tuple[str, str], str]:
+    """Return the names by what they name, such as ("owner", id)."""
+    return {
+        (which, one[holder]): one[which]
+        for one in names
+        for which, holder in IDENTITIES.items()
+        if one.get(holder) and one.get(which)
+    }

@@ -1,0 +1,169 @@
+"""The past as Coder remembers it: what leads to workspaces that were made and deleted between two passes.
+
+Provisioner jobs tell of every edition's builds, to owners and organization template admins. Where the token may not
+read them, the audit log does, but not on an AGPL server, which answers with an empty one. Both tell of ordinary
+workspaces as well, so what a look was taken at is remembered.
+"""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from app.coder.api import CoderApi, CoderApiError, Failure
+from app.coder.history import AUDIT_PAGE
+from app.core.coder.history import HistorySource
+from app.core.coder.passes import PassState, Window
+from app.store.coder.passes import Passes
+from app.store.coder.state import CoderState
+from app.store.count.ledger import Ledger
+from app.store.count.naming import Naming
+
+#: How many jobs are asked for, one number after the other, until they reach back far enough.
+_LIMITS: Final = (200, 1000, 5000, 20_000, 50_000)
+#: What was looked at before the windows that are read now need not be remembered.
+_REMEMBERED: Final = 86_400.0
+# A log with more entries than this does not end: whatever answers does not heed the offset.
+_MOST_ENTRIES: Final = 5_000_000
+_DENIED: Final = frozenset({Failure.FORBIDDEN, Failure.NOT_FOUND, Failure.REJECTED})
+
+
+def available(api: CoderApi) -> HistorySource:
+    """Return what can tell this token of deleted workspaces; it is asked for as little as will say so.
+
+    Raises:
+        CoderApiError: Coder did not answer.
+    """
+    try:
+        organizations = api.history.organizations()
+        for organization in organizations:
+            api.history.provisioner_jobs(organization.id, 1)
+        if organizations:
+            return HistorySource.PROVISIONER_JOBS
+    except CoderApiError as error:
+        if error.kind not in _DENIED:
+            raise
+    try:
+        # Without entitlements it is an AGPL server, whose log is empty or from another time.
+        api.entitlements()
+        return HistorySource.AUDIT if api.history.keeps_audit_log() else HistorySource.NONE
+    except CoderApiError as error:
+        if error.kind not in _DENIED:
+            raise
+    return HistorySource.NONE
+
+
+class Past:
+    """Reads windows of the past, one answer of Coder's at a time.
+
+    What an answer leads to is noted before the step is kept: if we die between, the same answer is read once more.
+    """
+
+    def __init__(self, api: CoderApi, state: CoderState, ledger: Ledger, passes: Passes) -> None:
+        self.api = api
+        self.names = Naming(state.redis, state.deployment, ledger.meter)
+        self.state = state
+        self.ledger = ledger
+        self.passes = passes
+
+    def step(self, now: PassState, at: float) -> tuple[PassState, list[str]]:
+        """Read one answer for the newest window; return the state after it, and the workspaces to be verified.
+
+        Raises:
+            CoderApiError: Coder did not answer.
+        """
+        window = now.windows[-1]
+        try:
+            match window.source:
+                case None:
+                    return self._choose(now, window), []
+                case HistorySource.PROVISIONER_JOBS:
+                    return self._jobs(now, window, at)
+                case _:
+                    return self._audit(now, window, at)
+        except CoderApiError as error:
+            if error.kind not in _DENIED:
+                raise
+            return self._denied(now, window), []
+
+    def _choose(self, now: PassState, window: Window) -> PassState:
+        organizations = self.api.history.organizations()
+        if not organizations:
+            return self._denied(now, window)
+        # Another name than the known one is for a listing to tell, whose records then follow.
+        told = {("organization", one.id): one.name for one in organizations if one.name}
+        known = self.names.newest(told)
+        self.names.keep({one: name for one, name in told.items() if one not in known})
+        jobs = HistorySource.PROVISIONER_JOBS
+        return now.instead(
+            *(window.model_copy(update={"source": jobs, "organization": one.id}) for one in organizations)
+        )
+
+    def _denied(self, now: PassState, window: Window) -> PassState:
+        """Go on with the audit log, once for all organizations, and after that with nothing."""
+        if window.source is HistorySource.AUDIT:
+            return _source(now, window, HistorySource.NONE).instead()
+        audit = Window(since=window.since, to=window.to, source=HistorySource.AUDIT)
+        others = [one for one in now.windows[:-1] if one != audit]
+        return now.model_copy(update={"windows": (audit, *others)})
+
+    def _jobs(self, now: PassState, window: Window, at: float) -> tuple[PassState, list[str]]:
+        limit = next(number for number in _LIMITS if number > window.read)
+        jobs = self.api.history.provisioner_jobs(window.organization, limit)
+        builds: dict[str, float] = {}
+        for job in jobs:
+            made = job.created_at.timestamp()
+            if job.workspace_id and made >= window.since:
+                builds[job.workspace_id] = max(made, builds.get(job.workspace_id, made))
+        oldest = jobs[-1].created_at.timestamp() if jobs else window.since
+        after = _source(now, window, HistorySource.PROVISIONER_JOBS).model_copy(update={"back_to": oldest})
+        if len(jobs) < limit or oldest < window.since:
+            after = after.instead()
+        elif limit == _LIMITS[-1]:
+            # Older than the jobs that one answer can hold: the audit log goes on from there, where it may.
+            after = after.instead(Window(since=window.since, to=oldest, source=HistorySource.AUDIT))
+        else:
+            after = after.instead(window.model_copy(update={"read": limit}))
+        return after, self._ask(builds, {}, at, window)
+
+    def _audit(self, now: PassState, window: Window, at: float) -> tuple[PassState, list[str]]:
+        if self.state.entitlements() is None:
+            return self._denied(now, window), []
+        since = datetime.fromtimestamp(window.since, UTC)
+        # Coder takes 23:59:59 for the end of a day.
+        to = datetime.fromtimestamp(window.to + 1, UTC)
+        page = self.api.history.audited_builds(since, to, window.read)
+        if not page and not window.read and not self.api.history.keeps_audit_log():
+            return self._denied(now, window), []
+        builds: dict[str, float] = {}
+        numbers: dict[str, int] = {}
+        for entry in page:
+            told = entry.time.timestamp()
+            if entry.workspace_id and told >= window.since:
+                builds[entry.workspace_id] = max(told, builds.get(entry.workspace_id, told))
+                number = entry.build_number or 1
+                numbers[entry.workspace_id] = max(number, numbers.get(entry.workspace_id, 1))
+        after = _source(now, window, HistorySource.AUDIT)
+        oldest = page[-1].time.timestamp() if page else window.since
+        after = after.model_copy(update={"back_to": oldest})
+        if len(page) < AUDIT_PAGE or oldest < window.since or window.read > _MOST_ENTRIES:
+            after = after.instead()
+        else:
+            after = after.instead(window.model_copy(update={"read": window.read + len(page)}))
+        return after, self._ask(builds, numbers, at, window)
+
+    def _ask(self, builds: dict[str, float], numbers: dict[str, int], at: float, window: Window) -> list[str]:
+        unseen = self.passes.unseen(list(builds))
+        newer = self.passes.newer({one: builds[one] for one in unseen})
+        known = self.ledger.known(newer)
+        wanted = [one for one in newer if one not in numbers or numbers[one] > known[one].last_proved]
+        self.state.ask(wanted, at)
+        self.passes.looked({one: builds[one] for one in newer}, window.since - _REMEMBERED)
+        return wanted
+
+
+def _source(now: PassState, window: Window, source: HistorySource) -> PassState:
+    """Note what tells of the newest part of the past; where organizations differ, the one that tells less."""
+    if window.to != now.begun:
+        return now
+    order = list(HistorySource)
+    former = now.source or source
+    return now.model_copy(update={"source": max(former, source, key=order.index)})

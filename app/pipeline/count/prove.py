@@ -1,0 +1,165 @@
+"""Proving: one workspace's builds, from Coder's API, take the place of what notifications hinted at."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import structlog
+
+from app import clock
+from app.coder.api import CoderApi, CoderApiError, Failure
+from app.core.coder.shapes import HAS_TASK, Build
+from app.core.coder.versions import FLAG_MEANS_TEMPLATE
+from app.core.count.meter import UsageRecord
+from app.core.count.proof import counting, proved_records, settled_prefix
+from app.pipeline.count.naming import Names
+from app.store.coder.state import CoderState, Due
+from app.store.count.ledger import Known, Ledger, Settlement
+from app.store.count.naming import Naming
+
+log = structlog.get_logger(__name__)
+_ROUNDS: Final = 5
+# A running build is looked at again after half of its age so far, within these bounds.
+_SOONEST_LOOK, _LATEST_LOOK = 10.0, 600.0
+
+
+def verify_workspace(state: CoderState, ledger: Ledger, api: CoderApi, due: Due) -> int | None:
+    """Settle one workspace with its builds and return the change in units; None where Coder does not show it.
+
+    Raises:
+        CoderApiError: Coder did not answer; nothing was changed.
+    """
+    workspace_id = due.workspace_id
+    if workspace_id.startswith("name:"):
+        return _resolve_name(state, ledger, api, due)
+    for _ in range(_ROUNDS):
+        version, evidence = ledger.read([workspace_id])[workspace_id]
+        known = ledger.known([workspace_id])[workspace_id]
+        builds = _builds(api, workspace_id, known.last_proved)
+        if builds is None:
+            break
+        ended = settled_prefix(builds)
+        names = _names(state, ledger, api, workspace_id, known, builds)
+        has_task = evidence.task or HAS_TASK in names
+        records = proved_records(ended, evidence, names) if has_task else ()
+        newest = ended[-1].build_number if ended else known.last_proved
+        if not version and _ordinary(builds):
+            # The past led to it, and nothing of it needs to be kept.
+            _let_go(state, due)
+            return 0
+        settlement = Settlement(workspace_id, version, evidence.consumed(), (), _latest(records), records, newest)
+        moved, conflicts = ledger.settle([settlement])
+        if conflicts:
+            continue
+        running = builds[len(ended) :]
+        # Asked of the ledger too: if we died behind settling, these builds are no news any more.
+        is_task = has_task or _untold(builds) or ledger.has_proved(workspace_id)
+        state.settled(workspace_id, is_task=is_task, ended=not running)
+        state.verified(due, _look_again(running))
+        log.info("workspace verified", workspace_id=workspace_id, builds=len(ended), proved=len(records), change=moved)
+        return moved
+    else:
+        state.verified(due, clock.now().timestamp() + _SOONEST_LOOK)
+        return 0
+    _let_go(state, due)
+    log.info("workspace cannot be verified", workspace_id=workspace_id, why="Coder does not show it to this token")
+    return None
+
+
+def _let_go(state: CoderState, due: Due) -> None:
+    state.settled(due.workspace_id, is_task=False, ended=True)
+    state.verified(due, None)
+
+
+def _untold(builds: Sequence[Build]) -> bool:
+    """Tell whether no build says if there is a task: failed and cancelled ones do not, and a later one may count."""
+    return bool(builds) and all(build.has_ai_task is None for build in builds)
+
+
+def _ordinary(builds: Sequence[Build]) -> bool:
+    """Tell whether the builds of a workspace have all ended and none is of a task, or may be."""
+    flags = {build.has_ai_task for build in builds}
+    return False in flags and True not in flags and all(build.ended for build in builds)
+
+
+def _builds(api: CoderApi, workspace_id: str, last: int) -> list[Build] | None:
+    """Return the builds after the last proved one; None when Coder does not show the workspace to this token.
+
+    Its evidence then stands as the estimate that it is. No workspace is without builds, so none at all show nothing.
+    """
+    try:
+        return api.builds(workspace_id, since_number=last) or (None if last == 0 else [])
+    except CoderApiError as error:
+        if error.kind in (Failure.NOT_FOUND, Failure.FORBIDDEN):
+            return None
+        raise
+
+
+def _names(
+    state: CoderState, ledger: Ledger, api: CoderApi, workspace_id: str, known: Known, builds: Sequence[Build]
+) -> Mapping[str, str]:
+    """Return what a workspace's records need besides its builds; Coder is asked once, if no listing has told of it.
+
+    Where Coder does not say whether there is a task, the flag of its builds is all there is to go by, if this version
+    does not flag builds by their template.
+    """
+    if not counting(builds) or {"template", "organization", HAS_TASK} <= known.names.keys():
+        return known.names
+    try:
+        workspace = api.workspace(workspace_id)
+    except CoderApiError as error:
+        if error.kind not in (Failure.NOT_FOUND, Failure.FORBIDDEN):
+            raise
+        return _trusting_flags(state, _names_of_job(state, ledger, workspace_id, known, builds))
+    names = {**known.names, **workspace.names}
+    if names != known.names:
+        Names(state.redis, state.deployment).learn([workspace])
+    return names if workspace.tells_task else _trusting_flags(state, names)
+
+
+def _names_of_job(
+    state: CoderState, ledger: Ledger, workspace_id: str, known: Known, builds: Sequence[Build]
+) -> Mapping[str, str]:
+    """Return what is known of a workspace that is not shown, with its builds' organization; what lacks is noted."""
+    naming = Naming(state.redis, state.deployment, ledger.meter)
+    naming.lack_names([workspace_id])
+    identity = ("organization", builds[-1].job.organization_id)
+    return {"organization": naming.newest([identity]).get(identity, ""), **known.names}
+
+
+def _trusting_flags(state: CoderState, names: Mapping[str, str]) -> Mapping[str, str]:
+    info = state.build_info()
+    doubtful = FLAG_MEANS_TEMPLATE.holds(info.number if info else None)
+    return names if doubtful else {HAS_TASK: "yes", **names}
+
+
+def _resolve_name(state: CoderState, ledger: Ledger, api: CoderApi, due: Due) -> int | None:
+    """Find the id of a workspace that old payloads only name, and let its own verification count it.
+
+    Where Coder shows none of that name to this token, or no longer, the evidence stands as the estimate that it is. It
+    is given up only once the workspace itself is verified; if we die before that, the name is still due.
+    """
+    owner, _, name = due.workspace_id.removeprefix("name:").partition("/")
+    found = {w.id: w.names for w in api.workspaces(f"owner:{owner} name:{name}") if w.name.lower() == name}
+    now = clock.now().timestamp()
+    state.ask(found, now)
+    ledger.name(found)
+    changes = [verify_workspace(state, ledger, api, Due(workspace_id, now)) for workspace_id in found]
+    if not changes or None in changes:
+        state.verified(due, None)
+        return None
+    version, evidence = ledger.read([due.workspace_id])[due.workspace_id]
+    moved, conflicts = ledger.settle([Settlement(due.workspace_id, version, evidence.consumed(), (), 0)])
+    state.verified(due, now + _SOONEST_LOOK if conflicts else None)
+    return moved + sum(change for change in changes if change is not None)
+
+
+def _look_again(running: Sequence[Build]) -> float | None:
+    if not running:
+        return None
+    now = clock.now()
+    age = (now - running[0].created_at).total_seconds() if running[0].created_at else 0.0
+    return now.timestamp() + min(max(age / 2, _SOONEST_LOOK), _LATEST_LOOK)
+
+
+def _latest(records: Sequence[UsageRecord]) -> float:
+    return max((record.at for record in records), default=0.0)

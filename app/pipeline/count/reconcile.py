@@ -1,0 +1,229 @@
+"""Reconcile: find the builds that no notification told of, by listing what Coder has and verifying what changed.
+
+A pass is a row of small steps. Where it is stands in Redis after each of them, so a pass that a job's time, a failure
+or a crash ends goes on from there. Two processes may take its steps side by side: whoever is slower starts its step
+again from where the faster one left it.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Final
+
+import redis
+import structlog
+
+from app import clock
+from app.coder.api import CoderApi, CoderApiError, Failure
+from app.core.coder.history import HistorySource
+from app.core.coder.passes import PassState, Phase, begin
+from app.core.coder.shapes import HAS_TASK, Workspace
+from app.core.count.meter import AWB
+from app.pipeline.count.naming import Names
+from app.pipeline.count.past import Past
+from app.pipeline.count.verify import Progress
+from app.store.coder.passes import Passes
+from app.store.coder.state import CoderState
+from app.store.count.ledger import Ledger
+
+log = structlog.get_logger(__name__)
+_PAGE: Final = 100
+# The past is read again from so long before the last pass: a job may have run for long, and clocks differ.
+_OVERLAP: Final = 3600.0
+_FIRST_LOOK_BACK: Final = 400 * 86_400.0
+# A pass that stood still for so long begins anew: what it has seen is too old.
+_STALE: Final = 3600.0
+# No deployment has so many workspaces: whatever answers does not heed the offset.
+_MOST: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What the listings of a pass showed.
+
+    Attributes:
+        listed: workspaces that Coder listed.
+        asked: workspaces that are to be verified.
+        failure: what stopped it; nothing found so far is lost.
+        complete: every listing was read to its end.
+    """
+
+    listed: int
+    asked: int
+    failure: CoderApiError | None = None
+    complete: bool = True
+
+
+def list_changes(
+    connection: "redis.Redis",
+    api: CoderApi,
+    deployment: str,
+    *,
+    full: bool = False,
+    since: datetime | None = None,
+    anew: bool = True,
+    seconds: float = math.inf,
+    progress: Progress = lambda _listed, _asked: None,
+) -> Listed:
+    """List what Coder has and note what is to be verified; `verify_due` does it and ends the pass.
+
+    Workspaces are noted as they are found, then the step that found them is kept, and the pass is noted as begun once
+    the listings are complete. If we die anywhere, that step is taken once more, by whoever goes on with the pass.
+
+    Args:
+        connection: Redis.
+        api: the deployment's API.
+        deployment: its name.
+        full: verify every listed workspace, changed or not.
+        since: how far back to look for deleted workspaces, instead of the last pass.
+        anew: begin a pass, even if one is under way; else go on with that.
+        seconds: stop after about this long; the pass can go on later.
+        progress: told after every step.
+    """
+    stop_at = clock.now().timestamp() + seconds
+    walk = _Walk(connection, api, deployment)
+    now: PassState | None = None
+    try:
+        version, now = walk.start(anew=anew, full=full, since=since)
+        while now.phase is not Phase.DONE:
+            if clock.now().timestamp() >= stop_at:
+                return Listed(now.listed, now.asked, complete=False)
+            version, now = walk.step(version, now)
+            progress(now.listed, now.asked)
+    except CoderApiError as error:
+        walk.state.failed(str(error), clock.now())
+        log.warning("reconcile failed", deployment=deployment, why=error.kind.value, error=str(error))
+        return Listed(now.listed if now else 0, now.asked if now else 0, error, complete=False)
+    log.info("reconciled listings", deployment=deployment, listed=now.listed, asked=now.asked)
+    return Listed(now.listed, now.asked)
+
+
+def hear(state: CoderState, api: CoderApi) -> None:
+    """Ask for version and entitlements; every logged-in user may."""
+    info = api.build_info()
+    try:
+        entitlements = api.entitlements()
+    except CoderApiError as error:
+        if error.kind is not Failure.NOT_FOUND:
+            raise
+        entitlements = None
+    state.heard(entitlements, info, clock.now())
+
+
+class _Walk:
+    """Takes the steps of a pass."""
+
+    def __init__(self, connection: "redis.Redis", api: CoderApi, deployment: str) -> None:
+        self.api = api
+        self.state = CoderState(connection, deployment)
+        self.ledger = Ledger(connection, deployment, AWB)
+        self.passes = Passes(connection, deployment)
+        self.names = Names(connection, deployment)
+        self.past = Past(api, self.state, self.ledger, self.passes)
+        self.phases: dict[Phase, Callable[[PassState], tuple[PassState, list[str]]]] = {
+            Phase.LISTING: self._listing,
+            Phase.TASKS: self._tasks,
+            Phase.GONE: self._gone,
+            Phase.HISTORY: self._history,
+        }
+
+    def start(self, *, anew: bool, full: bool, since: datetime | None) -> tuple[int, PassState]:
+        """Return the pass that is under way, or begin one."""
+        version, former = self.passes.load()
+        at = clock.now().timestamp()
+        under_way = former is not None and former.phase is not Phase.DONE and at - former.moved < _STALE
+        if former is not None and under_way and not anew:
+            return version, former
+        hear(self.state, self.api)
+        while True:
+            back = since.timestamp() if since else self._back_to(former, at)
+            begun = begin(former, at, since=back, full=full)
+            if self.passes.step(version, begun, anew=True):
+                return version + 1, begun
+            version, former = self.passes.load()
+
+    def step(self, version: int, now: PassState) -> tuple[int, PassState]:
+        """Take one step, and keep where it leads to; or return where another process has come to meanwhile."""
+        after, seen = self.phases[now.phase](now)
+        if after.phase is Phase.DONE:
+            source = after.source or HistorySource.NONE
+            self.state.note(history_source=source.value, pass_begun_at=after.begun)
+            self.state.answered()
+        after = after.model_copy(update={"moved": clock.now().timestamp()})
+        if self.passes.step(version, after, seen):
+            return version + 1, after
+        version, kept = self.passes.load()
+        return version, kept or now
+
+    def _back_to(self, former: PassState | None, at: float) -> float:
+        if former and former.until:
+            return former.until - _OVERLAP
+        last = self.state.moment("reconciled_at")
+        return last.timestamp() - _OVERLAP if last else at - _FIRST_LOOK_BACK
+
+    def _listing(self, now: PassState) -> tuple[PassState, list[str]]:
+        """Ask for the workspaces of one page whose latest build is not proved yet."""
+        page = list(islice(self.api.workspaces("has-ai-task:true", _PAGE, now.offset), _PAGE))
+        ids = [workspace.id for workspace in page]
+        known = self.ledger.known(ids)
+        self.names.learn(page)
+        wanted = self._ask([w.id for w in page if now.full or _has_news(w, known[w.id].last_proved)])
+        last = len(page) < _PAGE or now.offset >= _MOST
+        moved = {
+            "phase": Phase.TASKS if last else Phase.LISTING,
+            "offset": now.offset + len(page),
+            "listed": now.listed + len(page),
+            "asked": now.asked + wanted,
+        }
+        return now.model_copy(update=moved), ids
+
+    def _tasks(self, now: PassState) -> tuple[PassState, list[str]]:
+        """Ask for workspaces of tasks that the listing missed: their latest build may be running or have failed."""
+        tasks = [task for task in self.api.tasks() or [] if task.workspace_id]
+        ids = [task.workspace_id for task in tasks]
+        known = self.ledger.known(ids)
+        self.ledger.name(
+            {one: {**known[one].names, HAS_TASK: "yes"} for one in ids if HAS_TASK not in known[one].names}
+        )
+        unseen = set(self.passes.unseen(ids))
+        wanted = self._ask(
+            [
+                task.workspace_id
+                for task in tasks
+                if task.workspace_id in unseen
+                and (now.full or (task.workspace_build_number or 0) > known[task.workspace_id].last_proved)
+            ]
+        )
+        return now.model_copy(update={"phase": Phase.GONE, "asked": now.asked + wanted}), ids
+
+    def _gone(self, now: PassState) -> tuple[PassState, list[str]]:
+        """Look once more at workspaces that are in no listing any more: deleted, or their task is."""
+        gone = self.passes.unseen_open()
+        self.state.close(gone)
+        return now.model_copy(update={"phase": Phase.HISTORY, "asked": now.asked + self._ask(gone)}), gone
+
+    def _history(self, now: PassState) -> tuple[PassState, list[str]]:
+        """Ask for workspaces that only the past leads to."""
+        if not now.windows:
+            self._repair_names()
+            return now.model_copy(update={"phase": Phase.DONE, "back_to": None}), []
+        after, wanted = self.past.step(now, clock.now().timestamp())
+        return after.model_copy(update={"asked": now.asked + len(wanted)}), wanted
+
+    def _repair_names(self) -> None:
+        """Look for records without names once, and ask for some of those that are known to lack them in each pass."""
+        if self.state.mark("names_checked") is None:
+            self.names.look_for_lacking()
+            self.state.note(names_checked=1)
+        self.names.repair(self.api)
+
+    def _ask(self, workspace_ids: list[str]) -> int:
+        self.state.ask(workspace_ids, clock.now().timestamp())
+        return len(workspace_ids)
+
+
+def _has_news(workspace: Workspace, last_proved: int) -> bool:
+    latest = workspace.latest_build
+    return latest is None or latest.build_number > last_proved

@@ -1,0 +1,198 @@
+"""Verify: every workspace that is due is proved, and with the last one the pass ends that asked for them."""
+
+import math
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Final
+
+import redis
+import structlog
+
+from app import clock
+from app.coder.api import CoderApi, CoderApiError, Failure
+from app.config.load import Config
+from app.core.count.meter import AWB
+from app.core.limit.drift import DriftPoint
+from app.pipeline.count.prove import verify_workspace
+from app.pipeline.usage import current_usage
+from app.store.coder.state import CoderState, Due
+from app.store.count.ledger import Ledger
+
+log = structlog.get_logger(__name__)
+#: Requests to Coder at once.
+AT_ONCE: Final = 4
+_BATCH: Final = 64
+_AFTER_FAILURE, _LONGEST_AFTER_FAILURE = 60.0, 1800.0
+# Failures in a row, without a success between them, after which no more is asked.
+_RUN: Final = 8
+# Some failures concern every workspace, and a time-out takes minutes.
+_WEIGHTS: Final = {
+    Failure.UNAUTHORIZED: _RUN,
+    Failure.TLS: _RUN,
+    Failure.REDIRECTED: _RUN,
+    Failure.TIMEOUT: _RUN // 2,
+}
+
+
+#: Called with the number of workspaces done so far, and of those still to do.
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What verifying did.
+
+    Attributes:
+        workspaces: how many Coder answered for.
+        change: in units.
+        failure: what the API as a whole failed with; None while it answers.
+        left: how many workspaces Coder did not answer for; they come again.
+    """
+
+    workspaces: int
+    change: int
+    failure: CoderApiError | None = None
+    left: int = 0
+
+
+class _Breaker:
+    """Counts failures in a row over all threads, so that a run of them stops the asking and a single one does not."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._run = 0
+        self.answers = 0
+        self.last: CoderApiError | None = None
+
+    def succeeded(self) -> None:
+        with self._lock:
+            self._run = 0
+            self.answers += 1
+
+    def failed(self, error: CoderApiError) -> None:
+        with self._lock:
+            self._run += _WEIGHTS.get(error.kind, 1)
+            self.last = error
+
+    @property
+    def open(self) -> bool:
+        return self._run >= _RUN
+
+
+def verify_due(
+    connection: "redis.Redis",
+    config: Config,
+    api: CoderApi,
+    deployment: str,
+    *,
+    seconds: float = math.inf,
+    progress: Progress = lambda _looked, _left: None,
+) -> Verified:
+    """Verify every workspace that is due, at most four at once, and end the pass that made them due.
+
+    If we die here, what is not verified stays due. Deliveries that come meanwhile make their workspace due anew.
+
+    Args:
+        connection: Redis.
+        config: the configuration in force.
+        api: the deployment's API.
+        deployment: its name.
+        seconds: stop after about this long; the rest stays due.
+        progress: told after every batch how many were looked at and how many are left.
+    """
+    state = CoderState(connection, deployment)
+    work = _Work(state, Ledger(connection, deployment, AWB), api, clock.now().timestamp() + seconds)
+    all_done = False
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="verify") as pool:
+        while not work.over:
+            batch = state.due(now := clock.now().timestamp(), _BATCH)
+            if not batch:
+                all_done = True
+                break
+            list(pool.map(work.verify, batch))
+            progress(work.looked, state.due_count(now))
+    failure = _failure(state, api, work.breaker)
+    if failure is None:
+        state.stumbled({workspace_id: str(error) for workspace_id, error in work.failed.items()}, clock.now())
+    # While the API fails, the pass goes on, though nothing may be due at the moment.
+    if all_done and state.mark("failing_since") is None:
+        end_pass(connection, config, state)
+    return Verified(work.looked, work.change, failure, len(work.failed))
+
+
+class _Work:
+    """What the threads share: each takes one workspace after the other until there is a reason to stop."""
+
+    def __init__(self, state: CoderState, ledger: Ledger, api: CoderApi, stop_at: float) -> None:
+        self.state = state
+        self.ledger = ledger
+        self.api = api
+        self.stop_at = stop_at
+        self.breaker = _Breaker()
+        self.looked = self.change = 0
+        self.failed: dict[str, CoderApiError] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def over(self) -> bool:
+        return self.breaker.open or clock.now().timestamp() >= self.stop_at
+
+    def verify(self, due: Due) -> None:
+        """Verify one workspace; one that fails comes again later and later, for no listing may show it again."""
+        if self.over:
+            return
+        try:
+            moved = verify_workspace(self.state, self.ledger, self.api, due)
+        except CoderApiError as error:
+            log.warning("workspace not verified", workspace_id=due.workspace_id, why=error.kind.value, error=str(error))
+            wait = min(_AFTER_FAILURE * 2 ** self.state.times_failed(due.workspace_id), _LONGEST_AFTER_FAILURE)
+            self.state.verified(due, clock.now().timestamp() + max(wait, error.retry_after or 0.0))
+            self.breaker.failed(error)
+            with self._lock:
+                self.failed[due.workspace_id] = error
+            return
+        if moved is not None:
+            self.breaker.succeeded()
+        with self._lock:
+            self.looked += 1
+            self.change += moved or 0
+            self.failed.pop(due.workspace_id, None)
+
+
+def _failure(state: CoderState, api: CoderApi, breaker: _Breaker) -> CoderApiError | None:
+    """Return what the API as a whole fails with, and note it; only a real answer ends the time in which it fails.
+
+    Where some workspaces failed, one more question tells whether it is theirs alone.
+    """
+    failure = breaker.last
+    if failure is not None and not breaker.open:
+        try:
+            api.me()
+            failure = None
+        except CoderApiError as error:
+            failure = error
+    elif failure is None and not breaker.answers:
+        return None
+    if failure is None:
+        state.answered()
+    else:
+        state.failed(str(failure), clock.now())
+    return failure
+
+
+def end_pass(connection: "redis.Redis", config: Config, state: CoderState) -> None:
+    """Note a pass whose workspaces are all verified and, where Coder counts, both numbers for the same builds."""
+    begun = state.mark("pass_begun_at")
+    if begun is None:
+        return
+    entitlements = state.entitlements()
+    usage = current_usage(connection, config, state.deployment, AWB, top=False)
+    if entitlements and entitlements.refreshed_at and usage.coder_actual is not None:
+        counted = usage.counted - usage.since_refresh
+        state.add_drift(DriftPoint(entitlements.refreshed_at.astimezone(UTC), counted, usage.coder_actual))
+    if state.mark("first_reconciled_at") is None:
+        state.note(first_reconciled_at=begun)
+    state.note(reconciled_at=begun, pass_begun_at=None)

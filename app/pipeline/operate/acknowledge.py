@@ -1,0 +1,246 @@
+"""Acknowledging and snoozing: what people say about an alert is kept, and shown where the alert was told.
+
+Every one of these is done by button, command or page, and may be done twice.
+"""
+
+import glob
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+import redis
+import structlog
+
+from app import clock
+from app.config.load import Config
+from app.core.alert.alert import Alert, Notification
+from app.core.alert.decision import AlertState, Reason
+from app.core.alert.silence import Silence
+from app.core.alert.snooze import actor_text, next_level_until
+from app.core.text.lines import one_line
+from app.notifiers.receivers import receivers
+from app.pipeline.tell.address import to_receivers
+from app.store.alert.alerts import Alerts, Change
+from app.store.alert.outbox import Outbox
+from app.store.alert.silences import Acknowledgement, Silences
+
+log = structlog.get_logger(__name__)
+_LONGEST_ACTOR: Final = 100
+_SNOOZE: Final = "snooze-"
+_PERIOD_OVER: Final = "This alert belongs to a period that is over."
+# Racing processes cost a round each.
+_ROUNDS: Final = 20
+
+
+class StaleError(Exception):
+    """What was to be acknowledged or snoozed no longer stands; the text says what does."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """An alert that fires, as it stands now."""
+
+    version: int
+    state: AlertState
+    said: Alert
+
+
+def acknowledge(
+    connection: "redis.Redis",
+    config: Config,
+    deployment: str,
+    alert_name: str,
+    level: str,
+    by: str,
+    *,
+    group_key: str = "",
+) -> bool:
+    """Note that somebody knows of an alert's level; False when somebody was known to already.
+
+    If we die after the acknowledgement is kept, it holds, and the next click tells the others of it.
+
+    Args:
+        connection: Redis.
+        config: receivers.
+        deployment: whose alert.
+        alert_name: such as `awb`.
+        level: the level that is meant; empty for the one that stands.
+        by: who it was, as they are known to the surface that they used.
+        group_key: the thread that is meant, which tells this period from an earlier one; empty for any.
+
+    Raises:
+        StaleError: the level no longer stands.
+    """
+    by = _actor(by)
+    standing = _standing(connection, deployment, alert_name, level, group_key)
+    silences = Silences(connection, deployment)
+    new = not silences.acknowledges(alert_name, standing.state)
+    if new:
+        state = standing.state
+        silences.acknowledge(Acknowledgement(alert_name, state.level, state.since, by, clock.now()))
+        log.warning("alert acknowledged", deployment=deployment, alert=alert_name, threshold=state.level, by=by)
+    _tell(connection, config, standing, by)
+    return new
+
+
+def snooze(
+    connection: "redis.Redis",
+    config: Config,
+    deployment: str,
+    alert_name: str,
+    level: str,
+    by: str,
+    until: datetime | None,
+    comment: str = "",
+    *,
+    group_key: str = "",
+) -> Silence:
+    """Send nothing more about an alert's level for a time; a higher level is told all the same.
+
+    The last snooze of a level counts: it ends those before it. The same arguments again change nothing.
+
+    Args:
+        connection: Redis.
+        config: receivers.
+        deployment: whose alert.
+        alert_name: such as `awb`.
+        level: as for `acknowledge`.
+        by: who it was.
+        until: timezone-aware; None until the next level, at most to the end of the period.
+        comment: for the list of silences.
+        group_key: as for `acknowledge`.
+
+    Raises:
+        StaleError: the level no longer stands.
+        ValueError: the end lies in the past.
+    """
+    by, now = _actor(by), clock.now()
+    standing = _standing(connection, deployment, alert_name, level, group_key)
+    ends = until or next_level_until(now, standing.state.period_end)
+    if until is None and ends <= now:
+        raise StaleError(_PERIOD_OVER)
+    if ends <= now:
+        raise ValueError("the end of a snooze must lie in the future")
+    silence = _put(connection, standing.said, Silence("", {}, by, one_line(comment), now, ends))
+    _tell(connection, config, standing, by)
+    return silence
+
+
+def _put(connection: "redis.Redis", said: Alert, wanted: Silence) -> Silence:
+    """Keep a snooze in place of those before it; the same one again stays as it is."""
+    silences, matchers, now = Silences(connection, said.deployment), _matchers(said), wanted.starts_at
+    before = [found for found in silences.active(now) if found.matchers == matchers and _is_snooze(found)]
+    same = (found for found in before if (found.author, found.ends_at) == (wanted.author, wanted.ends_at))
+    silence = next(same, None)
+    if silence is None:
+        identity = _SNOOZE + _digest(said.name, wanted.author, now.isoformat(), wanted.ends_at.isoformat())
+        silence = replace(wanted, id=identity, matchers=matchers)
+        # The new one first: if we die in between, both hold, until the next click.
+        silences.add(silence)
+        about = {"deployment": said.deployment, "alert": said.name, "threshold": said.level}
+        log.warning("alert snoozed", **about, by=silence.author, until=silence.ends_at.isoformat())
+    for old in before:
+        if old.id != silence.id:
+            silences.end(old.id, silence.author, now)
+    return silence
+
+
+def end(connection: "redis.Redis", config: Config, deployment: str, silence_id: str, by: str) -> Silence | None:
+    """End a silence or a snooze early, and have what it held back looked at again; None when there is none."""
+    by, now = _actor(by), clock.now()
+    silences = Silences(connection, deployment)
+    before = next((found for found in silences.all() if found.id == silence_id), None)
+    ended = silences.end(silence_id, by, now)
+    if ended is None or before is None or not before.active(now):
+        return ended
+    Outbox(connection, deployment).look_again(now)
+    log.warning("silence ended", deployment=deployment, silence=silence_id, by=by)
+    if _is_snooze(ended):
+        standing = _snoozed(connection, deployment, ended)
+        if standing is not None:
+            _tell(connection, config, standing, by, ended_by=by)
+    return ended
+
+
+def _standing(connection: "redis.Redis", deployment: str, name: str, level: str, group_key: str) -> _Standing:
+    alerts = Alerts(connection, deployment)
+    version, state = alerts.state(name)
+    said = alerts.last(name)
+    if said is None or not state.level:
+        raise StaleError("This alert is resolved; there is nothing to do.")
+    if group_key and said.group_key != group_key:
+        raise StaleError(_PERIOD_OVER)
+    # A burst's words name a number of builds where its state does not.
+    if level and level not in (state.level, said.level):
+        raise StaleError(f"This alert is at {said.level or state.level} now, no longer at {level}.")
+    return _Standing(version, state, said)
+
+
+def _snoozed(connection: "redis.Redis", deployment: str, silence: Silence) -> _Standing | None:
+    """Return the alert that a snooze was about, where it still stands."""
+    for name in Alerts(connection, deployment).firing():
+        if glob.escape(name) == silence.matchers.get("alert"):
+            standing = _standing(connection, deployment, name, "", "")
+            return standing if _matchers(standing.said) == silence.matchers else None
+    return None
+
+
+def _tell(connection: "redis.Redis", config: Config, standing: _Standing, by: str, ended_by: str = "") -> None:
+    """Note what people did to an alert, unless its words say so already, and show it where it has a thread."""
+    alerts, now = Alerts(connection, standing.said.deployment), clock.now()
+    for _ in range(_ROUNDS):
+        actor = _done(connection, standing, now, ended_by)
+        if standing.said.actor == actor:
+            return
+        alert = replace(standing.said, reason=Reason.ACKNOWLEDGED, actor=actor)
+        notifications = _notifications(connection, config, alert, standing.version, now)
+        change = Change(standing.state, now, alert, f"{actor}.", notifications, actor=by)
+        if alerts.announce(alert.name, standing.version, change):
+            return
+        try:
+            standing = _standing(connection, alert.deployment, alert.name, alert.level, alert.group_key)
+        except StaleError:
+            return  # the level has just changed, and its own news is on its way
+    log.error("alert keeps changing", deployment=standing.said.deployment, alert=standing.said.name, rounds=_ROUNDS)
+
+
+def _done(connection: "redis.Redis", standing: _Standing, now: datetime, ended_by: str) -> str:
+    said, silences = standing.said, Silences(connection, standing.said.deployment)
+    known = silences.acknowledges(said.name, standing.state)
+    given = silences.acknowledgement(said.name) if known else None
+    snoozes = [one for one in silences.active(now) if one.matchers == _matchers(said) and _is_snooze(one)]
+    last = max(snoozes, key=lambda one: one.ends_at, default=None)
+    return actor_text(given.by if given else "", last.author if last else "", last.ends_at if last else None, ended_by)
+
+
+def _notifications(
+    connection: "redis.Redis", config: Config, alert: Alert, version: int, now: datetime
+) -> list[Notification]:
+    outbox = Outbox(connection, alert.deployment)
+    chosen = [
+        receiver
+        for receiver in receivers(config.settings)
+        if receiver.startswith("slack:") and outbox.thread(receiver, alert.group_key)
+    ]
+    day = now.date().isoformat()
+    stem = f"{alert.name}-{day}-{alert.level}-{alert.reason.value}-{version + 1}"
+    return to_receivers(config, alert, stem, now, chosen)
+
+
+def _matchers(said: Alert) -> dict[str, str]:
+    """Match the messages of this alert's level, whatever its name holds; notices have none."""
+    labels = said.labels()
+    return {field: glob.escape(labels[field]) for field in ("alert", "level") if labels[field]}
+
+
+def _is_snooze(silence: Silence) -> bool:
+    return silence.id.startswith(_SNOOZE)
+
+
+def _actor(by: str) -> str:
+    return one_line(by)[:_LONGEST_ACTOR] or "somebody"
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.blake2s("\0".join(parts).encode(), digest_size=8).hexdigest()

@@ -1,0 +1,221 @@
+"""What `awb coder check` asks Coder: whether it sends and shows what the count needs, and what is lost where not."""
+
+from collections.abc import Callable, Iterator
+from functools import cached_property
+
+import redis
+
+from app import clock
+from app.coder.api import CoderApi, CoderApiError, Failure
+from app.config.load import Config
+from app.core.coder import rights as coderrights
+from app.core.coder import subscription
+from app.core.coder.endpoint import Expected, compare
+from app.core.coder.settings import NotificationTemplate, User
+from app.core.coder.shapes import Entitlements
+from app.core.coder.token import ApiKey
+from app.core.coder.versions import TALLY_BUG, TASKS_GONE
+from app.core.count.meter import AWB
+from app.core.finding import Finding, Outcome
+from app.core.limit.entitlement import Standing
+from app.pipeline.count.past import available
+from app.pipeline.operate.subscribe import entitlements_of, method_hint
+from app.pipeline.usage import current_allowance, current_usage
+
+_DENIED = frozenset({Failure.FORBIDDEN, Failure.NOT_FOUND})
+
+
+def check(connection: "redis.Redis", config: Config, api: CoderApi) -> Iterator[Finding]:
+    """Yield what was found, as it comes; a question that the token may not ask is said, not guessed."""
+    try:
+        user = api.me()
+    except CoderApiError as error:
+        yield Finding("coder.token", Outcome.ERROR, str(error), "check AWB_CODER_URL and AWB_CODER_TOKEN")
+        return
+    yield coderrights.signed_in(user)
+    asked = _Check(connection, config, api, user)
+    for name, question in asked.questions():
+        try:
+            yield from question()
+        except CoderApiError as error:
+            yield _unanswered(f"coder.{name}", error)
+
+
+def endpoint(config: Config, api: CoderApi, user: User | None = None) -> Iterator[Finding]:
+    """Compare the endpoint that Coder posts to with ours; never raises CoderApiError."""
+    settings = config.settings
+    texts = [
+        secret.get_secret_value() if secret else ""
+        for secret in (settings.webhook_secret, settings.webhook_secret_previous)
+    ]
+    try:
+        found = api.webhook_endpoint()
+    except CoderApiError as error:
+        yield coderrights.endpoint_unread(user) if error.kind in _DENIED else _unanswered("coder.endpoint", error)
+        return
+    yield from compare(found, Expected(settings.public_url, settings.deployment, *texts))
+
+
+def _unanswered(name: str, error: CoderApiError) -> Finding:
+    denied = error.kind in _DENIED
+    hint = "docs/operation.md says which roles the token's account needs" if denied else "try again later"
+    return Finding(name, Outcome.WARNING, str(error), hint)
+
+
+class _Check:
+    """The questions to one deployment, and what was answered already."""
+
+    def __init__(self, connection: "redis.Redis", config: Config, api: CoderApi, user: User) -> None:
+        self.connection, self.config, self.api, self.user = connection, config, api, user
+
+    def questions(self) -> list[tuple[str, Callable[[], Iterator[Finding]]]]:
+        return [
+            ("expiry", self.token),
+            ("workspaces", self.workspaces),
+            ("deleted", self.deleted),
+            ("version", self.version),
+            ("licence", self.licence),
+            ("groups", self.groups),
+            ("paused", self.paused),
+            ("endpoint", lambda: endpoint(self.config, self.api, self.user)),
+            ("method", self.method),
+            ("templates", self.templates),
+            ("failures", self.failures),
+            ("recipient", self.recipient),
+        ]
+
+    @cached_property
+    def entitlements(self) -> Entitlements | None:
+        return entitlements_of(self.api)
+
+    @cached_property
+    def known(self) -> list[NotificationTemplate]:
+        return self.api.notification_templates()
+
+    @cached_property
+    def key(self) -> ApiKey | None:
+        """What Coder keeps of the token; None where it does not show that."""
+        try:
+            return self.api.account.key()
+        except CoderApiError as error:
+            # Coder answers 500 to some questions that a token's scopes do not cover.
+            if error.kind not in _DENIED | {Failure.SERVER_ERROR}:
+                raise
+            return None
+
+    def token(self) -> Iterator[Finding]:
+        yield coderrights.expiry(self.key, self.user, clock.now())
+        if self.key and (self.key.limits or self.key.only_some):
+            yield coderrights.scopes(self.key)
+
+    def workspaces(self) -> Iterator[Finding]:
+        yield coderrights.workspaces(self.user)
+
+    def deleted(self) -> Iterator[Finding]:
+        yield coderrights.deleted(self.user, available(self.api), records_audit=self.entitlements is not None)
+
+    def version(self) -> Iterator[Finding]:
+        info = self.api.build_info()
+        number = info.number
+        if TASKS_GONE.holds(number):
+            says = f"{info.version} has no Coder Tasks: Agent Workspace Builds are no longer counted"
+            yield Finding("coder.version", Outcome.WARNING, says, "agent hours and seats are read from the licence")
+            return
+        if TALLY_BUG.holds(number):
+            says = f"{info.version} counts every start of a workspace from an AI template"
+            yield Finding("coder.version", Outcome.WARNING, says, "update to v2.28.9, v2.29.4 or v2.30")
+        else:
+            yield Finding("coder.version", Outcome.OK, info.version or "unknown")
+        if names := subscription.absent(self.known):
+            yield coderrights.absent(names, self.config.settings.reconcile_minutes)
+
+    def licence(self) -> Iterator[Finding]:
+        limit = self.config.limit.count
+        ours = f"AWB_LIMIT holds: {'unlimited' if limit is None else f'{limit:,}'}"
+        if self.entitlements is None:
+            yield Finding("coder.licence", Outcome.OK, f"this Coder is built without licences (AGPL); {ours}")
+            return
+        found = current_allowance(self.config, self.entitlements, AWB)
+        if found.standing is Standing.UNLICENSED:
+            yield Finding("coder.licence", Outcome.OK, f"no licence, so Coder reports no count of its own; {ours}")
+            return
+        if TASKS_GONE.holds(self.api.build_info().number):
+            says = f"{Standing.ENTITLED.value}; its limit of builds no longer means anything"
+            yield Finding("coder.licence", Outcome.OK, says)
+            return
+        told = "unlimited" if found.limit.count is None else f"limit {found.limit.count:,}"
+        says = (
+            f"{found.standing.value}, {told}, Coder's own count {found.actual if found.actual is not None else 'none'}"
+        )
+        bad = found.standing is Standing.NOT_ENTITLED
+        hint = "Coder may refuse to start task workspaces; talk to your account team" if bad else ""
+        yield Finding("coder.licence", Outcome.WARNING if bad else Outcome.OK, says, hint)
+
+    def groups(self) -> Iterator[Finding]:
+        """Ask only where sub-limits by group need the answer."""
+        if any(scope.by == "group" for scope in self.config.settings.scopes):
+            found = self.api.groups()
+            yield Finding("coder.groups", Outcome.OK, f"{len(found):,} groups for the sub-limits by group")
+
+    def paused(self) -> Iterator[Finding]:
+        if self.api.notifications_paused():
+            yield Finding("coder.paused", Outcome.ERROR, "notifications are paused", "run: coder notifications resume")
+        else:
+            yield Finding("coder.paused", Outcome.OK, "notifications are not paused")
+
+    def method(self) -> Iterator[Finding]:
+        _available, default = self.api.dispatch_methods()
+        others = subscription.not_by_webhook(self.known, default)
+        if not others:
+            yield Finding("coder.method", Outcome.OK, "sent by webhook")
+            return
+        licensed = self.entitlements is not None and self.entitlements.has_license
+        owner = subscription.OWNER in self.user.role_names
+        hint = "run: awb coder subscribe" if licensed and owner else method_hint(licensed=licensed)
+        says = f"not sent by webhook: {subscription.names_of(others)}"
+        yield Finding("coder.method", Outcome.ERROR, says, hint)
+
+    def templates(self) -> Iterator[Finding]:
+        try:
+            disabled = self.api.preferences(self.user.id)
+        except CoderApiError as error:
+            if error.kind is not Failure.SERVER_ERROR:
+                raise
+            yield coderrights.preferences_failed(self.user, self.key)
+            return
+        got = subscription.reception(self.known, disabled, self.user.role_names)
+        name = self.user.username
+        if got.off:
+            says = f"off for {name}: {subscription.names_of(got.off)}"
+            yield Finding("coder.templates", Outcome.WARNING, says, "run: awb coder subscribe")
+        if got.on:
+            yield Finding("coder.templates", Outcome.OK, f"on for {name}: {subscription.names_of(got.on)}")
+
+    def failures(self) -> Iterator[Finding]:
+        """Say who learns of a failed first start: without that, it counts in the estimate."""
+        if subscription.TEMPLATE_ADMIN in self.user.role_names:
+            yield coderrights.failures(self.user, another=None)
+            return
+        another: bool | None = None
+        try:
+            another = self.api.account.someone_has_role(subscription.TEMPLATE_ADMIN)
+        except CoderApiError as error:
+            if not error.permanent and error.kind is not Failure.SERVER_ERROR:
+                raise
+        # Coder leaves out users that a token may not see: to find nobody says nothing then.
+        sees_users = self.user.role_names & coderrights.SEE_USERS and self.key and not self.key.limits
+        yield coderrights.failures(self.user, another=another if another or sees_users else None)
+
+    def recipient(self) -> Iterator[Finding]:
+        """Say whether new tasks are announced to the token's user: Coder tells nobody of their own."""
+        name = self.user.username
+        if not subscription.RECIPIENTS[subscription.CREATED] & self.user.role_names:
+            yield coderrights.not_told_of_creations(self.user)
+            return
+        usage = current_usage(self.connection, self.config, self.config.settings.deployment, AWB, top=True)
+        if usage.by_user and usage.by_user[0][0] == name.lower():
+            says = f"{name} creates most tasks, and Coder tells nobody of their own"
+            hint = "let another owner or template admin switch Workspace Created on"
+            yield Finding("coder.recipient", Outcome.WARNING, says, hint)
+        elif usage.by_user:
+            yield Finding("coder.recipient", Outcome.OK, f"{name} is not the one who creates most tasks")

@@ -1,0 +1,101 @@
+"""Review of the quarantine: a body is shown redacted, released once it can be read, or discarded."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import redis
+
+from app.core.count.delivery import InvalidDeliveryError, read_delivery
+from app.core.count.redaction import redact
+from app.store.audit import Audit
+from app.store.receive.inbox import Inbox
+from app.store.receive.quarantine import Quarantine, QuarantinedBody
+from app.store.rq import jobqueue
+
+
+class Released(StrEnum):
+    """What became of the wish to release a body."""
+
+    QUEUED = "queued"
+    DUPLICATE = "duplicate"
+    UNREADABLE = "unreadable"
+    NOT_KEPT = "not kept"
+    NOT_KNOWN = "not known"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A body for its reader.
+
+    Attributes:
+        content: the JSON in it, redacted; None where there is none that can be shown.
+        note: why there is no content, in a sentence without any of it.
+        problem: why it is no notification, by today's code; empty when it can be released.
+    """
+
+    body: QuarantinedBody
+    content: Any
+    note: str
+    problem: str
+
+
+def show(connection: "redis.Redis", deployment: str, message_id: str) -> Shown | None:
+    """Return a quarantined body, or None where there is none (any more)."""
+    found = Quarantine(connection, deployment).find(message_id)
+    if found is None:
+        return None
+    if found.body is None:
+        return Shown(found, None, "It might hold a secret, so only its size was kept.", found.reason)
+    content, note = _content(found.body)
+    try:
+        read_delivery(found.body, message_id)
+    except InvalidDeliveryError as error:
+        return Shown(found, content, note, error.reason)
+    return Shown(found, content, note, "")
+
+
+def release(connection: "redis.Redis", deployment: str, message_id: str, by: str) -> Released:
+    """Queue a body for classification if it can be read now, and take it out of the quarantine.
+
+    If we die between the two, it is in both places; released again, it is a duplicate, and leaves the quarantine then.
+    """
+    quarantine, inbox = Quarantine(connection, deployment), Inbox(connection, deployment)
+    found = quarantine.find(message_id)
+    if found is None or found.body is None:
+        return Released.NOT_KEPT if found else Released.NOT_KNOWN
+    try:
+        delivery = read_delivery(found.body, message_id)
+    except InvalidDeliveryError:
+        return Released.UNREADABLE
+    Audit(connection, deployment).write(by, "release from quarantine", message_id)
+    received_at = found.received_at.timestamp()
+    job = jobqueue.delivery_job(deployment, delivery.message_id, received_at, delivery.payload)
+    # The inbox notes when Coder was last heard of, which a release must not set back.
+    last_heard = inbox.stats().get("last_delivery_at", 0.0)
+    new = inbox.accept(job, delivery.message_id, max(received_at, last_heard))
+    quarantine.remove(message_id)
+    return Released.QUEUED if new else Released.DUPLICATE
+
+
+def discard(connection: "redis.Redis", deployment: str, message_id: str, by: str) -> bool:
+    """Delete a body; True when it was there."""
+    quarantine = Quarantine(connection, deployment)
+    found = quarantine.find(message_id)
+    if found is None:
+        return False
+    Audit(connection, deployment).write(by, "discard from quarantine", f"{message_id}, {found.size} bytes")
+    return quarantine.remove(message_id)
+
+
+def _content(body: bytes) -> tuple[Any, str]:
+    """Return the JSON of a body, redacted, or why it cannot be shown; text without keys cannot be redacted."""
+    try:
+        value = json.loads(body)
+        return (redact(value) if isinstance(value, Mapping) else redact({"body": value})["body"]), ""
+    except json.JSONDecodeError as error:
+        return None, f"It is no JSON ({error.msg}, line {error.lineno}, column {error.colno}), so it is not shown."
+    except (ValueError, RecursionError):
+        return None, "It is no JSON that can be read, so it is not shown."

@@ -1,0 +1,106 @@
+"""Replay: kept deliveries that were not understood are classified again, by the rules that are in force now.
+
+Only those: what gave evidence once is counted, and its evidence may be consumed by a proof since then. A replayed
+delivery goes the way of a new one, through the queue, with its own message id and time of arrival; so it counts once,
+however often it is replayed. If we die on the way, the rest is replayed by doing it again.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import redis
+
+from app.core.count.rules import Outcome
+from app.store.audit import Audit
+from app.store.receive.kept import Kept, KeptDelivery
+from app.store.rq import jobqueue
+
+
+class Replayed(StrEnum):
+    """What became of the wish to replay a delivery."""
+
+    QUEUED = "queued"
+    UNDER_WAY = "under way"
+    UNDERSTOOD = "understood"
+    NOT_KEPT = "not kept"
+    NOT_KNOWN = "not known"
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a replay of many did: deliveries looked at, and those queued."""
+
+    looked_at: int = 0
+    queued: int = 0
+    ids: list[str] = field(default_factory=list)
+
+
+def replay(connection: "redis.Redis", deployment: str, message_id: str, by: str) -> Replayed:
+    """Queue one delivery again."""
+    kept = Kept(connection, deployment)
+    found = kept.find(message_id)
+    refused = _refusal(found)
+    if found is None or refused:
+        return refused or Replayed.NOT_KNOWN
+    Audit(connection, deployment).write(by, "replay delivery", message_id)
+    return Replayed.QUEUED if kept.queue_again(found, _job(deployment, found)) else Replayed.UNDER_WAY
+
+
+def replay_unknown(
+    connection: "redis.Redis",
+    deployment: str,
+    by: str,
+    *,
+    since: float = 0.0,
+    most: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Tally:
+    """Queue every delivery again that was not understood.
+
+    Args:
+        connection: Redis.
+        deployment: whose deliveries.
+        by: who wants it, for the audit trail.
+        since: those that arrived from then on, in seconds since the epoch.
+        most: look at no more than so many of the newest deliveries.
+        progress: called with the deliveries looked at and all that there are.
+    """
+    kept, tally = Kept(connection, deployment), Tally()
+    known = kept.count(since)
+    total = known if most is None else min(known, most)
+    if total:
+        Audit(connection, deployment).write(by, "replay deliveries", f"not understood, of the newest {total}")
+    for page in kept.newest(since, most):
+        for one in page:
+            tally.looked_at += 1
+            if _refusal(one) is None and kept.queue_again(one, _job(deployment, one)):
+                tally.queued += 1
+                tally.ids.append(one.message_id)
+        if progress:
+            progress(min(tally.looked_at, total), total)
+    return tally
+
+
+def not_understood(connection: "redis.Redis", deployment: str, *, among: int, most: int) -> list[KeptDelivery]:
+    """Return the newest deliveries that can be replayed, of so many newest that are looked at."""
+    pages = Kept(connection, deployment).newest(0.0, among)
+    found = [one for page in pages for one in page if _refusal(one) is None]
+    return found[:most]
+
+
+def _refusal(kept: KeptDelivery | None) -> Replayed | None:
+    if kept is None:
+        return Replayed.NOT_KNOWN
+    if kept.outcome == Outcome.EVIDENCE:
+        return Replayed.UNDERSTOOD
+    return None if isinstance(kept.record.get("payload"), dict) else Replayed.NOT_KEPT
+
+
+def _job(deployment: str, kept: KeptDelivery) -> jobqueue.ReadyJob:
+    """Build the job; no deployment's name holds `_`, so no two deliveries share an id."""
+    record = kept.record
+    args = [deployment, kept.message_id, record["received_at"], record["payload"]]
+    description = f"classify delivery {kept.message_id} of {deployment} again"
+    job_id = f"replay-{deployment}_{kept.message_id}"
+    return jobqueue.ready_job(job_id, jobqueue.DELIVERIES, jobqueue.CLASSIFY, args, description)

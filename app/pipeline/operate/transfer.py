@@ -1,0 +1,216 @@
+"""Transfer: records leave in pages, and come in from another meter or an earlier one.
+
+A proved record is taken over as it is. A provisional one is not: it is worked out from evidence, so what is taken over
+is the evidence that it names, and the estimate follows by union, which makes doing it again harmless. Two things are
+held back because they could count a build twice: what is provisional about a workspace of which builds are proved here,
+and what is proved about a workspace of which this meter has an estimate that the file does not explain.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Final
+
+import redis
+
+from app import clock
+from app.config.load import Config
+from app.core.count.delivery import Event
+from app.core.count.estimate import provisional_records
+from app.core.count.evidence import NOTHING_FOLDED, Evidence
+from app.core.count.meter import AWB, RecordState, UsageRecord
+from app.core.count.rules import EvidenceKind, Outcome, Verdict
+from app.store.coder.state import CoderState
+from app.store.count.ledger import Ledger, Settlement
+from app.store.count.records import Records
+
+_PAGE: Final = 1000
+_BATCH: Final = 500
+# Workspaces that change under us are read again; more often than this means something else is wrong.
+_ROUNDS: Final = 50
+Progress = Callable[[int], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of a file's records; of a dry run, what would.
+
+    Attributes:
+        new: counted from now on.
+        known: here already, or told by evidence that is.
+        held_back: left out, because this meter knows something else of the workspace, or has no such rule.
+    """
+
+    new: int = 0
+    known: int = 0
+    held_back: int = 0
+
+    def __add__(self, other: "Imported") -> "Imported":
+        return Imported(self.new + other.new, self.known + other.known, self.held_back + other.held_back)
+
+
+class BusyLedgerError(Exception):
+    """Workspaces kept changing while they were settled; importing again goes on where this ended."""
+
+
+def export(
+    connection: "redis.Redis", deployment: str, *, start: float | None = None, end: float | None = None
+) -> Iterator[UsageRecord]:
+    """Yield records, newest first, from `start` up to, not including, `end`, in seconds since the epoch.
+
+    What is counted meanwhile may be among them or not; nothing comes twice.
+    """
+    records, cursor = Records(connection, deployment, AWB), None
+    while True:
+        found, cursor = records.page(cursor, _PAGE, start=start, end=end)
+        yield from found
+        if cursor is None:
+            return
+
+
+def import_records(
+    connection: "redis.Redis",
+    config: Config,
+    deployment: str,
+    read: Callable[[], Iterable[UsageRecord]],
+    *,
+    dry_run: bool = False,
+    progress: Progress = lambda _done: None,
+) -> Imported:
+    """Take over records, each workspace atomically; doing it again changes nothing.
+
+    If we die here, some workspaces are settled and the others are not: the next import goes on with those.
+
+    Args:
+        connection: Redis.
+        config: rules and lists in force.
+        deployment: whose records they become.
+        read: gives the file's records from the beginning; it is called twice, for what is proved comes first.
+        dry_run: change nothing.
+        progress: told after every batch how many records were looked at, of both rounds.
+
+    Raises:
+        BusyLedgerError: some are taken over, some are not.
+    """
+    ledger = Ledger(connection, deployment, AWB)
+    took, done = Imported(), 0
+    for state, plan in ((RecordState.PROVED, _plan_proved), (RecordState.PROVISIONAL, _plan_provisional)):
+        for batch in _batches(read()):
+            wanted = [record for record in batch if record.state is state]
+            groups = _by_workspace(wanted)
+            took += _take(ledger, config, groups, plan, dry_run=dry_run)
+            if state is RecordState.PROVISIONAL and config.verifying(deployment) and not dry_run:
+                CoderState(connection, deployment).ask(groups, clock.now().timestamp())
+            done += len(batch)
+            progress(done)
+    return took
+
+
+#: What to settle, if anything, and how the records of one workspace are to be counted.
+_Plan = tuple[Settlement | None, Imported]
+_Planner = Callable[[Ledger, Config, Sequence[UsageRecord], int, Evidence], _Plan]
+
+
+def _take(
+    ledger: Ledger, config: Config, waiting: Mapping[str, Sequence[UsageRecord]], plan: _Planner, *, dry_run: bool
+) -> Imported:
+    took = Imported()
+    for _ in range(_ROUNDS):
+        known = ledger.read(list(waiting)) if waiting else {}
+        plans = {one: plan(ledger, config, waiting[one], *known[one]) for one in known}
+        settlements = [settlement for settlement, _ in plans.values() if settlement]
+        conflicts = set(ledger.settle(settlements)[1]) if settlements and not dry_run else set()
+        for workspace_id, (_settlement, counted) in plans.items():
+            took += Imported() if workspace_id in conflicts else counted
+        waiting = {workspace_id: waiting[workspace_id] for workspace_id in conflicts}
+        if not waiting:
+            return took
+    raise BusyLedgerError(f"{len(waiting)} workspaces keep changing; import once more")
+
+
+def _plan_proved(
+    ledger: Ledger, _config: Config, records: Sequence[UsageRecord], version: int, evidence: Evidence
+) -> _Plan:
+    kept = Records(ledger.redis, ledger.deployment, ledger.meter)
+    fresh = [record for record in records if kept.record(record.key) is None]
+    known = len(records) - len(fresh)
+    if not fresh:
+        return None, Imported(known=known)
+    # As verification does, the builds take the place of what hinted at them; here only if all of it did.
+    explained = {message_id for record in records for message_id in record.deliveries}
+    if evidence.base != NOTHING_FOLDED or not _messages(evidence) <= explained:
+        return None, Imported(known=known, held_back=len(fresh))
+    latest = max(record.at for record in fresh)
+    settlement = Settlement(records[0].workspace_id, version, evidence.consumed(), (), latest, proved=fresh)
+    return settlement, Imported(new=len(fresh), known=known)
+
+
+def _plan_provisional(
+    ledger: Ledger, config: Config, records: Sequence[UsageRecord], version: int, evidence: Evidence
+) -> _Plan:
+    workspace_id = records[0].workspace_id
+    if ledger.has_proved(workspace_id):
+        return None, Imported(held_back=len(records))
+    kinds = {rule.name: rule.verdict.evidence for rule in config.rules}
+    told = [record for record in records if kinds.get(record.rule)]
+    messages = [message_id for record in told for message_id in record.deliveries]
+    folded = ledger.look({workspace_id: messages})[workspace_id].counted
+    grown = evidence
+    for record in told:
+        news = [message_id for message_id in record.deliveries if message_id not in folded]
+        if news:
+            grown = _with_record(grown, replace(record, deliveries=tuple(news)), kinds)
+    before, after = (_estimate(config, workspace_id, one) for one in (evidence, grown))
+    new = min(max(len(after) - len(before), 0), len(told))
+    counted = Imported(new=new, known=len(told) - new, held_back=len(records) - len(told))
+    if grown == evidence:
+        return None, counted
+    return Settlement(workspace_id, version, grown, after, max(record.at for record in told)), counted
+
+
+def _with_record(evidence: Evidence, record: UsageRecord, kinds: Mapping[str, EvidenceKind | None]) -> Evidence:
+    """Join what a provisional record's deliveries showed, as if they had arrived here."""
+    verdict = Verdict(Outcome.EVIDENCE, record.rule, record.reason, kinds[record.rule], record.meter, record.weight)
+    for message_id in record.deliveries:
+        event = Event(
+            deployment="",
+            message_id=message_id,
+            received_at=record.at,
+            template_id="",
+            name="",
+            workspace_id=record.workspace_id,
+            workspace=record.workspace,
+            owner=record.owner,
+            template=record.template,
+            organization=record.organization,
+            build_number=None,
+            payload={},
+        )
+        evidence = evidence.with_event(event, verdict)
+    # The other meter counted it, whatever list of templates this one has.
+    return replace(evidence, task=True)
+
+
+def _estimate(config: Config, workspace_id: str, evidence: Evidence) -> tuple[UsageRecord, ...]:
+    return provisional_records(evidence, AWB, workspace_id, config.ai_templates, config.reason_of)
+
+
+def _messages(evidence: Evidence) -> set[str]:
+    """Return the deliveries that an estimate may come from."""
+    seen = (*evidence.created, *evidence.resumed, *evidence.paused, *evidence.seen)
+    return {sighting.message_id for sighting in seen}
+
+
+def _batches(records: Iterable[UsageRecord]) -> Iterator[list[UsageRecord]]:
+    left = iter(records)
+    while batch := list(islice(left, _BATCH)):
+        yield batch
+
+
+def _by_workspace(records: Iterable[UsageRecord]) -> dict[str, list[UsageRecord]]:
+    """Group records, each key once: a file may hold one twice."""
+    groups: dict[str, dict[str, UsageRecord]] = defaultdict(dict)
+    for record in records:
+        groups[record.workspace_id].setdefault(record.key, record)
+    return {workspace_id: list(found.values()) for workspace_id, found in groups.items()}

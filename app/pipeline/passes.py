@@ -1,0 +1,110 @@
+"""Coder's API as jobs and commands use it: the client for a configuration, and when to ask."""
+
+import redis
+import structlog
+
+from app import clock
+from app.coder.api import Bounds, CoderApi, CoderApiError, Failure
+from app.config.load import Config
+from app.core.count.meter import AWB
+from app.pipeline.count.reconcile import Listed, list_changes
+from app.pipeline.count.verify import Verified, verify_due
+from app.pipeline.usage import active_meters
+from app.pipeline.watch.notices import give_notice
+from app.pipeline.watch.retire import retire
+from app.pipeline.watch.warn import warn
+from app.store.coder.state import CoderState
+from app.store.rq import jobqueue
+from app.store.rq.enqueue import enqueue
+
+log = structlog.get_logger(__name__)
+# With one more call well within a job's time: what is left is the next job's, and meanwhile others get their turn.
+_VERIFY_SECONDS = 60.0
+_LIST_SECONDS = 60.0
+_BOUNDS = Bounds(call=75.0)
+
+
+def client(config: Config, *, attempts: int = 4) -> CoderApi:
+    """Return the client for the configured deployment.
+
+    Args:
+        config: URL, token, certificates.
+        attempts: of each question.
+
+    Raises:
+        ValueError: none is configured.
+    """
+    settings = config.settings
+    if not settings.coder_url or settings.coder_token is None:
+        raise ValueError("set AWB_CODER_URL and AWB_CODER_TOKEN")
+    token, own = settings.coder_token.get_secret_value(), settings.coder_ca_file
+    return CoderApi(settings.coder_url, token, ca_file=own, trusted=settings.ca_file, attempts=attempts, bounds=_BOUNDS)
+
+
+def verify(connection: "redis.Redis", config: Config, deployment: str) -> Verified | None:
+    """Verify what is due, then warn by what came out; None where no API is configured."""
+    if not config.verifying(deployment):
+        return None
+    with client(config) as api:
+        verified = verify_due(connection, config, api, deployment, seconds=_VERIFY_SECONDS)
+    if verified.workspaces:
+        warn(connection, config, deployment, AWB)
+    return verified
+
+
+def reconcile(connection: "redis.Redis", config: Config, deployment: str, tick: int, part: int = 1) -> Listed | None:
+    """List what changed for a while and leave it to be verified; None where no API is configured.
+
+    What is not listed yet is the next part's, behind the verifying of what was found so far. If we die before that is
+    queued, the next tick goes on from the same step.
+    """
+    if not config.verifying(deployment):
+        return None
+    with client(config) as api:
+        listed = list_changes(connection, api, deployment, anew=False, seconds=_LIST_SECONDS)
+        if listed.complete and any(scope.by == "group" for scope in config.settings.scopes):
+            _learn_groups(connection, api, deployment)
+        if listed.complete:
+            _learn_expiry(connection, api, deployment)
+    enqueue(connection, jobqueue.verify_job(deployment))
+    if not listed.complete and not listed.failure:
+        enqueue(connection, jobqueue.reconcile_job(deployment, tick, part + 1))
+        return listed
+    retire(connection, config, deployment)
+    for meter in active_meters(connection, config, deployment):
+        warn(connection, config, deployment, meter)
+    give_notice(connection, config, deployment)
+    return listed
+
+
+def _learn_groups(connection: "redis.Redis", api: CoderApi, deployment: str) -> None:
+    """Keep who is in which group. Without an answer the last one holds; nothing else of a pass depends on it."""
+    try:
+        CoderState(connection, deployment).keep_groups(api.groups())
+    except CoderApiError as error:
+        log.warning("groups not read", deployment=deployment, why=error.kind.value)
+
+
+def _learn_expiry(connection: "redis.Redis", api: CoderApi, deployment: str) -> None:
+    """Keep when the token ends although it is in use, for the notice of it. Without an answer the last one holds."""
+    try:
+        expiry = api.account.key().expiry(clock.now())
+    except CoderApiError as error:
+        if error.kind not in {Failure.FORBIDDEN, Failure.NOT_FOUND}:
+            log.warning("expiry of the token not read", deployment=deployment, why=error.kind.value)
+            return
+        # Another token than before, and its scopes do not cover the question.
+        expiry = None
+    ends = expiry.final if expiry else None
+    CoderState(connection, deployment).note(token_ends_at=ends.timestamp() if ends else None)
+
+
+def enqueue_due(connection: "redis.Redis", config: Config, *, reconcile_tick: int | None) -> None:
+    """Queue the jobs that are due: verifying where something waits, and a pass at the beginning of its tick."""
+    deployment = config.settings.deployment
+    if not config.verifying(deployment):
+        return
+    if reconcile_tick is not None:
+        enqueue(connection, jobqueue.reconcile_job(deployment, reconcile_tick), once=True)
+    if CoderState(connection, deployment).work_waits(clock.now().timestamp()):
+        enqueue(connection, jobqueue.verify_job(deployment))

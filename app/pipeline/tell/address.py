@@ -1,0 +1,69 @@
+"""Addressing: an alert becomes one notification for each receiver that the routes give it."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from app.config.load import Config
+from app.core.alert.alert import Alert, Notification
+from app.core.alert.decision import Reason
+from app.core.alert.routing import Route, addressed, named
+from app.notifiers.receivers import receiver_slug, receivers
+from app.pipeline.tell.texts import own_words
+
+
+def notifications_for(config: Config, alert: Alert, stem: str, decided_at: datetime) -> list[Notification]:
+    """Return the notifications of an alert.
+
+    Args:
+        config: routes, receivers and the admin's own words.
+        alert: in the built-in words.
+        stem: what makes their ids unique: one for each change of an alert's state.
+        decided_at: when the decision fell.
+    """
+    chosen = addressed(config.settings.routes, alert.labels(), receivers(config.settings))
+    return to_receivers(config, alert, stem, decided_at, chosen)
+
+
+def escalated_to(config: Config, route: Route, alert: Alert, stem: str, decided_at: datetime) -> list[Notification]:
+    """Return the notifications for those whom a route tells when nobody acknowledges."""
+    return to_receivers(config, alert, stem, decided_at, named(receivers(config.settings), route.escalate_to))
+
+
+def to_receivers(
+    config: Config, alert: Alert, stem: str, decided_at: datetime, chosen: Sequence[str]
+) -> list[Notification]:
+    worded = own_words(config.settings.texts, alert)
+    return [
+        Notification(f"{job_name(stem)}-{receiver_slug(receiver)}", receiver, decided_at, worded) for receiver in chosen
+    ]
+
+
+def stands_in(config: Config, failed: Notification, why: str, *, same_channel: bool) -> list[Notification]:
+    """Return the notifications that take the place of one that could not be delivered.
+
+    Never over the channel that failed, so that no failure breeds another, and never twice.
+
+    Args:
+        config: with the fallback receivers.
+        failed: what was not delivered.
+        why: for its readers; free of secrets.
+        same_channel: the channel works, only this recipient does not: others of the same kind may stand in.
+    """
+    # A test is about its receiver alone, and what somebody did about an alert is news of its own thread only.
+    if failed.stands_in_for or failed.alert.reason in (Reason.TEST, Reason.ACKNOWLEDGED):
+        return []
+    kind = failed.receiver.partition(":")[0]
+    footer = f"{failed.alert.footer} · {failed.receiver} could not be reached: {why}"
+    alert = replace(failed.alert, footer=footer)
+    return [
+        Notification(f"{failed.id}-for-{receiver_slug(receiver)}", receiver, failed.decided_at, alert, failed.receiver)
+        for receiver in named(receivers(config.settings), config.settings.fallback)
+        if receiver != failed.receiver and (same_channel or receiver.partition(":")[0] != kind)
+    ]
+
+
+def job_name(text: str) -> str:
+    """Make a text fit for ids of RQ's jobs: letters, digits, `_` and `-`."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", text.replace("%", "pct"))

@@ -1,0 +1,76 @@
+"""Digests: the weekly and monthly report, once each, whichever scheduler comes first and however late."""
+
+from datetime import UTC, datetime, timedelta
+
+import redis
+
+from app import clock
+from app.config.load import Config
+from app.core.alert.decision import AlertState
+from app.core.alert.digest import DigestKind, DigestSpan, due_digest
+from app.core.count.era import is_gone
+from app.core.count.meter import AWB
+from app.core.limit.period import Period
+from app.core.wording.digest import DigestFacts, digest_alert
+from app.pipeline.outlook import context_of, outlook
+from app.pipeline.tell.announce import announce, settle
+from app.pipeline.usage import coder_version, current_usage
+from app.store.alert.alerts import Alerts
+from app.store.coder.state import CoderState
+from app.store.count.snapshot import Snapshot
+
+_MOST_CHANGES = 5
+
+
+def report(connection: "redis.Redis", config: Config, deployment: str) -> None:
+    """Announce every digest that is due and was not announced yet."""
+    if is_gone(AWB, coder_version(connection, config, deployment)):
+        return
+    for kind in config.settings.digest:
+        _report(connection, config, deployment, kind)
+
+
+def _report(connection: "redis.Redis", config: Config, deployment: str, kind: DigestKind) -> None:
+    now = clock.now()
+    span = due_digest(kind, now.astimezone(config.zone))
+    name = f"digest-{kind}"
+    version, state = Alerts(connection, deployment).state(name)
+    if state.period_start is not None and state.period_start >= span.start:
+        return
+    told = AlertState(period_start=span.start, period_end=span.end, since=now)
+    usage = current_usage(connection, config, deployment, AWB, top=False)
+    facts = _facts(connection, deployment, span, now)
+    if state.period_start is None or not (usage.used or facts.used):
+        # A new installation has no last week, and a deployment that used nothing has nothing to read about.
+        settle(connection, deployment, name, version, told, now)
+        return
+    alert = digest_alert(span, facts, usage, context_of(connection, config, outlook(connection, usage)))
+    announce(connection, config, alert, version, told, now, alert.summary)
+
+
+def _facts(connection: "redis.Redis", deployment: str, span: DigestSpan, now: datetime) -> DigestFacts:
+    snapshot = Snapshot(connection, deployment, AWB)
+    period = Period(span.start, span.end)
+    found = snapshot.breakdown(period, now)
+    before = Period(span.start - (span.end - span.start), span.start)
+    if span.kind == "monthly":
+        before = Period((span.start - timedelta(days=1)).replace(day=1), span.start)
+    return DigestFacts(
+        used=sum(units for _day, units in found.by_day),
+        before=sum(units for _day, units in snapshot.by_day(before, now.date())),
+        by_user=found.by_user,
+        by_template=found.by_template,
+        changes=_changes(connection, deployment, period),
+    )
+
+
+def _changes(connection: "redis.Redis", deployment: str, period: Period) -> list[str]:
+    """Say what happened to alerts and to the drift within the span."""
+    ends_at = period.ends_at or datetime.max.replace(tzinfo=UTC)
+    events = Alerts(connection, deployment).events(200, before=ends_at.timestamp())
+    start = period.starts_at.timestamp()
+    told = [event["because"] for event in events if event["at"] >= start and event["kind"] != "digest"]
+    drifts = [p.drift for p in CoderState(connection, deployment).drift() if period.contains(p.at.date())]
+    if drifts and drifts[0] != drifts[-1]:
+        told.append(f"The drift against Coder's own number went from {drifts[0]:+,} to {drifts[-1]:+,}.")
+    return list(dict.fromkeys(told))[:_MOST_CHANGES]

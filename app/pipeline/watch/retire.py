@@ -1,0 +1,30 @@
+"""Retiring: what was announced of a meter that this version of Coder no longer has is forgotten, without a word.
+
+The notice that it is no longer counted says all there is to say; "resolved" would be wrong.
+"""
+
+import redis
+import structlog
+
+from app import clock
+from app.config.load import Config
+from app.core.alert.decision import AlertState
+from app.core.count.era import GONE, is_gone
+from app.pipeline.tell.announce import settle
+from app.pipeline.usage import coder_version
+from app.store.alert.alerts import Alerts
+
+log = structlog.get_logger(__name__)
+
+
+def retire(connection: "redis.Redis", config: Config, deployment: str) -> None:
+    """Forget the levels of meters that are gone; a crash between two of them leaves the other for the next call."""
+    version = coder_version(connection, config, deployment)
+    for meter in GONE:
+        if not is_gone(meter, version):
+            continue
+        for name in (meter, f"forecast-{meter}"):
+            revision, state = Alerts(connection, deployment).state(name)
+            if state.level:
+                settle(connection, deployment, name, revision, AlertState(), clock.now())
+                log.info("alert forgotten", deployment=deployment, alert=name, why="Coder no longer has the meter")

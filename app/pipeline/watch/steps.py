@@ -1,0 +1,100 @@
+"""Steps that fail alone: an error in one deployment, meter or alert stops none of the others, and is seen."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any, Final, TypeVar
+
+import redis
+import structlog
+from rq.timeouts import BaseTimeoutException
+
+from app import clock
+from app.store.server.connection import unavailable
+from app.store.steps import Steps
+
+_T = TypeVar("_T")
+log = structlog.get_logger(__name__)
+#: A failure that is over is shown for so long.
+SHOWN: Final = timedelta(days=1)
+
+
+class SweepSteps:
+    """Performs the steps of one deployment's sweep and keeps the last failure of each."""
+
+    def __init__(self, connection: "redis.Redis", deployment: str) -> None:
+        self.steps = Steps(connection, deployment)
+        self.failures = self.steps.failures()
+        self._performed: set[str] = set()
+
+    def perform(self, name: str, do: Callable[..., object], *args: Any) -> None:
+        """Perform a step; what it raises is logged and kept for `awb doctor`.
+
+        Raises:
+            redis.exceptions.RedisError: Redis is away; every other step would fail, too.
+            rq.timeouts.BaseTimeoutException: the time of the job is up. It is kept as this step's failure.
+        """
+        self._performed.add(name)
+        try:
+            do(*args)
+        except BaseTimeoutException as error:
+            self._failed(name, error)
+            raise
+        except Exception as error:
+            if is_away(error):
+                raise
+            self._failed(name, error)
+        else:
+            if name in self.failures and self.failures[name].over_at is None:
+                self.steps.passed(self.failures[name], clock.now())
+
+    def forget(self) -> None:
+        """Let go of failures that are over for long, and of steps that are performed no longer."""
+        before = clock.now() - SHOWN
+        over = [name for name, one in self.failures.items() if one.over_at is not None and one.over_at < before]
+        self.steps.forget(*over, *(self.failures.keys() - self._performed))
+
+    def _failed(self, name: str, error: Exception) -> None:
+        what = describe(error)
+        log.error("sweep step failed", deployment=self.steps.deployment, step=name, error=what)
+        self.steps.failed(name, what, clock.now())
+
+
+def each(items: Mapping[str, _T], do: Callable[[_T], object]) -> None:
+    """Do something for every item, whatever happens to the others.
+
+    Raises:
+        ExceptionGroup: some of them failed; raised after the last one.
+        redis.exceptions.RedisError: Redis is away; the rest was not tried.
+        rq.timeouts.BaseTimeoutException: the time of the job is up; the rest was not tried.
+    """
+    errors: list[Exception] = []
+    for name, item in items.items():
+        try:
+            do(item)
+        except BaseTimeoutException:
+            raise
+        except Exception as error:
+            if is_away(error):
+                raise
+            log.error("one item failed, the others go on", item=name, error=describe(error))
+            errors.append(error)
+    if errors:
+        raise ExceptionGroup("some items failed", errors)
+
+
+def is_away(error: Exception) -> bool:
+    """Tell whether Redis cannot be reached or takes no writes, as opposed to refusing this one command."""
+    return isinstance(error, redis.exceptions.RedisError) and unavailable(error) != "failing"
+
+
+def describe(error: BaseException) -> str:
+    """Return the kind of an error and the place in our code, without its text, which may hold what is stored."""
+    if isinstance(error, ExceptionGroup):
+        return f"{len(error.exceptions)} x {describe(error.exceptions[0])}"
+    place, step = "", error.__traceback__
+    while step:
+        module = step.tb_frame.f_globals.get("__name__", "")
+        if module.partition(".")[0] in ("app", "workers"):
+            place = f" at {module}:{step.tb_lineno}"
+        step = step.tb_next
+    return f"{type(error).__name__}{place}"

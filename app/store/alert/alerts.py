@@ -1,0 +1,139 @@
+"""Alert states, their last words, and what happened to them; a change and its notifications are one step."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+import redis
+
+from app.core.alert.alert import Alert, Notification
+from app.core.alert.decision import AlertState, Reason
+from app.store import keys
+from app.store.alert.outbox import outbox_args, outbox_keys
+from app.store.server.connection import script
+from app.store.timeline import behind
+
+_AT_ONCE: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is to stand of an alert from now on.
+
+    Attributes:
+        alert: the words of it, None where nothing is said.
+        because: one sentence on what led here.
+        notifications: those that carry the words.
+        actor: who did it, where a person did.
+    """
+
+    state: AlertState
+    decided_at: datetime
+    alert: Alert | None = None
+    because: str = ""
+    notifications: Sequence[Notification] = field(default=())
+    actor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An alert as it lies in Redis, read when it is asked for: one that cannot be read spoils no other."""
+
+    name: str
+    version: int
+    stored_state: bytes
+    stored_words: bytes | None
+
+    @property
+    def state(self) -> AlertState:
+        return AlertState.from_json(self.stored_state)
+
+    @property
+    def last(self) -> Alert | None:
+        """What was said last."""
+        return Alert.from_json(self.stored_words) if self.stored_words else None
+
+
+class Alerts:
+    """Alert states of one deployment."""
+
+    def __init__(self, connection: "redis.Redis", deployment: str) -> None:
+        self.redis: Any = connection
+        self.deployment = deployment
+        self._announce = script(connection, "announce")
+
+    def state(self, name: str) -> tuple[int, AlertState]:
+        """Return the version and the state of an alert; the first meter's alert has the meter's name."""
+        version, state = self.redis.hmget(keys.alert(self.deployment, name), "v", "s")
+        return int(version or 0), AlertState.from_json(state or b"{}")
+
+    def states(self, names: Sequence[str]) -> dict[str, "Stored"]:
+        """Return what is stored of many alerts, by name, in a round trip for each thousand."""
+        found: dict[str, Stored] = {}
+        for start in range(0, len(names), _AT_ONCE):
+            chunk = names[start : start + _AT_ONCE]
+            with self.redis.pipeline(transaction=False) as pipe:
+                for name in chunk:
+                    pipe.hmget(keys.alert(self.deployment, name), "v", "s", "a")
+                rows = pipe.execute()
+            found |= {
+                name: Stored(name, int(version or 0), state or b"{}", words)
+                for name, (version, state, words) in zip(chunk, rows, strict=True)
+            }
+        return found
+
+    def last(self, name: str) -> Alert | None:
+        """Return what was said last of an alert."""
+        stored = self.redis.hget(keys.alert(self.deployment, name), "a")
+        return Alert.from_json(stored) if stored else None
+
+    def firing(self, prefix: str = "") -> list[str]:
+        """Return the names of alerts with this prefix that are announced and not resolved."""
+        names = [member.decode() for member in self.redis.smembers(keys.firing(self.deployment))]
+        return sorted(name for name in names if name.startswith(prefix))
+
+    def announce(self, name: str, version: int, change: Change) -> bool:
+        """Change the state and queue its notifications, all or nothing; False when somebody else was faster."""
+        event = _event(name, version, change, change.alert) if change.alert else ""
+        args: list[Any] = [version, json.dumps(change.state.as_json()), change.decided_at.timestamp(), name]
+        args += [int(bool(change.state.level)), event, *outbox_args(self.deployment, change.notifications)]
+        # That nobody acknowledged it is an event; the words stay those that somebody may still acknowledge.
+        news = change.alert if change.alert and change.alert.reason is not Reason.UNACKNOWLEDGED else None
+        words = json.dumps(news.as_json(), separators=(",", ":")) if news else ""
+        done = self._announce(
+            keys=[keys.alert(self.deployment, name), *outbox_keys(self.deployment)], args=[*args, words]
+        )
+        return bool(done)
+
+    def events(self, limit: int = 50, before: float = float("inf")) -> list[dict[str, Any]]:
+        """Return what happened to alerts, newest first, earlier than a moment in epoch seconds."""
+        found = behind(self.redis, keys.alert_events(self.deployment), None, limit, below=before)
+        return [json.loads(member) for member, _ in found]
+
+    def forget_events(self, before: float) -> None:
+        self.redis.zremrangebyscore(keys.alert_events(self.deployment), "-inf", before)
+
+
+def _event(name: str, version: int, change: Change, alert: Alert) -> str:
+    return json.dumps(
+        {
+            "at": change.decided_at.timestamp(),
+            "alert": name,
+            "change": version + 1,
+            "kind": alert.kind.value,
+            "meter": alert.meter,
+            "scope": alert.scope,
+            "reason": alert.reason.value,
+            "level": alert.level,
+            "previous": alert.previous,
+            "because": change.because or alert.summary,
+            "headline": alert.headline,
+            "used": alert.used,
+            "limit": alert.limit,
+            "actor": change.actor,
+            "notifications": [notification.id for notification in change.notifications],
+        },
+        separators=(",", ":"),
+    )

@@ -1,0 +1,220 @@
+"""The outbox: notifications from the decision to their end, each sent, failed, held or dropped, with the reason."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import redis
+from pydantic import TypeAdapter
+
+from app.core.alert.alert import Notification
+from app.core.alert.handle import Handle
+from app.core.stored import read
+from app.store import keys
+from app.store.alert import tallies
+from app.store.alert.notificationrow import at, history_row, notification_fields, read_notification
+from app.store.rq import jobqueue
+from app.store.rq.enqueue import enqueue
+from app.store.server.connection import script
+from app.store.timeline import behind
+
+SENT: Final = "sent"
+FAILED: Final = "failed"
+_PRUNED_AT_ONCE: Final = 500
+_HANDLE: Final = TypeAdapter(Handle)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A notification that this job alone may send now.
+
+    Attributes:
+        number: 1 for the first attempt.
+        tried_since: when the first attempt was made; waiting in quiet hours is no attempt.
+        held: it waited for the end of quiet hours or of a silence.
+        newest: nothing newer about the same alert is meant for the same receiver.
+        overtaken: something newer has reached the receiver already.
+    """
+
+    notification: Notification
+    number: int
+    tried_since: datetime
+    held: bool = False
+    newest: bool = True
+    overtaken: bool = False
+
+
+class Outbox:
+    """Notifications of one deployment."""
+
+    def __init__(self, connection: "redis.Redis", deployment: str) -> None:
+        self.redis: Any = connection
+        self.deployment = deployment
+        self._announce = script(connection, "announce")
+        self._claim = script(connection, "claim")
+
+    def add(self, notifications: Sequence[Notification], at: datetime) -> None:
+        """Queue notifications that belong to no change of a state; those that exist already stay as they are."""
+        args = ["", "", at.timestamp(), "", 0, "", *outbox_args(self.deployment, notifications), ""]
+        self._announce(keys=["", *outbox_keys(self.deployment)], args=args)
+
+    def claim(self, notification_id: str, now: datetime, seconds: float) -> Attempt | None:
+        """Take a pending notification for one attempt; None when it is done or another job holds it."""
+        moment = now.timestamp()
+        flat = self._claim(
+            keys=[keys.notification(self.deployment, notification_id), keys.pending(self.deployment)],
+            args=[moment, moment + seconds, notification_id],
+        )
+        if not flat:
+            return None
+        found = {flat[i].decode(): flat[i + 1].decode() for i in range(0, len(flat), 2)}
+        notification = read_notification(notification_id, found)
+        newest = self._newest(notification)
+        return Attempt(
+            notification,
+            int(found["attempts"]),
+            at(found.get("tried_at") or moment),
+            held=bool(found.get("held")),
+            newest=newest == notification_id,
+            overtaken=newest != notification_id and self._state(newest) == SENT,
+        )
+
+    def thread(self, receiver: str, group_key: str) -> Handle | None:
+        """Return the handle of a thread's first message at a receiver."""
+        stored = self.redis.hget(keys.threads(self.deployment), f"{receiver} {group_key}")
+        return read(_HANDLE, stored) if stored else None
+
+    def mark_sent(self, notification: Notification, at: datetime, handle: Handle | None = None) -> None:
+        """Note that it was accepted, and where its thread is from now on."""
+        with self.redis.pipeline(transaction=True) as pipe:
+            if handle:
+                thread = f"{notification.receiver} {notification.alert.group_key}"
+                pipe.hset(keys.threads(self.deployment), thread, _HANDLE.dump_json(handle))
+            self._end(pipe, notification.id, {"state": SENT, "sent_at": at.timestamp(), "error": "", "held": ""})
+            tallies.ended(pipe, self.deployment, notification.receiver, SENT, at.timestamp())
+            pipe.execute()
+
+    def mark_failed(self, notification_id: str, error: str) -> None:
+        self.drop(notification_id, FAILED, error)
+
+    def drop(self, notification_id: str, state: str, why: str) -> None:
+        """End a notification unsent: failed, silenced, superseded or dry-run."""
+        receiver = self.redis.hget(keys.notification(self.deployment, notification_id), "receiver")
+        with self.redis.pipeline(transaction=True) as pipe:
+            self._end(pipe, notification_id, {"state": state, "error": why, "held": ""})
+            if receiver is not None:
+                tallies.ended(pipe, self.deployment, receiver.decode(), state)
+            pipe.execute()
+
+    def mark_retry(self, notification_id: str, error: str, next_attempt_at: float) -> None:
+        """Give the claim back and note when the next attempt is due."""
+        with self.redis.pipeline(transaction=True) as pipe:
+            pipe.hset(keys.notification(self.deployment, notification_id), mapping={"error": error, "claimed_until": 0})
+            pipe.zadd(keys.pending(self.deployment), {notification_id: next_attempt_at})
+            pipe.execute()
+
+    def hold(self, notification_id: str, why: str, until: datetime) -> None:
+        """Give the claim back, as if there had been no attempt; the sweep brings it when its time has come."""
+        key = keys.notification(self.deployment, notification_id)
+        with self.redis.pipeline(transaction=True) as pipe:
+            pipe.hset(key, mapping={"held": why, "held_until": until.timestamp(), "claimed_until": 0})
+            pipe.hincrby(key, "attempts", -1)
+            pipe.hdel(key, "tried_at")
+            pipe.zadd(keys.pending(self.deployment), {notification_id: until.timestamp()})
+            pipe.execute()
+
+    def overdue(self, before: datetime) -> list[str]:
+        """Return pending notifications whose next attempt should have been made by then."""
+        found = self.redis.zrange(keys.pending(self.deployment), "-inf", before.timestamp(), byscore=True)
+        return [item.decode() for item in found]
+
+    def waiting(self) -> int:
+        return int(self.redis.zcard(keys.pending(self.deployment)))
+
+    def look_again(self, now: datetime) -> None:
+        """Have held notifications looked at by the next sweep: a silence ended early, or quiet hours were edited."""
+        members = [item.decode() for item in self.redis.zrange(keys.pending(self.deployment), 0, -1)]
+        for member in members:
+            if self.redis.hget(keys.notification(self.deployment, member), "held"):
+                self.redis.zadd(keys.pending(self.deployment), {member: now.timestamp() - 60}, xx=True)
+
+    def enqueue_again(self, notification_id: str) -> bool:
+        """Queue the sending of a notification whose job was lost; False when the job is still under way."""
+        return enqueue(self.redis, jobqueue.notification_job(self.deployment, notification_id))
+
+    def history(self, limit: int = 50, before: float = float("inf")) -> list[dict[str, Any]]:
+        """Return the newest notifications with state, attempts and error; decided before a moment in epoch seconds."""
+        found = behind(self.redis, keys.notifications(self.deployment), None, limit, below=before)
+        ids = [notification_id for notification_id, _ in found]
+        with self.redis.pipeline(transaction=False) as pipe:
+            for notification_id in ids:
+                pipe.hgetall(keys.notification(self.deployment, notification_id))
+            rows = pipe.execute()
+        return [history_row(notification_id, row) for notification_id, row in zip(ids, rows, strict=True) if row]
+
+    def forget(self, before: float) -> None:
+        """Delete notifications that were decided before a moment, a bounded number at once; pending ones are kept."""
+        kept = gone = 0
+        while gone < _PRUNED_AT_ONCE:
+            found = self.redis.zrange(
+                keys.notifications(self.deployment),
+                "-inf",
+                f"({before!r}",
+                byscore=True,
+                offset=kept,
+                num=_PRUNED_AT_ONCE,
+            )
+            if not found:
+                return
+            pending = self.redis.zmscore(keys.pending(self.deployment), found)
+            # What ended never becomes pending again, so nothing is deleted that was needed meanwhile.
+            ended = [item.decode() for item, next_at in zip(found, pending, strict=True) if next_at is None]
+            kept, gone = kept + len(found) - len(ended), gone + len(ended)
+            if ended:
+                with self.redis.pipeline(transaction=True) as pipe:
+                    pipe.delete(*(keys.notification(self.deployment, item) for item in ended))
+                    pipe.zrem(keys.notifications(self.deployment), *ended)
+                    pipe.execute()
+
+    def _newest(self, notification: Notification) -> str:
+        field = newest_field(notification)
+        stored = self.redis.hget(keys.newest(self.deployment), field)
+        return stored.decode() if stored else notification.id
+
+    def _state(self, notification_id: str) -> str:
+        stored = self.redis.hget(keys.notification(self.deployment, notification_id), "state")
+        return stored.decode() if stored else ""
+
+    def _end(self, pipe: Any, notification_id: str, fields: Mapping[str, Any]) -> None:
+        pipe.hset(keys.notification(self.deployment, notification_id), mapping={**fields, "claimed_until": 0})
+        pipe.zrem(keys.pending(self.deployment), notification_id)
+
+
+def newest_field(notification: Notification) -> str:
+    return f"{notification.receiver} {notification.alert.name}"
+
+
+def outbox_keys(deployment: str) -> list[str]:
+    """Return the keys that the script `announce` takes after the alert's own."""
+    return [
+        keys.pending(deployment),
+        keys.notifications(deployment),
+        jobqueue.queue_key(jobqueue.NOTIFICATIONS),
+        jobqueue.queues_key(),
+        keys.firing(deployment),
+        keys.alert_events(deployment),
+        keys.newest(deployment),
+    ]
+
+
+def outbox_args(deployment: str, notifications: Iterable[Notification]) -> list[Any]:
+    """Return what the script `announce` takes for notifications: their number, then each."""
+    listed = list(notifications)
+    args: list[Any] = [len(listed)]
+    for notification in listed:
+        job = jobqueue.notification_job(deployment, notification.id)
+        fields = notification_fields(notification)
+        args += [notification.id, keys.notification(deployment, notification.id), job.id, job.key]
+        args += [newest_field(notification), len(fields), *fields, len(job.fields), *job.fields]
+    return args

@@ -1,0 +1,116 @@
+"""Silences and acknowledgements: what people said about alerts, and who they are."""
+
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+import redis
+import structlog
+from pydantic import TypeAdapter
+
+from app.core.alert.decision import AlertState
+from app.core.alert.silence import Silence
+from app.core.stored import Moment, read
+from app.store import keys
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """Somebody knows of an alert's level; a higher level or a new period needs a new one.
+
+    Attributes:
+        since: when the acknowledged level was reached, which tells this occurrence from a later one.
+    """
+
+    alert: str
+    level: str
+    since: datetime | None
+    by: str
+    at: datetime
+
+    @classmethod
+    def read(cls, alert: str, stored: bytes) -> "Acknowledgement":
+        """Read what `Silences.acknowledge` keeps under the name of an alert."""
+        given = read(_GIVEN, stored)
+        return cls(alert, given.level, given.since, given.by, given.at)
+
+    def covers(self, state: AlertState) -> bool:
+        """Tell whether it is of what fires now, and not of a lower level or an earlier occurrence."""
+        return bool(state.level) and (self.level, self.since) == (state.level, state.since)
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """An acknowledgement as it is stored, under the name of its alert."""
+
+    level: str
+    at: Moment
+    since: Moment | None = None
+    by: str = ""
+
+
+_GIVEN: Final = TypeAdapter(_Given)
+
+
+class Silences:
+    """Silences and acknowledgements of one deployment."""
+
+    def __init__(self, connection: "redis.Redis", deployment: str) -> None:
+        self.redis: Any = connection
+        self.deployment = deployment
+
+    def all(self) -> list[Silence]:
+        """Return every silence that is kept, those that end last first."""
+        stored = self.redis.hgetall(keys.silences(self.deployment))
+        found = [silence for name, item in stored.items() if (silence := self._read(name.decode(), item))]
+        return sorted(found, key=lambda silence: (silence.ends_at, silence.id), reverse=True)
+
+    def active(self, now: datetime) -> list[Silence]:
+        return [silence for silence in self.all() if silence.active(now)]
+
+    def add(self, silence: Silence) -> None:
+        """Keep a silence; the same id again changes nothing, so a request that is repeated does no harm."""
+        self.redis.hsetnx(keys.silences(self.deployment), silence.id, json.dumps(silence.as_json()))
+
+    def end(self, silence_id: str, by: str, now: datetime) -> Silence | None:
+        """End a silence early; None when there is none with this id."""
+        stored = self.redis.hget(keys.silences(self.deployment), silence_id)
+        if stored is None:
+            return None
+        silence = Silence.from_json(stored)
+        if not silence.active(now) and silence.ends_at <= now:
+            return silence
+        ended = replace(silence, ends_at=max(now, silence.starts_at), ended_by=by)
+        self.redis.hset(keys.silences(self.deployment), silence_id, json.dumps(ended.as_json()))
+        return ended
+
+    def _read(self, silence_id: str, stored: bytes) -> Silence | None:
+        """Read a silence; None for what is none, so that everything is still said, and other silences hold."""
+        try:
+            return Silence.from_json(stored)
+        except ValueError:
+            log.error("silence cannot be read and does not hold", deployment=self.deployment, silence=silence_id)
+            return None
+
+    def forget(self, before: datetime) -> None:
+        """Delete silences that ended before a moment."""
+        for silence in self.all():
+            if silence.ends_at < before:
+                self.redis.hdel(keys.silences(self.deployment), silence.id)
+
+    def acknowledge(self, given: Acknowledgement) -> None:
+        value = _GIVEN.dump_json(_Given(given.level, given.at, given.since, given.by))
+        self.redis.hset(keys.acknowledged(self.deployment), given.alert, value)
+
+    def acknowledgement(self, alert: str) -> Acknowledgement | None:
+        """Return the last acknowledgement of an alert, of whichever level."""
+        stored = self.redis.hget(keys.acknowledged(self.deployment), alert)
+        return None if stored is None else Acknowledgement.read(alert, stored)
+
+    def acknowledges(self, alert: str, state: AlertState) -> bool:
+        """Tell whether somebody acknowledged what fires now."""
+        given = self.acknowledgement(alert)
+        return given is not None and given.covers(state)

@@ -1,0 +1,53 @@
+"""Alerts as they stand: state, last words and acknowledgement of many, in three round trips."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import redis
+
+from app.core.alert.alert import Alert
+from app.core.alert.decision import AlertState
+from app.store import keys
+from app.store.alert.alerts import Alerts
+from app.store.alert.silences import Acknowledgement
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One alert as it stands.
+
+    Attributes:
+        said: what was said last of it, None where nothing ever was.
+        acknowledged_by: who knows of what fires now; empty where nobody is known to.
+    """
+
+    name: str
+    state: AlertState
+    said: Alert | None
+    acknowledged_by: str = ""
+    acknowledged_at: datetime | None = None
+
+
+def standings(connection: "redis.Redis", deployment: str, names: Iterable[str]) -> list[Standing]:
+    """Return the alerts with these names and every other one that fires; those that fire come first."""
+    store: Any = connection
+    listed = sorted({*names, *Alerts(connection, deployment).firing()})
+    with store.pipeline(transaction=False) as pipe:
+        for name in listed:
+            pipe.hmget(keys.alert(deployment, name), "s", "a")
+            pipe.hget(keys.acknowledged(deployment), name)
+        found = pipe.execute()
+    read = [_standing(name, found[2 * n], found[2 * n + 1]) for n, name in enumerate(listed)]
+    return sorted(read, key=lambda standing: (not standing.state.level, standing.name))
+
+
+def _standing(name: str, stored: Sequence[bytes | None], acknowledged: bytes | None) -> Standing:
+    state, words = stored
+    stands = AlertState.from_json(state or b"{}")
+    said = Alert.from_json(words) if words else None
+    given = Acknowledgement.read(name, acknowledged) if acknowledged else None
+    if given is None or not given.covers(stands):
+        return Standing(name, stands, said)
+    return Standing(name, stands, said, given.by, given.at)

@@ -1,0 +1,188 @@
+"""What Coder's API last said, and which workspaces are to be looked at: the durable side of verify and reconcile."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import redis
+
+from app.core.coder.history import HistorySource
+from app.core.coder.shapes import BuildInfo, Entitlements
+from app.core.limit.drift import DriftPoint
+from app.store import keys
+from app.store.server.connection import script
+
+_HISTORY_KEPT: Final = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A workspace to be verified; `mark` changes when something new is heard of it meanwhile."""
+
+    workspace_id: str
+    mark: float
+
+
+class CoderState:
+    """One deployment's side of Coder's API."""
+
+    def __init__(self, connection: "redis.Redis", deployment: str) -> None:
+        self.redis: Any = connection
+        self.deployment = deployment
+        self._done = script(connection, "verified")
+
+    def ask(self, workspace_ids: Iterable[str], at: float) -> None:
+        """Note that these workspaces are to be verified from some moment on; once for any number of reasons."""
+        members = dict.fromkeys(workspace_ids, at)
+        if members:
+            self.redis.zadd(keys.due(self.deployment), members)
+
+    def due(self, now: float, most: int) -> list[Due]:
+        rows = self.redis.zrange(
+            keys.due(self.deployment), "-inf", now, byscore=True, offset=0, num=most, withscores=True
+        )
+        return [Due(member.decode(), float(score)) for member, score in rows]
+
+    def due_count(self, now: float) -> int:
+        return int(self.redis.zcount(keys.due(self.deployment), "-inf", now))
+
+    def work_waits(self, now: float) -> bool:
+        """Tell whether something is to be verified, or a pass to be ended."""
+        return bool(self.due_count(now)) or self.mark("pass_begun_at") is not None
+
+    def verified(self, due: Due, again_at: float | None) -> None:
+        """Take a workspace off the list, or put it off, unless something new was heard of it meanwhile."""
+        self._done(
+            keys=[keys.due(self.deployment)],
+            args=[due.workspace_id, repr(due.mark), "" if again_at is None else repr(again_at)],
+        )
+
+    def open_workspaces(self) -> set[str]:
+        """Return the workspaces that consumed builds and may consume more."""
+        return {member.decode() for member in self.redis.smembers(keys.open_workspaces(self.deployment))}
+
+    def close(self, workspace_ids: Sequence[str]) -> None:
+        """Note that these are in no listing any more: they are looked at once more, and then no longer."""
+        if workspace_ids:
+            self.redis.sadd(keys.closing(self.deployment), *workspace_ids)
+
+    def settled(self, workspace_id: str, *, is_task: bool, ended: bool) -> None:
+        """Keep a task's workspace open, or let go of one that was closing and has no build under way."""
+        closing = self.redis.sismember(keys.closing(self.deployment), workspace_id)
+        with self.redis.pipeline(transaction=True) as pipe:
+            pipe.hdel(keys.failing(self.deployment), workspace_id)
+            if closing and ended:
+                pipe.srem(keys.closing(self.deployment), workspace_id)
+                pipe.srem(keys.open_workspaces(self.deployment), workspace_id)
+            elif is_task:
+                pipe.sadd(keys.open_workspaces(self.deployment), workspace_id)
+            pipe.execute()
+
+    def heard(self, entitlements: Entitlements | None, info: BuildInfo | None, at: datetime) -> None:
+        """Keep the newest answers."""
+        fields: dict[str, Any] = {"heard_at": at.timestamp()}
+        if entitlements is not None:
+            fields["entitlements"] = entitlements.model_dump_json()
+        if info is not None:
+            fields["build_info"] = info.model_dump_json()
+        self.redis.hset(keys.coder(self.deployment), mapping=fields)
+
+    def entitlements(self) -> Entitlements | None:
+        stored = self.redis.hget(keys.coder(self.deployment), "entitlements")
+        return None if stored is None else Entitlements.model_validate_json(stored)
+
+    def build_info(self) -> BuildInfo | None:
+        stored = self.redis.hget(keys.coder(self.deployment), "build_info")
+        return None if stored is None else BuildInfo.model_validate_json(stored)
+
+    def groups(self) -> dict[str, list[str]]:
+        """Return the members of Coder's groups by name of the group; empty where they are not known."""
+        found = self.redis.hgetall(keys.groups(self.deployment))
+        return {name.decode(): json.loads(members) for name, members in found.items()}
+
+    def keep_groups(self, groups: Mapping[str, Sequence[str]]) -> None:
+        """Put the present groups in place of the former ones."""
+        with self.redis.pipeline(transaction=True) as pipe:
+            pipe.delete(keys.groups(self.deployment))
+            if groups:
+                pipe.hset(keys.groups(self.deployment), mapping={k: json.dumps(list(v)) for k, v in groups.items()})
+            pipe.execute()
+
+    def note(self, **marks: Any) -> None:
+        """Write marks, such as `reconciled_at`; None removes one."""
+        gone = [name for name, value in marks.items() if value is None]
+        kept = {name: value for name, value in marks.items() if value is not None}
+        with self.redis.pipeline(transaction=True) as pipe:
+            if gone:
+                pipe.hdel(keys.coder(self.deployment), *gone)
+            if kept:
+                pipe.hset(keys.coder(self.deployment), mapping=kept)
+            pipe.execute()
+
+    def mark(self, name: str) -> str | None:
+        stored = self.redis.hget(keys.coder(self.deployment), name)
+        return None if stored is None else stored.decode()
+
+    def moment(self, name: str) -> datetime | None:
+        text = self.mark(name)
+        return None if text is None else datetime.fromtimestamp(float(text), UTC)
+
+    def failed(self, message: str, at: datetime) -> None:
+        """Note that the API fails; the first failure in a row gives the time."""
+        with self.redis.pipeline(transaction=True) as pipe:
+            pipe.hsetnx(keys.coder(self.deployment), "failing_since", at.timestamp())
+            pipe.hset(keys.coder(self.deployment), "failure", message)
+            pipe.execute()
+
+    def answered(self) -> None:
+        self.note(failing_since=None, failure=None)
+
+    def stumbled(self, failures: Mapping[str, str], at: datetime) -> None:
+        """Note, by workspace, what Coder failed with for it alone; `settled` takes it away.
+
+        Counting is no transaction with the rest: a failure that is counted twice makes the next look come later.
+        """
+        for workspace_id, error in failures.items():
+            earlier = self._failures([workspace_id]).get(workspace_id)
+            since = earlier["since"] if earlier else at.timestamp()
+            times = earlier["times"] + 1 if earlier else 1
+            row = json.dumps({"since": since, "times": times, "error": error})
+            self.redis.hset(keys.failing(self.deployment), workspace_id, row)
+
+    def times_failed(self, workspace_id: str) -> int:
+        """Return how often in a row Coder answered for other workspaces but failed for this one."""
+        found = self._failures([workspace_id])
+        return int(found[workspace_id]["times"]) if found else 0
+
+    def failing_count(self) -> int:
+        """Return how many workspaces Coder fails for while it answers for others."""
+        return int(self.redis.hlen(keys.failing(self.deployment)))
+
+    def _failures(self, workspace_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        rows = self.redis.hmget(keys.failing(self.deployment), list(workspace_ids))
+        return {one: json.loads(row) for one, row in zip(workspace_ids, rows, strict=True) if row is not None}
+
+    def history_source(self) -> HistorySource | None:
+        """Return what told of deleted workspaces in the last pass; None before any."""
+        mark = self.mark("history_source")
+        return None if mark is None else HistorySource(mark)
+
+    @property
+    def sees_deleted(self) -> bool:
+        return self.history_source() not in (None, HistorySource.NONE)
+
+    def add_drift(self, point: DriftPoint) -> None:
+        """Append to the history; the same moment again replaces nothing and adds nothing."""
+        at = point.at.timestamp()
+        with self.redis.pipeline(transaction=True) as pipe:
+            pipe.zremrangebyscore(keys.drift(self.deployment), at, at)
+            pipe.zadd(keys.drift(self.deployment), {json.dumps([at, point.counted, point.actual]): at})
+            pipe.zremrangebyrank(keys.drift(self.deployment), 0, -(_HISTORY_KEPT + 1))
+            pipe.execute()
+
+    def drift(self) -> list[DriftPoint]:
+        """Return the history, oldest first."""
+        rows = [json.loads(member) for member in self.redis.zrange(keys.drift(self.deployment), 0, -1)]
+        return [DriftPoint(datetime.fromtimestamp(at, UTC), counted, actual) for at, counted, actual, *_ in rows]

@@ -1,0 +1,246 @@
+"""The ledger: evidence and usage records of each workspace, and the totals that follow from them."""
+
+import hashlib
+import json
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import redis
+
+from app.core.count.estimate import record_number
+from app.core.count.evidence import NOTHING_FOLDED, Evidence, Folded
+from app.core.count.meter import RecordState, UsageRecord
+from app.store import keys
+from app.store.count.recordrow import reason_digest, row_owner, write_row
+from app.store.server.connection import script
+
+_CONFLICT: Final = -1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """A workspace's evidence and the records that follow from it, as read at some version.
+
+    Attributes:
+        records: all records that may still be replaced; those that are no longer among them are withdrawn.
+        proved: records to be added for good.
+        last_proved: number of the last build that is proved; None leaves it.
+        unchanged: keys of records that are stored just so and need not be sent.
+        standing: records that are derived no longer and are to be written once more.
+        folded: messages that the evidence knows as numbers only from now on.
+    """
+
+    workspace_id: str
+    version: int
+    evidence: Evidence
+    records: Sequence[UsageRecord]
+    at: float
+    proved: Sequence[UsageRecord] = ()
+    last_proved: int | None = None
+    unchanged: Collection[str] = ()
+    standing: Sequence[UsageRecord] = ()
+    folded: Collection[str] = ()
+
+    @property
+    def sent(self) -> list[UsageRecord]:
+        """The records that the script is given."""
+        changed = [record for record in self.records if record.key not in self.unchanged]
+        return [*changed, *self.standing, *self.proved]
+
+    @property
+    def replaceable(self) -> list[str]:
+        """Keys of the records that may still be replaced: all but those that stand for what was folded."""
+        standing = self.evidence.base.records
+        found = [record.key for record in self.records]
+        return [key for key in found if record_number(key) > standing] if standing else found
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What earlier passes over Coder's API left of a workspace.
+
+    Attributes:
+        last_proved: number of the last build that was looked at and had ended; 0 for none.
+        names: its names as a listing gave them.
+    """
+
+    last_proved: int
+    names: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A workspace as it is stored.
+
+    Attributes:
+        keys: of the stored records that may still be replaced.
+        counted: of the messages that were asked about, those that the evidence knows as numbers only.
+    """
+
+    version: int
+    evidence: Evidence
+    keys: frozenset[str] = frozenset()
+    counted: frozenset[str] = frozenset()
+
+
+class Ledger:
+    """The ledger of one deployment and meter."""
+
+    def __init__(self, connection: "redis.Redis", deployment: str, meter: str) -> None:
+        self.redis: Any = connection
+        self.deployment = deployment
+        self.meter = meter
+        self._settle = script(connection, "settle")
+
+    def read(self, workspace_ids: Sequence[str]) -> dict[str, tuple[int, Evidence]]:
+        """Return version and evidence of workspaces, in one round trip; version 0 is one never seen."""
+        return {one: (seen.version, seen.evidence) for one, seen in self.look(dict.fromkeys(workspace_ids, ())).items()}
+
+    def look(self, messages: Mapping[str, Sequence[str]]) -> dict[str, Seen]:
+        """Return what is known of workspaces and of messages about each of them, in one round trip."""
+        with self.redis.pipeline(transaction=False) as pipe:
+            for workspace_id, message_ids in messages.items():
+                pipe.hmget(keys.workspace(self.deployment, self.meter, workspace_id), "v", "e", "b", "k")
+                # Asked for one that nobody has, where there is nothing to ask for.
+                digests = [message_digest(one) for one in message_ids] or [b""]
+                pipe.smismember(keys.folded(self.deployment, self.meter, workspace_id), digests)
+            rows = pipe.execute()
+        return {
+            one: _seen(
+                [message for message, has in zip(messages[one], rows[2 * n + 1], strict=False) if has], *rows[2 * n]
+            )
+            for n, one in enumerate(messages)
+        }
+
+    def known(self, workspace_ids: Sequence[str]) -> dict[str, Known]:
+        """Return what is known of workspaces from Coder's API, in one round trip."""
+        with self.redis.pipeline(transaction=False) as pipe:
+            for workspace_id in workspace_ids:
+                pipe.hmget(keys.workspace(self.deployment, self.meter, workspace_id), "n", "t")
+            rows = pipe.execute()
+        return {
+            workspace_id: Known(int(number or 0), json.loads(names or b"{}"))
+            for workspace_id, (number, names) in zip(workspace_ids, rows, strict=True)
+        }
+
+    def has_proved(self, workspace_id: str) -> bool:
+        """Tell whether any build of a workspace is proved to have counted."""
+        return bool(self.redis.exists(keys.proved(self.deployment, self.meter, workspace_id)))
+
+    def name(self, workspaces: Mapping[str, Mapping[str, str]]) -> None:
+        """Keep workspaces' names as a listing gives them, by workspace id."""
+        with self.redis.pipeline(transaction=False) as pipe:
+            for workspace_id, names in workspaces.items():
+                pipe.hset(keys.workspace(self.deployment, self.meter, workspace_id), "t", json.dumps(dict(names)))
+            pipe.execute()
+
+    def count_since(self, start: float, end: float = math.inf) -> int:
+        """Return the number of records later than `start` and not later than `end`, in seconds since the epoch."""
+        return int(self.redis.zcount(keys.records(self.deployment, self.meter), f"({start!r}", end))
+
+    def owners_since(self, start: float, most: int) -> list[str]:
+        """Return the owner of each of the newest records later than `start`, at most so many."""
+        index = keys.records(self.deployment, self.meter)
+        found = self.redis.zrange(index, "+inf", f"({start!r}", desc=True, byscore=True, offset=0, num=most)
+        names = [keys.record(self.deployment, self.meter, key.decode()) for key in found]
+        stored = self.redis.mget(names) if names else []
+        return [row_owner(item) for item in stored if item is not None]
+
+    def settle(self, settlements: Sequence[Settlement]) -> tuple[int, list[str]]:
+        """Put evidence and records in place, each workspace atomically.
+
+        If we die here, some workspaces are settled and the others are not; the jobs run again and settle those.
+
+        Returns:
+            The change in units, and the workspaces that somebody else changed since they were read.
+        """
+        reasons = {reason_digest(r.reason): r.reason for s in settlements for r in s.sent}
+        with self.redis.pipeline(transaction=False) as pipe:
+            # Before the records that name them.
+            pipe.hset(keys.reasons(self.deployment), mapping=reasons or {"": ""})
+            for settlement in settlements:
+                self._settle(keys=self._keys(settlement), args=self._args(settlement), client=pipe)
+            # Names only help people to look up; written twice or too much they do no harm.
+            for name, workspace_id in _lookup_names(settlements):
+                pipe.zadd(keys.named(self.deployment, self.meter), {f"{name}\n{workspace_id}": 0})
+            answers = [int(answer) for answer in pipe.execute()[1 : len(settlements) + 1]]
+        conflicts = [s.workspace_id for s, answer in zip(settlements, answers, strict=True) if answer == _CONFLICT]
+        return sum(answer for answer in answers if answer != _CONFLICT), conflicts
+
+    def workspaces(self) -> Iterator[str]:
+        """Yield every workspace with evidence."""
+        for member, _score in self.redis.zscan_iter(keys.workspaces(self.deployment, self.meter), count=500):
+            yield member.decode()
+
+    def _keys(self, settlement: Settlement) -> list[str]:
+        name, meter = self.deployment, self.meter
+        return [
+            keys.workspace(name, meter, settlement.workspace_id),
+            keys.records(name, meter),
+            keys.totals(name, meter),
+            keys.workspaces(name, meter),
+            keys.proved(name, meter, settlement.workspace_id),
+            keys.folded(name, meter, settlement.workspace_id),
+        ]
+
+    def _args(self, settlement: Settlement) -> list[Any]:
+        base = settlement.evidence.base
+        args: list[Any] = [
+            settlement.version,
+            json.dumps(settlement.evidence.as_json(), separators=(",", ":")),
+            json.dumps(settlement.replaceable),
+            keys.record(self.deployment, self.meter, "")[:-1],
+            keys.top_prefix(self.deployment, self.meter),
+            settlement.workspace_id,
+            settlement.at,
+            "" if settlement.last_proved is None else settlement.last_proved,
+            json.dumps(base.as_json(), separators=(",", ":")) if base != NOTHING_FOLDED else "",
+            base.records,
+            len(settlement.folded),
+            *(message_digest(one) for one in settlement.folded),
+        ]
+        for record in settlement.sent:
+            args += [
+                record.key,
+                repr(record.at),
+                datetime.fromtimestamp(record.at, UTC).date().isoformat(),
+                record.weight,
+                int(record.state is RecordState.PROVISIONAL),
+                json.dumps(_names(record)),
+                write_row(record),
+            ]
+        return args
+
+
+def message_digest(message_id: str) -> bytes:
+    """Return eight bytes: of the messages of one workspace no two have the same."""
+    return hashlib.blake2s(message_id.encode(), digest_size=8).digest()
+
+
+def _seen(
+    counted: Collection[str],
+    version: bytes | None,
+    evidence: bytes | None,
+    base: bytes | None,
+    stored_keys: bytes | None,
+) -> Seen:
+    known = Evidence.from_json(evidence or b"{}")
+    # Where nothing but the numbers is left, a version without folding has put proved builds in their place.
+    if base and (known.resumed or known.paused or known.failed_resumes):
+        known = replace(known, base=Folded.from_json(base))
+    return Seen(int(version or 0), known, frozenset(json.loads(stored_keys or b"[]")), frozenset(counted))
+
+
+def _lookup_names(settlements: Sequence[Settlement]) -> Iterator[tuple[str, str]]:
+    for settlement in settlements:
+        for record in settlement.sent[:1]:
+            if record.workspace:
+                yield record.workspace.lower(), settlement.workspace_id
+                yield f"{record.owner}/{record.workspace}".lower(), settlement.workspace_id
+
+
+def _names(record: UsageRecord) -> Mapping[str, str]:
+    return {"user": record.owner, "template": record.template, "organization": record.organization}

@@ -1,0 +1,97 @@
+"""The newest names of users, templates and organizations by their ids, and records whose names follow them."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import redis
+
+from app.store import keys
+from app.store.count.recordrow import renamed
+from app.store.server.connection import script
+
+#: Names of a workspace that its records carry, each with the one that holds the id behind it.
+IDENTITIES: Final = {"owner": "owner_id", "template": "template_id", "organization": "organization_id"}
+
+
+class Naming:
+    """The names of one deployment, and those in the records of one meter."""
+
+    def __init__(self, connection: "redis.Redis", deployment: str, meter: str) -> None:
+        self.redis: Any = connection
+        self.deployment = deployment
+        self.meter = meter
+        self._rename = script(connection, "rename")
+
+    def newest(self, identities: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+        """Return the newest known names of identities, such as ("owner", id); unknown ones are left out."""
+        asked = list(identities)
+        if not asked:
+            return {}
+        found = self.redis.hmget(keys.newest_names(self.deployment), [f"{which}:{id_}" for which, id_ in asked])
+        return {one: name.decode() for one, name in zip(asked, found, strict=True) if name is not None}
+
+    def keep(self, names: Mapping[tuple[str, str], str]) -> None:
+        """Keep these as the newest names; a former name leads to its identity until somebody else takes it."""
+        former = self.newest(names)
+        with self.redis.pipeline(transaction=True) as pipe:
+            for (which, id_), name in names.items():
+                old = former.get((which, id_))
+                if old is not None and old != name:
+                    pipe.hset(keys.former_names(self.deployment), f"{which}:{old}", id_)
+                pipe.hdel(keys.former_names(self.deployment), f"{which}:{name}")
+                pipe.hset(keys.newest_names(self.deployment), f"{which}:{id_}", name)
+            pipe.execute()
+
+    def now_called(self, which: str, name: str) -> str:
+        """Return the newest name of what was once called so; the name itself where nothing was."""
+        id_ = self.redis.hget(keys.former_names(self.deployment), f"{which}:{name}")
+        if id_ is None:
+            return name
+        return self.newest([(which, id_.decode())]).get((which, id_.decode()), name)
+
+    def rename(self, workspace_id: str, names: Mapping[str, str]) -> int:
+        """Give the proved records of a workspace its newest names; return how many had others.
+
+        Each record moves atomically with the totals by name. If we die between two, the next call renames the rest.
+
+        Args:
+            workspace_id: whose records.
+            names: owner, template and organization; a missing or empty one leaves what is there.
+        """
+        proved = [
+            key.decode() for key in self.redis.zrange(keys.proved(self.deployment, self.meter, workspace_id), 0, -1)
+        ]
+        if not proved:
+            return 0
+        rows = self.redis.mget([keys.record(self.deployment, self.meter, key) for key in proved])
+        args: list[Any] = []
+        lookups: dict[str, float] = {}
+        for key, row in zip(proved, rows, strict=True):
+            if row is None:
+                continue
+            after, lookup = renamed(row, names)
+            if after != row:
+                args += [key, row, after]
+                lookups[f"{lookup}\n{workspace_id}"] = 0.0
+        if not args:
+            return 0
+        # Old names stay in the index: who looks for them still finds the workspace.
+        self.redis.zadd(keys.named(self.deployment, self.meter), lookups)
+        prefix = keys.record(self.deployment, self.meter, "")[:-1]
+        return int(self._rename(keys=[], args=[prefix, keys.top_prefix(self.deployment, self.meter), *args]))
+
+    def lack_names(self, workspace_ids: Iterable[str]) -> None:
+        """Note workspaces whose records lack names that Coder did not tell."""
+        wanted = list(workspace_ids)
+        if wanted:
+            self.redis.sadd(keys.nameless(self.deployment), *wanted)
+
+    def lacking(self, most: int) -> list[str]:
+        """Return some of the workspaces whose records lack names, others each time."""
+        return [member.decode() for member in self.redis.srandmember(keys.nameless(self.deployment), most)]
+
+    def have_names(self, workspace_ids: Iterable[str]) -> None:
+        """Note that the records of these lack nothing any more."""
+        done = list(workspace_ids)
+        if done:
+            self.redis.srem(keys.nameless(self.deployment), *done)

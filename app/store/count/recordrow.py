@@ -1,0 +1,84 @@
+"""How a usage record lies in Redis: an array without names, for there may be hundreds of thousands."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from app.core.count.meter import RecordState, UsageRecord
+
+_DAY_CHARS: Final = 11
+_OWNER: Final = 2
+_FIELDS: Final = 12
+# What stands for the last fields where they are missing: workspace, rule, reason, deliveries, build.
+_LAST: Final = ("", "", "", (), None)
+_WORKSPACE: Final = 7
+
+
+def reason_digest(reason: str) -> str:
+    return hashlib.blake2s(reason.encode(), digest_size=6).hexdigest()
+
+
+def write_row(record: UsageRecord) -> str:
+    """Return the array. Its first five are read by settle.lua; key and meter stand in the key under which it lies."""
+    return json.dumps(
+        [
+            int(record.state is RecordState.PROVISIONAL),
+            record.weight,
+            record.owner,
+            record.template,
+            record.organization,
+            record.at,
+            record.workspace_id,
+            record.workspace,
+            record.rule,
+            reason_digest(record.reason),
+            list(record.deliveries),
+            record.build_id,
+        ],
+        separators=(",", ":"),
+    )
+
+
+def read_row(key: str, meter: str, stored: bytes, reason_of: Callable[[str], str]) -> UsageRecord:
+    """Read what settle.lua stored: the UTC day, a line feed, and the array."""
+    row = json.loads(stored[_DAY_CHARS:])
+    # Another version may write more behind these, or fewer of the last ones.
+    provisional, weight, owner, template, organization, at, workspace_id, workspace, rule, digest, deliveries, build = (
+        [*row, *_LAST[len(row) - _FIELDS :]] if len(row) < _FIELDS else row[:_FIELDS]
+    )
+    return UsageRecord(
+        key=key,
+        meter=meter,
+        state=RecordState.PROVISIONAL if provisional else RecordState.PROVED,
+        at=at,
+        workspace_id=workspace_id,
+        workspace=workspace,
+        owner=owner,
+        template=template,
+        organization=organization,
+        rule=rule,
+        reason=reason_of(digest),
+        deliveries=tuple(deliveries),
+        build_id=build,
+        weight=weight,
+    )
+
+
+def renamed(stored: bytes, names: Mapping[str, str]) -> tuple[bytes, str]:
+    """Return what settle.lua stored with other names, and `<owner>/<workspace>` to look it up by.
+
+    Args:
+        stored: the UTC day, a line feed, and the array.
+        names: owner, template and organization; a missing or empty one leaves what is there.
+    """
+    row = json.loads(stored[_DAY_CHARS:])
+    for place, which in enumerate(("owner", "template", "organization"), _OWNER):
+        row[place] = names.get(which) or row[place]
+    text = json.dumps(row, separators=(",", ":"))
+    return stored[:_DAY_CHARS] + text.encode(), f"{row[_OWNER]}/{row[_WORKSPACE]}".lower()
+
+
+def row_owner(stored: bytes) -> str:
+    """Return the owner alone of what settle.lua stored."""
+    return str(json.loads(stored[_DAY_CHARS:])[_OWNER])

@@ -1,0 +1,247 @@
+"""The read side of the ledger: single records, and pages of them by time, user, template, organization and state."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Final
+
+import redis
+
+from app.core.count.meter import RecordState, UsageRecord
+from app.store import keys
+from app.store.count.naming import Naming
+from app.store.count.recordrow import read_row
+from app.store.server.connection import script
+from app.store.timeline import Place
+
+#: Records that one call looks at. Where a filter takes few of them, a page is short and has a next one.
+SCANNED_AT_MOST: Final = 10_000
+_CHUNK: Final = 1000
+# What is asked for by a name of its own, as identities are kept (app/store/count/naming.py).
+_IDENTITY: Final = {"user": "owner"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Scores from `low` up to, not including, `below`."""
+
+    low: float
+    below: float
+
+
+class Records:
+    """The records of one deployment and meter."""
+
+    def __init__(self, connection: "redis.Redis", deployment: str, meter: str) -> None:
+        self.redis: Any = connection
+        self.deployment = deployment
+        self.meter = meter
+        self._reasons: dict[str, str] = {}
+        self._walk = script(connection, "walk")
+
+    def record(self, usage_key: str) -> UsageRecord | None:
+        return next(iter(self.read([usage_key])), None)
+
+    def find(self, what: str) -> list[UsageRecord]:
+        """Return the records of a usage key, workspace id, workspace name or `owner/workspace`, oldest first."""
+        record = self.record(what)
+        if record:
+            return [record]
+        name = what.lower()
+        found_names = self.redis.zrangebylex(keys.named(self.deployment, self.meter), f"[{name}\n", f"({name}\x0b")
+        ids = sorted({name, *(member.decode().partition("\n")[2] for member in found_names)})
+        found = [record for workspace_id in ids for record in self.of_workspace(workspace_id)]
+        return sorted(found, key=lambda record: record.at)
+
+    def of_workspace(self, workspace_id: str) -> list[UsageRecord]:
+        """Return the records of one workspace, oldest first."""
+        listed = json.loads(self.redis.hget(keys.workspace(self.deployment, self.meter, workspace_id), "k") or b"[]")
+        proved = self.redis.zrange(keys.proved(self.deployment, self.meter, workspace_id), 0, -1)
+        return sorted(self.read([*listed, *(key.decode() for key in proved)]), key=lambda record: record.at)
+
+    def oldest(self) -> date | None:
+        """Return the UTC day of the first record."""
+        found = self.redis.zrange(keys.records(self.deployment, self.meter), 0, 0, withscores=True)
+        return _day(found[0][1]) if found else None
+
+    def page(
+        self,
+        cursor: str | None,
+        limit: int,
+        *,
+        start: float | None = None,
+        end: float | None = None,
+        user: str = "",
+        template: str = "",
+        organization: str = "",
+        state: str = "",
+    ) -> tuple[list[UsageRecord], str | None]:
+        """Return records, newest first, and the cursor of the next page; None after the last.
+
+        The work of one call is bounded: where filters take few records a page may hold less than `limit`, even none.
+
+        Args:
+            cursor: as the page before gave it; None for the first.
+            limit: how many at most.
+            start: the earliest moment, in seconds since the epoch.
+            end: the first moment that is too late.
+            user: only this owner's; empty for all, as for the other names.
+            template: only of this template.
+            organization: only of this organization.
+            state: only in this state.
+
+        Raises:
+            ValueError: the cursor is not one that this gave out.
+        """
+        place = Place.parse(cursor) if cursor is not None else None
+        whole = _Span(-math.inf if start is None else start, math.inf if end is None else end)
+        called = Naming(self.redis, self.deployment, self.meter).now_called
+        wanted_names = {"user": user, "template": template, "organization": organization}
+        names = {name: called(_IDENTITY.get(name, name), value) for name, value in wanted_names.items() if value}
+        spans = self._spans_with(names, place, whole) if names else iter([whole])
+        wanted = {**names, **({"state": state} if state else {})}
+        return self._collect(spans, place, limit, wanted)
+
+    def _collect(
+        self, spans: Iterator[_Span], place: Place | None, limit: int, wanted: Mapping[str, str]
+    ) -> tuple[list[UsageRecord], str | None]:
+        """Walk through spans, newest first, until the page is full or enough was looked at."""
+        found: list[UsageRecord] = []
+        # One more than wanted tells whether there is a next page. Where few are taken, more are looked at each time.
+        left, most = SCANNED_AT_MOST, min(limit + 1, _CHUNK)
+        for span in spans:
+            while True:
+                chunk = min(left, most)
+                looked, last, rows = self._look(span, place, chunk, wanted)
+                for at, record in rows:
+                    if len(found) == limit:
+                        return found, str(place)
+                    found.append(record)
+                    place = at
+                place = last or place
+                left -= looked
+                if left <= 0:
+                    return found, str(place)
+                if looked < chunk:
+                    break
+                most = min(2 * most, _CHUNK)
+        return found, None
+
+    def _look(
+        self, span: _Span, place: Place | None, most: int, wanted: Mapping[str, str]
+    ) -> tuple[int, Place | None, list[tuple[Place, UsageRecord]]]:
+        """Look at so many records; return how many there were, the place of the last, and those that are wanted."""
+        top = repr(place.at) if place and place.at < span.below else f"({span.below!r}"
+        looked, last, score, *rows = self._walk(
+            keys=[keys.records(self.deployment, self.meter)],
+            args=[
+                top,
+                repr(span.low),
+                most,
+                repr(place.at) if place else "",
+                place.member if place else "",
+                keys.record(self.deployment, self.meter, "")[:-1],
+                *(_text_of(name, value) for name, value in wanted.items()),
+            ],
+        )
+        read = [
+            (Place(float(at), key.decode()), read_row(key.decode(), self.meter, stored, self._reason))
+            for key, at, stored in zip(rows[::3], rows[1::3], rows[2::3], strict=True)
+        ]
+        taken = [(at, record) for at, record in read if _takes(record, wanted)]
+        return looked, Place(float(score), last.decode()) if looked else None, taken
+
+    def _spans_with(self, names: Mapping[str, str], place: Place | None, whole: _Span) -> Iterator[_Span]:
+        """Yield the days on which every one of these names has units, newest first: the totals know them."""
+        edges = self._edges(whole, place)
+        if edges is None:
+            return
+        first, last = edges
+        months = list(_months(first, last))
+        for month, has in zip(months, self._have(names, [keys.month_of(month) for month in months]), strict=True):
+            days = list(_days(max(month, first), min(_end_of(month), last))) if has else []
+            for day, used in zip(days, self._have(names, [keys.day_of(day) for day in days]), strict=True):
+                if used:
+                    yield _Span(max(_at(day), whole.low), min(_at(day + timedelta(days=1)), whole.below))
+
+    def _edges(self, whole: _Span, place: Place | None) -> tuple[date, date] | None:
+        """Return the first and the last UTC day on which there can be anything; None where there is nothing."""
+        index = keys.records(self.deployment, self.meter)
+        oldest = self.redis.zrange(index, 0, 0, withscores=True)
+        newest = self.redis.zrange(index, -1, -1, withscores=True)
+        if not oldest or not newest:
+            return None
+        low = max(oldest[0][1], whole.low)
+        high = min(newest[0][1], whole.below, place.at if place else math.inf)
+        return (_day(low), _day(high)) if low <= high else None
+
+    def _have(self, names: Mapping[str, str], spans: list[str]) -> list[bool]:
+        if not spans:
+            return []
+        prefix = keys.top_prefix(self.deployment, self.meter)
+        with self.redis.pipeline(transaction=False) as pipe:
+            for span in spans:
+                for dimension, name in names.items():
+                    pipe.zscore(f"{prefix}:{dimension}:{span}", name)
+            scores = pipe.execute()
+        width = len(names)
+        return [all(score is not None for score in scores[n * width : (n + 1) * width]) for n in range(len(spans))]
+
+    def read(self, usage_keys: Sequence[str]) -> list[UsageRecord]:
+        """Return the records with these keys, without those that there are not."""
+        if not usage_keys:
+            return []
+        stored = self.redis.mget([keys.record(self.deployment, self.meter, key) for key in usage_keys])
+        return [
+            read_row(key, self.meter, item, self._reason)
+            for key, item in zip(usage_keys, stored, strict=True)
+            if item is not None
+        ]
+
+    def _reason(self, digest: str) -> str:
+        if digest not in self._reasons:
+            stored = self.redis.hget(keys.reasons(self.deployment), digest)
+            self._reasons[digest] = "" if stored is None else stored.decode()
+        return self._reasons[digest]
+
+
+def _text_of(name: str, value: str) -> str:
+    """Return what every stored record with this value holds, and few others do (app/store/count/recordrow.py)."""
+    if name == "state":
+        return "\n[1," if value == RecordState.PROVISIONAL else "\n[0,"
+    return json.dumps(value)
+
+
+def _takes(record: UsageRecord, wanted: Mapping[str, str]) -> bool:
+    has = {
+        "user": record.owner,
+        "template": record.template,
+        "organization": record.organization,
+        "state": record.state.value,
+    }
+    return all(has[name] == value for name, value in wanted.items())
+
+
+def _months(first: date, last: date) -> Iterator[date]:
+    """Yield the first day of each month, the last month first."""
+    for number in range(last.year * 12 + last.month - 1, first.year * 12 + first.month - 2, -1):
+        yield date(number // 12, number % 12 + 1, 1)
+
+
+def _end_of(month: date) -> date:
+    return (month + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+
+
+def _days(first: date, last: date) -> Iterator[date]:
+    """Yield days, the last first."""
+    return (last - timedelta(days=n) for n in range((last - first).days + 1))
+
+
+def _day(at: float) -> date:
+    return datetime.fromtimestamp(at, UTC).date()
+
+
+def _at(day: date) -> float:
+    return datetime.combine(day, time(), UTC).timestamp()

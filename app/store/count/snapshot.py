@@ -1,0 +1,98 @@
+"""The one read model: usage of a period, for page, API, CLI, metrics and alerts.
+
+Totals are kept by UTC day and by UTC month, so any period of whole days is the sum of at most 62 days and its months:
+the cost does not grow with the number of records, and a changed period needs no recount.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import redis
+
+from app.core.count.meter import Usage
+from app.core.limit.limits import Limit
+from app.core.limit.period import Period
+from app.store import keys
+
+_TOP = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Breakdown:
+    """Usage of a period by name and by day; names may be empty where deliveries did not tell."""
+
+    by_user: Sequence[tuple[str, int]]
+    by_template: Sequence[tuple[str, int]]
+    by_day: Sequence[tuple[date, int]]
+
+
+class Snapshot:
+    """Reads one deployment's meter."""
+
+    def __init__(self, connection: "redis.Redis", deployment: str, meter: str) -> None:
+        self.redis: Any = connection
+        self.deployment = deployment
+        self.meter = meter
+
+    def usage(self, period: Period, limit: Limit, now: datetime, *, top: bool = False) -> Usage:
+        """Return the usage of a period; with the top users and templates if asked."""
+        spans = list(_spans(period, now.date()))
+        fields = [f"{kind}:{span}" for kind, span in spans] + [f"p{kind}:{span}" for kind, span in spans]
+        numbers = self.redis.hmget(keys.totals(self.deployment, self.meter), fields) if fields else []
+        values = [int(number or 0) for number in numbers]
+        counted, provisional = sum(values[: len(spans)]), sum(values[len(spans) :])
+        return Usage(
+            deployment=self.deployment,
+            meter=self.meter,
+            period=period,
+            limit=limit,
+            counted=counted,
+            provisional=provisional,
+            as_of=now,
+            by_user=self.top("user", spans) if top else (),
+            by_template=self.top("template", spans) if top else (),
+        )
+
+    def breakdown(self, period: Period, now: datetime) -> Breakdown:
+        spans = list(_spans(period, now.date()))
+        return Breakdown(self.top("user", spans), self.top("template", spans), self.by_day(period, now.date()))
+
+    def top(self, dimension: str, spans: Iterable[tuple[str, str]], most: int = _TOP) -> list[tuple[str, int]]:
+        prefix = keys.top_prefix(self.deployment, self.meter)
+        found = self.redis.zunion([f"{prefix}:{dimension}:{span}" for _kind, span in spans], withscores=True)
+        ordered = sorted(((name.decode(), int(score)) for name, score in found), key=lambda row: (-row[1], row[0]))
+        return ordered[:most]
+
+    def names(self, dimension: str, period: Period, today: date, most: int) -> list[tuple[str, int]]:
+        """Return units by user, template or organization in a period, the most first."""
+        return self.top(dimension, list(_spans(period, today)), most)
+
+    def by_day(self, period: Period, today: date) -> list[tuple[date, int]]:
+        """Return the days of the period with usage, oldest first."""
+        last = min(period.end or date.max, today + timedelta(days=2))
+        days = [period.start + timedelta(days=n) for n in range((last - period.start).days)]
+        if not days:
+            return []
+        numbers = self.redis.hmget(keys.totals(self.deployment, self.meter), [f"d:{day.isoformat()}" for day in days])
+        return [(day, int(number)) for day, number in zip(days, numbers, strict=True) if number]
+
+
+def _spans(period: Period, today: date) -> Iterable[tuple[str, str]]:
+    """Cover the period by whole months and the days left over, up to the end of tomorrow's month (clocks differ)."""
+    tomorrow = today + timedelta(days=1)
+    end = min(period.end or date.max, _month_after(tomorrow))
+    day = period.start
+    while day < end:
+        following = _month_after(day)
+        if day.day == 1 and following <= end:
+            yield "m", keys.month_of(day)
+            day = following
+        else:
+            yield "d", keys.day_of(day)
+            day += timedelta(days=1)
+
+
+def _month_after(day: date) -> date:
+    return date(day.year + day.month // 12, day.month % 12 + 1, 1)

@@ -1,0 +1,106 @@
+"""The deployments that are known, and what is kept of one."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, Final
+
+import redis
+from rq.job import Job
+from rq.registry import DeferredJobRegistry, FailedJobRegistry, ScheduledJobRegistry
+from rq.results import Result
+
+from app.store import keys
+from app.store.rq import jobqueue
+from app.store.server.connection import script
+
+_AT_ONCE: Final = 500
+#: Jobs whose first argument is a deployment.
+_OF_ONE: Final = frozenset({jobqueue.CLASSIFY, jobqueue.SEND, jobqueue.VERIFY, jobqueue.RECONCILE})
+_REGISTRIES: Final = (FailedJobRegistry, ScheduledJobRegistry, DeferredJobRegistry)
+
+
+class Deployments:
+    """Every deployment that is known to this Redis."""
+
+    def __init__(self, connection: "redis.Redis") -> None:
+        self.redis: Any = connection
+
+    def names(self) -> list[str]:
+        """Return the deployments that ever posted, sorted."""
+        return sorted(item.decode() for item in self.redis.smembers(keys.DEPLOYMENTS))
+
+    def unfinished(self) -> list[str]:
+        """Return the deployments whose removal was begun and not ended, sorted."""
+        return sorted(item.decode() for item in self.redis.smembers(keys.REMOVING))
+
+    def admit(self, deployment: str, most: int) -> bool:
+        """Learn a name unless it is known; False when as many as `most` are known without it."""
+        return bool(script(self.redis, "learn")(keys=[keys.DEPLOYMENTS], args=[deployment, most]))
+
+    def kinds(self, deployment: str) -> Counter[str]:
+        """Count the keys of a deployment by their kind, such as `record`, and its waiting and failed jobs as `job`."""
+        found = Counter(key.decode().split(":")[3] for key in self._keys(deployment))
+        found["job"] = sum(1 for _ in self._jobs(deployment))
+        return found
+
+    def remove(self, deployment: str) -> None:
+        """Delete everything that is kept of a deployment.
+
+        A crash on the way leaves it among the unfinished; then it is to be removed once more. A delivery that comes
+        meanwhile makes the name known again.
+        """
+        with self.redis.pipeline(transaction=True) as pipe:
+            pipe.sadd(keys.REMOVING, deployment)
+            pipe.srem(keys.DEPLOYMENTS, deployment)
+            pipe.execute()
+        # Jobs first: each would write keys again.
+        for queue, job_id in list(self._jobs(deployment)):
+            with self.redis.pipeline(transaction=True) as pipe:
+                pipe.lrem(jobqueue.queue_key(queue), 0, job_id)
+                for registry in _REGISTRIES:
+                    pipe.zrem(_registry(registry, queue), job_id)
+                pipe.delete(_job(job_id), Result.get_key(job_id))
+                pipe.execute()
+        while batch := list(_first(self._keys(deployment))):
+            self.redis.unlink(*batch)
+        self.redis.srem(keys.REMOVING, deployment)
+
+    def _keys(self, deployment: str) -> Iterator[bytes]:
+        found: Iterator[bytes] = self.redis.scan_iter(match=keys.every(deployment), count=1000)
+        return found
+
+    def _jobs(self, deployment: str) -> Iterator[tuple[str, str]]:
+        """Yield queue and id of each job of this deployment that waits, or failed."""
+        for queue in jobqueue.QUEUES:
+            ids = list(self.redis.lrange(jobqueue.queue_key(queue), 0, -1))
+            for registry in _REGISTRIES:
+                ids += self.redis.zrange(_registry(registry, queue), 0, -1)
+            for start in range(0, len(ids), _AT_ONCE):
+                some = [item.decode() for item in ids[start : start + _AT_ONCE]]
+                with self.redis.pipeline(transaction=False) as pipe:
+                    for job_id in some:
+                        pipe.hget(_job(job_id), "data")
+                    data = pipe.execute()
+                yield from ((queue, job_id) for job_id, one in zip(some, data, strict=True) if _of(deployment, one))
+
+
+def _of(deployment: str, data: bytes | None) -> bool:
+    try:
+        function, _, args, _ = json.loads(data or b"")
+    except ValueError:  # another program's, or gone
+        return False
+    return function in _OF_ONE and bool(args) and args[0] == deployment
+
+
+def _first(found: Iterator[bytes]) -> Iterator[bytes]:
+    for _, key in zip(range(_AT_ONCE), found, strict=False):
+        yield key
+
+
+def _job(job_id: str) -> str:
+    return f"{Job.redis_job_namespace_prefix}{job_id}"
+
+
+def _registry(registry: Any, queue: str) -> str:
+    return str(registry.key_template.format(queue))

@@ -1,0 +1,171 @@
+"""What arrives: remembered message ids, the queue of deliveries, their verdicts, and the quarantine."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import redis
+
+from app.store import keys
+from app.store.receive.deployments import Deployments
+from app.store.rq import jobqueue
+from app.store.server.channel import Channel
+
+#: Quarantined bodies kept, and for how long. They cannot be counted by any retry; an admin looks at the newest.
+QUARANTINE_KEPT: Final = 200
+_QUARANTINE_SECONDS: Final = 90 * 86_400
+_TRIMMED_AT_ONCE: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What became of one delivery, to be stored."""
+
+    message_id: str
+    received_at: float
+    summary: Mapping[str, Any]
+    unlisted_template: str = ""
+
+
+class TooManyDeploymentsError(Exception):
+    """This deployment is not known, and no further name is learnt."""
+
+
+class Inbox:
+    """The inbox of one deployment.
+
+    Args:
+        connection: Redis.
+        deployment: its name.
+        accepting: the way of deliveries; inboxes of one process share it, else each has connections of its own.
+        most: how many deployments may be known before this one; negative for a configured one.
+    """
+
+    def __init__(
+        self, connection: "redis.Redis", deployment: str, accepting: Channel | None = None, most: int = -1
+    ) -> None:
+        self.redis: Any = connection
+        self.deployment = deployment
+        self._queues = jobqueue.queues_key().encode()
+        self._stats = keys.stats(deployment).encode()
+        self._deployments = keys.DEPLOYMENTS.encode()
+        self.most = most
+        self._accept = accepting or accepting_channel(connection)
+
+    def accept(self, job: jobqueue.ReadyJob, message_id: str, received_at: float) -> bool:
+        """Queue a delivery unless its message id is known; True when it is new.
+
+        Atomic: after an error nothing or everything was written, and Coder's retry finds out which.
+
+        Raises:
+            redis.exceptions.RedisError: Redis did not confirm it.
+            TooManyDeploymentsError: nothing was written.
+        """
+        digest = hashlib.blake2s(message_id.encode(), digest_size=16).digest()
+        # 4,096 buckets a year stay small lists inside Redis up to half a million ids: about 25 bytes an id.
+        bucket, member = digest[:2].hex()[:3], digest[1:]
+        year = datetime.fromtimestamp(received_at, UTC).year
+        expires = int(datetime(year + 2, 1, 1, tzinfo=UTC).timestamp())
+        name = self.deployment
+        taken = self._accept.call(
+            [
+                keys.seen(name, year, bucket).encode(),
+                keys.seen(name, year - 1, bucket).encode(),
+                job.key.encode(),
+                job.queue_key.encode(),
+                self._queues,
+                self._stats,
+                self._deployments,
+            ],
+            [
+                member,
+                b"%d" % expires,
+                job.id.encode(),
+                b"%.3f" % received_at,
+                name.encode(),
+                b"%d" % self.most,
+                job.shared,
+                *job.own,
+            ],
+        )
+        if taken < 0:
+            raise TooManyDeploymentsError(name)
+        return bool(taken)
+
+    def quarantine(self, message_id: str, received_at: float, reason: str, body: bytes, *, keep: bool) -> None:
+        """Note an authenticated body that is no notification; its text only where that holds no secret.
+
+        Raises:
+            TooManyDeploymentsError: nothing was written.
+        """
+        if not Deployments(self.redis).admit(self.deployment, self.most):
+            raise TooManyDeploymentsError(self.deployment)
+        key = keys.quarantined(self.deployment, message_id)
+        with self.redis.pipeline(transaction=True) as pipe:
+            mapping: dict[str, Any] = {"reason": reason, "received_at": received_at, "bytes": len(body)}
+            pipe.hset(key, mapping={**mapping, "body": body} if keep else mapping)
+            pipe.expire(key, _QUARANTINE_SECONDS)
+            pipe.zadd(keys.quarantine(self.deployment), {message_id: received_at})
+            pipe.hincrby(keys.stats(self.deployment), "quarantined", 1)
+            pipe.zrange(keys.quarantine(self.deployment), 0, -(QUARANTINE_KEPT + 1))
+            oldest = pipe.execute()[-1]
+        if oldest:
+            ids = [item.decode() for item in oldest]
+            self.redis.delete(*(keys.quarantined(self.deployment, item) for item in ids))
+            self.redis.zrem(keys.quarantine(self.deployment), *ids)
+
+    def remember(self, pipe: Any, rows: Sequence[Remembered], keep_seconds: int) -> None:
+        """Write what became of deliveries into a pipeline; writing it again changes nothing."""
+        for row in rows:
+            summary = json.dumps(row.summary, separators=(",", ":"))
+            pipe.set(keys.delivery(self.deployment, row.message_id), summary, ex=keep_seconds)
+            pipe.zadd(keys.deliveries(self.deployment), {row.message_id: row.received_at})
+            if row.unlisted_template:
+                pipe.zadd(keys.unlisted(self.deployment), {row.unlisted_template: row.received_at}, gt=True)
+        newest = max(row.received_at for row in rows)
+        # A little more than one batch brings, so that the index shrinks as its entries expire.
+        limit = _TRIMMED_AT_ONCE + 2 * len(rows)
+        expired = self.redis.zrange(
+            keys.deliveries(self.deployment), "-inf", newest - keep_seconds, byscore=True, offset=0, num=limit
+        )
+        if expired:
+            pipe.zrem(keys.deliveries(self.deployment), *expired)
+
+    def delivery(self, message_id: str) -> dict[str, Any] | None:
+        """Return what became of a delivery, or None when it is not known (any more)."""
+        text = self.redis.get(keys.delivery(self.deployment, message_id))
+        return None if text is None else dict(json.loads(text))
+
+    def quarantined(self, limit: int = 50) -> list[dict[str, Any]]:
+        """Return the newest quarantined bodies, without their text."""
+        ids = [item.decode() for item in self.redis.zrevrange(keys.quarantine(self.deployment), 0, limit - 1)]
+        rows = []
+        for message_id in ids:
+            reason, received_at, size = self.redis.hmget(
+                keys.quarantined(self.deployment, message_id), "reason", "received_at", "bytes"
+            )
+            if reason is not None:
+                rows.append(
+                    {
+                        "message_id": message_id,
+                        "reason": reason.decode(),
+                        "received_at": float(received_at),
+                        "bytes": int(size),
+                    }
+                )
+        return rows
+
+    def stats(self) -> dict[str, float]:
+        return {name.decode(): float(value) for name, value in self.redis.hgetall(keys.stats(self.deployment)).items()}
+
+
+def accepting_channel(connection: "redis.Redis") -> Channel:
+    return Channel(connection, "accept")
+
+
+def deployments(connection: "redis.Redis") -> list[str]:
+    """Return the deployments that ever posted, sorted."""
+    return Deployments(connection).names()

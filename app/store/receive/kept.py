@@ -1,0 +1,75 @@
+"""Deliveries that are kept with their payload, to be classified anew."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import redis
+from rq.registry import FailedJobRegistry
+
+from app.store import keys
+from app.store.rq import jobqueue
+from app.store.server.connection import script
+
+_PAGE: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class KeptDelivery:
+    """The record of one delivery, and its text as it was read, to be compared with what is stored later."""
+
+    record: dict[str, Any]
+    text: bytes
+
+    @property
+    def message_id(self) -> str:
+        return str(self.record["message_id"])
+
+    @property
+    def outcome(self) -> str:
+        return str(self.record["verdict"]["outcome"])
+
+
+class Kept:
+    """The kept deliveries of one deployment."""
+
+    def __init__(self, connection: "redis.Redis", deployment: str) -> None:
+        self.redis: Any = connection
+        self.deployment = deployment
+
+    def find(self, message_id: str) -> KeptDelivery | None:
+        text = self.redis.get(keys.delivery(self.deployment, message_id))
+        return None if text is None else KeptDelivery(dict(json.loads(text)), text)
+
+    def count(self, since: float) -> int:
+        """Return how many deliveries arrived since then, of those that are still known."""
+        return int(self.redis.zcount(keys.deliveries(self.deployment), since, "+inf"))
+
+    def newest(self, since: float, most: int | None = None) -> Iterator[list[KeptDelivery]]:
+        """Yield pages of deliveries that arrived since then, the newest first; at most so many.
+
+        By rank from the newest end, where deliveries that arrive meanwhile let some be seen twice, but none be missed.
+        """
+        index, start = keys.deliveries(self.deployment), 0
+        while most is None or start < most:
+            stop = start + _PAGE if most is None else min(start + _PAGE, most)
+            found = self.redis.zrevrange(index, start, stop - 1, withscores=True)
+            names = [keys.delivery(self.deployment, name.decode()) for name, at in found if at >= since]
+            texts = self.redis.mget(names) if names else []
+            yield [KeptDelivery(dict(json.loads(text)), text) for text in texts if text is not None]
+            if len(names) < stop - start:
+                return
+            start = stop
+
+    def queue_again(self, kept: KeptDelivery, job: jobqueue.ReadyJob) -> bool:
+        """Queue a job for a kept delivery; False when its record has changed since, or the job is under way."""
+        put = script(self.redis, "replay")
+        failed = FailedJobRegistry.key_template.format(job.queue)
+        record = keys.delivery(self.deployment, kept.message_id)
+        return bool(
+            put(
+                keys=[record, job.key, job.queue_key, jobqueue.queues_key(), failed],
+                args=[kept.text, job.id, *job.fields],
+            )
+        )

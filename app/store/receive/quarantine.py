@@ -1,0 +1,47 @@
+"""The quarantine, one body at a time; `app/store/receive/inbox.py` puts them there and lists them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import redis
+
+from app import clock
+from app.store import keys
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedBody:
+    """A body that was authenticated but no notification.
+
+    Attributes:
+        body: None where it might have held a secret and was not kept.
+    """
+
+    message_id: str
+    received_at: datetime
+    reason: str
+    size: int
+    body: bytes | None
+
+
+class Quarantine:
+    """The quarantine of one deployment."""
+
+    def __init__(self, connection: "redis.Redis", deployment: str) -> None:
+        self.redis: Any = connection
+        self.deployment = deployment
+
+    def find(self, message_id: str) -> QuarantinedBody | None:
+        key = keys.quarantined(self.deployment, message_id)
+        reason, received_at, size, body = self.redis.hmget(key, "reason", "received_at", "bytes", "body")
+        if reason is None:
+            return None
+        return QuarantinedBody(message_id, clock.at(float(received_at)), reason.decode(), int(size), body)
+
+    def remove(self, message_id: str) -> bool:
+        """Take a body out for good; True when it was there."""
+        with self.redis.pipeline(transaction=True) as pipe:
+            pipe.delete(keys.quarantined(self.deployment, message_id))
+            pipe.zrem(keys.quarantine(self.deployment), message_id)
+            return any(pipe.execute())

@@ -1,0 +1,233 @@
+"""What operators see and do in RQ's queues: lengths, workers, failed jobs; requeue, delete, pause.
+
+Every look takes two or three round trips and reads a bounded number of entries, however much lies in Redis.
+Every change is one script, so that a worker, RQ's own commands and other operators may be at it at the same time.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import redis
+from rq.intermediate_queue import IntermediateQueue
+from rq.job import Job
+from rq.registry import DeferredJobRegistry, FailedJobRegistry, ScheduledJobRegistry, StartedJobRegistry
+from rq.results import Result
+from rq.suspension import WORKERS_SUSPENDED
+from rq.utils import utcformat
+
+from app import clock
+from app.logs import redact_text
+from app.store import keys
+from app.store.rq import jobqueue
+from app.store.rq.jobs import FAILED, FIELDS, JobState, read_job, read_time
+from app.store.rq.workers import WorkerState, read_workers
+from app.store.server.connection import script
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """One queue.
+
+    Attributes:
+        length: jobs that wait.
+        oldest_age: seconds since the oldest of them was queued; None where none waits.
+        started: jobs that a worker has taken, batches included.
+        scheduled: jobs that wait for their next try.
+        paused_by: who paused it.
+    """
+
+    name: str
+    length: int
+    oldest_age: float | None
+    started: int
+    deferred: int
+    scheduled: int
+    failed: int
+    paused: bool
+    paused_by: str = ""
+    paused_at: datetime | None = None
+
+
+class Queues:
+    """The queues of this program.
+
+    Args:
+        connection: Redis.
+        hide: takes secrets out of texts of exceptions and descriptions.
+    """
+
+    def __init__(self, connection: "redis.Redis", hide: Callable[[str], str] = redact_text) -> None:
+        self.redis: Any = connection
+        self._hide = hide
+
+    def overview(self) -> list[QueueState]:
+        """Return every queue, in two round trips."""
+        now = clock.now()
+        with self.redis.pipeline(transaction=False) as pipe:
+            for name in jobqueue.QUEUES:
+                pipe.llen(jobqueue.queue_key(name))
+                pipe.lindex(jobqueue.queue_key(name), 0)
+                pipe.zcard(_key(StartedJobRegistry, name))
+                pipe.llen(_intermediate(name))
+                pipe.zcard(_key(DeferredJobRegistry, name))
+                pipe.zcard(_key(ScheduledJobRegistry, name))
+                # RQ's maintenance removes what has expired; until then it is not there any more.
+                pipe.zcount(_key(FailedJobRegistry, name), now.timestamp(), "+inf")
+                pipe.hget(keys.MARKS, _mark(name))
+            found = pipe.execute()
+        rows = [found[at : at + 8] for at in range(0, len(found), 8)]
+        with self.redis.pipeline(transaction=False) as pipe:
+            for row in rows:
+                pipe.hget(_job_key((row[1] or b"").decode()), "enqueued_at")
+            oldest = pipe.execute()
+        return [_queue_state(*one, now) for one in zip(jobqueue.QUEUES, rows, oldest, strict=True)]
+
+    def suspended(self) -> bool:
+        """Tell whether `rq suspend` holds all workers of this Redis."""
+        return bool(self.redis.exists(WORKERS_SUSPENDED))
+
+    def workers(self) -> list[WorkerState]:
+        """Return the registered workers, dead ones among them until RQ forgets them, in two round trips."""
+        return read_workers(self.redis)
+
+    def without_worker(self, since: datetime | None = None) -> list[str]:
+        """Return the queues that no living worker serves, or none that was heard from since a moment."""
+        served = {
+            worker.queue
+            for worker in self.workers()
+            if worker.state != "dead" and (since is None or (worker.last_heartbeat or since) > since)
+        }
+        return [name for name in jobqueue.QUEUES if name not in served]
+
+    def failed(self, queue: str, limit: int, offset: int = 0) -> list[JobState]:
+        """Return failed jobs, the latest first."""
+        ids = self.redis.zrevrange(_key(FailedJobRegistry, queue), offset, offset + limit - 1)
+        found = self.jobs([job_id.decode() for job_id in ids])
+        # A job of the same id that was queued anew leaves its entry here until it fails again or is requeued.
+        return [job for job in found if job.status in FAILED]
+
+    def failed_count(self, queue: str) -> int:
+        return int(self.redis.zcard(_key(FailedJobRegistry, queue)))
+
+    def forget_failed(self, queue: str, job_ids: Sequence[str]) -> None:
+        """Take entries without a job off the registry of failed jobs."""
+        if job_ids:
+            self.redis.zrem(_key(FailedJobRegistry, queue), *job_ids)
+
+    def failed_ids(self, queue: str, limit: int) -> list[str]:
+        """Return ids of failed jobs, the earliest first."""
+        return [job_id.decode() for job_id in self.redis.zrange(_key(FailedJobRegistry, queue), 0, limit - 1)]
+
+    def job(self, job_id: str) -> JobState | None:
+        """Return a job of one of our queues, None where there is none."""
+        return next(iter(self.jobs([job_id])), None)
+
+    def jobs(self, job_ids: Sequence[str]) -> list[JobState]:
+        """Return those of these jobs that exist and are in a queue of ours."""
+        with self.redis.pipeline(transaction=False) as pipe:
+            for job_id in job_ids:
+                pipe.hmget(_job_key(job_id), *FIELDS)
+                pipe.xrevrange(Result.get_key(job_id), count=1)
+                pipe.xlen(Result.get_key(job_id))
+            found = pipe.execute()
+        rows = (found[at : at + 3] for at in range(0, len(found), 3))
+        read = [read_job(job_id, *row, hide=self._hide) for job_id, row in zip(job_ids, rows, strict=True)]
+        return [job for job in read if job and job.queue in jobqueue.QUEUES]
+
+    def records(self, jobs: Sequence[JobState]) -> list[dict[str, Any] | None]:
+        """Return what is known of the delivery that each of these jobs carries, None where nothing is."""
+        names = [keys.delivery(job.deployment, job.message_id) for job in jobs]
+        return [None if text is None else dict(json.loads(text)) for text in (self.redis.mget(names) if names else [])]
+
+    def requeue(self, queue: str, job_ids: Sequence[str]) -> list[str]:
+        """Queue failed jobs again and return the ids of those that were; doing it twice changes nothing.
+
+        As after `rq requeue`, such a job has one try, and runs alone.
+        """
+        put = script(self.redis, "requeue")
+        queued = put(
+            keys=[_key(FailedJobRegistry, queue), jobqueue.queue_key(queue), jobqueue.queues_key()],
+            args=[Job.redis_job_namespace_prefix, utcformat(clock.now()), *job_ids],
+        )
+        return [job_id.decode() for job_id in queued]
+
+    def remove(self, jobs: Iterable[tuple[JobState, Mapping[str, Any] | None]], keep_seconds: int) -> list[str]:
+        """Delete jobs that failed or wait, and are as they were read; return the ids of those that were deleted.
+
+        Args:
+            jobs: each with the record of the delivery that it carries, which is stored by the same script.
+            keep_seconds: how long those records are kept.
+        """
+        take_out, listed = script(self.redis, "remove"), list(jobs)
+        with self.redis.pipeline(transaction=False) as pipe:
+            for job, record in listed:
+                take_out(
+                    keys=[
+                        _key(FailedJobRegistry, job.queue),
+                        jobqueue.queue_key(job.queue),
+                        _job_key(job.id),
+                        Result.get_key(job.id),
+                        keys.delivery(job.deployment, job.message_id),
+                        keys.deliveries(job.deployment),
+                    ],
+                    args=[
+                        job.id,
+                        job.status,
+                        json.dumps(record, separators=(",", ":")) if record else "",
+                        keep_seconds,
+                        job.message_id,
+                        job.received_at,
+                    ],
+                    client=pipe,
+                )
+            done = pipe.execute()
+        return [job.id for (job, _), one in zip(listed, done, strict=True) if one]
+
+    def pause(self, queue: str, by: str) -> bool:
+        """Let our workers take no further job of this queue; True when it was not paused before."""
+        note = json.dumps({"by": by, "at": clock.now().timestamp()})
+        return bool(self.redis.hsetnx(keys.MARKS, _mark(queue), note))
+
+    def resume(self, queue: str) -> bool:
+        """Let our workers go on with this queue; True when it was paused."""
+        return bool(self.redis.hdel(keys.MARKS, _mark(queue)))
+
+    def is_paused(self, queue: str) -> bool:
+        return bool(self.redis.hexists(keys.MARKS, _mark(queue)))
+
+    def give_back_if_paused(self, queue: str, job_id: str) -> bool:
+        """Put a job that a worker has taken, but not begun, back to the head of its queue if that is paused."""
+        put = script(self.redis, "giveback")
+        lists = [keys.MARKS, _intermediate(queue), jobqueue.queue_key(queue)]
+        return bool(put(keys=lists, args=[_mark(queue), job_id]))
+
+
+def _mark(queue: str) -> str:
+    """Return the field of the marks that says who paused a queue, and when."""
+    return f"paused:{queue}"
+
+
+def _key(registry: Any, queue: str) -> str:
+    return str(registry.key_template.format(queue))
+
+
+def _intermediate(queue: str) -> str:
+    return str(IntermediateQueue.get_intermediate_queue_key(jobqueue.queue_key(queue)))
+
+
+def _job_key(job_id: str) -> str:
+    return f"{Job.redis_job_namespace_prefix}{job_id}"
+
+
+def _queue_state(name: str, row: Sequence[Any], enqueued_at: bytes | None, now: datetime) -> QueueState:
+    length, _head, started, taken, deferred, scheduled, failed, note = row
+    since = read_time((enqueued_at or b"").decode())
+    age = max((now - since).total_seconds(), 0.0) if since and length else None
+    paused = json.loads(note) if note else {}
+    at = clock.at(paused["at"]) if paused else None
+    return QueueState(
+        name, length, age, started + taken, deferred, scheduled, failed, note is not None, paused.get("by", ""), at
+    )

@@ -1,0 +1,102 @@
+"""The receiver's way to Redis: one connection for each thread, one script call for each POST.
+
+redis-py opens the connection (address, TLS, password, database); the one call that the receiver makes is then written
+and read here, because its rate hangs on it: a timed socket of Python's takes two system calls for each read, and
+every one hands the interpreter's lock to another thread. `make bench` shows the difference.
+"""
+
+import socket
+import struct
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, RedisError
+
+from app.store.server.connection import is_no_master, script, script_text
+
+
+class Channel:
+    """Calls one script whose answer is an integer; safe to share between threads, and meant to be shared."""
+
+    def __init__(self, connection: "redis.Redis", script_name: str) -> None:
+        self._pool = connection.connection_pool
+        self._text = script_text(script_name).encode()
+        self._sha = str(script(connection, script_name).sha).encode()
+        self._local = threading.local()
+
+    def call(self, keys: Sequence[bytes], args: Sequence[bytes]) -> int:
+        """Run the script and return its answer.
+
+        A connection that turns out to be dead, or to lead to a server that is no master any more, is opened anew once;
+        so the script may run twice. For an answer it waits once, as long as the pool's `socket_timeout`.
+
+        Raises:
+            redis.exceptions.RedisError: Redis did not confirm the call.
+            OSError: the same.
+        """
+        tail = (b"%d" % len(keys), *keys, *args)
+        kept = getattr(self._local, "connection", None)
+        if kept is not None and not kept.outdated:
+            try:
+                return self._once(kept, tail)
+            except BlockingIOError:  # the time is over; a new connection would only wait once more
+                raise
+            except (RedisConnectionError, OSError):
+                pass
+        elif kept is not None:
+            self._drop(kept)
+        return self._once(self._open(), tail)
+
+    def _once(self, connection: Any, tail: Sequence[bytes]) -> int:
+        try:
+            try:
+                return _ask(connection, (b"EVALSHA", self._sha, *tail))
+            except NoScriptError:
+                return _ask(connection, (b"EVAL", self._text, *tail))
+        except RedisError as error:
+            if is_no_master(error):
+                self._drop(connection)
+                raise connection.moved(error) from error
+            if isinstance(error, RedisConnectionError):
+                self._drop(connection)
+            # Anything else that Redis itself refused leaves the connection sound.
+            raise
+        except BaseException:
+            # Half a question or half an answer may be on the wire.
+            self._drop(connection)
+            raise
+
+    def _drop(self, connection: Any) -> None:
+        self._local.connection = None
+        connection.disconnect()
+
+    def _open(self) -> Any:
+        connection: Any = self._pool.connection_class(**self._pool.connection_kwargs)
+        connection.connect()
+        seconds = self._pool.connection_kwargs["socket_timeout"]
+        wait = struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))
+        connection._sock.settimeout(None)  # noqa: SLF001 - the kernel keeps the time instead
+        connection._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, wait)  # noqa: SLF001
+        connection._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, wait)  # noqa: SLF001
+        self._local.connection = connection
+        return connection
+
+
+def _ask(connection: Any, parts: Sequence[bytes]) -> int:
+    wire = connection._sock  # noqa: SLF001 - see the module's docstring
+    wire.sendall(_pack(parts))
+    answer: bytes = wire.recv(4096)
+    while answer and not answer.endswith(b"\r\n"):
+        answer += wire.recv(4096)
+    if answer.startswith(b":"):
+        return int(answer[1:])
+    if answer.startswith(b"-"):
+        raise connection._parser.parse_error(answer[1:-2].decode(errors="replace"))  # noqa: SLF001
+    raise RedisConnectionError("Redis closed the connection" if not answer else "Redis answered something unexpected")
+
+
+def _pack(parts: Sequence[bytes]) -> bytes:
+    return b"*%d\r\n%b" % (len(parts), b"".join([b"$%d\r\n%b\r\n" % (len(part), part) for part in parts]))

@@ -1,0 +1,62 @@
+"""The Redis server itself: whether it takes a write, and what it says of itself."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+from redis.exceptions import ResponseError
+
+from app.store import keys
+from app.store.server.connection import missing_right
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """What a server says of itself.
+
+    Attributes:
+        facts: as INFO has them; only `redis_version` where the Redis user may not run INFO.
+        missing: what the Redis user lacks to see the rest, such as "the command 'info'"; empty for nothing.
+    """
+
+    facts: dict[str, Any]
+    missing: str = ""
+
+
+def check_writable(connection: "redis.Redis") -> None:
+    """Ask for a write, which changes nothing: nothing less shows that Redis can take deliveries.
+
+    Raises:
+        redis.exceptions.RedisError: it cannot, or the Redis user may not.
+        OSError: the same.
+    """
+    connection.set(keys.PROBE, "1", xx=True)
+
+
+def server_info(connection: "redis.Redis") -> ServerInfo:
+    """Read INFO or, where the Redis user may not run it, the version that HELLO tells.
+
+    Raises:
+        redis.exceptions.RedisError: the server does not answer.
+    """
+    asked: Any = connection
+    try:
+        return ServerInfo(dict(asked.info()))
+    except ResponseError as error:
+        right = missing_right(error)
+        if right is None:
+            raise
+    return ServerInfo({"redis_version": server_version(connection)}, right)
+
+
+def server_version(connection: "redis.Redis") -> str:
+    """Return the version by HELLO, which every Redis user may run; 0 where that does not tell."""
+    asked: Any = connection
+    told = asked.execute_command("HELLO")
+    pairs = told.items() if isinstance(told, dict) else zip(told[::2], told[1::2], strict=False)
+    facts = {_text(name): _text(value) for name, value in pairs}
+    return facts.get("version", "0")
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
