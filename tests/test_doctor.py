@@ -120,6 +120,7 @@ def test_when_all_is_well_every_check_is_ok(
                 "receiver.email:ops@example.com",
                 "workers.alive",
                 "scheduler.alive",
+                "input.refused",
                 "input.deliveries",
             ],
             OK,

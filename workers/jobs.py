@@ -13,6 +13,7 @@ from app.pipeline.count import count as counting
 from app.pipeline.tell import send as sending
 from app.pipeline.watch import sweep as sweeping
 from app.pipeline.watch.warn import warn
+from app.store.store import Store
 from workers.runtime import runtime
 
 
@@ -28,13 +29,13 @@ def classify_deliveries(deliveries: list[Any]) -> None:
     # Every line about these deliveries carries the id of the first one, up to the alert that they lead to.
     with bound_contextvars(batch=deliveries[0][1]):
         for deployment, meter in sorted(counting.count(connection, config, deliveries)):
-            warn(connection, config, deployment, meter)
+            warn(Store(connection, deployment), config, meter)
 
 
 def send_notification(deployment: str, notification_id: str, *_newer: Any) -> Retry | None:
     """Make one attempt; RQ's scheduler brings the next one, so that no worker sleeps."""
     connection, config = runtime()
-    delay = sending.send(connection, config, deployment, notification_id)
+    delay = sending.send(Store(connection, deployment), config, notification_id)
     return None if delay is None else Retry(max=10_000, interval=max(1, round(delay)))
 
 
@@ -45,11 +46,13 @@ def sweep(tick: int, *_newer: Any) -> None:
 
 def verify(deployment: str, *_newer: Any) -> None:
     """Verify what is due. A failure of Coder's API is not this job's: what is due stays due."""
-    coder.verify(*runtime(), deployment)
+    connection, config = runtime()
+    coder.verify(Store(connection, deployment), config)
 
 
 def reconcile(deployment: str, tick: int, part: int = 1, *_newer: Any) -> None:
-    coder.reconcile(*runtime(), deployment, tick, part)
+    connection, config = runtime()
+    coder.reconcile(Store(connection, deployment), config, tick, part)
 
 
 def recount(fingerprint: str, *_newer: Any) -> None:

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import redis
-
 from app import clock
 from app.answers.plain import iso_day, moment
 from app.config.load import Config
@@ -12,52 +10,44 @@ from app.core.alert.silence import Silence, silencing
 from app.notifiers.receivers import receivers
 from app.pipeline.usage import active_meters
 from app.store import history
-from app.store.alert.silences import Silences
-from app.store.alert.states import Standing, standings
-from app.store.audit import Audit
+from app.store.alertviews import AlertView, alert_views
+from app.store.store import Store
 
 LIMIT = 50
 
 
-def alerts_answer(connection: "redis.Redis", config: Config, deployment: str) -> dict[str, Any]:
+def alerts_answer(store: Store, config: Config) -> dict[str, Any]:
     """Return the alerts of every meter and all others that fire, with what was said last; those that fire first."""
-    meters = active_meters(connection, config, deployment)
+    meters = active_meters(store, config)
     names = [*meters, *(f"forecast-{meter}" for meter in meters)]
-    silences = Silences(connection, deployment).active(clock.now())
-    return {"alerts": [_alert(standing, silences) for standing in standings(connection, deployment, names)]}
+    silences = store.silences.active(clock.now())
+    return {"alerts": [_alert(standing, silences) for standing in alert_views(store, names)]}
 
 
-def events_answer(
-    connection: "redis.Redis", deployment: str, limit: int = LIMIT, before: str | None = None
-) -> dict[str, Any]:
+def events_answer(store: Store, limit: int = LIMIT, before: str | None = None) -> dict[str, Any]:
     """Return what happened to alerts, newest first.
 
     Args:
-        connection: Redis.
-        deployment: whose alerts.
+        store: the deployment's data.
         limit: how many at most.
         before: `next` of the page before.
 
     Raises:
         ValueError: `before` is no such thing.
     """
-    rows, following = history.events(connection, deployment, before, limit)
+    rows, following = history.events(store, before, limit)
     return {"events": [_event(row) for row in rows], "next": following}
 
 
-def notifications_answer(
-    connection: "redis.Redis", deployment: str, limit: int = LIMIT, before: str | None = None
-) -> dict[str, Any]:
+def notifications_answer(store: Store, limit: int = LIMIT, before: str | None = None) -> dict[str, Any]:
     """Return messages with attempts, error and times, newest first; arguments as of `events_answer`."""
-    rows, following = history.notifications(connection, deployment, before, limit)
+    rows, following = history.notifications(store, before, limit)
     return {"notifications": [_notification(row) for row in rows], "next": following}
 
 
-def deliveries_answer(
-    connection: "redis.Redis", deployment: str, limit: int = LIMIT, before: str | None = None
-) -> dict[str, Any]:
+def deliveries_answer(store: Store, limit: int = LIMIT, before: str | None = None) -> dict[str, Any]:
     """Return what became of deliveries, newest first, without their payloads; arguments as of `events_answer`."""
-    rows, following = history.deliveries(connection, deployment, before, limit)
+    rows, following = history.deliveries(store, before, limit)
     listed = [delivery_answer(row) for row in rows]
     return {"deliveries": [{**row, "payload": None} for row in listed], "next": following}
 
@@ -78,9 +68,9 @@ def delivery_answer(stored: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def silences_answer(connection: "redis.Redis", deployment: str) -> dict[str, Any]:
+def silences_answer(store: Store) -> dict[str, Any]:
     """Return every silence that is kept, those that end last first."""
-    return {"silences": [silence_answer(silence) for silence in Silences(connection, deployment).all()]}
+    return {"silences": [silence_answer(silence) for silence in store.silences.all()]}
 
 
 def silence_answer(silence: Silence) -> dict[str, Any]:
@@ -108,9 +98,9 @@ def receivers_answer(config: Config) -> dict[str, Any]:
     }
 
 
-def audit_answer(connection: "redis.Redis", deployment: str, limit: int) -> dict[str, Any]:
+def audit_answer(store: Store, limit: int) -> dict[str, Any]:
     """Return who did what, newest first."""
-    entries = Audit(connection, deployment).newest(limit)
+    entries = store.audit.newest(limit)
     return {
         "audit": [
             {"at": moment(entry.at), "actor": entry.actor, "action": entry.action, "detail": entry.detail}
@@ -158,7 +148,7 @@ def _notification(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _alert(standing: Standing, silences: list[Silence]) -> dict[str, Any]:
+def _alert(standing: AlertView, silences: list[Silence]) -> dict[str, Any]:
     state, said = standing.state, standing.said
     silence = silencing(silences, said.labels(), clock.now()) if said else None
     return {

@@ -5,13 +5,10 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import Final
 
-import redis
-
 from app.config.load import Config
 from app.core.count.meter import Usage
 from app.core.limit.period import Period, PeriodKind, PeriodRule
-from app.store.count.records import Records
-from app.store.count.snapshot import Snapshot
+from app.store.store import Store
 
 _SHOWN: Final = 60
 _EPOCH: Final = date(1970, 1, 1)
@@ -23,7 +20,7 @@ class UnknownPeriodError(LookupError):
     """No period with records holds the day."""
 
 
-def usage_of(connection: "redis.Redis", config: Config, present: Usage, wanted: date) -> Usage:
+def usage_of(store: Store, config: Config, present: Usage, wanted: date) -> Usage:
     """Return the usage of the period that holds a day.
 
     Raises:
@@ -31,28 +28,28 @@ def usage_of(connection: "redis.Redis", config: Config, present: Usage, wanted: 
     """
     if present.period.contains(wanted):
         return present
-    oldest = Records(connection, present.deployment, present.meter).oldest()
+    oldest = store.records(present.meter).oldest()
     period = _before(present.period, _past_rule(config, present.period), wanted)
     if period is None or oldest is None or period.end is None or period.end <= oldest:
         raise UnknownPeriodError("No period with records holds this day; /periods lists those that there are.")
-    return _past(connection, present, period)
+    return _past(store, present, period)
 
 
-def past_usages(connection: "redis.Redis", config: Config, present: Usage) -> Iterator[Usage]:
+def past_usages(store: Store, config: Config, present: Usage) -> Iterator[Usage]:
     """Yield the usage of the periods before the present one, newest first, as far back as there are records."""
-    oldest = Records(connection, present.deployment, present.meter).oldest()
+    oldest = store.records(present.meter).oldest()
     rule, first = _past_rule(config, present.period), present.period.start
     for _ in range(_SHOWN):
         period = _before(present.period, rule, first - timedelta(days=1))
         if period is None or oldest is None or first <= oldest:
             return
-        yield _past(connection, present, period)
+        yield _past(store, present, period)
         first = period.start
 
 
-def _past(connection: "redis.Redis", present: Usage, period: Period) -> Usage:
+def _past(store: Store, present: Usage, period: Period) -> Usage:
     """Return what a period that is over came to, held against today's limit."""
-    snapshot = Snapshot(connection, present.deployment, present.meter)
+    snapshot = store.snapshot(present.meter)
     return replace(snapshot.usage(period, present.limit, present.as_of), mode=present.mode, gone=present.gone)
 
 

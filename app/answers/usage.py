@@ -19,10 +19,9 @@ from app.core.limit.forecast import forecast
 from app.core.limit.period import Period
 from app.pipeline.outlook import outlook
 from app.pipeline.usage import active_meters, current_allowance, current_usage
-from app.store.alert.alerts import Alerts
 from app.store.coder.passes import Passes
 from app.store.coder.state import CoderState
-from app.store.count.snapshot import Snapshot
+from app.store.store import Store
 
 #: Features of the AI Governance Add-On (codersdk/deployment.go).
 _ADD_ON: Final = {"ai_bridge": "aibridge", "agent_boundaries": "boundary", "add_on": "ai_governance_user_limit"}
@@ -32,26 +31,23 @@ _ESTIMATE: Final = "An estimate from notifications alone: usually too low, in so
 _LIMIT_OF_TODAY: Final = "The limit is the one of today; what it was then is not kept."
 
 
-def usage_answer(
-    connection: "redis.Redis", config: Config, deployment: str, period: date | None = None
-) -> dict[str, Any]:
+def usage_answer(store: Store, config: Config, period: date | None = None) -> dict[str, Any]:
     """Return the usage of a period, as `/api/v1/usage` and `awb status --json` give it.
 
     Args:
-        connection: Redis.
+        store: the deployment's data.
         config: limit and period, where no licence tells them.
-        deployment: whose usage.
         period: any day of the period, its first for example; None for the present one.
 
     Raises:
         UnknownPeriodError: no period holds the day.
     """
-    present = current_usage(connection, config, deployment, AWB, top=False)
-    usage = present if period is None else usage_of(connection, config, present, period)
-    snapshot = Snapshot(connection, deployment, AWB)
+    present = current_usage(store, config, AWB, top=False)
+    usage = present if period is None else usage_of(store, config, present, period)
+    snapshot = store.snapshot(AWB)
     breakdown = snapshot.breakdown(usage.period, usage.as_of)
     return {
-        "deployment": deployment,
+        "deployment": store.deployment,
         "meter": AWB,
         "used": usage.used,
         "limit": usage.limit.count,
@@ -64,7 +60,7 @@ def usage_answer(
         "mode": usage.mode.value,
         "gone": usage.gone,
         "period": period_value(usage.period),
-        "alert": _alert(connection, deployment) if usage.period == present.period and not usage.gone else None,
+        "alert": _alert(store) if usage.period == present.period and not usage.gone else None,
         "by_user": _rows(breakdown.by_user),
         "by_template": _rows(breakdown.by_template),
         "by_organization": _rows(snapshot.names("organization", usage.period, usage.as_of.date(), _TOP)),
@@ -74,12 +70,12 @@ def usage_answer(
     }
 
 
-def periods_answer(connection: "redis.Redis", config: Config, deployment: str) -> dict[str, Any]:
+def periods_answer(store: Store, config: Config) -> dict[str, Any]:
     """Return the present usage period and those before it, as far back as there are records, newest first."""
-    present = current_usage(connection, config, deployment, AWB, top=False)
-    listed = [present, *past_usages(connection, config, present)]
+    present = current_usage(store, config, AWB, top=False)
+    listed = [present, *past_usages(store, config, present)]
     return {
-        "deployment": deployment,
+        "deployment": store.deployment,
         "meter": AWB,
         "periods": [
             {
@@ -96,11 +92,11 @@ def periods_answer(connection: "redis.Redis", config: Config, deployment: str) -
     }
 
 
-def forecast_answer(connection: "redis.Redis", config: Config, deployment: str) -> dict[str, Any]:
+def forecast_answer(store: Store, config: Config) -> dict[str, Any]:
     """Return pace, projection and the expected day of the breach (app/core/limit/forecast.py says what each means)."""
-    usage = current_usage(connection, config, deployment, AWB, top=False)
+    usage = current_usage(store, config, AWB, top=False)
     # Of a meter that is gone nothing is to be expected: the projection of nothing has the same shape.
-    found = outlook(connection, usage).forecast or forecast((), 0, usage.limit, usage.period, usage.as_of)
+    found = outlook(store, usage).forecast or forecast((), 0, usage.limit, usage.period, usage.as_of)
     expected = {
         "words": NO_LONGER_COUNTED if usage.gone else found.words(),
         "confident": found.confident,
@@ -123,7 +119,7 @@ def forecast_answer(connection: "redis.Redis", config: Config, deployment: str) 
         "used_percent": found.used_percent,
     }
     return {
-        "deployment": deployment,
+        "deployment": store.deployment,
         "meter": AWB,
         "used": usage.used,
         "limit": usage.limit.count,
@@ -138,9 +134,9 @@ def record_answer(record: UsageRecord) -> dict[str, Any]:
     return {**record.as_json(), "at": moment(record.at)}
 
 
-def coder_answer(connection: "redis.Redis", config: Config, deployment: str) -> dict[str, Any]:
+def coder_answer(store: Store, config: Config) -> dict[str, Any]:
     """Return what Coder's API last said: version, licence, add-on, other meters, drift, and since when it fails."""
-    state = CoderState(connection, deployment)
+    state = store.coder
     entitlements, info = state.entitlements(), state.build_info()
     found = current_allowance(config, entitlements, AWB)
     history = state.drift()
@@ -148,8 +144,8 @@ def coder_answer(connection: "redis.Redis", config: Config, deployment: str) -> 
     sees_deleted = state.sees_deleted
     features = entitlements.features if entitlements else {}
     return {
-        "deployment": deployment,
-        "configured": config.verifying(deployment),
+        "deployment": store.deployment,
+        "configured": config.verifying(store.deployment),
         "version": info.version if info else None,
         "licence": found.standing.value,
         "features": {
@@ -157,8 +153,8 @@ def coder_answer(connection: "redis.Redis", config: Config, deployment: str) -> 
             for name, feature in ((name, features.get(key)) for name, key in _ADD_ON.items())
         },
         "meters": [
-            _meter_answer(connection, config, deployment, meter)
-            for meter in active_meters(connection, config, deployment)
+            _meter_answer(store, config, meter)
+            for meter in active_meters(store, config)
             if not METERS[meter].counted_here
         ],
         "warnings": entitlements.warnings if entitlements else [],
@@ -167,15 +163,15 @@ def coder_answer(connection: "redis.Redis", config: Config, deployment: str) -> 
         "reconciled_at": moment(state.moment("reconciled_at")),
         "failing_since": moment(state.moment("failing_since")),
         "failure": state.mark("failure"),
-        **_pass(connection, state),
+        **_pass(store.redis, state),
         "drift": [_drift(point) for point in history[-_DRIFT_SHOWN:]],
         "drift_causes": known_causes(history[-1].drift, version, sees_deleted=sees_deleted) if history else [],
     }
 
 
-def reconcile_answer(connection: "redis.Redis", config: Config, deployment: str) -> dict[str, Any]:
+def reconcile_answer(store: Store, config: Config) -> dict[str, Any]:
     """Return the last pass over Coder's API, what waits to be verified, and the newest drift."""
-    state = CoderState(connection, deployment)
+    state = store.coder
     info, history = state.build_info(), state.drift()
     newest = history[-1] if history else None
     causes = known_causes(
@@ -184,12 +180,12 @@ def reconcile_answer(connection: "redis.Redis", config: Config, deployment: str)
         sees_deleted=state.sees_deleted,
     )
     return {
-        "deployment": deployment,
-        "configured": config.verifying(deployment),
+        "deployment": store.deployment,
+        "configured": config.verifying(store.deployment),
         "reconciled_at": moment(state.moment("reconciled_at")),
         "pass_begun_at": moment(state.moment("pass_begun_at")),
         "due": state.due_count(clock.now().timestamp()),
-        **_pass(connection, state),
+        **_pass(store.redis, state),
         "failing_since": moment(state.moment("failing_since")),
         "failure": state.mark("failure"),
         "drift": _drift(newest) if newest else None,
@@ -222,8 +218,8 @@ def _drift(point: DriftPoint) -> dict[str, Any]:
     return {"at": moment(point.at), "counted": point.counted, "actual": point.actual, "drift": point.drift}
 
 
-def _meter_answer(connection: "redis.Redis", config: Config, deployment: str, meter: str) -> dict[str, Any]:
-    usage = current_usage(connection, config, deployment, meter, top=False)
+def _meter_answer(store: Store, config: Config, meter: str) -> dict[str, Any]:
+    usage = current_usage(store, config, meter, top=False)
     return {
         "meter": meter,
         "name": METERS[meter].name,
@@ -242,8 +238,8 @@ def _notes(usage: Usage, present: Period) -> list[str]:
     return notes if usage.period == present else [*notes, _LIMIT_OF_TODAY]
 
 
-def _alert(connection: "redis.Redis", deployment: str) -> dict[str, Any]:
-    _version, state = Alerts(connection, deployment).state(AWB)
+def _alert(store: Store) -> dict[str, Any]:
+    _version, state = store.alerts.state(AWB)
     return {"state": state.status.value, "level": state.level or None, "since": moment(state.since)}
 
 

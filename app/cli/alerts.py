@@ -11,8 +11,6 @@ from app.cli.show import local, print_table, styled
 from app.config.load import Config
 from app.core.text.spelling import did_you_mean
 from app.core.wording.context import spoken_level
-from app.store.alert.alerts import Alerts
-from app.store.audit import Audit
 
 
 @main.group(invoke_without_command=True)
@@ -24,8 +22,8 @@ def alerts(context: click.Context, deployment: str | None, as_json: bool) -> Non
     context.meta["deployment"] = deployment
     if context.invoked_subcommand:
         return
-    connection, config, name = open_store(context.parent or context, deployment)
-    told = alerts_answer(connection, config, name)
+    store, config = open_store(context.parent or context, deployment)
+    told = alerts_answer(store, config)
     if as_json:
         print_json(told)
         return
@@ -65,17 +63,17 @@ def ack(context: click.Context, name: str, level: str, deployment: str | None, a
     )
 
     asked = deployment or context.meta.get("deployment")
-    connection, config, where = open_store(context, asked, lean=False)
-    firing = Alerts(connection, where).firing()
+    store, config = open_store(context, asked, lean=False)
+    firing = store.alerts.firing()
     if name not in firing:
         listed = f"; firing: {', '.join(firing)}" if firing else "; none fires"
         fail(f"no alert “{name}” fires{did_you_mean(name, firing)}{listed}")
     try:
-        new = acknowledge(connection, config, where, name, level.replace(" %", "%"), actor())
+        new = acknowledge(store, config, name, level.replace(" %", "%"), actor())
     except StaleError as error:
         fail(str(error))
     if new:
-        Audit(connection, where).write(actor(), "acknowledge alert", f"{name} {level}".strip())
+        store.audit.write(actor(), "acknowledge alert", f"{name} {level}".strip())
     if as_json:
         print_json({"alert": name, "acknowledged_by": actor(), "new": new})
         return

@@ -22,6 +22,7 @@ from app.config.types import DEPLOYMENT_NAME
 from app.core.text.spelling import did_you_mean
 from app.store.receive.inbox import deployments
 from app.store.server.connection import SOCKET_TIMEOUT, connect
+from app.store.store import Store
 
 EXIT_FAILED: Final = 1
 #: Something is left over for a later time (EX_TEMPFAIL of sysexits.h).
@@ -175,10 +176,8 @@ def open_redis(config: Config, timeout: float = SOCKET_TIMEOUT) -> "redis.Redis"
     return connect(embedded.url(settings.data_dir), timeout)
 
 
-def open_store(
-    context: click.Context, deployment: str | None, *, lean: bool = True
-) -> tuple["redis.Redis", Config, str]:
-    """Return Redis, the configuration and the deployment that is meant. Where Redis is away, the group ends with 69."""
+def open_store(context: click.Context, deployment: str | None, *, lean: bool = True) -> tuple[Store, Config]:
+    """Return the store of the deployment, and the configuration. Where Redis is away, the group ends with 69."""
     config = load_config(context, lean=lean)
     connection, name = open_redis(config), deployment or config.settings.deployment
     if name != config.settings.deployment:
@@ -186,7 +185,7 @@ def open_store(
         if name not in known:
             # It may be that nothing has come yet, so this is no failure.
             click.echo(f"awb: no deployment “{name}” has ever posted{did_you_mean(name, known)}", err=True)
-    return connection, config, name
+    return Store(connection, name), config
 
 
 def actor() -> str:

@@ -34,6 +34,7 @@ from app.pipeline.passes import client
 from app.pipeline.usage import current_usage
 from app.pipeline.watch.warn import warn
 from app.store.server.connection import unavailable
+from app.store.store import Store
 
 
 @contextmanager
@@ -68,9 +69,8 @@ def reconcile(context: click.Context, full: bool, since: datetime | None, as_jso
     with _api(config) as api, Progress(*columns, disable=hidden, transient=True) as bars:
         listing = bars.add_task("listing workspaces", total=None)
         listed = list_changes(
-            connection,
+            Store(connection, deployment),
             api,
-            deployment,
             full=full,
             since=since.replace(tzinfo=UTC) if since else None,
             progress=lambda done, _asked: bars.update(listing, completed=done),
@@ -79,14 +79,13 @@ def reconcile(context: click.Context, full: bool, since: datetime | None, as_jso
             raise listed.failure
         verifying = bars.add_task("verifying builds", total=listed.asked)
         verified = verify_due(
-            connection,
+            Store(connection, deployment),
             config,
             api,
-            deployment,
             progress=lambda done, left: bars.update(verifying, completed=done, total=done + left),
         )
-        warn(connection, config, deployment, AWB)
-        usage = current_usage(connection, config, deployment, AWB, top=False)
+        warn(Store(connection, deployment), config, AWB)
+        usage = current_usage(Store(connection, deployment), config, AWB, top=False)
         if verified.failure:
             raise verified.failure
     _show(_reconciled(listed, verified, usage), as_json=as_json)

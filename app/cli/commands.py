@@ -50,7 +50,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "doctor": "health",
         "coder": "coder",
         "config": "settings",
-        "webhook-url": "service",
+        "webhook-url": "welcome",
         "access": "access",
         "completion": "completion",
     },

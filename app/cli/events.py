@@ -22,9 +22,9 @@ _BEFORE = click.option("--before", metavar="CURSOR", help="Go on where a list en
 @click.pass_context
 def events(context: click.Context, limit: int, before: str | None, deployment: str | None, as_json: bool) -> None:
     """Show what happened to alerts, the newest first: which level, why, who acknowledged."""
-    connection, config, name = open_store(context, deployment)
+    store, config = open_store(context, deployment)
     try:
-        told = events_answer(connection, name, limit, before)
+        told = events_answer(store, limit, before)
     except ValueError:
         fail("--before takes the `next` of an earlier list, as its JSON has it")
     if as_json:
@@ -51,9 +51,9 @@ def events(context: click.Context, limit: int, before: str | None, deployment: s
 @click.pass_context
 def messages(context: click.Context, limit: int, before: str | None, deployment: str | None, as_json: bool) -> None:
     """Show every message: receiver, state, attempts and error, the newest first."""
-    connection, config, name = open_store(context, deployment)
+    store, config = open_store(context, deployment)
     try:
-        told = notifications_answer(connection, name, limit, before)
+        told = notifications_answer(store, limit, before)
     except ValueError:
         fail("--before takes the `next` of an earlier list, as its JSON has it")
     if as_json:

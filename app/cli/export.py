@@ -17,7 +17,6 @@ from app.cli.base import DEPLOYMENT, fail, main, open_store
 from app.cli.recordfile import FORMATS, lines_of
 from app.core.count.meter import AWB, UsageRecord
 from app.pipeline.operate.transfer import export
-from app.store.count.ledger import Ledger
 
 _DAY: Final = click.DateTime(["%Y-%m-%d"])
 
@@ -42,18 +41,18 @@ def export_records(
     deployment: str | None,
 ) -> None:
     """Write records, the newest first, with the fields of /api/v1/records. `awb import` reads every format."""
-    connection, _config, name = open_store(context, deployment)
+    store, _config = open_store(context, deployment)
     start = first.replace(tzinfo=UTC).timestamp() if first else None
     end = (last.replace(tzinfo=UTC) + timedelta(days=1)).timestamp() if last else None
     if start is not None and end is not None and start >= end:
         raise click.UsageError("--to lies before --from")
     # The ledger counts those later than a moment.
     until = float("inf") if end is None else end - 1e-6
-    total = Ledger(connection, name, AWB).count_since(float("-inf") if start is None else start - 1e-6, until)
+    total = store.ledger(AWB).count_since(float("-inf") if start is None else start - 1e-6, until)
     # On a terminal the records themselves show how far it is.
     shown = output is None and sys.stdout.isatty()
     with _output(output) as write, progress_bar("records", total, hidden=shown) as bars:
-        records = _ticked(export(connection, name, start=start, end=end), bars)
+        records = _ticked(export(store, start=start, end=end), bars)
         for line in lines_of(records, "json" if as_json else kind):
             write.write(line)
 

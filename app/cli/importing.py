@@ -16,7 +16,6 @@ from app.cli.export import progress_bar
 from app.cli.recordfile import LineError, read_records
 from app.core.count.meter import UsageRecord
 from app.pipeline.operate.transfer import BusyLedgerError, import_records
-from app.store.audit import Audit
 
 _MOST_PROBLEMS: Final = 20
 
@@ -36,15 +35,14 @@ def import_command(context: click.Context, file: Path, dry_run: bool, deployment
     - provisional records of a workspace of which builds are proved here,
     - proved ones of a workspace of which notifications came here, too: `awb reconcile` proves those.
     """  # noqa: D301 - click looks for the backspace itself
-    connection, config, name = open_store(context, deployment, lean=False)
+    store, config = open_store(context, deployment, lean=False)
     with _on_disk(file) as (source, shown):
         total = _check(source, file if shown else Path("standard input"))
         with progress_bar("records", 2 * total) as bars:
             try:
                 took = import_records(
-                    connection,
+                    store,
                     config,
-                    name,
                     lambda: _good(source),
                     dry_run=dry_run,
                     progress=lambda done: bars.update(bars.task_ids[0], completed=done),
@@ -52,7 +50,7 @@ def import_command(context: click.Context, file: Path, dry_run: bool, deployment
             except BusyLedgerError as error:
                 fail(str(error))
     if took.new and not dry_run:
-        Audit(connection, name).write(actor(), "import", f"{took.new} records from {file.name}")
+        store.audit.write(actor(), "import", f"{took.new} records from {file.name}")
     if as_json:
         print_json({"dry_run": dry_run, "read": total, **asdict(took)})
         return

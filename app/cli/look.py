@@ -16,7 +16,6 @@ from app.config.load import Config
 from app.core.count.delivery import InvalidDeliveryError, read_delivery, to_event
 from app.core.count.meter import AWB, UsageRecord
 from app.core.count.rules import classify
-from app.store.count.records import Records
 from app.store.receive.inbox import Inbox
 
 
@@ -64,9 +63,9 @@ def why(context: click.Context, what: str, deployment: str | None, as_json: bool
 
     Exit code 1 if nothing was.
     """
-    connection, config, name = open_store(context, deployment)
-    records = Records(connection, name, AWB).find(what)
-    inbox = Inbox(connection, name)
+    store, config = open_store(context, deployment)
+    records = store.records(AWB).find(what)
+    inbox = store.inbox
     answers = [_answer(record, config, inbox) for record in records]
     if as_json:
         print_json(answers)

@@ -4,7 +4,6 @@ from datetime import date
 from typing import Any
 
 import click
-import redis
 from rich.markup import escape
 
 from app.answers.past import UnknownPeriodError, usage_of
@@ -15,12 +14,13 @@ from app.config.load import Config
 from app.core.count.meter import Usage
 from app.core.limit.period import Period
 from app.core.text.lines import day_text
+from app.store.store import Store
 
 
-def period_of(connection: "redis.Redis", config: Config, present: Usage, day: date) -> Period:
+def period_of(store: Store, config: Config, present: Usage, day: date) -> Period:
     """Return the usage period that holds a day, or end the command with code 1."""
     try:
-        return usage_of(connection, config, present, day).period
+        return usage_of(store, config, present, day).period
     except UnknownPeriodError:
         fail(f"no usage period with records holds {day}; `awb periods` lists those that there are")
 
@@ -31,8 +31,8 @@ def period_of(connection: "redis.Redis", config: Config, present: Usage, day: da
 @click.pass_context
 def periods(context: click.Context, deployment: str | None, as_json: bool) -> None:
     """List the usage periods that there are records of, the newest first."""
-    connection, config, name = open_store(context, deployment)
-    told = periods_answer(connection, config, name)
+    store, config = open_store(context, deployment)
+    told = periods_answer(store, config)
     if as_json:
         print_json(told)
         return
@@ -68,8 +68,8 @@ def _span(row: dict[str, Any]) -> str:
 @click.pass_context
 def forecast(context: click.Context, deployment: str | None, as_json: bool) -> None:
     """Say when the limit will be reached at the present pace, and how sure that is."""
-    connection, config, name = open_store(context, deployment)
-    told = forecast_answer(connection, config, name)
+    store, config = open_store(context, deployment)
+    told = forecast_answer(store, config)
     if as_json:
         print_json(told)
         return

@@ -10,7 +10,7 @@ from rich.markup import escape
 from app.answers.queues import quarantined_answer
 from app.cli.base import AS_JSON, DEPLOYMENT, EXIT_FAILED, actor, fail, main, open_store, out, print_json
 from app.pipeline.operate.quarantine import Released, discard, release, show
-from app.store.receive.inbox import QUARANTINE_KEPT, Inbox
+from app.store.receive.inbox import QUARANTINE_KEPT
 
 #: Where the group leaves the deployment for its commands, which take the option, too.
 _CHOSEN: Final = "app.cli.quarantine.deployment"
@@ -32,8 +32,8 @@ def quarantine(context: click.Context, deployment: str | None, as_json: bool) ->
     context.meta[_CHOSEN] = deployment
     if context.invoked_subcommand:
         return
-    connection, _, name = open_store(context, deployment)
-    rows = Inbox(connection, name).quarantined(QUARANTINE_KEPT)
+    store, _ = open_store(context, deployment)
+    rows = store.inbox.quarantined(QUARANTINE_KEPT)
     if as_json:
         print_json(rows)
     for row in [] if as_json else rows:
@@ -47,17 +47,17 @@ def quarantine(context: click.Context, deployment: str | None, as_json: bool) ->
 @click.pass_context
 def show_body(context: click.Context, message_id: str, deployment: str | None, as_json: bool) -> None:
     """Show one body without secrets, prompts and addresses, and whether it can be released."""
-    connection, _, name = open_store(context, deployment or context.meta[_CHOSEN])
-    found = show(connection, name, message_id)
+    store, _ = open_store(context, deployment or context.meta[_CHOSEN])
+    found = show(store, message_id)
     if found is None:
         fail(f"“{message_id}” is not in quarantine (any more)")
     answer = quarantined_answer(found)
     if as_json:
         print_json(answer)
         return
-    for name in ("message_id", "received_at", "bytes", "reason", "problem", "note"):
-        if answer[name] is not None:
-            out.print(escape(f"{name + ':':<14}{answer[name]}"))
+    for store.deployment in ("message_id", "received_at", "bytes", "reason", "problem", "note"):
+        if answer[store.deployment] is not None:
+            out.print(escape(f"{store.deployment + ':':<14}{answer[store.deployment]}"))
     if found.content is not None:
         out.print(escape(json.dumps(found.content, indent=2, ensure_ascii=False)))
     if not found.problem:
@@ -70,8 +70,8 @@ def show_body(context: click.Context, message_id: str, deployment: str | None, a
 @click.pass_context
 def release_bodies(context: click.Context, message_ids: tuple[str, ...], deployment: str | None) -> None:
     """Classify bodies that can be read now. Exit code 1 if one stays where it is."""
-    connection, _, name = open_store(context, deployment or context.meta[_CHOSEN])
-    became = {one: release(connection, name, one, actor()) for one in message_ids}
+    store, _ = open_store(context, deployment or context.meta[_CHOSEN])
+    became = {one: release(store, one, actor()) for one in message_ids}
     for one, word in became.items():
         out.print(escape(f"{one}: {_BECAME[word]}"))
     sys.exit(0 if set(became.values()) <= {Released.QUEUED, Released.DUPLICATE} else EXIT_FAILED)
@@ -83,8 +83,8 @@ def release_bodies(context: click.Context, message_ids: tuple[str, ...], deploym
 @click.pass_context
 def discard_bodies(context: click.Context, message_ids: tuple[str, ...], deployment: str | None) -> None:
     """Delete bodies for good. Exit code 1 if one was not there."""
-    connection, _, name = open_store(context, deployment or context.meta[_CHOSEN])
-    done = {one: discard(connection, name, one, actor()) for one in message_ids}
+    store, _ = open_store(context, deployment or context.meta[_CHOSEN])
+    done = {one: discard(store, one, actor()) for one in message_ids}
     for one, was_there in done.items():
         out.print(escape(f"{one}: {'discarded' if was_there else 'not there'}"))
     sys.exit(0 if all(done.values()) else EXIT_FAILED)

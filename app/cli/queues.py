@@ -35,8 +35,8 @@ def _bar(words: str, *, hidden: bool = False) -> Iterator[Callable[[int, int], N
 
 
 def _operator(context: click.Context) -> Operator:
-    connection, config, _ = open_store(context, None)
-    return Operator(connection, config, actor())
+    store, config = open_store(context, None)
+    return Operator(store.redis, config, actor())
 
 
 @main.group(invoke_without_command=True)
@@ -46,8 +46,8 @@ def queues(context: click.Context, as_json: bool) -> None:
     """Show queues, workers and the latest failed jobs; or requeue, delete, pause, resume."""
     if context.invoked_subcommand:
         return
-    connection, config, _ = open_store(context, None)
-    found = queues_answer(queues_of(connection, config), failed=_FAILED_SHOWN)
+    store, config = open_store(context, None)
+    found = queues_answer(queues_of(store.redis, config), failed=_FAILED_SHOWN)
     if as_json:
         print_json(found)
         return
@@ -172,12 +172,12 @@ def replay(
     """
     if bool(message_ids) == (unknown or since is not None):
         raise click.UsageError("give either MESSAGE_IDs, or --unknown, --since DAY, or both of these")
-    connection, _, name = open_store(context, deployment)
+    store, _ = open_store(context, deployment)
     if message_ids:
-        _show_replayed({one: replay_delivery(connection, name, one, actor()) for one in message_ids}, as_json=as_json)
+        _show_replayed({one: replay_delivery(store, one, actor()) for one in message_ids}, as_json=as_json)
     with _bar("deliveries", hidden=as_json) as progress:
         start = since.replace(tzinfo=UTC).timestamp() if since else 0.0
-        tally = replay_unknown(connection, name, actor(), since=start, progress=progress)
+        tally = replay_unknown(store, actor(), since=start, progress=progress)
     if as_json:
         print_json({"looked_at": tally.looked_at, "queued": tally.queued})
         return

@@ -1,33 +1,27 @@
 """Commands that run the service or its parts."""
 
-import contextlib
 import gc
 import signal
 import socket
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, NoReturn
-from urllib.parse import quote
 
 import click
 import redis
 
-from app import clock
-from app.cli.base import AS_JSON, EXIT_UNAVAILABLE, fail, load_config, main, open_redis, print_json
+from app.cli.base import EXIT_UNAVAILABLE, fail, load_config, main, open_redis
+from app.cli.welcome import Welcome
 from app.config.datadir import holds
 from app.config.load import EXIT_CONFIG, Config, ConfigError, load
 from app.config.settings import Settings
 from app.core.schema import SchemaError
 from app.store.rq import jobqueue
-from app.store.rq.queues import Queues
 from app.store.server.connection import RECEIVER_TIMEOUT, unavailable
 from app.store.server.schema import prepare
 
-#: Seconds that workers get to come up on a busy machine.
-_PATIENCE: Final = 60.0
 #: What the commands below import: `run` does it once, for all processes that it forks.
 _IMPORTS: Final[Mapping[str, Sequence[str]]] = {
     "web": ("app.web.factory", "app.web.metrics.server", "app.web.server"),
@@ -50,7 +44,7 @@ def run(context: click.Context, insecure: bool) -> None:
     if insecure and not config.settings.on_loopback:
         fail("--insecure is for loopback addresses only; set AWB_BIND to 127.0.0.1:PORT", EXIT_CONFIG)
     show = new_secret or sys.stdout.isatty()
-    welcome = _Welcome(config, show_secret=show and not insecure)
+    welcome = Welcome(config, show_secret=show and not insecure)
     try:
         sys.exit(Supervisor(config, _Program(), insecure=insecure).run(welcome.try_to_show))
     except AlreadyRunningError as error:
@@ -62,37 +56,6 @@ def run(context: click.Context, insecure: bool) -> None:
     except OSError as error:
         # Those of sockets name no file.
         fail(f"{error.filename}: {error.strerror}" if error.filename else _cannot_listen(config.settings, error))
-
-
-class _Welcome:
-    """What `awb run` prints once a worker of every queue lives."""
-
-    def __init__(self, config: Config, *, show_secret: bool) -> None:
-        self._config = config
-        self._show_secret = show_secret
-        self._started = clock.now()
-        self._deadline = time.monotonic() + _PATIENCE
-
-    def try_to_show(self) -> bool:
-        """Print it once the workers live, or at the deadline that they do not; True once something was printed.
-
-        Called again and again by the supervisor, which must have no second thread: it forks.
-        """
-        idle: Sequence[str] = jobqueue.QUEUES
-        with contextlib.suppress(redis.exceptions.RedisError, OSError), open_redis(self._config) as connection:
-            # What an earlier run left behind does not count; RQ writes whole seconds and less.
-            idle = Queues(connection).without_worker(since=self._started)
-        if not idle:
-            click.echo(_welcome(self._config.settings, show_secret=self._show_secret))
-        elif time.monotonic() >= self._deadline:
-            click.echo(
-                f"awb: no worker lives for {', '.join(idle)}: deliveries are kept, but not worked on; "
-                "the log above says why, and `awb doctor` looks at the rest",
-                err=True,
-            )
-        else:
-            return False
-        return True
 
 
 class _Program:
@@ -208,52 +171,6 @@ def scheduler(context: click.Context) -> None:
     follow_parent()
     _prepare(config)
     Scheduler(open_redis(config), config).run()
-
-
-@main.command("webhook-url")
-@AS_JSON
-@click.pass_context
-def webhook_url(context: click.Context, as_json: bool) -> None:
-    """Print the lines that connect Coder, secret included."""
-    config = load_config(context, secret=True)
-    if as_json:
-        print_json({"method": "webhook", "endpoint": _endpoint(config.settings, show_secret=True)})
-        return
-    click.echo(_welcome(config.settings, show_secret=True))
-
-
-def _base(settings: Settings) -> str:
-    return settings.public_url or f"http://{_reachable(settings)}:{settings.bind_port}"
-
-
-def _endpoint(settings: Settings, *, show_secret: bool) -> str:
-    scheme, _, rest = _base(settings).partition("://")
-    known = settings.webhook_secret.get_secret_value() if settings.webhook_secret and show_secret else ""
-    user = f"coder:{quote(known, safe='') or '<secret>'}@" if settings.webhook_secret else ""
-    return f"{scheme}://{user}{rest}/v1/webhook"
-
-
-def _welcome(settings: Settings, *, show_secret: bool) -> str:
-    base = _base(settings)
-    lines = [
-        "The Coder AWB meter is running. Put this into the environment of coderd, and restart it:",
-        "",
-        "  CODER_NOTIFICATIONS_METHOD=webhook",
-        f"  CODER_NOTIFICATIONS_WEBHOOK_ENDPOINT={_endpoint(settings, show_secret=show_secret)}",
-        "",
-    ]
-    if settings.webhook_secret and not show_secret:
-        lines += ["`awb webhook-url` prints them with the secret.", ""]
-    lines += [
-        f"Pages:   {base}/",
-        "Status:  awb status, or awb why WORKSPACE",
-        "Checks:  awb doctor",
-    ]
-    return "\n".join(lines)
-
-
-def _reachable(settings: Settings) -> str:
-    return socket.gethostname() if settings.bind_host in ("0.0.0.0", "::") else settings.bind.rpartition(":")[0]  # noqa: S104
 
 
 @main.command()

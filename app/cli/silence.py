@@ -13,8 +13,6 @@ from app.cli.show import local, print_table
 from app.core.alert.localtime import last_moment
 from app.core.alert.silence import parse_matchers
 from app.core.text.spelling import did_you_mean
-from app.store.alert.silences import Silences
-from app.store.audit import Audit
 
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _MOMENTS: Final = ["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"]
@@ -70,13 +68,13 @@ def add(
         parsed = parse_matchers(matchers)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="MATCHER") from error
-    connection, config, name = open_store(context, deployment, lean=False)
+    store, config = open_store(context, deployment, lean=False)
     ends = last_moment(until, config.zone) if until else clock.now() + (span or timedelta())
     try:
-        made = create_silence(connection, name, parsed, ends, actor(), comment)
+        made = create_silence(store, parsed, ends, actor(), comment)
     except SilenceError as error:
         raise click.UsageError(str(error)) from error
-    Audit(connection, name).write(actor(), "add silence", f"{made.id} {' '.join(matchers)}")
+    store.audit.write(actor(), "add silence", f"{made.id} {' '.join(matchers)}")
     if as_json:
         print_json(silence_answer(made))
         return
@@ -90,8 +88,8 @@ def add(
 @click.pass_context
 def list_silences(context: click.Context, ended_too: bool, deployment: str | None, as_json: bool) -> None:
     """List silences, those that end last first."""
-    connection, config, name = open_store(context, deployment)
-    found = [one for one in silences_answer(connection, name)["silences"] if one["active"] or ended_too]
+    store, config = open_store(context, deployment)
+    found = [one for one in silences_answer(store)["silences"] if one["active"] or ended_too]
     if as_json:
         print_json({"silences": found})
         return
@@ -122,12 +120,12 @@ def end(context: click.Context, silence_id: str, deployment: str | None, as_json
     """End a silence, or a snooze; what it held back is sent within a minute. Exit code 1 if there is none such."""
     from app.pipeline.operate.acknowledge import end as end_silence  # noqa: PLC0415 - slow to import, for lists in vain
 
-    connection, config, name = open_store(context, deployment, lean=False)
-    ended = end_silence(connection, config, name, silence_id, actor())
+    store, config = open_store(context, deployment, lean=False)
+    ended = end_silence(store, config, silence_id, actor())
     if ended is None:
-        known = [one.id for one in Silences(connection, name).all()]
+        known = [one.id for one in store.silences.all()]
         fail(f"there is no silence “{silence_id}”{did_you_mean(silence_id, known)}; `awb silence list` shows them")
-    Audit(connection, name).write(actor(), "end silence", silence_id)
+    store.audit.write(actor(), "end silence", silence_id)
     if as_json:
         print_json(silence_answer(ended))
         return

@@ -7,7 +7,6 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import click
-import redis
 from rich.markup import escape
 from rich.text import Text
 
@@ -24,7 +23,7 @@ from app.core.count.meter import AWB, Mode, Usage
 from app.core.text.sparkline import last_days, sparkline
 from app.core.wording.context import period_text, spoken_level
 from app.pipeline.usage import current_usage
-from app.store.count.snapshot import Snapshot
+from app.store.store import Store
 
 _DAYS: Final = 30
 _MESSAGES: Final = 5
@@ -44,9 +43,9 @@ _MODES: Final = {
 @click.pass_context
 def status(context: click.Context, deployment: str | None, as_json: bool) -> None:
     """Show usage, limit, forecast, alerts and messages of the present period."""
-    connection, config, name = open_store(context, deployment)
-    usage = current_usage(connection, config, name, AWB, top=False)
-    told = _answer(connection, config, name, usage)
+    store, config = open_store(context, deployment)
+    usage = current_usage(store, config, AWB, top=False)
+    told = _answer(store, config, usage)
     if as_json:
         print_json(told)
         return
@@ -57,20 +56,20 @@ def status(context: click.Context, deployment: str | None, as_json: bool) -> Non
     print_wide(facts_table([*_usage_facts(usage, told, config), *_alert_facts(told, config), *_next(told, config)]))
 
 
-def _answer(connection: "redis.Redis", config: Config, name: str, usage: Usage) -> dict[str, Any]:
+def _answer(store: Store, config: Config, usage: Usage) -> dict[str, Any]:
     """Return everything that is shown, as `--json` gives it: the answers of the HTTP API under its own names."""
     today = usage.as_of.astimezone(UTC).date()
     period = replace(usage.period, start=min(usage.period.start, date.fromordinal(today.toordinal() - _DAYS)))
-    days = Snapshot(connection, name, AWB).by_day(period, today)
-    silences = silences_answer(connection, name)["silences"]
+    days = store.snapshot(AWB).by_day(period, today)
+    silences = silences_answer(store)["silences"]
     return {
-        **usage_answer(connection, config, name),
-        "coder": coder_answer(connection, config, name) if config.verifying(name) else None,
-        "forecast": forecast_answer(connection, config, name),
+        **usage_answer(store, config),
+        "coder": coder_answer(store, config) if config.verifying(store.deployment) else None,
+        "forecast": forecast_answer(store, config),
         "last_30_days": last_days(days, today, _DAYS),
-        "alerts": alerts_answer(connection, config, name)["alerts"],
+        "alerts": alerts_answer(store, config)["alerts"],
         "silences": [silence for silence in silences if silence["active"]],
-        "notifications": notifications_answer(connection, name, _MESSAGES)["notifications"],
+        "notifications": notifications_answer(store, _MESSAGES)["notifications"],
     }
 
 

@@ -4,7 +4,6 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 import click
-import redis
 from rich.markup import escape
 
 from app.cli.base import AS_JSON, DEPLOYMENT, main, open_store, out, print_json
@@ -14,7 +13,7 @@ from app.config.load import Config
 from app.core.count.meter import AWB, Usage
 from app.core.limit.period import Period
 from app.pipeline.usage import current_usage
-from app.store.count.snapshot import Snapshot
+from app.store.store import Store
 
 _DIMENSIONS: Final = ("user", "template", "organization")
 _BAR: Final = 20
@@ -42,10 +41,10 @@ def top(
     """Show who used most, in the present usage period unless another span is given."""
     if sum(given is not None for given in (period, month, days)) > 1:
         raise click.UsageError("give one of --period, --month and --days")
-    connection, config, name = open_store(context, deployment)
-    present = current_usage(connection, config, name, AWB, top=False)
-    span = _span(connection, config, present, period, month, days)
-    told = _answer(connection, present, span, by, most)
+    store, config = open_store(context, deployment)
+    present = current_usage(store, config, AWB, top=False)
+    span = _span(store, config, present, period, month, days)
+    told = _answer(store, present, span, by, most)
     if as_json:
         print_json(told)
         return
@@ -53,12 +52,7 @@ def top(
 
 
 def _span(
-    connection: "redis.Redis",
-    config: Config,
-    present: Usage,
-    period: datetime | None,
-    month: datetime | None,
-    days: int | None,
+    store: Store, config: Config, present: Usage, period: datetime | None, month: datetime | None, days: int | None
 ) -> Period:
     today = present.as_of.date()
     if month is not None:
@@ -66,11 +60,11 @@ def _span(
         return Period(first, (first + timedelta(days=31)).replace(day=1))
     if days is not None:
         return Period(today - timedelta(days=days - 1), today + timedelta(days=1))
-    return period_of(connection, config, present, period.date()) if period else present.period
+    return period_of(store, config, present, period.date()) if period else present.period
 
 
-def _answer(connection: "redis.Redis", present: Usage, span: Period, by: str, most: int) -> dict[str, Any]:
-    snapshot = Snapshot(connection, present.deployment, AWB)
+def _answer(store: Store, present: Usage, span: Period, by: str, most: int) -> dict[str, Any]:
+    snapshot = store.snapshot(AWB)
     total = snapshot.usage(span, present.limit, present.as_of).counted
     rows = snapshot.names(by, span, present.as_of.date(), most)
     return {

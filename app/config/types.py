@@ -1,6 +1,5 @@
 """Types of settings: what each reads, and what it says when it cannot."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv6Address
@@ -11,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, PlainValidator, SecretStr
 
+from app.config.words import comma_list, one_word, people, tables, words
 from app.core.access.people import (
     ApiToken,
     Network,
@@ -22,7 +22,6 @@ from app.core.access.people import (
 from app.core.alert.quiet import QuietSpan
 from app.core.alert.routing import ReceiverGlobs
 from app.core.limit.threshold import Threshold
-from app.core.text.entries import check_words, entries
 from app.core.text.mailbox import Mailbox, address_literal, ascii_host, mailboxes
 
 DEPLOYMENT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
@@ -52,43 +51,6 @@ def split_url(url: str) -> SplitResult:
     except ValueError:
         return urlsplit("")
     return parts
-
-
-def _comma_list(value: Any) -> Any:
-    return entries(value) if isinstance(value, str) else value
-
-
-def _words(value: Any, *, secret: bool = False) -> Any:
-    given = [value] if isinstance(value, str) else value
-    if not isinstance(given, list):
-        return value
-    found = [part for item in given for part in (entries(item) if isinstance(item, str) else [item])]
-    check_words((part for part in found if isinstance(part, str)), secret=secret)
-    return found
-
-
-def _people(value: Any) -> Any:
-    """Read names of people, which may hold spaces where each is an entry of its own."""
-    found = entries(value) if isinstance(value, str) else value
-    if isinstance(found, list):
-        check_words((part for part in found if isinstance(part, str)), spaces=not isinstance(value, str))
-    return found
-
-
-def _one_word(value: SecretStr | None) -> SecretStr | None:
-    if value and not re.fullmatch(r"[!#-&(-~]+", value.get_secret_value()):
-        raise ValueError("must be one word of ASCII characters, without quotes and spaces")
-    return value
-
-
-def _tables(value: Any) -> Any:
-    """Read tables from a variable, as JSON; in the file they are TOML."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except ValueError:
-        raise ValueError("must be JSON where it comes from a variable; in the file it is a TOML table") from None
 
 
 def _read_limit(value: Any) -> Any:
@@ -196,7 +158,7 @@ def _password_hash(value: SecretStr | None) -> SecretStr | None:
 
 
 def _texts(value: Any, *, secret: bool = False) -> list[str]:
-    items = _words(value, secret=secret)
+    items = words(value, secret=secret)
     if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
         raise ValueError("takes a list of texts")
     return list(items)
@@ -238,18 +200,18 @@ def _days_by_level(value: Mapping[str, int]) -> Mapping[str, int]:
 
 Address = Annotated[str, AfterValidator(_address)]
 OptionalAddress = Annotated[str, AfterValidator(_optional_address)]
-Words = Annotated[list[str], BeforeValidator(_words)]
-Digests = Annotated[list[Literal["weekly", "monthly"]], BeforeValidator(_words)]
+Words = Annotated[list[str], BeforeValidator(words)]
+Digests = Annotated[list[Literal["weekly", "monthly"]], BeforeValidator(words)]
 FilePath = Annotated[Path, AfterValidator(_path)]
-People = Annotated[list[str], BeforeValidator(_people)]
-Token = Annotated[SecretStr | None, AfterValidator(_one_word)]
-Thresholds = Annotated[list[Threshold], BeforeValidator(_comma_list)]
-DaysByLevel = Annotated[dict[str, int], BeforeValidator(_tables), AfterValidator(_days_by_level)]
-QuietHours = Annotated[list[QuietSpan], BeforeValidator(_comma_list)]
+People = Annotated[list[str], BeforeValidator(people)]
+Token = Annotated[SecretStr | None, AfterValidator(one_word)]
+Thresholds = Annotated[list[Threshold], BeforeValidator(comma_list)]
+DaysByLevel = Annotated[dict[str, int], BeforeValidator(tables), AfterValidator(_days_by_level)]
+QuietHours = Annotated[list[QuietSpan], BeforeValidator(comma_list)]
 LimitSetting = Annotated[int, BeforeValidator(_read_limit), AfterValidator(_limit)]
 ZoneName = Annotated[str, AfterValidator(_zone)]
 DeploymentName = Annotated[str, AfterValidator(_deployment)]
-DeploymentNames = Annotated[list[DeploymentName], BeforeValidator(_comma_list)]
+DeploymentNames = Annotated[list[DeploymentName], BeforeValidator(comma_list)]
 WebUrl = Annotated[str, AfterValidator(_web_url)]
 RedisUrl = Annotated[SecretStr | None, AfterValidator(_redis)]
 SmtpUrl = Annotated[SecretStr | None, AfterValidator(_smtp)]
@@ -258,11 +220,11 @@ SlackHookUrl = Annotated[SecretStr | None, _hook("a Slack incoming webhook, http
 PasswordHash = Annotated[SecretStr | None, AfterValidator(_password_hash)]
 ApiTokens = Annotated[tuple[ApiToken, ...], PlainValidator(_tokens), PlainSerializer(_as_texts)]
 Networks = Annotated[tuple[Network, ...], PlainValidator(_networks), PlainSerializer(_as_texts)]
-ReceiverGlobList = Annotated[ReceiverGlobs, BeforeValidator(_words)]
+ReceiverGlobList = Annotated[ReceiverGlobs, BeforeValidator(words)]
 HeaderName = Annotated[str, AfterValidator(parse_user_header)]
 LongSecret = Annotated[SecretStr | None, AfterValidator(_secret)]
 MailAddress = Annotated[Mailbox | None, BeforeValidator(_optional_mailbox)]
 MailAddresses = Annotated[list[Mailbox], BeforeValidator(_mailbox_list)]
 HeloName = Annotated[str, AfterValidator(_helo)]
 #: Reads tables from JSON where they come from a variable.
-Tables = BeforeValidator(_tables)
+Tables = BeforeValidator(tables)

@@ -14,7 +14,7 @@ from app.core.limit.period import Period
 from app.core.wording.context import Context
 from app.pipeline.usage import coder_version, current_allowance
 from app.store.coder.state import CoderState
-from app.store.count.snapshot import Snapshot
+from app.store.store import Store
 
 _MOST_POINTS: Final = 120
 _BEFORE: Final = timedelta(days=60)
@@ -33,13 +33,13 @@ class Outlook:
     forecast: Forecast | None
 
 
-def outlook(connection: "redis.Redis", usage: Usage) -> Outlook:
+def outlook(store: Store, usage: Usage) -> Outlook:
     """Return the forecast from the days of the usage's period; None for a meter that is gone, or has no days here."""
     if not meter_of(usage.meter).counted_here:
         return Outlook(usage, (), None)
     # Days before the period tell the pace, though not the usage: a month's first days would know nothing else.
     known = Period(usage.period.start - _BEFORE, usage.period.end)
-    days = Snapshot(connection, usage.deployment, usage.meter).by_day(known, usage.as_of.date())
+    days = store.snapshot(usage.meter).by_day(known, usage.as_of.date())
     expected = forecast(days, usage.used, usage.limit, usage.period, usage.as_of)
     shown = [row for row in days if row[0] >= usage.period.start]
     return Outlook(usage, shown, None if usage.gone else expected)
@@ -54,7 +54,7 @@ def context_of(connection: "redis.Redis", config: Config, seen: Outlook) -> Cont
     return Context(
         coder_url=config.settings.coder_url,
         status_url=config.settings.public_url,
-        version=coder_version(connection, config, usage.deployment),
+        version=coder_version(Store(connection, usage.deployment), config),
         standing=found.standing,
         forecast=expected.words() if expected and expected.enough else "",
         breach=expected.breach if expected and expected.confident else None,

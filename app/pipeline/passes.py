@@ -16,6 +16,7 @@ from app.pipeline.watch.warn import warn
 from app.store.coder.state import CoderState
 from app.store.rq import jobqueue
 from app.store.rq.enqueue import enqueue
+from app.store.store import Store
 
 log = structlog.get_logger(__name__)
 # With one more call well within a job's time: what is left is the next job's, and meanwhile others get their turn.
@@ -41,62 +42,62 @@ def client(config: Config, *, attempts: int = 4) -> CoderApi:
     return CoderApi(settings.coder_url, token, ca_file=own, trusted=settings.ca_file, attempts=attempts, bounds=_BOUNDS)
 
 
-def verify(connection: "redis.Redis", config: Config, deployment: str) -> Verified | None:
+def verify(store: Store, config: Config) -> Verified | None:
     """Verify what is due, then warn by what came out; None where no API is configured."""
-    if not config.verifying(deployment):
+    if not config.verifying(store.deployment):
         return None
     with client(config) as api:
-        verified = verify_due(connection, config, api, deployment, seconds=_VERIFY_SECONDS)
+        verified = verify_due(store, config, api, seconds=_VERIFY_SECONDS)
     if verified.workspaces:
-        warn(connection, config, deployment, AWB)
+        warn(store, config, AWB)
     return verified
 
 
-def reconcile(connection: "redis.Redis", config: Config, deployment: str, tick: int, part: int = 1) -> Listed | None:
+def reconcile(store: Store, config: Config, tick: int, part: int = 1) -> Listed | None:
     """List what changed for a while and leave it to be verified; None where no API is configured.
 
     What is not listed yet is the next part's, behind the verifying of what was found so far. If we die before that is
     queued, the next tick goes on from the same step.
     """
-    if not config.verifying(deployment):
+    if not config.verifying(store.deployment):
         return None
     with client(config) as api:
-        listed = list_changes(connection, api, deployment, anew=False, seconds=_LIST_SECONDS)
+        listed = list_changes(store, api, anew=False, seconds=_LIST_SECONDS)
         if listed.complete and any(scope.by == "group" for scope in config.settings.scopes):
-            _learn_groups(connection, api, deployment)
+            _learn_groups(store, api)
         if listed.complete:
-            _learn_expiry(connection, api, deployment)
-    enqueue(connection, jobqueue.verify_job(deployment))
+            _learn_expiry(store, api)
+    enqueue(store.redis, jobqueue.verify_job(store.deployment))
     if not listed.complete and not listed.failure:
-        enqueue(connection, jobqueue.reconcile_job(deployment, tick, part + 1))
+        enqueue(store.redis, jobqueue.reconcile_job(store.deployment, tick, part + 1))
         return listed
-    retire(connection, config, deployment)
-    for meter in active_meters(connection, config, deployment):
-        warn(connection, config, deployment, meter)
-    give_notice(connection, config, deployment)
+    retire(store, config)
+    for meter in active_meters(store, config):
+        warn(store, config, meter)
+    give_notice(store, config)
     return listed
 
 
-def _learn_groups(connection: "redis.Redis", api: CoderApi, deployment: str) -> None:
+def _learn_groups(store: Store, api: CoderApi) -> None:
     """Keep who is in which group. Without an answer the last one holds; nothing else of a pass depends on it."""
     try:
-        CoderState(connection, deployment).keep_groups(api.groups())
+        store.coder.keep_groups(api.groups())
     except CoderApiError as error:
-        log.warning("groups not read", deployment=deployment, why=error.kind.value)
+        log.warning("groups not read", deployment=store.deployment, why=error.kind.value)
 
 
-def _learn_expiry(connection: "redis.Redis", api: CoderApi, deployment: str) -> None:
+def _learn_expiry(store: Store, api: CoderApi) -> None:
     """Keep when the token ends although it is in use, for the notice of it. Without an answer the last one holds."""
     try:
         expiry = api.account.key().expiry(clock.now())
     except CoderApiError as error:
         if error.kind not in {Failure.FORBIDDEN, Failure.NOT_FOUND}:
-            log.warning("expiry of the token not read", deployment=deployment, why=error.kind.value)
+            log.warning("expiry of the token not read", deployment=store.deployment, why=error.kind.value)
             return
         # Another token than before, and its scopes do not cover the question.
         expiry = None
     ends = expiry.final if expiry else None
-    CoderState(connection, deployment).note(token_ends_at=ends.timestamp() if ends else None)
+    store.coder.note(token_ends_at=ends.timestamp() if ends else None)
 
 
 def enqueue_due(connection: "redis.Redis", config: Config, *, reconcile_tick: int | None) -> None:

@@ -3,8 +3,6 @@
 from dataclasses import replace
 from datetime import UTC, date
 
-import redis
-
 from app import clock
 from app.config.load import Config
 from app.core.coder.shapes import Entitlements, Feature
@@ -14,16 +12,14 @@ from app.core.count.meter import METERS, Mode, Usage, meter_of
 from app.core.limit.entitlement import Allowance, allowance
 from app.core.limit.limits import Limit
 from app.core.limit.period import Period
-from app.store.coder.state import CoderState
-from app.store.count.ledger import Ledger
-from app.store.count.snapshot import Snapshot
+from app.store.store import Store
 
 
-def current_usage(connection: "redis.Redis", config: Config, deployment: str, meter: str, *, top: bool) -> Usage:
+def current_usage(store: Store, config: Config, meter: str, *, top: bool) -> Usage:
     """Return the usage of the period that holds this moment; with the top users and templates if asked."""
     now = clock.now()
-    state = CoderState(connection, deployment)
-    entitlements = state.entitlements() if config.verifying(deployment) else None
+    state = store.coder
+    entitlements = state.entitlements() if config.verifying(store.deployment) else None
     found = current_allowance(config, entitlements, meter)
     today = now.date()
     told = _going_on(found.period, today) if found.period and found.period.start <= today else None
@@ -31,18 +27,18 @@ def current_usage(connection: "redis.Redis", config: Config, deployment: str, me
     # Seats are no counter: their feature has no period, and Coder's number is the present one.
     actual = found.actual if told or found.period is None else None
     if not meter_of(meter).counted_here:
-        return Usage(deployment, meter, period, found.limit, actual or 0, 0, now, actual, mode=Mode.VERIFIED)
-    verified = config.verifying(deployment) and state.mark("reconciled_at") is not None
+        return Usage(store.deployment, meter, period, found.limit, actual or 0, 0, now, actual, mode=Mode.VERIFIED)
+    verified = config.verifying(store.deployment) and state.mark("reconciled_at") is not None
     mode = Mode.VERIFIED if verified else Mode.WEBHOOK_ONLY
-    gone = is_gone(meter, coder_version(connection, config, deployment))
+    gone = is_gone(meter, coder_version(store, config))
     limit = Limit(None) if gone else found.limit
-    usage = Snapshot(connection, deployment, meter).usage(period, limit, now, top=top)
+    usage = store.snapshot(meter).usage(period, limit, now, top=top)
     if gone:
         return replace(usage, mode=mode, gone=True)
     if actual is None or entitlements is None or entitlements.refreshed_at is None:
         return replace(usage, mode=mode)
     edge = max(entitlements.refreshed_at.astimezone(UTC), period.starts_at)
-    since = Ledger(connection, deployment, meter).count_since(edge.timestamp())
+    since = store.ledger(meter).count_since(edge.timestamp())
     drift = usage.counted - since - actual if verified else None
     return replace(usage, coder_actual=actual, since_refresh=since, drift=drift, mode=mode)
 
@@ -52,9 +48,9 @@ def current_allowance(config: Config, entitlements: Entitlements | None, meter: 
     return allowance(entitlements, meter_of(meter).feature, config.limit)
 
 
-def coder_version(connection: "redis.Redis", config: Config, deployment: str) -> Version | None:
+def coder_version(store: Store, config: Config) -> Version | None:
     """Return the version that the deployment's API last named; None where none is configured or none was read."""
-    info = CoderState(connection, deployment).build_info() if config.verifying(deployment) else None
+    info = store.coder.build_info() if config.verifying(store.deployment) else None
     return info.number if info else None
 
 
@@ -63,11 +59,11 @@ def _going_on(period: Period, today: date) -> Period:
     return period if period.contains(today) else Period(period.start, None)
 
 
-def active_meters(connection: "redis.Redis", config: Config, deployment: str) -> list[str]:
+def active_meters(store: Store, config: Config) -> list[str]:
     """Return the meters that this deployment has: the counted one unless it is gone, and those that Coder reports."""
-    entitlements = CoderState(connection, deployment).entitlements() if config.verifying(deployment) else None
+    entitlements = store.coder.entitlements() if config.verifying(store.deployment) else None
     features = entitlements.features if entitlements else {}
-    version = coder_version(connection, config, deployment)
+    version = coder_version(store, config)
     return [
         meter.id
         for meter in METERS.values()

@@ -51,11 +51,6 @@ class Audit:
             yield AuditEntry(clock.at(float(text["at"])), text["actor"], text["action"], text["detail"])
 
 
-def audit(connection: "redis.Redis", deployment: str, actor: str, action: str, detail: str) -> None:
-    """Append to a deployment's audit trail."""
-    Audit(connection, deployment).write(actor, action, detail)
-
-
 def _plain(text: str) -> str:
     cleaned = "".join(character if character.isprintable() else " " for character in text)
     return cleaned if len(cleaned) <= _LONGEST else cleaned[: _LONGEST - 1] + "…"

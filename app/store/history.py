@@ -7,10 +7,8 @@ import json
 import math
 from typing import Any, Final
 
-import redis
-
 from app.store import keys
-from app.store.alert.outbox import Outbox
+from app.store.store import Store
 from app.store.timeline import Place, behind
 
 #: What tells an event from the others of its moment stands in front of this in its JSON.
@@ -19,27 +17,27 @@ _KIND: Final = ',"kind":'
 Page = tuple[list[dict[str, Any]], str | None]
 
 
-def deliveries(connection: "redis.Redis", deployment: str, cursor: str | None, limit: int) -> Page:
+def deliveries(store: Store, cursor: str | None, limit: int) -> Page:
     """Return what became of deliveries, by arrival, and the next cursor; those that have expired are left out.
 
     Raises:
         ValueError: the cursor is not one that this gave out.
     """
-    store: Any = connection
-    rows = behind(connection, keys.deliveries(deployment), _place(cursor), limit + 1)
+    server: Any = store.redis
+    rows = behind(store.redis, keys.deliveries(store.deployment), _place(cursor), limit + 1)
     shown = rows[:limit]
-    found = store.mget([keys.delivery(deployment, message_id) for message_id, _ in shown]) if shown else []
+    found = server.mget([keys.delivery(store.deployment, message_id) for message_id, _ in shown]) if shown else []
     following = str(Place(shown[-1][1], shown[-1][0])) if len(rows) > limit else None
     return [json.loads(item) for item in found if item is not None], following
 
 
-def events(connection: "redis.Redis", deployment: str, cursor: str | None, limit: int) -> Page:
+def events(store: Store, cursor: str | None, limit: int) -> Page:
     """Return what happened to alerts, and the next cursor.
 
     Raises:
         ValueError: the cursor is not one that this gave out.
     """
-    rows = behind(connection, keys.alert_events(deployment), _place(cursor), limit + 1)
+    rows = behind(store.redis, keys.alert_events(store.deployment), _place(cursor), limit + 1)
     following = None
     if len(rows) > limit:
         member, at = rows[limit - 1]
@@ -48,19 +46,19 @@ def events(connection: "redis.Redis", deployment: str, cursor: str | None, limit
     return [json.loads(member) for member, _ in rows[:limit]], following
 
 
-def notifications(connection: "redis.Redis", deployment: str, cursor: str | None, limit: int) -> Page:
+def notifications(store: Store, cursor: str | None, limit: int) -> Page:
     """Return messages with state, attempts and error, by decision, and the next cursor.
 
     Raises:
         ValueError: the cursor is not one that this gave out.
     """
-    store: Any = connection
-    outbox, place = Outbox(connection, deployment), _place(cursor)
+    server: Any = store.redis
+    outbox, place = store.outbox, _place(cursor)
     if place is None:
         rows = outbox.history(limit + 1)
     else:
         # One decision sends a message to every receiver, so many are of one moment.
-        same = store.zcount(keys.notifications(deployment), place.at, place.at)
+        same = server.zcount(keys.notifications(store.deployment), place.at, place.at)
         found = outbox.history(limit + 1 + same, before=math.nextafter(place.at, math.inf))
         after = (place.at, place.member.encode())
         rows = [row for row in found if (row["decided_at"], row["id"].encode()) < after][: limit + 1]

@@ -30,6 +30,7 @@ from app.notifiers.slack.answer import answer, may_answer, private
 from app.pipeline.operate.acknowledge import StaleError, acknowledge, snooze
 from app.store import keys
 from app.store.server.connection import unavailable
+from app.store.store import Store
 
 log = structlog.get_logger(__name__)
 #: Slack allows 3 seconds, the way here and back included.
@@ -205,7 +206,7 @@ def _do(config: Config, connection: "redis.Redis", press: _Press, action: _Actio
 
 
 def _apply(config: Config, connection: "redis.Redis", button: Button, target: Target, by: str, now: datetime) -> str:
-    about = (connection, config, target.deployment, target.alert, target.level, by)
+    about = (Store(connection, target.deployment), config, target.alert, target.level, by)
     if button is Button.ACKNOWLEDGE:
         new = acknowledge(*about, group_key=target.group_key)
         return "Acknowledged. Thank you." if new else "It was acknowledged already."

@@ -18,6 +18,7 @@ from app.core.count.meter import AWB, RecordState, UsageRecord
 from app.pipeline.watch.warn import warn
 from app.store.count.records import Records
 from app.store.server.connection import connect
+from app.store.store import Store
 from tests.browser import world
 from tests.conftest import RedisServer, make_config
 
@@ -79,7 +80,7 @@ def main(a_day: int) -> None:
         click.echo(f"{_DAYS * a_day:,} records in {time.perf_counter() - begin:.0f} s")
         config = make_config(server.url, limit=400_000, period="yearly", **world.CODER, **world.CHANNELS)
         world._hear(connection, now, (now - timedelta(days=300)).date(), _DAYS * a_day)
-        warn(connection, config, world.DEPLOYMENT, AWB)
+        warn(Store(connection, world.DEPLOYMENT), config, AWB)
         client = world.application(config, connection).test_client()
         record = Records(connection, world.DEPLOYMENT, AWB).page(None, 1)[0][0]
         lists = ["/records", "/records?user=user-003", f"/days/{now.date()}", "/alerts", "/periods"]

@@ -22,6 +22,7 @@ from app.store.coder.state import CoderState
 from app.store.count.ledger import Ledger, Settlement
 from app.store.receive.inbox import Inbox, Remembered
 from app.store.rq import jobqueue
+from app.store.store import Store
 from app.web.factory import create_app
 from tests.conftest import make_config
 from workers.runner import worker
@@ -201,13 +202,17 @@ def sample(
     deliver(connection, records[-80:])
     if verified:
         _hear(connection, now, start, len(records))
-    warn(connection, config, DEPLOYMENT, AWB)
+    warn(Store(connection, DEPLOYMENT), config, AWB)
     _send(connection, now, refused=not healthy)
     if healthy:
         for queue in jobqueue.QUEUES:
             worker(queue, connection, config).register_birth()
     create_silence(
-        connection, DEPLOYMENT, {"scope": "user:ken"}, now + timedelta(days=2), "grace", "load tests until Friday"
+        Store(connection, DEPLOYMENT),
+        {"scope": "user:ken"},
+        now + timedelta(days=2),
+        "grace",
+        "load tests until Friday",
     )
     return config
 

@@ -15,6 +15,7 @@ from app.pipeline.watch.warn import warn
 from app.simulator.sinks import MailSink, SlackSink
 from app.store.alert.silences import Silences
 from app.store.audit import Audit
+from app.store.store import Store
 from tests.cli.conftest import Awb, rows_of
 from tests.cli.make import DEPLOYMENT, build, put
 from tests.conftest import RedisServer, make_config
@@ -26,7 +27,7 @@ NOW = datetime.now(UTC)
 @pytest.fixture
 def firing(connection: "redis.Redis", redis_server: RedisServer) -> None:
     put(connection, [build(n) for n in range(8)])
-    warn(connection, make_config(redis_server.url, limit=10), DEPLOYMENT, AWB)
+    warn(Store(connection, DEPLOYMENT), make_config(redis_server.url, limit=10), AWB)
 
 
 def acts(connection: "redis.Redis") -> list[tuple[str, str]]:
@@ -58,7 +59,7 @@ def test_an_acknowledgement_is_kept_with_its_author_and_audited(
 
 def test_a_level_that_is_no_share_can_be_named(awb: Awb, connection: "redis.Redis", redis_server: RedisServer) -> None:
     put(connection, [build(n) for n in range(8)])
-    warn(connection, make_config(redis_server.url, limit=10, soft_limit=7, thresholds="99%"), DEPLOYMENT, AWB)
+    warn(Store(connection, DEPLOYMENT), make_config(redis_server.url, limit=10, soft_limit=7, thresholds="99%"), AWB)
     assert awb("alerts", "ack", "awb", "--level", "soft limit").exit_code == 0
 
 

@@ -16,6 +16,7 @@ import redis
 
 from app.core.count.meter import AWB
 from app.pipeline.watch.warn import warn
+from app.store.store import Store
 from tests.cli.conftest import Awb, call, rows_of
 from tests.cli.make import DEPLOYMENT, build, environ, put, start
 from tests.conftest import RedisServer, make_config
@@ -115,9 +116,9 @@ def test_why_leads_to_the_workspace(awb: Awb, builds: None) -> None:
 @pytest.fixture
 def warned(connection: "redis.Redis", redis_server: RedisServer, builds: None) -> None:
     more = {"slack_webhook_url": "http://127.0.0.1:9/services/T0/B0/x"}
-    warn(connection, make_config(redis_server.url, limit=10, thresholds="10%,20%", **more), DEPLOYMENT, AWB)
+    warn(Store(connection, DEPLOYMENT), make_config(redis_server.url, limit=10, thresholds="10%,20%", **more), AWB)
     put(connection, [build(n, NOW - timedelta(seconds=n)) for n in range(10, 12)])
-    warn(connection, make_config(redis_server.url, limit=10, thresholds="10%,20%,70%", **more), DEPLOYMENT, AWB)
+    warn(Store(connection, DEPLOYMENT), make_config(redis_server.url, limit=10, thresholds="10%,20%,70%", **more), AWB)
 
 
 def test_events_tell_what_happened_newest_first_page_by_page(awb: Awb, warned: None) -> None:

@@ -3,7 +3,7 @@
 import pytest
 import redis
 
-from app.cli import service
+from app.cli import welcome as welcoming
 from app.config.load import Config
 from app.store.rq import jobqueue
 from workers.runner import worker
@@ -11,10 +11,10 @@ from workers.runner import worker
 
 @pytest.fixture
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "_PATIENCE", 0.5)
+    monkeypatch.setattr(welcoming, "_PATIENCE", 0.5)
 
 
-def show(welcome: service._Welcome) -> None:
+def show(welcome: welcoming.Welcome) -> None:
     """Ask as the supervisor does, until something was printed."""
     while not welcome.try_to_show():
         pass
@@ -28,7 +28,7 @@ def register_all(connection: "redis.Redis", config: Config) -> None:
 def test_the_welcome_waits_for_a_worker_of_every_queue(
     connection: "redis.Redis", config: Config, jobs_run: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    welcome = service._Welcome(config, show_secret=False)
+    welcome = welcoming.Welcome(config, show_secret=False)
     assert (welcome.try_to_show(), capsys.readouterr().out) == (False, "")
     register_all(connection, config)
     assert welcome.try_to_show()
@@ -39,7 +39,7 @@ def test_the_welcome_waits_for_a_worker_of_every_queue(
 def test_queues_without_a_worker_are_named_instead_of_a_welcome(
     connection: "redis.Redis", config: Config, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    welcome = service._Welcome(config, show_secret=False)
+    welcome = welcoming.Welcome(config, show_secret=False)
     worker(jobqueue.DELIVERIES, connection, config).register_birth()
     show(welcome)
     said = capsys.readouterr()
@@ -52,7 +52,7 @@ def test_workers_of_an_earlier_run_do_not_count(
     connection: "redis.Redis", config: Config, capsys: pytest.CaptureFixture[str]
 ) -> None:
     register_all(connection, config)
-    show(service._Welcome(config, show_secret=False))
+    show(welcoming.Welcome(config, show_secret=False))
     said = capsys.readouterr()
     assert said.out == ""
     assert "no worker lives" in said.err

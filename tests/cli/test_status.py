@@ -18,6 +18,7 @@ from app.core.text.sparkline import last_days, sparkline
 from app.pipeline.operate.silence import create_silence
 from app.pipeline.watch.warn import warn
 from app.store.alert.outbox import Outbox
+from app.store.store import Store
 from tests.cli.conftest import Awb, rows_of
 from tests.cli.make import DEPLOYMENT, build, put, run
 from tests.conftest import RedisServer, make_config
@@ -113,8 +114,8 @@ def warned(connection: "redis.Redis", redis_server: RedisServer) -> None:
     now = datetime.now(UTC)
     put(connection, [build(n, now - timedelta(days=n)) for n in range(8)])
     config = make_config(redis_server.url, limit=10, slack_webhook_url="http://127.0.0.1:9/services/T0/B0/x")
-    warn(connection, config, DEPLOYMENT, AWB)
-    create_silence(connection, DEPLOYMENT, {"level": "75%"}, now + timedelta(days=2), "grace", "the [bold]move")
+    warn(Store(connection, DEPLOYMENT), config, AWB)
+    create_silence(Store(connection, DEPLOYMENT), {"level": "75%"}, now + timedelta(days=2), "grace", "the [bold]move")
 
 
 def test_status_says_what_fires_who_knows_what_is_silenced_and_what_was_sent(awb: Awb, warned: None) -> None:

@@ -19,6 +19,7 @@ from app.config.load import Config
 from app.core.count.meter import UsageRecord
 from app.pipeline.count.count import count
 from app.pipeline.operate.transfer import Imported, export, import_records
+from app.store.store import Store
 from tests.cli.conftest import Awb, rows_of
 from tests.cli.make import DEPLOYMENT, PROVED, PROVISIONAL, build, put
 from tests.pipeline.streams import Delivery, config_for, deliveries_of, messages_of
@@ -28,7 +29,7 @@ FORMATS = ["csv", "json", "jsonl"]
 
 
 def here(connection: "redis.Redis", deployment: str = DEPLOYMENT) -> list[UsageRecord]:
-    return list(export(connection, deployment))
+    return list(export(Store(connection, deployment)))
 
 
 def named(records: Sequence[UsageRecord]) -> list[tuple[Any, ...]]:
@@ -39,7 +40,7 @@ def named(records: Sequence[UsageRecord]) -> list[tuple[Any, ...]]:
 def take(
     connection: "redis.Redis", config: Config, records: Sequence[UsageRecord], to: str = "eu", **more: Any
 ) -> Imported:
-    return import_records(connection, config, to, lambda: iter(records), **more)
+    return import_records(Store(connection, to), config, lambda: iter(records), **more)
 
 
 def on(deployment: str, deliveries: Sequence[Delivery]) -> list[Delivery]:

@@ -10,7 +10,7 @@ from app.core.alert.decision import AlertState, Decision, Reason
 from app.core.alert.severity import Severity
 from app.core.count.era import NO_LONGER_COUNTED
 from app.core.count.meter import Mode, Usage
-from app.core.limit.entitlement import Standing
+from app.core.limit.entitlement import LicenceStatus
 from app.core.limit.limits import Limit
 from app.core.wording.consequence import consequence
 from app.core.wording.context import CONTACT_URL, Context, spoken_level
@@ -155,17 +155,22 @@ def test_only_what_the_api_proved_is_called_verified() -> None:
 @pytest.mark.parametrize(
     ("version", "standing", "used", "text"),
     [
-        (None, Standing.UNKNOWN, 900, "Nothing is blocked, now or at the limit"),
-        ((2, 24, 9), Standing.ENTITLED, 1000, "Nothing is blocked:"),
-        ((2, 25, 0), Standing.ENTITLED, 900, "Nothing is blocked now. At its hard limit Coder v2.25.0 refuses"),
-        ((2, 30, 1), Standing.ENTITLED, 1000, "Coder v2.30.1 refuses to start workspaces for tasks at its hard limit"),
-        ((2, 30, 9), Standing.UNLICENSED, 1000, "Nothing is blocked:"),
-        ((2, 31, 0), Standing.ENTITLED, 1000, "Nothing is blocked:"),
-        ((2, 31, 0), Standing.NOT_ENTITLED, 10, "No builds are included."),
+        (None, LicenceStatus.UNKNOWN, 900, "Nothing is blocked, now or at the limit"),
+        ((2, 24, 9), LicenceStatus.ENTITLED, 1000, "Nothing is blocked:"),
+        ((2, 25, 0), LicenceStatus.ENTITLED, 900, "Nothing is blocked now. At its hard limit Coder v2.25.0 refuses"),
+        (
+            (2, 30, 1),
+            LicenceStatus.ENTITLED,
+            1000,
+            "Coder v2.30.1 refuses to start workspaces for tasks at its hard limit",
+        ),
+        ((2, 30, 9), LicenceStatus.UNLICENSED, 1000, "Nothing is blocked:"),
+        ((2, 31, 0), LicenceStatus.ENTITLED, 1000, "Nothing is blocked:"),
+        ((2, 31, 0), LicenceStatus.NOT_ENTITLED, 10, "No builds are included."),
     ],
 )
 def test_what_is_blocked_depends_on_the_version_and_the_licence(
-    version: tuple[int, int, int] | None, standing: Standing, used: int, text: str
+    version: tuple[int, int, int] | None, standing: LicenceStatus, used: int, text: str
 ) -> None:
     context = Context(version=version, standing=standing)
     said = describe(decided(Reason.FIRST, "90%"), usage(used), context)
@@ -173,9 +178,9 @@ def test_what_is_blocked_depends_on_the_version_and_the_licence(
     assert "account team" in said.meaning
 
 
-@pytest.mark.parametrize("standing", [Standing.ENTITLED, Standing.NOT_ENTITLED, Standing.UNLICENSED])
+@pytest.mark.parametrize("standing", [LicenceStatus.ENTITLED, LicenceStatus.NOT_ENTITLED, LicenceStatus.UNLICENSED])
 @pytest.mark.parametrize("limit", [0, 1000, None])
-def test_without_tasks_no_limit_is_spoken_of(standing: Standing, limit: int | None) -> None:
+def test_without_tasks_no_limit_is_spoken_of(standing: LicenceStatus, limit: int | None) -> None:
     used = replace(usage(1000), limit=Limit(limit))
     assert consequence(used, standing, (2, 37, 0)) == NO_LONGER_COUNTED
     assert consequence(used, standing, (2, 36, 9)) != NO_LONGER_COUNTED

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.core.coder.shapes import AWB_FEATURE, Entitlements
-from app.core.limit.entitlement import Allowance, Standing, allowance
+from app.core.limit.entitlement import Allowance, LicenceStatus, allowance
 from app.core.limit.limits import Limit
 from app.core.limit.period import Period
 
@@ -26,7 +26,7 @@ def found(said: Entitlements | None) -> Allowance:
 
 
 def test_unknown_entitlements_leave_the_configured_limit() -> None:
-    assert found(None) == Allowance(Standing.UNKNOWN, CONFIGURED)
+    assert found(None) == Allowance(LicenceStatus.UNKNOWN, CONFIGURED)
 
 
 @pytest.mark.parametrize(
@@ -39,18 +39,18 @@ def test_unknown_entitlements_leave_the_configured_limit() -> None:
     ids=["as the server says it", "with numbers all the same", "nothing at all"],
 )
 def test_without_a_licence_the_configured_limit_and_our_own_count_hold(said: Entitlements) -> None:
-    assert found(said) == Allowance(Standing.UNLICENSED, CONFIGURED)
+    assert found(said) == Allowance(LicenceStatus.UNLICENSED, CONFIGURED)
 
 
 def test_premium_without_a_claim_includes_a_thousand_for_good() -> None:
     period = {"start": "2025-07-01T00:00:00Z", "end": "2125-07-01T00:00:00Z"}
     said = entitlements(limit=1000, actual=12, usage_period=period)
-    assert found(said) == Allowance(Standing.ENTITLED, Limit(1000), Period(date(2025, 7, 1), None), 12)
+    assert found(said) == Allowance(LicenceStatus.ENTITLED, Limit(1000), Period(date(2025, 7, 1), None), 12)
 
 
 @pytest.mark.parametrize("limit", [1, 250, 699, 1001, 50_000])
 def test_a_claim_of_the_licence_wins_whether_smaller_or_larger(limit: int) -> None:
-    assert found(entitlements(limit=limit, actual=3)) == Allowance(Standing.ENTITLED, Limit(limit), OF_YEAR, 3)
+    assert found(entitlements(limit=limit, actual=3)) == Allowance(LicenceStatus.ENTITLED, Limit(limit), OF_YEAR, 3)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_claim_of_the_licence_wins_whether_smaller_or_larger(limit: int) -> No
 )
 def test_a_soft_limit_counts_only_between_zero_and_the_limit(limit: int, soft: int | None, expected: Limit) -> None:
     answer = found(entitlements(limit=limit, soft_limit=soft))
-    assert (answer.standing, answer.limit) == (Standing.ENTITLED, expected)
+    assert (answer.standing, answer.limit) == (LicenceStatus.ENTITLED, expected)
 
 
 def test_a_hard_limit_of_its_own_changes_nothing() -> None:
@@ -97,18 +97,18 @@ def test_a_hard_limit_of_its_own_changes_nothing() -> None:
     ],
 )
 def test_a_licence_that_does_not_cover_the_feature_includes_nothing(feature: dict[str, Any]) -> None:
-    answer = Allowance(Standing.NOT_ENTITLED, Limit(0), OF_YEAR, feature["actual"])
+    answer = Allowance(LicenceStatus.NOT_ENTITLED, Limit(0), OF_YEAR, feature["actual"])
     assert found(entitlements(**feature)) == answer
 
 
 def test_a_licence_without_the_feature_includes_nothing() -> None:
     said = Entitlements.model_validate({"has_license": True, "features": {"audit_log": {"entitlement": "entitled"}}})
-    assert found(said) == Allowance(Standing.NOT_ENTITLED, Limit(0))
+    assert found(said) == Allowance(LicenceStatus.NOT_ENTITLED, Limit(0))
 
 
 def test_in_the_grace_period_limit_period_and_number_stay() -> None:
     said = entitlements(entitlement="grace_period", limit=300, actual=9)
-    assert found(said) == Allowance(Standing.GRACE, Limit(300), OF_YEAR, 9)
+    assert found(said) == Allowance(LicenceStatus.GRACE, Limit(300), OF_YEAR, 9)
 
 
 def test_without_a_usage_period_none_is_told() -> None:
@@ -148,4 +148,4 @@ def test_another_features_allowance_is_read_by_its_name(feature: str) -> None:
             },
         }
     )
-    assert allowance(said, feature, CONFIGURED) == Allowance(Standing.ENTITLED, Limit(40, 20), None, 30)
+    assert allowance(said, feature, CONFIGURED) == Allowance(LicenceStatus.ENTITLED, Limit(40, 20), None, 30)

@@ -9,7 +9,7 @@ from app.core.alert.notice import Notice, Situation, active_notices
 from app.core.alert.severity import Severity
 from app.core.coder.shapes import Entitlements
 from app.core.limit.drift import DriftPoint
-from app.core.limit.entitlement import Allowance, Standing
+from app.core.limit.entitlement import Allowance, LicenceStatus
 from app.core.limit.limits import Limit
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -18,7 +18,7 @@ QUIET: dict[str, Any] = {
     "deployment": "prod",
     "now": NOON,
     "entitlements": None,
-    "allowance": Allowance(Standing.ENTITLED, Limit(1000)),
+    "allowance": Allowance(LicenceStatus.ENTITLED, Limit(1000)),
     "version": (2, 31, 2),
     "history": [],
     "period_start": PERIOD,
@@ -117,15 +117,15 @@ def test_a_version_without_tasks_is_told(version: tuple[int, int, int] | None, g
 @pytest.mark.parametrize(
     ("standing", "expected"),
     [
-        (Standing.UNKNOWN, []),
-        (Standing.UNLICENSED, []),
-        (Standing.ENTITLED, []),
-        (Standing.GRACE, [("grace-period", Severity.WARNING)]),
-        (Standing.NOT_ENTITLED, [("not-entitled", Severity.CRITICAL)]),
+        (LicenceStatus.UNKNOWN, []),
+        (LicenceStatus.UNLICENSED, []),
+        (LicenceStatus.ENTITLED, []),
+        (LicenceStatus.GRACE, [("grace-period", Severity.WARNING)]),
+        (LicenceStatus.NOT_ENTITLED, [("not-entitled", Severity.CRITICAL)]),
     ],
 )
 def test_a_licence_that_expired_or_covers_nothing_is_told(
-    standing: Standing, expected: list[tuple[str, Severity]]
+    standing: LicenceStatus, expected: list[tuple[str, Severity]]
 ) -> None:
     found = notices(allowance=Allowance(standing, Limit(0)))
     assert [(notice.key, notice.severity) for notice in found] == expected
@@ -169,7 +169,7 @@ def test_silence_is_broken_input_only_while_builds_are_proved(
 def test_everything_at_once_is_told_at_once() -> None:
     found = keys(
         entitlements=saying("w", errors=("e",)),
-        allowance=Allowance(Standing.GRACE, Limit(5)),
+        allowance=Allowance(LicenceStatus.GRACE, Limit(5)),
         history=drifting(0, 0, 9),
         unreached_since=NOON - timedelta(days=2),
         proved_since_silence=2,
@@ -179,7 +179,7 @@ def test_everything_at_once_is_told_at_once() -> None:
 
 def test_without_tasks_nothing_else_is_told_of_the_count() -> None:
     of_the_count = {
-        "allowance": Allowance(Standing.NOT_ENTITLED, Limit(0)),
+        "allowance": Allowance(LicenceStatus.NOT_ENTITLED, Limit(0)),
         "history": drifting(0, 0, 9),
         "proved_since_silence": 2,
     }

@@ -25,6 +25,7 @@ from app.store.count.ledger import Ledger
 from app.store.count.records import Records
 from app.store.receive.inbox import Inbox
 from app.store.rq.jobqueue import read_args
+from app.store.store import Store
 from tests.simulator.month import Timeline
 
 DEPLOYMENT = "default"
@@ -68,7 +69,7 @@ class Meter:
             for message in due:
                 take(self.inbox, message.body, message.id)
             self.drain()
-            verify_due(self.connection, self.config, self.api, DEPLOYMENT)
+            verify_due(Store(self.connection, DEPLOYMENT), self.config, self.api)
 
     def drain(self) -> None:
         """Count what is queued, without RQ's processes."""
@@ -85,9 +86,9 @@ class Meter:
     def reconcile(self) -> bool:
         """Make a pass, and tell whether nothing was in its way."""
         with time_machine.travel(self.world.now, tick=False):
-            if list_changes(self.connection, self.api, DEPLOYMENT).failure is not None:
+            if list_changes(Store(self.connection, DEPLOYMENT), self.api).failure is not None:
                 return False
-            return verify_due(self.connection, self.config, self.api, DEPLOYMENT).failure is None
+            return verify_due(Store(self.connection, DEPLOYMENT), self.config, self.api).failure is None
 
     def proved(self) -> dict[str, float]:
         """Return every proved record: build id and time."""

@@ -27,6 +27,7 @@ from app.simulator.model import Build, User, Workspace
 from app.simulator.notifications import Message, Outbox
 from app.simulator.world import World
 from app.store.alert import outbox as notifications
+from app.store.store import Store
 from tests.exact.play import DEPLOYMENT, Meter, truth
 
 AUDIT = "GET /api/v2/audit"
@@ -137,11 +138,11 @@ class Stage(Meter):
 
     def verify(self) -> Verified:
         with self.now():
-            return verify_due(self.connection, self.config, self.api, DEPLOYMENT)
+            return verify_due(Store(self.connection, DEPLOYMENT), self.config, self.api)
 
     def listings(self, **how: Any) -> Listed:
         with self.now():
-            return list_changes(self.connection, self.api, DEPLOYMENT, **how)
+            return list_changes(Store(self.connection, DEPLOYMENT), self.api, **how)
 
     def look(self, **how: Any) -> Verified:
         """Make a whole pass."""
@@ -153,17 +154,17 @@ class Stage(Meter):
 
     def usage(self, *, top: bool = False) -> Usage:
         with self.now():
-            return current_usage(self.connection, self.config, DEPLOYMENT, AWB, top=top)
+            return current_usage(Store(self.connection, DEPLOYMENT), self.config, AWB, top=top)
 
     def warn(self) -> list[tuple[str, str]]:
         """Return reason and level of what is said."""
         with self.now():
-            return [(one.reason.value, one.level) for one in warn(self.connection, self.config, DEPLOYMENT, AWB)]
+            return [(one.reason.value, one.level) for one in warn(Store(self.connection, DEPLOYMENT), self.config, AWB)]
 
     def notices(self) -> list[str]:
         """Give notice and return the keys of what is newly said."""
         with self.now():
-            return [notice.key for notice in give_notice(self.connection, self.config, DEPLOYMENT)]
+            return [notice.key for notice in give_notice(Store(self.connection, DEPLOYMENT), self.config)]
 
     def sent(self) -> list[dict[str, Any]]:
         return notifications.Outbox(self.connection, DEPLOYMENT).history(limit=1000)

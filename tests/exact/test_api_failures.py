@@ -80,6 +80,7 @@ def test_one_workspace_that_keeps_failing_holds_up_nobody_and_is_not_forgotten(s
 def test_a_run_of_failures_stops_the_asking(stage: Stage) -> None:
     tasks(stage.world, 60)
     stage.forget()
+    stage.attempts(2)
     stage.listings()
     stage.server.count_from_here()
     stage.server.broken = ("/builds",)

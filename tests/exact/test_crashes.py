@@ -8,6 +8,7 @@ from app.pipeline.count.reconcile import list_changes
 from app.pipeline.count.verify import verify_due
 from app.pipeline.watch.notices import give_notice
 from app.simulator.licence import Seats
+from app.store.store import Store
 from tests.conftest import RedisServer
 from tests.exact.play import DEPLOYMENT
 from tests.exact.stage import Stage, licence, tasks
@@ -50,8 +51,8 @@ def test_a_crash_at_any_command_of_a_pass_and_then_another_pass_is_exact(
     saved = dump(stage.connection)
 
     def work(through: "redis.Redis") -> None:
-        list_changes(through, stage.api, DEPLOYMENT)
-        verify_due(through, stage.config, stage.api, DEPLOYMENT)
+        list_changes(Store(through, DEPLOYMENT), stage.api)
+        verify_due(Store(through, DEPLOYMENT), stage.config, stage.api)
 
     with time_machine.travel(stage.world.now, tick=False):
         fuse = Fuse()
@@ -82,7 +83,7 @@ def test_a_crash_at_any_command_of_giving_notice_says_everything_once(
     stage.look()
 
     def work(through: "redis.Redis") -> None:
-        give_notice(through, stage.config, DEPLOYMENT)
+        give_notice(Store(through, DEPLOYMENT), stage.config)
 
     saved = dump(stage.connection)
     with time_machine.travel(stage.world.now, tick=False):

@@ -19,6 +19,7 @@ from app.pipeline.watch.digests import report
 from app.pipeline.watch.sweep import sweep
 from app.simulator.licence import AgentHours, Licence, Seats
 from app.store.alert.alerts import Alerts
+from app.store.store import Store
 from app.web.factory import create_app
 from tests.conftest import RedisServer, make_config
 from tests.exact.play import DEPLOYMENT
@@ -62,7 +63,7 @@ def everything_said(stage: Stage) -> set[str]:
         stage.look()
         with stage.now():
             sweep(stage.connection, stage.config)
-            report(stage.connection, stage.config, DEPLOYMENT)
+            report(Store(stage.connection, DEPLOYMENT), stage.config)
         stage.notices()
     rows = stage.sent()
     keys = [stage.connection.hget(f"awb:v1:{DEPLOYMENT}:notification:{row['id']}", "alert") for row in rows]
@@ -127,10 +128,13 @@ def test_what_was_announced_before_the_upgrade_is_forgotten_without_a_word(stage
 def test_after_a_return_to_an_earlier_version_builds_are_spoken_of_again(stage: Stage) -> None:
     build_over(stage, licence(2), 3)
     upgrade(stage)
-    assert active_meters(stage.connection, stage.config, DEPLOYMENT) == ["agent_runtime_hours", "ai_governance_seats"]
+    assert active_meters(Store(stage.connection, DEPLOYMENT), stage.config) == [
+        "agent_runtime_hours",
+        "ai_governance_seats",
+    ]
     stage.world.version = (2, 36, 3)
     stage.look()
-    assert AWB in active_meters(stage.connection, stage.config, DEPLOYMENT)
+    assert AWB in active_meters(Store(stage.connection, DEPLOYMENT), stage.config)
     assert stage.warn() == [("first", "150%")]
 
 

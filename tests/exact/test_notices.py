@@ -12,6 +12,7 @@ from app.pipeline.watch.notices import give_notice
 from app.simulator.licence import AgentHours, Seats
 from app.store.coder.state import CoderState
 from app.store.server.connection import connect
+from app.store.store import Store
 from tests.conftest import RedisServer
 from tests.exact.play import DEPLOYMENT
 from tests.exact.stage import Stage, day, licence, tasks
@@ -276,7 +277,7 @@ def test_sixteen_at_once_say_it_once(stage: Stage, redis_server: RedisServer, co
     def race() -> None:
         own = connect(redis_server.url)
         together.wait()
-        said.extend(notice.key for notice in give_notice(own, stage.config, DEPLOYMENT))
+        said.extend(notice.key for notice in give_notice(Store(own, DEPLOYMENT), stage.config))
         own.close()
 
     with stage.now():

@@ -15,6 +15,7 @@ from app.pipeline.count.reconcile import list_changes
 from app.pipeline.count.verify import verify_due
 from app.simulator.licence import Licence
 from app.store.coder.passes import Passes
+from app.store.store import Store
 from tests.conftest import RedisServer, make_config
 from tests.exact.play import DEPLOYMENT
 from tests.exact.stage import AUDIT, JOBS, LISTING, Stage, tasks
@@ -26,9 +27,8 @@ def one_step(stage: Stage) -> Phase:
     """Go on with the pass for one step, as a job does whose time is over then."""
     with time_machine.travel(stage.world.now, tick=False) as traveller:
         list_changes(
-            stage.connection,
+            Store(stage.connection, DEPLOYMENT),
             stage.api,
-            DEPLOYMENT,
             anew=False,
             seconds=5,
             progress=lambda _listed, _asked: traveller.shift(6),
@@ -64,7 +64,7 @@ def test_a_process_that_dies_in_a_pass_costs_the_step_under_way(stage: Stage) ->
     assert stage.server.requests[LISTING] == 3
     stage.world.pass_time(5)
     with stage.now():
-        listed = list_changes(stage.connection, stage.api, DEPLOYMENT, anew=False)
+        listed = list_changes(Store(stage.connection, DEPLOYMENT), stage.api, anew=False)
     assert (listed.listed, listed.complete) == (350, True)
     assert stage.server.requests[LISTING] == 4
     stage.verify()
@@ -76,7 +76,7 @@ def test_a_pass_that_stood_still_for_an_hour_begins_anew(stage: Stage) -> None:
     one_step(stage)
     stage.world.pass_time(61)
     with stage.now():
-        listed = list_changes(stage.connection, stage.api, DEPLOYMENT, anew=False)
+        listed = list_changes(Store(stage.connection, DEPLOYMENT), stage.api, anew=False)
     assert listed.listed == 150
     assert stage.server.requests[LISTING] == 3
 
@@ -122,15 +122,15 @@ def test_a_job_whose_time_is_over_queues_the_next_behind_the_verifying(
     tasks(stage.world, 3)
     monkeypatch.setattr(coder, "_LIST_SECONDS", 0.0)
     with stage.now():
-        first = coder.reconcile(connection, config, DEPLOYMENT, 8)
+        first = coder.reconcile(Store(connection, DEPLOYMENT), config, 8)
         assert first is not None
         assert not first.complete
         assert connection.lrange(QUEUE, 0, -1) == [b"verify-default", b"reconcile-default_8_2"]
         monkeypatch.setattr(coder, "_LIST_SECONDS", 60.0)
-        second = coder.reconcile(connection, config, DEPLOYMENT, 8, 2)
+        second = coder.reconcile(Store(connection, DEPLOYMENT), config, 8, 2)
         assert second is not None
         assert second.complete
-        verify_due(connection, config, stage.api, DEPLOYMENT)
+        verify_due(Store(connection, DEPLOYMENT), config, stage.api)
     stage.assert_exact()
 
 

@@ -19,6 +19,7 @@ from app.simulator.model import Role
 from app.simulator.versions import CURRENT, MIDDLE_SEEN, OLDEST_SEEN, Version
 from app.simulator.world import World
 from app.store.server.connection import connect
+from app.store.store import Store
 from tests.conftest import RedisServer, make_config
 from tests.exact.play import DEPLOYMENT
 from tests.exact.stage import (
@@ -326,8 +327,8 @@ def test_two_passes_at_once_count_once(stage: Stage, redis_server: RedisServer) 
         api = CoderApi(stage.server.url, stage.server.token)
         together.wait()
         for _ in range(2):
-            failures.append(list_changes(own, api, DEPLOYMENT, full=True).failure)
-            failures.append(verify_due(own, stage.config, api, DEPLOYMENT).failure)
+            failures.append(list_changes(Store(own, DEPLOYMENT), api, full=True).failure)
+            failures.append(verify_due(Store(own, DEPLOYMENT), stage.config, api).failure)
         own.close()
 
     with stage.now():
@@ -353,11 +354,11 @@ def test_jobs_reconcile_verify_warn_and_queue_each_other(
     tasks(stage.world, 4)
     stage.forget()
     with stage.now():
-        listed = reconcile(connection, config, DEPLOYMENT, 1)
+        listed = reconcile(Store(connection, DEPLOYMENT), config, 1)
         assert listed is not None
         assert listed.asked == 4
         assert connection.lrange("rq:queue:awb-maintenance", 0, -1) == [b"verify-default"]
-        verified = verify(connection, config, DEPLOYMENT)
+        verified = verify(Store(connection, DEPLOYMENT), config)
         assert verified is not None
         assert (verified.workspaces, verified.change) == (4, 4)
     assert [(row["reason"], row["level"]) for row in stage.sent()] == [("first", "100%")]
@@ -382,8 +383,8 @@ def test_jobs_are_queued_where_something_waits_and_passes_once_a_tick(connection
 
 def test_without_an_api_neither_is_done(connection: "redis.Redis", redis_server: RedisServer) -> None:
     config = make_config(redis_server.url)
-    assert reconcile(connection, config, DEPLOYMENT, 1) is None
-    assert verify(connection, config, DEPLOYMENT) is None
+    assert reconcile(Store(connection, DEPLOYMENT), config, 1) is None
+    assert verify(Store(connection, DEPLOYMENT), config) is None
     enqueue_due(connection, config, reconcile_tick=1)
     assert connection.keys() == []
 

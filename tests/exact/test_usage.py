@@ -15,6 +15,7 @@ from app.pipeline.usage import active_meters, current_usage
 from app.simulator.licence import Licence
 from app.simulator.world import World
 from app.store.coder.state import CoderState
+from app.store.store import Store
 from tests.conftest import make_config
 from tests.exact.stage import Stage, build_at, day, licence, on_stage, tasks, truth
 
@@ -343,5 +344,5 @@ def test_seats_are_a_meter_though_the_licence_tells_no_period_for_them(
     seats = Feature(entitlement="entitled", enabled=True, actual=47, limit=50)
     told = Entitlements(features={"ai_governance_user_limit": seats}, has_license=True)
     CoderState(connection, "default").heard(told, None, clock.now())
-    assert "ai_governance_seats" in active_meters(connection, config, "default")
-    assert current_usage(connection, config, "default", "ai_governance_seats", top=False).used == 47
+    assert "ai_governance_seats" in active_meters(Store(connection, "default"), config)
+    assert current_usage(Store(connection, "default"), config, "ai_governance_seats", top=False).used == 47

@@ -16,6 +16,7 @@ from app.pipeline.tell.send import send
 from app.pipeline.watch.sweep import sweep
 from app.store.alert.outbox import Outbox
 from app.store.count.ledger import Ledger, Settlement
+from app.store.store import Store
 from tests.conftest import RedisServer, make_config
 
 DEPLOYMENT = "default"
@@ -76,7 +77,7 @@ def config(redis_server: RedisServer) -> Config:
 def send_all(connection: Any, config: Config) -> None:
     while job := connection.lpop("rq:queue:awb-notifications"):
         connection.delete(f"rq:job:{job.decode()}")
-        send(connection, config, DEPLOYMENT, job.decode().removeprefix(f"notification-{DEPLOYMENT}-"))
+        send(Store(connection, DEPLOYMENT), config, job.decode().removeprefix(f"notification-{DEPLOYMENT}-"))
 
 
 def test_in_a_noisy_year_no_channel_gets_more_than_a_few_messages(connection: "redis.Redis", config: Config) -> None:

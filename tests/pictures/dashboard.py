@@ -40,6 +40,7 @@ from app.simulator.world import World
 from app.store.receive.inbox import Inbox
 from app.store.rq import jobqueue
 from app.store.server.connection import connect
+from app.store.store import Store
 from app.web.metrics import server as metricserver
 from tests.pictures.screenshot import ROOT
 from tests.pictures.screenshot import take as take_picture
@@ -108,13 +109,14 @@ class Meter:
                     if name == jobqueue.DELIVERIES:
                         count(self.redis, self.config, [args])
                     elif name == jobqueue.NOTIFICATIONS:
-                        send(self.redis, self.config, *args)
-            verify_due(self.redis, self.config, self.api, "prod")
+                        deployment, notification_id = args[:2]
+                        send(Store(self.redis, deployment), self.config, notification_id)
+            verify_due(Store(self.redis, "prod"), self.config, self.api)
             sweep(self.redis, self.config)
 
     def reconcile(self) -> None:
         with time_machine.travel(self.world.now, tick=False):
-            list_changes(self.redis, self.api, "prod")
+            list_changes(Store(self.redis, "prod"), self.api)
 
     def jobs(self, name: str) -> Iterator[list[Any]]:
         connection: Any = self.redis

@@ -19,6 +19,7 @@ from app.store.alert import outbox as notifications
 from app.store.count.ledger import Ledger
 from app.store.count.recordrow import read_row
 from app.store.server.connection import connect
+from app.store.store import Store
 from tests.conftest import make_config
 from tests.store.make import stored_tops, stored_totals
 
@@ -82,7 +83,7 @@ def batches(deliveries: Sequence[Delivery], rng: random.Random, largest: int) ->
 def run(connection: "redis.Redis", config: Config, deliveries: Sequence[Delivery]) -> None:
     """Count and warn, as the job does."""
     for deployment, meter in sorted(count(connection, config, deliveries)):
-        warn(connection, config, deployment, meter)
+        warn(Store(connection, deployment), config, meter)
 
 
 def used(connection: "redis.Redis") -> int:
@@ -134,7 +135,7 @@ def count_and_warn(url: str, settings: dict[str, Any], work: list[list[Delivery]
     for batch in work:
         together.wait()
         run(connection, config, batch)
-    warn(connection, config, DEPLOYMENT, AWB)
+    warn(Store(connection, DEPLOYMENT), config, AWB)
 
 
 def ledger(connection: "redis.Redis") -> Ledger:

@@ -20,6 +20,7 @@ from app.pipeline.operate.acknowledge import StaleError, acknowledge, end, snooz
 from app.store.alert.alerts import Alerts, Change
 from app.store.alert.outbox import Outbox
 from app.store.alert.silences import Silences
+from app.store.store import Store
 from tests.conftest import RedisServer, make_config
 from tests.pipeline.fragile import Fuse, Where, fragile
 
@@ -75,7 +76,7 @@ def events(connection: "redis.Redis") -> list[dict[str, Any]]:
 
 def test_who_acknowledged_what_and_when_is_kept(connection: "redis.Redis", config: Config) -> None:
     say(connection)
-    assert acknowledge(connection, config, PROD, "awb", "90%", "ada") is True
+    assert acknowledge(Store(connection, PROD), config, "awb", "90%", "ada") is True
     assert Silences(connection, PROD).acknowledges("awb", FIRING)
     [event] = events(connection)
     assert (event["actor"], event["at"], event["because"]) == ("ada", NOW.timestamp(), "Acknowledged by ada.")
@@ -86,7 +87,7 @@ def test_it_is_shown_where_there_is_a_thread_and_nowhere_else(connection: "redis
     say(connection)
     begin_thread(connection)
     begin_thread(connection, "slack:C0GONE000")
-    acknowledge(connection, config, PROD, "awb", "90%", "ada")
+    acknowledge(Store(connection, PROD), config, "awb", "90%", "ada")
     [row] = told(connection)
     assert (row["receiver"], row["state"]) == ("slack:C0ONE0000", "pending")
     attempt = Outbox(connection, PROD).claim(row["id"], NOW, 60)
@@ -97,8 +98,8 @@ def test_it_is_shown_where_there_is_a_thread_and_nowhere_else(connection: "redis
 def test_a_second_acknowledgement_changes_nothing(connection: "redis.Redis", config: Config) -> None:
     say(connection)
     begin_thread(connection)
-    assert acknowledge(connection, config, PROD, "awb", "90%", "ada") is True
-    assert acknowledge(connection, config, PROD, "awb", "90%", "bob") is False
+    assert acknowledge(Store(connection, PROD), config, "awb", "90%", "ada") is True
+    assert acknowledge(Store(connection, PROD), config, "awb", "90%", "bob") is False
     given = Silences(connection, PROD).acknowledgement("awb")
     assert given is not None
     assert given.by == "ada"
@@ -109,7 +110,7 @@ def test_of_many_at_once_one_is_told(connection: "redis.Redis", config: Config) 
     say(connection)
     begin_thread(connection)
     threads = [
-        threading.Thread(target=acknowledge, args=(connection, config, PROD, "awb", "90%", f"user{n}"))
+        threading.Thread(target=acknowledge, args=(Store(connection, PROD), config, "awb", "90%", f"user{n}"))
         for n in range(8)
     ]
     for thread in threads:
@@ -119,15 +120,15 @@ def test_of_many_at_once_one_is_told(connection: "redis.Redis", config: Config) 
     assert len(told(connection)) == len(events(connection)) == 1
     given = Silences(connection, PROD).acknowledgement("awb")
     assert given is not None
-    assert acknowledge(connection, config, PROD, "awb", "90%", "late") is False
+    assert acknowledge(Store(connection, PROD), config, "awb", "90%", "late") is False
 
 
 def acknowledges(connection: "redis.Redis", config: Config) -> object:
-    return acknowledge(connection, config, PROD, "awb", "90%", "ada")
+    return acknowledge(Store(connection, PROD), config, "awb", "90%", "ada")
 
 
 def snoozes(connection: "redis.Redis", config: Config) -> object:
-    return snooze(connection, config, PROD, "awb", "90%", "ada", NOW + timedelta(days=1))
+    return snooze(Store(connection, PROD), config, "awb", "90%", "ada", NOW + timedelta(days=1))
 
 
 @pytest.mark.parametrize("does", [acknowledges, snoozes])
@@ -145,7 +146,7 @@ def test_what_died_anywhere_is_whole_after_the_next_click(
         clock.move_to(NOW)
         say(connection)
         begin_thread(connection)
-        older = snooze(connection, config, PROD, "awb", "90%", "bob", NOW + timedelta(days=2))
+        older = snooze(Store(connection, PROD), config, "awb", "90%", "bob", NOW + timedelta(days=2))
         fuse = Fuse(at, where)
         with suppress(redis.ConnectionError):
             does(fragile(redis_server.url, fuse), config)
@@ -168,7 +169,7 @@ def test_what_died_anywhere_is_whole_after_the_next_click(
 
 def test_no_level_means_the_one_that_stands(connection: "redis.Redis", config: Config) -> None:
     say(connection, HIGHER, replace(FIRING, level="100%"))
-    acknowledge(connection, config, PROD, "awb", "", "ada")
+    acknowledge(Store(connection, PROD), config, "awb", "", "ada")
     given = Silences(connection, PROD).acknowledgement("awb")
     assert given is not None
     assert given.level == "100%"
@@ -199,7 +200,7 @@ def test_what_no_longer_stands_is_answered_and_left_alone(
     before = Alerts(connection, PROD).state("awb")
     asked = partial(snooze, until=None) if how == "snooze" else acknowledge
     with pytest.raises(StaleError, match=word):
-        asked(connection, config, PROD, "awb", "90%", "ada", group_key=group_key)
+        asked(Store(connection, PROD), config, "awb", "90%", "ada", group_key=group_key)
     assert Alerts(connection, PROD).state("awb") == before
     assert Silences(connection, PROD).acknowledgement("awb") is None
     assert (Silences(connection, PROD).all(), told(connection), events(connection)) == ([], [], [])
@@ -207,7 +208,7 @@ def test_what_no_longer_stands_is_answered_and_left_alone(
 
 def test_a_snooze_holds_its_level_and_no_higher_one(connection: "redis.Redis", config: Config) -> None:
     say(connection)
-    made = snooze(connection, config, PROD, "awb", "90%", "ada", NOW + timedelta(days=7), "on holiday")
+    made = snooze(Store(connection, PROD), config, "awb", "90%", "ada", NOW + timedelta(days=7), "on holiday")
     assert (made.author, made.comment, made.ends_at) == ("ada", "on holiday", NOW + timedelta(days=7))
     active = Silences(connection, PROD).active(NOW)
     assert silencing(active, ALERT.labels("slack"), NOW) == made
@@ -225,25 +226,25 @@ def test_a_snooze_until_the_next_level_ends_with_the_period(
     connection: "redis.Redis", config: Config, period_end: date | None, expected: datetime
 ) -> None:
     say(connection, state=replace(FIRING, period_end=period_end))
-    assert snooze(connection, config, PROD, "awb", "90%", "ada", None).ends_at == expected
+    assert snooze(Store(connection, PROD), config, "awb", "90%", "ada", None).ends_at == expected
 
 
 def test_a_period_that_is_over_cannot_be_snoozed_into_the_next(connection: "redis.Redis", config: Config) -> None:
     say(connection, state=replace(FIRING, period_end=date(2026, 5, 4)))
     with pytest.raises(StaleError, match="period"):
-        snooze(connection, config, PROD, "awb", "90%", "ada", None)
+        snooze(Store(connection, PROD), config, "awb", "90%", "ada", None)
 
 
 def test_a_snooze_cannot_end_before_it_begins(connection: "redis.Redis", config: Config) -> None:
     say(connection)
     with pytest.raises(ValueError, match="future"):
-        snooze(connection, config, PROD, "awb", "90%", "ada", NOW)
+        snooze(Store(connection, PROD), config, "awb", "90%", "ada", NOW)
 
 
 def test_who_snoozed_it_is_shown_with_the_end(connection: "redis.Redis", config: Config) -> None:
     say(connection)
     begin_thread(connection)
-    snooze(connection, config, PROD, "awb", "90%", "ada", NOW + timedelta(days=1))
+    snooze(Store(connection, PROD), config, "awb", "90%", "ada", NOW + timedelta(days=1))
     said = Alerts(connection, PROD).last("awb")
     assert said is not None
     assert said.actor == "Snoozed until 5 May 2026, 09:30 UTC by ada"
@@ -254,7 +255,7 @@ def test_who_snoozed_it_is_shown_with_the_end(connection: "redis.Redis", config:
 def test_the_same_snooze_twice_is_one(connection: "redis.Redis", config: Config) -> None:
     say(connection)
     begin_thread(connection)
-    both = [snooze(connection, config, PROD, "awb", "90%", "ada", NOW + timedelta(days=1)) for _ in range(2)]
+    both = [snooze(Store(connection, PROD), config, "awb", "90%", "ada", NOW + timedelta(days=1)) for _ in range(2)]
     assert both[0] == both[1]
     assert (len(Silences(connection, PROD).all()), len(told(connection)), len(events(connection))) == (1, 1, 1)
 
@@ -263,9 +264,9 @@ def test_the_last_snooze_of_a_level_counts(
     connection: "redis.Redis", config: Config, clock: time_machine.Traveller
 ) -> None:
     say(connection)
-    snooze(connection, config, PROD, "awb", "90%", "ada", NOW + timedelta(days=7))
+    snooze(Store(connection, PROD), config, "awb", "90%", "ada", NOW + timedelta(days=7))
     clock.move_to(NOW + timedelta(hours=1))
-    shorter = snooze(connection, config, PROD, "awb", "90%", "bob", NOW + timedelta(days=1))
+    shorter = snooze(Store(connection, PROD), config, "awb", "90%", "bob", NOW + timedelta(days=1))
     assert Silences(connection, PROD).active(NOW + timedelta(hours=2)) == [shorter]
 
 
@@ -273,16 +274,16 @@ def test_what_was_ended_can_be_snoozed_again(
     connection: "redis.Redis", config: Config, clock: time_machine.Traveller
 ) -> None:
     say(connection)
-    first = snooze(connection, config, PROD, "awb", "90%", "ada", None)
+    first = snooze(Store(connection, PROD), config, "awb", "90%", "ada", None)
     clock.move_to(NOW + timedelta(hours=1))
-    end(connection, config, PROD, first.id, "ada")
-    again = snooze(connection, config, PROD, "awb", "90%", "ada", None)
+    end(Store(connection, PROD), config, first.id, "ada")
+    again = snooze(Store(connection, PROD), config, "awb", "90%", "ada", None)
     assert Silences(connection, PROD).active(NOW + timedelta(hours=1)) == [again]
 
 
 def test_names_are_no_patterns(connection: "redis.Redis", config: Config) -> None:
     say(connection, replace(ALERT, name="scope-[a]*", kind=AlertKind.SCOPE))
-    made = snooze(connection, config, PROD, "scope-[a]*", "90%", "ada", None)
+    made = snooze(Store(connection, PROD), config, "scope-[a]*", "90%", "ada", None)
     assert made.matches(replace(ALERT, name="scope-[a]*").labels())
     assert not made.matches(replace(ALERT, name="scope-a").labels())
 
@@ -290,9 +291,9 @@ def test_names_are_no_patterns(connection: "redis.Redis", config: Config) -> Non
 def test_a_bursts_words_name_its_level(connection: "redis.Redis", config: Config) -> None:
     burst = replace(ALERT, name="burst-1", kind=AlertKind.BURST, level="20 builds")
     say(connection, burst, replace(FIRING, level="burst"))
-    assert acknowledge(connection, config, PROD, "burst-1", "20 builds", "ada") is True
+    assert acknowledge(Store(connection, PROD), config, "burst-1", "20 builds", "ada") is True
     assert Silences(connection, PROD).acknowledges("burst-1", replace(FIRING, level="burst"))
-    assert snooze(connection, config, PROD, "burst-1", "20 builds", "ada", None).matches(burst.labels())
+    assert snooze(Store(connection, PROD), config, "burst-1", "20 builds", "ada", None).matches(burst.labels())
 
 
 def test_an_end_brings_back_what_was_held_and_is_told(
@@ -300,12 +301,12 @@ def test_an_end_brings_back_what_was_held_and_is_told(
 ) -> None:
     say(connection)
     begin_thread(connection)
-    made = snooze(connection, config, PROD, "awb", "90%", "ada", NOW + timedelta(days=1))
+    made = snooze(Store(connection, PROD), config, "awb", "90%", "ada", NOW + timedelta(days=1))
     outbox = Outbox(connection, PROD)
     outbox.add([Notification("held", "slack", NOW, ALERT)], NOW)
     outbox.hold("held", "Silenced by ada.", made.ends_at)
     clock.move_to(NOW + timedelta(hours=1))
-    ended = end(connection, config, PROD, made.id, "bob")
+    ended = end(Store(connection, PROD), config, made.id, "bob")
     assert ended is not None
     assert (ended.ended_by, ended.ends_at) == ("bob", NOW + timedelta(hours=1))
     assert "held" in outbox.overdue(NOW + timedelta(hours=1))
@@ -317,9 +318,9 @@ def test_an_end_brings_back_what_was_held_and_is_told(
 
 def test_an_end_after_the_level_changed_tells_nobody(connection: "redis.Redis", config: Config) -> None:
     say(connection)
-    made = snooze(connection, config, PROD, "awb", "90%", "ada", None)
+    made = snooze(Store(connection, PROD), config, "awb", "90%", "ada", None)
     say(connection, HIGHER, replace(FIRING, level="100%"))
-    assert end(connection, config, PROD, made.id, "bob") is not None
+    assert end(Store(connection, PROD), config, made.id, "bob") is not None
     assert len(events(connection)) == 1
 
 
@@ -327,15 +328,15 @@ def test_ending_what_is_not_there_or_ended_already_changes_nothing(
     connection: "redis.Redis", config: Config, clock: time_machine.Traveller
 ) -> None:
     say(connection)
-    assert end(connection, config, PROD, "nothing", "bob") is None
-    made = snooze(connection, config, PROD, "awb", "90%", "ada", NOW + timedelta(days=1))
+    assert end(Store(connection, PROD), config, "nothing", "bob") is None
+    made = snooze(Store(connection, PROD), config, "awb", "90%", "ada", NOW + timedelta(days=1))
     clock.move_to(NOW + timedelta(days=2))
-    assert end(connection, config, PROD, made.id, "bob") == made
+    assert end(Store(connection, PROD), config, made.id, "bob") == made
     assert len(events(connection)) == 1
 
 
 @pytest.mark.parametrize(("by", "kept"), [("ada\nroot", "ada root"), ("", "somebody"), ("x" * 500, "x" * 100)])
 def test_names_are_one_short_line(connection: "redis.Redis", config: Config, by: str, kept: str) -> None:
     say(connection)
-    acknowledge(connection, config, PROD, "awb", "90%", by)
+    acknowledge(Store(connection, PROD), config, "awb", "90%", by)
     assert events(connection)[0]["actor"] == kept

@@ -15,6 +15,7 @@ from app.simulator.notifications import Message, Outbox
 from app.simulator.world import AI_TEMPLATES, World
 from app.store.count.records import Records
 from app.store.receive.inbox import Inbox
+from app.store.store import Store
 from tests.conftest import RedisServer
 from tests.pipeline.streams import (
     DEPLOYMENT,
@@ -151,11 +152,11 @@ def test_a_recount_after_the_template_list_changed_is_as_if_it_had_always_been_s
     connection.flushall()
     run(connection, config_for(url, ai_templates=""), deliveries)
     unlisted, fewer = books(connection), used(connection)
-    change = recount(connection, config_for(url), DEPLOYMENT)
+    change = recount(Store(connection, DEPLOYMENT), config_for(url))
     assert used(connection) - fewer == change > 0
     for part in ("units", "totals", "tops"):
         assert books(connection)[part] == listed[part]
-    assert recount(connection, config_for(url), DEPLOYMENT) == 0
-    assert recount(connection, config_for(url, ai_templates=""), DEPLOYMENT) == -change
+    assert recount(Store(connection, DEPLOYMENT), config_for(url)) == 0
+    assert recount(Store(connection, DEPLOYMENT), config_for(url, ai_templates="")) == -change
     for part in ("units", "totals", "tops"):
         assert books(connection)[part] == unlisted[part]

@@ -11,6 +11,7 @@ from app.pipeline.count.count import count
 from app.pipeline.tell.send import CLAIM_SECONDS, send
 from app.pipeline.watch.sweep import sweep
 from app.simulator.sinks import SlackSink
+from app.store.store import Store
 from tests.conftest import RedisServer
 from tests.pipeline.fragile import Fuse, Where, fragile
 from tests.pipeline.streams import (
@@ -84,23 +85,23 @@ def test_sending_survives_a_crash_at_any_command_and_doubles_only_behind_the_ans
             [row] = outbox(connection)
             return str(row["id"])
 
-        send(connection, config, DEPLOYMENT, fresh())  # so that Redis knows every script
+        send(Store(connection, DEPLOYMENT), config, fresh())  # so that Redis knows every script
         identity = fresh()
-        commands = commands_of(redis_server.url, lambda through: send(through, config, DEPLOYMENT, identity))
+        commands = commands_of(redis_server.url, lambda through: send(Store(through, DEPLOYMENT), config, identity))
         assert len(slack.messages) == 1
         doubled = []
         for at in range(1, commands + 1):
             identity = fresh()
-            crash(redis_server.url, Fuse(at, where), lambda c, i=identity: send(c, config, DEPLOYMENT, i))
+            crash(redis_server.url, Fuse(at, where), lambda c, i=identity: send(Store(c, DEPLOYMENT), config, i))
             before = len(slack.messages)
             claimed, done = (outbox(connection)[0][name] for name in ("attempts", "sent_at"))
             if claimed and not done:
                 world_clock.shift(timedelta(seconds=CLAIM_SECONDS - 1))
-                assert send(connection, config, DEPLOYMENT, identity) is None
+                assert send(Store(connection, DEPLOYMENT), config, identity) is None
                 assert len(slack.messages) == before
                 world_clock.shift(timedelta(seconds=1))
-            send(connection, config, DEPLOYMENT, identity)
-            send(connection, config, DEPLOYMENT, identity)
+            send(Store(connection, DEPLOYMENT), config, identity)
+            send(Store(connection, DEPLOYMENT), config, identity)
             assert outbox(connection)[0]["state"] == "sent"
             doubled.append(len(slack.messages) - 1)
         # The one command behind the answer is the mark; lost before it is written, the message goes out again.

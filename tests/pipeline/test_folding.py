@@ -14,6 +14,7 @@ from app.pipeline.count.count import count, recount
 from app.store import keys
 from app.store.count.ledger import Ledger, Settlement
 from app.store.count.records import Records
+from app.store.store import Store
 from tests.conftest import RedisServer
 from tests.pipeline.streams import DEPLOYMENT, STARTED_AT, Delivery, books, config_for, resumes, used
 from tests.store.make import stored_tops, stored_totals, tops_of, totals_of
@@ -131,7 +132,7 @@ def test_a_name_that_is_heard_of_late_is_given_to_every_record(connection: "redi
 def test_a_recount_changes_nothing_of_a_long_history(connection: "redis.Redis", config: Any) -> None:
     count(connection, config, resumes(LONG))
     before = books(connection)
-    assert recount(connection, config, DEPLOYMENT) == 0
+    assert recount(Store(connection, DEPLOYMENT), config) == 0
     assert books(connection) == before
 
 

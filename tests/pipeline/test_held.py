@@ -20,6 +20,7 @@ from app.pipeline.tell.address import stands_in
 from app.pipeline.tell.send import send
 from app.pipeline.watch.sweep import sweep
 from app.simulator.sinks import SlackSink
+from app.store.store import Store
 from tests.conftest import RedisServer
 from tests.core.make import alert
 from tests.notifiers.mailserver import MailServer, running
@@ -43,7 +44,7 @@ def send_what_is_queued(connection: Any, config: Config) -> None:
     """Do what the worker of the notifications does."""
     while job := connection.lpop("rq:queue:awb-notifications"):
         connection.delete(f"rq:job:{job.decode()}")
-        send(connection, config, DEPLOYMENT, job.decode().removeprefix(f"notification-{DEPLOYMENT}-"))
+        send(Store(connection, DEPLOYMENT), config, job.decode().removeprefix(f"notification-{DEPLOYMENT}-"))
 
 
 def pass_time(connection: Any, config: Config, clock: time_machine.Traveller, delta: timedelta) -> None:
@@ -113,7 +114,7 @@ def test_a_silence_holds_its_level_and_lets_the_next_one_speak(
 ) -> None:
     config = config_for(redis_server.url, slack_webhook_url=slack.url)
     until = datetime(2026, 3, 26, tzinfo=UTC)
-    create_silence(connection, DEPLOYMENT, {"alert": "awb", "level": "90%"}, until, "ada", "month end")
+    create_silence(Store(connection, DEPLOYMENT), {"alert": "awb", "level": "90%"}, until, "ada", "month end")
     run(connection, config, resumes(18))
     send_what_is_queued(connection, config)
     assert texts(slack) == []
@@ -133,10 +134,10 @@ def test_what_still_holds_when_a_silence_is_taken_back_is_told(
 ) -> None:
     config = config_for(redis_server.url, slack_webhook_url=slack.url)
     until = datetime(2026, 6, 1, tzinfo=UTC)
-    silence = create_silence(connection, DEPLOYMENT, {"meter": "awb"}, until, "ada", "")
+    silence = create_silence(Store(connection, DEPLOYMENT), {"meter": "awb"}, until, "ada", "")
     run(connection, config, resumes(18))
     send_what_is_queued(connection, config)
-    ended = end(connection, config, DEPLOYMENT, silence.id, "grace")
+    ended = end(Store(connection, DEPLOYMENT), config, silence.id, "grace")
     assert ended
     assert ended.ended_by == "grace"
     pass_time(connection, config, clock, timedelta(minutes=1))
@@ -148,7 +149,7 @@ def test_a_warning_outlasts_a_silence_that_is_longer_than_history_is_kept(
 ) -> None:
     config = config_for(redis_server.url, slack_webhook_url=slack.url, keep_days=7)
     until = datetime(2026, 4, 22, tzinfo=UTC)
-    create_silence(connection, DEPLOYMENT, {"meter": "awb"}, until, "ada", "migration")
+    create_silence(Store(connection, DEPLOYMENT), {"meter": "awb"}, until, "ada", "migration")
     run(connection, config, resumes(18))
     send_what_is_queued(connection, config)
     while now() < until:

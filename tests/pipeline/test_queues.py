@@ -24,6 +24,7 @@ from app.store.receive.inbox import Inbox
 from app.store.receive.kept import Kept
 from app.store.rq import jobqueue
 from app.store.rq.queues import Queues
+from app.store.store import Store
 from tests.conftest import RedisServer, wait_until
 from tests.pipeline.deadletter import DELIVERIES, dead_letter, fail, job_key, swift, work_off, write_failed
 from tests.pipeline.streams import DEPLOYMENT, STARTED_AT, Delivery, config_for, resumes, spread, used
@@ -252,7 +253,7 @@ def test_of_a_deleted_delivery_the_record_says_who_did_it_and_it_can_be_replayed
     assert "deleted its job" in record["verdict"]["reason"]
     work_off(connection, config)
     assert used(connection) == 0
-    assert replay(connection, DEPLOYMENT, "11111111-r0", "ada") is Replayed.QUEUED
+    assert replay(Store(connection, DEPLOYMENT), "11111111-r0", "ada") is Replayed.QUEUED
     work_off(connection, config)
     assert used(connection) == 1
     record = Inbox(connection, DEPLOYMENT).delivery("11111111-r0")
@@ -275,14 +276,14 @@ def test_what_was_known_of_a_deleted_delivery_stays_known(
     record = Inbox(connection, DEPLOYMENT).delivery("11111111-r0")
     assert record
     assert (record["verdict"]["outcome"], record["deleted"]["by"]) == ("evidence", "ada")
-    assert replay(connection, DEPLOYMENT, "11111111-r0", "ada") is Replayed.UNDERSTOOD
+    assert replay(Store(connection, DEPLOYMENT), "11111111-r0", "ada") is Replayed.UNDERSTOOD
 
 
 def test_poison_can_be_deleted(connection: "redis.Redis", config: Config, ada: Operator) -> None:
     job_id = dead_letter(connection, config)
     assert ada.delete_all(DELIVERIES) == 1
     assert jobs_in(connection) == NOTHING
-    assert replay(connection, DEPLOYMENT, "poison", "ada") is Replayed.NOT_KEPT
+    assert replay(Store(connection, DEPLOYMENT), "poison", "ada") is Replayed.NOT_KEPT
     assert job_id == "delivery-poison"
 
 
@@ -302,7 +303,7 @@ def test_deliveries_that_were_not_understood_count_once_a_rule_speaks_of_them(
     )
     understanding = config_for(redis_server.url, rules=rules)
     for _ in range(2):
-        tally = replay_unknown(connection, DEPLOYMENT, "ada")
+        tally = replay_unknown(Store(connection, DEPLOYMENT), "ada")
         work_off(connection, understanding)
     assert (tally.looked_at, tally.queued, used(connection)) == (3, 0, 3)
 
@@ -311,7 +312,7 @@ def test_a_replay_under_the_same_rules_changes_nothing(connection: "redis.Redis"
     accept(connection, [*odd(2), *resumes(2)])
     work_off(connection, config)
     before = [Inbox(connection, DEPLOYMENT).delivery(name) for name in ("odd0", "odd1", "11111111-r0")]
-    assert replay_unknown(connection, DEPLOYMENT, "ada").queued == 2
+    assert replay_unknown(Store(connection, DEPLOYMENT), "ada").queued == 2
     work_off(connection, config)
     assert [Inbox(connection, DEPLOYMENT).delivery(name) for name in ("odd0", "odd1", "11111111-r0")] == before
     assert (used(connection), jobs_in(connection)) == (2, NOTHING)
@@ -322,18 +323,18 @@ def test_only_what_arrived_since_is_replayed_and_progress_is_told(connection: "r
     work_off(connection, config)
     seen: list[tuple[int, int]] = []
     tally = replay_unknown(
-        connection, DEPLOYMENT, "ada", since=STARTED_AT + 3 * 86_400, progress=lambda *at: seen.append(at)
+        Store(connection, DEPLOYMENT), "ada", since=STARTED_AT + 3 * 86_400, progress=lambda *at: seen.append(at)
     )
     assert (tally.looked_at, tally.ids, seen) == (2, ["odd4", "odd3"], [(2, 2)])
-    assert replay_unknown(connection, DEPLOYMENT, "ada", most=1).looked_at == 1
+    assert replay_unknown(Store(connection, DEPLOYMENT), "ada", most=1).looked_at == 1
     assert trail(connection)[0] == ("ada", "replay deliveries", "not understood, of the newest 2")
 
 
 def test_a_replay_goes_through_many_pages(connection: "redis.Redis", config: Config) -> None:
     accept(connection, [(DEPLOYMENT, f"n{n}", STARTED_AT, {"notification_name": "Odd"}) for n in range(250)])
     work_off(connection, config)
-    assert replay_unknown(connection, DEPLOYMENT, "ada").queued == 250
-    assert len(not_understood(connection, DEPLOYMENT, among=210, most=20)) == 20
+    assert replay_unknown(Store(connection, DEPLOYMENT), "ada").queued == 250
+    assert len(not_understood(Store(connection, DEPLOYMENT), among=210, most=20)) == 20
 
 
 def test_one_delivery_is_replayed_by_its_id_or_it_is_said_why_not(connection: "redis.Redis", config: Config) -> None:
@@ -341,7 +342,7 @@ def test_one_delivery_is_replayed_by_its_id_or_it_is_said_why_not(connection: "r
     accept(connection, [*odd(1), *resumes(1), ignored])
     work_off(connection, config)
     wishes = ("odd0", "odd0", "11111111-r0", "user", "never-seen")
-    became = [replay(connection, DEPLOYMENT, one, "ada") for one in wishes]
+    became = [replay(Store(connection, DEPLOYMENT), one, "ada") for one in wishes]
     assert became[:3] == [Replayed.QUEUED, Replayed.UNDER_WAY, Replayed.UNDERSTOOD]
     assert became[4] is Replayed.NOT_KNOWN
     assert trail(connection)[0] == ("ada", "replay delivery", "odd0")
@@ -355,7 +356,7 @@ def test_two_operators_replay_a_delivery_once(
     both: list[int] = []
 
     def operate() -> None:
-        both.append(replay_unknown(connection, DEPLOYMENT, "x").queued)
+        both.append(replay_unknown(Store(connection, DEPLOYMENT), "x").queued)
 
     threads = [threading.Thread(target=operate) for _ in range(2)]
     for thread in threads:
@@ -386,7 +387,7 @@ def test_a_replay_harms_no_failed_job_of_a_like_name(connection: "redis.Redis", 
     (failed,) = fail(connection, config, [("a", "b-c", STARTED_AT, {"notification_name": "Odd"})])
     accept(connection, [("a-b", "c", STARTED_AT, {"notification_name": "Odd"})])
     work_off(connection, config)
-    assert replay(connection, "a-b", "c", "ada") is Replayed.QUEUED
+    assert replay(Store(connection, "a-b"), "c", "ada") is Replayed.QUEUED
     assert jobs_in(connection)["failed"] == [failed]
     assert connection.hget(job_key(failed), "status") == b"failed"
 
@@ -394,13 +395,13 @@ def test_a_replay_harms_no_failed_job_of_a_like_name(connection: "redis.Redis", 
 def test_a_delivery_whose_replay_failed_can_be_replayed_again(connection: "redis.Redis", config: Config) -> None:
     accept(connection, odd(1))
     work_off(connection, config)
-    replay(connection, DEPLOYMENT, "odd0", "ada")
+    replay(Store(connection, DEPLOYMENT), "odd0", "ada")
     (job_id,) = jobs_in(connection)["queued"]
     bad = '["workers.jobs.classify_delivery",null,[1],{}]'
     connection.hset(job_key(job_id), mapping={"retries_left": 0, "data": bad})
     work_off(connection, config)
     assert jobs_in(connection)["failed"] == [job_id]
-    assert replay(connection, DEPLOYMENT, "odd0", "ada") is Replayed.QUEUED
+    assert replay(Store(connection, DEPLOYMENT), "odd0", "ada") is Replayed.QUEUED
     assert (jobs_in(connection)["failed"], jobs_in(connection)["queued"]) == ([], [job_id])
     work_off(connection, config)
     assert jobs_in(connection) == NOTHING
@@ -422,10 +423,10 @@ def test_a_body_that_can_be_read_now_is_released_and_counted_once(
     connection: "redis.Redis", config: Config, inbox: Inbox
 ) -> None:
     put_aside(inbox, "m1", notification("m1"))
-    assert release(connection, DEPLOYMENT, "m1", "ada") is Released.QUEUED
+    assert release(Store(connection, DEPLOYMENT), "m1", "ada") is Released.QUEUED
     put_aside(inbox, "m1", notification("m1"))
-    assert release(connection, DEPLOYMENT, "m1", "ada") is Released.DUPLICATE
-    assert release(connection, DEPLOYMENT, "m1", "ada") is Released.NOT_KNOWN
+    assert release(Store(connection, DEPLOYMENT), "m1", "ada") is Released.DUPLICATE
+    assert release(Store(connection, DEPLOYMENT), "m1", "ada") is Released.NOT_KNOWN
     work_off(connection, config)
     record = inbox.delivery("m1")
     assert record
@@ -438,7 +439,7 @@ def test_a_body_without_an_id_counts_once_by_what_it_says(
 ) -> None:
     for _ in range(2):
         receipt = take(inbox, notification(None), None)
-        release(connection, DEPLOYMENT, receipt.message_id, "ada")
+        release(Store(connection, DEPLOYMENT), receipt.message_id, "ada")
     work_off(connection, config)
     assert used(connection) == 1
 
@@ -446,23 +447,23 @@ def test_a_body_without_an_id_counts_once_by_what_it_says(
 def test_a_release_does_not_set_back_when_coder_was_last_heard_of(connection: "redis.Redis", inbox: Inbox) -> None:
     accept(connection, [(DEPLOYMENT, "new", STARTED_AT + 100, {})])
     put_aside(inbox, "m1", notification("m1"))
-    release(connection, DEPLOYMENT, "m1", "ada")
+    release(Store(connection, DEPLOYMENT), "m1", "ada")
     assert inbox.stats()["last_delivery_at"] == STARTED_AT + 100
 
 
 def test_a_body_that_is_still_no_notification_stays(connection: "redis.Redis", inbox: Inbox) -> None:
     put_aside(inbox, "m1", b"{}")
     put_aside(inbox, "m2", b"secret", keep=False)
-    assert release(connection, DEPLOYMENT, "m1", "ada") is Released.UNREADABLE
-    assert release(connection, DEPLOYMENT, "m2", "ada") is Released.NOT_KEPT
+    assert release(Store(connection, DEPLOYMENT), "m1", "ada") is Released.UNREADABLE
+    assert release(Store(connection, DEPLOYMENT), "m2", "ada") is Released.NOT_KEPT
     assert len(inbox.quarantined()) == 2
     assert trail(connection) == []
 
 
 def test_a_discarded_body_is_gone(connection: Any, inbox: Inbox) -> None:
     put_aside(inbox, "m1", b"planted")
-    assert discard(connection, DEPLOYMENT, "m1", "ada")
-    assert not discard(connection, DEPLOYMENT, "m1", "ada")
+    assert discard(Store(connection, DEPLOYMENT), "m1", "ada")
+    assert not discard(Store(connection, DEPLOYMENT), "m1", "ada")
     assert (inbox.quarantined(), connection.keys("*quarantine*")) == ([], [])
     assert trail(connection) == [("ada", "discard from quarantine", "m1, 7 bytes")]
 
@@ -483,7 +484,7 @@ def test_a_body_is_shown_without_what_must_not_be_shown(
     connection: "redis.Redis", inbox: Inbox, body: bytes, content: Any, note: str
 ) -> None:
     put_aside(inbox, "m1", body)
-    shown = show(connection, DEPLOYMENT, "m1")
+    shown = show(Store(connection, DEPLOYMENT), "m1")
     assert shown
     assert shown.content == content
     assert shown.note.startswith(note)
@@ -494,7 +495,7 @@ def test_a_body_is_shown_without_what_must_not_be_shown(
 
 def test_a_body_that_was_not_kept_says_so(connection: "redis.Redis", inbox: Inbox) -> None:
     put_aside(inbox, "m1", b"passcode", keep=False)
-    shown = show(connection, DEPLOYMENT, "m1")
+    shown = show(Store(connection, DEPLOYMENT), "m1")
     assert shown
     assert (shown.content, shown.note) == (None, "It might hold a secret, so only its size was kept.")
-    assert show(connection, DEPLOYMENT, "m2") is None
+    assert show(Store(connection, DEPLOYMENT), "m2") is None

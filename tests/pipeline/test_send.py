@@ -17,6 +17,7 @@ from app.notifiers.base import SEND_TIMEOUT
 from app.pipeline.tell.send import CLAIM_SECONDS, retry_delay, send
 from app.simulator.sinks import SlackSink
 from app.store import keys
+from app.store.store import Store
 from tests.conftest import RedisServer
 from tests.notifiers.mailserver import MailServer, running
 from tests.pipeline.streams import DEPLOYMENT, config_for, outbox, resumes, run
@@ -60,7 +61,7 @@ def pending_at(connection: Any, identity: str) -> float | None:
 
 def test_a_notification_is_sent_once(connection: "redis.Redis", to_slack: Config, slack: SlackSink) -> None:
     [identity] = announce(connection, to_slack)
-    assert [send(connection, to_slack, DEPLOYMENT, identity) for _ in range(3)] == [None] * 3
+    assert [send(Store(connection, DEPLOYMENT), to_slack, identity) for _ in range(3)] == [None] * 3
     [message] = slack.messages
     assert "1 of 1" in message["text"]
     assert states(connection) == {"slack": ("sent", 1)}
@@ -73,14 +74,14 @@ def test_slack_that_asks_for_patience_gets_it_without_anybody_sleeping(
     [identity] = announce(connection, to_slack)
     slack.fail_next(1, 429, retry_after=77)
     began = time.monotonic()
-    delay = send(connection, to_slack, DEPLOYMENT, identity)
+    delay = send(Store(connection, DEPLOYMENT), to_slack, identity)
     assert time.monotonic() - began < 3
     assert delay is not None
     assert 77 <= delay <= 77 * 1.2
     assert pending_at(connection, identity) == pytest.approx(time.time() + delay)
     assert states(connection) == {"slack": ("pending", 1)}
     world_clock.shift(timedelta(seconds=delay))
-    assert send(connection, to_slack, DEPLOYMENT, identity) is None
+    assert send(Store(connection, DEPLOYMENT), to_slack, identity) is None
     assert states(connection) == {"slack": ("sent", 2)}
     assert len(slack.messages) == 1
 
@@ -106,7 +107,7 @@ def test_an_error_of_slack_itself_is_tried_again_until_it_works(
 ) -> None:
     [identity] = announce(connection, to_slack)
     slack.fail_next(2, 500)
-    first, second, last = (send(connection, to_slack, DEPLOYMENT, identity) for _ in range(3))
+    first, second, last = (send(Store(connection, DEPLOYMENT), to_slack, identity) for _ in range(3))
     assert (first // 5, second // 15, last) == (1, 1, None)
     assert states(connection) == {"slack": ("sent", 3)}
     assert outbox(connection)[0]["error"] is None
@@ -115,10 +116,10 @@ def test_an_error_of_slack_itself_is_tried_again_until_it_works(
 def test_a_webhook_that_is_gone_fails_for_good(connection: "redis.Redis", to_slack: Config, slack: SlackSink) -> None:
     [identity] = announce(connection, to_slack)
     slack.fail_next(1, 404)
-    assert send(connection, to_slack, DEPLOYMENT, identity) is None
+    assert send(Store(connection, DEPLOYMENT), to_slack, identity) is None
     assert states(connection) == {"slack": ("failed", 1)}
     assert pending_at(connection, identity) is None
-    assert send(connection, to_slack, DEPLOYMENT, identity) is None
+    assert send(Store(connection, DEPLOYMENT), to_slack, identity) is None
     assert slack.messages == []
 
 
@@ -127,11 +128,11 @@ def test_after_a_day_of_failures_a_notification_is_given_up(
 ) -> None:
     [identity] = announce(connection, to_slack)
     slack.fail_next(4, 500)
-    assert send(connection, to_slack, DEPLOYMENT, identity) is not None
+    assert send(Store(connection, DEPLOYMENT), to_slack, identity) is not None
     world_clock.shift(timedelta(hours=24))
-    assert send(connection, to_slack, DEPLOYMENT, identity) is not None
+    assert send(Store(connection, DEPLOYMENT), to_slack, identity) is not None
     world_clock.shift(timedelta(seconds=1))
-    assert send(connection, to_slack, DEPLOYMENT, identity) is None
+    assert send(Store(connection, DEPLOYMENT), to_slack, identity) is None
     assert states(connection) == {"slack": ("failed", 3)}
 
 
@@ -151,13 +152,13 @@ def test_one_recipient_that_is_refused_does_not_keep_the_other_from_his_mail(
     ids = announce(connection, config)
     mail.answers["RCPT"] = [answer]
     for identity in ids:
-        send(connection, config, DEPLOYMENT, identity)
+        send(Store(connection, DEPLOYMENT), config, identity)
     refused, *others = sorted(states(connection).items(), key=lambda row: row[1][0] == "sent")
     assert refused[1] == (state, 1)
     assert others == [(others[0][0], ("sent", 1))]
     world_clock.shift(timedelta(minutes=1))
     for identity in ids:
-        send(connection, config, DEPLOYMENT, identity)
+        send(Store(connection, DEPLOYMENT), config, identity)
     arrived = sorted(recipient for envelope in mail.mails for recipient in envelope.rcpt_tos)
     assert len(arrived) == (2 if state == "pending" else 1)
     assert len(set(arrived)) == len(arrived)
@@ -175,8 +176,8 @@ def test_mail_that_the_server_puts_off_is_tried_again(
     config = mail_config(redis_server, mail, "ops@example.com")
     [identity] = announce(connection, config)
     mail.answers[command] = [answer]
-    assert send(connection, config, DEPLOYMENT, identity) == pytest.approx(5.5, abs=0.5)
-    assert send(connection, config, DEPLOYMENT, identity) is None
+    assert send(Store(connection, DEPLOYMENT), config, identity) == pytest.approx(5.5, abs=0.5)
+    assert send(Store(connection, DEPLOYMENT), config, identity) is None
     assert len(mail.mails) == 1
 
 
@@ -184,7 +185,7 @@ def test_a_receiver_that_was_taken_out_of_the_configuration_fails_for_good(
     connection: "redis.Redis", redis_server: RedisServer, to_slack: Config, slack: SlackSink
 ) -> None:
     [identity] = announce(connection, to_slack)
-    assert send(connection, config_for(redis_server.url), DEPLOYMENT, identity) is None
+    assert send(Store(connection, DEPLOYMENT), config_for(redis_server.url), identity) is None
     assert states(connection) == {"slack": ("failed", 1)}
     assert slack.posts == []
 
@@ -197,7 +198,7 @@ def test_of_two_jobs_for_one_notification_one_sends(
 
     def job() -> None:
         barrier.wait()
-        send(connection, to_slack, DEPLOYMENT, identity)
+        send(Store(connection, DEPLOYMENT), to_slack, identity)
 
     threads = [threading.Thread(target=job) for _ in range(8)]
     for thread in threads:
@@ -211,7 +212,7 @@ def test_of_two_jobs_for_one_notification_one_sends(
 def test_a_job_for_a_notification_that_never_was_does_nothing(
     connection: "redis.Redis", to_slack: Config, slack: SlackSink
 ) -> None:
-    assert send(connection, to_slack, DEPLOYMENT, "unknown") is None
+    assert send(Store(connection, DEPLOYMENT), to_slack, "unknown") is None
     assert slack.posts == []
 
 
@@ -232,7 +233,7 @@ def test_the_slack_url_is_in_no_log_and_in_no_error(
     [identity] = announce(connection, to_slack)
     slack.fail_next(1, status)
     with structlog.testing.capture_logs() as lines:
-        send(connection, to_slack, DEPLOYMENT, identity)
+        send(Store(connection, DEPLOYMENT), to_slack, identity)
     assert lines
     _hold_no_secret(connection, slack, lines)
 
@@ -246,7 +247,7 @@ def test_the_slack_url_is_in_no_error_of_the_network(
     config = config_for(redis_server.url, slack_webhook_url=gone.url, limit=1)
     [identity] = announce(connection, config)
     with structlog.testing.capture_logs() as lines:
-        assert send(connection, config, DEPLOYMENT, identity) == pytest.approx(5.5, abs=0.5)
+        assert send(Store(connection, DEPLOYMENT), config, identity) == pytest.approx(5.5, abs=0.5)
     _hold_no_secret(connection, gone, lines)
 
 
@@ -265,7 +266,7 @@ def test_a_receiver_that_is_configured_wrongly_leaves_the_outbox(
     smtp = {"smtp_url": "smtp://127.0.0.1:1?tls=maybe", "email_from": "awb@example.com", "email_to": "ops@example.com"}
     config = config_for(redis_server.url, **smtp, limit=1)
     [identity] = announce(connection, config)
-    send(connection, config, DEPLOYMENT, identity)
+    send(Store(connection, DEPLOYMENT), config, identity)
     assert next(iter(states(connection).values()))[0] == "failed"
 
 

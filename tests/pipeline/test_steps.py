@@ -22,6 +22,7 @@ from app.store import keys
 from app.store.alert.alerts import Alerts
 from app.store.alert.outbox import Outbox
 from app.store.steps import Steps, note_swept, swept_at
+from app.store.store import Store
 from tests.conftest import RedisServer
 from tests.pipeline.streams import config_for, resumes, run
 
@@ -75,7 +76,7 @@ def test_one_alert_that_cannot_be_read_keeps_no_other_from_being_escalated(
     connection.hset(keys.alert("first", "z-broken"), mapping={"a": '"', "v": 1})
     world_clock.shift(timedelta(hours=2))
     with pytest.raises(ExceptionGroup) as caught:
-        escalate(connection, config, "first")
+        escalate(Store(connection, "first"), config)
     assert len(caught.value.exceptions) == 2
     assert rows(connection, "first") == [("awb", "first"), ("awb", "unacknowledged")]
 
@@ -86,7 +87,7 @@ def test_meters_that_cannot_be_found_leave_the_one_that_is_counted_here(
     config = config_for(redis_server.url, coder_url="http://127.0.0.1:1", coder_token="t", deployment="prod")
     connection.hset(keys.coder("prod"), "entitlements", "{")
     with pytest.raises(ValueError, match="Entitlements"):
-        active_meters(connection, config, "prod")
+        active_meters(Store(connection, "prod"), config)
     sweep(connection, config)
     assert "find meters" in failing(connection, "prod")
     assert "warn awb" in failing(connection, "prod")
@@ -136,7 +137,7 @@ def test_a_redis_that_is_away_is_no_failure_of_a_step(connection: Any) -> None:
     def refused() -> None:
         raise ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value")
 
-    steps = SweepSteps(connection, "first")
+    steps = SweepSteps(Store(connection, "first"))
     with pytest.raises(RedisConnectionError):
         steps.perform("look", away)
     steps.perform("look", refused)
@@ -151,7 +152,7 @@ def test_a_deployment_that_takes_all_of_the_time_comes_last_the_next_time(
     def too_long() -> None:
         raise JobTimeoutException
 
-    steps = SweepSteps(connection, "first")
+    steps = SweepSteps(Store(connection, "first"))
     note_swept(connection, "first", clock.now())
     with pytest.raises(JobTimeoutException):
         steps.perform("watch scopes", too_long)

@@ -14,6 +14,7 @@ from app.simulator.sinks import SlackSink
 from app.store import keys
 from app.store.rq import jobqueue
 from app.store.rq.enqueue import enqueue
+from app.store.store import Store
 from tests.conftest import RedisServer
 from tests.pipeline.streams import (
     DEPLOYMENT,
@@ -68,7 +69,7 @@ def test_settled_notifications_are_left_alone(
     with SlackSink() as slack:
         config = config_for(redis_server.url, slack_webhook_url=slack.url, limit=1)
         run(connection, config, resumes(1))
-        send(connection, config, DEPLOYMENT, outbox(connection)[0]["id"])
+        send(Store(connection, DEPLOYMENT), config, outbox(connection)[0]["id"])
         lose_jobs(connection)
         world_clock.shift(timedelta(hours=1))
         sweep(connection, config)

@@ -10,6 +10,7 @@ import time_machine
 from app.pipeline.tell.send import send
 from app.simulator.sinks import SlackSink
 from app.store.receive.inbox import Inbox
+from app.store.store import Store
 from tests.conftest import RedisServer
 from tests.pipeline.streams import DEPLOYMENT, config_for, outbox, resumes, run
 
@@ -33,7 +34,7 @@ def test_a_message_is_counted_as_sent_once_and_each_failed_attempt_by_its_reason
     [identity] = [row["id"] for row in outbox(connection)]
     slack.fail_next(2, 500)
     for _ in range(4):
-        send(connection, config, DEPLOYMENT, identity)
+        send(Store(connection, DEPLOYMENT), config, identity)
         world_clock.shift(timedelta(minutes=2))
     assert counted(connection) == {"notification-error:serverError:slack": 2, "notification:sent:slack": 1}
     assert Inbox(connection, DEPLOYMENT).stats()["notification-sent-at:slack"] > 0
@@ -46,7 +47,7 @@ def test_a_message_that_is_refused_for_good_is_counted_as_failed(
     run(connection, config, resumes(1))
     [identity] = [row["id"] for row in outbox(connection)]
     slack.fail_next(1, 404)
-    send(connection, config, DEPLOYMENT, identity)
+    send(Store(connection, DEPLOYMENT), config, identity)
     found = counted(connection)
     assert found.pop("notification:failed:slack") == 1
     assert sum(found.values()) == 1
@@ -56,5 +57,5 @@ def test_a_dry_run_is_counted_as_such(connection: "redis.Redis", redis_server: R
     config = config_for(redis_server.url, slack_webhook_url=slack.url, limit=1, dry_run="true")
     run(connection, config, resumes(1))
     [identity] = [row["id"] for row in outbox(connection)]
-    send(connection, config, DEPLOYMENT, identity)
+    send(Store(connection, DEPLOYMENT), config, identity)
     assert counted(connection) == {"notification:dry-run:slack": 1}

@@ -10,6 +10,7 @@ import time_machine
 from app.pipeline.passes import reconcile
 from app.store.alert.outbox import Outbox
 from app.store.coder.state import CoderState
+from app.store.store import Store
 from tests.cli.codersays import DENIED, FAILED, KEY, MADE, MISSING, TOKEN, YEAR, key, made_up
 from tests.conftest import RedisServer, make_config
 
@@ -30,7 +31,7 @@ def look(connection: "redis.Redis", redis_server: RedisServer) -> Any:
         with one.serve() as url, time_machine.travel(at, tick=False):
             slack = "https://hooks.slack.com/services/T1/B1/x"
             config = make_config(redis_server.url, coder_url=url, coder_token=TOKEN, slack_webhook_url=slack)
-            listed = reconcile(connection, config, DEPLOYMENT)
+            listed = reconcile(Store(connection, DEPLOYMENT), config, 1)
         assert listed is not None
         assert listed.failure is None
         rows = outbox.history(limit=100)

@@ -12,6 +12,7 @@ from app.core.alert.decision import Reason
 from app.core.count.meter import AWB
 from app.pipeline.watch.warn import warn
 from app.store.alert.alerts import Alerts
+from app.store.store import Store
 from tests.conftest import RedisServer
 from tests.pipeline.streams import (
     DEPLOYMENT,
@@ -50,7 +51,7 @@ def test_every_level_is_told_to_every_receiver_once(connection: "redis.Redis", s
     for number in range(1, 23):
         count_up_to(connection, config, number)
         count_up_to(connection, config, number)
-        warn(connection, config, DEPLOYMENT, AWB)
+        warn(Store(connection, DEPLOYMENT), config, AWB)
     told = [("first", "75%"), ("escalated", "90%"), ("escalated", "100%"), ("escalated", "110%")]
     assert announced(connection) == {
         (receiver, *one): 1 for one in told for receiver in ("slack", "email:ops@example.com")
@@ -74,10 +75,10 @@ def test_a_new_period_is_opened_by_a_summary_and_the_same_levels_are_announced_a
     config = config_for(**settings, period="monthly")
     count_up_to(connection, config, 18)
     world_clock.move_to(datetime(2026, 3, 31, 23, 59, 59, 999_999, tzinfo=UTC))
-    assert warn(connection, config, DEPLOYMENT, AWB) == []
+    assert warn(Store(connection, DEPLOYMENT), config, AWB) == []
     world_clock.move_to(datetime(2026, 4, 1, tzinfo=UTC))
-    assert [decision.reason for decision in warn(connection, config, DEPLOYMENT, AWB)] == [Reason.SUMMARY]
-    assert warn(connection, config, DEPLOYMENT, AWB) == []
+    assert [decision.reason for decision in warn(Store(connection, DEPLOYMENT), config, AWB)] == [Reason.SUMMARY]
+    assert warn(Store(connection, DEPLOYMENT), config, AWB) == []
     april = [(name, f"a-{one}", at + 31 * 86_400, payload) for name, one, at, payload in resumes(18, "2" * 8)]
     run(connection, config, april)
     assert reasons(connection) == [("first", "90%"), ("summary", ""), ("first", "90%")]
@@ -88,8 +89,8 @@ def test_a_raised_limit_resolves_and_arms_the_levels_again(connection: "redis.Re
     config = config_for(**settings)
     count_up_to(connection, config, 20)
     raised = config_for(**settings | {"limit": 100})
-    warn(connection, raised, DEPLOYMENT, AWB)
-    warn(connection, raised, DEPLOYMENT, AWB)
+    warn(Store(connection, DEPLOYMENT), raised, AWB)
+    warn(Store(connection, DEPLOYMENT), raised, AWB)
     assert reasons(connection) == [("first", "100%"), ("resolved", "")]
     count_up_to(connection, raised, 75)
     assert reasons(connection) == [("first", "100%"), ("resolved", ""), ("first", "75%")]
@@ -99,7 +100,7 @@ def test_a_lowered_limit_announces_the_highest_level_once(connection: "redis.Red
     count_up_to(connection, config_for(**settings), 10)
     lowered = config_for(**settings | {"limit": 8})
     for _ in range(3):
-        warn(connection, lowered, DEPLOYMENT, AWB)
+        warn(Store(connection, DEPLOYMENT), lowered, AWB)
     assert reasons(connection) == [("first", "120%")]
 
 
@@ -116,8 +117,8 @@ def test_a_level_that_stays_is_repeated_as_often_as_configured(
     count_up_to(connection, config, 18)
     for _ in range(15):
         world_clock.shift(timedelta(days=1))
-        warn(connection, config, DEPLOYMENT, AWB)
-        warn(connection, config, DEPLOYMENT, AWB)
+        warn(Store(connection, DEPLOYMENT), config, AWB)
+        warn(Store(connection, DEPLOYMENT), config, AWB)
     assert reasons(connection) == [("first", "90%"), ("repeat", "90%"), ("repeat", "90%")]
 
 

@@ -20,6 +20,7 @@ from app.store.alert.alerts import Alerts
 from app.store.alert.outbox import Outbox
 from app.store.coder.state import CoderState
 from app.store.count.ledger import Ledger, Settlement
+from app.store.store import Store
 from tests.conftest import RedisServer
 from tests.pipeline.streams import DEPLOYMENT, config_for
 
@@ -71,13 +72,13 @@ def test_a_limit_in_sight_is_told_once_and_taken_back_when_it_is_out_of_sight_fo
 ) -> None:
     every_day(connection, 60, 8)
     config, raised = settings(redis_server), settings(redis_server, limit=10_000)
-    assert foresee(connection, config, DEPLOYMENT, AWB) is Reason.FIRST
-    assert foresee(connection, config, DEPLOYMENT, AWB) is Reason.NONE
+    assert foresee(Store(connection, DEPLOYMENT), config, AWB) is Reason.FIRST
+    assert foresee(Store(connection, DEPLOYMENT), config, AWB) is Reason.NONE
     [(kind, reason, headline)] = told(connection)
     assert (kind, reason) == ("forecast", "first")
     assert "the limit is in sight: " in headline
     # An edited limit is nobody's jitter.
-    assert foresee(connection, raised, DEPLOYMENT, AWB) is Reason.RESOLVED
+    assert foresee(Store(connection, DEPLOYMENT), raised, AWB) is Reason.RESOLVED
     assert "no longer in sight" in told(connection)[-1][2]
 
 
@@ -86,13 +87,13 @@ def test_a_projection_that_moves_to_and_fro_says_nothing(
 ) -> None:
     every_day(connection, 60, 8)
     config = settings(redis_server)
-    foresee(connection, config, DEPLOYMENT, AWB)
+    foresee(Store(connection, DEPLOYMENT), config, AWB)
     clock.shift(200 * DAY)  # nothing was used since
-    assert foresee(connection, config, DEPLOYMENT, AWB) is Reason.NONE
+    assert foresee(Store(connection, DEPLOYMENT), config, AWB) is Reason.NONE
     clock.shift(HOLD - timedelta(seconds=1))
-    assert foresee(connection, config, DEPLOYMENT, AWB) is Reason.NONE
+    assert foresee(Store(connection, DEPLOYMENT), config, AWB) is Reason.NONE
     clock.shift(timedelta(seconds=1))
-    assert foresee(connection, config, DEPLOYMENT, AWB) is Reason.RESOLVED
+    assert foresee(Store(connection, DEPLOYMENT), config, AWB) is Reason.RESOLVED
 
 
 @pytest.mark.parametrize(
@@ -115,7 +116,7 @@ def test_without_a_breach_ahead_nothing_is_foreseen(
 ) -> None:
     every_day(connection, days, number)
     config = settings(redis_server, **{"forecast_alerts": "true", **more})
-    assert foresee(connection, config, DEPLOYMENT, AWB) is Reason.NONE
+    assert foresee(Store(connection, DEPLOYMENT), config, AWB) is Reason.NONE
     assert told(connection) == []
 
 
@@ -130,19 +131,19 @@ def test_a_runaway_user_is_seen_before_the_pool_is_gone(
     config = scopes(redis_server, rules)
     builds(connection, 10, datetime(2026, 3, 22, 10, tzinfo=UTC))  # yesterday
     builds(connection, 4, datetime(2026, 3, 23, 10, tzinfo=UTC), "bob")
-    watch_scopes(connection, config, DEPLOYMENT)
+    watch_scopes(Store(connection, DEPLOYMENT), config)
     assert told(connection) == []
     assert list(connection.scan_iter(match="*:alert:scope-*")) == []  # nothing is kept of those below their limit
     builds(connection, 5, datetime(2026, 3, 23, 11, tzinfo=UTC))
     for _ in range(2):
-        watch_scopes(connection, config, DEPLOYMENT)
+        watch_scopes(Store(connection, DEPLOYMENT), config)
     assert told(connection) == [("scope", "first", "AWB of user ada: 50 % – 5 of 10 used")]
     builds(connection, 5, datetime(2026, 3, 23, 11, 30, tzinfo=UTC))
-    watch_scopes(connection, config, DEPLOYMENT)
+    watch_scopes(Store(connection, DEPLOYMENT), config)
     assert told(connection)[1:] == [("scope", "escalated", "AWB of user ada: 100 % – 10 of 10 used")]
     clock.shift(DAY)
     for _ in range(2):
-        watch_scopes(connection, config, DEPLOYMENT)
+        watch_scopes(Store(connection, DEPLOYMENT), config)
     assert len(told(connection)) == 2  # a new day begins without a word
     assert Alerts(connection, DEPLOYMENT).firing("scope-") == []
 
@@ -167,7 +168,7 @@ def test_templates_organizations_and_groups_have_limits_of_their_own(
     for owner, number in (("ada", 6), ("bob", 4), ("eve", 2)):
         builds(connection, number, datetime(2026, 3, 20, tzinfo=UTC), owner)
     config = scopes(redis_server, f'[{{"by": "{by}", "name": "{name}", "limit": 10, "per": "month"}}]')
-    watch_scopes(connection, config, DEPLOYMENT)
+    watch_scopes(Store(connection, DEPLOYMENT), config)
     assert [text for _kind, _reason, text in told(connection)] == [headline]
 
 
@@ -177,13 +178,13 @@ def test_a_name_whose_state_cannot_be_read_keeps_no_other_from_its_warning(
     config = scopes(redis_server, '[{"by": "user", "limit": 10, "per": "day"}]')
     for owner in ("ada", "bob", "cleo"):
         builds(connection, 10, datetime(2026, 3, 23, 10, tzinfo=UTC), owner)
-    watch_scopes(connection, config, DEPLOYMENT)
+    watch_scopes(Store(connection, DEPLOYMENT), config)
     names = Alerts(connection, DEPLOYMENT).firing("scope-")
     for name in (names[0], names[2]):
         connection.delete(keys.alert(DEPLOYMENT, name))
     connection.hset(keys.alert(DEPLOYMENT, names[0]), "s", "{")
     with pytest.raises(ExceptionGroup):
-        watch_scopes(connection, config, DEPLOYMENT)
+        watch_scopes(Store(connection, DEPLOYMENT), config)
     assert Alerts(connection, DEPLOYMENT).state(names[2])[1].level == "100%"
 
 
@@ -195,7 +196,7 @@ def test_two_thousand_names_are_looked_at_in_a_few_round_trips(
     ledger.settle([Settlement(f"w{n}", 0, Evidence(), [_record(f"w{n}", f"user-{n}", at)], at) for n in range(2000)])
     config = scopes(redis_server, '[{"by": "user", "limit": 100, "per": "day"}]')
     before = connection.info("stats")["total_reads_processed"]
-    watch_scopes(connection, config, DEPLOYMENT)
+    watch_scopes(Store(connection, DEPLOYMENT), config)
     assert connection.info("stats")["total_reads_processed"] - before < 200
     assert told(connection) == []
 
@@ -222,18 +223,18 @@ def test_a_burst_is_told_once_until_it_is_over(
 ) -> None:
     config = settings(redis_server, burst='{"builds": 20, "hours": 2}')
     builds(connection, 19, datetime(2026, 3, 23, 11, tzinfo=UTC))
-    watch_bursts(connection, config, DEPLOYMENT)
+    watch_bursts(Store(connection, DEPLOYMENT), config)
     assert told(connection) == []
     builds(connection, 1, datetime(2026, 3, 23, 11, 59, tzinfo=UTC))
     for _ in range(3):
-        watch_bursts(connection, config, DEPLOYMENT)
+        watch_bursts(Store(connection, DEPLOYMENT), config)
     expected = ("burst", "first", "AWB: 20 builds of ada within the last 2 hours")
     assert told(connection) == [expected]
     clock.shift(timedelta(hours=3))
-    watch_bursts(connection, config, DEPLOYMENT)
+    watch_bursts(Store(connection, DEPLOYMENT), config)
     assert Alerts(connection, DEPLOYMENT).firing("burst-") == []
     builds(connection, 20, datetime(2026, 3, 23, 14, 59, tzinfo=UTC))
-    watch_bursts(connection, config, DEPLOYMENT)
+    watch_bursts(Store(connection, DEPLOYMENT), config)
     assert told(connection) == [expected] * 2
 
 
@@ -243,16 +244,16 @@ def test_a_digest_is_sent_once_even_late_and_by_several(
     config = settings(redis_server, digest="weekly,monthly", forecast_alerts="false")
     every_day(connection, 30, 2)
     with time_machine.travel(datetime(2026, 2, 20, 12, tzinfo=UTC), tick=False):
-        report(connection, config, DEPLOYMENT)  # newly installed: there is no last week
+        report(Store(connection, DEPLOYMENT), config)  # newly installed: there is no last week
     assert told(connection) == []
     for _ in range(3):
-        report(connection, config, DEPLOYMENT)
+        report(Store(connection, DEPLOYMENT), config)
     assert told(connection) == [
         ("digest", "digest", "AWB monthly report, February 2026: 16 used"),
         ("digest", "digest", "AWB weekly report, 16 March to 22 March 2026: 14 used"),
     ]
     clock.shift(20 * DAY)  # nothing ran for three Mondays and a first of the month
-    report(connection, config, DEPLOYMENT)
+    report(Store(connection, DEPLOYMENT), config)
     assert [text for _kind, _reason, text in told(connection)[2:]] == [
         "AWB monthly report, March 2026: 44 used",
         "AWB weekly report, 30 March to 5 April 2026: 0 used",
@@ -264,7 +265,7 @@ def test_a_deployment_that_never_used_anything_gets_no_digest(
 ) -> None:
     config = settings(redis_server, digest="weekly")
     for _ in range(3):
-        report(connection, config, DEPLOYMENT)
+        report(Store(connection, DEPLOYMENT), config)
         clock.shift(7 * DAY)
     assert told(connection) == []
 
@@ -274,10 +275,10 @@ def test_a_digest_compares_with_the_week_before_and_says_what_happened(
 ) -> None:
     config = settings(redis_server, digest="weekly", forecast_alerts="false")
     with time_machine.travel(datetime(2026, 3, 5, tzinfo=UTC), tick=False):
-        report(connection, config, DEPLOYMENT)
+        report(Store(connection, DEPLOYMENT), config)
     builds(connection, 5, datetime(2026, 3, 12, tzinfo=UTC), "bob")
     builds(connection, 7, datetime(2026, 3, 18, tzinfo=UTC))
-    report(connection, config, DEPLOYMENT)
+    report(Store(connection, DEPLOYMENT), config)
     [alert] = [Alerts(connection, DEPLOYMENT).last("digest-weekly")]
     assert alert is not None
     facts = dict(alert.facts)

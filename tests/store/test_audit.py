@@ -6,16 +6,17 @@ import redis
 import time_machine
 
 from app.store import keys
-from app.store.audit import KEPT, Audit, AuditEntry, audit
+from app.store.audit import KEPT, Audit, AuditEntry
+from app.store.store import Store
 
 NOON = datetime(2030, 5, 17, 12, 0, tzinfo=UTC)
 
 
 def test_the_newest_entry_comes_first(connection: "redis.Redis") -> None:
     with time_machine.travel(NOON, tick=False):
-        audit(connection, "default", "admin", "silence", "90% until Friday")
-        audit(connection, "default", "ada", "requeue", "send-1")
-        audit(connection, "eu", "admin", "login", "from 192.0.2.7")
+        Store(connection, "default").audit.write("admin", "silence", "90% until Friday")
+        Store(connection, "default").audit.write("ada", "requeue", "send-1")
+        Store(connection, "eu").audit.write("admin", "login", "from 192.0.2.7")
     assert Audit(connection, "default").newest(10) == [
         AuditEntry(NOON, "ada", "requeue", "send-1"),
         AuditEntry(NOON, "admin", "silence", "90% until Friday"),

@@ -13,9 +13,10 @@ from app.store import history
 from app.store.alert.alerts import Alerts, Change
 from app.store.alert.outbox import Outbox
 from app.store.receive.inbox import Inbox, Remembered
+from app.store.store import Store
 from tests.store.make import DEPLOYMENT, NOW, notification
 
-Read = Callable[["redis.Redis", str, str | None, int], tuple[list[dict[str, Any]], str | None]]
+Read = Callable[[Store, str | None, int], tuple[list[dict[str, Any]], str | None]]
 
 
 def add_delivery(connection: "redis.Redis", number: int, seconds: int) -> None:
@@ -56,7 +57,7 @@ def test_a_walk_shows_every_row_once_while_others_arrive(connection: "redis.Redi
     seen: list[int] = []
     cursor: str | None = None
     for page_number in range(20):
-        page, cursor = read(connection, DEPLOYMENT, cursor, limit)
+        page, cursor = read(Store(connection, DEPLOYMENT), cursor, limit)
         assert len(page) <= limit
         seen += [number_of(row) for row in page]
         if cursor is None:
@@ -70,21 +71,21 @@ def test_a_walk_shows_every_row_once_while_others_arrive(connection: "redis.Redi
 
 @pytest.mark.parametrize("name", LISTS)
 def test_nothing_is_one_empty_page(connection: "redis.Redis", name: str) -> None:
-    assert LISTS[name][0](connection, DEPLOYMENT, None, 5) == ([], None)
+    assert LISTS[name][0](Store(connection, DEPLOYMENT), None, 5) == ([], None)
 
 
 @pytest.mark.parametrize("name", LISTS)
 @pytest.mark.parametrize("cursor", ["", "x", "nan~x", "1~x", "1.0~"])
 def test_what_is_no_cursor_is_refused(connection: "redis.Redis", name: str, cursor: str) -> None:
     with pytest.raises(ValueError):
-        LISTS[name][0](connection, DEPLOYMENT, cursor, 5)
+        LISTS[name][0](Store(connection, DEPLOYMENT), cursor, 5)
 
 
 def test_a_page_goes_on_over_deliveries_that_have_expired(connection: "redis.Redis") -> None:
     for number in range(4):
         add_delivery(connection, number, number)
     connection.delete(f"awb:{'v1'}:{DEPLOYMENT}:delivery:m2")
-    page, cursor = history.deliveries(connection, DEPLOYMENT, None, 2)
+    page, cursor = history.deliveries(Store(connection, DEPLOYMENT), None, 2)
     assert [row["n"] for row in page] == [3]
-    page, cursor = history.deliveries(connection, DEPLOYMENT, cursor, 2)
+    page, cursor = history.deliveries(Store(connection, DEPLOYMENT), cursor, 2)
     assert ([row["n"] for row in page], cursor) == ([1, 0], None)

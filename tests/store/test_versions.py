@@ -19,10 +19,11 @@ from app.store import keys
 from app.store.alert.alerts import Alerts, Change
 from app.store.alert.outbox import Outbox
 from app.store.alert.silences import Acknowledgement, Silences
-from app.store.alert.states import standings
+from app.store.alertviews import alert_views
 from app.store.coder.state import CoderState
 from app.store.count.recordrow import read_row, row_owner, write_row
 from app.store.gauges import Gauges
+from app.store.store import Store
 from tests.store import samples
 from tests.store.make import DEPLOYMENT, NOW, notification
 
@@ -225,7 +226,7 @@ def test_states_words_and_handles_of_another_version_are_read_where_they_lie(con
     connection.zadd(keys.drift(DEPLOYMENT), {samples.DRIFT[:-1] + ", 7]": NOW.timestamp()})
     assert alerts.state(AWB) == (3, STATE)
     assert alerts.last(AWB) == ALERT
-    [standing] = standings(connection, DEPLOYMENT, [AWB])
+    [standing] = alert_views(Store(connection, DEPLOYMENT), [AWB])
     assert (standing.state, standing.said, standing.acknowledged_by) == (STATE, ALERT, "ada")
     assert outbox.thread("slack", ALERT.group_key) == Handle("C1", "17.5")
     assert CoderState(connection, DEPLOYMENT).drift()[0].counted == 12

@@ -18,6 +18,7 @@ from app.pipeline.operate.silence import create_silence
 from app.store.alert.outbox import Outbox
 from app.store.coder.state import CoderState
 from app.store.count.ledger import Ledger
+from app.store.store import Store
 from tests.conftest import make_config
 from tests.store.make import put, record
 from tests.web.make import basic, count_all, notification
@@ -69,7 +70,7 @@ def fill(app: Flask, config: Config, connection: "redis.Redis") -> None:
             take(client, numbers)
             count_all(connection, config)
     with time_machine.travel(NOON, tick=False):
-        create_silence(connection, "default", {"level": "90%"}, NOON + timedelta(days=1), "ada", "We know.")
+        create_silence(Store(connection, "default"), {"level": "90%"}, NOON + timedelta(days=1), "ada", "We know.")
         client.post("/v1/webhook", headers=basic(), data=notification("odd", template="new", labels={}))
         count_all(connection, config)
     state = CoderState(connection, "default")

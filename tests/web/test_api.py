@@ -55,6 +55,7 @@ def test_usage_has_exactly_these_fields(
         "percent": 0.4,
         "counted": 4,
         "provisional": 4,
+        "gone": False,
         "coder_actual": None,
         "drift": None,
         "mode": "webhook-only",

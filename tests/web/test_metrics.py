@@ -35,6 +35,7 @@ from app.store.coder.state import CoderState
 from app.store.gauges import Gauges
 from app.store.rq import jobqueue
 from app.store.server.connection import connect
+from app.store.store import Store
 from app.web.metrics import server as metricserver
 from app.web.metrics.families import FAMILIES
 from app.web.metrics.routes import MOST_DEPLOYMENTS
@@ -218,7 +219,7 @@ def test_the_outbox_is_as_old_as_its_oldest_pending_notification(connection: "re
 def test_the_announced_level_is_the_one_at_1(connection: "redis.Redis", config: Config) -> None:
     deliver(connection, config, 3)
     settings = {"limit": 4, "thresholds": "50%,75%,100%"}
-    warn(connection, make_config(**settings), "default", "awb")
+    warn(Store(connection, "default"), make_config(**settings), "awb")
     found = scrape(connection, **settings)
     assert found.series("awb_alert_level", "level") == {"50%": 0, "75%": 1, "100%": 0}
 

@@ -17,6 +17,7 @@ from app.core.count.meter import AWB
 from app.pipeline.watch.warn import warn
 from app.store.coder.state import CoderState
 from app.store.receive.inbox import Inbox
+from app.store.store import Store
 from tests.browser import world
 from tests.browser.markup import Markup, complaints
 from tests.conftest import RedisServer, make_config
@@ -327,7 +328,7 @@ def test_a_viewer_from_elsewhere_sees_no_buttons(
     fill(*[1.0] * 8)
     proxy = {"proxy_addresses": "10.0.0.5", "proxy_user_header": "X-Forwarded-User", "trust_loopback": "always"}
     config = make_config(redis_server.url, limit=10, **proxy)
-    warn(connection, config, world.DEPLOYMENT, AWB)
+    warn(Store(connection, world.DEPLOYMENT), config, AWB)
     app = world.application(config, connection)
     answer = app.test_client().get("/", headers={"X-Forwarded-User": "viv"}, environ_base={"REMOTE_ADDR": "10.0.0.5"})
     assert answer.status_code == 200

@@ -16,6 +16,7 @@ from app.pipeline.watch.warn import warn
 from app.store.alert.alerts import Alerts
 from app.store.alert.silences import Silences
 from app.store.audit import Audit
+from app.store.store import Store
 from tests.browser import world
 from tests.browser.markup import Markup, complaints
 from tests.conftest import RedisServer, make_config
@@ -37,7 +38,7 @@ def client(connection: "redis.Redis", config: Config, time_machine: Any) -> Flas
     records = [world.build(n, NOW - timedelta(days=1)) for n in range(8)]
     world.put(connection, records)
     world.deliver(connection, records)
-    warn(connection, config, world.DEPLOYMENT, AWB)
+    warn(Store(connection, world.DEPLOYMENT), config, AWB)
     return world.application(config, connection).test_client()
 
 
@@ -169,7 +170,7 @@ def test_silencing_from_an_alert_fills_the_form_in(client: FlaskClient) -> None:
 def test_nobody_but_an_admin_on_our_own_page_changes_anything(
     client: FlaskClient, connection: "redis.Redis", path: str, who: str
 ) -> None:
-    made = create_silence(connection, world.DEPLOYMENT, {"level": "9*"}, NOW + timedelta(days=1), "ada", "x")
+    made = create_silence(Store(connection, world.DEPLOYMENT), {"level": "9*"}, NOW + timedelta(days=1), "ada", "x")
     fields = {"alert": AWB, "level": "75%", "hours": "24", "matchers": "level=75%", "comment": "x", "id": made.id}
     more: dict[str, Any] = VIEWER if who == "viewer" else {}
     fields["csrf_token"] = page_of(client).hidden_fields()["csrf_token"]
@@ -201,7 +202,7 @@ def test_history_is_paged_and_downloaded(
 ) -> None:
     for number in range(1, 28):
         time_machine.move_to(NOW + timedelta(minutes=number), tick=False)
-        snooze(connection, config, world.DEPLOYMENT, AWB, "75%", "ada", NOW + timedelta(days=number))
+        snooze(Store(connection, world.DEPLOYMENT), config, AWB, "75%", "ada", NOW + timedelta(days=number))
     older = next(link for link in page_of(client).links() if "events=" in link)
     assert older.endswith("#events")
     before = page_of(client, older.partition("#")[0])

@@ -24,6 +24,7 @@ from app.store import keys
 from app.store.alert.alerts import Alerts
 from app.store.receive.refusals import RefusalCounters, Refused
 from app.store.server.connection import connect
+from app.store.store import Store
 from app.web.factory import create_app
 from app.web.refusals import EXTENSION, Refusals
 from tests.conftest import RedisServer, make_config, wait_until
@@ -214,7 +215,7 @@ def test_the_sweep_raises_one_alert_that_other_notices_leave_alone(
     with time_machine.travel(START, tick=False) as clock, coder_with_a_wrong_secret(app, clock):
         for _ in range(3):
             sweep(connection, config)
-            give_notice(connection, config, "default")
+            give_notice(Store(connection, "default"), config)
         assert Alerts(connection, "default").firing() == [NAME]
         assert notices(connection, config) == ["Posts with a wrong secret are refused"]
         assert connection.zcard(keys.pending("default")) == 1

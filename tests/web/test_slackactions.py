@@ -28,6 +28,7 @@ from app.store.alert.alerts import Alerts, Change
 from app.store.alert.outbox import Outbox
 from app.store.alert.silences import Silences
 from app.store.server.connection import connect
+from app.store.store import Store
 from app.web import slackactions
 from tests.conftest import RedisServer, make_config, wait_until
 from tests.notifiers.samples import alert
@@ -78,7 +79,7 @@ def firing(connection: "redis.Redis", config: Config) -> Notification:
     """A warning that stands, sent to the channel."""
     first = Notification("first", RECEIVER, SINCE, SAID)
     assert Alerts(connection, "prod").announce("awb", 0, Change(FIRING, SINCE, SAID, "", [first]))
-    assert send(connection, config, "prod", "first") is None
+    assert send(Store(connection, "prod"), config, "first") is None
     return first
 
 
@@ -140,7 +141,7 @@ def test_a_press_acknowledges_and_the_channel_is_told(
     wait_until(lambda: slack.answers)
     assert slack.answers[0]["text"] == "Acknowledged. Thank you."
     [queued] = [row["id"] for row in Outbox(connection, "prod").history() if row["state"] == "pending"]
-    assert send(connection, config, "prod", queued) is None
+    assert send(Store(connection, "prod"), config, queued) is None
     [root], [reply] = slack.roots, slack.replies
     assert "Acknowledged by ada (Slack U1ADMIN)" in json.dumps(root["blocks"])
     assert reply["text"].startswith("👀 Acknowledged by ada (Slack U1ADMIN)")

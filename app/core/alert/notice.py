@@ -18,7 +18,7 @@ from app.core.coder.versions import Version
 from app.core.count.era import is_gone
 from app.core.count.meter import AWB
 from app.core.limit.drift import DriftPoint, growth, is_growing, known_causes
-from app.core.limit.entitlement import Allowance, Standing
+from app.core.limit.entitlement import Allowance, LicenceStatus
 
 _API_AWAY: Final = timedelta(hours=24)
 # Warnings that our own thresholds say better and earlier (enterprise/coderd/license/license.go).
@@ -121,7 +121,7 @@ def _frozen(situation: Situation) -> Notice:
 
 
 def _entitlement(situation: Situation) -> Notice | None:
-    if situation.allowance.standing is Standing.NOT_ENTITLED:
+    if situation.allowance.standing is LicenceStatus.NOT_ENTITLED:
         return Notice(
             key="not-entitled",
             severity=Severity.CRITICAL,
@@ -133,7 +133,7 @@ def _entitlement(situation: Situation) -> Notice | None:
 
 
 def _grace(situation: Situation) -> Notice | None:
-    if situation.allowance.standing is Standing.GRACE:
+    if situation.allowance.standing is LicenceStatus.GRACE:
         return Notice(
             key="grace-period",
             severity=Severity.WARNING,

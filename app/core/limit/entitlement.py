@@ -16,7 +16,7 @@ from app.core.limit.period import Period
 _FOR_GOOD_YEARS: Final = 50
 
 
-class Standing(StrEnum):
+class LicenceStatus(StrEnum):
     """What the licence says of a meter."""
 
     #: The entitlements are not known.
@@ -39,7 +39,7 @@ class Allowance:
         actual: Coder's own number as of the entitlements' refresh; None where it counts nothing.
     """
 
-    standing: Standing
+    standing: LicenceStatus
     limit: Limit
     period: Period | None = None
     actual: int | None = None
@@ -48,14 +48,14 @@ class Allowance:
 def allowance(entitlements: Entitlements | None, feature_name: str, configured: Limit) -> Allowance:
     """Return the allowance of a feature; the configured limit holds where no licence says anything."""
     if entitlements is None:
-        return Allowance(Standing.UNKNOWN, configured)
+        return Allowance(LicenceStatus.UNKNOWN, configured)
     feature = entitlements.features.get(feature_name)
     if not entitlements.has_license:
-        return Allowance(Standing.UNLICENSED, configured)
-    if feature is None or feature.entitlement == Standing.NOT_ENTITLED or not feature.limit or not feature.enabled:
+        return Allowance(LicenceStatus.UNLICENSED, configured)
+    if feature is None or feature.entitlement == LicenceStatus.NOT_ENTITLED or not feature.limit or not feature.enabled:
         actual = feature.actual if feature else None
-        return Allowance(Standing.NOT_ENTITLED, Limit(0), _period(feature), actual)
-    standing = Standing.GRACE if feature.entitlement == Standing.GRACE else Standing.ENTITLED
+        return Allowance(LicenceStatus.NOT_ENTITLED, Limit(0), _period(feature), actual)
+    standing = LicenceStatus.GRACE if feature.entitlement == LicenceStatus.GRACE else LicenceStatus.ENTITLED
     return Allowance(standing, _limit(feature), _period(feature), feature.actual)
 
 

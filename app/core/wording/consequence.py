@@ -9,13 +9,13 @@ from typing import Final
 from app.core.coder.versions import LIMIT_BLOCKS, Version
 from app.core.count.era import NO_LONGER_COUNTED, is_gone
 from app.core.count.meter import AWB, Usage
-from app.core.limit.entitlement import Standing
+from app.core.limit.entitlement import LicenceStatus
 
 _CONTACT_NOW: Final = "Please contact your Coder account team."
 _CONTACT_IN_TIME: Final = "Please talk to your Coder account team in time."
 
 
-def consequence(usage: Usage, standing: Standing, version: Version | None) -> str:
+def consequence(usage: Usage, standing: LicenceStatus, version: Version | None) -> str:
     """Say what usage at or over this limit means for the users of the deployment, and what to do."""
     over = usage.limit.count is not None and usage.used >= usage.limit.count
     ask = _CONTACT_NOW if over else _CONTACT_IN_TIME
@@ -23,12 +23,12 @@ def consequence(usage: Usage, standing: Standing, version: Version | None) -> st
         return f"What Coder does beyond this limit is up to the licence. {ask}"
     if is_gone(usage.meter, version):
         return NO_LONGER_COUNTED
-    if usage.limit.count == 0 or standing is Standing.NOT_ENTITLED:
+    if usage.limit.count == 0 or standing is LicenceStatus.NOT_ENTITLED:
         return (
             "No builds are included. With a licence that says so, Coder may refuse to start workspaces for tasks; "
             f"everything else goes on working. {_CONTACT_NOW}"
         )
-    if version is not None and LIMIT_BLOCKS.holds(version) and standing is not Standing.UNLICENSED:
+    if version is not None and LIMIT_BLOCKS.holds(version) and standing is not LicenceStatus.UNLICENSED:
         return f"{_blocking(version, over=over)} {ask}"
     if over:
         return f"Nothing is blocked: Coder Tasks and other AI features go on working over the limit. {ask}"

@@ -7,7 +7,7 @@ from typing import Final
 
 from app.core.coder.versions import Version
 from app.core.count.meter import Usage
-from app.core.limit.entitlement import Standing
+from app.core.limit.entitlement import LicenceStatus
 from app.core.text.lines import day_text
 
 CONTACT_URL: Final = "https://coder.com/contact"
@@ -30,7 +30,7 @@ class Context:
     coder_url: str = ""
     status_url: str = ""
     version: Version | None = None
-    standing: Standing = Standing.UNKNOWN
+    standing: LicenceStatus = LicenceStatus.UNKNOWN
     forecast: str = ""
     breach: date | None = None
     burn_up: tuple[tuple[date, int], ...] = ()

@@ -23,6 +23,7 @@ from app.store.count.ledger import Ledger, Seen, Settlement
 from app.store.count.records import Records
 from app.store.receive.inbox import Inbox, Remembered
 from app.store.rq import jobqueue
+from app.store.store import Store
 
 log = structlog.get_logger(__name__)
 _DAY: Final = 86_400
@@ -125,9 +126,9 @@ def _tell(
             )
 
 
-def recount(connection: "redis.Redis", config: Config, deployment: str) -> int:
+def recount(store: Store, config: Config) -> int:
     """Derive every workspace's records anew, after a change of the list of AI templates; return the change in units."""
-    ledger = Ledger(connection, deployment, AWB)
+    ledger = store.ledger(AWB)
     change = 0
     for workspace_id in ledger.workspaces():
         for _ in range(_ROUNDS):

@@ -27,6 +27,7 @@ from app.pipeline.count.verify import Progress
 from app.store.coder.passes import Passes
 from app.store.coder.state import CoderState
 from app.store.count.ledger import Ledger
+from app.store.store import Store
 
 log = structlog.get_logger(__name__)
 _PAGE: Final = 100
@@ -57,9 +58,8 @@ class Listed:
 
 
 def list_changes(
-    connection: "redis.Redis",
+    store: Store,
     api: CoderApi,
-    deployment: str,
     *,
     full: bool = False,
     since: datetime | None = None,
@@ -73,9 +73,8 @@ def list_changes(
     the listings are complete. If we die anywhere, that step is taken once more, by whoever goes on with the pass.
 
     Args:
-        connection: Redis.
+        store: the deployment's data.
         api: the deployment's API.
-        deployment: its name.
         full: verify every listed workspace, changed or not.
         since: how far back to look for deleted workspaces, instead of the last pass.
         anew: begin a pass, even if one is under way; else go on with that.
@@ -83,7 +82,7 @@ def list_changes(
         progress: told after every step.
     """
     stop_at = clock.now().timestamp() + seconds
-    walk = _Walk(connection, api, deployment)
+    walk = _Walk(store.redis, api, store.deployment)
     now: PassState | None = None
     try:
         version, now = walk.start(anew=anew, full=full, since=since)
@@ -94,9 +93,9 @@ def list_changes(
             progress(now.listed, now.asked)
     except CoderApiError as error:
         walk.state.failed(str(error), clock.now())
-        log.warning("reconcile failed", deployment=deployment, why=error.kind.value, error=str(error))
+        log.warning("reconcile failed", deployment=store.deployment, why=error.kind.value, error=str(error))
         return Listed(now.listed if now else 0, now.asked if now else 0, error, complete=False)
-    log.info("reconciled listings", deployment=deployment, listed=now.listed, asked=now.asked)
+    log.info("reconciled listings", deployment=store.deployment, listed=now.listed, asked=now.asked)
     return Listed(now.listed, now.asked)
 
 

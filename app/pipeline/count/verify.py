@@ -20,6 +20,7 @@ from app.pipeline.count.prove import verify_workspace
 from app.pipeline.usage import current_usage
 from app.store.coder.state import CoderState, Due
 from app.store.count.ledger import Ledger
+from app.store.store import Store
 
 log = structlog.get_logger(__name__)
 #: Requests to Coder at once.
@@ -83,10 +84,9 @@ class _Breaker:
 
 
 def verify_due(
-    connection: "redis.Redis",
+    store: Store,
     config: Config,
     api: CoderApi,
-    deployment: str,
     *,
     seconds: float = math.inf,
     progress: Progress = lambda _looked, _left: None,
@@ -96,15 +96,14 @@ def verify_due(
     If we die here, what is not verified stays due. Deliveries that come meanwhile make their workspace due anew.
 
     Args:
-        connection: Redis.
+        store: the deployment's data.
         config: the configuration in force.
         api: the deployment's API.
-        deployment: its name.
         seconds: stop after about this long; the rest stays due.
         progress: told after every batch how many were looked at and how many are left.
     """
-    state = CoderState(connection, deployment)
-    work = _Work(state, Ledger(connection, deployment, AWB), api, clock.now().timestamp() + seconds)
+    state = store.coder
+    work = _Work(state, store.ledger(AWB), api, clock.now().timestamp() + seconds)
     all_done = False
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="verify") as pool:
         while not work.over:
@@ -119,7 +118,7 @@ def verify_due(
         state.stumbled({workspace_id: str(error) for workspace_id, error in work.failed.items()}, clock.now())
     # While the API fails, the pass goes on, though nothing may be due at the moment.
     if all_done and state.mark("failing_since") is None:
-        end_pass(connection, config, state)
+        end_pass(store.redis, config, state)
     return Verified(work.looked, work.change, failure, len(work.failed))
 
 
@@ -189,7 +188,7 @@ def end_pass(connection: "redis.Redis", config: Config, state: CoderState) -> No
     if begun is None:
         return
     entitlements = state.entitlements()
-    usage = current_usage(connection, config, state.deployment, AWB, top=False)
+    usage = current_usage(Store(connection, state.deployment), config, AWB, top=False)
     if entitlements and entitlements.refreshed_at and usage.coder_actual is not None:
         counted = usage.counted - usage.since_refresh
         state.add_drift(DriftPoint(entitlements.refreshed_at.astimezone(UTC), counted, usage.coder_actual))

@@ -24,6 +24,7 @@ from app.pipeline.tell.address import to_receivers
 from app.store.alert.alerts import Alerts, Change
 from app.store.alert.outbox import Outbox
 from app.store.alert.silences import Acknowledgement, Silences
+from app.store.store import Store
 
 log = structlog.get_logger(__name__)
 _LONGEST_ACTOR: Final = 100
@@ -38,7 +39,7 @@ class StaleError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Standing:
+class _Firing:
     """An alert that fires, as it stands now."""
 
     version: int
@@ -47,9 +48,8 @@ class _Standing:
 
 
 def acknowledge(
-    connection: "redis.Redis",
+    store: Store,
     config: Config,
-    deployment: str,
     alert_name: str,
     level: str,
     by: str,
@@ -61,9 +61,8 @@ def acknowledge(
     If we die after the acknowledgement is kept, it holds, and the next click tells the others of it.
 
     Args:
-        connection: Redis.
+        store: the deployment's data.
         config: receivers.
-        deployment: whose alert.
         alert_name: such as `awb`.
         level: the level that is meant; empty for the one that stands.
         by: who it was, as they are known to the surface that they used.
@@ -73,21 +72,20 @@ def acknowledge(
         StaleError: the level no longer stands.
     """
     by = _actor(by)
-    standing = _standing(connection, deployment, alert_name, level, group_key)
-    silences = Silences(connection, deployment)
+    standing = _firing(store, alert_name, level, group_key)
+    silences = store.silences
     new = not silences.acknowledges(alert_name, standing.state)
     if new:
         state = standing.state
         silences.acknowledge(Acknowledgement(alert_name, state.level, state.since, by, clock.now()))
-        log.warning("alert acknowledged", deployment=deployment, alert=alert_name, threshold=state.level, by=by)
-    _tell(connection, config, standing, by)
+        log.warning("alert acknowledged", deployment=store.deployment, alert=alert_name, threshold=state.level, by=by)
+    _tell(store.redis, config, standing, by)
     return new
 
 
 def snooze(
-    connection: "redis.Redis",
+    store: Store,
     config: Config,
-    deployment: str,
     alert_name: str,
     level: str,
     by: str,
@@ -101,9 +99,8 @@ def snooze(
     The last snooze of a level counts: it ends those before it. The same arguments again change nothing.
 
     Args:
-        connection: Redis.
+        store: the deployment's data.
         config: receivers.
-        deployment: whose alert.
         alert_name: such as `awb`.
         level: as for `acknowledge`.
         by: who it was.
@@ -116,14 +113,14 @@ def snooze(
         ValueError: the end lies in the past.
     """
     by, now = _actor(by), clock.now()
-    standing = _standing(connection, deployment, alert_name, level, group_key)
+    standing = _firing(store, alert_name, level, group_key)
     ends = until or next_level_until(now, standing.state.period_end)
     if until is None and ends <= now:
         raise StaleError(_PERIOD_OVER)
     if ends <= now:
         raise ValueError("the end of a snooze must lie in the future")
-    silence = _put(connection, standing.said, Silence("", {}, by, one_line(comment), now, ends))
-    _tell(connection, config, standing, by)
+    silence = _put(store.redis, standing.said, Silence("", {}, by, one_line(comment), now, ends))
+    _tell(store.redis, config, standing, by)
     return silence
 
 
@@ -146,25 +143,25 @@ def _put(connection: "redis.Redis", said: Alert, wanted: Silence) -> Silence:
     return silence
 
 
-def end(connection: "redis.Redis", config: Config, deployment: str, silence_id: str, by: str) -> Silence | None:
+def end(store: Store, config: Config, silence_id: str, by: str) -> Silence | None:
     """End a silence or a snooze early, and have what it held back looked at again; None when there is none."""
     by, now = _actor(by), clock.now()
-    silences = Silences(connection, deployment)
+    silences = store.silences
     before = next((found for found in silences.all() if found.id == silence_id), None)
     ended = silences.end(silence_id, by, now)
     if ended is None or before is None or not before.active(now):
         return ended
-    Outbox(connection, deployment).look_again(now)
-    log.warning("silence ended", deployment=deployment, silence=silence_id, by=by)
+    store.outbox.look_again(now)
+    log.warning("silence ended", deployment=store.deployment, silence=silence_id, by=by)
     if _is_snooze(ended):
-        standing = _snoozed(connection, deployment, ended)
+        standing = _snoozed(store, ended)
         if standing is not None:
-            _tell(connection, config, standing, by, ended_by=by)
+            _tell(store.redis, config, standing, by, ended_by=by)
     return ended
 
 
-def _standing(connection: "redis.Redis", deployment: str, name: str, level: str, group_key: str) -> _Standing:
-    alerts = Alerts(connection, deployment)
+def _firing(store: Store, name: str, level: str, group_key: str) -> _Firing:
+    alerts = store.alerts
     version, state = alerts.state(name)
     said = alerts.last(name)
     if said is None or not state.level:
@@ -174,19 +171,19 @@ def _standing(connection: "redis.Redis", deployment: str, name: str, level: str,
     # A burst's words name a number of builds where its state does not.
     if level and level not in (state.level, said.level):
         raise StaleError(f"This alert is at {said.level or state.level} now, no longer at {level}.")
-    return _Standing(version, state, said)
+    return _Firing(version, state, said)
 
 
-def _snoozed(connection: "redis.Redis", deployment: str, silence: Silence) -> _Standing | None:
+def _snoozed(store: Store, silence: Silence) -> _Firing | None:
     """Return the alert that a snooze was about, where it still stands."""
-    for name in Alerts(connection, deployment).firing():
+    for name in store.alerts.firing():
         if glob.escape(name) == silence.matchers.get("alert"):
-            standing = _standing(connection, deployment, name, "", "")
+            standing = _firing(store, name, "", "")
             return standing if _matchers(standing.said) == silence.matchers else None
     return None
 
 
-def _tell(connection: "redis.Redis", config: Config, standing: _Standing, by: str, ended_by: str = "") -> None:
+def _tell(connection: "redis.Redis", config: Config, standing: _Firing, by: str, ended_by: str = "") -> None:
     """Note what people did to an alert, unless its words say so already, and show it where it has a thread."""
     alerts, now = Alerts(connection, standing.said.deployment), clock.now()
     for _ in range(_ROUNDS):
@@ -199,13 +196,13 @@ def _tell(connection: "redis.Redis", config: Config, standing: _Standing, by: st
         if alerts.announce(alert.name, standing.version, change):
             return
         try:
-            standing = _standing(connection, alert.deployment, alert.name, alert.level, alert.group_key)
+            standing = _firing(Store(connection, alert.deployment), alert.name, alert.level, alert.group_key)
         except StaleError:
             return  # the level has just changed, and its own news is on its way
     log.error("alert keeps changing", deployment=standing.said.deployment, alert=standing.said.name, rounds=_ROUNDS)
 
 
-def _done(connection: "redis.Redis", standing: _Standing, now: datetime, ended_by: str) -> str:
+def _done(connection: "redis.Redis", standing: _Firing, now: datetime, ended_by: str) -> str:
     said, silences = standing.said, Silences(connection, standing.said.deployment)
     known = silences.acknowledges(said.name, standing.state)
     given = silences.acknowledgement(said.name) if known else None

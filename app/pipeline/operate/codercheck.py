@@ -17,10 +17,11 @@ from app.core.coder.token import ApiKey
 from app.core.coder.versions import TALLY_BUG, TASKS_GONE
 from app.core.count.meter import AWB
 from app.core.finding import Finding, Outcome
-from app.core.limit.entitlement import Standing
+from app.core.limit.entitlement import LicenceStatus
 from app.pipeline.count.past import available
 from app.pipeline.operate.subscribe import entitlements_of, method_hint
 from app.pipeline.usage import current_allowance, current_usage
+from app.store.store import Store
 
 _DENIED = frozenset({Failure.FORBIDDEN, Failure.NOT_FOUND})
 
@@ -136,18 +137,18 @@ class _Check:
             yield Finding("coder.licence", Outcome.OK, f"this Coder is built without licences (AGPL); {ours}")
             return
         found = current_allowance(self.config, self.entitlements, AWB)
-        if found.standing is Standing.UNLICENSED:
+        if found.standing is LicenceStatus.UNLICENSED:
             yield Finding("coder.licence", Outcome.OK, f"no licence, so Coder reports no count of its own; {ours}")
             return
         if TASKS_GONE.holds(self.api.build_info().number):
-            says = f"{Standing.ENTITLED.value}; its limit of builds no longer means anything"
+            says = f"{LicenceStatus.ENTITLED.value}; its limit of builds no longer means anything"
             yield Finding("coder.licence", Outcome.OK, says)
             return
         told = "unlimited" if found.limit.count is None else f"limit {found.limit.count:,}"
         says = (
             f"{found.standing.value}, {told}, Coder's own count {found.actual if found.actual is not None else 'none'}"
         )
-        bad = found.standing is Standing.NOT_ENTITLED
+        bad = found.standing is LicenceStatus.NOT_ENTITLED
         hint = "Coder may refuse to start task workspaces; talk to your account team" if bad else ""
         yield Finding("coder.licence", Outcome.WARNING if bad else Outcome.OK, says, hint)
 
@@ -212,7 +213,7 @@ class _Check:
         if not subscription.RECIPIENTS[subscription.CREATED] & self.user.role_names:
             yield coderrights.not_told_of_creations(self.user)
             return
-        usage = current_usage(self.connection, self.config, self.config.settings.deployment, AWB, top=True)
+        usage = current_usage(Store(self.connection, self.config.settings.deployment), self.config, AWB, top=True)
         if usage.by_user and usage.by_user[0][0] == name.lower():
             says = f"{name} creates most tasks, and Coder tells nobody of their own"
             hint = "let another owner or template admin switch Workspace Created on"

@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-import redis
-
 from app.core.count.delivery import InvalidDeliveryError, read_delivery
 from app.core.count.redaction import redact
-from app.store.audit import Audit
-from app.store.receive.inbox import Inbox
-from app.store.receive.quarantine import Quarantine, QuarantinedBody
+from app.store.receive.quarantine import QuarantinedBody
 from app.store.rq import jobqueue
+from app.store.store import Store
 
 
 class Released(StrEnum):
@@ -42,9 +39,9 @@ class Shown:
     problem: str
 
 
-def show(connection: "redis.Redis", deployment: str, message_id: str) -> Shown | None:
+def show(store: Store, message_id: str) -> Shown | None:
     """Return a quarantined body, or None where there is none (any more)."""
-    found = Quarantine(connection, deployment).find(message_id)
+    found = store.quarantine.find(message_id)
     if found is None:
         return None
     if found.body is None:
@@ -57,12 +54,12 @@ def show(connection: "redis.Redis", deployment: str, message_id: str) -> Shown |
     return Shown(found, content, note, "")
 
 
-def release(connection: "redis.Redis", deployment: str, message_id: str, by: str) -> Released:
+def release(store: Store, message_id: str, by: str) -> Released:
     """Queue a body for classification if it can be read now, and take it out of the quarantine.
 
     If we die between the two, it is in both places; released again, it is a duplicate, and leaves the quarantine then.
     """
-    quarantine, inbox = Quarantine(connection, deployment), Inbox(connection, deployment)
+    quarantine, inbox = store.quarantine, store.inbox
     found = quarantine.find(message_id)
     if found is None or found.body is None:
         return Released.NOT_KEPT if found else Released.NOT_KNOWN
@@ -70,9 +67,9 @@ def release(connection: "redis.Redis", deployment: str, message_id: str, by: str
         delivery = read_delivery(found.body, message_id)
     except InvalidDeliveryError:
         return Released.UNREADABLE
-    Audit(connection, deployment).write(by, "release from quarantine", message_id)
+    store.audit.write(by, "release from quarantine", message_id)
     received_at = found.received_at.timestamp()
-    job = jobqueue.delivery_job(deployment, delivery.message_id, received_at, delivery.payload)
+    job = jobqueue.delivery_job(store.deployment, delivery.message_id, received_at, delivery.payload)
     # The inbox notes when Coder was last heard of, which a release must not set back.
     last_heard = inbox.stats().get("last_delivery_at", 0.0)
     new = inbox.accept(job, delivery.message_id, max(received_at, last_heard))
@@ -80,13 +77,13 @@ def release(connection: "redis.Redis", deployment: str, message_id: str, by: str
     return Released.QUEUED if new else Released.DUPLICATE
 
 
-def discard(connection: "redis.Redis", deployment: str, message_id: str, by: str) -> bool:
+def discard(store: Store, message_id: str, by: str) -> bool:
     """Delete a body; True when it was there."""
-    quarantine = Quarantine(connection, deployment)
+    quarantine = store.quarantine
     found = quarantine.find(message_id)
     if found is None:
         return False
-    Audit(connection, deployment).write(by, "discard from quarantine", f"{message_id}, {found.size} bytes")
+    store.audit.write(by, "discard from quarantine", f"{message_id}, {found.size} bytes")
     return quarantine.remove(message_id)
 
 

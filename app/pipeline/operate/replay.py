@@ -9,12 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-import redis
-
 from app.core.count.rules import Outcome
-from app.store.audit import Audit
-from app.store.receive.kept import Kept, KeptDelivery
+from app.store.receive.kept import KeptDelivery
 from app.store.rq import jobqueue
+from app.store.store import Store
 
 
 class Replayed(StrEnum):
@@ -36,20 +34,19 @@ class Tally:
     ids: list[str] = field(default_factory=list)
 
 
-def replay(connection: "redis.Redis", deployment: str, message_id: str, by: str) -> Replayed:
+def replay(store: Store, message_id: str, by: str) -> Replayed:
     """Queue one delivery again."""
-    kept = Kept(connection, deployment)
+    kept = store.kept
     found = kept.find(message_id)
     refused = _refusal(found)
     if found is None or refused:
         return refused or Replayed.NOT_KNOWN
-    Audit(connection, deployment).write(by, "replay delivery", message_id)
-    return Replayed.QUEUED if kept.queue_again(found, _job(deployment, found)) else Replayed.UNDER_WAY
+    store.audit.write(by, "replay delivery", message_id)
+    return Replayed.QUEUED if kept.queue_again(found, _job(store.deployment, found)) else Replayed.UNDER_WAY
 
 
 def replay_unknown(
-    connection: "redis.Redis",
-    deployment: str,
+    store: Store,
     by: str,
     *,
     since: float = 0.0,
@@ -59,22 +56,21 @@ def replay_unknown(
     """Queue every delivery again that was not understood.
 
     Args:
-        connection: Redis.
-        deployment: whose deliveries.
+        store: the deployment's data.
         by: who wants it, for the audit trail.
         since: those that arrived from then on, in seconds since the epoch.
         most: look at no more than so many of the newest deliveries.
         progress: called with the deliveries looked at and all that there are.
     """
-    kept, tally = Kept(connection, deployment), Tally()
+    kept, tally = store.kept, Tally()
     known = kept.count(since)
     total = known if most is None else min(known, most)
     if total:
-        Audit(connection, deployment).write(by, "replay deliveries", f"not understood, of the newest {total}")
+        store.audit.write(by, "replay deliveries", f"not understood, of the newest {total}")
     for page in kept.newest(since, most):
         for one in page:
             tally.looked_at += 1
-            if _refusal(one) is None and kept.queue_again(one, _job(deployment, one)):
+            if _refusal(one) is None and kept.queue_again(one, _job(store.deployment, one)):
                 tally.queued += 1
                 tally.ids.append(one.message_id)
         if progress:
@@ -82,9 +78,9 @@ def replay_unknown(
     return tally
 
 
-def not_understood(connection: "redis.Redis", deployment: str, *, among: int, most: int) -> list[KeptDelivery]:
+def not_understood(store: Store, *, among: int, most: int) -> list[KeptDelivery]:
     """Return the newest deliveries that can be replayed, of so many newest that are looked at."""
-    pages = Kept(connection, deployment).newest(0.0, among)
+    pages = store.kept.newest(0.0, among)
     found = [one for page in pages for one in page if _refusal(one) is None]
     return found[:most]
 

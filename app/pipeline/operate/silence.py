@@ -5,13 +5,12 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
-import redis
 import structlog
 
 from app import clock
 from app.core.alert.silence import Silence
 from app.core.text.lines import one_line
-from app.store.alert.silences import Silences
+from app.store.store import Store
 
 log = structlog.get_logger(__name__)
 _LONGEST: Final = timedelta(days=400)
@@ -23,19 +22,12 @@ class SilenceError(ValueError):
 
 
 def create_silence(
-    connection: "redis.Redis",
-    deployment: str,
-    matchers: Mapping[str, str],
-    until: datetime,
-    by: str,
-    comment: str,
-    key: str = "",
+    store: Store, matchers: Mapping[str, str], until: datetime, by: str, comment: str, key: str = ""
 ) -> Silence:
     """Make a silence that holds from now on.
 
     Args:
-        connection: Redis.
-        deployment: whose alerts.
+        store: the deployment's data.
         matchers: glob by label (app/core/alert/silence.py `parse_matchers`).
         until: its end, timezone-aware.
         by: who asks for it, as the surface knows them.
@@ -56,6 +48,6 @@ def create_silence(
     what = repr((sorted(matchers.items()), author, key or now.isoformat()))
     silence_id = hashlib.blake2s(what.encode(), digest_size=6).hexdigest()
     silence = Silence(silence_id, dict(matchers), author, why, now, until)
-    Silences(connection, deployment).add(silence)
-    log.info("silence made", deployment=deployment, silence=silence_id, until=until.isoformat())
+    store.silences.add(silence)
+    log.info("silence made", deployment=store.deployment, silence=silence_id, until=until.isoformat())
     return silence

@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
 
-import redis
-
 from app import clock
 from app.config.load import Config
 from app.core.count.delivery import Event
@@ -21,9 +19,9 @@ from app.core.count.estimate import provisional_records
 from app.core.count.evidence import NOTHING_FOLDED, Evidence
 from app.core.count.meter import AWB, RecordState, UsageRecord
 from app.core.count.rules import EvidenceKind, Outcome, Verdict
-from app.store.coder.state import CoderState
 from app.store.count.ledger import Ledger, Settlement
 from app.store.count.records import Records
+from app.store.store import Store
 
 _PAGE: Final = 1000
 _BATCH: Final = 500
@@ -54,14 +52,12 @@ class BusyLedgerError(Exception):
     """Workspaces kept changing while they were settled; importing again goes on where this ended."""
 
 
-def export(
-    connection: "redis.Redis", deployment: str, *, start: float | None = None, end: float | None = None
-) -> Iterator[UsageRecord]:
+def export(store: Store, *, start: float | None = None, end: float | None = None) -> Iterator[UsageRecord]:
     """Yield records, newest first, from `start` up to, not including, `end`, in seconds since the epoch.
 
     What is counted meanwhile may be among them or not; nothing comes twice.
     """
-    records, cursor = Records(connection, deployment, AWB), None
+    records, cursor = store.records(AWB), None
     while True:
         found, cursor = records.page(cursor, _PAGE, start=start, end=end)
         yield from found
@@ -70,9 +66,8 @@ def export(
 
 
 def import_records(
-    connection: "redis.Redis",
+    store: Store,
     config: Config,
-    deployment: str,
     read: Callable[[], Iterable[UsageRecord]],
     *,
     dry_run: bool = False,
@@ -83,9 +78,8 @@ def import_records(
     If we die here, some workspaces are settled and the others are not: the next import goes on with those.
 
     Args:
-        connection: Redis.
+        store: the deployment's data.
         config: rules and lists in force.
-        deployment: whose records they become.
         read: gives the file's records from the beginning; it is called twice, for what is proved comes first.
         dry_run: change nothing.
         progress: told after every batch how many records were looked at, of both rounds.
@@ -93,15 +87,15 @@ def import_records(
     Raises:
         BusyLedgerError: some are taken over, some are not.
     """
-    ledger = Ledger(connection, deployment, AWB)
+    ledger = store.ledger(AWB)
     took, done = Imported(), 0
     for state, plan in ((RecordState.PROVED, _plan_proved), (RecordState.PROVISIONAL, _plan_provisional)):
         for batch in _batches(read()):
             wanted = [record for record in batch if record.state is state]
             groups = _by_workspace(wanted)
             took += _take(ledger, config, groups, plan, dry_run=dry_run)
-            if state is RecordState.PROVISIONAL and config.verifying(deployment) and not dry_run:
-                CoderState(connection, deployment).ask(groups, clock.now().timestamp())
+            if state is RecordState.PROVISIONAL and config.verifying(store.deployment) and not dry_run:
+                store.coder.ask(groups, clock.now().timestamp())
             done += len(batch)
             progress(done)
     return took

@@ -10,6 +10,7 @@ from app.core.alert.alert import Alert
 from app.core.alert.decision import AlertState
 from app.pipeline.tell.address import notifications_for
 from app.store.alert.alerts import Alerts, Change
+from app.store.store import Store
 
 log = structlog.get_logger(__name__)
 
@@ -57,8 +58,6 @@ def announce(
     return True
 
 
-def settle(
-    connection: "redis.Redis", deployment: str, name: str, version: int, state: AlertState, now: datetime
-) -> bool:
+def settle(store: Store, name: str, version: int, state: AlertState, now: datetime) -> bool:
     """Let a state stand without a word; False when somebody else was faster."""
-    return Alerts(connection, deployment).announce(name, version, Change(state, now))
+    return store.alerts.announce(name, version, Change(state, now))

@@ -4,7 +4,6 @@ import random
 from datetime import datetime, timedelta
 from typing import Final
 
-import redis
 import structlog
 
 from app import clock
@@ -15,7 +14,7 @@ from app.notifiers.directory import UnknownReceiverError, notifier
 from app.pipeline.tell.address import stands_in
 from app.store.alert import tallies
 from app.store.alert.outbox import Attempt, Outbox
-from app.store.alert.silences import Silences
+from app.store.store import Store
 
 log = structlog.get_logger(__name__)
 #: Longer than any attempt may take, so that a claim outlives its attempt and a dead process's claim ends.
@@ -28,22 +27,22 @@ _JITTER: Final = 0.2
 _CHANCE = random.SystemRandom()
 
 
-def send(connection: "redis.Redis", config: Config, deployment: str, notification_id: str) -> float | None:
+def send(store: Store, config: Config, notification_id: str) -> float | None:
     """Make one attempt; return the seconds after which to try again, or None when it is settled or waits.
 
     If we die between the receiver's answer and `mark_sent`, the message is sent once more when the claim ends: that is
     the only way to a doubled message.
     """
-    outbox = Outbox(connection, deployment)
+    outbox = store.outbox
     now = clock.now()
     attempt = outbox.claim(notification_id, now, CLAIM_SECONDS)
     if attempt is None:
         return None
-    bound = log.bind(deployment=deployment, notification_id=notification_id, attempt=attempt.number)
+    bound = log.bind(deployment=store.deployment, notification_id=notification_id, attempt=attempt.number)
     decided = dispatch(
         attempt.notification.alert,
         attempt.notification.receiver,
-        _circumstances(connection, config, deployment, attempt, now),
+        _circumstances(store, config, attempt, now),
     )
     if decided.step is not Step.SEND:
         _put_aside(outbox, notification_id, decided, bound)
@@ -51,15 +50,13 @@ def send(connection: "redis.Redis", config: Config, deployment: str, notificatio
     return _attempt(outbox, config, attempt, bound)
 
 
-def _circumstances(
-    connection: "redis.Redis", config: Config, deployment: str, attempt: Attempt, now: datetime
-) -> Circumstances:
+def _circumstances(store: Store, config: Config, attempt: Attempt, now: datetime) -> Circumstances:
     return Circumstances(
         now=now,
         zone=config.zone,
         routes=config.settings.routes,
         quiet=config.quiet_spans,
-        silences=Silences(connection, deployment).active(now),
+        silences=store.silences.active(now),
         dry_run=config.settings.dry_run,
         held=attempt.held,
         newest=attempt.newest,

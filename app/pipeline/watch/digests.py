@@ -2,8 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 
-import redis
-
 from app import clock
 from app.config.load import Config
 from app.core.alert.decision import AlertState
@@ -15,41 +13,39 @@ from app.core.wording.digest import DigestFacts, digest_alert
 from app.pipeline.outlook import context_of, outlook
 from app.pipeline.tell.announce import announce, settle
 from app.pipeline.usage import coder_version, current_usage
-from app.store.alert.alerts import Alerts
-from app.store.coder.state import CoderState
-from app.store.count.snapshot import Snapshot
+from app.store.store import Store
 
 _MOST_CHANGES = 5
 
 
-def report(connection: "redis.Redis", config: Config, deployment: str) -> None:
+def report(store: Store, config: Config) -> None:
     """Announce every digest that is due and was not announced yet."""
-    if is_gone(AWB, coder_version(connection, config, deployment)):
+    if is_gone(AWB, coder_version(store, config)):
         return
     for kind in config.settings.digest:
-        _report(connection, config, deployment, kind)
+        _report(store, config, kind)
 
 
-def _report(connection: "redis.Redis", config: Config, deployment: str, kind: DigestKind) -> None:
+def _report(store: Store, config: Config, kind: DigestKind) -> None:
     now = clock.now()
     span = due_digest(kind, now.astimezone(config.zone))
     name = f"digest-{kind}"
-    version, state = Alerts(connection, deployment).state(name)
+    version, state = store.alerts.state(name)
     if state.period_start is not None and state.period_start >= span.start:
         return
     told = AlertState(period_start=span.start, period_end=span.end, since=now)
-    usage = current_usage(connection, config, deployment, AWB, top=False)
-    facts = _facts(connection, deployment, span, now)
+    usage = current_usage(store, config, AWB, top=False)
+    facts = _facts(store, span, now)
     if state.period_start is None or not (usage.used or facts.used):
         # A new installation has no last week, and a deployment that used nothing has nothing to read about.
-        settle(connection, deployment, name, version, told, now)
+        settle(store, name, version, told, now)
         return
-    alert = digest_alert(span, facts, usage, context_of(connection, config, outlook(connection, usage)))
-    announce(connection, config, alert, version, told, now, alert.summary)
+    alert = digest_alert(span, facts, usage, context_of(store.redis, config, outlook(store, usage)))
+    announce(store.redis, config, alert, version, told, now, alert.summary)
 
 
-def _facts(connection: "redis.Redis", deployment: str, span: DigestSpan, now: datetime) -> DigestFacts:
-    snapshot = Snapshot(connection, deployment, AWB)
+def _facts(store: Store, span: DigestSpan, now: datetime) -> DigestFacts:
+    snapshot = store.snapshot(AWB)
     period = Period(span.start, span.end)
     found = snapshot.breakdown(period, now)
     before = Period(span.start - (span.end - span.start), span.start)
@@ -60,17 +56,17 @@ def _facts(connection: "redis.Redis", deployment: str, span: DigestSpan, now: da
         before=sum(units for _day, units in snapshot.by_day(before, now.date())),
         by_user=found.by_user,
         by_template=found.by_template,
-        changes=_changes(connection, deployment, period),
+        changes=_changes(store, period),
     )
 
 
-def _changes(connection: "redis.Redis", deployment: str, period: Period) -> list[str]:
+def _changes(store: Store, period: Period) -> list[str]:
     """Say what happened to alerts and to the drift within the span."""
     ends_at = period.ends_at or datetime.max.replace(tzinfo=UTC)
-    events = Alerts(connection, deployment).events(200, before=ends_at.timestamp())
+    events = store.alerts.events(200, before=ends_at.timestamp())
     start = period.starts_at.timestamp()
     told = [event["because"] for event in events if event["at"] >= start and event["kind"] != "digest"]
-    drifts = [p.drift for p in CoderState(connection, deployment).drift() if period.contains(p.at.date())]
+    drifts = [p.drift for p in store.coder.drift() if period.contains(p.at.date())]
     if drifts and drifts[0] != drifts[-1]:
         told.append(f"The drift against Coder's own number went from {drifts[0]:+,} to {drifts[-1]:+,}.")
     return list(dict.fromkeys(told))[:_MOST_CHANGES]

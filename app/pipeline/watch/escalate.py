@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
-import redis
 import structlog
 
 from app import clock
@@ -16,12 +15,12 @@ from app.core.alert.silence import silencing
 from app.pipeline.tell.address import escalated_to
 from app.pipeline.watch.steps import each
 from app.store.alert.alerts import Alerts, Change, Stored
-from app.store.alert.silences import Silences
+from app.store.store import Store
 
 log = structlog.get_logger(__name__)
 
 
-def escalate(connection: "redis.Redis", config: Config, deployment: str) -> list[str]:
+def escalate(store: Store, config: Config) -> list[str]:
     """Tell the next ones about every alert that is overdue; return `<alert> <route>` of those told now.
 
     Raises:
@@ -29,8 +28,8 @@ def escalate(connection: "redis.Redis", config: Config, deployment: str) -> list
     """
     if not any(route.escalate_after for route in config.settings.routes):
         return []
-    alerts, now = Alerts(connection, deployment), clock.now()
-    silences = Silences(connection, deployment)
+    alerts, now = store.alerts, clock.now()
+    silences = store.silences
     active = silences.active(now)
     told: list[str] = []
 

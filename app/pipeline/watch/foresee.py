@@ -4,8 +4,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-import redis
-
 from app.config.load import Config
 from app.core.alert.decision import AlertState, Reason
 from app.core.count.meter import Usage
@@ -13,31 +11,31 @@ from app.core.wording.forecast import forecast_alert
 from app.pipeline.outlook import Outlook, context_of, outlook
 from app.pipeline.tell.announce import announce, settle
 from app.pipeline.usage import current_usage
-from app.store.alert.alerts import Alerts
+from app.store.store import Store
 
 #: A projection that moves to and fro around the limit must hold for so long before the alert is taken back.
 HOLD: Final = timedelta(days=3)
 _LEVEL: Final = "forecast"
 
 
-def foresee(connection: "redis.Redis", config: Config, deployment: str, meter: str) -> Reason:
+def foresee(store: Store, config: Config, meter: str) -> Reason:
     """Announce a breach that is newly expected, or that it no longer is; return what was decided."""
     if not config.settings.forecast_alerts:
         return Reason.NONE
-    usage = current_usage(connection, config, deployment, meter, top=False)
-    seen = outlook(connection, usage)
+    usage = current_usage(store, config, meter, top=False)
+    seen = outlook(store, usage)
     if seen.forecast is None:
         return Reason.NONE
     name = f"forecast-{meter}"
-    version, state = Alerts(connection, deployment).state(name)
+    version, state = store.alerts.state(name)
     reason, following = _decide(state, usage, seen)
     if following == state:
         return Reason.NONE
     if reason is Reason.NONE:
-        settle(connection, deployment, name, version, following, usage.as_of)
+        settle(store, name, version, following, usage.as_of)
         return reason
-    alert = forecast_alert(usage, reason, context_of(connection, config, seen))
-    said = announce(connection, config, alert, version, following, usage.as_of, seen.forecast.words())
+    alert = forecast_alert(usage, reason, context_of(store.redis, config, seen))
+    said = announce(store.redis, config, alert, version, following, usage.as_of, seen.forecast.words())
     return reason if said else Reason.NONE
 
 

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-import redis
 import structlog
 
 from app import clock
@@ -15,10 +14,8 @@ from app.core.wording.notice import notice_alert
 from app.pipeline.outlook import bare_context
 from app.pipeline.tell.announce import announce, settle
 from app.pipeline.usage import coder_version, current_allowance, current_usage
-from app.store.alert.alerts import Alerts
 from app.store.coder.state import CoderState
-from app.store.count.ledger import Ledger
-from app.store.receive.inbox import Inbox
+from app.store.store import Store
 
 log = structlog.get_logger(__name__)
 _KEY_PREFIX = "notice-"
@@ -26,13 +23,13 @@ _KEY_PREFIX = "notice-"
 _LONGEST_BUILD = 3600.0
 
 
-def give_notice(connection: "redis.Redis", config: Config, deployment: str) -> list[Notice]:
+def give_notice(store: Store, config: Config) -> list[Notice]:
     """Announce every notice that newly holds; return those that this process announced.
 
     Each notice has an alert state of its own: its change and the notifications are one script, as with thresholds.
     """
-    alerts = Alerts(connection, deployment)
-    active = {notice.key: notice for notice in active_notices(situation(connection, config, deployment))}
+    alerts = store.alerts
+    active = {notice.key: notice for notice in active_notices(situation(store, config))}
     now = clock.now()
     announced = []
     for key, notice in active.items():
@@ -41,48 +38,48 @@ def give_notice(connection: "redis.Redis", config: Config, deployment: str) -> l
         if state.level:
             continue
         firing = AlertState(level="notice", since=now, announced_at=now)
-        alert = notice_alert(notice, name, deployment, bare_context(config), now)
-        if announce(connection, config, alert, version, firing, now, notice.summary):
+        alert = notice_alert(notice, name, store.deployment, bare_context(config), now)
+        if announce(store.redis, config, alert, version, firing, now, notice.summary):
             announced.append(notice)
     for name in alerts.firing(_KEY_PREFIX):
         # app/pipeline/watch/refusals.py ends its own.
         if name.removeprefix(_KEY_PREFIX) not in {*active, refusal.NOTICE_KEY}:
             version, _state = alerts.state(name)
-            settle(connection, deployment, name, version, AlertState(since=now), now)
-            log.info("notice no longer holds", deployment=deployment, notice=name)
+            settle(store, name, version, AlertState(since=now), now)
+            log.info("notice no longer holds", deployment=store.deployment, notice=name)
     return announced
 
 
-def situation(connection: "redis.Redis", config: Config, deployment: str) -> Situation:
+def situation(store: Store, config: Config) -> Situation:
     """Gather what notices depend on."""
-    state = CoderState(connection, deployment)
+    state = store.coder
     entitlements = state.entitlements()
-    usage = current_usage(connection, config, deployment, AWB, top=False)
-    last = Inbox(connection, deployment).stats().get("last_delivery_at")
+    usage = current_usage(store, config, AWB, top=False)
+    last = store.inbox.stats().get("last_delivery_at")
     silent_since = clock.at(last) if last else None
     return Situation(
-        deployment=deployment,
+        deployment=store.deployment,
         now=clock.now(),
         entitlements=entitlements,
         allowance=current_allowance(config, entitlements, AWB),
-        version=coder_version(connection, config, deployment),
+        version=coder_version(store, config),
         history=state.drift(),
         period_start=usage.period.starts_at,
         unreached_since=state.moment("failing_since"),
         failure=state.mark("failure") or "",
         silent_since=silent_since,
-        proved_since_silence=_proved_since(connection, deployment, last, state),
+        proved_since_silence=_proved_since(store, last, state),
         silence_allowed=timedelta(hours=config.settings.silence_hours),
         sees_deleted=state.sees_deleted,
         token_ends_at=state.moment("token_ends_at"),
     )
 
 
-def _proved_since(connection: "redis.Redis", deployment: str, last: float | None, state: CoderState) -> int:
+def _proved_since(store: Store, last: float | None, state: CoderState) -> int:
     """Count builds proved after the last delivery, or after the meter first reconciled when none ever came.
 
     A delivery comes before the end of the build that it tells of.
     """
     begun = state.moment("first_reconciled_at")
     since = last + _LONGEST_BUILD if last is not None else (begun.timestamp() if begun else None)
-    return 0 if since is None else Ledger(connection, deployment, AWB).count_since(since)
+    return 0 if since is None else store.ledger(AWB).count_since(since)

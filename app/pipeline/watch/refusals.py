@@ -13,6 +13,7 @@ from app.pipeline.tell.announce import announce, settle
 from app.store.alert.alerts import Alerts
 from app.store.receive.inbox import Inbox
 from app.store.receive.refusals import RefusalCounters
+from app.store.store import Store
 
 log = structlog.get_logger(__name__)
 NAME = f"notice-{NOTICE_KEY}"
@@ -36,7 +37,9 @@ def watch_refusals(connection: "redis.Redis", config: Config) -> bool:
     )
     if notice is None and state.level:
         # When it was announced is kept, so that it does not come again too soon.
-        settle(connection, deployment, NAME, version, AlertState(since=now, announced_at=state.announced_at), now)
+        settle(
+            Store(connection, deployment), NAME, version, AlertState(since=now, announced_at=state.announced_at), now
+        )
         log.info("notice no longer holds", deployment=deployment, notice=NOTICE_KEY)
     if notice is None or state.level:
         return False

@@ -3,7 +3,6 @@
 The notice that it is no longer counted says all there is to say; "resolved" would be wrong.
 """
 
-import redis
 import structlog
 
 from app import clock
@@ -12,19 +11,21 @@ from app.core.alert.decision import AlertState
 from app.core.count.era import GONE, is_gone
 from app.pipeline.tell.announce import settle
 from app.pipeline.usage import coder_version
-from app.store.alert.alerts import Alerts
+from app.store.store import Store
 
 log = structlog.get_logger(__name__)
 
 
-def retire(connection: "redis.Redis", config: Config, deployment: str) -> None:
+def retire(store: Store, config: Config) -> None:
     """Forget the levels of meters that are gone; a crash between two of them leaves the other for the next call."""
-    version = coder_version(connection, config, deployment)
+    version = coder_version(store, config)
     for meter in GONE:
         if not is_gone(meter, version):
             continue
         for name in (meter, f"forecast-{meter}"):
-            revision, state = Alerts(connection, deployment).state(name)
+            revision, state = store.alerts.state(name)
             if state.level:
-                settle(connection, deployment, name, revision, AlertState(), clock.now())
-                log.info("alert forgotten", deployment=deployment, alert=name, why="Coder no longer has the meter")
+                settle(store, name, revision, AlertState(), clock.now())
+                log.info(
+                    "alert forgotten", deployment=store.deployment, alert=name, why="Coder no longer has the meter"
+                )

@@ -10,7 +10,7 @@ from rq.timeouts import BaseTimeoutException
 
 from app import clock
 from app.store.server.connection import unavailable
-from app.store.steps import Steps
+from app.store.store import Store
 
 _T = TypeVar("_T")
 log = structlog.get_logger(__name__)
@@ -21,8 +21,8 @@ SHOWN: Final = timedelta(days=1)
 class SweepSteps:
     """Performs the steps of one deployment's sweep and keeps the last failure of each."""
 
-    def __init__(self, connection: "redis.Redis", deployment: str) -> None:
-        self.steps = Steps(connection, deployment)
+    def __init__(self, store: Store) -> None:
+        self.steps = store.steps
         self.failures = self.steps.failures()
         self._performed: set[str] = set()
 

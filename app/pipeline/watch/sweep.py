@@ -21,13 +21,11 @@ from app.pipeline.watch.scopes import watch_bursts, watch_scopes
 from app.pipeline.watch.steps import SweepSteps, each
 from app.pipeline.watch.warn import warn
 from app.store import keys
-from app.store.alert.alerts import Alerts
-from app.store.alert.outbox import Outbox
-from app.store.alert.silences import Silences
 from app.store.receive.inbox import deployments
 from app.store.rq import jobqueue
 from app.store.rq.enqueue import enqueue
 from app.store.steps import note_swept, swept_at
+from app.store.store import Store
 
 log = structlog.get_logger(__name__)
 #: A notification this much behind its time has lost its job.
@@ -47,42 +45,41 @@ def sweep(connection: "redis.Redis", config: Config) -> None:
     last = swept_at(connection, known)
     for deployment in sorted(known, key=lambda name: last[name]):
         note_swept(connection, deployment, clock.now())
-        _sweep(connection, config, deployment)
+        _sweep(Store(connection, deployment), config)
     watch_refusals(connection, config)
     connection.hset(keys.MARKS, "last_sweep_at", clock.now().timestamp())
 
 
-def _sweep(connection: "redis.Redis", config: Config, deployment: str) -> None:
-    steps = SweepSteps(connection, deployment)
-    at = (connection, config, deployment)
-    steps.perform("send again", _send_again, Outbox(connection, deployment), deployment)
-    steps.perform("retire", retire, *at)
+def _sweep(store: Store, config: Config) -> None:
+    steps = SweepSteps(store)
+    steps.perform("send again", _send_again, store)
+    steps.perform("retire", retire, store, config)
     meters: list[str] = []
-    steps.perform("find meters", lambda: meters.extend(active_meters(*at)))
+    steps.perform("find meters", lambda: meters.extend(active_meters(store, config)))
     # Without the entitlements there is still what is counted here.
     for meter in meters or [AWB]:
-        steps.perform(f"warn {meter}", warn, *at, meter)
-        steps.perform(f"foresee {meter}", foresee, *at, meter)
-    steps.perform("watch scopes", watch_scopes, *at)
-    steps.perform("watch bursts", watch_bursts, *at)
-    steps.perform("report", report, *at)
-    steps.perform("escalate", escalate, *at)
-    steps.perform("forget", _forget, connection, deployment, config.settings.keep_days)
+        steps.perform(f"warn {meter}", warn, store, config, meter)
+        steps.perform(f"foresee {meter}", foresee, store, config, meter)
+    steps.perform("watch scopes", watch_scopes, store, config)
+    steps.perform("watch bursts", watch_bursts, store, config)
+    steps.perform("report", report, store, config)
+    steps.perform("escalate", escalate, store, config)
+    steps.perform("forget", _forget, store, config.settings.keep_days)
     steps.forget()
 
 
-def _send_again(outbox: Outbox, deployment: str) -> None:
-    for notification_id in outbox.overdue(clock.now() - _OVERDUE):
-        if outbox.enqueue_again(notification_id):
-            log.warning("notification queued again", deployment=deployment, notification_id=notification_id)
+def _send_again(store: Store) -> None:
+    for notification_id in store.outbox.overdue(clock.now() - _OVERDUE):
+        if store.outbox.enqueue_again(notification_id):
+            log.warning("notification queued again", deployment=store.deployment, notification_id=notification_id)
 
 
-def _forget(connection: "redis.Redis", deployment: str, keep_days: int) -> None:
+def _forget(store: Store, keep_days: int) -> None:
     """Let go of what is older than the configuration keeps it."""
     before = clock.now() - timedelta(days=keep_days)
-    Outbox(connection, deployment).forget(before.timestamp())
-    Alerts(connection, deployment).forget_events(before.timestamp())
-    Silences(connection, deployment).forget(before)
+    store.outbox.forget(before.timestamp())
+    store.alerts.forget_events(before.timestamp())
+    store.silences.forget(before)
 
 
 def recount_if_templates_changed(connection: "redis.Redis", config: Config) -> bool:
@@ -102,9 +99,9 @@ def recount_all(connection: "redis.Redis", config: Config, fingerprint: str) -> 
     """
 
     def recount_one(deployment: str) -> None:
-        change = recount(connection, config, deployment)
+        change = recount(Store(connection, deployment), config)
         log.info("recounted", deployment=deployment, change=change)
-        warn(connection, config, deployment, AWB)
+        warn(Store(connection, deployment), config, AWB)
 
     each({name: name for name in deployments(connection)}, recount_one)
     connection.hset(keys.MARKS, "ai_templates", fingerprint)

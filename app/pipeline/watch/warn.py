@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import Final
 
-import redis
 import structlog
 
 from app.config.load import Config
@@ -14,16 +13,14 @@ from app.core.wording.threshold import describe
 from app.pipeline.outlook import context_of, outlook
 from app.pipeline.tell.announce import announce, settle
 from app.pipeline.usage import current_usage
-from app.store.alert.alerts import Alerts
-from app.store.alert.silences import Silences
-from app.store.count.snapshot import Snapshot
+from app.store.store import Store
 
 log = structlog.get_logger(__name__)
 # A new period first sums the old one up and may cross a threshold at once; racing processes cost a round each.
 _ROUNDS: Final = 50
 
 
-def warn(connection: "redis.Redis", config: Config, deployment: str, meter: str) -> list[Decision]:
+def warn(store: Store, config: Config, meter: str) -> list[Decision]:
     """Evaluate until there is nothing more to say; return the decisions that this process made stand.
 
     Of a meter that is gone nothing is said (app/pipeline/watch/retire.py forgets what was).
@@ -31,51 +28,49 @@ def warn(connection: "redis.Redis", config: Config, deployment: str, meter: str)
     The state and its notifications change in one script, compared with what was read: of processes that race, one
     announces, and a crash before the script leaves the level unannounced for the next evaluation.
     """
-    alerts = Alerts(connection, deployment)
+    alerts = store.alerts
     made: list[Decision] = []
     for _ in range(_ROUNDS):
         version, state = alerts.state(meter)
-        usage = current_usage(connection, config, deployment, meter, top=False)
+        usage = current_usage(store, config, meter, top=False)
         if usage.gone:
             return made
         decision = evaluate(state, usage, config.thresholds, usage.as_of, config.repeat_every(state.level))
-        if decision.reason is Reason.REPEAT and Silences(connection, deployment).acknowledges(meter, state):
+        if decision.reason is Reason.REPEAT and store.silences.acknowledges(meter, state):
             # What somebody acknowledged is not said again, but is still evaluated.
             return made
         if decision.state == state:
             return made
         if decision.reason is Reason.NONE:
-            settle(connection, deployment, meter, version, decision.state, usage.as_of)
-        elif _say(connection, config, decision, usage, version, state):
+            settle(store, meter, version, decision.state, usage.as_of)
+        elif _say(store, config, decision, usage, version, state):
             made.append(decision)
-    log.error("thresholds keep changing", deployment=deployment, meter=meter, rounds=_ROUNDS)
+    log.error("thresholds keep changing", deployment=store.deployment, meter=meter, rounds=_ROUNDS)
     return made
 
 
-def _say(
-    connection: "redis.Redis", config: Config, decision: Decision, usage: Usage, version: int, state: AlertState
-) -> bool:
-    told = _ended(connection, usage, state) if decision.reason is Reason.SUMMARY else _with_tops(connection, usage)
+def _say(store: Store, config: Config, decision: Decision, usage: Usage, version: int, state: AlertState) -> bool:
+    told = _ended(store, usage, state) if decision.reason is Reason.SUMMARY else _with_tops(store, usage)
     if told is None:
-        return settle(connection, usage.deployment, usage.meter, version, decision.state, usage.as_of)
-    alert = describe(decision, told, context_of(connection, config, outlook(connection, told)))
-    return announce(connection, config, alert, version, decision.state, usage.as_of, decision.because)
+        return settle(store, usage.meter, version, decision.state, usage.as_of)
+    alert = describe(decision, told, context_of(store.redis, config, outlook(store, told)))
+    return announce(store.redis, config, alert, version, decision.state, usage.as_of, decision.because)
 
 
-def _with_tops(connection: "redis.Redis", usage: Usage) -> Usage:
+def _with_tops(store: Store, usage: Usage) -> Usage:
     if not meter_of(usage.meter).counted_here:
         return usage
-    found = Snapshot(connection, usage.deployment, usage.meter).breakdown(usage.period, usage.as_of)
+    found = store.snapshot(usage.meter).breakdown(usage.period, usage.as_of)
     return replace(usage, by_user=found.by_user, by_template=found.by_template)
 
 
-def _ended(connection: "redis.Redis", usage: Usage, state: AlertState) -> Usage | None:
+def _ended(store: Store, usage: Usage, state: AlertState) -> Usage | None:
     """Return what the period that ended came to; None when there is nothing to sum up."""
     if state.period_start is None or not meter_of(usage.meter).counted_here:
         return None
     end = min(state.period_end or usage.period.start, usage.period.start)
     period = Period(state.period_start, end)
     limit = replace(usage.limit, count=state.limit) if state.limit is not None else usage.limit
-    snapshot = Snapshot(connection, usage.deployment, usage.meter)
+    snapshot = store.snapshot(usage.meter)
     past = snapshot.usage(period, limit, usage.as_of, top=True)
     return replace(past, mode=usage.mode) if past.used else None

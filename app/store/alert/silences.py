@@ -6,15 +6,12 @@ from datetime import datetime
 from typing import Any, Final
 
 import redis
-import structlog
 from pydantic import TypeAdapter
 
 from app.core.alert.decision import AlertState
 from app.core.alert.silence import Silence
 from app.core.stored import Moment, read
 from app.store import keys
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +89,9 @@ class Silences:
         try:
             return Silence.from_json(stored)
         except ValueError:
+            import structlog  # noqa: PLC0415 - slow to import, for what hardly ever happens
+
+            log = structlog.get_logger(__name__)
             log.error("silence cannot be read and does not hold", deployment=self.deployment, silence=silence_id)
             return None
 

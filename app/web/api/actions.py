@@ -12,9 +12,6 @@ from app.pipeline.operate.acknowledge import StaleError, acknowledge, end
 from app.pipeline.operate.silence import SilenceError, create_silence
 from app.pipeline.outlook import bare_context
 from app.pipeline.tell.address import to_receivers
-from app.store.alert.alerts import Alerts
-from app.store.alert.outbox import Outbox
-from app.store.audit import Audit
 from app.store.receive.inbox import deployments
 from app.store.rq import jobqueue
 from app.store.rq.enqueue import enqueue
@@ -25,14 +22,14 @@ _MINUTE: Final = 60
 
 def acknowledge_alert(call: Call) -> dict[str, Any]:
     name = call.path["name"]
-    if Alerts(call.connection, call.deployment).last(name) is None:
+    if call.store.alerts.last(name) is None:
         raise Problem(404, "No alert of this name was ever announced; /alerts lists them.")
     level = call.body.level if call.body else ""
     try:
-        new = acknowledge(call.connection, call.config, call.deployment, name, level, call.actor)
+        new = acknowledge(call.store, call.config, name, level, call.actor)
     except StaleError as error:
         raise Problem(409, str(error)) from error
-    _version, state = Alerts(call.connection, call.deployment).state(name)
+    _version, state = call.store.alerts.state(name)
     _note(call, "acknowledge alert", f"{name} {state.level}")
     return {"alert": name, "level": state.level, "new": new}
 
@@ -42,8 +39,7 @@ def add_silence(call: Call) -> dict[str, Any]:
     asked = call.body
     try:
         silence = create_silence(
-            call.connection,
-            call.deployment,
+            call.store,
             asked.matchers,
             asked.until.astimezone(UTC),
             call.actor,
@@ -57,7 +53,7 @@ def add_silence(call: Call) -> dict[str, Any]:
 
 
 def end_silence(call: Call) -> dict[str, Any]:
-    found = end(call.connection, call.config, call.deployment, call.path["id"], call.actor)
+    found = end(call.store, call.config, call.path["id"], call.actor)
     if found is None:
         raise Problem(404, "There is no silence with this id; /silences lists them.")
     _note(call, "end silence", found.id)
@@ -70,21 +66,21 @@ def send_test(call: Call) -> dict[str, Any]:
     receiver, now = receiver_key(call.body.receiver), clock.now()
     if receiver not in configured_receivers(call.config.settings):
         raise Problem(422, "No receiver of this name is configured; /receivers lists them.")
-    alert = trial_alert(call.deployment, receiver, bare_context(call.config), now)
+    alert = trial_alert(call.store.deployment, receiver, bare_context(call.config), now)
     # One a second for each receiver: the same id again is the same message.
     messages = to_receivers(call.config, alert, f"test-{int(now.timestamp())}", now, [receiver])
-    Outbox(call.connection, call.deployment).add(messages, now)
+    call.store.outbox.add(messages, now)
     _note(call, "send test message", receiver)
     return {"queued": messages[0].id}
 
 
 def start_reconcile(call: Call) -> dict[str, Any]:
     """Queue a pass now, at most one a minute."""
-    if not call.config.verifying(call.deployment):
+    if not call.config.verifying(call.store.deployment):
         raise Problem(409, "Coder's API is not configured for this deployment: set AWB_CODER_URL and AWB_CODER_TOKEN.")
     seconds = int(clock.now().timestamp())
-    job = jobqueue.reconcile_job(call.deployment, seconds // _MINUTE)
-    if not enqueue(call.connection, job, once=True):
+    job = jobqueue.reconcile_job(call.store.deployment, seconds // _MINUTE)
+    if not enqueue(call.store.redis, job, once=True):
         wait = _MINUTE - seconds % _MINUTE
         raise Problem(429, "A pass was queued within this minute already.", headers={"Retry-After": str(wait)})
     _note(call, "reconcile", job.id)
@@ -93,9 +89,9 @@ def start_reconcile(call: Call) -> dict[str, Any]:
 
 def _known(call: Call) -> None:
     """Refuse to write anything for a deployment that nobody knows."""
-    if call.deployment not in {call.config.settings.deployment, *deployments(call.connection)}:
+    if call.store.deployment not in {call.config.settings.deployment, *deployments(call.store.redis)}:
         raise Problem(404, "No deployment of this name has ever posted.")
 
 
 def _note(call: Call, action: str, detail: str) -> None:
-    Audit(call.connection, call.deployment).write(call.actor, action, detail)
+    call.store.audit.write(call.actor, action, detail)

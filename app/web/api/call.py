@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import redis
 from pydantic import BaseModel
 
 from app.config.load import Config
+from app.store.store import Store
 from app.web.api.requests import Query
 
 
@@ -40,9 +40,8 @@ class Call:
         actor: who asks, for the audit trail.
     """
 
-    connection: "redis.Redis"
+    store: Store
     config: Config
-    deployment: str
     query: Any
     path: Mapping[str, str]
     body: Any

@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 
 from app.config.load import Config
 from app.store.server.connection import unavailable
+from app.store.store import Store
 from app.web.access.guard import person, require_admin
 from app.web.api import openapi
 from app.web.api.call import Call, Operation, Problem
@@ -70,9 +71,8 @@ def _view(operation: Operation, config: Config, connection: "redis.Redis") -> Ca
         query: Any = _query(operation.query)
         asker = person()
         call = Call(
-            connection=connection,
+            store=Store(connection, query.deployment or config.settings.deployment),
             config=config,
-            deployment=query.deployment or config.settings.deployment,
             query=query,
             path=path,
             body=_body(operation) if operation.body else None,

@@ -11,7 +11,7 @@ from app.core.alert.decision import AlertStatus
 from app.core.coder.history import HistorySource
 from app.core.count.meter import Mode, RecordState
 from app.core.count.rules import Outcome
-from app.core.limit.entitlement import Standing
+from app.core.limit.entitlement import LicenceStatus
 
 Day = Annotated[str, Field(json_schema_extra={"format": "date"})]
 
@@ -193,7 +193,7 @@ class Coder(PassShape):
     deployment: str
     configured: bool
     version: str | None
-    licence: Standing
+    licence: LicenceStatus
     features: dict[str, Feature | None]
     meters: list[MeterUsage]
     warnings: list[str]

@@ -8,9 +8,6 @@ from app.answers.past import UnknownPeriodError
 from app.answers.queues import queues_answer
 from app.core.count.meter import AWB
 from app.pipeline.operate.queues import queues_of
-from app.store.alert.silences import Silences
-from app.store.count.records import Records
-from app.store.receive.inbox import Inbox
 from app.web.api.call import Call, Problem
 from app.web.api.requests import seal
 
@@ -20,22 +17,22 @@ _FAILED_JOBS: Final = 20
 
 def usage(call: Call) -> dict[str, Any]:
     try:
-        return answers.usage_answer(call.connection, call.config, call.deployment, call.query.period)
+        return answers.usage_answer(call.store, call.config, call.query.period)
     except UnknownPeriodError as error:
         raise Problem(404, str(error)) from error
 
 
 def periods(call: Call) -> dict[str, Any]:
-    return answers.periods_answer(call.connection, call.config, call.deployment)
+    return answers.periods_answer(call.store, call.config)
 
 
 def forecast(call: Call) -> dict[str, Any]:
-    return answers.forecast_answer(call.connection, call.config, call.deployment)
+    return answers.forecast_answer(call.store, call.config)
 
 
 def records(call: Call) -> dict[str, Any]:
     asked = call.query
-    page, following = Records(call.connection, call.deployment, AWB).page(
+    page, following = call.store.records(AWB).page(
         asked.cursor,
         asked.limit,
         start=asked.start.timestamp() if asked.start else None,
@@ -49,7 +46,7 @@ def records(call: Call) -> dict[str, Any]:
 
 
 def record(call: Call) -> dict[str, Any]:
-    found = Records(call.connection, call.deployment, AWB).record(call.path["key"])
+    found = call.store.records(AWB).record(call.path["key"])
     if found is None:
         raise Problem(404, "No such record: never counted, or taken back since. /records lists those that count.")
     return answers.record_answer(found)
@@ -57,19 +54,19 @@ def record(call: Call) -> dict[str, Any]:
 
 def events(call: Call) -> dict[str, Any]:
     asked = call.query
-    return _sealed(alertanswers.events_answer(call.connection, call.deployment, asked.limit, asked.cursor))
+    return _sealed(alertanswers.events_answer(call.store, asked.limit, asked.cursor))
 
 
 def alerts(call: Call) -> dict[str, Any]:
-    return alertanswers.alerts_answer(call.connection, call.config, call.deployment)
+    return alertanswers.alerts_answer(call.store, call.config)
 
 
 def silences(call: Call) -> dict[str, Any]:
-    return alertanswers.silences_answer(call.connection, call.deployment)
+    return alertanswers.silences_answer(call.store)
 
 
 def silence(call: Call) -> dict[str, Any]:
-    found = [silence for silence in Silences(call.connection, call.deployment).all() if silence.id == call.path["id"]]
+    found = [silence for silence in call.store.silences.all() if silence.id == call.path["id"]]
     if not found:
         raise Problem(404, "There is no silence with this id; /silences lists them.")
     return alertanswers.silence_answer(found[0])
@@ -77,31 +74,31 @@ def silence(call: Call) -> dict[str, Any]:
 
 def notifications(call: Call) -> dict[str, Any]:
     asked = call.query
-    return _sealed(alertanswers.notifications_answer(call.connection, call.deployment, asked.limit, asked.cursor))
+    return _sealed(alertanswers.notifications_answer(call.store, asked.limit, asked.cursor))
 
 
 def deliveries(call: Call) -> dict[str, Any]:
     asked = call.query
-    return _sealed(alertanswers.deliveries_answer(call.connection, call.deployment, asked.limit, asked.cursor))
+    return _sealed(alertanswers.deliveries_answer(call.store, asked.limit, asked.cursor))
 
 
 def delivery(call: Call) -> dict[str, Any]:
-    found = Inbox(call.connection, call.deployment).delivery(call.path["message_id"])
+    found = call.store.inbox.delivery(call.path["message_id"])
     if found is None:
         raise Problem(404, "No such delivery is known: not received, not classified yet, or expired.")
     return alertanswers.delivery_answer(found)
 
 
 def queues(call: Call) -> dict[str, Any]:
-    return queues_answer(queues_of(call.connection, call.config), failed=_FAILED_JOBS)
+    return queues_answer(queues_of(call.store.redis, call.config), failed=_FAILED_JOBS)
 
 
 def reconcile(call: Call) -> dict[str, Any]:
-    return answers.reconcile_answer(call.connection, call.config, call.deployment)
+    return answers.reconcile_answer(call.store, call.config)
 
 
 def coder(call: Call) -> dict[str, Any]:
-    return answers.coder_answer(call.connection, call.config, call.deployment)
+    return answers.coder_answer(call.store, call.config)
 
 
 def receivers(call: Call) -> dict[str, Any]:
@@ -109,7 +106,7 @@ def receivers(call: Call) -> dict[str, Any]:
 
 
 def audit(call: Call) -> dict[str, Any]:
-    return alertanswers.audit_answer(call.connection, call.deployment, call.query.limit)
+    return alertanswers.audit_answer(call.store, call.query.limit)
 
 
 def _sealed(page: dict[str, Any]) -> dict[str, Any]:

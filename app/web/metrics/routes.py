@@ -22,6 +22,7 @@ from app.store.gauges import last_sweep
 from app.store.receive.inbox import Inbox, deployments
 from app.store.server.connection import unavailable
 from app.store.server.info import server_info
+from app.store.store import Store
 from app.web.metrics import sources
 from app.web.metrics.families import Sheet
 
@@ -87,10 +88,10 @@ class MeterCollector:
         yield lambda: names.extend(self._deployments(sheet))
         # Filled by now: each source is read before the next one is asked for.
         for name in names:
-            at = (sheet, self.redis, self.config, name)
-            yield partial(sources.put_usage, *at)
-            yield partial(sources.put_coder, *at)
-            yield partial(sources.put_alerts, sheet, self.redis, name)
+            store = Store(self.redis, name)
+            yield partial(sources.put_usage, sheet, store, self.config)
+            yield partial(sources.put_coder, sheet, store, self.config)
+            yield partial(sources.put_alerts, sheet, store)
             yield partial(self._put_counters, sheet, name)
 
     def _put_counters(self, sheet: Sheet, deployment: str) -> None:

@@ -19,15 +19,11 @@ from app.notifiers.receivers import receiver_slug, receivers
 from app.pipeline.count.intake import Taken
 from app.pipeline.outlook import outlook
 from app.pipeline.usage import active_meters, current_usage
-from app.store.alert.alerts import Alerts
-from app.store.alert.silences import Silences
 from app.store.alert.tallies import error_field, outcome_field, sent_at_field
-from app.store.coder.state import CoderState
-from app.store.count.snapshot import Snapshot
-from app.store.gauges import Gauges
 from app.store.receive.refusals import RefusalCounters
 from app.store.rq.jobqueue import QUEUES
 from app.store.rq.queues import Queues
+from app.store.store import Store
 from app.web.metrics.families import Sheet
 
 #: How a notification ends (app/store/alert/outbox.py, app/core/alert/dispatch.py).
@@ -44,12 +40,12 @@ _PREFIXES: Final = {
 }
 
 
-def put_usage(sheet: Sheet, connection: "redis.Redis", config: Config, deployment: str) -> None:
+def put_usage(sheet: Sheet, store: Store, config: Config) -> None:
     """Put usage, limit, thresholds, announced level and forecast of every active meter."""
-    alerts = Alerts(connection, deployment)
-    for meter in active_meters(connection, config, deployment):
-        usage = current_usage(connection, config, deployment, meter, top=False)
-        at = (deployment, meter)
+    alerts = store.alerts
+    for meter in active_meters(store, config):
+        usage = current_usage(store, config, meter, top=False)
+        at = (store.deployment, meter)
         _put_numbers(sheet, usage)
         levels = _levels(config, usage)
         announced = alerts.state(meter)[1].level
@@ -57,10 +53,10 @@ def put_usage(sheet: Sheet, connection: "redis.Redis", config: Config, deploymen
             sheet.put("awb_threshold_usage", count, *at, level)
         for level in dict.fromkeys([*levels, *([announced] if announced else [])]):
             sheet.put("awb_alert_level", level == announced, *at, level)
-        _put_forecast(sheet, connection, usage)
+        _put_forecast(sheet, store, usage)
         if config.settings.metrics_user_names and METERS[meter].counted_here:
             today = usage.as_of.date()
-            for user, units in Snapshot(connection, deployment, meter).names("user", usage.period, today, MOST_USERS):
+            for user, units in store.snapshot(meter).names("user", usage.period, today, MOST_USERS):
                 sheet.put("awb_user_usage", units, *at, user)
 
 
@@ -89,8 +85,8 @@ def _levels(config: Config, usage: Usage) -> dict[str, float]:
     return {level.name: float(level.at) for level in (*fixed, *first)}
 
 
-def _put_forecast(sheet: Sheet, connection: "redis.Redis", usage: Usage) -> None:
-    expected = outlook(connection, usage).forecast
+def _put_forecast(sheet: Sheet, store: Store, usage: Usage) -> None:
+    expected = outlook(store, usage).forecast
     if expected is None:
         return
     at = (usage.deployment, usage.meter)
@@ -131,38 +127,38 @@ def put_notifications(sheet: Sheet, config: Config, deployment: str, stats: Mapp
         sheet.put("awb_last_notification_timestamp_seconds", last, *at)
 
 
-def put_alerts(sheet: Sheet, connection: "redis.Redis", deployment: str) -> None:
+def put_alerts(sheet: Sheet, store: Store) -> None:
     """Put alerts, silences and the outbox."""
     now = clock.now()
-    firing = Counter(_kind(name) for name in Alerts(connection, deployment).firing())
+    firing = Counter(_kind(name) for name in store.alerts.firing())
     for kind in (AlertKind.THRESHOLD, *_PREFIXES.values()):
-        sheet.put("awb_alerts_firing", firing[kind], deployment, kind.value)
-    sheet.put("awb_silences_active", len(Silences(connection, deployment).active(now)), deployment)
-    backlog = Gauges(connection, deployment).backlog()
-    sheet.put("awb_outbox_pending", backlog.pending, deployment)
-    sheet.put("awb_outbox_oldest_age_seconds", _age(now, backlog.oldest), deployment)
-    sheet.put("awb_outbox_overdue_seconds", _age(now, backlog.next_attempt), deployment)
+        sheet.put("awb_alerts_firing", firing[kind], store.deployment, kind.value)
+    sheet.put("awb_silences_active", len(store.silences.active(now)), store.deployment)
+    backlog = store.gauges.backlog()
+    sheet.put("awb_outbox_pending", backlog.pending, store.deployment)
+    sheet.put("awb_outbox_oldest_age_seconds", _age(now, backlog.oldest), store.deployment)
+    sheet.put("awb_outbox_overdue_seconds", _age(now, backlog.next_attempt), store.deployment)
 
 
-def put_coder(sheet: Sheet, connection: "redis.Redis", config: Config, deployment: str) -> None:
+def put_coder(sheet: Sheet, store: Store, config: Config) -> None:
     """Put the state of Coder's API, and of the drift against its number."""
-    configured = config.verifying(deployment)
-    sheet.put("awb_coder_api_configured", configured, deployment)
+    configured = config.verifying(store.deployment)
+    sheet.put("awb_coder_api_configured", configured, store.deployment)
     if not configured:
         return
-    state = CoderState(connection, deployment)
+    state = store.coder
     failing_since = _seconds(state.moment("failing_since"))
     heard = failing_since is None and state.mark("heard_at") is not None
-    sheet.put("awb_coder_api_up", heard, deployment)
-    sheet.put("awb_coder_api_failing_since_timestamp_seconds", failing_since or 0, deployment)
-    sheet.put("awb_coder_workspaces_due", state.due_count(clock.now().timestamp()), deployment)
-    sheet.put("awb_last_reconcile_timestamp_seconds", _seconds(state.moment("reconciled_at")) or 0, deployment)
-    sheet.put("awb_reconcile_interval_seconds", config.settings.reconcile_minutes * 60, deployment)
-    usage = current_usage(connection, config, deployment, AWB, top=False)
+    sheet.put("awb_coder_api_up", heard, store.deployment)
+    sheet.put("awb_coder_api_failing_since_timestamp_seconds", failing_since or 0, store.deployment)
+    sheet.put("awb_coder_workspaces_due", state.due_count(clock.now().timestamp()), store.deployment)
+    sheet.put("awb_last_reconcile_timestamp_seconds", _seconds(state.moment("reconciled_at")) or 0, store.deployment)
+    sheet.put("awb_reconcile_interval_seconds", config.settings.reconcile_minutes * 60, store.deployment)
+    usage = current_usage(store, config, AWB, top=False)
     if usage.gone:
         return
-    edges = Gauges(connection, deployment).drift_edges(usage.period.starts_at)
-    sheet.put("awb_drift_growth", growth(edges, usage.period.starts_at), deployment, AWB)
+    edges = store.gauges.drift_edges(usage.period.starts_at)
+    sheet.put("awb_drift_growth", growth(edges, usage.period.starts_at), store.deployment, AWB)
 
 
 def put_queues(sheet: Sheet, connection: "redis.Redis") -> None:

@@ -5,17 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-import redis
-
 from app import clock
 from app.core.alert.alert import Alert
 from app.core.alert.severity import Severity
 from app.core.alert.silence import Silence, silencing
 from app.core.wording.context import spoken_level
 from app.store.alert.notificationrow import PENDING
-from app.store.alert.outbox import FAILED, SENT, Outbox
-from app.store.alert.silences import Silences
-from app.store.alert.states import Standing, standings
+from app.store.alert.outbox import FAILED, SENT
+from app.store.alertviews import AlertView, alert_views
+from app.store.store import Store
 from app.web.pages.tables import Column, Row, Table
 
 EVENT_COLUMNS: Final = (
@@ -81,17 +79,17 @@ class Firing:
     silence: Silence | None
 
 
-def firing(connection: "redis.Redis", deployment: str) -> list[Firing]:
+def firing(store: Store) -> list[Firing]:
     """Return the alerts that fire, the most severe first; those of the meters before the many that scopes may have."""
-    standing = [one for one in standings(connection, deployment, ()) if one.state.level and one.said]
+    standing = [one for one in alert_views(store, ()) if one.state.level and one.said]
     now = clock.now()
-    active = Silences(connection, deployment).active(now) if standing else []
+    active = store.silences.active(now) if standing else []
     found = [_firing(one, one.said, active, now) for one in standing if one.said]
     order = {severity: number for number, severity in enumerate((Severity.CRITICAL, Severity.WARNING, Severity.OK))}
     return sorted(found, key=lambda one: (order[one.severity], one.name.startswith(("scope-", "burst-")), one.name))
 
 
-def _firing(one: Standing, said: Alert, active: Sequence[Silence], now: datetime) -> Firing:
+def _firing(one: AlertView, said: Alert, active: Sequence[Silence], now: datetime) -> Firing:
     return Firing(
         name=one.name,
         level=one.state.level,
@@ -140,9 +138,9 @@ def matchers_text(silence: Silence) -> str:
     return " ".join(f"{field}={glob}" for field, glob in silence.matchers.items())
 
 
-def channels(connection: "redis.Redis", deployment: str, receivers: Sequence[str], most: int) -> list[dict[str, Any]]:
+def channels(store: Store, receivers: Sequence[str], most: int) -> list[dict[str, Any]]:
     """Return each receiver with the newest message to it, among so many of all, and the newest that failed."""
-    history = Outbox(connection, deployment).history(most)
+    history = store.outbox.history(most)
     return [
         {
             "name": receiver,

@@ -16,8 +16,6 @@ from app.core.alert.silence import parse_matchers
 from app.pipeline.operate.acknowledge import StaleError, acknowledge, end, snooze
 from app.pipeline.operate.silence import SilenceError, create_silence
 from app.store import history
-from app.store.alert.silences import Silences
-from app.store.audit import Audit
 from app.web.access.guard import person, require_admin
 from app.web.pages.alertdata import events_table, firing, messages_table, silences_table
 from app.web.pages.base import respond
@@ -55,25 +53,25 @@ def _add_alert_acts(routes: Blueprint, config: Config, connection: "redis.Redis"
     @routes.post("/alerts/acknowledge")
     @require_admin
     def acknowledge_alert() -> Response:
-        deployment, name, level = chosen(config, connection), _field("alert"), _field("level")
+        store, name, level = chosen(config, connection), _field("alert"), _field("level")
         try:
-            new = acknowledge(connection, config, deployment, name, level, _actor())
+            new = acknowledge(store, config, name, level, _actor())
         except StaleError:
             return _done("gone")
-        Audit(connection, deployment).write(_actor(), "acknowledge", f"{name} {level}")
+        store.audit.write(_actor(), "acknowledge", f"{name} {level}")
         return _done("acknowledged" if new else "known")
 
     @routes.post("/alerts/snooze")
     @require_admin
     def snooze_alert() -> Response:
-        deployment, name, level = chosen(config, connection), _field("alert"), _field("level")
+        store, name, level = chosen(config, connection), _field("alert"), _field("level")
         hours = _hours()
         until = clock.now() + timedelta(hours=hours)
         try:
-            snooze(connection, config, deployment, name, level, _actor(), until)
+            snooze(store, config, name, level, _actor(), until)
         except StaleError:
             return _done("gone")
-        Audit(connection, deployment).write(_actor(), "snooze", f"{name} {level} for {hours} h")
+        store.audit.write(_actor(), "snooze", f"{name} {level} for {hours} h")
         return _done("snoozed")
 
 
@@ -81,36 +79,36 @@ def _add_silence_acts(routes: Blueprint, config: Config, connection: "redis.Redi
     @routes.post("/silences")
     @require_admin
     def silence() -> Response:
-        deployment, comment = chosen(config, connection), _field("comment").strip()
+        store, comment = chosen(config, connection), _field("comment").strip()
         until, lines = clock.now() + timedelta(hours=_hours()), _field("matchers").splitlines()
         try:
             if not comment:
                 raise SilenceError("say why, for those who wonder later why nobody was told")
             matchers = parse_matchers([line for line in lines if line.strip()])
-            made = create_silence(connection, deployment, matchers, until, _actor(), comment, _form_key())
+            made = create_silence(store, matchers, until, _actor(), comment, _form_key())
         except ValueError as error:
             return _page(config, connection, problem=str(error), code=422)
-        Audit(connection, deployment).write(_actor(), "silence", f"{made.id}: {' '.join(lines)}")
+        store.audit.write(_actor(), "silence", f"{made.id}: {' '.join(lines)}")
         return _done("silenced", "silences")
 
     @routes.post("/silences/end")
     @require_admin
     def end_silence() -> Response:
-        deployment, silence_id = chosen(config, connection), _field("id")
-        if end(connection, config, deployment, silence_id, _actor()) is None:
+        store, silence_id = chosen(config, connection), _field("id")
+        if end(store, config, silence_id, _actor()) is None:
             return _done("no-silence", "silences")
-        Audit(connection, deployment).write(_actor(), "end silence", silence_id)
+        store.audit.write(_actor(), "end silence", silence_id)
         return _done("ended", "silences")
 
 
 def _page(config: Config, connection: "redis.Redis", problem: str = "", code: int = 200) -> Response:
-    deployment, now = chosen(config, connection), clock.now()
+    store, now = chosen(config, connection), clock.now()
     try:
-        events, later_events = history.events(connection, deployment, request.args.get("events"), _PAGE)
-        messages, later_messages = history.notifications(connection, deployment, request.args.get("messages"), _PAGE)
+        events, later_events = history.events(store, request.args.get("events"), _PAGE)
+        messages, later_messages = history.notifications(store, request.args.get("messages"), _PAGE)
     except ValueError:
         abort(404, "This place in the list is none that a page of ours led to. Begin again at the first page.")
-    silences = Silences(connection, deployment).all()
+    silences = store.silences.all()
     tables = {
         "events": events_table(events),
         "messages": messages_table(messages),
@@ -119,7 +117,7 @@ def _page(config: Config, connection: "redis.Redis", problem: str = "", code: in
     answer = respond(
         "alerts.html",
         {name: partial(tables.__getitem__, name) for name in tables},
-        alerts=firing(connection, deployment),
+        alerts=firing(store),
         active=[silence for silence in silences if silence.active(now)],
         over=silences_table([silence for silence in silences if not silence.active(now)]),
         tables=tables,

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, timedelta
 from typing import Any, Final
 
-import redis
 from flask import abort, request
 
 from app.answers.past import UnknownPeriodError, usage_of
@@ -20,8 +19,7 @@ from app.core.wording.consequence import consequence
 from app.core.wording.context import spoken_level
 from app.pipeline.outlook import outlook
 from app.pipeline.usage import coder_version, current_allowance, current_usage
-from app.store.coder.state import CoderState
-from app.store.count.snapshot import Snapshot
+from app.store.store import Store
 from app.web.pages.axes import Mark
 from app.web.pages.burnup import BurnUp, burn_up
 from app.web.pages.charts import DayBars, MeterBar, day_bars, meter_bar
@@ -129,13 +127,13 @@ class Overview:
         return self.bar.marks if self.bar else ()
 
 
-def overview(connection: "redis.Redis", config: Config, deployment: str) -> Overview:
+def overview(store: Store, config: Config) -> Overview:
     """Gather the period that the address asks for; 404 for one that never was."""
-    now_usage = current_usage(connection, config, deployment, AWB, top=False)
-    usage = _asked(connection, config, now_usage)
+    now_usage = current_usage(store, config, AWB, top=False)
+    usage = _asked(store, config, now_usage)
     present = usage.period == now_usage.period
     today = usage.as_of.astimezone(UTC).date()
-    seen = outlook(connection, usage)
+    seen = outlook(store, usage)
     forecast = seen.forecast if present else None
     severity, words = standing(usage, config)
     last_day = today if usage.period.end is None else min(today, usage.period.end - timedelta(days=1))
@@ -145,13 +143,13 @@ def overview(connection: "redis.Redis", config: Config, deployment: str) -> Over
         last_day=last_day,
         severity=severity,
         words=words,
-        meaning=_meaning(connection, config, usage) if present else "",
+        meaning=_meaning(store, config, usage) if present else "",
         forecast=forecast,
         bar=meter_bar(usage, config.thresholds),
         burn=burn_up(seen.days, usage, forecast, today),
         days=seen.days,
         window=_window(seen.days, usage, last_day, today),
-        tops=_tops(connection, usage, present=present, today=today),
+        tops=_tops(store, usage, present=present, today=today),
     )
 
 
@@ -183,7 +181,7 @@ def days_table(days: Sequence[tuple[date, int]], used: int) -> Table:
     return Table("days", _DAY_COLUMNS, rows[::-1])
 
 
-def _asked(connection: "redis.Redis", config: Config, now_usage: Usage) -> Usage:
+def _asked(store: Store, config: Config, now_usage: Usage) -> Usage:
     text = request.args.get("period", "")
     if not text:
         return now_usage
@@ -191,15 +189,15 @@ def _asked(connection: "redis.Redis", config: Config, now_usage: Usage) -> Usage
     if day is None:
         abort(404, f"“{text[:40]}” is no day; a period is named by its first one, such as 2026-01-31.")
     try:
-        return usage_of(connection, config, now_usage, day)
+        return usage_of(store, config, now_usage, day)
     except UnknownPeriodError:
         abort(404, f"No usage period holds {day.isoformat()}.")
 
 
-def _meaning(connection: "redis.Redis", config: Config, usage: Usage) -> str:
-    state, verifying = CoderState(connection, usage.deployment), config.verifying(usage.deployment)
+def _meaning(store: Store, config: Config, usage: Usage) -> str:
+    state, verifying = store.coder, config.verifying(usage.deployment)
     found = current_allowance(config, state.entitlements() if verifying else None, usage.meter)
-    return consequence(usage, found.standing, coder_version(connection, config, usage.deployment))
+    return consequence(usage, found.standing, coder_version(store, config))
 
 
 def _window(days: Sequence[tuple[date, int]], usage: Usage, last_day: date, today: date) -> DayWindow:
@@ -221,7 +219,7 @@ def _window(days: Sequence[tuple[date, int]], usage: Usage, last_day: date, toda
     )
 
 
-def _tops(connection: "redis.Redis", usage: Usage, *, present: bool, today: date) -> Tops:
+def _tops(store: Store, usage: Usage, *, present: bool, today: date) -> Tops:
     """Rank users, templates and organizations over the period, its last month, or its last week."""
     asked = request.args.get("tops", "period")
     span = asked if asked in SPANS and present else "period"
@@ -229,7 +227,7 @@ def _tops(connection: "redis.Redis", usage: Usage, *, present: bool, today: date
     start = {"month": today.replace(day=1), "week": today - timedelta(days=6)}.get(span, usage.period.start)
     period = usage.period if span == "period" else Period(max(start, usage.period.start), tomorrow)
     first, last = period.start, today if period.end is None else min(period.end - timedelta(days=1), today)
-    snapshot = Snapshot(connection, usage.deployment, usage.meter)
+    snapshot = store.snapshot(usage.meter)
     counted = snapshot.usage(period, usage.limit, usage.as_of).counted if span != "period" else usage.counted
     listed = []
     for dimension, heading in DIMENSIONS.items():

@@ -14,9 +14,6 @@ from app.core.count.meter import AWB, UsageRecord
 from app.core.limit.period import Period
 from app.pipeline.usage import current_usage
 from app.store import history
-from app.store.count.records import Records
-from app.store.count.snapshot import Snapshot
-from app.store.receive.inbox import Inbox
 from app.web.pages.base import respond
 from app.web.pages.frame import chosen, day_of, delivery_path, record_path, to
 from app.web.pages.records import PAGE, Filters, every_record, page_of_records, records_table, title
@@ -50,13 +47,13 @@ def add_routes(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
 def _add_lists(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
     @routes.get("/records")
     def records() -> Response:
-        store, filters = Records(connection, chosen(config, connection), AWB), Filters.of_request()
+        rows, filters = chosen(config, connection).records(AWB), Filters.of_request()
         what = request.args.get("what", "").strip()[:_LONGEST]
         if what:
-            found, following = store.find(what)[::-1], None
+            found, following = rows.find(what)[::-1], None
         else:
-            found, following = filters.page(store, request.args.get("cursor"), PAGE)
-        every = found if what else every_record(store, filters)
+            found, following = filters.page(rows, request.args.get("cursor"), PAGE)
+        every = found if what else every_record(rows, filters)
         return respond(
             "records.html",
             {"records": lambda: records_table(every)},
@@ -70,17 +67,17 @@ def _add_lists(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
 def _add_day(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
     @routes.get("/days/<text>")
     def day(text: str) -> Response:
-        deployment, asked = chosen(config, connection), day_of(text)
+        store, asked = chosen(config, connection), day_of(text)
         if asked is None:
             abort(404, f"“{text[:40]}” is no day; write it as 2026-01-31.")
-        filters, store = Filters(first=asked, last=asked), Records(connection, deployment, AWB)
-        found, following = filters.page(store, request.args.get("cursor"), PAGE)
-        present = current_usage(connection, config, deployment, AWB, top=False)
+        filters, rows = Filters(first=asked, last=asked), store.records(AWB)
+        found, following = filters.page(rows, request.args.get("cursor"), PAGE)
+        present = current_usage(store, config, AWB, top=False)
         today, span = present.as_of.astimezone(UTC).date(), Period(asked, asked + timedelta(days=1))
-        snapshot = Snapshot(connection, deployment, AWB)
+        snapshot = store.snapshot(AWB)
         return respond(
             "day.html",
-            {"records": lambda: records_table(every_record(store, filters))},
+            {"records": lambda: records_table(every_record(rows, filters))},
             table=page_of_records(found),
             day=asked,
             today=today,
@@ -96,14 +93,14 @@ def _add_record(routes: Blueprint, config: Config, connection: "redis.Redis") ->
     # A key may hold the name of a workspace, and so a slash, or two.
     @routes.get("/records/<path:key>")
     def record(key: str) -> Response:
-        deployment = chosen(config, connection)
-        store, inbox = Records(connection, deployment, AWB), Inbox(connection, deployment)
-        found = store.record(key)
+        store = chosen(config, connection)
+        rows, inbox = store.records(AWB), store.inbox
+        found = rows.record(key)
         if found is None:
             abort(404, "There is no such record: it was taken back, or never made.")
         evidence = [inbox.delivery(message_id) or {"message_id": message_id} for message_id in found.deliveries]
         table = deliveries_table(evidence)
-        others = [one for one in store.of_workspace(found.workspace_id)[::-1] if one.key != key]
+        others = [one for one in rows.of_workspace(found.workspace_id)[::-1] if one.key != key]
         return respond(
             "record.html",
             {"deliveries": lambda: table, "records": lambda: records_table(others)},
@@ -113,16 +110,16 @@ def _add_record(routes: Blueprint, config: Config, connection: "redis.Redis") ->
             table=table,
             others=page_of_records(others[:_OTHERS]),
             others_in_all=len(others),
-            workspace_link=_workspace_link(config, deployment, found),
+            workspace_link=_workspace_link(config, store.deployment, found),
         )
 
 
 def _add_deliveries(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
     @routes.get("/deliveries")
     def deliveries() -> Response:
-        deployment, cursor = chosen(config, connection), request.args.get("cursor")
+        store, cursor = chosen(config, connection), request.args.get("cursor")
         try:
-            found, following = history.deliveries(connection, deployment, cursor, PAGE)
+            found, following = history.deliveries(store, cursor, PAGE)
         except ValueError:
             abort(404, "This place in the list is none that a page of ours led to. Begin again at the first page.")
         table = deliveries_table(found)
@@ -130,12 +127,12 @@ def _add_deliveries(routes: Blueprint, config: Config, connection: "redis.Redis"
 
     @routes.get("/deliveries/<message_id>")
     def delivery(message_id: str) -> Response:
-        deployment = chosen(config, connection)
-        found = Inbox(connection, deployment).delivery(message_id)
+        store = chosen(config, connection)
+        found = store.inbox.delivery(message_id)
         if found is None:
             abort(404, "No such delivery is known: not received, not classified yet, or no longer kept.")
-        store = Records(connection, deployment, AWB)
-        counted = [one for one in store.of_workspace(found["workspace_id"]) if message_id in one.deliveries]
+        rows = store.records(AWB)
+        counted = [one for one in rows.of_workspace(found["workspace_id"]) if message_id in one.deliveries]
         links = [(title(one), to(record_path(one.key))) for one in counted]
         return respond("delivery.html", {}, delivery=found, at=clock.at(found["received_at"]), links=links)
 

@@ -13,6 +13,7 @@ from app.config.load import Config
 from app.config.types import DEPLOYMENT_NAME
 from app.core.text.lines import day_text
 from app.store.receive.inbox import deployments
+from app.store.store import Store
 
 _PAGES: Final = (
     ("/", "Usage"),
@@ -52,13 +53,13 @@ def install(routes: Blueprint, config: Config, connection: "redis.Redis") -> Non
         routes.add_app_template_filter(text, name)
 
 
-def chosen(config: Config, connection: "redis.Redis") -> str:
-    """Return the deployment that the page is about; 404 for one that never posted."""
+def chosen(config: Config, connection: "redis.Redis") -> Store:
+    """Return the store of the deployment that the page is about; 404 for one that never posted."""
     default = config.settings.deployment
     name = request.args.get("deployment", default)
     if name != default and (not DEPLOYMENT_NAME.fullmatch(name) or name not in deployments(connection)):
         abort(404, "No deployment of this name has sent anything.")
-    return name
+    return Store(connection, name)
 
 
 def to(path: str, **args: Any) -> str:

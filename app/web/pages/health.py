@@ -14,13 +14,11 @@ from app.core.alert.severity import Severity
 from app.core.coder.passes import Phase, describe
 from app.core.count.meter import AWB
 from app.notifiers.receivers import receivers
-from app.store.coder.passes import Passes
 from app.store.coder.state import CoderState
-from app.store.count.records import Records
-from app.store.receive.inbox import Inbox
 from app.store.receive.refusals import RefusalCounters
 from app.store.rq.queues import Queues, QueueState
 from app.store.server.info import server_info
+from app.store.store import Store
 from app.web.pages.alertdata import channels
 from app.web.pages.frame import duration, to
 
@@ -44,19 +42,19 @@ class Part:
     link: str = ""
 
 
-def parts(connection: "redis.Redis", config: Config, deployment: str) -> list[Part]:
+def parts(store: Store, config: Config) -> list[Part]:
     """Return every part, input first."""
-    stats = Inbox(connection, deployment).stats()
-    found = [_input(config, stats), *_refused(connection), _redis(connection), *_workers(connection)]
-    found += _coder(connection, config, deployment)
-    return [*found, *_channels(connection, config, deployment)]
+    stats = store.inbox.stats()
+    found = [_input(config, stats), *_refused(store.redis), _redis(store.redis), *_workers(store.redis)]
+    found += _coder(store, config)
+    return [*found, *_channels(store, config)]
 
 
-def never_received(connection: "redis.Redis", deployment: str) -> bool:
+def never_received(store: Store) -> bool:
     """Tell whether there is nothing to show yet: no delivery came, nothing was counted or found by Coder's API."""
-    if Inbox(connection, deployment).stats() or CoderState(connection, deployment).mark("reconciled_at"):
+    if store.inbox.stats() or store.coder.mark("reconciled_at"):
         return False
-    return Records(connection, deployment, AWB).oldest() is None
+    return store.records(AWB).oldest() is None
 
 
 def _input(config: Config, stats: dict[str, float]) -> Part:
@@ -126,9 +124,9 @@ def _queue(queue: QueueState, *, works: bool) -> tuple[Severity, str]:
     return (Severity.WARNING, "Works; jobs have failed") if queue.failed else (Severity.OK, "Works")
 
 
-def _coder(connection: "redis.Redis", config: Config, deployment: str) -> Iterator[Part]:
-    state = CoderState(connection, deployment)
-    if not config.verifying(deployment):
+def _coder(store: Store, config: Config) -> Iterator[Part]:
+    state = store.coder
+    if not config.verifying(store.deployment):
         return
     failing, passed = state.moment("failing_since"), state.moment("reconciled_at")
     if failing:
@@ -136,7 +134,7 @@ def _coder(connection: "redis.Redis", config: Config, deployment: str) -> Iterat
     else:
         heard = state.moment("heard_at")
         yield Part("Coder’s API", Severity.OK, "Answers" if heard else "Not asked yet", at=heard)
-    under_way = _under_way(connection, deployment, state)
+    under_way = _under_way(store, state)
     if passed is None:
         yield Part("Reconcile", Severity.WARNING, "No pass has ended yet", under_way)
         return
@@ -146,9 +144,9 @@ def _coder(connection: "redis.Redis", config: Config, deployment: str) -> Iterat
     yield Part("Reconcile", Severity.WARNING if late else Severity.OK, words, under_way, passed)
 
 
-def _under_way(connection: "redis.Redis", deployment: str, state: CoderState) -> str:
+def _under_way(store: Store, state: CoderState) -> str:
     """Say how far the pass has come, and what is left over for itself."""
-    _version, now = Passes(connection, deployment).load()
+    _version, now = store.passes.load()
     said = []
     if now is not None and now.phase is not Phase.DONE:
         read = f", back to {clock.at(now.back_to):%d %b %Y}" if now.back_to else ""
@@ -159,12 +157,12 @@ def _under_way(connection: "redis.Redis", deployment: str, state: CoderState) ->
     return " ".join(said)
 
 
-def _channels(connection: "redis.Redis", config: Config, deployment: str) -> Sequence[Part]:
+def _channels(store: Store, config: Config) -> Sequence[Part]:
     listed = receivers(config.settings)
     if not listed:
         hint = "Set AWB_SLACK_WEBHOOK_URL, or AWB_SMTP_URL with AWB_EMAIL_FROM and AWB_EMAIL_TO."
         return [Part("Receivers", Severity.WARNING, "None is configured: nobody is warned", hint)]
-    found = channels(connection, deployment, listed, _MESSAGES_LOOKED_AT)
+    found = channels(store, listed, _MESSAGES_LOOKED_AT)
     return [_channel(one) for one in found]
 
 

@@ -16,7 +16,6 @@ from app.config.load import Config
 from app.pipeline.operate.quarantine import Released, discard, release, show
 from app.pipeline.operate.queues import DELETABLE, Operator, queues_of
 from app.pipeline.operate.replay import not_understood, replay, replay_unknown
-from app.store.receive.inbox import Inbox
 from app.store.rq import jobqueue
 from app.store.rq.jobs import FAILED
 from app.store.server.connection import unavailable
@@ -118,19 +117,19 @@ def _add_pages(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
 def _add_reviews(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
     @routes.get("/queues/quarantine")
     def quarantine() -> str:
-        rows = Inbox(connection, chosen(config, connection)).quarantined(_QUARANTINE_SHOWN)
+        rows = chosen(config, connection).inbox.quarantined(_QUARANTINE_SHOWN)
         return render_template("queuequarantine.html", rows=rows, at=clock.at, said=_said())
 
     @routes.get("/queues/quarantine/<message_id>")
     def quarantined(message_id: str) -> str:
-        shown = show(connection, chosen(config, connection), _checked(message_id))
+        shown = show(chosen(config, connection), _checked(message_id))
         if shown is None:
             abort(404, "There is no such body in quarantine: it was released, discarded, or it expired.")
         return render_template("queuequarantined.html", shown=shown, said=_said())
 
     @routes.get("/queues/unknown")
     def unknown() -> str:
-        found = not_understood(connection, chosen(config, connection), among=_LOOKED_AT, most=_UNKNOWN_SHOWN)
+        found = not_understood(chosen(config, connection), among=_LOOKED_AT, most=_UNKNOWN_SHOWN)
         return render_template("queueunknown.html", found=found, looked_at=_LOOKED_AT, at=clock.at, said=_said())
 
 
@@ -154,23 +153,23 @@ def _add_review_acts(routes: Blueprint, config: Config, connection: "redis.Redis
     @routes.post("/queues/quarantine/<message_id>/release")
     @require_admin
     def release_body(message_id: str) -> Response:
-        became = release(connection, chosen(config, connection), _checked(message_id), _actor())
+        became = release(chosen(config, connection), _checked(message_id), _actor())
         still = became in (Released.UNREADABLE, Released.NOT_KEPT)
         return _go(f"/queues/quarantine/{message_id}" if still else "/queues/quarantine", became.value)
 
     @routes.post("/queues/quarantine/<message_id>/discard")
     @require_admin
     def discard_body(message_id: str) -> Response:
-        done = discard(connection, chosen(config, connection), _checked(message_id), _actor())
+        done = discard(chosen(config, connection), _checked(message_id), _actor())
         return _go("/queues/quarantine", "discarded" if done else "unchanged")
 
     @routes.post("/queues/unknown/replay")
     @require_admin
     def replay_deliveries() -> Response:
-        deployment, message_id = chosen(config, connection), request.form.get("message_id", "")
+        store, message_id = chosen(config, connection), request.form.get("message_id", "")
         if message_id:
-            return _go("/queues/unknown", replay(connection, deployment, _checked(message_id), _actor()).value)
-        tally = replay_unknown(connection, deployment, _actor(), most=_LOOKED_AT)
+            return _go("/queues/unknown", replay(store, _checked(message_id), _actor()).value)
+        tally = replay_unknown(store, _actor(), most=_LOOKED_AT)
         return _go("/queues/unknown", "queued" if tally.queued else "unchanged", tally.queued)
 
 

@@ -9,9 +9,6 @@ from flask import Blueprint, Response, make_response, render_template, request
 from app import clock
 from app.answers.usage import coder_answer, periods_answer
 from app.config.load import Config
-from app.store.alert.outbox import Outbox
-from app.store.alert.silences import Silences
-from app.store.coder.state import CoderState
 from app.web.pages import alerts as pagealerts
 from app.web.pages import evidence as pageevidence
 from app.web.pages import frame as pageframe
@@ -60,15 +57,15 @@ def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
 def _add_usage(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
     @routes.get("/")
     def usage() -> Response:
-        deployment = chosen(config, connection)
-        if never_received(connection, deployment):
-            endpoint = _endpoint(config, deployment)
+        store = chosen(config, connection)
+        if never_received(store):
+            endpoint = _endpoint(config, store.deployment)
             return make_response(render_template("welcome.html", endpoint=endpoint, settings=config.settings))
-        seen = overview(connection, config, deployment)
-        history = CoderState(connection, deployment).drift()
-        held = Silences(connection, deployment).active(clock.now())
-        messages = messages_table(Outbox(connection, deployment).history(_MESSAGES_SHOWN))
-        alerts = firing(connection, deployment) if seen.present else []
+        seen = overview(store, config)
+        history = store.coder.drift()
+        held = store.silences.active(clock.now())
+        messages = messages_table(store.outbox.history(_MESSAGES_SHOWN))
+        alerts = firing(store) if seen.present else []
         tables: dict[str, Callable[[], Table]] = {
             "days": lambda: days_table(seen.days, seen.usage.used),
             **{f"{top.dimension}s": top.table for top in seen.tops.listed},
@@ -81,21 +78,21 @@ def _add_usage(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
             tables,
             seen=seen,
             spans=SPANS,
-            coder=coder_answer(connection, config, deployment),
+            coder=coder_answer(store, config),
             drift=drift_line(history),
             drift_table=_drift_table(history[-_DRIFT_SHOWN:][::-1]),
             alerts=alerts[:_ALERTS_SHOWN],
             alerts_in_all=len(alerts),
             held=held,
             messages=messages,
-            parts_of_health=parts(connection, config, deployment),
+            parts_of_health=parts(store, config),
         )
 
 
 def _add_periods(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
     @routes.get("/periods")
     def periods() -> Response:
-        found = periods_answer(connection, config, chosen(config, connection))
+        found = periods_answer(chosen(config, connection), config)
         table = _periods_table(found)
         return respond("periods.html", {"periods": lambda: table}, table=table, notes=found["notes"])
 

@@ -5,17 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import redis
-
 from app.core.alert.alert import Alert
 from app.core.alert.decision import AlertState
 from app.store import keys
-from app.store.alert.alerts import Alerts
 from app.store.alert.silences import Acknowledgement
+from app.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class AlertView:
     """One alert as it stands.
 
     Attributes:
@@ -30,24 +28,24 @@ class Standing:
     acknowledged_at: datetime | None = None
 
 
-def standings(connection: "redis.Redis", deployment: str, names: Iterable[str]) -> list[Standing]:
+def alert_views(store: Store, names: Iterable[str]) -> list[AlertView]:
     """Return the alerts with these names and every other one that fires; those that fire come first."""
-    store: Any = connection
-    listed = sorted({*names, *Alerts(connection, deployment).firing()})
-    with store.pipeline(transaction=False) as pipe:
+    server: Any = store.redis
+    listed = sorted({*names, *store.alerts.firing()})
+    with server.pipeline(transaction=False) as pipe:
         for name in listed:
-            pipe.hmget(keys.alert(deployment, name), "s", "a")
-            pipe.hget(keys.acknowledged(deployment), name)
+            pipe.hmget(keys.alert(store.deployment, name), "s", "a")
+            pipe.hget(keys.acknowledged(store.deployment), name)
         found = pipe.execute()
-    read = [_standing(name, found[2 * n], found[2 * n + 1]) for n, name in enumerate(listed)]
-    return sorted(read, key=lambda standing: (not standing.state.level, standing.name))
+    read = [_view(name, found[2 * n], found[2 * n + 1]) for n, name in enumerate(listed)]
+    return sorted(read, key=lambda view: (not view.state.level, view.name))
 
 
-def _standing(name: str, stored: Sequence[bytes | None], acknowledged: bytes | None) -> Standing:
+def _view(name: str, stored: Sequence[bytes | None], acknowledged: bytes | None) -> AlertView:
     state, words = stored
     stands = AlertState.from_json(state or b"{}")
     said = Alert.from_json(words) if words else None
     given = Acknowledgement.read(name, acknowledged) if acknowledged else None
     if given is None or not given.covers(stands):
-        return Standing(name, stands, said)
-    return Standing(name, stands, said, given.by, given.at)
+        return AlertView(name, stands, said)
+    return AlertView(name, stands, said, given.by, given.at)

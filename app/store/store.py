@@ -1,0 +1,86 @@
+"""One deployment's data in Redis: the handle that jobs, commands and pages pass on."""
+
+from functools import cached_property
+
+import redis
+
+from app.store.alert.alerts import Alerts
+from app.store.alert.outbox import Outbox
+from app.store.alert.silences import Silences
+from app.store.audit import Audit
+from app.store.coder.passes import Passes
+from app.store.coder.state import CoderState
+from app.store.count.ledger import Ledger
+from app.store.count.records import Records
+from app.store.count.snapshot import Snapshot
+from app.store.gauges import Gauges
+from app.store.receive.inbox import Inbox
+from app.store.receive.kept import Kept
+from app.store.receive.quarantine import Quarantine
+from app.store.steps import Steps
+
+
+class Store:
+    """Everything that is kept about one deployment; cheap to make, and nothing is sent before the first call.
+
+    Attributes:
+        redis: the connections, for what concerns all deployments.
+        deployment: its name.
+    """
+
+    def __init__(self, connection: "redis.Redis", deployment: str) -> None:
+        self.redis = connection
+        self.deployment = deployment
+
+    @cached_property
+    def alerts(self) -> Alerts:
+        return Alerts(self.redis, self.deployment)
+
+    @cached_property
+    def audit(self) -> Audit:
+        return Audit(self.redis, self.deployment)
+
+    @cached_property
+    def coder(self) -> CoderState:
+        return CoderState(self.redis, self.deployment)
+
+    @cached_property
+    def gauges(self) -> Gauges:
+        return Gauges(self.redis, self.deployment)
+
+    @cached_property
+    def inbox(self) -> Inbox:
+        return Inbox(self.redis, self.deployment)
+
+    @cached_property
+    def kept(self) -> Kept:
+        return Kept(self.redis, self.deployment)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        return Outbox(self.redis, self.deployment)
+
+    @cached_property
+    def passes(self) -> Passes:
+        return Passes(self.redis, self.deployment)
+
+    @cached_property
+    def quarantine(self) -> Quarantine:
+        return Quarantine(self.redis, self.deployment)
+
+    @cached_property
+    def silences(self) -> Silences:
+        return Silences(self.redis, self.deployment)
+
+    @cached_property
+    def steps(self) -> Steps:
+        return Steps(self.redis, self.deployment)
+
+    def ledger(self, meter: str) -> Ledger:
+        return Ledger(self.redis, self.deployment, meter)
+
+    def records(self, meter: str) -> Records:
+        return Records(self.redis, self.deployment, meter)
+
+    def snapshot(self, meter: str) -> Snapshot:
+        return Snapshot(self.redis, self.deployment, meter)
