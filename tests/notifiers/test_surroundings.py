@@ -271,7 +271,7 @@ def test_redis_over_tls_is_trusted_the_same(
 
         def answers(given: Path | None) -> bool:
             try:
-                return bool(connect(url, given).ping())
+                return bool(connect(url, ca_file=given).ping())
             except redis.exceptions.ConnectionError:
                 return False
 
