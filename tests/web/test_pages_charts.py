@@ -14,7 +14,7 @@ from app.core.limit.forecast import forecast
 from app.core.limit.limits import Limit
 from app.core.limit.period import Period
 from app.core.limit.threshold import Threshold
-from app.web.pages.axes import Mark, day_marks, round_up, steps
+from app.web.pages.axes import Mark, day_marks, scale
 from app.web.pages.burnup import BurnUp, burn_up
 from app.web.pages.charts import day_bars, drift_line, meter_bar
 
@@ -63,6 +63,7 @@ def test_any_period_is_drawn_from_its_beginning_to_the_number_that_is_shown(
     if chart.fan:
         assert chart.fan[0] == chart.ahead[0]
         assert chart.fan[1][1] <= chart.ahead[1][1] <= chart.fan[2][1]
+        assert all(0 <= y <= 1000 for _, y in (*chart.fan, *chart.ahead))
 
 
 def test_the_limit_is_reached_where_the_forecast_says() -> None:
@@ -126,12 +127,28 @@ def test_labels_of_days_never_touch(length: int) -> None:
 
 
 @given(st.floats(0, 1e9))
-def test_plots_are_as_high_as_their_content_in_whole_steps(value: float) -> None:
-    top = round_up(value)
-    assert value <= top <= max(4, value * 2)
-    marks = steps(top)
-    assert marks[-1].at == 100
-    assert all(float(mark.text.replace(",", "")) == pytest.approx(top * mark.at / 100) for mark in marks) or top < 20
+def test_a_plot_is_as_high_as_its_content_in_at_most_five_round_steps(value: float) -> None:
+    heights = scale(value)
+    assert value <= heights.top <= max(2, value * 2)
+    labels = [int(mark.text.replace(",", "")) for mark in heights.marks]
+    assert heights.marks[-1].at == 100
+    assert 2 <= len(labels) <= 5
+    assert labels == [labels[0] * number for number in range(1, len(labels) + 1)]
+    assert str(labels[0]).rstrip("0") in {"1", "2", "25", "5"}
+
+
+@pytest.mark.parametrize(
+    ("value", "labels"),
+    [
+        (0, ["1", "2"]),
+        (3, ["1", "2", "3"]),
+        (1100, ["250", "500", "750", "1,000", "1,250"]),
+        (2417, ["500", "1,000", "1,500", "2,000", "2,500"]),
+        (17, ["5", "10", "15", "20"]),
+    ],
+)
+def test_lines_across_a_plot_are_labelled_with_round_numbers(value: float, labels: list[str]) -> None:
+    assert [mark.text for mark in scale(value).marks] == labels
 
 
 def test_days_without_builds_are_bars_of_no_height_and_today_is_marked() -> None:

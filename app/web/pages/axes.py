@@ -1,6 +1,7 @@
 """What charts share: places in per cent, labels of days, and the lines across a plot."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
@@ -9,7 +10,9 @@ from typing import Final
 LABEL_ROOM: Final = 13.0
 _WEEKS_UP_TO: Final = 100
 _MOST_LABELS: Final = 6
-_ROUND: Final = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
+#: A plot has at most this many lines across.
+_MOST_STEPS: Final = 5
+_ROUND: Final = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class Mark:
 
 
 def day_marks(first: date, last: date) -> list[Mark]:
-    """Label Mondays of a short extent, and firsts of months of a longer one, at most six of them."""
+    """Label Mondays of a short extent, and the first days of months of a longer one, at most six of them."""
     whole = (last - first).days
     days = [first + timedelta(days=number) for number in range(whole)]
     weekly = whole <= _WEEKS_UP_TO
@@ -39,19 +42,23 @@ def day_marks(first: date, last: date) -> list[Mark]:
 def _short(day: date, *, weekly: bool) -> str:
     if weekly:
         return f"{day:%-d %b}"
-    # The year stands where it changes; with every label it would be too wide for a phone.
-    return f"{day:%b %Y}" if day.month == 1 else f"{day:%b}"
+    # January is labelled with its year: "Jan 2027" would be too wide for a phone.
+    return f"{day:%Y}" if day.month == 1 else f"{day:%b}"
 
 
-def round_up(value: float) -> int:
-    """Return the next round number that divides into a few whole steps; at least 4."""
-    if value <= 4:  # noqa: PLR2004 - see above
-        return 4
-    power = float(10 ** int(math.log10(value)))
-    return math.ceil(next(step * power for step in _ROUND if step * power >= value))
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """The vertical axis of a plot, from 0 to `top`, with a mark for each step; marks count from the bottom."""
+
+    top: int
+    marks: Sequence[Mark]
 
 
-def steps(top: int) -> list[Mark]:
-    """Label the lines across a plot, `at` from the bottom."""
-    parts = next((parts for parts in (4, 5, 3) if top % parts == 0), 2)
-    return [Mark(number / parts * 100, f"{top * number // parts:,}") for number in range(1, parts + 1)]
+def scale(highest: float) -> Scale:
+    """Fit a vertical axis to its highest value, in round steps: 1, 2, 5, 10, 20, 25, 50 and so on."""
+    least = max(highest, 1) / _MOST_STEPS
+    power = 10.0 ** math.floor(math.log10(least))
+    # A count has no halves: below 25 there is no step of two and a half.
+    step = next(int(one) for one in (round_ * power for round_ in _ROUND) if one >= least and one == int(one))
+    parts = max(math.ceil(highest / step), 2)
+    return Scale(parts * step, [Mark(number / parts * 100, f"{step * number:,}") for number in range(1, parts + 1)])

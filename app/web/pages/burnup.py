@@ -8,10 +8,8 @@ from typing import Final
 from app.core.count.meter import Usage
 from app.core.limit.forecast import HORIZON, Forecast
 from app.core.limit.period import Period
-from app.web.pages.axes import Mark, day_marks, round_up, steps
+from app.web.pages.axes import Mark, day_marks, scale
 
-#: A forecast far above the limit would press everything else to the ground.
-_HEADROOM: Final = 1.6
 _MOST_POINTS: Final = 800
 
 
@@ -59,21 +57,22 @@ class _Frame:
 def burn_up(days: Sequence[tuple[date, int]], usage: Usage, expected: Forecast | None, today: date) -> BurnUp:
     """Draw a period; `days` as app/store/count/snapshot.py `by_day` gives them."""
     first, last = _extent(days, usage.period, expected, today)
-    frame = _Frame(first, last, _top(usage, expected))
     count = usage.limit.count
-    told = expected if expected is not None and expected.enough and today < last else None
+    ahead = expected if expected is not None and expected.enough and today < last else None
+    low, middle, high = _ends(usage, ahead, today, last)
+    heights = scale(max(usage.used * 1.05, (count or 0) * 1.1, high))
+    frame = _Frame(first, last, heights.top)
     begin = (frame.x(min(today, last)), frame.y(usage.used))
-    low, middle, high = _ends(usage, told, today, last)
     return BurnUp(
         line=[(frame.x(day), frame.y(units)) for day, units in _curve(days, usage.used, first, min(today, last))],
-        fan=[begin, (1000.0, frame.y(high)), (1000.0, frame.y(low))] if told else [],
-        ahead=[begin, (1000.0, frame.y(middle))] if told else [],
+        fan=[begin, (1000.0, frame.y(high)), (1000.0, frame.y(low))] if ahead else [],
+        ahead=[begin, (1000.0, frame.y(middle))] if ahead else [],
         limit=None if count is None else frame.y(count) / 10,
         today=frame.x(today) / 10 if first <= today < last else None,
-        breach=_breach(told, frame),
-        breach_range=_breach_range(told, frame),
+        breach=_breach(ahead, frame),
+        breach_range=_breach_range(ahead, frame),
         days=day_marks(first, last),
-        steps=steps(frame.top),
+        steps=heights.marks,
     )
 
 
@@ -86,14 +85,6 @@ def _extent(
     seen = today - first
     near = expected.breach if expected and expected.breach and expected.breach - today <= seen else today
     return first, max(today, near) + timedelta(days=HORIZON)
-
-
-def _top(usage: Usage, expected: Forecast | None) -> int:
-    count = usage.limit.count or 0
-    likely = float((expected.high or 0) if expected and expected.enough else 0)
-    if count:
-        likely = min(likely, count * _HEADROOM)
-    return round_up(max(usage.used * 1.05, count * 1.1, likely))
 
 
 def _curve(days: Sequence[tuple[date, int]], used: int, first: date, today: date) -> list[tuple[date, float]]:

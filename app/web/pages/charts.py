@@ -13,7 +13,7 @@ from app.core.limit.drift import DriftPoint
 from app.core.limit.limits import Limit
 from app.core.limit.threshold import Threshold, fixed_levels, further_levels
 from app.core.wording.context import spoken_level
-from app.web.pages.axes import LABEL_ROOM, Mark, day_marks, round_up, steps
+from app.web.pages.axes import LABEL_ROOM, Mark, day_marks, scale
 
 #: Levels beyond the limit that are marked: the newest crossed ones, and the next.
 _MOST_FURTHER: Final = 3
@@ -82,17 +82,17 @@ def day_bars(days: Sequence[tuple[date, int]], first: date, last: date, today: d
     units = dict(days)
     whole = (last - first).days + 1
     listed = [first + timedelta(days=number) for number in range(whole)]
-    top = round_up(max((units.get(day, 0) for day in listed), default=0))
+    heights = scale(max((units.get(day, 0) for day in listed), default=0))
     width = (100 - _LEFT) / whole
     bars = [
-        Bar(day, units.get(day, 0), _LEFT + number * width, width, units.get(day, 0) / top * 100, day == today)
+        Bar(day, units.get(day, 0), _LEFT + number * width, width, units.get(day, 0) / heights.top * 100, day == today)
         for number, day in enumerate(listed)
         if day <= today + timedelta(days=1)
     ]
     marks = [
         replace(mark, at=_LEFT + mark.at * (100 - _LEFT) / 100) for mark in day_marks(first, last + timedelta(days=1))
     ]
-    return DayBars(bars, marks, steps(top))
+    return DayBars(bars, marks, heights.marks)
 
 
 def drift_line(history: Sequence[DriftPoint]) -> DriftLine | None:
