@@ -13,7 +13,7 @@ from app.store.rq.queues import Queues
 _LOOK_EVERY: Final = 1.0
 
 
-class PausableWorker(SimpleWorker):  # type: ignore[misc]
+class PausableWorker(SimpleWorker):
     """A SimpleWorker of one queue that takes no job of it while it is paused; what it has begun, it ends."""
 
     def check_for_suspension(self, burst: bool) -> None:

@@ -56,7 +56,7 @@ class QuietWorker(PausableWorker):
 
     def register_birth(self) -> None:
         """Register, then adopt: what is booked for a worker that is not registered keeps it from registering."""
-        super().register_birth()
+        super().register_birth()  # type: ignore[no-untyped-call]
         adopt(self)
 
     def handle_job_failure(self, job: Job, queue: Queue, *args: Any, **kwargs: Any) -> None:

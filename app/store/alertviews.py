@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from app.core.alert.alert import Alert
 from app.core.alert.decision import AlertState
 from app.store import keys
 from app.store.alert.silences import Acknowledgement
+from app.store.server.commands import commands
 from app.store.store import Store
 
 
@@ -30,7 +30,7 @@ class AlertView:
 
 def alert_views(store: Store, names: Iterable[str]) -> list[AlertView]:
     """Return the alerts with these names and every other one that fires; those that fire come first."""
-    server: Any = store.redis
+    server = commands(store.redis)
     listed = sorted({*names, *store.alerts.firing()})
     with server.pipeline(transaction=False) as pipe:
         for name in listed:

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import redis
 
 from app import clock
 from app.store import keys
+from app.store.server.commands import commands
 
 #: Entries kept for a deployment; each takes some 200 bytes.
 KEPT: Final = 2000
@@ -29,7 +30,7 @@ class Audit:
     """The audit trail of one deployment."""
 
     def __init__(self, connection: "redis.Redis", deployment: str) -> None:
-        self.redis: Any = connection
+        self.redis = commands(connection)
         self._key = keys.audit(deployment)
 
     def write(self, actor: str, action: str, detail: str) -> None:

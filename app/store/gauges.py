@@ -3,12 +3,13 @@
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import redis
 
 from app.core.limit.drift import DriftPoint
 from app.store import keys
+from app.store.server.commands import commands
 
 #: Longer than app/core/limit/drift.py looks back.
 _DRIFT_WINDOW: Final = timedelta(days=7)
@@ -32,7 +33,7 @@ class Gauges:
     """Figures of one deployment."""
 
     def __init__(self, connection: "redis.Redis", deployment: str) -> None:
-        self.redis: Any = connection
+        self.redis = commands(connection)
         self.deployment = deployment
 
     def backlog(self) -> Backlog:
@@ -63,7 +64,7 @@ class Gauges:
 
 def last_sweep(connection: "redis.Redis") -> float:
     """Return when the last sweep ended, in epoch seconds; 0 for never."""
-    stored: Any = connection.hget(keys.MARKS, "last_sweep_at")
+    stored = commands(connection).hget(keys.MARKS, "last_sweep_at")
     return float(stored or 0)
 
 

@@ -8,6 +8,7 @@ import math
 from typing import Any, Final
 
 from app.store import keys
+from app.store.server.commands import commands
 from app.store.store import Store
 from app.store.timeline import Place, behind
 
@@ -23,7 +24,7 @@ def deliveries(store: Store, cursor: str | None, limit: int) -> Page:
     Raises:
         ValueError: the cursor is not one that this gave out.
     """
-    server: Any = store.redis
+    server = commands(store.redis)
     rows = behind(store.redis, keys.deliveries(store.deployment), _place(cursor), limit + 1)
     shown = rows[:limit]
     found = server.mget([keys.delivery(store.deployment, message_id) for message_id, _ in shown]) if shown else []
@@ -52,7 +53,7 @@ def notifications(store: Store, cursor: str | None, limit: int) -> Page:
     Raises:
         ValueError: the cursor is not one that this gave out.
     """
-    server: Any = store.redis
+    server = commands(store.redis)
     outbox, place = store.outbox, _place(cursor)
     if place is None:
         rows = outbox.history(limit + 1)

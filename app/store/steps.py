@@ -4,11 +4,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import redis
 
 from app.store import keys
+from app.store.server.commands import commands
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Steps:
     """The steps of one deployment's sweep."""
 
     def __init__(self, connection: "redis.Redis", deployment: str) -> None:
-        self.redis: Any = connection
+        self.redis = commands(connection)
         self.deployment = deployment
 
     def failures(self) -> dict[str, Failure]:
@@ -83,7 +83,7 @@ def _at(moment: float | None) -> datetime | None:
 
 def swept_at(connection: "redis.Redis", deployments: Sequence[str]) -> dict[str, float]:
     """Return when the sweep last turned to each deployment, in epoch seconds; 0 for never."""
-    store: Any = connection
+    store = commands(connection)
     stored = store.hmget(keys.SWEPT, list(deployments))
     return {name: float(value or 0) for name, value in zip(deployments, stored, strict=True)}
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 import redis
 
 from app.store import keys
+from app.store.server.commands import commands
 from app.store.server.connection import script
 
 #: Failures of one client before it waits, then 1 s, 2 s, 4 s, … up to the longest.
@@ -23,7 +24,7 @@ class Throttle:
     """Counters of failed logins, in Redis."""
 
     def __init__(self, connection: "redis.Redis") -> None:
-        self.redis: Any = connection
+        self.redis = commands(connection)
         self._script = script(connection, "throttle")
 
     def begin(self, client: str, now: datetime) -> float:

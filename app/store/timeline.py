@@ -2,9 +2,11 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import redis
+
+from app.store.server.commands import commands
 
 _CHUNK: Final = 500
 
@@ -59,7 +61,7 @@ def behind(
         low: the lowest score that belongs to it.
         below: the lowest score that is too high.
     """
-    store: Any = connection
+    store = commands(connection)
     top = repr(place.at) if place and place.at < below else f"({below!r}"
     after = place.member.encode() if place else b""
     rows: list[tuple[str, float]] = []

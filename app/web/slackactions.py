@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as StillWorkingError
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qs
 
 import redis
@@ -29,6 +29,7 @@ from app.notifiers.base import NotifyError
 from app.notifiers.slack.answer import answer, may_answer, private
 from app.pipeline.operate.acknowledge import StaleError, acknowledge, snooze
 from app.store import keys
+from app.store.server.commands import commands
 from app.store.server.connection import unavailable
 from app.store.store import Store
 
@@ -174,14 +175,15 @@ def _outcome(config: Config, connection: "redis.Redis", signature: str, press: _
     return _Outcome(replayed=True)
 
 
-def _first_time(connection: Any, signature: str) -> bool:
+def _first_time(connection: "redis.Redis", signature: str) -> bool:
     """Remember a request for as long as its signature is good; False when it came before."""
     key = keys.once(f"slack-{hashlib.blake2s(signature.encode()).hexdigest()}")
     ours = secrets.token_hex(8)
-    if connection.set(key, ours, nx=True, ex=_REMEMBERED_SECONDS):
+    server = commands(connection)
+    if server.set(key, ours, nx=True, ex=_REMEMBERED_SECONDS):
         return True
     # A command whose answer was lost is sent again, and then meets itself.
-    return bool(connection.get(key) == ours.encode())
+    return server.get(key) == ours.encode()
 
 
 def _do(config: Config, connection: "redis.Redis", press: _Press, action: _Action) -> str:

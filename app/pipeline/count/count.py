@@ -172,7 +172,7 @@ def _renamed(ledger: Ledger, workspace_id: str, before: Evidence, after: Evidenc
 
     if not before.base.records or told(before) == told(after):
         return []
-    found = Records(ledger.redis, ledger.deployment, ledger.meter).read(standing_keys(before, workspace_id))
+    found = Records(ledger.connection, ledger.deployment, ledger.meter).read(standing_keys(before, workspace_id))
     return [replace(record, **told(after)) for record in found]
 
 

@@ -59,7 +59,7 @@ class Past:
 
     def __init__(self, api: CoderApi, state: CoderState, ledger: Ledger, passes: Passes) -> None:
         self.api = api
-        self.names = Naming(state.redis, state.deployment, ledger.meter)
+        self.names = Naming(state.connection, state.deployment, ledger.meter)
         self.state = state
         self.ledger = ledger
         self.passes = passes

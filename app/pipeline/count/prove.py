@@ -112,7 +112,7 @@ def _names(
         return _trusting_flags(state, _names_of_job(state, ledger, workspace_id, known, builds))
     names = {**known.names, **workspace.names}
     if names != known.names:
-        Names(state.redis, state.deployment).learn([workspace])
+        Names(state.connection, state.deployment).learn([workspace])
     return names if workspace.tells_task else _trusting_flags(state, names)
 
 
@@ -120,7 +120,7 @@ def _names_of_job(
     state: CoderState, ledger: Ledger, workspace_id: str, known: Known, builds: Sequence[Build]
 ) -> Mapping[str, str]:
     """Return what is known of a workspace that is not shown, with its builds' organization; what lacks is noted."""
-    naming = Naming(state.redis, state.deployment, ledger.meter)
+    naming = Naming(state.connection, state.deployment, ledger.meter)
     naming.lack_names([workspace_id])
     identity = ("organization", builds[-1].job.organization_id)
     return {"organization": naming.newest([identity]).get(identity, ""), **known.names}

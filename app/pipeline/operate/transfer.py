@@ -126,7 +126,7 @@ def _take(
 def _plan_proved(
     ledger: Ledger, _config: Config, records: Sequence[UsageRecord], version: int, evidence: Evidence
 ) -> _Plan:
-    kept = Records(ledger.redis, ledger.deployment, ledger.meter)
+    kept = Records(ledger.connection, ledger.deployment, ledger.meter)
     fresh = [record for record in records if kept.record(record.key) is None]
     known = len(records) - len(fresh)
     if not fresh:

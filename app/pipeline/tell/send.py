@@ -97,7 +97,7 @@ def _failed(
     outbox: Outbox, config: Config, attempt: Attempt, error: NotifyError, bound: structlog.stdlib.BoundLogger
 ) -> float | None:
     notification, now = attempt.notification, clock.now()
-    tallies.erred(outbox.redis, outbox.deployment, notification.receiver, error.reason.value)
+    tallies.erred(outbox.connection, outbox.deployment, notification.receiver, error.reason.value)
     waited = now - attempt.tried_since
     ends = error.permanent or waited > GIVE_UP_AFTER
     if ends or waited >= timedelta(minutes=config.settings.fallback_minutes):

@@ -2,7 +2,7 @@
 
 import hashlib
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 import redis
 import structlog
@@ -24,6 +24,7 @@ from app.store import keys
 from app.store.receive.inbox import deployments
 from app.store.rq import jobqueue
 from app.store.rq.enqueue import enqueue
+from app.store.server.commands import commands
 from app.store.steps import note_swept, swept_at
 from app.store.store import Store
 
@@ -85,7 +86,7 @@ def _forget(store: Store, keep_days: int) -> None:
 def recount_if_templates_changed(connection: "redis.Redis", config: Config) -> bool:
     """Queue a recount when the list of AI templates is another than at the last one."""
     fingerprint = templates_fingerprint(config)
-    last: Any = connection.hget(keys.MARKS, "ai_templates")
+    last = commands(connection).hget(keys.MARKS, "ai_templates")
     if last is not None and last.decode() == fingerprint:
         return False
     return enqueue(connection, jobqueue.recount_job(fingerprint))

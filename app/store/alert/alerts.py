@@ -12,6 +12,7 @@ from app.core.alert.alert import Alert, Notification
 from app.core.alert.decision import AlertState, Reason
 from app.store import keys
 from app.store.alert.outbox import outbox_args, outbox_keys
+from app.store.server.commands import commands
 from app.store.server.connection import script
 from app.store.timeline import behind
 
@@ -60,7 +61,7 @@ class Alerts:
     """Alert states of one deployment."""
 
     def __init__(self, connection: "redis.Redis", deployment: str) -> None:
-        self.redis: Any = connection
+        self.connection, self.redis = connection, commands(connection)
         self.deployment = deployment
         self._announce = script(connection, "announce")
 
@@ -109,7 +110,7 @@ class Alerts:
 
     def events(self, limit: int = 50, before: float = float("inf")) -> list[dict[str, Any]]:
         """Return what happened to alerts, newest first, earlier than a moment in epoch seconds."""
-        found = behind(self.redis, keys.alert_events(self.deployment), None, limit, below=before)
+        found = behind(self.connection, keys.alert_events(self.deployment), None, limit, below=before)
         return [json.loads(member) for member, _ in found]
 
     def forget_events(self, before: float) -> None:

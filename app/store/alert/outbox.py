@@ -1,12 +1,13 @@
 """The outbox: notifications from the decision to their end, each sent, failed, held or dropped, with the reason."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 import redis
 from pydantic import TypeAdapter
+from redis.client import Pipeline
 
 from app.core.alert.alert import Notification
 from app.core.alert.handle import Handle
@@ -16,6 +17,7 @@ from app.store.alert import tallies
 from app.store.alert.notificationrow import at, history_row, notification_fields, read_notification
 from app.store.rq import jobqueue
 from app.store.rq.enqueue import enqueue
+from app.store.server.commands import Fields, commands
 from app.store.server.connection import script
 from app.store.timeline import behind
 
@@ -49,7 +51,7 @@ class Outbox:
     """Notifications of one deployment."""
 
     def __init__(self, connection: "redis.Redis", deployment: str) -> None:
-        self.redis: Any = connection
+        self.connection, self.redis = connection, commands(connection)
         self.deployment = deployment
         self._announce = script(connection, "announce")
         self._claim = script(connection, "claim")
@@ -141,11 +143,11 @@ class Outbox:
 
     def enqueue_again(self, notification_id: str) -> bool:
         """Queue the sending of a notification whose job was lost; False when the job is still under way."""
-        return enqueue(self.redis, jobqueue.notification_job(self.deployment, notification_id))
+        return enqueue(self.connection, jobqueue.notification_job(self.deployment, notification_id))
 
     def history(self, limit: int = 50, before: float = float("inf")) -> list[dict[str, Any]]:
         """Return the newest notifications with state, attempts and error; decided before a moment in epoch seconds."""
-        found = behind(self.redis, keys.notifications(self.deployment), None, limit, below=before)
+        found = behind(self.connection, keys.notifications(self.deployment), None, limit, below=before)
         ids = [notification_id for notification_id, _ in found]
         with self.redis.pipeline(transaction=False) as pipe:
             for notification_id in ids:
@@ -186,7 +188,7 @@ class Outbox:
         stored = self.redis.hget(keys.notification(self.deployment, notification_id), "state")
         return stored.decode() if stored else ""
 
-    def _end(self, pipe: Any, notification_id: str, fields: Mapping[str, Any]) -> None:
+    def _end(self, pipe: Pipeline, notification_id: str, fields: Fields) -> None:
         pipe.hset(keys.notification(self.deployment, notification_id), mapping={**fields, "claimed_until": 0})
         pipe.zrem(keys.pending(self.deployment), notification_id)
 

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import redis
 from pydantic import TypeAdapter
@@ -12,6 +12,7 @@ from app.core.alert.decision import AlertState
 from app.core.alert.silence import Silence
 from app.core.stored import Moment, read
 from app.store import keys
+from app.store.server.commands import commands
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Silences:
     """Silences and acknowledgements of one deployment."""
 
     def __init__(self, connection: "redis.Redis", deployment: str) -> None:
-        self.redis: Any = connection
+        self.redis = commands(connection)
         self.deployment = deployment
 
     def all(self) -> list[Silence]:

@@ -1,13 +1,12 @@
 """Counters of notifications by receiver, for metrics. They lie in the hash that Inbox.stats reads."""
 
-from typing import Any
-
 import redis
+from redis.client import Pipeline
 
 from app.store import keys
 
 
-def ended(pipe: Any, deployment: str, receiver: str, outcome: str, sent_at: float | None = None) -> None:
+def ended(pipe: Pipeline, deployment: str, receiver: str, outcome: str, sent_at: float | None = None) -> None:
     """Count a notification that came to an end, within the transaction that ends it.
 
     Args:

@@ -1,12 +1,13 @@
 """Where a pass over Coder's API is: kept after each step, so that the next step may be another process's."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import redis
 
 from app.core.coder.passes import PassState
 from app.store import keys
+from app.store.server.commands import commands
 from app.store.server.connection import script
 
 # The set of what a pass has seen, should nobody ever end it.
@@ -17,7 +18,7 @@ class Passes:
     """The pass of one deployment."""
 
     def __init__(self, connection: "redis.Redis", deployment: str) -> None:
-        self.redis: Any = connection
+        self.redis = commands(connection)
         self.deployment = deployment
         self._step = script(connection, "step")
 

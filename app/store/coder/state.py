@@ -12,6 +12,7 @@ from app.core.coder.history import HistorySource
 from app.core.coder.shapes import BuildInfo, Entitlements
 from app.core.limit.drift import DriftPoint
 from app.store import keys
+from app.store.server.commands import Fields, commands
 from app.store.server.connection import script
 
 _HISTORY_KEPT: Final = 2000
@@ -29,7 +30,7 @@ class CoderState:
     """One deployment's side of Coder's API."""
 
     def __init__(self, connection: "redis.Redis", deployment: str) -> None:
-        self.redis: Any = connection
+        self.connection, self.redis = connection, commands(connection)
         self.deployment = deployment
         self._done = script(connection, "verified")
 
@@ -113,7 +114,7 @@ class CoderState:
     def note(self, **marks: Any) -> None:
         """Write marks, such as `reconciled_at`; None removes one."""
         gone = [name for name, value in marks.items() if value is None]
-        kept = {name: value for name, value in marks.items() if value is not None}
+        kept: Fields = {name: value for name, value in marks.items() if value is not None}
         with self.redis.pipeline(transaction=True) as pipe:
             if gone:
                 pipe.hdel(keys.coder(self.deployment), *gone)

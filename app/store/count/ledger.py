@@ -15,6 +15,7 @@ from app.core.count.evidence import NOTHING_FOLDED, Evidence, Folded
 from app.core.count.meter import RecordState, UsageRecord
 from app.store import keys
 from app.store.count.recordrow import reason_digest, row_owner, write_row
+from app.store.server.commands import Fields, commands
 from app.store.server.connection import script
 
 _CONFLICT: Final = -1_000_000
@@ -90,7 +91,7 @@ class Ledger:
     """The ledger of one deployment and meter."""
 
     def __init__(self, connection: "redis.Redis", deployment: str, meter: str) -> None:
-        self.redis: Any = connection
+        self.connection, self.redis = connection, commands(connection)
         self.deployment = deployment
         self.meter = meter
         self._settle = script(connection, "settle")
@@ -157,7 +158,7 @@ class Ledger:
         Returns:
             The change in units, and the workspaces that somebody else changed since they were read.
         """
-        reasons = {reason_digest(r.reason): r.reason for s in settlements for r in s.sent}
+        reasons: Fields = {reason_digest(r.reason): r.reason for s in settlements for r in s.sent}
         with self.redis.pipeline(transaction=False) as pipe:
             # Before the records that name them.
             pipe.hset(keys.reasons(self.deployment), mapping=reasons or {"": ""})

@@ -7,6 +7,7 @@ import redis
 
 from app.store import keys
 from app.store.count.recordrow import renamed
+from app.store.server.commands import commands
 from app.store.server.connection import script
 
 #: Names of a workspace that its records carry, each with the one that holds the id behind it.
@@ -17,7 +18,7 @@ class Naming:
     """The names of one deployment, and those in the records of one meter."""
 
     def __init__(self, connection: "redis.Redis", deployment: str, meter: str) -> None:
-        self.redis: Any = connection
+        self.redis = commands(connection)
         self.deployment = deployment
         self.meter = meter
         self._rename = script(connection, "rename")

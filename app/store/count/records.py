@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, Final
+from typing import Final
 
 import redis
 
@@ -13,6 +13,7 @@ from app.core.count.meter import RecordState, UsageRecord
 from app.store import keys
 from app.store.count.naming import Naming
 from app.store.count.recordrow import read_row
+from app.store.server.commands import commands
 from app.store.server.connection import script
 from app.store.timeline import Place
 
@@ -35,7 +36,7 @@ class Records:
     """The records of one deployment and meter."""
 
     def __init__(self, connection: "redis.Redis", deployment: str, meter: str) -> None:
-        self.redis: Any = connection
+        self.connection, self.redis = connection, commands(connection)
         self.deployment = deployment
         self.meter = meter
         self._reasons: dict[str, str] = {}
@@ -97,7 +98,7 @@ class Records:
         """
         place = Place.parse(cursor) if cursor is not None else None
         whole = _Span(-math.inf if start is None else start, math.inf if end is None else end)
-        called = Naming(self.redis, self.deployment, self.meter).now_called
+        called = Naming(self.connection, self.deployment, self.meter).now_called
         wanted_names = {"user": user, "template": template, "organization": organization}
         names = {name: called(_IDENTITY.get(name, name), value) for name, value in wanted_names.items() if value}
         spans = self._spans_with(names, place, whole) if names else iter([whole])

@@ -7,7 +7,6 @@ the cost does not grow with the number of records, and a changed period needs no
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
 
 import redis
 
@@ -15,6 +14,7 @@ from app.core.count.meter import Usage
 from app.core.limit.limits import Limit
 from app.core.limit.period import Period
 from app.store import keys
+from app.store.server.commands import commands
 
 _TOP = 10
 
@@ -32,7 +32,7 @@ class Snapshot:
     """Reads one deployment's meter."""
 
     def __init__(self, connection: "redis.Redis", deployment: str, meter: str) -> None:
-        self.redis: Any = connection
+        self.redis = commands(connection)
         self.deployment = deployment
         self.meter = meter
 

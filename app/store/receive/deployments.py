@@ -12,6 +12,7 @@ from rq.results import Result
 
 from app.store import keys
 from app.store.rq import jobqueue
+from app.store.server.commands import commands
 from app.store.server.connection import script
 
 _AT_ONCE: Final = 500
@@ -24,7 +25,7 @@ class Deployments:
     """Every deployment that is known to this Redis."""
 
     def __init__(self, connection: "redis.Redis") -> None:
-        self.redis: Any = connection
+        self.connection, self.redis = connection, commands(connection)
 
     def names(self) -> list[str]:
         """Return the deployments that ever posted, sorted."""
@@ -36,7 +37,7 @@ class Deployments:
 
     def admit(self, deployment: str, most: int) -> bool:
         """Learn a name unless it is known; False when as many as `most` are known without it."""
-        return bool(script(self.redis, "learn")(keys=[keys.DEPLOYMENTS], args=[deployment, most]))
+        return bool(script(self.connection, "learn")(keys=[keys.DEPLOYMENTS], args=[deployment, most]))
 
     def kinds(self, deployment: str) -> Counter[str]:
         """Count the keys of a deployment by their kind, such as `record`, and its waiting and failed jobs as `job`."""

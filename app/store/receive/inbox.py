@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import redis
+from redis.client import Pipeline
 
 from app.store import keys
 from app.store.receive.deployments import Deployments
 from app.store.rq import jobqueue
 from app.store.server.channel import Channel
+from app.store.server.commands import Fields, commands
 
 #: Quarantined bodies kept, and for how long. They cannot be counted by any retry; an admin looks at the newest.
 QUARANTINE_KEPT: Final = 200
@@ -47,7 +49,7 @@ class Inbox:
     def __init__(
         self, connection: "redis.Redis", deployment: str, accepting: Channel | None = None, most: int = -1
     ) -> None:
-        self.redis: Any = connection
+        self.connection, self.redis = connection, commands(connection)
         self.deployment = deployment
         self._queues = jobqueue.queues_key().encode()
         self._stats = keys.stats(deployment).encode()
@@ -101,12 +103,12 @@ class Inbox:
         Raises:
             TooManyDeploymentsError: nothing was written.
         """
-        if not Deployments(self.redis).admit(self.deployment, self.most):
+        if not Deployments(self.connection).admit(self.deployment, self.most):
             raise TooManyDeploymentsError(self.deployment)
         key = keys.quarantined(self.deployment, message_id)
         with self.redis.pipeline(transaction=True) as pipe:
-            mapping: dict[str, Any] = {"reason": reason, "received_at": received_at, "bytes": len(body)}
-            pipe.hset(key, mapping={**mapping, "body": body} if keep else mapping)
+            fields: Fields = {"reason": reason, "received_at": received_at, "bytes": len(body)}
+            pipe.hset(key, mapping={**fields, "body": body} if keep else fields)
             pipe.expire(key, _QUARANTINE_SECONDS)
             pipe.zadd(keys.quarantine(self.deployment), {message_id: received_at})
             pipe.hincrby(keys.stats(self.deployment), "quarantined", 1)
@@ -117,7 +119,7 @@ class Inbox:
             self.redis.delete(*(keys.quarantined(self.deployment, item) for item in ids))
             self.redis.zrem(keys.quarantine(self.deployment), *ids)
 
-    def remember(self, pipe: Any, rows: Sequence[Remembered], keep_seconds: int) -> None:
+    def remember(self, pipe: Pipeline, rows: Sequence[Remembered], keep_seconds: int) -> None:
         """Write what became of deliveries into a pipeline; writing it again changes nothing."""
         for row in rows:
             summary = json.dumps(row.summary, separators=(",", ":"))
@@ -147,7 +149,7 @@ class Inbox:
             reason, received_at, size = self.redis.hmget(
                 keys.quarantined(self.deployment, message_id), "reason", "received_at", "bytes"
             )
-            if reason is not None:
+            if reason is not None and received_at is not None and size is not None:
                 rows.append(
                     {
                         "message_id": message_id,

@@ -10,6 +10,7 @@ from rq.registry import FailedJobRegistry
 
 from app.store import keys
 from app.store.rq import jobqueue
+from app.store.server.commands import commands
 from app.store.server.connection import script
 
 _PAGE: Final = 200
@@ -35,7 +36,7 @@ class Kept:
     """The kept deliveries of one deployment."""
 
     def __init__(self, connection: "redis.Redis", deployment: str) -> None:
-        self.redis: Any = connection
+        self.connection, self.redis = connection, commands(connection)
         self.deployment = deployment
 
     def find(self, message_id: str) -> KeptDelivery | None:
@@ -64,7 +65,7 @@ class Kept:
 
     def queue_again(self, kept: KeptDelivery, job: jobqueue.ReadyJob) -> bool:
         """Queue a job for a kept delivery; False when its record has changed since, or the job is under way."""
-        put = script(self.redis, "replay")
+        put = script(self.connection, "replay")
         failed = FailedJobRegistry.key_template.format(job.queue)
         record = keys.delivery(self.deployment, kept.message_id)
         return bool(

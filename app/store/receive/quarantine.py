@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import redis
 
 from app import clock
 from app.store import keys
+from app.store.server.commands import commands
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,13 @@ class Quarantine:
     """The quarantine of one deployment."""
 
     def __init__(self, connection: "redis.Redis", deployment: str) -> None:
-        self.redis: Any = connection
+        self.redis = commands(connection)
         self.deployment = deployment
 
     def find(self, message_id: str) -> QuarantinedBody | None:
         key = keys.quarantined(self.deployment, message_id)
         reason, received_at, size, body = self.redis.hmget(key, "reason", "received_at", "bytes", "body")
-        if reason is None:
+        if reason is None or received_at is None or size is None:
             return None
         return QuarantinedBody(message_id, clock.at(float(received_at)), reason.decode(), int(size), body)
 

@@ -9,6 +9,7 @@ import redis
 
 from app.core.alert.refusal import RUN_PAUSE, Refusal, Run
 from app.store import keys
+from app.store.server.commands import commands
 from app.store.server.connection import script
 
 
@@ -25,7 +26,7 @@ class RefusalCounters:
     """The counters in Redis. Names of deployments are not told apart: without the secret anybody may make them up."""
 
     def __init__(self, connection: "redis.Redis") -> None:
-        self.redis: Any = connection
+        self.redis = commands(connection)
         self._script = script(connection, "refuse")
 
     def add(self, refused: Mapping[Refusal, Refused]) -> None:

@@ -24,6 +24,7 @@ from app.store import keys
 from app.store.rq import jobqueue
 from app.store.rq.jobs import FAILED, FIELDS, JobState, read_job, read_time
 from app.store.rq.workers import WorkerState, read_workers
+from app.store.server.commands import commands
 from app.store.server.connection import script
 
 
@@ -60,7 +61,7 @@ class Queues:
     """
 
     def __init__(self, connection: "redis.Redis", hide: Callable[[str], str] = redact_text) -> None:
-        self.redis: Any = connection
+        self.connection, self.redis = connection, commands(connection)
         self._hide = hide
 
     def overview(self) -> list[QueueState]:
@@ -91,7 +92,7 @@ class Queues:
 
     def workers(self) -> list[WorkerState]:
         """Return the registered workers, dead ones among them until RQ forgets them, in two round trips."""
-        return read_workers(self.redis)
+        return read_workers(self.connection)
 
     def without_worker(self, since: datetime | None = None) -> list[str]:
         """Return the queues that no living worker serves, or none that was heard from since a moment."""
@@ -147,7 +148,7 @@ class Queues:
 
         As after `rq requeue`, such a job has one try, and runs alone.
         """
-        put = script(self.redis, "requeue")
+        put = script(self.connection, "requeue")
         queued = put(
             keys=[_key(FailedJobRegistry, queue), jobqueue.queue_key(queue), jobqueue.queues_key()],
             args=[Job.redis_job_namespace_prefix, utcformat(clock.now()), *job_ids],
@@ -161,7 +162,7 @@ class Queues:
             jobs: each with the record of the delivery that it carries, which is stored by the same script.
             keep_seconds: how long those records are kept.
         """
-        take_out, listed = script(self.redis, "remove"), list(jobs)
+        take_out, listed = script(self.connection, "remove"), list(jobs)
         with self.redis.pipeline(transaction=False) as pipe:
             for job, record in listed:
                 take_out(
@@ -200,7 +201,7 @@ class Queues:
 
     def give_back_if_paused(self, queue: str, job_id: str) -> bool:
         """Put a job that a worker has taken, but not begun, back to the head of its queue if that is paused."""
-        put = script(self.redis, "giveback")
+        put = script(self.connection, "giveback")
         lists = [keys.MARKS, _intermediate(queue), jobqueue.queue_key(queue)]
         return bool(put(keys=lists, args=[_mark(queue), job_id]))
 

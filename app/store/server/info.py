@@ -7,6 +7,7 @@ import redis
 from redis.exceptions import ResponseError
 
 from app.store import keys
+from app.store.server.commands import commands
 from app.store.server.connection import missing_right
 
 
@@ -39,7 +40,7 @@ def server_info(connection: "redis.Redis") -> ServerInfo:
     Raises:
         redis.exceptions.RedisError: the server does not answer.
     """
-    asked: Any = connection
+    asked = commands(connection)
     try:
         return ServerInfo(dict(asked.info()))
     except ResponseError as error:
@@ -51,7 +52,7 @@ def server_info(connection: "redis.Redis") -> ServerInfo:
 
 def server_version(connection: "redis.Redis") -> str:
     """Return the version by HELLO, which every Redis user may run; 0 where that does not tell."""
-    asked: Any = connection
+    asked = commands(connection)
     told = asked.execute_command("HELLO")
     pairs = told.items() if isinstance(told, dict) else zip(told[::2], told[1::2], strict=False)
     facts = {_text(name): _text(value) for name, value in pairs}

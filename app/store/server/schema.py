@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import redis
 import structlog
 
 from app.core.schema import READABLE_FROM, VERSION, Schema, missing_from
 from app.store import keys
+from app.store.server.commands import commands
 
 log = structlog.get_logger(__name__)
 
@@ -71,7 +72,7 @@ def prepare(
 
 def read_schema(connection: "redis.Redis") -> Schema | None:
     """Return what is noted; version 1 for data without a note, None where there is no data."""
-    store: Any = connection
+    store = commands(connection)
     found = {name.decode(): int(value) for name, value in store.hgetall(keys.SCHEMA).items()}
     if "version" in found:
         return Schema(found["version"], found.get("readable_from", found["version"]), found.get("ran_back_to", 0))
