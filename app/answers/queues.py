@@ -1,80 +1,111 @@
-"""The queues and the quarantine as plain JSON values, for the API and the command line."""
+"""Answers about the queues, their workers and jobs, and about the quarantine."""
 
-from datetime import datetime
-from typing import Any
+from typing import Self
 
+from pydantic import Field
+
+from app.answers.shape import Answer, Blank, Moment, Sent
 from app.pipeline.operate.quarantine import Shown
 from app.store.rq import jobqueue
-from app.store.rq.jobs import JobState
-from app.store.rq.queues import Queues, QueueState
-from app.store.rq.workers import WorkerState
+from app.store.rq.queues import Queues as Overseen
+from app.store.rq.queues import QueueState
 
 
-def queues_answer(queues: Queues, *, failed: int) -> dict[str, Any]:
-    """Return queues, workers and the latest failed jobs, at most so many of each queue."""
-    return {
-        "suspended": queues.suspended(),
-        "queues": [queue_answer(one) for one in queues.overview()],
-        "workers": [_worker(one) for one in queues.workers()],
-        "failed_jobs": [job_answer(job) for name in jobqueue.QUEUES for job in queues.failed(name, failed)],
-    }
+class Queue(Answer):
+    name: str
+    length: int
+    oldest_age_seconds: float | None
+    started: int
+    scheduled: int
+    deferred: int
+    failed: int
+    paused: bool
+    paused_by: Blank
+    paused_at: Moment | None
+
+    @classmethod
+    def of(cls, queue: QueueState) -> Self:
+        return cls(
+            name=queue.name,
+            length=queue.length,
+            oldest_age_seconds=None if queue.oldest_age is None else round(queue.oldest_age, 1),
+            started=queue.started,
+            scheduled=queue.scheduled,
+            deferred=queue.deferred,
+            failed=queue.failed,
+            paused=queue.paused,
+            paused_by=queue.paused_by,
+            paused_at=queue.paused_at,
+        )
 
 
-def queue_answer(queue: QueueState) -> dict[str, Any]:
-    return {
-        "name": queue.name,
-        "length": queue.length,
-        "oldest_age_seconds": None if queue.oldest_age is None else round(queue.oldest_age, 1),
-        "started": queue.started,
-        "scheduled": queue.scheduled,
-        "deferred": queue.deferred,
-        "failed": queue.failed,
-        "paused": queue.paused,
-        "paused_by": queue.paused_by or None,
-        "paused_at": _time(queue.paused_at),
-    }
+class Worker(Answer):
+    name: str
+    queue: str
+    state: str
+    last_heartbeat: Moment | None
+    current_job: str | None
 
 
-def job_answer(job: JobState) -> dict[str, Any]:
-    return {
-        "id": job.id,
-        "queue": job.queue,
-        "status": job.status,
-        "function": job.function or None,
-        "description": job.description,
-        "attempts": job.attempts,
-        "reason": job.reason,
-        "failed_at": _time(job.failed_at),
-        "enqueued_at": _time(job.enqueued_at),
-        "deployment": job.deployment or None,
-        "message_id": job.message_id or None,
-        "payload": job.payload,
-    }
+class FailedJob(Answer):
+    id: str
+    queue: str
+    status: str
+    function: Blank
+    description: str
+    attempts: int
+    reason: str
+    failed_at: Moment | None
+    enqueued_at: Moment | None
+    deployment: Blank
+    message_id: Blank
+    payload: Sent
 
 
-def quarantined_answer(shown: Shown) -> dict[str, Any]:
-    """Return a quarantined body, redacted."""
-    return {
-        "message_id": shown.body.message_id,
-        "received_at": _time(shown.body.received_at),
-        "bytes": shown.body.size,
-        "reason": shown.body.reason,
-        "releasable": not shown.problem,
-        "problem": shown.problem or None,
-        "content": shown.content,
-        "note": shown.note or None,
-    }
+class Queues(Answer):
+    """Queues, workers and the latest failed jobs."""
+
+    suspended: bool = Field(description="`rq suspend` holds all workers.")
+    queues: list[Queue]
+    workers: list[Worker]
+    failed_jobs: list[FailedJob] = Field(description="The latest 20 of each queue.")
+
+    @classmethod
+    def of(cls, found: Overseen, *, failed: int) -> Self:
+        """Return the present state, with at most so many failed jobs of each queue."""
+        return cls(
+            suspended=found.suspended(),
+            queues=[Queue.of(one) for one in found.overview()],
+            workers=[Worker.pick(one) for one in found.workers()],
+            failed_jobs=[FailedJob.pick(job) for name in jobqueue.QUEUES for job in found.failed(name, failed)],
+        )
 
 
-def _worker(worker: WorkerState) -> dict[str, Any]:
-    return {
-        "name": worker.name,
-        "queue": worker.queue,
-        "state": worker.state,
-        "last_heartbeat": _time(worker.last_heartbeat),
-        "current_job": worker.current_job,
-    }
+class Queued(Answer):
+    queued: str = Field(description="Id of the job or the notification that was queued.")
 
 
-def _time(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat().replace("+00:00", "Z")
+class Quarantined(Answer):
+    """A quarantined body, redacted."""
+
+    message_id: str
+    received_at: Moment
+    bytes: int
+    reason: str
+    releasable: bool
+    problem: Blank
+    content: Sent
+    note: Blank
+
+    @classmethod
+    def of(cls, shown: Shown) -> Self:
+        return cls(
+            message_id=shown.body.message_id,
+            received_at=shown.body.received_at,
+            bytes=shown.body.size,
+            reason=shown.body.reason,
+            releasable=not shown.problem,
+            problem=shown.problem,
+            content=shown.content,
+            note=shown.note,
+        )

@@ -1,247 +1,217 @@
-"""What the HTTP API, the pages and `--json` answer about usage, as plain values; times in ISO 8601."""
+"""Answers about usage: of one usage period, of all of them, and what to expect."""
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any, Final
+from typing import Final, Self
 
-import redis
+from pydantic import Field
 
-from app import clock
 from app.answers.past import past_usages, usage_of
-from app.answers.plain import iso_day, moment, period_value
+from app.answers.shape import Answer, Blank, Moment, Period, Units
 from app.config.load import Config
-from app.core.coder.history import SOURCE_WORDS
-from app.core.coder.passes import Phase, describe
+from app.core.alert.decision import AlertStatus
+from app.core.count import meter
 from app.core.count.era import NO_LONGER_COUNTED
-from app.core.count.meter import AWB, METERS, Mode, Usage, UsageRecord
-from app.core.limit.drift import DriftPoint, known_causes
+from app.core.count.meter import AWB, Mode
 from app.core.limit.forecast import forecast
-from app.core.limit.period import Period
 from app.pipeline.outlook import outlook
-from app.pipeline.usage import active_meters, current_allowance, current_usage
-from app.store.coder.passes import Passes
-from app.store.coder.state import CoderState
+from app.pipeline.usage import current_usage
 from app.store.store import Store
 
-#: Features of the AI Governance Add-On (codersdk/deployment.go).
-_ADD_ON: Final = {"ai_bridge": "aibridge", "agent_boundaries": "boundary", "add_on": "ai_governance_user_limit"}
-_DRIFT_SHOWN: Final = 200
 _TOP: Final = 10
 _ESTIMATE: Final = "An estimate from notifications alone: usually too low, in some cases too high."
 _LIMIT_OF_TODAY: Final = "The limit is the one of today; what it was then is not kept."
 
 
-def usage_answer(store: Store, config: Config, period: date | None = None) -> dict[str, Any]:
-    """Return the usage of a period, as `/api/v1/usage` and `awb status --json` give it.
-
-    Args:
-        store: the deployment's data.
-        config: limit and period, where no licence tells them.
-        period: any day of the period, its first for example; None for the present one.
-
-    Raises:
-        UnknownPeriodError: no period holds the day.
-    """
-    present = current_usage(store, config, AWB, top=False)
-    usage = present if period is None else usage_of(store, config, present, period)
-    snapshot = store.snapshot(AWB)
-    breakdown = snapshot.breakdown(usage.period, usage.as_of)
-    return {
-        "deployment": store.deployment,
-        "meter": AWB,
-        "used": usage.used,
-        "limit": usage.limit.count,
-        "soft_limit": usage.limit.soft,
-        "percent": usage.percent,
-        "counted": usage.counted,
-        "provisional": usage.provisional,
-        "coder_actual": usage.coder_actual,
-        "drift": usage.drift,
-        "mode": usage.mode.value,
-        "gone": usage.gone,
-        "period": period_value(usage.period),
-        "alert": _alert(store) if usage.period == present.period and not usage.gone else None,
-        "by_user": _rows(breakdown.by_user),
-        "by_template": _rows(breakdown.by_template),
-        "by_organization": _rows(snapshot.names("organization", usage.period, usage.as_of.date(), _TOP)),
-        "by_day": [{"day": day.isoformat(), "used": used} for day, used in breakdown.by_day],
-        "notes": _notes(usage, present.period),
-        "as_of": moment(usage.as_of),
-    }
+class DayUnits(Answer):
+    day: date
+    used: int
 
 
-def periods_answer(store: Store, config: Config) -> dict[str, Any]:
-    """Return the present usage period and those before it, as far back as there are records, newest first."""
-    present = current_usage(store, config, AWB, top=False)
-    listed = [present, *past_usages(store, config, present)]
-    return {
-        "deployment": store.deployment,
-        "meter": AWB,
-        "periods": [
-            {
-                **period_value(usage.period),
-                "present": usage.period == present.period,
-                "used": usage.used,
-                "provisional": usage.provisional,
-                "limit": usage.limit.count,
-                "percent": usage.percent,
-            }
-            for usage in listed
-        ],
-        "notes": [NO_LONGER_COUNTED] if present.gone else [_LIMIT_OF_TODAY] if len(listed) > 1 else [],
-    }
+class AlertState(Answer):
+    state: AlertStatus
+    level: Blank
+    since: Moment | None
+
+    @classmethod
+    def of(cls, store: Store) -> Self:
+        _version, state = store.alerts.state(AWB)
+        return cls(state=state.status, level=state.level, since=state.since)
 
 
-def forecast_answer(store: Store, config: Config) -> dict[str, Any]:
-    """Return pace, projection and the expected day of the breach (app/core/limit/forecast.py says what each means)."""
-    usage = current_usage(store, config, AWB, top=False)
-    # Of a meter that is gone nothing is to be expected: the projection of nothing has the same shape.
-    found = outlook(store, usage).forecast or forecast((), 0, usage.limit, usage.period, usage.as_of)
-    expected = {
-        "words": NO_LONGER_COUNTED if usage.gone else found.words(),
-        "confident": found.confident,
-        "enough": found.enough,
-        "why": found.why,
-        "reached": found.reached,
-        "pace": found.pace,
-        "pace_period": found.pace_period,
-        "pace_28": found.pace_28,
-        "pace_7": found.pace_7,
-        "projected": found.projected,
-        "low": found.low,
-        "high": found.high,
-        "breach": iso_day(found.breach),
-        "breach_earliest": iso_day(found.breach_earliest),
-        "breach_latest": iso_day(found.breach_latest),
-        "breach_in_period": found.in_period(),
-        "until": iso_day(found.until),
-        "elapsed_percent": None if found.elapsed_percent is None else round(found.elapsed_percent, 1),
-        "used_percent": found.used_percent,
-    }
-    return {
-        "deployment": store.deployment,
-        "meter": AWB,
-        "used": usage.used,
-        "limit": usage.limit.count,
-        "period": period_value(usage.period),
-        **expected,
-        "as_of": moment(usage.as_of),
-    }
+class Usage(Answer):
+    """The usage of one period."""
 
-
-def record_answer(record: UsageRecord) -> dict[str, Any]:
-    """Return a record as the API gives it, times in ISO 8601."""
-    return {**record.as_json(), "at": moment(record.at)}
-
-
-def coder_answer(store: Store, config: Config) -> dict[str, Any]:
-    """Return what Coder's API last said: version, licence, add-on, other meters, drift, and since when it fails."""
-    state = store.coder
-    entitlements, info = state.entitlements(), state.build_info()
-    found = current_allowance(config, entitlements, AWB)
-    history = state.drift()
-    version = info.number if info else None
-    sees_deleted = state.sees_deleted
-    features = entitlements.features if entitlements else {}
-    return {
-        "deployment": store.deployment,
-        "configured": config.verifying(store.deployment),
-        "version": info.version if info else None,
-        "licence": found.standing.value,
-        "features": {
-            name: {"entitlement": feature.entitlement, "enabled": feature.enabled} if feature else None
-            for name, feature in ((name, features.get(key)) for name, key in _ADD_ON.items())
-        },
-        "meters": [
-            _meter_answer(store, config, meter)
-            for meter in active_meters(store, config)
-            if not METERS[meter].counted_here
-        ],
-        "warnings": entitlements.warnings if entitlements else [],
-        "errors": entitlements.errors if entitlements else [],
-        "refreshed_at": moment(entitlements.refreshed_at) if entitlements else None,
-        "reconciled_at": moment(state.moment("reconciled_at")),
-        "failing_since": moment(state.moment("failing_since")),
-        "failure": state.mark("failure"),
-        **_pass(store.redis, state),
-        "drift": [_drift(point) for point in history[-_DRIFT_SHOWN:]],
-        "drift_causes": known_causes(history[-1].drift, version, sees_deleted=sees_deleted) if history else [],
-    }
-
-
-def reconcile_answer(store: Store, config: Config) -> dict[str, Any]:
-    """Return the last pass over Coder's API, what waits to be verified, and the newest drift."""
-    state = store.coder
-    info, history = state.build_info(), state.drift()
-    newest = history[-1] if history else None
-    causes = known_causes(
-        newest.drift if newest else 0,
-        info.number if info else None,
-        sees_deleted=state.sees_deleted,
+    deployment: str
+    meter: str
+    used: int = Field(description="What alerts go by: Coder's own number brought up to now, or what we counted.")
+    limit: int | None = Field(description="Null is unlimited.")
+    soft_limit: int | None
+    percent: float | None = Field(description="Rounded down to one decimal; null without a limit above zero.")
+    counted: int
+    provisional: int = Field(description="Those of them that no API has proved.")
+    coder_actual: int | None = Field(description="Coder's own number as of its last refresh.")
+    drift: int | None = Field(description="What we counted less Coder's number for the same builds.")
+    mode: Mode
+    gone: bool = Field(
+        description="Coder no longer has the meter (v2.37 and later): the number is history, no limit holds."
     )
-    return {
-        "deployment": store.deployment,
-        "configured": config.verifying(store.deployment),
-        "reconciled_at": moment(state.moment("reconciled_at")),
-        "pass_begun_at": moment(state.moment("pass_begun_at")),
-        "due": state.due_count(clock.now().timestamp()),
-        **_pass(store.redis, state),
-        "failing_since": moment(state.moment("failing_since")),
-        "failure": state.mark("failure"),
-        "drift": _drift(newest) if newest else None,
-        "drift_causes": causes,
-    }
+    period: Period
+    alert: AlertState | None = Field(description="Null for a period that is over, and for a meter that is gone.")
+    by_user: list[Units]
+    by_template: list[Units]
+    by_organization: list[Units]
+    by_day: list[DayUnits]
+    notes: list[str] = Field(description="What has to be known to read the numbers rightly.")
+    as_of: Moment
+
+    @classmethod
+    def of(cls, store: Store, config: Config, day: date | None = None) -> Self:
+        """Return the usage of a period.
+
+        Args:
+            store: the deployment's data.
+            config: limit and period, where no licence gives them.
+            day: any day of the period, its first for example; None for the present one.
+
+        Raises:
+            UnknownPeriodError: no period holds the day.
+        """
+        present = current_usage(store, config, AWB, top=False)
+        usage = present if day is None else usage_of(store, config, present, day)
+        snapshot = store.snapshot(AWB)
+        found = snapshot.breakdown(usage.period, usage.as_of)
+        return cls(
+            deployment=store.deployment,
+            meter=AWB,
+            used=usage.used,
+            limit=usage.limit.count,
+            soft_limit=usage.limit.soft,
+            percent=usage.percent,
+            counted=usage.counted,
+            provisional=usage.provisional,
+            coder_actual=usage.coder_actual,
+            drift=usage.drift,
+            mode=usage.mode,
+            gone=usage.gone,
+            period=Period.of(usage.period),
+            alert=AlertState.of(store) if usage.period == present.period and not usage.gone else None,
+            by_user=_units(found.by_user),
+            by_template=_units(found.by_template),
+            by_organization=_units(snapshot.names("organization", usage.period, usage.as_of.date(), _TOP)),
+            by_day=[DayUnits(day=day, used=used) for day, used in found.by_day],
+            notes=_notes(usage, present),
+            as_of=usage.as_of,
+        )
 
 
-def _pass(connection: "redis.Redis", state: CoderState) -> dict[str, Any]:
-    """Return the pass that is under way, what fails for itself, and what tells of deleted workspaces."""
-    _version, now = Passes(connection, state.deployment).load()
-    source = state.history_source()
-    return {
-        "pass_progress": None
-        if now is None or now.phase is Phase.DONE
-        else {
-            "phase": now.phase.value,
-            "words": describe(now),
-            "begun_at": moment(clock.at(now.begun)),
-            "listed": now.listed,
-            "asked": now.asked,
-            "read_back_to": None if now.back_to is None else moment(clock.at(now.back_to)),
-        },
-        "failing_workspaces": state.failing_count(),
-        "deleted_source": None if source is None else source.value,
-        "deleted_words": "" if source is None else SOURCE_WORDS[source],
-    }
+class PastPeriod(Period):
+    present: bool
+    used: int
+    provisional: int
+    limit: int | None
+    percent: float | None
 
 
-def _drift(point: DriftPoint) -> dict[str, Any]:
-    return {"at": moment(point.at), "counted": point.counted, "actual": point.actual, "drift": point.drift}
+class Periods(Answer):
+    """The present usage period and those before it, as far back as there are records, newest first."""
+
+    deployment: str
+    meter: str
+    periods: list[PastPeriod]
+    notes: list[str]
+
+    @classmethod
+    def of(cls, store: Store, config: Config) -> Self:
+        present = current_usage(store, config, AWB, top=False)
+        listed = [present, *past_usages(store, config, present)]
+        periods = [
+            PastPeriod(
+                start=usage.period.starts_at,
+                end=usage.period.ends_at,
+                present=usage.period == present.period,
+                used=usage.used,
+                provisional=usage.provisional,
+                limit=usage.limit.count,
+                percent=usage.percent,
+            )
+            for usage in listed
+        ]
+        notes = [NO_LONGER_COUNTED] if present.gone else [_LIMIT_OF_TODAY] if len(listed) > 1 else []
+        return cls(deployment=store.deployment, meter=AWB, periods=periods, notes=notes)
 
 
-def _meter_answer(store: Store, config: Config, meter: str) -> dict[str, Any]:
-    usage = current_usage(store, config, meter, top=False)
-    return {
-        "meter": meter,
-        "name": METERS[meter].name,
-        "used": usage.used,
-        "limit": usage.limit.count,
-        "percent": usage.percent,
-        "period": period_value(usage.period),
-    }
+class Forecast(Answer):
+    """Pace, projection and the expected day of the breach; app/core/limit/forecast.py says what each means."""
+
+    deployment: str
+    meter: str
+    used: int
+    limit: int | None
+    period: Period
+    words: str
+    confident: bool = Field(description="Enough is known to warn by it.")
+    enough: bool = Field(description="Enough was seen to say anything.")
+    why: str
+    reached: bool
+    pace: float = Field(description="Builds a day that the projection goes by, as an average over a week.")
+    pace_period: float
+    pace_28: float | None
+    pace_7: float | None
+    projected: int | None = Field(description="Usage at the end of the period; null where it has none.")
+    low: int | None
+    high: int | None
+    breach: date | None = Field(description="Day on which the limit is reached; null when that is out of sight.")
+    breach_earliest: date | None
+    breach_latest: date | None
+    breach_in_period: bool
+    until: date
+    elapsed_percent: float | None
+    used_percent: float | None
+    as_of: Moment
+
+    @classmethod
+    def of(cls, store: Store, config: Config) -> Self:
+        usage = current_usage(store, config, AWB, top=False)
+        # Of a meter that is gone nothing is to be expected: the projection of nothing has the same shape.
+        found = outlook(store, usage).forecast or forecast((), 0, usage.limit, usage.period, usage.as_of)
+        elapsed = found.elapsed_percent
+        return cls(
+            deployment=store.deployment,
+            meter=AWB,
+            used=usage.used,
+            limit=usage.limit.count,
+            period=Period.of(usage.period),
+            words=NO_LONGER_COUNTED if usage.gone else found.words(),
+            confident=found.confident,
+            enough=found.enough,
+            why=found.why,
+            reached=found.reached,
+            pace=found.pace,
+            pace_period=found.pace_period,
+            pace_28=found.pace_28,
+            pace_7=found.pace_7,
+            projected=found.projected,
+            low=found.low,
+            high=found.high,
+            breach=found.breach,
+            breach_earliest=found.breach_earliest,
+            breach_latest=found.breach_latest,
+            breach_in_period=found.in_period(),
+            until=found.until,
+            elapsed_percent=None if elapsed is None else round(elapsed, 1),
+            used_percent=found.used_percent,
+            as_of=usage.as_of,
+        )
 
 
-def _notes(usage: Usage, present: Period) -> list[str]:
+def _notes(usage: meter.Usage, present: meter.Usage) -> list[str]:
     """Say what has to be known to read the numbers rightly."""
     if usage.gone:
         return [NO_LONGER_COUNTED]
     notes = [_ESTIMATE] if usage.mode is Mode.WEBHOOK_ONLY else []
-    return notes if usage.period == present else [*notes, _LIMIT_OF_TODAY]
+    return notes if usage.period == present.period else [*notes, _LIMIT_OF_TODAY]
 
 
-def _alert(store: Store) -> dict[str, Any]:
-    _version, state = store.alerts.state(AWB)
-    return {"state": state.status.value, "level": state.level or None, "since": moment(state.since)}
-
-
-def _rows(rows: Sequence[tuple[str, int]]) -> list[dict[str, Any]]:
-    return [{"name": name or None, "used": used} for name, used in rows]
+def _units(rows: Sequence[tuple[str, int]]) -> list[Units]:
+    return [Units(name=name, used=used) for name, used in rows]

@@ -1,11 +1,9 @@
 """`awb alerts`: how alerts stand, and that somebody knows of one."""
 
-from typing import Any
-
 import click
 from rich.markup import escape
 
-from app.answers.alerts import alerts_answer
+from app.answers.alerts import Alert, Alerts
 from app.cli.base import AS_JSON, DEPLOYMENT, actor, fail, main, open_store, out, print_json
 from app.cli.show import local, print_table, styled
 from app.config.load import Config
@@ -23,26 +21,26 @@ def alerts(context: click.Context, deployment: str | None, as_json: bool) -> Non
     if context.invoked_subcommand:
         return
     store, config = open_store(context.parent or context, deployment)
-    told = alerts_answer(store, config)
+    told = Alerts.of(store, config)
     if as_json:
         print_json(told)
         return
     print_table(
         ("alert", "state", "level", "since", "acknowledged", "said last"),
-        [_row(alert, config) for alert in told["alerts"]],
+        [_row(alert, config) for alert in told.alerts],
     )
 
 
-def _row(alert: dict[str, Any], config: Config) -> tuple[str, ...]:
-    fires = alert["state"] == "firing"
-    silenced = " (silenced)" if fires and alert["silence"] else ""
+def _row(alert: Alert, config: Config) -> tuple[str, ...]:
+    fires = alert.state == "firing"
+    silenced = " (silenced)" if fires and alert.silence else ""
     return (
-        escape(alert["name"]),
-        styled(alert["state"]) + silenced,
-        escape(spoken_level(alert["level"] or "–")),
-        local(alert["since"], config.zone) if fires else "–",
-        escape(alert["acknowledged_by"] or ("by nobody" if fires else "–")),
-        escape(alert["said"]["headline"] if alert["said"] else "nothing yet"),
+        escape(alert.name),
+        styled(alert.state) + silenced,
+        escape(spoken_level(alert.level or "–")),
+        local(alert.since, config.zone) if fires else "–",
+        escape(alert.acknowledged_by or ("by nobody" if fires else "–")),
+        escape(alert.said.headline if alert.said else "nothing yet"),
     )
 
 

@@ -13,6 +13,7 @@ import click
 import redis
 from rich.console import Console
 
+from app.answers.shape import Answer
 from app.cli import commands
 from app.cli.commands import Commands, LazyCommands, leave_broken_pipe
 from app.config.datadir import holds
@@ -203,7 +204,9 @@ def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
 
 
 def print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    """Print JSON values, or an answer as the HTTP API gives it."""
+    plain = value.plain() if isinstance(value, Answer) else value
+    click.echo(json.dumps(plain, indent=2, ensure_ascii=False))
 
 
 def known_deployment(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:

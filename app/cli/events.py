@@ -5,7 +5,8 @@ from typing import Any
 import click
 from rich.markup import escape
 
-from app.answers.alerts import events_answer, notifications_answer
+from app.answers.alerts import Event, Events
+from app.answers.messages import Notification, Notifications
 from app.cli.base import AS_JSON, DEPLOYMENT, fail, main, open_store, out, print_json
 from app.cli.show import local, print_table, styled
 from app.core.wording.context import spoken_level
@@ -24,7 +25,7 @@ def events(context: click.Context, limit: int, before: str | None, deployment: s
     """Show what happened to alerts, the newest first: which level, why, who acknowledged."""
     store, config = open_store(context, deployment)
     try:
-        told = events_answer(store, limit, before)
+        told = Events.of(store, limit, before)
     except ValueError:
         fail("--before takes the `next` of an earlier list, as its JSON has it")
     if as_json:
@@ -32,15 +33,15 @@ def events(context: click.Context, limit: int, before: str | None, deployment: s
         return
     rows = [
         (
-            local(row["at"], config.zone),
-            escape(row["alert"]),
-            escape(spoken_level(row["level"] or "–")),
-            escape(row["reason"]),
+            local(row.at, config.zone),
+            escape(row.alert),
+            escape(spoken_level(row.level or "–")),
+            escape(row.reason),
             _what(row),
         )
-        for row in told["events"]
+        for row in told.events
     ]
-    _show(rows, ("at", "alert", "level", "reason", "what"), told["next"], "Nothing has happened to any alert yet.")
+    _show(rows, ("at", "alert", "level", "reason", "what"), told.next, "Nothing has happened to any alert yet.")
 
 
 @main.command()
@@ -53,7 +54,7 @@ def messages(context: click.Context, limit: int, before: str | None, deployment:
     """Show every message: receiver, state, attempts and error, the newest first."""
     store, config = open_store(context, deployment)
     try:
-        told = notifications_answer(store, limit, before)
+        told = Notifications.of(store, limit, before)
     except ValueError:
         fail("--before takes the `next` of an earlier list, as its JSON has it")
     if as_json:
@@ -61,25 +62,25 @@ def messages(context: click.Context, limit: int, before: str | None, deployment:
         return
     rows = [
         (
-            local(row["sent_at"] or row["decided_at"], config.zone),
-            styled(row["state"]),
-            escape(row["receiver"]),
-            row["attempts"],
+            local(row.sent_at or row.decided_at, config.zone),
+            styled(row.state),
+            escape(row.receiver),
+            row.attempts,
             _said(row),
         )
-        for row in told["notifications"]
+        for row in told.notifications
     ]
-    _show(rows, ("at", "state", "receiver", "tries", "message"), told["next"], "No message was sent yet.")
+    _show(rows, ("at", "state", "receiver", "tries", "message"), told.next, "No message was sent yet.")
 
 
-def _what(row: dict[str, Any]) -> str:
-    who = f" ({row['actor']})" if row["actor"] and row["actor"] not in row["because"] else ""
-    return escape(f"{row['because']}{who}")
+def _what(row: Event) -> str:
+    who = f" ({row.actor})" if row.actor and row.actor not in row.because else ""
+    return escape(f"{row.because}{who}")
 
 
-def _said(row: dict[str, Any]) -> str:
-    why = row["error"] or (f"held: {row['held']}" if row["held"] else "")
-    return escape(row["headline"]) + (f"\n[dim]{escape(why)}[/dim]" if why else "")
+def _said(row: Notification) -> str:
+    why = row.error or (f"held: {row.held}" if row.held else "")
+    return escape(row.headline) + (f"\n[dim]{escape(why)}[/dim]" if why else "")
 
 
 def _show(rows: list[tuple[Any, ...]], titles: tuple[str, ...], following: str | None, nothing: str) -> None:

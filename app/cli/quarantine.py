@@ -7,7 +7,7 @@ from typing import Final
 import click
 from rich.markup import escape
 
-from app.answers.queues import quarantined_answer
+from app.answers.queues import Quarantined
 from app.cli.base import AS_JSON, DEPLOYMENT, EXIT_FAILED, actor, fail, main, open_store, out, print_json
 from app.pipeline.operate.quarantine import Released, discard, release, show
 from app.store.receive.inbox import QUARANTINE_KEPT
@@ -51,13 +51,14 @@ def show_body(context: click.Context, message_id: str, deployment: str | None, a
     found = show(store, message_id)
     if found is None:
         fail(f"“{message_id}” is not in quarantine (any more)")
-    answer = quarantined_answer(found)
+    answer = Quarantined.of(found)
     if as_json:
         print_json(answer)
         return
-    for store.deployment in ("message_id", "received_at", "bytes", "reason", "problem", "note"):
-        if answer[store.deployment] is not None:
-            out.print(escape(f"{store.deployment + ':':<14}{answer[store.deployment]}"))
+    plain = answer.plain()
+    for field in ("message_id", "received_at", "bytes", "reason", "problem", "note"):
+        if plain[field] is not None:
+            out.print(escape(f"{field + ':':<14}{plain[field]}"))
     if found.content is not None:
         out.print(escape(json.dumps(found.content, indent=2, ensure_ascii=False)))
     if not found.problem:

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 from zoneinfo import ZoneInfo
 
 import click
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from app.answers.queues import queues_answer
+from app.answers.queues import Queue, Queues, Worker
 from app.cli.base import AS_JSON, DEPLOYMENT, EXIT_FAILED, actor, main, open_store, out, print_json
 from app.cli.show import local, print_table
 from app.pipeline.operate.queues import Operator, queues_of
@@ -47,43 +47,43 @@ def queues(context: click.Context, as_json: bool) -> None:
     if context.invoked_subcommand:
         return
     store, config = open_store(context, None)
-    found = queues_answer(queues_of(store.redis, config), failed=_FAILED_SHOWN)
+    found = Queues.of(queues_of(store.redis, config), failed=_FAILED_SHOWN)
     if as_json:
         print_json(found)
         return
-    _show_queues(found["queues"])
-    if found["suspended"]:
+    _show_queues(found.queues)
+    if found.suspended:
         out.print("All workers are suspended by `rq suspend`; `rq resume` lets them go on.")
-    _show_workers(found["workers"], config.zone)
-    if found["failed_jobs"]:
+    _show_workers(found.workers, config.zone)
+    if found.failed_jobs:
         out.print()
         rows = [
-            (escape(job["id"]), local(job["failed_at"], config.zone), job["attempts"], escape(job["reason"]))
-            for job in found["failed_jobs"]
+            (escape(job.id), local(job.failed_at, config.zone), job.attempts, escape(job.reason))
+            for job in found.failed_jobs
         ]
         print_table(("failed job", "failed", "tries", "reason"), rows, right=("tries",))
 
 
-def _show_queues(rows: Sequence[dict[str, Any]]) -> None:
+def _show_queues(rows: Sequence[Queue]) -> None:
     numbers = ("waiting", "oldest (s)", "started", "scheduled", "deferred", "failed")
-    fields = ("length", "oldest_age_seconds", "started", "scheduled", "deferred", "failed")
     cells = []
     for row in rows:
-        state = f"[bold yellow]paused by {escape(row['paused_by'] or '')}[/]" if row["paused"] else "goes on"
-        cells.append((row["name"], *("–" if row[field] is None else row[field] for field in fields), state))
+        state = f"[bold yellow]paused by {escape(row.paused_by or '')}[/]" if row.paused else "goes on"
+        counts = (row.length, row.oldest_age_seconds, row.started, row.scheduled, row.deferred, row.failed)
+        cells.append((row.name, *counts, state))
     print_table(("queue", *numbers, "state"), cells, right=numbers)
 
 
-def _show_workers(rows: Sequence[dict[str, Any]], zone: ZoneInfo) -> None:
+def _show_workers(rows: Sequence[Worker], zone: ZoneInfo) -> None:
     out.print()
     if not rows:
         out.print("No worker is registered: nothing is counted and nothing is sent. `awb run` starts them.")
         return
     cells = []
     for row in rows:
-        state = "[bold red]dead[/]" if row["state"] == "dead" else escape(row["state"])
-        job = escape(row["current_job"] or "–")
-        cells.append((escape(row["name"]), state, local(row["last_heartbeat"], zone), job))
+        state = "[bold red]dead[/]" if row.state == "dead" else escape(row.state)
+        job = escape(row.current_job or "–")
+        cells.append((escape(row.name), state, local(row.last_heartbeat, zone), job))
     print_table(("worker", "state", "last heartbeat", "job"), cells)
 
 

@@ -13,7 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, Va
 from pydantic import Field as PydanticField
 
 from app import clock
-from app.answers.usage import record_answer
+from app.answers.records import Record
 from app.core.count.meter import AWB, RecordState, UsageRecord
 
 FORMATS: Final = ("csv", "json", "jsonl")
@@ -85,7 +85,7 @@ def lines_of(records: Iterable[UsageRecord], kind: str) -> Iterator[str]:
         yield _csv_line(FIELDS)
     before = "[\n"
     for record in records:
-        answer = record_answer(record)
+        answer = Record.pick(record).plain()
         if kind == "csv":
             yield _csv_line([_cell(answer[name]) for name in FIELDS])
         elif kind == "jsonl":

@@ -34,11 +34,11 @@ def styled(word: str) -> str:
     return f"[{style}]{escape(word)}[/]" if style else escape(word)
 
 
-def local(moment: str | datetime | None, zone: ZoneInfo) -> str:
-    """Write a moment, of ISO 8601 as well, in the configured time zone; the year only where it is another one."""
+def local(moment: datetime | None, zone: ZoneInfo) -> str:
+    """Write a moment in the configured time zone; the year only where it is another one."""
     if not moment:
         return "–"
-    at = (datetime.fromisoformat(moment) if isinstance(moment, str) else moment).astimezone(zone)
+    at = moment.astimezone(zone)
     year = "" if at.year == clock.now().astimezone(zone).year else f" {at.year}"
     return f"{at.day} {at:%b}{year} {at:%H:%M}"
 

@@ -7,7 +7,7 @@ import click
 from rich.markup import escape
 
 from app import clock
-from app.answers.alerts import silence_answer, silences_answer
+from app.answers.alerts import Silence, Silences
 from app.cli.base import AS_JSON, DEPLOYMENT, actor, fail, main, open_store, out, print_json
 from app.cli.show import local, print_table
 from app.core.alert.localtime import last_moment
@@ -76,7 +76,7 @@ def add(
         raise click.UsageError(str(error)) from error
     store.audit.write(actor(), "add silence", f"{made.id} {' '.join(matchers)}")
     if as_json:
-        print_json(silence_answer(made))
+        print_json(Silence.of(made))
         return
     out.print(escape(f"{made.id}: silenced until {local(made.ends_at, config.zone)}. awb silence end {made.id}"))
 
@@ -89,9 +89,9 @@ def add(
 def list_silences(context: click.Context, ended_too: bool, deployment: str | None, as_json: bool) -> None:
     """List silences, those that end last first."""
     store, config = open_store(context, deployment)
-    found = [one for one in silences_answer(store)["silences"] if one["active"] or ended_too]
+    found = [one for one in Silences.of(store).silences if one.active or ended_too]
     if as_json:
-        print_json({"silences": found})
+        print_json(Silences(silences=found))
         return
     if not found:
         out.print("Nothing is silenced.")
@@ -100,11 +100,11 @@ def list_silences(context: click.Context, ended_too: bool, deployment: str | Non
         ("id", "matchers", "until", "by", "comment"),
         [
             (
-                escape(one["id"]),
-                escape(" ".join(f"{field}={glob}" for field, glob in one["matchers"].items())),
-                local(one["ends_at"], config.zone) + ("" if one["active"] else " (over)"),
-                escape(one["author"] + (f", ended by {one['ended_by']}" if one["ended_by"] else "")),
-                escape(one["comment"]),
+                escape(one.id),
+                escape(" ".join(f"{field}={glob}" for field, glob in one.matchers.items())),
+                local(one.ends_at, config.zone) + ("" if one.active else " (over)"),
+                escape(one.author + (f", ended by {one.ended_by}" if one.ended_by else "")),
+                escape(one.comment),
             )
             for one in found
         ],
@@ -127,6 +127,6 @@ def end(context: click.Context, silence_id: str, deployment: str | None, as_json
         fail(f"there is no silence “{silence_id}”{did_you_mean(silence_id, known)}; `awb silence list` shows them")
     store.audit.write(actor(), "end silence", silence_id)
     if as_json:
-        print_json(silence_answer(ended))
+        print_json(Silence.of(ended))
         return
     out.print(escape(f"{silence_id} ended {local(ended.ends_at, config.zone)}."))

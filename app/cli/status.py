@@ -1,9 +1,8 @@
 """`awb status`: how much is used, what it leads to, who was told, and where to look next."""
 
-from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import datetime
 from textwrap import shorten
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import click
@@ -11,29 +10,28 @@ from rich.markup import escape
 from rich.text import Text
 
 from app import clock
-from app.answers.alerts import alerts_answer, notifications_answer, silences_answer
-from app.answers.usage import coder_answer, forecast_answer, usage_answer
+from app.answers.alerts import Alert
+from app.answers.coder import Coder, MeterUsage
+from app.answers.status import Status
 from app.cli.bar import bar, standing
 from app.cli.base import AS_JSON, DEPLOYMENT, main, open_store, out, print_json
 from app.cli.show import STYLES, facts_table, local, print_wide, styled
 from app.config.load import Config
+from app.core.alert.decision import AlertStatus
 from app.core.coder.history import HistorySource
 from app.core.count.era import NO_LONGER_COUNTED
 from app.core.count.meter import AWB, Mode, Usage
-from app.core.text.sparkline import last_days, sparkline
+from app.core.text.sparkline import sparkline
 from app.core.wording.context import period_text, spoken_level
 from app.pipeline.usage import current_usage
-from app.store.store import Store
 
-_DAYS: Final = 30
-_MESSAGES: Final = 5
 _TOP: Final = 3
 _LONGEST_ERROR: Final = 100
 _WIDEST_BAR: Final = 72
 _NARROWEST_BAR: Final = 20
 _MODES: Final = {
-    Mode.VERIFIED.value: "verified: every build is proved with Coder's API",
-    Mode.WEBHOOK_ONLY.value: "webhook-only: an estimate from notifications, which may be too low or too high",
+    Mode.VERIFIED: "verified: every build is proved with Coder's API",
+    Mode.WEBHOOK_ONLY: "webhook-only: an estimate from notifications, which may be too low or too high",
 }
 
 
@@ -45,7 +43,7 @@ def status(context: click.Context, deployment: str | None, as_json: bool) -> Non
     """Show usage, limit, forecast, alerts and messages of the present period."""
     store, config = open_store(context, deployment)
     usage = current_usage(store, config, AWB, top=False)
-    told = _answer(store, config, usage)
+    told = Status.now(store, config)
     if as_json:
         print_json(told)
         return
@@ -54,23 +52,6 @@ def status(context: click.Context, deployment: str | None, as_json: bool) -> Non
     else:
         _show_usage(usage, config)
     print_wide(facts_table([*_usage_facts(usage, told, config), *_alert_facts(told, config), *_next(told, config)]))
-
-
-def _answer(store: Store, config: Config, usage: Usage) -> dict[str, Any]:
-    """Return everything that is shown, as `--json` gives it: the answers of the HTTP API under its own names."""
-    today = usage.as_of.astimezone(UTC).date()
-    period = replace(usage.period, start=min(usage.period.start, date.fromordinal(today.toordinal() - _DAYS)))
-    days = store.snapshot(AWB).by_day(period, today)
-    silences = silences_answer(store)["silences"]
-    return {
-        **usage_answer(store, config),
-        "coder": coder_answer(store, config) if config.verifying(store.deployment) else None,
-        "forecast": forecast_answer(store, config),
-        "last_30_days": last_days(days, today, _DAYS),
-        "alerts": alerts_answer(store, config)["alerts"],
-        "silences": [silence for silence in silences if silence["active"]],
-        "notifications": notifications_answer(store, _MESSAGES)["notifications"],
-    }
 
 
 def _show_usage(usage: Usage, config: Config) -> None:
@@ -87,107 +68,105 @@ def _show_usage(usage: Usage, config: Config) -> None:
     out.print()
 
 
-def _show_successors(told: dict[str, Any]) -> None:
+def _show_successors(told: Status) -> None:
     """Say that builds are no longer counted, and what Coder meters in their place."""
     out.print(NO_LONGER_COUNTED)
-    for meter in (told["coder"] or {}).get("meters", ()):
-        limit = "unlimited" if meter["limit"] is None else f"{meter['limit']:,}"
-        share = "" if meter["percent"] is None else f"  {meter['percent']:g} %"
-        out.print(f"[bold]{meter['used']:,} of {limit}[/bold] {escape(meter['name'])}{share}")
+    for meter in told.coder.meters if told.coder else ():
+        share = "" if meter.percent is None else f"  {meter.percent:g} %"
+        out.print(f"[bold]{_used(meter)}[/bold] {escape(meter.name)}{share}")
     out.print()
 
 
-def _usage_facts(usage: Usage, told: dict[str, Any], config: Config) -> list[tuple[str, str | Text]]:
+def _used(meter: MeterUsage) -> str:
+    limit = "unlimited" if meter.limit is None else f"{meter.limit:,}"
+    return f"{meter.used:,} of {limit}"
+
+
+def _usage_facts(usage: Usage, told: Status, config: Config) -> list[tuple[str, str | Text]]:
+    coder = _coder_facts(told, told.coder, config.zone) if told.coder else []
     if usage.gone:
-        counted = ("counted until then", f"{usage.counted:,} Agent Workspace Builds")
-        return [counted, *(_coder_facts(told, config.zone) if told["coder"] else [])]
-    days = told["last_30_days"]
+        return [("counted until then", f"{usage.counted:,} Agent Workspace Builds"), *coder]
+    days = told.last_30_days
     facts: list[tuple[str, str | Text]] = [("last 30 days", f"{sparkline(days)}  {_about(days)}")]
-    facts += [("forecast", escape(told["forecast"]["words"])), ("period", escape(period_text(usage)))]
-    tops = ", ".join(f"{row['name'] or '(unknown)'} {row['used']:,}" for row in told["by_user"][:_TOP])
+    facts += [("forecast", escape(told.forecast.words)), ("period", escape(period_text(usage)))]
+    tops = ", ".join(f"{row.name or '(unknown)'} {row.used:,}" for row in told.by_user[:_TOP])
     facts += [("top users", escape(tops))] if tops else []
-    facts.append(("mode", _MODES[told["mode"]]))
-    return [*facts, *(_coder_facts(told, config.zone) if told["coder"] else [])]
+    return [*facts, ("mode", _MODES[told.mode]), *coder]
 
 
 def _about(days: list[int]) -> str:
     return f"{sum(days):,} in all, {max(days):,} on the busiest day, {days[-1]:,} today (UTC)"
 
 
-def _coder_facts(told: dict[str, Any], zone: ZoneInfo) -> list[tuple[str, str | Text]]:
-    coder = told["coder"]
+def _coder_facts(told: Status, coder: Coder, zone: ZoneInfo) -> list[tuple[str, str | Text]]:
     facts: list[tuple[str, str | Text]] = [
-        ("Coder", escape(f"{coder['version'] or '(not asked yet)'}, licence: {coder['licence']}"))
+        ("Coder", escape(f"{coder.version or '(not asked yet)'}, licence: {coder.licence}"))
     ]
-    if told["drift"] is not None:
-        causes = " ".join(coder["drift_causes"]) if told["drift"] else ""
-        number = f"{told['drift']:+,}" if told["drift"] else "none"
-        said = f"{number} against Coder's own {told['coder_actual']:,} as of its last refresh. {causes}"
+    if told.drift is not None:
+        causes = " ".join(coder.drift_causes) if told.drift else ""
+        number = f"{told.drift:+,}" if told.drift else "none"
+        said = f"{number} against Coder's own {told.coder_actual:,} as of its last refresh. {causes}"
         facts.append(("drift", escape(said.strip())))
-    for meter in coder["meters"]:
-        limit = "unlimited" if meter["limit"] is None else f"{meter['limit']:,}"
-        facts.append(("", escape(f"{meter['name']}: {meter['used']:,} of {limit}")))
-    if coder["pass_progress"]:
-        facts.append(("", escape(f"The pass under way {coder['pass_progress']['words']}.")))
-    if coder["failing_workspaces"]:
-        facts.append(("", f"Coder fails for {coder['failing_workspaces']:,} workspaces, which are tried again."))
-    if coder["deleted_source"] == HistorySource.NONE:
-        facts.append(("", escape(coder["deleted_words"])))
-    if coder["failing_since"]:
-        since = local(coder["failing_since"], zone)
-        facts.append(("", f"[bold red]Coder's API fails[/] since {since}: {escape(coder['failure'] or '')}"))
+    facts += [("", escape(f"{meter.name}: {_used(meter)}")) for meter in coder.meters]
+    if coder.pass_progress:
+        facts.append(("", escape(f"The pass under way {coder.pass_progress.words}.")))
+    if coder.failing_workspaces:
+        facts.append(("", f"Coder fails for {coder.failing_workspaces:,} workspaces, which are tried again."))
+    if coder.deleted_source is HistorySource.NONE:
+        facts.append(("", escape(coder.deleted_words)))
+    if coder.failing_since:
+        since = local(coder.failing_since, zone)
+        facts.append(("", f"[bold red]Coder's API fails[/] since {since}: {escape(coder.failure or '')}"))
     return facts
 
 
-def _alert_facts(told: dict[str, Any], config: Config) -> list[tuple[str, str | Text]]:
+def _alert_facts(told: Status, config: Config) -> list[tuple[str, str | Text]]:
     zone = config.zone
     facts: list[tuple[str, str | Text]] = []
-    for alert in told["alerts"]:
-        if alert["state"] == "firing" or alert["name"] == AWB:
+    for alert in told.alerts:
+        if alert.state is AlertStatus.FIRING or alert.name == AWB:
             facts.append(("alert" if not facts else "", _alert(alert, config)))
-    for number, silence in enumerate(told["silences"]):
-        what = " ".join(f"{field}={glob}" for field, glob in silence["matchers"].items())
-        why = f": {silence['comment']}" if silence["comment"] else ""
-        said = f"{what} until {local(silence['ends_at'], zone)}, by {silence['author']}{why}"
+    for number, silence in enumerate(told.silences):
+        what = " ".join(f"{field}={glob}" for field, glob in silence.matchers.items())
+        why = f": {silence.comment}" if silence.comment else ""
+        said = f"{what} until {local(silence.ends_at, zone)}, by {silence.author}{why}"
         facts.append(("" if number else "silenced", escape(said)))
-    for number, message in enumerate(told["notifications"]):
-        at = local(message["sent_at"] or message["decided_at"], zone)
-        error = f" ({escape(shorten(message['error'], _LONGEST_ERROR, placeholder='…'))})" if message["error"] else ""
-        said = f"{at}  {styled(message['state'])} to {escape(message['receiver'])}: {escape(message['headline'])}"
+    for number, message in enumerate(told.notifications):
+        at = local(message.sent_at or message.decided_at, zone)
+        error = f" ({escape(shorten(message.error, _LONGEST_ERROR, placeholder='…'))})" if message.error else ""
+        said = f"{at}  {styled(message.state)} to {escape(message.receiver)}: {escape(message.headline)}"
         facts.append(("" if number else "messages", said + error))
     return facts
 
 
-def _alert(alert: dict[str, Any], config: Config) -> str:
-    if alert["state"] != "firing":
-        return f"{styled(alert['state'])}: nothing to say about {escape(alert['name'])}"
-    level = f" at {spoken_level(alert['level'])}" if alert["level"] else ""
-    headline = f": {alert['said']['headline']}" if alert["said"] and alert["name"] != AWB else ""
-    since = f" since {local(alert['since'], config.zone)}" if alert["since"] else ""
-    who = alert["acknowledged_by"]
+def _alert(alert: Alert, config: Config) -> str:
+    if alert.state is not AlertStatus.FIRING:
+        return f"{styled(alert.state)}: nothing to say about {escape(alert.name)}"
+    level = f" at {spoken_level(alert.level)}" if alert.level else ""
+    headline = f": {alert.said.headline}" if alert.said and alert.name != AWB else ""
+    since = f" since {local(alert.since, config.zone)}" if alert.since else ""
+    who = alert.acknowledged_by
     known = f"acknowledged by {who}" if who else "nobody has acknowledged it"
-    return f"{styled('firing')} {escape(alert['name'] + level + since + headline)}; {escape(known)}"
+    return f"{styled('firing')} {escape(alert.name + level + since + headline)}; {escape(known)}"
 
 
-def _next(told: dict[str, Any], config: Config) -> list[tuple[str, str | Text]]:
+def _next(told: Status, config: Config) -> list[tuple[str, str | Text]]:
     """Say where to look next, the most urgent first."""
     steps = []
-    waiting = [a for a in told["alerts"] if a["state"] == "firing" and not a["acknowledged_by"]]
+    waiting = [one for one in told.alerts if one.state is AlertStatus.FIRING and not one.acknowledged_by]
     if waiting:
-        steps.append(f"[bold]awb alerts ack {escape(waiting[0]['name'])}[/]  says that somebody knows")
-    if any(message["state"] == "failed" for message in told["notifications"]):
+        steps.append(f"[bold]awb alerts ack {escape(waiting[0].name)}[/]  says that somebody knows")
+    if any(message.state == "failed" for message in told.notifications):
         steps.append("[bold]awb messages[/] and [bold]awb doctor[/]  say why messages fail")
-    if told["mode"] == Mode.WEBHOOK_ONLY.value and not config.verifying(told["deployment"]):
+    if told.mode is Mode.WEBHOOK_ONLY and not config.verifying(told.deployment):
         steps.append("AWB_CODER_URL and AWB_CODER_TOKEN make the number exact")
     steps += [
         "[bold]awb top[/] and [bold]awb why OWNER/WORKSPACE[/]  say who and why",
         escape(config.settings.public_url),
     ]
-    moment = _as_of(told["as_of"], config)
     shown = [("next" if not number else "", step) for number, step in enumerate(filter(None, steps))]
-    return [*shown, ("as of", escape(f"{moment}, deployment {told['deployment']}"))]
+    return [*shown, ("as of", escape(f"{_as_of(told.as_of, config)}, deployment {told.deployment}"))]
 
 
-def _as_of(text: str, config: Config) -> str:
-    at = datetime.fromisoformat(text).astimezone(config.zone)
+def _as_of(at: datetime, config: Config) -> str:
     return f"{local(at, config.zone)} {clock.now().astimezone(config.zone):%Z}"

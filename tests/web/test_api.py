@@ -1,5 +1,6 @@
 """The HTTP API: usage, records, deliveries; on loopback only."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -9,6 +10,7 @@ import redis
 import time_machine
 from flask.testing import FlaskClient
 
+from app.answers.shape import CUT
 from app.config.load import Config
 from app.store.server.connection import connect
 from app.web.factory import create_app
@@ -261,3 +263,18 @@ def test_the_api_only_reads(client: FlaskClient, connection: "redis.Redis", meth
     for path in PATHS:
         assert client.open(path, method=method).status_code == 405
     assert connection.dbsize() == 0
+
+
+@pytest.mark.parametrize("depth", [90, 300])
+def test_a_delivery_is_shown_however_deeply_its_payload_is_nested(
+    client: FlaskClient, connection: "redis.Redis", config: Config, depth: int
+) -> None:
+    nested: Any = "kept"
+    for _ in range(depth):
+        nested = {"deeper": [nested]} if isinstance(nested, str) else {"deeper": nested}
+    assert client.post("/v1/webhook", headers=basic(), data=notification("m1", 1, data=nested)).status_code == 202
+    count_all(connection, config)
+    answer = client.get("/api/v1/deliveries/m1")
+    assert answer.status_code == 200
+    text = json.dumps(answer.get_json()["payload"])
+    assert ("kept" in text, CUT in text) == (depth < 100, depth > 100)

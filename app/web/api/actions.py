@@ -1,10 +1,11 @@
 """What admins do by the API; an act that is done leaves a line in the audit trail of its deployment."""
 
 from datetime import UTC
-from typing import Any, Final
+from typing import Final
 
 from app import clock
-from app.answers.alerts import silence_answer
+from app.answers.alerts import Acknowledged, Silence
+from app.answers.queues import Queued
 from app.core.text.mailbox import receiver_key
 from app.core.wording.trial import trial_alert
 from app.notifiers.receivers import receivers as configured_receivers
@@ -20,7 +21,7 @@ from app.web.api.call import Call, Problem
 _MINUTE: Final = 60
 
 
-def acknowledge_alert(call: Call) -> dict[str, Any]:
+def acknowledge_alert(call: Call) -> Acknowledged:
     name = call.path["name"]
     if call.store.alerts.last(name) is None:
         raise Problem(404, "No alert of this name was ever announced; /alerts lists them.")
@@ -31,10 +32,10 @@ def acknowledge_alert(call: Call) -> dict[str, Any]:
         raise Problem(409, str(error)) from error
     _version, state = call.store.alerts.state(name)
     _note(call, "acknowledge alert", f"{name} {state.level}")
-    return {"alert": name, "level": state.level, "new": new}
+    return Acknowledged(alert=name, level=state.level, new=new)
 
 
-def add_silence(call: Call) -> dict[str, Any]:
+def add_silence(call: Call) -> Silence:
     _known(call)
     asked = call.body
     try:
@@ -49,18 +50,18 @@ def add_silence(call: Call) -> dict[str, Any]:
     except (SilenceError, OverflowError) as error:
         raise Problem(422, f"No such silence can be made: {error}.") from error
     _note(call, "add silence", f"{silence.id} until {silence.ends_at.isoformat()}")
-    return silence_answer(silence)
+    return Silence.of(silence)
 
 
-def end_silence(call: Call) -> dict[str, Any]:
+def end_silence(call: Call) -> Silence:
     found = end(call.store, call.config, call.path["id"], call.actor)
     if found is None:
         raise Problem(404, "There is no silence with this id; /silences lists them.")
     _note(call, "end silence", found.id)
-    return silence_answer(found)
+    return Silence.of(found)
 
 
-def send_test(call: Call) -> dict[str, Any]:
+def send_test(call: Call) -> Queued:
     """Queue a test message; /notifications tells what became of it."""
     _known(call)
     receiver, now = receiver_key(call.body.receiver), clock.now()
@@ -71,10 +72,10 @@ def send_test(call: Call) -> dict[str, Any]:
     messages = to_receivers(call.config, alert, f"test-{int(now.timestamp())}", now, [receiver])
     call.store.outbox.add(messages, now)
     _note(call, "send test message", receiver)
-    return {"queued": messages[0].id}
+    return Queued(queued=messages[0].id)
 
 
-def start_reconcile(call: Call) -> dict[str, Any]:
+def start_reconcile(call: Call) -> Queued:
     """Queue a pass now, at most one a minute."""
     if not call.config.verifying(call.store.deployment):
         raise Problem(409, "Coder's API is not configured for this deployment: set AWB_CODER_URL and AWB_CODER_TOKEN.")
@@ -84,7 +85,7 @@ def start_reconcile(call: Call) -> dict[str, Any]:
         wait = _MINUTE - seconds % _MINUTE
         raise Problem(429, "A pass was queued within this minute already.", headers={"Retry-After": str(wait)})
     _note(call, "reconcile", job.id)
-    return {"queued": job.id}
+    return Queued(queued=job.id)
 
 
 def _known(call: Call) -> None:

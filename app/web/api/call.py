@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_type_hints
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
+from app.answers.shape import Answer
 from app.config.load import Config
 from app.store.store import Store
 from app.web.api.requests import Query
@@ -27,6 +28,16 @@ class Problem(Exception):  # noqa: N818 - the word of RFC 9457
         self.detail = detail
         self.errors = errors
         self.headers = headers or {}
+
+
+class ProblemDetails(Answer):
+    """RFC 9457, https://www.rfc-editor.org/rfc/rfc9457."""
+
+    type: str
+    title: str = Field("", description="The status in words.")
+    status: int
+    detail: str
+    errors: list[str] = Field([], description="Each single mistake of a request.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +65,7 @@ class Operation:
 
     Attributes:
         path: as OpenAPI writes it, below /api/v1.
-        view: returns the answer as plain JSON values, or raises Problem.
-        answer: shape of the answer.
+        view: returns the answer, or raises Problem.
         says: what it is good for, one sentence.
         problems: why it answers otherwise, by status, besides what every operation may answer.
         private: never kept by any cache, for it may hold what was in a notification.
@@ -63,8 +73,7 @@ class Operation:
 
     method: str
     path: str
-    view: Callable[[Call], dict[str, Any]]
-    answer: type[BaseModel]
+    view: Callable[[Call], Answer]
     says: str
     query: type[BaseModel] = Query
     body: type[BaseModel] | None = None
@@ -76,3 +85,9 @@ class Operation:
     @property
     def name(self) -> str:
         return self.view.__name__
+
+    @property
+    def answer(self) -> type[Answer]:
+        """The model of the answer, as the view declares it."""
+        model: type[Answer] = get_type_hints(self.view)["return"]
+        return model

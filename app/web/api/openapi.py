@@ -9,8 +9,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from app.web.api.call import Operation
-from app.web.api.shapes import ProblemDetails
+from app.web.api.call import Operation, ProblemDetails
 from app.web.api.table import OPERATIONS
 
 VERSION: Final = "1.0.0"

@@ -12,6 +12,7 @@ from flask import Blueprint, Response, request
 from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import HTTPException
 
+from app.answers.shape import Answer
 from app.config.load import Config
 from app.store.server.connection import unavailable
 from app.store.store import Store
@@ -113,7 +114,8 @@ def _refusal(status: int, wrong: list[str]) -> Problem:
     return Problem(status, " ".join(shown), errors=shown)
 
 
-def _answer(operation: Operation, value: Mapping[str, Any]) -> Response:
+def _answer(operation: Operation, found: Answer) -> Response:
+    value = found.plain()
     answer = Response(_text(value), operation.status, mimetype="application/json")
     answer.headers["Cache-Control"] = "no-store"
     if operation.status == HTTPStatus.CREATED:

@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Sequence
 from datetime import UTC, timedelta
 from typing import Any, Final
-from urllib.parse import quote
 
 import redis
 from flask import Blueprint, Response, abort, request
 
 from app import clock
+from app.answers.records import workspace_url
 from app.config.load import Config
-from app.core.count.meter import AWB, UsageRecord
+from app.core.count.meter import AWB
 from app.core.limit.period import Period
 from app.pipeline.usage import current_usage
 from app.store import history
@@ -110,7 +110,7 @@ def _add_record(routes: Blueprint, config: Config, connection: "redis.Redis") ->
             table=table,
             others=page_of_records(others[:_OTHERS]),
             others_in_all=len(others),
-            workspace_link=_workspace_link(config, store.deployment, found),
+            workspace_link=workspace_url(found, store.deployment, config),
         )
 
 
@@ -160,11 +160,3 @@ def _delivery(found: dict[str, Any]) -> Row:
 
 def _spoken(words: Sequence[str]) -> list[str]:
     return [word.replace("_", " ") for word in words if word]
-
-
-def _workspace_link(config: Config, deployment: str, record: UsageRecord) -> str:
-    """Lead to the workspace in Coder, where the configuration tells which Coder this is."""
-    base = config.settings.coder_url
-    if not (base and record.owner and record.workspace) or deployment != config.settings.deployment:
-        return ""
-    return f"{base.rstrip('/')}/@{quote(record.owner, safe='')}/{quote(record.workspace, safe='')}"

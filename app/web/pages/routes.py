@@ -1,13 +1,14 @@
 """The pages: usage of a period and the periods there were. They need no JavaScript and have none."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
 import redis
 from flask import Blueprint, Response, make_response, render_template, request
 
 from app import clock
-from app.answers.usage import coder_answer, periods_answer
+from app.answers.coder import Coder
+from app.answers.usage import Periods
 from app.config.load import Config
 from app.web.pages import alerts as pagealerts
 from app.web.pages import evidence as pageevidence
@@ -78,7 +79,7 @@ def _add_usage(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
             tables,
             seen=seen,
             spans=SPANS,
-            coder=coder_answer(store, config),
+            coder=Coder.of(store, config),
             drift=drift_line(history),
             drift_table=_drift_table(history[-_DRIFT_SHOWN:][::-1]),
             alerts=alerts[:_ALERTS_SHOWN],
@@ -92,9 +93,9 @@ def _add_usage(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
 def _add_periods(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
     @routes.get("/periods")
     def periods() -> Response:
-        found = periods_answer(chosen(config, connection), config)
+        found = Periods.of(chosen(config, connection), config)
         table = _periods_table(found)
-        return respond("periods.html", {"periods": lambda: table}, table=table, notes=found["notes"])
+        return respond("periods.html", {"periods": lambda: table}, table=table, notes=found.notes)
 
 
 def _endpoint(config: Config, deployment: str) -> str:
@@ -110,9 +111,11 @@ def _drift_table(history: Any) -> Table:
     return Table("drift", _DRIFT_COLUMNS, rows)
 
 
-def _periods_table(found: Mapping[str, Any]) -> Table:
+def _periods_table(found: Periods) -> Table:
     rows = []
-    for period in found["periods"]:
-        values = {**period, "start": period["start"][:10], "end": (period["end"] or "")[:10]}
-        rows.append(Row(values, {"start": to("/", period=None if period["present"] else values["start"])}))
+    for period in found.periods:
+        values = {**dict(period), "start": period.start.date().isoformat(), "end": ""}
+        if period.end:
+            values["end"] = period.end.date().isoformat()
+        rows.append(Row(values, {"start": to("/", period=None if period.present else values["start"])}))
     return Table("periods", _PERIOD_COLUMNS, rows)
