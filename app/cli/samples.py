@@ -17,11 +17,12 @@ from app.core.count.meter import AWB, Usage
 from app.core.limit.forecast import forecast
 from app.core.limit.limits import INCLUDED_BUILDS, Limit
 from app.core.limit.threshold import Threshold, ThresholdKind
+from app.core.wording.burst import burst_alert
 from app.core.wording.context import Context
 from app.core.wording.digest import DigestFacts, digest_alert
 from app.core.wording.forecast import forecast_alert
 from app.core.wording.notice import notice_alert
-from app.core.wording.scope import burst_alert, scope_alert
+from app.core.wording.scope import scope_alert
 from app.core.wording.threshold import describe
 from app.core.wording.trial import trial_alert
 from app.pipeline.outlook import bare_context, burn_up

@@ -5,15 +5,12 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
-import redis
-
 from app.config.load import Config
 from app.core.count.meter import Usage, meter_of
 from app.core.limit.forecast import Forecast, forecast
 from app.core.limit.period import Period
 from app.core.wording.context import Context
 from app.pipeline.usage import coder_version, current_allowance
-from app.store.coder.state import CoderState
 from app.store.store import Store
 
 _MOST_POINTS: Final = 120
@@ -45,16 +42,15 @@ def outlook(store: Store, usage: Usage) -> Outlook:
     return Outlook(usage, shown, None if usage.gone else expected)
 
 
-def context_of(connection: "redis.Redis", config: Config, seen: Outlook) -> Context:
+def context_of(store: Store, config: Config, seen: Outlook) -> Context:
     """Return what the words of an alert need besides the usage."""
     usage, expected = seen.usage, seen.forecast
-    state = CoderState(connection, usage.deployment)
-    verifying = config.verifying(usage.deployment)
-    found = current_allowance(config, state.entitlements() if verifying else None, usage.meter)
+    entitlements = store.coder.entitlements() if config.verifying(store.deployment) else None
+    found = current_allowance(config, entitlements, usage.meter)
     return Context(
         coder_url=config.settings.coder_url,
         status_url=config.settings.public_url,
-        version=coder_version(Store(connection, usage.deployment), config),
+        version=coder_version(store, config),
         standing=found.standing,
         forecast=expected.words() if expected and expected.enough else "",
         breach=expected.breach if expected and expected.confident else None,

@@ -10,11 +10,12 @@ import time_machine
 
 from app.config.load import Config
 from app.core.alert.decision import Reason
+from app.core.alert.foresight import HOLD
 from app.core.count.evidence import Evidence
 from app.core.count.meter import AWB, RecordState, UsageRecord
+from app.pipeline.watch import bursts, scopes
 from app.pipeline.watch.digests import report
-from app.pipeline.watch.foresee import HOLD, foresee
-from app.pipeline.watch.scopes import watch_bursts, watch_scopes
+from app.pipeline.watch.foresee import foresee
 from app.store import keys
 from app.store.alert.alerts import Alerts
 from app.store.alert.outbox import Outbox
@@ -120,7 +121,7 @@ def test_without_a_breach_ahead_nothing_is_foreseen(
     assert told(connection) == []
 
 
-def scopes(redis_server: RedisServer, rules: str, **more: Any) -> Config:
+def with_scopes(redis_server: RedisServer, rules: str, **more: Any) -> Config:
     return settings(redis_server, scopes=rules, forecast_alerts="false", **more)
 
 
@@ -128,22 +129,22 @@ def test_a_runaway_user_is_seen_before_the_pool_is_gone(
     connection: "redis.Redis", redis_server: RedisServer, clock: time_machine.Traveller
 ) -> None:
     rules = '[{"by": "user", "limit": 10, "thresholds": ["50%", "100%"], "per": "day"}]'
-    config = scopes(redis_server, rules)
+    config = with_scopes(redis_server, rules)
     builds(connection, 10, datetime(2026, 3, 22, 10, tzinfo=UTC))  # yesterday
     builds(connection, 4, datetime(2026, 3, 23, 10, tzinfo=UTC), "bob")
-    watch_scopes(Store(connection, DEPLOYMENT), config)
+    scopes.watch(Store(connection, DEPLOYMENT), config)
     assert told(connection) == []
     assert list(connection.scan_iter(match="*:alert:scope-*")) == []  # nothing is kept of those below their limit
     builds(connection, 5, datetime(2026, 3, 23, 11, tzinfo=UTC))
     for _ in range(2):
-        watch_scopes(Store(connection, DEPLOYMENT), config)
+        scopes.watch(Store(connection, DEPLOYMENT), config)
     assert told(connection) == [("scope", "first", "AWB of user ada: 50 % – 5 of 10 used")]
     builds(connection, 5, datetime(2026, 3, 23, 11, 30, tzinfo=UTC))
-    watch_scopes(Store(connection, DEPLOYMENT), config)
+    scopes.watch(Store(connection, DEPLOYMENT), config)
     assert told(connection)[1:] == [("scope", "escalated", "AWB of user ada: 100 % – 10 of 10 used")]
     clock.shift(DAY)
     for _ in range(2):
-        watch_scopes(Store(connection, DEPLOYMENT), config)
+        scopes.watch(Store(connection, DEPLOYMENT), config)
     assert len(told(connection)) == 2  # a new day begins without a word
     assert Alerts(connection, DEPLOYMENT).firing("scope-") == []
 
@@ -167,24 +168,24 @@ def test_templates_organizations_and_groups_have_limits_of_their_own(
     CoderState(connection, DEPLOYMENT).keep_groups({"devs": ["ada", "bob"], "ops": ["eve"]})
     for owner, number in (("ada", 6), ("bob", 4), ("eve", 2)):
         builds(connection, number, datetime(2026, 3, 20, tzinfo=UTC), owner)
-    config = scopes(redis_server, f'[{{"by": "{by}", "name": "{name}", "limit": 10, "per": "month"}}]')
-    watch_scopes(Store(connection, DEPLOYMENT), config)
+    config = with_scopes(redis_server, f'[{{"by": "{by}", "name": "{name}", "limit": 10, "per": "month"}}]')
+    scopes.watch(Store(connection, DEPLOYMENT), config)
     assert [text for _kind, _reason, text in told(connection)] == [headline]
 
 
 def test_a_name_whose_state_cannot_be_read_keeps_no_other_from_its_warning(
     connection: Any, redis_server: RedisServer, clock: time_machine.Traveller
 ) -> None:
-    config = scopes(redis_server, '[{"by": "user", "limit": 10, "per": "day"}]')
+    config = with_scopes(redis_server, '[{"by": "user", "limit": 10, "per": "day"}]')
     for owner in ("ada", "bob", "cleo"):
         builds(connection, 10, datetime(2026, 3, 23, 10, tzinfo=UTC), owner)
-    watch_scopes(Store(connection, DEPLOYMENT), config)
+    scopes.watch(Store(connection, DEPLOYMENT), config)
     names = Alerts(connection, DEPLOYMENT).firing("scope-")
     for name in (names[0], names[2]):
         connection.delete(keys.alert(DEPLOYMENT, name))
     connection.hset(keys.alert(DEPLOYMENT, names[0]), "s", "{")
     with pytest.raises(ExceptionGroup):
-        watch_scopes(Store(connection, DEPLOYMENT), config)
+        scopes.watch(Store(connection, DEPLOYMENT), config)
     assert Alerts(connection, DEPLOYMENT).state(names[2])[1].level == "100%"
 
 
@@ -194,9 +195,9 @@ def test_two_thousand_names_are_looked_at_in_a_few_round_trips(
     at = datetime(2026, 3, 23, 10, tzinfo=UTC).timestamp()
     ledger = Ledger(connection, DEPLOYMENT, AWB)
     ledger.settle([Settlement(f"w{n}", 0, Evidence(), [_record(f"w{n}", f"user-{n}", at)], at) for n in range(2000)])
-    config = scopes(redis_server, '[{"by": "user", "limit": 100, "per": "day"}]')
+    config = with_scopes(redis_server, '[{"by": "user", "limit": 100, "per": "day"}]')
     before = connection.info("stats")["total_reads_processed"]
-    watch_scopes(Store(connection, DEPLOYMENT), config)
+    scopes.watch(Store(connection, DEPLOYMENT), config)
     assert connection.info("stats")["total_reads_processed"] - before < 200
     assert told(connection) == []
 
@@ -223,18 +224,18 @@ def test_a_burst_is_told_once_until_it_is_over(
 ) -> None:
     config = settings(redis_server, burst='{"builds": 20, "hours": 2}')
     builds(connection, 19, datetime(2026, 3, 23, 11, tzinfo=UTC))
-    watch_bursts(Store(connection, DEPLOYMENT), config)
+    bursts.watch(Store(connection, DEPLOYMENT), config)
     assert told(connection) == []
     builds(connection, 1, datetime(2026, 3, 23, 11, 59, tzinfo=UTC))
     for _ in range(3):
-        watch_bursts(Store(connection, DEPLOYMENT), config)
+        bursts.watch(Store(connection, DEPLOYMENT), config)
     expected = ("burst", "first", "AWB: 20 builds of ada within the last 2 hours")
     assert told(connection) == [expected]
     clock.shift(timedelta(hours=3))
-    watch_bursts(Store(connection, DEPLOYMENT), config)
+    bursts.watch(Store(connection, DEPLOYMENT), config)
     assert Alerts(connection, DEPLOYMENT).firing("burst-") == []
     builds(connection, 20, datetime(2026, 3, 23, 14, 59, tzinfo=UTC))
-    watch_bursts(Store(connection, DEPLOYMENT), config)
+    bursts.watch(Store(connection, DEPLOYMENT), config)
     assert told(connection) == [expected] * 2
 
 

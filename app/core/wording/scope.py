@@ -1,11 +1,10 @@
-"""Words for sub-limits of one user, template, organization or group, and for bursts."""
+"""Words for sub-limits of one user, template, organization or group."""
 
 import hashlib
-from datetime import UTC, datetime
 
 from app.core.alert.alert import Alert, AlertKind
 from app.core.alert.decision import Decision, Reason
-from app.core.alert.scope import BurstRule, ScopeUsage
+from app.core.alert.scope import ScopeUsage
 from app.core.alert.severity import Severity
 from app.core.count.meter import Usage, meter_of
 from app.core.text.lines import day_text
@@ -57,34 +56,4 @@ def scope_alert(decision: Decision, scope: ScopeUsage, usage: Usage, context: Co
         footer=f"Deployment {usage.deployment} · {scope.label} · reason: {decision.reason.value}",
         used=usage.used,
         limit=usage.limit.count,
-    )
-
-
-def burst_name(user: str) -> str:
-    return f"burst-{hashlib.blake2s(user.encode(), digest_size=6).hexdigest()}"
-
-
-def burst_alert(
-    deployment: str, meter: str, user: str, builds: int, rule: BurstRule, now: datetime, context: Context
-) -> Alert:
-    """Say that one user started very many builds in a short time."""
-    name, span = meter_of(meter), "hour" if rule.hours == 1 else f"{rule.hours:g} hours"
-    return Alert(
-        name=burst_name(user),
-        kind=AlertKind.BURST,
-        group_key=f"{deployment}:burst:{user}:{now.astimezone(UTC).date().isoformat()}",
-        deployment=deployment,
-        meter=meter,
-        scope=f"user:{user}",
-        reason=Reason.FIRST,
-        level=f"{rule.builds} builds",
-        severity=Severity.WARNING,
-        headline=f"{name.short}: {builds:,} builds of {user[:80]} within the last {span}",
-        summary=f"Coder deployment “{deployment}”: {builds:,} {name.name} of the user {user} were counted within the "
-        f"last {span}; {rule.builds:,} and more are a burst.",
-        facts=(("User", user), ("Builds", f"{builds:,}"), ("Within", span)),
-        meaning="Is a pipeline starting tasks in a loop? Nothing is blocked; the builds count against the limit.",
-        links=links(context),
-        footer=f"Deployment {deployment} · {now.astimezone(UTC):%Y-%m-%d %H:%M} UTC · said once until it is over",
-        used=builds,
     )

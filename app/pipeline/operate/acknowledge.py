@@ -9,29 +9,25 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-import redis
 import structlog
 
 from app import clock
 from app.config.load import Config
-from app.core.alert.alert import Alert, Notification
+from app.core.alert.alert import Alert
 from app.core.alert.decision import AlertState, Reason
 from app.core.alert.silence import Silence
 from app.core.alert.snooze import actor_text, next_level_until
 from app.core.text.lines import one_line
 from app.notifiers.receivers import receivers
-from app.pipeline.tell.address import to_receivers
-from app.store.alert.alerts import Alerts, Change
-from app.store.alert.outbox import Outbox
-from app.store.alert.silences import Acknowledgement, Silences
+from app.pipeline.tell.announce import change
+from app.store.alert.alerts import Change, StoredAlert
+from app.store.alert.silences import Acknowledgement
 from app.store.store import Store
 
 log = structlog.get_logger(__name__)
 _LONGEST_ACTOR: Final = 100
 _SNOOZE: Final = "snooze-"
 _PERIOD_OVER: Final = "This alert belongs to a period that is over."
-# Racing processes cost a round each.
-_ROUNDS: Final = 20
 
 
 class StaleError(Exception):
@@ -42,7 +38,6 @@ class StaleError(Exception):
 class _Firing:
     """An alert that fires, as it stands now."""
 
-    version: int
     state: AlertState
     said: Alert
 
@@ -72,14 +67,14 @@ def acknowledge(
         StaleError: the level no longer stands.
     """
     by = _actor(by)
-    standing = _firing(store, alert_name, level, group_key)
+    firing = _firing(store.alerts.read(alert_name), level, group_key)
     silences = store.silences
-    new = not silences.acknowledges(alert_name, standing.state)
+    new = not silences.acknowledges(alert_name, firing.state)
     if new:
-        state = standing.state
+        state = firing.state
         silences.acknowledge(Acknowledgement(alert_name, state.level, state.since, by, clock.now()))
         log.warning("alert acknowledged", deployment=store.deployment, alert=alert_name, threshold=state.level, by=by)
-    _tell(store.redis, config, standing, by)
+    _show(store, config, firing.said, by)
     return new
 
 
@@ -113,20 +108,20 @@ def snooze(
         ValueError: the end lies in the past.
     """
     by, now = _actor(by), clock.now()
-    standing = _firing(store, alert_name, level, group_key)
-    ends = until or next_level_until(now, standing.state.period_end)
+    firing = _firing(store.alerts.read(alert_name), level, group_key)
+    ends = until or next_level_until(now, firing.state.period_end)
     if until is None and ends <= now:
         raise StaleError(_PERIOD_OVER)
     if ends <= now:
         raise ValueError("the end of a snooze must lie in the future")
-    silence = _put(store.redis, standing.said, Silence("", {}, by, one_line(comment), now, ends))
-    _tell(store.redis, config, standing, by)
+    silence = _put(store, firing.said, Silence("", {}, by, one_line(comment), now, ends))
+    _show(store, config, firing.said, by)
     return silence
 
 
-def _put(connection: "redis.Redis", said: Alert, wanted: Silence) -> Silence:
+def _put(store: Store, said: Alert, wanted: Silence) -> Silence:
     """Keep a snooze in place of those before it; the same one again stays as it is."""
-    silences, matchers, now = Silences(connection, said.deployment), _matchers(said), wanted.starts_at
+    silences, matchers, now = store.silences, _matchers(said), wanted.starts_at
     before = [found for found in silences.active(now) if found.matchers == matchers and _is_snooze(found)]
     same = (found for found in before if (found.author, found.ends_at) == (wanted.author, wanted.ends_at))
     silence = next(same, None)
@@ -154,16 +149,14 @@ def end(store: Store, config: Config, silence_id: str, by: str) -> Silence | Non
     store.outbox.look_again(now)
     log.warning("silence ended", deployment=store.deployment, silence=silence_id, by=by)
     if _is_snooze(ended):
-        standing = _snoozed(store, ended)
-        if standing is not None:
-            _tell(store.redis, config, standing, by, ended_by=by)
+        firing = _snoozed(store, ended)
+        if firing is not None:
+            _show(store, config, firing.said, by, ended_by=by)
     return ended
 
 
-def _firing(store: Store, name: str, level: str, group_key: str) -> _Firing:
-    alerts = store.alerts
-    version, state = alerts.state(name)
-    said = alerts.last(name)
+def _firing(found: StoredAlert, level: str, group_key: str) -> _Firing:
+    state, said = found.state, found.last
     if said is None or not state.level:
         raise StaleError("This alert is resolved; there is nothing to do.")
     if group_key and said.group_key != group_key:
@@ -171,58 +164,49 @@ def _firing(store: Store, name: str, level: str, group_key: str) -> _Firing:
     # A burst's words name a number of builds where its state does not.
     if level and level not in (state.level, said.level):
         raise StaleError(f"This alert is at {said.level or state.level} now, no longer at {level}.")
-    return _Firing(version, state, said)
+    return _Firing(state, said)
 
 
 def _snoozed(store: Store, silence: Silence) -> _Firing | None:
     """Return the alert that a snooze was about, where it still stands."""
     for name in store.alerts.firing():
         if glob.escape(name) == silence.matchers.get("alert"):
-            standing = _firing(store, name, "", "")
-            return standing if _matchers(standing.said) == silence.matchers else None
+            firing = _firing(store.alerts.read(name), "", "")
+            return firing if _matchers(firing.said) == silence.matchers else None
     return None
 
 
-def _tell(connection: "redis.Redis", config: Config, standing: _Firing, by: str, ended_by: str = "") -> None:
+def _show(store: Store, config: Config, said: Alert, by: str, ended_by: str = "") -> None:
     """Note what people did to an alert, unless its words say so already, and show it where it has a thread."""
-    alerts, now = Alerts(connection, standing.said.deployment), clock.now()
-    for _ in range(_ROUNDS):
-        actor = _done(connection, standing, now, ended_by)
-        if standing.said.actor == actor:
-            return
-        alert = replace(standing.said, reason=Reason.ACKNOWLEDGED, actor=actor)
-        notifications = _notifications(connection, config, alert, standing.version, now)
-        change = Change(standing.state, now, alert, f"{actor}.", notifications, actor=by)
-        if alerts.announce(alert.name, standing.version, change):
-            return
+    now = clock.now()
+
+    def decide(found: StoredAlert) -> Change | None:
         try:
-            standing = _firing(Store(connection, alert.deployment), alert.name, alert.level, alert.group_key)
+            firing = _firing(found, said.level, said.group_key)
         except StaleError:
-            return  # the level has just changed, and its own news is on its way
-    log.error("alert keeps changing", deployment=standing.said.deployment, alert=standing.said.name, rounds=_ROUNDS)
+            return None  # the level has just changed, and its own news is on its way
+        actor = _done(store, firing, now, ended_by)
+        if firing.said.actor == actor:
+            return None
+        alert = replace(firing.said, reason=Reason.ACKNOWLEDGED, actor=actor)
+        return Change(firing.state, now, alert, f"{actor}.", actor=by)
+
+    change(store, config, said.name, decide, receivers=_with_thread(store, config, said))
 
 
-def _done(connection: "redis.Redis", standing: _Firing, now: datetime, ended_by: str) -> str:
-    said, silences = standing.said, Silences(connection, standing.said.deployment)
-    known = silences.acknowledges(said.name, standing.state)
+def _done(store: Store, firing: _Firing, now: datetime, ended_by: str) -> str:
+    said, silences = firing.said, store.silences
+    known = silences.acknowledges(said.name, firing.state)
     given = silences.acknowledgement(said.name) if known else None
     snoozes = [one for one in silences.active(now) if one.matchers == _matchers(said) and _is_snooze(one)]
     last = max(snoozes, key=lambda one: one.ends_at, default=None)
     return actor_text(given.by if given else "", last.author if last else "", last.ends_at if last else None, ended_by)
 
 
-def _notifications(
-    connection: "redis.Redis", config: Config, alert: Alert, version: int, now: datetime
-) -> list[Notification]:
-    outbox = Outbox(connection, alert.deployment)
-    chosen = [
-        receiver
-        for receiver in receivers(config.settings)
-        if receiver.startswith("slack:") and outbox.thread(receiver, alert.group_key)
-    ]
-    day = now.date().isoformat()
-    stem = f"{alert.name}-{day}-{alert.level}-{alert.reason.value}-{version + 1}"
-    return to_receivers(config, alert, stem, now, chosen)
+def _with_thread(store: Store, config: Config, said: Alert) -> list[str]:
+    """Return the receivers that hold a thread about this alert, where a change can be shown."""
+    slack = [receiver for receiver in receivers(config.settings) if receiver.startswith("slack:")]
+    return [receiver for receiver in slack if store.outbox.thread(receiver, said.group_key)]
 
 
 def _matchers(said: Alert) -> dict[str, str]:

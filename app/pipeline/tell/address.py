@@ -8,7 +8,7 @@ from datetime import datetime
 from app.config.load import Config
 from app.core.alert.alert import Alert, Notification
 from app.core.alert.decision import Reason
-from app.core.alert.routing import Route, addressed, named
+from app.core.alert.routing import addressed, named
 from app.notifiers.receivers import receiver_slug, receivers
 from app.pipeline.tell.texts import own_words
 
@@ -24,11 +24,6 @@ def notifications_for(config: Config, alert: Alert, stem: str, decided_at: datet
     """
     chosen = addressed(config.settings.routes, alert.labels(), receivers(config.settings))
     return to_receivers(config, alert, stem, decided_at, chosen)
-
-
-def escalated_to(config: Config, route: Route, alert: Alert, stem: str, decided_at: datetime) -> list[Notification]:
-    """Return the notifications for those whom a route tells when nobody acknowledges."""
-    return to_receivers(config, alert, stem, decided_at, named(receivers(config.settings), route.escalate_to))
 
 
 def to_receivers(

@@ -11,8 +11,9 @@ from app.core.count.meter import AWB
 from app.core.limit.period import Period
 from app.core.wording.digest import DigestFacts, digest_alert
 from app.pipeline.outlook import context_of, outlook
-from app.pipeline.tell.announce import announce, settle
+from app.pipeline.tell.announce import change
 from app.pipeline.usage import coder_version, current_usage
+from app.store.alert.alerts import Change, StoredAlert
 from app.store.store import Store
 
 _MOST_CHANGES = 5
@@ -29,19 +30,20 @@ def report(store: Store, config: Config) -> None:
 def _report(store: Store, config: Config, kind: DigestKind) -> None:
     now = clock.now()
     span = due_digest(kind, now.astimezone(config.zone))
-    name = f"digest-{kind}"
-    version, state = store.alerts.state(name)
-    if state.period_start is not None and state.period_start >= span.start:
-        return
-    told = AlertState(period_start=span.start, period_end=span.end, since=now)
-    usage = current_usage(store, config, AWB, top=False)
-    facts = _facts(store, span, now)
-    if state.period_start is None or not (usage.used or facts.used):
-        # A new installation has no last week, and a deployment that used nothing has nothing to read about.
-        settle(store, name, version, told, now)
-        return
-    alert = digest_alert(span, facts, usage, context_of(store.redis, config, outlook(store, usage)))
-    announce(store.redis, config, alert, version, told, now, alert.summary)
+    reported = AlertState(period_start=span.start, period_end=span.end, since=now)
+
+    def decide(found: StoredAlert) -> Change | None:
+        before = found.state.period_start
+        if before is not None and before >= span.start:
+            return None
+        usage, facts = current_usage(store, config, AWB, top=False), _facts(store, span, now)
+        if before is None or not (usage.used or facts.used):
+            # A new installation has no last week, and a deployment that used nothing has nothing to read about.
+            return Change(reported, now)
+        alert = digest_alert(span, facts, usage, context_of(store, config, outlook(store, usage)))
+        return Change(reported, now, alert, alert.summary)
+
+    change(store, config, f"digest-{kind}", decide)
 
 
 def _facts(store: Store, span: DigestSpan, now: datetime) -> DigestFacts:

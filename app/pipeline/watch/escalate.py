@@ -1,6 +1,5 @@
-"""Escalating: a level that nobody acknowledged in time is told to somebody else, once."""
+"""Escalating: a level that nobody acknowledged in time goes to somebody else, once."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
@@ -10,80 +9,72 @@ from app import clock
 from app.config.load import Config
 from app.core.alert.alert import Alert
 from app.core.alert.decision import AlertState, Reason
-from app.core.alert.routing import Route, escalations
+from app.core.alert.routing import Route, escalations, named
 from app.core.alert.silence import silencing
-from app.pipeline.tell.address import escalated_to
+from app.notifiers.receivers import receivers
+from app.pipeline.tell.announce import change
 from app.pipeline.watch.steps import each
-from app.store.alert.alerts import Alerts, Change, Stored
+from app.store.alert.alerts import Change, StoredAlert
 from app.store.store import Store
 
 log = structlog.get_logger(__name__)
 
 
 def escalate(store: Store, config: Config) -> list[str]:
-    """Tell the next ones about every alert that is overdue; return `<alert> <route>` of those told now.
+    """Notify the next receivers of every alert that is overdue; return `<alert> <route>` of those escalated now.
 
     Raises:
         ExceptionGroup: some alerts could not be looked at; the others were.
     """
-    if not any(route.escalate_after for route in config.settings.routes):
+    after = [route.escalate_after for route in config.settings.routes if route.escalate_after]
+    if not after:
         return []
     alerts, now = store.alerts, clock.now()
-    silences = store.silences
-    active = silences.active(now)
-    told: list[str] = []
+    active = store.silences.active(now)
+    escalated: list[str] = []
 
-    def look(stored: Stored) -> None:
-        state, said = stored.state, stored.last
-        if said is None or not state.level or not _is_overdue(config, state, now):
+    def look(stored: StoredAlert) -> None:
+        last, since = stored.last, stored.state.since
+        # Cheaper than asking every route, and most alerts end here.
+        if last is None or not stored.state.level or not since or now - since < min(after):
             return
-        if silences.acknowledges(stored.name, state) or silencing(active, said.labels(), now):
+        if silencing(active, last.labels(), now):
             return
-        told.extend(_escalate(alerts, config, said, stored.version, state, now))
+        # A level that was snoozed and not acknowledged is still news to whoever was not notified.
+        labels = last.labels() | ({"reason": Reason.FIRST.value} if last.reason is Reason.ACKNOWLEDGED else {})
+        for name, route in escalations(config.settings.routes, labels):
+            if _overdue(stored.state, route, name, now) and _escalate(store, config, stored, name, route, now):
+                escalated.append(f"{stored.name} {name}")
 
     each(alerts.states(alerts.firing()), look)
-    return told
+    return escalated
 
 
-def _is_overdue(config: Config, state: AlertState, now: datetime) -> bool:
-    """Tell whether any route may be overdue, before more is asked of Redis."""
-    after = [route.escalate_after for route in config.settings.routes if route.escalate_after]
-    return bool(after and state.since and now - state.since >= min(after))
+def _escalate(store: Store, config: Config, stored: StoredAlert, name: str, route: Route, now: datetime) -> bool:
+    def decide(found: StoredAlert) -> Change | None:
+        state, last = found.state, found.last
+        if last is None or not _overdue(state, route, name, now) or store.silences.acknowledges(found.name, state):
+            return None
+        because = f"Nobody has acknowledged it within {route.escalate_after_hours:g} hours."
+        return Change(replace(state, escalated=(*state.escalated, name)), now, _words(last, because), because)
 
-
-def _escalate(
-    alerts: Alerts, config: Config, said: Alert, version: int, state: AlertState, now: datetime
-) -> Iterator[str]:
-    # A level that was snoozed and not acknowledged is still news to whom nobody told.
-    labels = said.labels() | ({"reason": Reason.FIRST.value} if said.reason is Reason.ACKNOWLEDGED else {})
-    for route_name, route in escalations(config.settings.routes, labels):
-        if _overdue(state, route, route_name, now):
-            state = replace(state, escalated=(*state.escalated, route_name))
-            if not _tell(alerts, config, said, version, state, route, now):
-                return  # somebody changed the state: the next sweep looks again
-            version += 1
-            yield f"{said.name} {route_name}"
+    chosen = named(receivers(config.settings), route.escalate_to)
+    done = change(store, config, stored.name, decide, receivers=chosen) is not None
+    if done:
+        log.warning("alert escalated", deployment=store.deployment, alert=stored.name, route=name)
+    return done
 
 
 def _overdue(state: AlertState, route: Route, name: str, now: datetime) -> bool:
     after = route.escalate_after
-    return bool(after and state.since and now - state.since >= after and name not in state.escalated)
+    return bool(state.level and after and state.since and now - state.since >= after and name not in state.escalated)
 
 
-def _tell(
-    alerts: Alerts, config: Config, said: Alert, version: int, state: AlertState, route: Route, now: datetime
-) -> bool:
-    because = f"Nobody has acknowledged it within {route.escalate_after_hours:g} hours."
-    alert = replace(
-        said,
+def _words(last: Alert, because: str) -> Alert:
+    return replace(
+        last,
         reason=Reason.UNACKNOWLEDGED,
-        headline=f"Not acknowledged: {said.headline}"[:150],
-        summary=f"{said.summary} {because}",
-        footer=f"{said.footer} · escalated",
+        headline=f"Not acknowledged: {last.headline}"[:150],
+        summary=f"{last.summary} {because}",
+        footer=f"{last.footer} · escalated",
     )
-    stem = f"{alert.name}-{state.escalated[-1]}-{state.level}-unacknowledged-{version + 1}"
-    notifications = escalated_to(config, route, alert, stem, now)
-    done = alerts.announce(alert.name, version, Change(state, now, alert, because, notifications))
-    if done:
-        log.warning("alert escalated", deployment=said.deployment, alert=alert.name, route=state.escalated[-1])
-    return done

@@ -6,14 +6,15 @@ import structlog
 
 from app import clock
 from app.config.load import Config
-from app.core.alert import refusal
 from app.core.alert.decision import AlertState
 from app.core.alert.notice import Notice, Situation, active_notices
 from app.core.count.meter import AWB
 from app.core.wording.notice import notice_alert
 from app.pipeline.outlook import bare_context
-from app.pipeline.tell.announce import announce, settle
+from app.pipeline.tell.announce import change
 from app.pipeline.usage import coder_version, current_allowance, current_usage
+from app.pipeline.watch import refusals
+from app.store.alert.alerts import Change, StoredAlert
 from app.store.coder.state import CoderState
 from app.store.store import Store
 
@@ -28,25 +29,27 @@ def give_notice(store: Store, config: Config) -> list[Notice]:
 
     Each notice has an alert state of its own: its change and the notifications are one script, as with thresholds.
     """
-    alerts = store.alerts
-    active = {notice.key: notice for notice in active_notices(situation(store, config))}
     now = clock.now()
+    active = {_KEY_PREFIX + notice.key: notice for notice in active_notices(situation(store, config))}
+
+    def decide(found: StoredAlert) -> Change | None:
+        notice = active.get(found.name)
+        if (notice is not None) == bool(found.state.level):
+            return None
+        if notice is None:
+            return Change(AlertState(since=now), now)
+        alert = notice_alert(notice, found.name, store.deployment, bare_context(config), now)
+        return Change(AlertState(level="notice", since=now, announced_at=now), now, alert, notice.summary)
+
     announced = []
-    for key, notice in active.items():
-        name = _KEY_PREFIX + key
-        version, state = alerts.state(name)
-        if state.level:
-            continue
-        firing = AlertState(level="notice", since=now, announced_at=now)
-        alert = notice_alert(notice, name, store.deployment, bare_context(config), now)
-        if announce(store.redis, config, alert, version, firing, now, notice.summary):
-            announced.append(notice)
-    for name in alerts.firing(_KEY_PREFIX):
-        # app/pipeline/watch/refusals.py ends its own.
-        if name.removeprefix(_KEY_PREFIX) not in {*active, refusal.NOTICE_KEY}:
-            version, _state = alerts.state(name)
-            settle(store, name, version, AlertState(since=now), now)
-            log.info("notice no longer holds", deployment=store.deployment, notice=name)
+    # app/pipeline/watch/refusals.py ends its own.
+    others = [name for name in store.alerts.firing(_KEY_PREFIX) if name not in (*active, refusals.NAME)]
+    for name in (*active, *others):
+        if change(store, config, name, decide):
+            if name in active:
+                announced.append(active[name])
+            else:
+                log.info("notice no longer holds", deployment=store.deployment, notice=name)
     return announced
 
 

@@ -9,9 +9,8 @@ from app.core.alert.decision import AlertState
 from app.core.alert.refusal import NOTICE_KEY, wrong_secret_notice
 from app.core.wording.notice import notice_alert
 from app.pipeline.outlook import bare_context
-from app.pipeline.tell.announce import announce, settle
-from app.store.alert.alerts import Alerts
-from app.store.receive.inbox import Inbox
+from app.pipeline.tell.announce import change
+from app.store.alert.alerts import Change, StoredAlert
 from app.store.receive.refusals import RefusalCounters
 from app.store.store import Store
 
@@ -25,24 +24,28 @@ def watch_refusals(connection: "redis.Redis", config: Config) -> bool:
     It belongs to the configured deployment: all deployments share the secret, and whoever has none may name any.
     """
     deployment, now = config.settings.deployment, clock.now()
-    version, state = Alerts(connection, deployment).state(NAME)
-    last = Inbox(connection, deployment).stats().get("last_delivery_at")
-    notice = wrong_secret_notice(
-        RefusalCounters(connection).runs(),
-        now,
-        deployment=deployment,
-        last_delivery=clock.at(last) if last else None,
-        firing=bool(state.level),
-        announced_at=state.announced_at,
-    )
-    if notice is None and state.level:
-        # When it was announced is kept, so that it does not come again too soon.
-        settle(
-            Store(connection, deployment), NAME, version, AlertState(since=now, announced_at=state.announced_at), now
+    store, runs = Store(connection, deployment), RefusalCounters(connection).runs()
+    last = store.inbox.stats().get("last_delivery_at")
+
+    def decide(found: StoredAlert) -> Change | None:
+        state = found.state
+        notice = wrong_secret_notice(
+            runs,
+            now,
+            deployment=deployment,
+            last_delivery=clock.at(last) if last else None,
+            firing=bool(state.level),
+            announced_at=state.announced_at,
         )
+        if (notice is not None) == bool(state.level):
+            return None
+        if notice is None:
+            # When it was announced is kept, so that it does not come again too soon.
+            return Change(AlertState(since=now, announced_at=state.announced_at), now)
+        alert = notice_alert(notice, NAME, deployment, bare_context(config), now)
+        return Change(AlertState(level="notice", since=now, announced_at=now), now, alert, notice.summary)
+
+    made = change(store, config, NAME, decide)
+    if made and not made.alert:
         log.info("notice no longer holds", deployment=deployment, notice=NOTICE_KEY)
-    if notice is None or state.level:
-        return False
-    alert = notice_alert(notice, NAME, deployment, bare_context(config), now)
-    firing = AlertState(level="notice", since=now, announced_at=now)
-    return announce(connection, config, alert, version, firing, now, notice.summary)
+    return bool(made and made.alert)

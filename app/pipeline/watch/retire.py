@@ -9,8 +9,9 @@ from app import clock
 from app.config.load import Config
 from app.core.alert.decision import AlertState
 from app.core.count.era import GONE, is_gone
-from app.pipeline.tell.announce import settle
+from app.pipeline.tell.announce import change
 from app.pipeline.usage import coder_version
+from app.store.alert.alerts import Change, StoredAlert
 from app.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -23,9 +24,11 @@ def retire(store: Store, config: Config) -> None:
         if not is_gone(meter, version):
             continue
         for name in (meter, f"forecast-{meter}"):
-            revision, state = store.alerts.state(name)
-            if state.level:
-                settle(store, name, revision, AlertState(), clock.now())
+            if change(store, config, name, _forgotten):
                 log.info(
                     "alert forgotten", deployment=store.deployment, alert=name, why="Coder no longer has the meter"
                 )
+
+
+def _forgotten(found: StoredAlert) -> Change | None:
+    return Change(AlertState(), clock.now()) if found.state.level else None

@@ -12,12 +12,12 @@ from app.config.load import Config
 from app.core.count.meter import AWB
 from app.pipeline.count.count import recount
 from app.pipeline.usage import active_meters
+from app.pipeline.watch import bursts, scopes
 from app.pipeline.watch.digests import report
 from app.pipeline.watch.escalate import escalate
 from app.pipeline.watch.foresee import foresee
 from app.pipeline.watch.refusals import watch_refusals
 from app.pipeline.watch.retire import retire
-from app.pipeline.watch.scopes import watch_bursts, watch_scopes
 from app.pipeline.watch.steps import SweepSteps, each
 from app.pipeline.watch.warn import warn
 from app.store import keys
@@ -61,8 +61,8 @@ def _sweep(store: Store, config: Config) -> None:
     for meter in meters or [AWB]:
         steps.perform(f"warn {meter}", warn, store, config, meter)
         steps.perform(f"foresee {meter}", foresee, store, config, meter)
-    steps.perform("watch scopes", watch_scopes, store, config)
-    steps.perform("watch bursts", watch_bursts, store, config)
+    steps.perform("watch scopes", scopes.watch, store, config)
+    steps.perform("watch bursts", bursts.watch, store, config)
     steps.perform("report", report, store, config)
     steps.perform("escalate", escalate, store, config)
     steps.perform("forget", _forget, store, config.settings.keep_days)

@@ -1,60 +1,62 @@
-"""Warning: usage is held against the thresholds, and a decision to speak becomes notifications in the outbox."""
+"""Warning: usage is held against the thresholds, and what is news becomes notifications in the outbox."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import structlog
 
 from app.config.load import Config
-from app.core.alert.decision import AlertState, Decision, Reason, evaluate
+from app.core.alert.alert import Alert
+from app.core.alert.decision import AlertState, Reason, evaluate
 from app.core.count.meter import Usage, meter_of
 from app.core.limit.period import Period
 from app.core.wording.threshold import describe
 from app.pipeline.outlook import context_of, outlook
-from app.pipeline.tell.announce import announce, settle
+from app.pipeline.tell.announce import change
 from app.pipeline.usage import current_usage
+from app.store.alert.alerts import Change, StoredAlert
 from app.store.store import Store
 
 log = structlog.get_logger(__name__)
-# A new period first sums the old one up and may cross a threshold at once; racing processes cost a round each.
-_ROUNDS: Final = 50
+# A new period first sums the old one up and may cross a threshold at once.
+_MOST: Final = 50
 
 
-def warn(store: Store, config: Config, meter: str) -> list[Decision]:
-    """Evaluate until there is nothing more to say; return the decisions that this process made stand.
+def warn(store: Store, config: Config, meter: str) -> list[Alert]:
+    """Evaluate until there is nothing more to announce; return what this process announced.
 
-    Of a meter that is gone nothing is said (app/pipeline/watch/retire.py forgets what was).
-
-    The state and its notifications change in one script, compared with what was read: of processes that race, one
-    announces, and a crash before the script leaves the level unannounced for the next evaluation.
+    Nothing is announced of a meter that is gone (app/pipeline/watch/retire.py forgets what was).
     """
-    alerts = store.alerts
-    made: list[Decision] = []
-    for _ in range(_ROUNDS):
-        version, state = alerts.state(meter)
-        usage = current_usage(store, config, meter, top=False)
-        if usage.gone:
-            return made
-        decision = evaluate(state, usage, config.thresholds, usage.as_of, config.repeat_every(state.level))
-        if decision.reason is Reason.REPEAT and store.silences.acknowledges(meter, state):
-            # What somebody acknowledged is not said again, but is still evaluated.
-            return made
-        if decision.state == state:
-            return made
-        if decision.reason is Reason.NONE:
-            settle(store, meter, version, decision.state, usage.as_of)
-        elif _say(store, config, decision, usage, version, state):
-            made.append(decision)
-    log.error("thresholds keep changing", deployment=store.deployment, meter=meter, rounds=_ROUNDS)
-    return made
+    announced: list[Alert] = []
+    for _ in range(_MOST):
+        made = change(store, config, meter, partial(_decide, store, config))
+        if made is None:
+            return announced
+        if made.alert is not None:
+            announced.append(made.alert)
+    log.error("thresholds keep changing", deployment=store.deployment, meter=meter, changes=_MOST)
+    return announced
 
 
-def _say(store: Store, config: Config, decision: Decision, usage: Usage, version: int, state: AlertState) -> bool:
-    told = _ended(store, usage, state) if decision.reason is Reason.SUMMARY else _with_tops(store, usage)
-    if told is None:
-        return settle(store, usage.meter, version, decision.state, usage.as_of)
-    alert = describe(decision, told, context_of(store.redis, config, outlook(store, told)))
-    return announce(store.redis, config, alert, version, decision.state, usage.as_of, decision.because)
+def _decide(store: Store, config: Config, found: StoredAlert) -> Change | None:
+    # Read after the state: a slow process must not hold an older usage against a newer state.
+    meter, state = found.name, found.state
+    usage = current_usage(store, config, meter, top=False)
+    if usage.gone:
+        return None
+    decision = evaluate(state, usage, config.thresholds, usage.as_of, config.repeat_every(state.level))
+    if decision.reason is Reason.REPEAT and store.silences.acknowledges(meter, state):
+        # What somebody acknowledged is not repeated, but is still evaluated.
+        return None
+    quiet = Change(decision.state, usage.as_of)
+    if decision.reason is Reason.NONE:
+        return quiet
+    shown = _ended(store, usage, state) if decision.reason is Reason.SUMMARY else _with_tops(store, usage)
+    if shown is None:
+        return quiet
+    alert = describe(decision, shown, context_of(store, config, outlook(store, shown)))
+    return replace(quiet, alert=alert, because=decision.because)
 
 
 def _with_tops(store: Store, usage: Usage) -> Usage:

@@ -39,7 +39,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredAlert:
     """An alert as it lies in Redis, read when it is asked for: one that cannot be read spoils no other."""
 
     name: str
@@ -70,9 +70,13 @@ class Alerts:
         version, state = self.redis.hmget(keys.alert(self.deployment, name), "v", "s")
         return int(version or 0), AlertState.from_json(state or b"{}")
 
-    def states(self, names: Sequence[str]) -> dict[str, "Stored"]:
+    def read(self, name: str) -> StoredAlert:
+        """Return what is stored of an alert."""
+        return self.states([name])[name]
+
+    def states(self, names: Sequence[str]) -> dict[str, StoredAlert]:
         """Return what is stored of many alerts, by name, in a round trip for each thousand."""
-        found: dict[str, Stored] = {}
+        found: dict[str, StoredAlert] = {}
         for start in range(0, len(names), _AT_ONCE):
             chunk = names[start : start + _AT_ONCE]
             with self.redis.pipeline(transaction=False) as pipe:
@@ -80,7 +84,7 @@ class Alerts:
                     pipe.hmget(keys.alert(self.deployment, name), "v", "s", "a")
                 rows = pipe.execute()
             found |= {
-                name: Stored(name, int(version or 0), state or b"{}", words)
+                name: StoredAlert(name, int(version or 0), state or b"{}", words)
                 for name, (version, state, words) in zip(chunk, rows, strict=True)
             }
         return found
