@@ -20,7 +20,7 @@ from app.config.load import Config
 from app.core.alert.alert import Alert, AlertKind, Notification
 from app.core.text.mailbox import Mailbox, receiver_key
 from app.core.text.spelling import did_you_mean
-from app.core.wording.trial import trial_alert
+from app.core.wording.test import trial_alert
 from app.notifiers.base import NotifyError
 from app.notifiers.directory import notifier
 from app.notifiers.email.message import render as render_mail

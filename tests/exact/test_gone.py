@@ -15,7 +15,7 @@ from app.core.count.meter import AWB
 from app.core.finding import Outcome
 from app.pipeline.operate.codercheck import check
 from app.pipeline.usage import active_meters
-from app.pipeline.watch.digests import report
+from app.pipeline.watch import digests
 from app.pipeline.watch.sweep import sweep
 from app.simulator.licence import AgentHours, Licence, Seats
 from app.store.alert.alerts import Alerts
@@ -63,7 +63,7 @@ def everything_said(stage: Stage) -> set[str]:
         stage.look()
         with stage.now():
             sweep(stage.connection, stage.config)
-            report(Store(stage.connection, DEPLOYMENT), stage.config)
+            digests.watch(Store(stage.connection, DEPLOYMENT), stage.config)
         stage.notices()
     rows = stage.sent()
     keys = [stage.connection.hget(f"awb:v1:{DEPLOYMENT}:notification:{row['id']}", "alert") for row in rows]

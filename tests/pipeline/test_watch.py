@@ -13,8 +13,7 @@ from app.core.alert.decision import Reason
 from app.core.alert.foresight import HOLD
 from app.core.count.evidence import Evidence
 from app.core.count.meter import AWB, RecordState, UsageRecord
-from app.pipeline.watch import bursts, scopes
-from app.pipeline.watch.digests import report
+from app.pipeline.watch import bursts, digests, scopes
 from app.pipeline.watch.foresee import foresee
 from app.store import keys
 from app.store.alert.alerts import Alerts
@@ -245,16 +244,16 @@ def test_a_digest_is_sent_once_even_late_and_by_several(
     config = settings(redis_server, digest="weekly,monthly", forecast_alerts="false")
     every_day(connection, 30, 2)
     with time_machine.travel(datetime(2026, 2, 20, 12, tzinfo=UTC), tick=False):
-        report(Store(connection, DEPLOYMENT), config)  # newly installed: there is no last week
+        digests.watch(Store(connection, DEPLOYMENT), config)  # newly installed: there is no last week
     assert told(connection) == []
     for _ in range(3):
-        report(Store(connection, DEPLOYMENT), config)
+        digests.watch(Store(connection, DEPLOYMENT), config)
     assert told(connection) == [
         ("digest", "digest", "AWB monthly report, February 2026: 16 used"),
         ("digest", "digest", "AWB weekly report, 16 March to 22 March 2026: 14 used"),
     ]
     clock.shift(20 * DAY)  # nothing ran for three Mondays and a first of the month
-    report(Store(connection, DEPLOYMENT), config)
+    digests.watch(Store(connection, DEPLOYMENT), config)
     assert [text for _kind, _reason, text in told(connection)[2:]] == [
         "AWB monthly report, March 2026: 44 used",
         "AWB weekly report, 30 March to 5 April 2026: 0 used",
@@ -266,7 +265,7 @@ def test_a_deployment_that_never_used_anything_gets_no_digest(
 ) -> None:
     config = settings(redis_server, digest="weekly")
     for _ in range(3):
-        report(Store(connection, DEPLOYMENT), config)
+        digests.watch(Store(connection, DEPLOYMENT), config)
         clock.shift(7 * DAY)
     assert told(connection) == []
 
@@ -276,10 +275,10 @@ def test_a_digest_compares_with_the_week_before_and_says_what_happened(
 ) -> None:
     config = settings(redis_server, digest="weekly", forecast_alerts="false")
     with time_machine.travel(datetime(2026, 3, 5, tzinfo=UTC), tick=False):
-        report(Store(connection, DEPLOYMENT), config)
+        digests.watch(Store(connection, DEPLOYMENT), config)
     builds(connection, 5, datetime(2026, 3, 12, tzinfo=UTC), "bob")
     builds(connection, 7, datetime(2026, 3, 18, tzinfo=UTC))
-    report(Store(connection, DEPLOYMENT), config)
+    digests.watch(Store(connection, DEPLOYMENT), config)
     [alert] = [Alerts(connection, DEPLOYMENT).last("digest-weekly")]
     assert alert is not None
     facts = dict(alert.facts)

@@ -24,6 +24,16 @@ class AlertKind(StrEnum):
     DIGEST = "digest"
     TEST = "test"
 
+    @classmethod
+    def of_name(cls, name: str) -> "AlertKind":
+        """Return the kind of an alert by its name: `<kind>-<anything>`, or the id of a meter for its thresholds."""
+        return next((kind for kind in cls if name.startswith(f"{kind.value}-")), cls.THRESHOLD)
+
+    @property
+    def fires(self) -> bool:
+        """Tell whether alerts of this kind stand until they are over; reports and tests are only sent."""
+        return self not in (AlertKind.DIGEST, AlertKind.TEST)
+
 
 # The words beside the headline; without them a message still says what it is about.
 _Text = Annotated[str, Field(default="")]

@@ -18,7 +18,7 @@ LONGEST_VALUE: Final = 2000
 #: A snooze of what has no period ends at last, so that nothing is muted for good by one click.
 LONGEST_SNOOZE: Final = timedelta(days=366)
 _ACKNOWLEDGED: Final = "Acknowledged by "
-_KINDS: Final = (AlertKind.THRESHOLD, AlertKind.FORECAST, AlertKind.SCOPE, AlertKind.BURST)
+_WITHOUT: Final = (AlertKind.NOTICE, AlertKind.DIGEST, AlertKind.TEST)
 _OVER: Final = (Reason.SUMMARY, Reason.DIGEST, Reason.TEST, Reason.NONE)
 
 
@@ -80,7 +80,7 @@ _TARGET: Final = TypeAdapter(Target)
 
 def buttons_of(alert: Alert) -> tuple[Button, ...]:
     """Return the buttons under an alert: none where nothing stands, nothing that was done already."""
-    unresolved = alert.kind in _KINDS and bool(alert.name and alert.level) and alert.reason not in _OVER
+    unresolved = alert.kind not in _WITHOUT and bool(alert.name and alert.level) and alert.reason not in _OVER
     if not unresolved or len(Target.of(alert).as_value()) > LONGEST_VALUE:
         return ()
     done = Button.ACKNOWLEDGE if is_acknowledged(alert) else None

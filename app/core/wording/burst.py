@@ -9,6 +9,7 @@ from app.core.alert.scope import BurstRule
 from app.core.alert.severity import Severity
 from app.core.count.meter import meter_of
 from app.core.wording.context import Context, links
+from app.core.wording.scene import Scene
 
 
 def burst_name(user: str) -> str:
@@ -39,3 +40,9 @@ def burst_alert(
         footer=f"Deployment {deployment} · {now.astimezone(UTC):%Y-%m-%d %H:%M} UTC · said once until it is over",
         used=builds,
     )
+
+
+def sample(scene: Scene) -> Alert:
+    rule = scene.burst if scene.burst.builds else BurstRule(builds=40)
+    user, usage = scene.usage.by_user[0][0], scene.usage
+    return burst_alert(usage.deployment, usage.meter, user, rule.builds, rule, scene.now, scene.links_only)

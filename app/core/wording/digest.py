@@ -6,10 +6,11 @@ from datetime import UTC
 
 from app.core.alert.alert import Alert, AlertKind, group_key
 from app.core.alert.decision import Reason
-from app.core.alert.digest import DigestSpan
+from app.core.alert.digest import DigestSpan, due_digest
 from app.core.alert.severity import Severity
 from app.core.count.meter import Usage, meter_of
 from app.core.wording.context import Context, limit_text, links, period_text, share, top
+from app.core.wording.scene import Scene
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +75,9 @@ def _against(now: int, before: int) -> str:
     if now == before:
         return "as many as"
     return f"{abs(now - before):,} {'more' if now > before else 'fewer'} than"
+
+
+def sample(scene: Scene) -> Alert:
+    usage = scene.usage
+    facts = DigestFacts(76, 60, usage.by_user, usage.by_template, ("AWB reached 75 %.",))
+    return digest_alert(due_digest("weekly", scene.now), facts, usage, scene.context)

@@ -1,5 +1,8 @@
 """Words for forecasts: the limit will be reached before the period ends, or no longer will."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 from app.core.alert.alert import Alert, AlertKind, group_key
 from app.core.alert.decision import Reason
 from app.core.alert.severity import Severity
@@ -7,6 +10,7 @@ from app.core.count.meter import Usage, meter_of
 from app.core.text.lines import day_text
 from app.core.wording.consequence import consequence
 from app.core.wording.context import Context, limit_text, links, period_text, share
+from app.core.wording.scene import Scene
 
 
 def forecast_alert(usage: Usage, reason: Reason, context: Context) -> Alert:
@@ -51,3 +55,8 @@ def forecast_alert(usage: Usage, reason: Reason, context: Context) -> Alert:
         burn_up=context.burn_up,
         breach=context.breach,
     )
+
+
+def sample(scene: Scene) -> Alert:
+    breach = scene.context.breach or scene.utc.date() + timedelta(days=20)
+    return forecast_alert(scene.usage, Reason.FIRST, replace(scene.context, breach=breach))

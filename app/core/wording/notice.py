@@ -1,12 +1,14 @@
 """Words for notices (app/core/alert/notice.py)."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from app.core.alert.alert import Alert, AlertKind
 from app.core.alert.decision import Reason
 from app.core.alert.notice import Notice
+from app.core.alert.severity import Severity
 from app.core.count.meter import AWB
 from app.core.wording.context import Context, links
+from app.core.wording.scene import Scene
 
 
 def notice_alert(notice: Notice, name: str, deployment: str, context: Context, now: datetime) -> Alert:
@@ -27,3 +29,15 @@ def notice_alert(notice: Notice, name: str, deployment: str, context: Context, n
         links=links(context),
         footer=f"Deployment {deployment} · {now.astimezone(UTC):%Y-%m-%d %H:%M} UTC · said once while it holds",
     )
+
+
+def sample(scene: Scene) -> Alert:
+    since, deployment = f"{scene.utc - timedelta(days=1):%Y-%m-%d %H:%M} UTC", scene.usage.deployment
+    notice = Notice(
+        key="api-away",
+        severity=Severity.WARNING,
+        headline="Coder's API has not answered for a day",
+        summary=f"Coder deployment “{deployment}” could not be asked since {since}.",
+        meaning="The number is an estimate from notifications until it answers again. `awb coder check` says more.",
+    )
+    return notice_alert(notice, "notice-api-away", deployment, scene.links_only, scene.now)

@@ -1,14 +1,17 @@
 """Words for sub-limits of one user, template, organization or group."""
 
 import hashlib
+from dataclasses import replace
 
 from app.core.alert.alert import Alert, AlertKind
 from app.core.alert.decision import Decision, Reason
-from app.core.alert.scope import ScopeUsage
+from app.core.alert.scope import ScopeRule, ScopeUsage
 from app.core.alert.severity import Severity
 from app.core.count.meter import Usage, meter_of
+from app.core.limit.limits import Limit
 from app.core.text.lines import day_text
 from app.core.wording.context import Context, limit_text, links, share, spoken_level
+from app.core.wording.scene import Scene
 
 _SPANS = {"period": "in this period", "month": "this month", "day": "today (UTC)"}
 _OWN_LIMIT = "This is your own limit, set in the meter's configuration: Coder knows nothing of it and blocks nothing."
@@ -57,3 +60,10 @@ def scope_alert(decision: Decision, scope: ScopeUsage, usage: Usage, context: Co
         used=usage.used,
         limit=usage.limit.count,
     )
+
+
+def sample(scene: Scene) -> Alert:
+    user, used = scene.usage.by_user[0]
+    rule = ScopeRule(by="user", name="*", limit=used * 10 // 9)
+    usage = replace(scene.usage, limit=Limit(rule.limit), counted=used, by_user=(), by_template=())
+    return scope_alert(scene.decision, ScopeUsage(rule, user, used), usage, scene.links_only)

@@ -8,6 +8,7 @@ from app.core.alert.severity import Severity
 from app.core.count.meter import Usage, meter_of
 from app.core.wording.consequence import consequence
 from app.core.wording.context import Context, limit_text, links, period_text, share, spoken_level, top
+from app.core.wording.scene import Scene
 
 
 def describe(decision: Decision, usage: Usage, context: Context) -> Alert:
@@ -111,3 +112,7 @@ def _footer(decision: Decision, usage: Usage) -> str:
     how = "verified with Coder's API" if verified else "estimate from notifications"
     as_of = usage.as_of.astimezone(UTC)
     return f"Deployment {usage.deployment} · {how} · {as_of:%Y-%m-%d %H:%M} UTC · reason: {decision.reason.value}"
+
+
+def sample(scene: Scene) -> Alert:
+    return describe(scene.decision, scene.usage, scene.context)

@@ -19,7 +19,7 @@ from app.store.store import Store
 _MOST_CHANGES = 5
 
 
-def report(store: Store, config: Config) -> None:
+def watch(store: Store, config: Config) -> None:
     """Announce every digest that is due and was not announced yet."""
     if is_gone(AWB, coder_version(store, config)):
         return

@@ -1,7 +1,11 @@
 """The sweep, every minute: what a crash or a lost job left undone is done, and time alone may cross a threshold."""
 
 import hashlib
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Final
 
 import redis
@@ -10,10 +14,9 @@ import structlog
 from app import clock
 from app.config.load import Config
 from app.core.count.meter import AWB
+from app.pipeline import watch as room
 from app.pipeline.count.count import recount
 from app.pipeline.usage import active_meters
-from app.pipeline.watch import bursts, scopes
-from app.pipeline.watch.digests import report
 from app.pipeline.watch.escalate import escalate
 from app.pipeline.watch.foresee import foresee
 from app.pipeline.watch.refusals import watch_refusals
@@ -61,12 +64,18 @@ def _sweep(store: Store, config: Config) -> None:
     for meter in meters or [AWB]:
         steps.perform(f"warn {meter}", warn, store, config, meter)
         steps.perform(f"foresee {meter}", foresee, store, config, meter)
-    steps.perform("watch scopes", scopes.watch, store, config)
-    steps.perform("watch bursts", bursts.watch, store, config)
-    steps.perform("report", report, store, config)
+    for name, watch in watchers().items():
+        steps.perform(f"watch {name}", watch, store, config)
     steps.perform("escalate", escalate, store, config)
     steps.perform("forget", _forget, store, config.settings.keep_days)
     steps.forget()
+
+
+@cache
+def watchers() -> Mapping[str, Callable[[Store, Config], object]]:
+    """Return the `watch` of every module of this package that has one, by the module's name."""
+    modules = {name: import_module(f"{room.__name__}.{name}") for _, name, _ in iter_modules(room.__path__)}
+    return {name: module.watch for name, module in modules.items() if hasattr(module, "watch")}
 
 
 def _send_again(store: Store) -> None:

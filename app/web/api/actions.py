@@ -7,7 +7,7 @@ from app import clock
 from app.answers.alerts import Acknowledged, Silence
 from app.answers.queues import Queued
 from app.core.text.mailbox import receiver_key
-from app.core.wording.trial import trial_alert
+from app.core.wording.test import trial_alert
 from app.notifiers.receivers import receivers as configured_receivers
 from app.pipeline.operate.acknowledge import StaleError, acknowledge, end
 from app.pipeline.operate.silence import SilenceError, create_silence

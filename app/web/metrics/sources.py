@@ -32,12 +32,6 @@ OUTCOMES: Final = ("sent", "failed", "silenced", "superseded", "dry-run")
 WORKER_STATES: Final = ("started", "idle", "busy", "suspended", "dead")
 REGISTRIES: Final = ("started", "deferred", "scheduled", "failed")
 MOST_USERS: Final = 50
-_PREFIXES: Final = {
-    "forecast-": AlertKind.FORECAST,
-    "scope-": AlertKind.SCOPE,
-    "burst-": AlertKind.BURST,
-    "notice-": AlertKind.NOTICE,
-}
 
 
 def put_usage(sheet: Sheet, store: Store, config: Config) -> None:
@@ -130,8 +124,8 @@ def put_notifications(sheet: Sheet, config: Config, deployment: str, stats: Mapp
 def put_alerts(sheet: Sheet, store: Store) -> None:
     """Put alerts, silences and the outbox."""
     now = clock.now()
-    firing = Counter(_kind(name) for name in store.alerts.firing())
-    for kind in (AlertKind.THRESHOLD, *_PREFIXES.values()):
+    firing = Counter(AlertKind.of_name(name) for name in store.alerts.firing())
+    for kind in (kind for kind in AlertKind if kind.fires):
         sheet.put("awb_alerts_firing", firing[kind], store.deployment, kind.value)
     sheet.put("awb_silences_active", len(store.silences.active(now)), store.deployment)
     backlog = store.gauges.backlog()
@@ -184,10 +178,6 @@ def put_redis(sheet: Sheet, info: Mapping[str, Any]) -> None:
     written = [info.get(name, "ok") for name in ("aof_last_write_status", "aof_last_bgrewrite_status")]
     sheet.put("awb_redis_persistence_ok", set(written) == {"ok"}, "aof")
     sheet.put("awb_redis_persistence_ok", info.get("rdb_last_bgsave_status", "ok") == "ok", "rdb")
-
-
-def _kind(name: str) -> AlertKind:
-    return next((kind for prefix, kind in _PREFIXES.items() if name.startswith(prefix)), AlertKind.THRESHOLD)
 
 
 def _age(now: datetime, then: float | None) -> float:

@@ -7,6 +7,7 @@ from app.core.alert.decision import Reason
 from app.core.alert.severity import Severity
 from app.core.count.meter import AWB
 from app.core.wording.context import Context, links
+from app.core.wording.scene import Scene
 
 
 def trial_alert(deployment: str, receiver: str, context: Context, now: datetime) -> Alert:
@@ -27,3 +28,7 @@ def trial_alert(deployment: str, receiver: str, context: Context, now: datetime)
         links=links(context),
         footer=f"Deployment {deployment} · {now.astimezone(UTC):%Y-%m-%d %H:%M} UTC · sent by hand",
     )
+
+
+def sample(scene: Scene) -> Alert:
+    return trial_alert(scene.usage.deployment, "slack", scene.links_only, scene.now)

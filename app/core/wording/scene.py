@@ -1,0 +1,41 @@
+"""Scenes: what the sample message of each kind is made of. Numbers are made up, limit, period and links are not."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from app.core.alert.decision import AlertState, Decision, Reason
+from app.core.alert.scope import BurstRule
+from app.core.count.meter import Usage
+from app.core.wording.context import Context
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What is made up for a sample.
+
+    Attributes:
+        now: in the admin's time zone.
+        usage: with top users and templates.
+        level: of the threshold that is reached, such as `90%`.
+        context: with forecast and burn-up.
+        burst: the configured rule; of 0 builds where there is none.
+    """
+
+    now: datetime
+    usage: Usage
+    level: str
+    context: Context
+    burst: BurstRule
+
+    @property
+    def decision(self) -> Decision:
+        return Decision(Reason.FIRST, self.level, "", f"Usage reached {self.level}.", AlertState(level=self.level))
+
+    @property
+    def links_only(self) -> Context:
+        """The context of alerts that need no number."""
+        return Context(coder_url=self.context.coder_url, status_url=self.context.status_url)
+
+    @property
+    def utc(self) -> datetime:
+        return self.now.astimezone(UTC)
