@@ -6,8 +6,7 @@ import click
 from werkzeug.security import generate_password_hash
 
 from app.cli.base import AS_JSON, main, print_json
-from app.core.access.people import Role, token_digest
-from app.web.access.policy import LONGEST_PASSWORD
+from app.core.access.people import LONGEST_PASSWORD, Role, token_digest
 
 #: Of a password that stands alone, without a user name or a second factor.
 _SHORTEST_PASSWORD = 12

@@ -84,6 +84,7 @@ class Receiver:
     """`awb web` in a process of its own, on a free loopback port."""
 
     environ: dict[str, str]
+    root: Path = ROOT
     port: int = 0
 
     def __enter__(self) -> Self:
@@ -92,7 +93,7 @@ class Receiver:
         self._log = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "app.cli", "web", "--listen-fd", str(listener.fileno())],
-            cwd=ROOT,
+            cwd=self.root,
             pass_fds=[listener.fileno()],
             env={**os.environ, "AWB_LOG_FORMAT": "json", **self.environ},
             stderr=self._log,
@@ -148,7 +149,7 @@ def request(body: bytes = b"", path: str = "/v1/webhook", method: str = "POST", 
 
 
 @contextmanager
-def receiver(redis_url: str, **environ: str) -> Iterator[Receiver]:
+def receiver(redis_url: str, root: Path = ROOT, **environ: str) -> Iterator[Receiver]:
     secrets = {"AWB_WEBHOOK_SECRET": SECRET, "AWB_SESSION_SECRET": SECRET}
-    with Receiver({"AWB_REDIS_URL": redis_url, **secrets, **environ}) as running:
+    with Receiver({"AWB_REDIS_URL": redis_url, **secrets, **environ}, root) as running:
         yield running

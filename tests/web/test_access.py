@@ -14,10 +14,10 @@ import redis
 from flask import Flask, jsonify, request
 from werkzeug.security import generate_password_hash
 
-from app.core.access.people import Role, token_digest
+from app.core.access.people import LONGEST_PASSWORD, Role, token_digest
 from app.store.server.connection import connect
 from app.web import server
-from app.web.access.policy import LONGEST_PASSWORD, Policy
+from app.web.access.policy import Policy
 from tests.conftest import RedisServer, make_config
 from tests.web.guarded import HASHES, OPEN, PASSWORDS, TOKENS, USER_HEADER, Browser, build, here, settings
 

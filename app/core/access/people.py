@@ -11,6 +11,9 @@ from typing import Final, Literal
 
 Network = IPv4Network | IPv6Network
 
+#: A longer password is refused unseen: checking it would cost time for nothing.
+LONGEST_PASSWORD: Final = 1000
+
 _TOKEN: Final = re.compile(r"(viewer|admin):([0-9a-f]{64})")
 #: What werkzeug.security.generate_password_hash writes: method, salt, 64 bytes.
 _PASSWORD_HASH: Final = re.compile(r"scrypt:([0-9]{1,7}):([0-9]{1,2}):([0-9]{1,2})\$[A-Za-z0-9]{8,64}\$[0-9a-f]{128}")

@@ -10,10 +10,16 @@ from werkzeug.security import check_password_hash
 
 from app.config.settings import Settings
 from app.core.access.origin import client_of, from_this_machine
-from app.core.access.people import ApiToken, Network, Person, Role, person_of_token, user_of_header, within
-
-#: Checking a longer one would cost time for nothing.
-LONGEST_PASSWORD = 1000
+from app.core.access.people import (
+    LONGEST_PASSWORD,
+    ApiToken,
+    Network,
+    Person,
+    Role,
+    person_of_token,
+    user_of_header,
+    within,
+)
 
 
 @dataclass(frozen=True)

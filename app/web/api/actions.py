@@ -16,11 +16,20 @@ from app.pipeline.tell.address import to_receivers
 from app.store.receive.inbox import deployments
 from app.store.rq import jobqueue
 from app.store.rq.enqueue import enqueue
-from app.web.api.call import Call, Problem
+from app.web.api import requests
+from app.web.api.call import Call, Problem, operation
 
 _MINUTE: Final = 60
 
 
+@operation(
+    "POST",
+    "/alerts/{name}/acknowledge",
+    "Say that somebody knows of an alert: it is neither repeated nor escalated until its level changes.",
+    body=requests.AcknowledgeBody,
+    body_required=False,
+    problems={404: "No such alert was ever announced.", 409: "The level does not stand any more."},
+)
 def acknowledge_alert(call: Call) -> Acknowledged:
     name = call.path["name"]
     if call.store.alerts.last(name) is None:
@@ -35,6 +44,14 @@ def acknowledge_alert(call: Call) -> Acknowledged:
     return Acknowledged(alert=name, level=state.level, new=new)
 
 
+@operation(
+    "POST",
+    "/silences",
+    "Make a silence that holds from now on.",
+    body=requests.SilenceBody,
+    status=201,
+    problems={404: "No such deployment has ever posted."},
+)
 def add_silence(call: Call) -> Silence:
     _known(call)
     asked = call.body
@@ -53,6 +70,12 @@ def add_silence(call: Call) -> Silence:
     return Silence.of(silence)
 
 
+@operation(
+    "DELETE",
+    "/silences/{id}",
+    "End a silence now; the same again changes nothing.",
+    problems={404: "There is no such silence."},
+)
 def end_silence(call: Call) -> Silence:
     found = end(call.store, call.config, call.path["id"], call.actor)
     if found is None:
@@ -61,6 +84,14 @@ def end_silence(call: Call) -> Silence:
     return Silence.of(found)
 
 
+@operation(
+    "POST",
+    "/notifications/test",
+    "Send a test message to a receiver; /notifications tells what became of it.",
+    body=requests.NotifyTestBody,
+    status=202,
+    problems={404: "No such deployment has ever posted."},
+)
 def send_test(call: Call) -> Queued:
     """Queue a test message; /notifications tells what became of it."""
     _known(call)
@@ -75,6 +106,13 @@ def send_test(call: Call) -> Queued:
     return Queued(queued=messages[0].id)
 
 
+@operation(
+    "POST",
+    "/reconcile",
+    "Queue a pass over Coder's API now.",
+    status=202,
+    problems={409: "Coder's API is not configured.", 429: "A pass was queued within this minute already."},
+)
 def start_reconcile(call: Call) -> Queued:
     """Queue a pass now, at most one a minute."""
     if not call.config.verifying(call.store.deployment):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, get_type_hints
+from typing import Any, TypedDict, Unpack, get_type_hints
 
 from pydantic import BaseModel, Field
 
@@ -59,9 +59,12 @@ class Call:
     actor: str
 
 
+View = Callable[[Call], Answer]
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one path; routes and OpenAPI document are both made from it.
+    """One method of one path; routes and OpenAPI document are both made from it. `operation` makes one of a view.
 
     Attributes:
         path: as OpenAPI writes it, below /api/v1.
@@ -73,7 +76,7 @@ class Operation:
 
     method: str
     path: str
-    view: Callable[[Call], Answer]
+    view: View
     says: str
     query: type[BaseModel] = Query
     body: type[BaseModel] | None = None
@@ -91,3 +94,17 @@ class Operation:
         """The model of the answer, as the view declares it."""
         model: type[Answer] = get_type_hints(self.view)["return"]
         return model
+
+
+class _More(TypedDict, total=False):
+    query: type[BaseModel]
+    body: type[BaseModel]
+    body_required: bool
+    status: int
+    problems: Mapping[int, str]
+    private: bool
+
+
+def operation(method: str, path: str, says: str, **more: Unpack[_More]) -> Callable[[View], Operation]:
+    """Make a view an operation; arguments as of `Operation`."""
+    return lambda view: Operation(method, path, view, says, **more)

@@ -13,8 +13,8 @@ from app.answers.records import Record, Records
 from app.answers.usage import Forecast, Periods, Usage
 from app.core.count.meter import AWB
 from app.pipeline.operate.queues import queues_of
-from app.web.api.call import Call, Problem
-from app.web.api.requests import seal
+from app.web.api import requests
+from app.web.api.call import Call, Problem, operation
 
 #: Of each queue.
 _FAILED_JOBS: Final = 20
@@ -22,6 +22,13 @@ _FAILED_JOBS: Final = 20
 _Page = TypeVar("_Page", Records, Events, Notifications, Deliveries)
 
 
+@operation(
+    "GET",
+    "/usage",
+    "Usage, limit, alert and breakdowns of the present usage period, or of an older one.",
+    query=requests.UsageQuery,
+    problems={404: "No period with records holds that day."},
+)
 def usage(call: Call) -> Usage:
     try:
         return Usage.of(call.store, call.config, call.query.period)
@@ -29,14 +36,23 @@ def usage(call: Call) -> Usage:
         raise Problem(404, str(error)) from error
 
 
+@operation("GET", "/periods", "The usage periods as far back as there are records.")
 def periods(call: Call) -> Periods:
     return Periods.of(call.store, call.config)
 
 
+@operation("GET", "/forecast", "Pace, projection and the day of the breach.")
 def forecast(call: Call) -> Forecast:
     return Forecast.of(call.store, call.config)
 
 
+@operation(
+    "GET",
+    "/records",
+    "What was counted, newest first, with rule, reason and deliveries. One call looks at 10,000 records at most, "
+    "so that with a filter a page may be short or empty: go on while `next` is not null.",
+    query=requests.RecordsQuery,
+)
 def records(call: Call) -> Records:
     asked = call.query
     page, following = call.store.records(AWB).page(
@@ -52,6 +68,7 @@ def records(call: Call) -> Records:
     return _sealed(Records(records=[Record.pick(record) for record in page], next=following))
 
 
+@operation("GET", "/records/{key}", "One record.", problems={404: "Nothing is counted under this key."})
 def record(call: Call) -> Record:
     found = call.store.records(AWB).record(call.path["key"])
     if found is None:
@@ -59,18 +76,22 @@ def record(call: Call) -> Record:
     return Record.pick(found)
 
 
+@operation("GET", "/events", "What happened to alerts, newest first.", query=requests.PageQuery)
 def events(call: Call) -> Events:
     return _sealed(Events.of(call.store, call.query.limit, call.query.cursor))
 
 
+@operation("GET", "/alerts", "Alerts as they stand, those that fire first.")
 def alerts(call: Call) -> Alerts:
     return Alerts.of(call.store, call.config)
 
 
+@operation("GET", "/silences", "Every silence that is kept, the last to end first.")
 def silences(call: Call) -> Silences:
     return Silences.of(call.store)
 
 
+@operation("GET", "/silences/{id}", "One silence.", problems={404: "There is no such silence."})
 def silence(call: Call) -> Silence:
     found = [silence for silence in call.store.silences.all() if silence.id == call.path["id"]]
     if not found:
@@ -78,14 +99,33 @@ def silence(call: Call) -> Silence:
     return Silence.of(found[0])
 
 
+@operation(
+    "GET",
+    "/notifications",
+    "Messages to receivers with attempts, error and times, newest first.",
+    query=requests.PageQuery,
+)
 def notifications(call: Call) -> Notifications:
     return _sealed(Notifications.of(call.store, call.query.limit, call.query.cursor))
 
 
+@operation(
+    "GET",
+    "/deliveries",
+    "What became of Coder's notifications, newest first, without payloads.",
+    query=requests.PageQuery,
+)
 def deliveries(call: Call) -> Deliveries:
     return _sealed(Deliveries.of(call.store, call.query.limit, call.query.cursor))
 
 
+@operation(
+    "GET",
+    "/deliveries/{message_id}",
+    "What became of one of Coder's notifications.",
+    problems={404: "It was not received, is not classified yet, or has expired."},
+    private=True,
+)
 def delivery(call: Call) -> Delivery:
     found = call.store.inbox.delivery(call.path["message_id"])
     if found is None:
@@ -93,25 +133,34 @@ def delivery(call: Call) -> Delivery:
     return Delivery.of(found)
 
 
+@operation("GET", "/queues", "The queues of all deployments, and the workers.", private=True)
 def queues(call: Call) -> Queues:
     return Queues.of(queues_of(call.store.redis, call.config), failed=_FAILED_JOBS)
 
 
+@operation("GET", "/reconcile", "The last pass over Coder's API, and the drift it saw.")
 def reconcile(call: Call) -> Reconcile:
     return Reconcile.of(call.store, call.config)
 
 
+@operation(
+    "GET",
+    "/coder",
+    "Coder's version, licence, add-on and other meters, the history of the drift, and since when its API fails.",
+)
 def coder(call: Call) -> Coder:
     return Coder.of(call.store, call.config)
 
 
+@operation("GET", "/receivers", "The configured receivers of messages.")
 def receivers(call: Call) -> Receivers:
     return Receivers.of(call.config)
 
 
+@operation("GET", "/audit", "Who did what, newest first.", query=requests.LimitQuery)
 def audit(call: Call) -> Audit:
     return Audit.of(call.store, call.query.limit)
 
 
 def _sealed(page: _Page) -> _Page:
-    return page if page.next is None else page.model_copy(update={"next": seal(page.next)})
+    return page if page.next is None else page.model_copy(update={"next": requests.seal(page.next)})
