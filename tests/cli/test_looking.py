@@ -113,6 +113,12 @@ def test_why_leads_to_the_workspace(awb: Awb, builds: None) -> None:
     assert json.loads(awb("why", "ada/task-1", "--json").stdout)[0]["workspace_url"] is None
 
 
+def test_why_leads_to_no_workspace_of_another_deployment(awb: Awb, builds: None) -> None:
+    coder = {"AWB_CODER_URL": "https://coder.example.com", "AWB_CODER_TOKEN": "a-token", "AWB_DEPLOYMENT": "eu"}
+    (told,) = json.loads(awb("why", "ada/task-1", "--json", "--deployment", "default", **coder).stdout)
+    assert (told["owner"], told["workspace_url"]) == ("ada", None)
+
+
 @pytest.fixture
 def warned(connection: "redis.Redis", redis_server: RedisServer, builds: None) -> None:
     more = {"slack_webhook_url": "http://127.0.0.1:9/services/T0/B0/x"}
