@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from app.config.load import ConfigError, load, masked, packaged
-from app.config.settings import SECRET_FIELDS, Settings, secret_texts
+from app.config.secrettexts import secret_texts
+from app.config.settings import SECRET_FIELDS, Settings
 from app.config.webhooksecret import ensure_webhook_secret
 from app.core.limit.threshold import Threshold
 from tests.conftest import SECRET
@@ -525,7 +526,7 @@ def test_settings_without_a_default_are_commented_in_the_packaged_file() -> None
     values = tomllib.loads(packaged("awb-meter.toml").read_text(encoding="utf-8"))
     unset = {key for key, value in Settings() if value is None}
     # An array of tables that is there already, though empty, cannot be added to.
-    assert set(Settings.model_fields) - set(values) == unset | {"routes", "scopes"}
+    assert set(Settings.model_fields) - set(values) == unset | {"routes", "scopes", "forward"}
 
 
 # ---- The generated secret ----

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from rq.worker import SimpleWorker
 
 from app import logs
-from app.config.settings import Settings, secret_texts
+from app.config.secrettexts import secret_texts
+from app.config.settings import Settings
 from app.store.rq import jobqueue
 
 SMTP_PASSWORD = "p@ss/w0rd:x"

@@ -10,6 +10,7 @@ from structlog.contextvars import bound_contextvars
 
 from app.pipeline import passes as coder
 from app.pipeline.count import count as counting
+from app.pipeline.relay import work as relaying
 from app.pipeline.tell import send as sending
 from app.pipeline.watch import sweep as sweeping
 from app.pipeline.watch.warn import warn
@@ -53,6 +54,12 @@ def verify(deployment: str, *_newer: Any) -> None:
 def reconcile(deployment: str, tick: int, part: int = 1, *_newer: Any) -> None:
     connection, config = runtime()
     coder.reconcile(Store(connection, deployment), config, tick, part)
+
+
+def work_lane(deployment: str, lane: str, *_newer: Any) -> None:
+    """Deliver what waits in a lane; what fails there is noted there, and is no failure of this job."""
+    connection, config = runtime()
+    relaying.work_lane(Store(connection, deployment), config, lane)
 
 
 def recount(fingerprint: str, *_newer: Any) -> None:

@@ -11,6 +11,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from app.config.settings import Settings
+from app.store.rq import jobqueue
+
 #: Environment of a part: a pipe that closes when the supervisor is gone, however it went.
 PARENT_FD: Final = "_AWB_PARENT_FD"
 #: macOS' own libraries do not work in a forked process that does not exec.
@@ -19,6 +22,7 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 #: Seconds before a part that ended is started again, at first.
 FIRST_DELAY: Final = 0.5
 _LONGEST_NAME: Final = 15
+_MOST_FORWARDING: Final = 8
 
 
 class Process(Protocol):
@@ -124,3 +128,14 @@ def spawn(command: Sequence[str], fds: Sequence[int], environment: dict[str, str
         stdin=subprocess.DEVNULL,
         start_new_session=True,
     )
+
+
+def workers_of(settings: Settings) -> list[tuple[str, str]]:
+    """Return the workers that run with these settings, each with its queue.
+
+    Each target of forwards has a worker of its own, so that one that is slow to answer holds up no other.
+    """
+    found = [(f"worker {queue}", queue) for queue in jobqueue.STANDING]
+    forwarding = min(len(settings.forward), _MOST_FORWARDING)
+    found += [(f"worker {jobqueue.FORWARD} {number}", jobqueue.FORWARD) for number in range(1, forwarding + 1)]
+    return found

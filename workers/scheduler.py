@@ -16,6 +16,7 @@ from rq.serializers import JSONSerializer
 from app import clock
 from app.config.load import Config
 from app.pipeline import passes as coder
+from app.pipeline.relay import work as relaying
 from app.pipeline.watch import sweep
 from app.store.rq import jobqueue
 from app.store.rq.enqueue import enqueue
@@ -66,6 +67,7 @@ class Scheduler:
         if self.rq.acquired_locks:
             self.rq.enqueue_scheduled_jobs()
         self._ask_coder()
+        relaying.enqueue_due(self.redis, self.config)
         tick = int(clock.now().timestamp()) // SWEEP_EVERY
         if tick != self.last_tick:
             sweep.recount_if_templates_changed(self.redis, self.config)

@@ -19,11 +19,10 @@ import redis
 import structlog
 
 from app.config.load import Config
-from app.store.rq import jobqueue
 from app.store.server.connection import connect, unavailable
 from app.store.server.schema import prepare
 from workers import embedded
-from workers.parts import CAN_FORK, FIRST_DELAY, PARENT_FD, Child, Forked, Process, spawn
+from workers.parts import CAN_FORK, FIRST_DELAY, PARENT_FD, Child, Forked, Process, spawn, workers_of
 
 log = structlog.get_logger(__name__)
 _LONGEST_DELAY, _HEALTHY_AFTER = 30.0, 60.0
@@ -143,7 +142,7 @@ class Supervisor:
         if self.config.source:
             self.environment["AWB_CONFIG"] = str(self.config.source)
         self.others = [
-            *(Child(f"worker {name}", ["worker", name]) for name in jobqueue.QUEUES),
+            *(Child(name, ["worker", queue]) for name, queue in workers_of(settings)),
             Child("scheduler", ["scheduler"]),
         ]
         listeners = [listener.fileno() for listener in self.listeners]

@@ -18,7 +18,7 @@ from app.cli import commands
 from app.cli.commands import Commands, LazyCommands, leave_broken_pipe
 from app.config.datadir import holds
 from app.config.load import EXIT_CONFIG, Config, ConfigError, load
-from app.config.settings import secret_texts
+from app.config.secrettexts import secret_texts
 from app.config.types import DEPLOYMENT_NAME
 from app.core.text.spelling import did_you_mean
 from app.store.receive.inbox import deployments
@@ -148,7 +148,7 @@ def checked(
             from app.config.keptsecret import ensure_session_secret  # noqa: PLC0415 - the receiver alone needs it
 
             config = replace(config, settings=ensure_session_secret(config.settings))
-        wrong = [] if lean else _wrong_receivers(config)
+        wrong = [] if lean else [*_wrong_receivers(config), *_wrong_relays(config)]
     except ConfigError as error:
         return None, [problem.removeprefix("configuration: ") for problem in error.problems]
     return config, wrong
@@ -165,6 +165,16 @@ def _wrong_receivers(config: Config) -> list[str]:
 
         wrong += text_problems(texts, every_sample(config))
     return wrong
+
+
+def _wrong_relays(config: Config) -> list[str]:
+    if not config.settings.relaying:
+        return []
+    from app.config.keptsecret import relay_secret  # noqa: PLC0415 - needed where something is relayed only
+    from app.notifiers.relay.directory import problems  # noqa: PLC0415 - the same
+
+    relay_secret(config.settings)
+    return problems(config.settings)
 
 
 def open_redis(config: Config, timeout: float = SOCKET_TIMEOUT) -> "redis.Redis":

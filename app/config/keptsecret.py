@@ -58,3 +58,14 @@ def ensure_session_secret(settings: Settings) -> Settings:
         return settings
     secret = kept_secret(settings.data_dir, "session-secret", "AWB_SESSION_SECRET")
     return settings.model_copy(update={"session_secret": SecretStr(secret)})
+
+
+def relay_secret(settings: Settings) -> str:
+    """Return the secret that seals what is relayed: the configured one, else the one in the data directory.
+
+    Raises:
+        ConfigError: the secret can neither be read nor written.
+    """
+    if settings.relay_secret:
+        return settings.relay_secret.get_secret_value()
+    return kept_secret(settings.data_dir, "relay-secret", "AWB_RELAY_SECRET")

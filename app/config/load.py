@@ -150,6 +150,8 @@ def packaged(name: str) -> Path:
 def masked(settings: Settings) -> dict[str, Any]:
     """Return every setting as text, secrets as `<secret>`, for people to read."""
     shown = settings.model_dump(mode="json")
+    for forward in shown["forward"]:
+        forward["url"] = "<secret>"
     return {key: "<secret>" if key in SECRET_FIELDS and value is not None else value for key, value in shown.items()}
 
 

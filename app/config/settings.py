@@ -1,10 +1,9 @@
 """Every setting with its default. config/awb-meter.toml documents them for people."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
-from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
@@ -38,7 +37,6 @@ from app.config.types import (
     WebUrl,
     Words,
     ZoneName,
-    split_url,
 )
 from app.core.access.origin import is_public
 from app.core.alert.routing import Route
@@ -46,7 +44,7 @@ from app.core.alert.scope import BurstRule, ScopeRule
 from app.core.limit.limits import INCLUDED_BUILDS
 from app.core.limit.period import PeriodKind, PeriodRule
 from app.core.limit.threshold import Threshold
-from app.core.text.entries import split_urls
+from app.core.relay.forward import Forward
 
 #: Settings whose values are never shown; each may also come from a file.
 SECRET_FIELDS: Final = (
@@ -64,6 +62,7 @@ SECRET_FIELDS: Final = (
     "admin_password_hash",
     "viewer_password_hash",
     "session_secret",
+    "relay_secret",
 )
 #: Settings that are yes or no.
 FLAGS: Final = ("dry_run", "forecast_alerts", "metrics_user_names")
@@ -148,6 +147,9 @@ class Settings(BaseModel):
     proxy_admins: People = Field(default_factory=list)
     metrics_bind: OptionalAddress = ""
     metrics_user_names: bool = False
+    forward: Annotated[list[Forward], Tables] = Field(default_factory=list, max_length=20)
+    forward_keep_hours: int = Field(72, ge=24, le=720)
+    relay_secret: LongSecret = None
     keep_days: int = Field(400, ge=1, le=3660)
     log_format: Literal["auto", "json", "text"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -165,6 +167,15 @@ class Settings(BaseModel):
     @classmethod
     def _empty_is_unset(cls, value: Any) -> Any:
         return None if value == "" else value
+
+    @field_validator("forward")
+    @classmethod
+    def _distinct(cls, value: list[Forward]) -> list[Forward]:
+        names = [forward.name for forward in value]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice:
+            raise ValueError(f"two tables have the name “{twice}”; give each its own")
+        return value
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -206,6 +217,11 @@ class Settings(BaseModel):
         return is_public(self.public_url) or any(ways_in)
 
     @property
+    def relaying(self) -> bool:
+        """Tell whether anything is relayed or forwarded."""
+        return bool(self.forward)
+
+    @property
     def loopback_trusted(self) -> bool:
         """Tell whether people on this machine are admins without a login."""
         return self.trust_loopback == "always" or (self.trust_loopback == "auto" and not self.exposed)
@@ -222,19 +238,3 @@ def incomplete(values: Mapping[str, Any]) -> list[str]:
     if values.get("proxy_user_header") and not values.get("proxy_addresses"):
         found.append("proxy_user_header needs proxy_addresses: only those may name users")
     return found
-
-
-def secret_texts(settings: Settings) -> Iterator[str]:
-    """Yield every text that must appear in no log: the secrets, the passwords in URLs, and the paths of webhooks."""
-    for key in SECRET_FIELDS:
-        secret: SecretStr | None = getattr(settings, key)
-        if secret is None:
-            continue
-        yield secret.get_secret_value()
-        if key.endswith("_url"):
-            parts = split_url(secret.get_secret_value())
-            yield from (parts.password or "", unquote(parts.password or ""))
-            if key in ("slack_webhook_url", "notify_webhook_url"):
-                yield parts.path
-        if key == "apprise_urls":
-            yield from split_urls(secret.get_secret_value())

@@ -53,7 +53,7 @@ class SignedWebhook(Notifier):
         """
         if not _is_usable(url):
             raise ValueError("the webhook must be a whole URL, such as https://alerts.example.com/awb")
-        self._url, self._key = url, _key(secret)
+        self._url, self._key = url, read_key(secret)
         self._session, self._patience = session or WebSession(), patience
 
     def send(self, notification: Notification, thread: Handle | None = None, *, retry: bool = False) -> None:
@@ -118,7 +118,12 @@ def _clean(value: Any) -> Any:
     return [_clean(inner) for inner in value] if isinstance(value, list) else value
 
 
-def _key(secret: str) -> bytes:
+def read_key(secret: str) -> bytes:
+    """Read a Standard Webhooks secret.
+
+    Raises:
+        ValueError: it is none. The text does not repeat it.
+    """
     try:
         key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
     except (binascii.Error, ValueError):  # raised below, where its text cannot travel along

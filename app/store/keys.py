@@ -249,6 +249,65 @@ def failures(deployment: str) -> str:
     return _key(deployment, "failures")
 
 
+def relay_original(deployment: str, message_id: str) -> str:
+    """The original of a message that waits to be relayed, sealed. Expires."""
+    return _key(deployment, "relay", "original", message_id)
+
+
+def relay_message(deployment: str, message_id: str) -> str:
+    """Hash: what became of relaying one message. Expires.
+
+    `template`, `received_at`, `passcode`, `open` (how many targets have not got it), and for each target `<target>`
+    and one of `/state`, `/attempts`, `/reason`, `/at`, `/via`, `/lane`.
+    """
+    return _key(deployment, "relay", "message", message_id)
+
+
+def relay_messages(deployment: str) -> str:
+    """Sorted set of relayed message ids by arrival."""
+    return _key(deployment, "relay", "messages")
+
+
+def relay_lane(deployment: str, lane: str) -> str:
+    """List of the message ids that wait in a lane, in order."""
+    return _key(deployment, "relay", "lane", lane)
+
+
+def relay_lanes(deployment: str) -> str:
+    """Sorted set of lanes with messages by the time from which on a worker may turn to them."""
+    return _key(deployment, "relay", "lanes")
+
+
+def relay_held(deployment: str) -> str:
+    """Sorted set of the lanes that a worker has in hands, by the time until when."""
+    return _key(deployment, "relay", "held")
+
+
+def relay_failing(deployment: str) -> str:
+    """Hash of how often in a row the first message of a lane could not be delivered, by lane."""
+    return _key(deployment, "relay", "failing")
+
+
+def relay_pending(deployment: str, target: str) -> str:
+    """Sorted set of the messages that a target has not got yet, by arrival."""
+    return _key(deployment, "relay", "pending", target)
+
+
+def relay_failed(deployment: str, target: str) -> str:
+    """Sorted set of the messages that a target will not get, by the time of their end: dead letter."""
+    return _key(deployment, "relay", "failed", target)
+
+
+def relay_targets(deployment: str) -> str:
+    """Set of the targets that ever had a message."""
+    return _key(deployment, "relay", "targets")
+
+
+def relay_stats(deployment: str) -> str:
+    """Hash of counters by `<target> <state>` and `<target> error <reason>`, and `<target> last` (JSON)."""
+    return _key(deployment, "relay", "stats")
+
+
 def day_of(day: date) -> str:
     return day.isoformat()
 

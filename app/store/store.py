@@ -17,6 +17,7 @@ from app.store.gauges import Gauges
 from app.store.receive.inbox import Inbox
 from app.store.receive.kept import Kept
 from app.store.receive.quarantine import Quarantine
+from app.store.relay.relays import Relays
 from app.store.steps import Steps
 
 
@@ -67,6 +68,10 @@ class Store:
     @cached_property
     def quarantine(self) -> Quarantine:
         return Quarantine(self.redis, self.deployment)
+
+    @cached_property
+    def relays(self) -> Relays:
+        return Relays(self.redis, self.deployment)
 
     @cached_property
     def silences(self) -> Silences:

@@ -23,6 +23,7 @@ from app.core.access.origin import client_of, names_loopback
 from app.core.alert.refusal import DOCTOR, Refusal
 from app.core.count.delivery import NOT_JSON
 from app.pipeline.count.intake import Taken, take
+from app.pipeline.relay.accepting import Relaying
 from app.store.receive.inbox import Inbox, TooManyDeploymentsError, accepting_channel
 from app.store.server.connection import unavailable
 from app.web.access.csrf import sent_by_another_site
@@ -74,6 +75,7 @@ def blueprint(config: Config, connection: "redis.Redis", secrets: Secrets | None
     configured, most = config.settings.configured_deployments, config.settings.max_deployments
     accepting = accepting_channel(connection)
     proxies = config.settings.proxy_addresses
+    relaying = Relaying.of(config)
 
     def count(reason: Refusal) -> None:
         forwarded = request.headers.get("X-Forwarded-For", "")
@@ -86,7 +88,7 @@ def blueprint(config: Config, connection: "redis.Redis", secrets: Secrets | None
     @routes.post("/v1/webhook", defaults={"deployment": config.settings.deployment})
     @routes.post("/v1/webhook/<path:deployment>")
     def deliver(deployment: str) -> Response:
-        reason, answer = _refuse(secrets, limit, deployment) or _take(inbox(deployment))
+        reason, answer = _refuse(secrets, limit, deployment) or _take(inbox(deployment), relaying)
         if reason:
             count(reason)
         return answer
@@ -131,10 +133,12 @@ def _sent_by_a_page() -> bool:
     return rebound or sent_by_another_site("")
 
 
-def _take(inbox: Inbox) -> tuple[Refusal | None, Response]:
+def _take(inbox: Inbox, relaying: Relaying | None) -> tuple[Refusal | None, Response]:
     deployment = inbox.deployment
     try:
-        receipt = take(inbox, request.get_data(cache=False), request.headers.get("X-Message-Id"))
+        receipt = take(
+            inbox, request.get_data(cache=False), request.headers.get("X-Message-Id"), relaying, request.headers.get
+        )
     except (redis.exceptions.RedisError, OSError) as error:
         why = unavailable(error)
         log.error("delivery refused", deployment=deployment, why=why, error=type(error).__name__)

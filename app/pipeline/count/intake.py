@@ -1,13 +1,20 @@
 """Intake: from the body of a POST to a queued job, or to the quarantine; answered 2xx only once it is durable."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
 from app import clock
 from app.core.count.delivery import InvalidDeliveryError, read_delivery
 from app.core.count.redaction import may_hold_secret
+from app.pipeline.relay.accepting import Relaying
 from app.store.receive.inbox import Inbox
+from app.store.relay.relays import NOTHING, Relays
 from app.store.rq import jobqueue
+
+
+def _no_header(_name: str) -> None:
+    return None
 
 
 class Taken(StrEnum):
@@ -25,8 +32,21 @@ class Receipt:
     reason: str = ""
 
 
-def take(inbox: Inbox, body: bytes, header_message_id: str | None) -> Receipt:
-    """Take a body in.
+def take(
+    inbox: Inbox,
+    body: bytes,
+    header_message_id: str | None,
+    relaying: Relaying | None = None,
+    header: Callable[[str], str | None] = _no_header,
+) -> Receipt:
+    """Take a body in, and with it what is relayed of it.
+
+    Args:
+        inbox: of the deployment.
+        body: of the request.
+        header_message_id: its `X-Message-Id`.
+        relaying: where something is relayed.
+        header: reads a header of the request, for what is relayed.
 
     Raises:
         redis.exceptions.RedisError: nothing was taken for sure; Coder has to send it again.
@@ -38,5 +58,9 @@ def take(inbox: Inbox, body: bytes, header_message_id: str | None) -> Receipt:
         inbox.quarantine(error.message_id, received_at, error.reason, body, keep=not may_hold_secret(body))
         return Receipt(Taken.QUARANTINED, error.message_id, error.reason)
     job = jobqueue.delivery_job(inbox.deployment, delivery.message_id, received_at, delivery.payload)
-    new = inbox.accept(job, delivery.message_id, received_at)
+    relayed = NOTHING
+    if relaying:
+        relays = Relays(inbox.connection, inbox.deployment)
+        relayed = relaying.relayed(relays, delivery.message_id, received_at, body, header)
+    new = inbox.accept(job, delivery.message_id, received_at, relayed)
     return Receipt(Taken.ACCEPTED if new else Taken.DUPLICATE, delivery.message_id)

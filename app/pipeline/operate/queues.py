@@ -12,7 +12,7 @@ import redis
 
 from app import clock
 from app.config.load import Config
-from app.config.settings import secret_texts
+from app.config.secrettexts import secret_texts
 from app.core.count.delivery import to_event
 from app.core.count.rules import Outcome
 from app.logs import Redaction

@@ -17,7 +17,7 @@ from app.store.server.connection import script
 
 _AT_ONCE: Final = 500
 #: Jobs whose first argument is a deployment.
-_OF_ONE: Final = frozenset({jobqueue.CLASSIFY, jobqueue.SEND, jobqueue.VERIFY, jobqueue.RECONCILE})
+_OF_ONE: Final = frozenset({jobqueue.CLASSIFY, jobqueue.SEND, jobqueue.VERIFY, jobqueue.RECONCILE, jobqueue.WORK_LANE})
 _REGISTRIES: Final = (FailedJobRegistry, ScheduledJobRegistry, DeferredJobRegistry)
 
 

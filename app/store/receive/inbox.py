@@ -12,6 +12,7 @@ from redis.client import Pipeline
 
 from app.store import keys
 from app.store.receive.deployments import Deployments
+from app.store.relay.relays import NOTHING, Relayed
 from app.store.rq import jobqueue
 from app.store.server.channel import Channel
 from app.store.server.commands import Fields, commands
@@ -57,8 +58,14 @@ class Inbox:
         self.most = most
         self._accept = accepting or accepting_channel(connection)
 
-    def accept(self, job: jobqueue.ReadyJob, message_id: str, received_at: float) -> bool:
-        """Queue a delivery unless its message id is known; True when it is new.
+    def accept(
+        self,
+        job: jobqueue.ReadyJob,
+        message_id: str,
+        received_at: float,
+        relayed: Relayed = NOTHING,
+    ) -> bool:
+        """Queue a delivery unless its message id is known, with what is relayed of it; True when it is new.
 
         Atomic: after an error nothing or everything was written, and Coder's retry finds out which.
 
@@ -66,9 +73,7 @@ class Inbox:
             redis.exceptions.RedisError: Redis did not confirm it.
             TooManyDeploymentsError: nothing was written.
         """
-        digest = hashlib.blake2s(message_id.encode(), digest_size=16).digest()
-        # 4,096 buckets a year stay small lists inside Redis up to half a million ids: about 25 bytes an id.
-        bucket, member = digest[:2].hex()[:3], digest[1:]
+        bucket, member = _bucket(message_id)
         year = datetime.fromtimestamp(received_at, UTC).year
         expires = int(datetime(year + 2, 1, 1, tzinfo=UTC).timestamp())
         name = self.deployment
@@ -81,6 +86,7 @@ class Inbox:
                 self._queues,
                 self._stats,
                 self._deployments,
+                *relayed[0],
             ],
             [
                 member,
@@ -90,6 +96,7 @@ class Inbox:
                 name.encode(),
                 b"%d" % self.most,
                 job.shared,
+                *relayed[1],
                 *job.own,
             ],
         )
@@ -162,6 +169,15 @@ class Inbox:
 
     def stats(self) -> dict[str, float]:
         return {name.decode(): float(value) for name, value in self.redis.hgetall(keys.stats(self.deployment)).items()}
+
+
+def _bucket(message_id: str) -> tuple[str, bytes]:
+    """Return where a message id is remembered, and as what.
+
+    4,096 buckets a year stay small lists inside Redis up to half a million ids: about 25 bytes an id.
+    """
+    digest = hashlib.blake2s(message_id.encode(), digest_size=16).digest()
+    return digest[:2].hex()[:3], digest[1:]
 
 
 def accepting_channel(connection: "redis.Redis") -> Channel:

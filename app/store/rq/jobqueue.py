@@ -4,6 +4,7 @@ A job is built once per kind with RQ's own code and then only filled in, so that
 it in one round trip. Any stock `rq worker -S json <queue>` can run these jobs.
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +23,12 @@ from app.core.schema import VERSION
 DELIVERIES: Final = "awb-deliveries"
 NOTIFICATIONS: Final = "awb-notifications"
 MAINTENANCE: Final = "awb-maintenance"
-QUEUES: Final = (DELIVERIES, NOTIFICATIONS, MAINTENANCE)
+#: Relaying to people, and forwarding to other webhooks; their workers run only where that is configured.
+RELAY: Final = "awb-relay"
+FORWARD: Final = "awb-forward"
+#: Queues whose workers always run.
+STANDING: Final = (DELIVERIES, NOTIFICATIONS, MAINTENANCE)
+QUEUES: Final = (*STANDING, RELAY, FORWARD)
 
 CLASSIFY: Final = "workers.jobs.classify_delivery"
 SEND: Final = "workers.jobs.send_notification"
@@ -30,8 +36,9 @@ SWEEP: Final = "workers.jobs.sweep"
 RECOUNT: Final = "workers.jobs.recount"
 VERIFY: Final = "workers.jobs.verify"
 RECONCILE: Final = "workers.jobs.reconcile"
+WORK_LANE: Final = "workers.jobs.work_lane"
 #: All that a worker runs; a job of any other function is refused.
-FUNCTIONS: Final = frozenset({CLASSIFY, SEND, SWEEP, RECOUNT, VERIFY, RECONCILE})
+FUNCTIONS: Final = frozenset({CLASSIFY, SEND, SWEEP, RECOUNT, VERIFY, RECONCILE, WORK_LANE})
 
 #: Seconds between the tries of a job that raised; then it is dead letter, in RQ's FailedJobRegistry.
 RETRY_INTERVALS: Final = (5, 60, 300)
@@ -162,6 +169,20 @@ def recount_job(fingerprint: str) -> ReadyJob:
     return ready_job(
         f"recount-{fingerprint}", MAINTENANCE, RECOUNT, [fingerprint], "count again after a change of ai_templates"
     )
+
+
+def lane_job(deployment: str, lane: str, occasion: str, *, forward: bool) -> ReadyJob:
+    """Build the job that works through a lane.
+
+    Args:
+        deployment: its name.
+        lane: its name.
+        occasion: why it is queued, such as a message id: the same occasion queues one job.
+        forward: it is another webhook's, not a person's.
+    """
+    digest = hashlib.blake2s(f"{lane} {occasion}".encode(), digest_size=12).hexdigest()
+    queue = FORWARD if forward else RELAY
+    return ready_job(f"lane-{deployment}-{digest}", queue, WORK_LANE, [deployment, lane], f"relay of {deployment}")
 
 
 def queue_key(name: str) -> str:

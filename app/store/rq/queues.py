@@ -95,13 +95,17 @@ class Queues:
         return read_workers(self.connection)
 
     def without_worker(self, since: datetime | None = None) -> list[str]:
-        """Return the queues that no living worker serves, or none that was heard from since a moment."""
+        """Return the queues that no living worker serves, or none that was heard from since a moment.
+
+        Queues that are not always served count only while something waits in them.
+        """
         served = {
             worker.queue
             for worker in self.workers()
             if worker.state != "dead" and (since is None or (worker.last_heartbeat or since) > since)
         }
-        return [name for name in jobqueue.QUEUES if name not in served]
+        idle = [name for name in jobqueue.QUEUES if name not in served]
+        return [name for name in idle if name in jobqueue.STANDING or self.redis.llen(jobqueue.queue_key(name))]
 
     def failed(self, queue: str, limit: int, offset: int = 0) -> list[JobState]:
         """Return failed jobs, the latest first."""

@@ -5,7 +5,10 @@
 -- ARGV[4] arrival (epoch seconds)    ARGV[5] deployment
 -- ARGV[6] how many deployments may be known; negative for a configured one
 -- ARGV[7] the fields that all jobs of the queue share (JSON array: field, value, ...)
--- ARGV[8...] field, value, ... of this job's own fields
+-- ARGV[8] what is relayed, from app/store/relay/relays.py (JSON); empty for nothing   ARGV[9] the sealed original
+-- ARGV[10...] field, value, ... of this job's own fields
+-- With something to relay: KEYS[8] original   KEYS[9] message hash   KEYS[10] messages   KEYS[11] lanes
+-- KEYS[12] targets, and for each lane four: lane list, pending messages of the target, job hash, queue list
 -- Returns 1 when it was queued, 0 for a duplicate, -1 for a deployment that is one too many.
 local most = tonumber(ARGV[6])
 if most >= 0 and redis.call('SISMEMBER', KEYS[7], ARGV[5]) == 0 and redis.call('SCARD', KEYS[7]) >= most then
@@ -24,10 +27,29 @@ local key, id = KEYS[3], ARGV[3]
 while redis.call('EXISTS', key) == 1 do
   key, id = key .. '_', id .. '_'
 end
-redis.call('HSET', key, unpack(ARGV, 8))
+redis.call('HSET', key, unpack(ARGV, 10))
 redis.call('HSET', key, unpack(cjson.decode(ARGV[7])))
 redis.call('SADD', KEYS[5], KEYS[4])
 redis.call('RPUSH', KEYS[4], id)
 redis.call('HINCRBY', KEYS[6], 'accepted', 1)
 redis.call('HSET', KEYS[6], 'last_delivery_at', ARGV[4])
+if ARGV[8] ~= '' then
+  local relay = cjson.decode(ARGV[8])
+  redis.call('SET', KEYS[8], ARGV[9], 'EX', relay.keep)
+  redis.call('HSET', KEYS[9], unpack(relay.fields))
+  redis.call('EXPIRE', KEYS[9], relay.expire)
+  redis.call('ZADD', KEYS[10], ARGV[4], relay.id)
+  for n, one in ipairs(relay.lanes) do
+    local at = 8 + 4 * n
+    redis.call('SADD', KEYS[12], one.target)
+    redis.call('RPUSH', KEYS[at + 1], relay.id)
+    redis.call('ZADD', KEYS[at + 2], ARGV[4], relay.id)
+    -- A lane that is known already is in somebody's hands, or waits for its time.
+    if redis.call('ZADD', KEYS[11], 'NX', ARGV[4], one.lane) == 1 then
+      redis.call('HSET', KEYS[at + 3], unpack(one.job))
+      redis.call('SADD', KEYS[5], KEYS[at + 4])
+      redis.call(one.push, KEYS[at + 4], one.id)
+    end
+  end
+end
 return 1

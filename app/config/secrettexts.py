@@ -1,0 +1,31 @@
+"""The texts of a configuration that must appear in no log."""
+
+from collections.abc import Iterator
+from urllib.parse import unquote
+
+from pydantic import SecretStr
+
+from app.config.settings import SECRET_FIELDS, Settings
+from app.config.types import split_url
+from app.core.text.entries import split_urls
+
+
+def secret_texts(settings: Settings) -> Iterator[str]:
+    """Yield every text that must appear in no log: the secrets, the passwords in URLs, and the paths of webhooks."""
+    for key in SECRET_FIELDS:
+        secret: SecretStr | None = getattr(settings, key)
+        if secret is None:
+            continue
+        yield secret.get_secret_value()
+        if key.endswith("_url"):
+            parts = split_url(secret.get_secret_value())
+            yield from (parts.password or "", unquote(parts.password or ""))
+            if key in ("slack_webhook_url", "notify_webhook_url"):
+                yield parts.path
+        if key == "apprise_urls":
+            yield from split_urls(secret.get_secret_value())
+    for forward in settings.forward:
+        url = forward.url.get_secret_value()
+        yield url
+        parts = split_url(url)
+        yield from (parts.path, parts.query, parts.password or "", unquote(parts.password or ""))

@@ -1,0 +1,83 @@
+"""Other webhooks that get every notification as Coder sent it: the `[[forward]]` tables."""
+
+import re
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr
+
+from app.core.text.lines import is_web_link
+
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+
+
+def _globs(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise ValueError("must be lower-case letters, digits and dashes, at most 40, such as “teams”")
+    return value
+
+
+def _url(value: SecretStr) -> SecretStr:
+    url = value.get_secret_value()
+    try:
+        parts = urlsplit(url)
+        usable = is_web_link(url) and bool(parts.hostname) and not parts.fragment and parts.port != 0
+    except ValueError:  # its text would repeat the URL
+        usable = False
+    if not usable:
+        raise ValueError("must be the whole URL of a webhook, such as https://hooks.example.com/coder")
+    return value
+
+
+def _no_empty(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(glob.strip() for glob in value):
+        raise ValueError("holds an empty text; name templates such as “Task *”, or leave it out for all of them")
+    return value
+
+
+TemplateGlobs = Annotated[tuple[str, ...], BeforeValidator(_globs), AfterValidator(_no_empty)]
+
+
+class Forward(BaseModel):
+    """One `[[forward]]` table.
+
+    Attributes:
+        name: a short name for people.
+        url: where the notifications go. It is a secret: many services put their key into it. User and password in it
+            are sent as Basic authentication, as Coder does.
+        templates: globs of names or ids of Coder's notification templates; empty takes all.
+        secret_file: holds a Standard Webhooks secret (`whsec_…`); each request is then signed with it.
+        bearer_file: holds a token for `Authorization: Bearer`.
+        header_file: holds one line, `Name: value`, which is added to each request.
+        allow_private: the URL may lead to this machine or into a private network.
+        passcodes: forward one-time passcodes, too.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, AfterValidator(_name)]
+    url: Annotated[SecretStr, AfterValidator(_url)]
+    templates: TemplateGlobs = ()
+    secret_file: Path | None = None
+    bearer_file: Path | None = None
+    header_file: Path | None = None
+    allow_private: bool = False
+    passcodes: bool = False
+
+    def takes(self, template_id: str, name: str, *, passcode: bool) -> bool:
+        """Tell whether a notification of this template goes there."""
+        return (self.passcodes or not passcode) and takes_template(self.templates, template_id, name)
+
+
+def takes_template(globs: Sequence[str], template_id: str, name: str) -> bool:
+    """Tell whether a template is one of those that globs name, by name or id; without globs every one is."""
+    return not globs or any(
+        fnmatchcase(value.casefold(), glob.casefold()) for glob in globs for value in (template_id, name) if value
+    )

@@ -1,0 +1,60 @@
+"""Targets of relayed notifications: `relay` is the person it is for, `forward:<name>` another webhook.
+
+Each message waits in a lane of each of its targets. A lane is a queue in order: a message that cannot be delivered yet
+holds up those behind it in its lane, and nothing else.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+#: The target that is the person the notification is for.
+PERSON: Final = "relay"
+_FORWARD: Final = "forward:"
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """Where one message waits for one target.
+
+    Attributes:
+        target: `relay`, or `forward:<name>`.
+        name: of the lane: `forward:<name>`, `person:<digest>`, or one lane for each passcode.
+        urgent: ahead of everything that waits for a worker.
+    """
+
+    target: str
+    name: str
+    urgent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One message to be relayed, as the receiver hands it to Redis.
+
+    Attributes:
+        template: name of the notification's template, for people to read.
+        sealed: the original, encrypted.
+        keep_seconds: after this time the original is gone, delivered or not.
+        passcode: it carries a one-time passcode.
+    """
+
+    message_id: str
+    template: str
+    lanes: tuple[Lane, ...]
+    sealed: bytes
+    keep_seconds: int
+    passcode: bool = False
+
+
+def forward_target(name: str) -> str:
+    return f"{_FORWARD}{name}"
+
+
+def forward_name(target: str) -> str | None:
+    """Return the name of a forward by its target or its lane; None where it is a person's."""
+    return target.removeprefix(_FORWARD) if target.startswith(_FORWARD) else None
+
+
+def target_of(lane: str) -> str:
+    """Return the target whose messages wait in a lane."""
+    return PERSON if forward_name(lane) is None else lane

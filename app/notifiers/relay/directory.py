@@ -1,0 +1,33 @@
+"""What is wrong with the settings of relays and forwards, as far as it shows before anything is sent."""
+
+from collections.abc import Iterator
+from urllib.parse import SplitResult, urlsplit
+
+from app.config.settings import Settings
+from app.core.relay.forward import Forward
+from app.net.session import is_here
+from app.notifiers.relay import forwarder
+
+_PATH = "/v1/webhook"
+
+
+def problems(settings: Settings) -> list[str]:
+    """Say what is wrong, naming the table and the key; never a secret's value."""
+    found = []
+    for forward in settings.forward:
+        found += [f"forward “{forward.name}”: {problem}" for problem in forwarder.problems(forward)]
+        found += [f"forward “{forward.name}”: {problem}" for problem in _leads_back(settings, forward)]
+    return found
+
+
+def _leads_back(settings: Settings, forward: Forward) -> Iterator[str]:
+    target = urlsplit(forward.url.get_secret_value())
+    public = urlsplit(settings.public_url)
+    to_public = bool(public.hostname) and _place(target) == _place(public)
+    to_bind = is_here(target.geturl()) and _place(target)[1] == settings.bind_port
+    if (to_public or to_bind) and target.path.startswith(_PATH):
+        yield "url: it leads back to this meter; name the other webhook"
+
+
+def _place(parts: SplitResult) -> tuple[str, int]:
+    return (parts.hostname or "").rstrip(".").lower(), parts.port or (443 if parts.scheme == "https" else 80)

@@ -1,0 +1,80 @@
+"""Accepting: which targets a notification goes to, decided before it is accepted.
+
+The decision and the sealed original are written by the same step that accepts the delivery, so whatever was accepted is
+relayed, and the receiver asks Redis no more often than without relaying.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from app.config.load import Config
+from app.core.relay.original import VIA, Original, loops, read_content_type, read_via, subject_of
+from app.core.relay.patience import Patience
+from app.core.relay.plan import lanes
+from app.core.relay.target import Parcel
+from app.pipeline.relay.sealing import seal_of
+from app.store.relay.relays import NOTHING, Relayed, Relays
+
+log = structlog.get_logger(__name__)
+_LONGEST_NAME: Final = 120
+_DAY: Final = 86_400
+
+
+class Relaying:
+    """What the receiver relays.
+
+    Raises:
+        ConfigError: there is no secret, and none can be made.
+    """
+
+    def __init__(self, config: Config) -> None:
+        settings = config.settings
+        self._forwards = settings.forward
+        self._seal = seal_of(config)
+        self._patience = patience_of(config)
+        self._keep_seconds = settings.keep_days * _DAY
+
+    @classmethod
+    def of(cls, config: Config) -> "Relaying | None":
+        """Return None where nothing is relayed."""
+        return cls(config) if config.settings.relaying else None
+
+    def relayed(
+        self, relays: Relays, message_id: str, received_at: float, body: bytes, header: Callable[[str], str | None]
+    ) -> Relayed:
+        """Return what accepting this delivery takes along.
+
+        Args:
+            relays: of the deployment.
+            message_id: the id by which the delivery is known here.
+            received_at: in seconds since the epoch.
+            body: a notification, which `read_delivery` has read.
+            header: reads one of the request's.
+        """
+        via = read_via(header(VIA))
+        if loops(via, self._seal.instance):
+            log.warning("delivery not relayed", deployment=relays.deployment, message_id=message_id, why="it came back")
+            return NOTHING
+        subject = subject_of(json.loads(body))
+        chosen = tuple(lanes(subject, message_id, self._forwards))
+        if not chosen:
+            return NOTHING
+        content_type = read_content_type(header("Content-Type"))
+        original = Original(body, header("X-Message-Id") or message_id, content_type, via)
+        parcel = Parcel(
+            message_id=message_id,
+            template=(subject.name or subject.template_id)[:_LONGEST_NAME],
+            lanes=chosen,
+            sealed=self._seal.close(original.pack(), f"{relays.deployment}/{message_id}"),
+            keep_seconds=max(self._patience.keeps_for(one.target, passcode=subject.passcode) for one in chosen),
+            passcode=subject.passcode,
+        )
+        return relays.accept_parts(parcel, received_at, self._keep_seconds)
+
+
+def patience_of(config: Config) -> Patience:
+    settings = config.settings
+    return Patience(person_seconds=7200, forward_kept_seconds=settings.forward_keep_hours * 3600)

@@ -1,0 +1,129 @@
+"""Working through a lane: its messages are delivered one after the other, each until the target has it or time is up.
+
+One worker at a time holds a lane. What cannot be delivered now stays first in its lane, and the lane waits.
+"""
+
+import random
+from datetime import datetime, timedelta
+from typing import Final
+
+import redis
+import structlog
+from rq.timeouts import BaseTimeoutException
+
+from app import clock
+from app.config.load import Config
+from app.core.relay.original import Original
+from app.core.relay.patience import delay
+from app.core.relay.target import target_of
+from app.notifiers.base import NotifyError
+from app.pipeline.relay.accepting import patience_of
+from app.pipeline.relay.deliver import NotWantedError, deliver
+from app.pipeline.relay.sealing import seal_of
+from app.store.receive.inbox import deployments
+from app.store.relay.relays import FAILED, SENT, Relays, Waiting, lane_job
+from app.store.relay.seal import SealError
+from app.store.rq.enqueue import enqueue
+from app.store.server.connection import unavailable
+from app.store.store import Store
+
+log = structlog.get_logger(__name__)
+#: A worker turns to other lanes after so long, and holds a lane for longer than its last attempt may then take.
+_TURN: Final = timedelta(seconds=5)
+_HOLD: Final = timedelta(seconds=75)
+#: A lane that is due for so long has no job any more.
+_OVERDUE: Final = timedelta(seconds=2)
+#: After so many attempts that ended in a mistake of this program, a message holds up its lane no longer.
+_MOST_MISTAKES: Final = 5
+_CHANCE = random.SystemRandom()
+
+
+def work_lane(store: Store, config: Config, lane: str) -> None:
+    """Deliver what waits in a lane, for a while.
+
+    If we die on the way, nothing is lost: the message that was on its way is delivered once more when our hold ends.
+    """
+    relays, began = store.relays, clock.now()
+    held_until = began + _HOLD
+    if not relays.claim(lane, began, held_until):
+        return
+    wait = 0.0
+    while not wait and clock.now() - began < _TURN:
+        waiting = relays.first(lane)
+        if waiting is None:
+            break
+        wait = _attempt(store, config, lane, waiting)
+    now = clock.now()
+    if relays.leave(lane, held_until, now + timedelta(seconds=wait)) and not wait:
+        enqueue(store.redis, lane_job(store.deployment, lane, f"{now.timestamp()}"))
+
+
+def enqueue_due(connection: "redis.Redis", config: Config) -> None:
+    """Queue a job for each lane whose time has come, or whose worker died."""
+    if not config.settings.relaying:
+        return
+    before = clock.now() - _OVERDUE
+    for deployment in deployments(connection):
+        relays = Relays(connection, deployment)
+        for lane, at in relays.due(before):
+            enqueue(connection, lane_job(deployment, lane, f"due {at}"))
+
+
+def _attempt(store: Store, config: Config, lane: str, waiting: Waiting) -> float:
+    """Try one message; return the seconds to wait before the next attempt, 0 when it is done with."""
+    relays, message_id = store.relays, waiting.message_id
+    bound = log.bind(deployment=store.deployment, message_id=message_id, target=target_of(lane))
+    if waiting.sealed is None:
+        _end(relays, lane, waiting, FAILED, "Its original is not kept any more.")
+        return 0.0
+    try:
+        packed = seal_of(config).open(waiting.sealed, f"{store.deployment}/{message_id}")
+        via = deliver(store, config, lane, Original.unpack(packed))
+    except (NotWantedError, SealError) as error:
+        _end(relays, lane, waiting, FAILED, str(error))
+        bound.error("message not relayed", why=str(error))
+        return 0.0
+    except NotifyError as error:
+        return _failed(relays, config, lane, waiting, error, bound)
+    except BaseTimeoutException:
+        raise
+    except Exception as error:
+        if unavailable(error):
+            raise
+        return _mistaken(relays, lane, waiting, error, bound)
+    _end(relays, lane, waiting, SENT, "", via)
+    bound.info("message relayed", via=via)
+    return 0.0
+
+
+def _failed(
+    relays: Relays, config: Config, lane: str, waiting: Waiting, error: NotifyError, bound: structlog.stdlib.BoundLogger
+) -> float:
+    now = clock.now()
+    seconds = patience_of(config).tries_for(target_of(lane), passcode=waiting.passcode)
+    relays.note_failure(lane, waiting.message_id, error.reason.value, str(error), now)
+    if error.permanent or now.timestamp() - waiting.since > seconds:
+        _end(relays, lane, waiting, FAILED, str(error))
+        bound.error("message not relayed", why=error.reason.value, error=str(error))
+        return 0.0
+    wait = delay(waiting.failures + 1, error.retry_after, passcode=waiting.passcode, chance=_CHANCE.random())
+    bound.warning("relaying will be tried again", why=error.reason.value, error=str(error), seconds=round(wait))
+    return wait
+
+
+def _mistaken(
+    relays: Relays, lane: str, waiting: Waiting, error: Exception, bound: structlog.stdlib.BoundLogger
+) -> float:
+    """Note a mistake of this program; of it only the kind, for its text may hold what the message says."""
+    reason = f"A mistake of this program: {type(error).__name__}."
+    relays.note_failure(lane, waiting.message_id, "mistake", reason, clock.now())
+    bound.error("relaying went wrong", error=type(error).__name__)
+    if waiting.attempts >= _MOST_MISTAKES:
+        _end(relays, lane, waiting, FAILED, reason)
+        return 0.0
+    return delay(waiting.failures + 1, None, passcode=waiting.passcode)
+
+
+def _end(relays: Relays, lane: str, waiting: Waiting, state: str, reason: str, via: str = "") -> None:
+    now: datetime = clock.now()
+    relays.end(lane, waiting.message_id, state, reason, now, via=via, replayable=not waiting.passcode)
