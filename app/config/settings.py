@@ -90,6 +90,7 @@ class Settings(BaseModel):
     web_processes: int = Field(1, ge=1, le=64)
     web_threads: int = Field(8, ge=1, le=256)
     max_body_bytes: int = Field(262_144, ge=16_384, le=16_777_216)
+    max_connections_per_address: int = Field(100, ge=0, le=10_000)
     public_url: WebUrl = ""
     data_dir: FilePath = Path("data")
     redis_url: RedisUrl = None

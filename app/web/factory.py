@@ -13,6 +13,7 @@ from app.web.pages import queues as queuepages
 from app.web.pages import routes as pages
 from app.web.refusals import EXTENSION, Refusals
 from app.web.slashes import without_odd_slashes
+from app.web.wire import bodies
 
 _FOR_PROGRAMS = ("/v1", "/v2", "/api", "/metrics", "/healthz", "/readyz", "/static")
 
@@ -38,8 +39,12 @@ def create_app(config: Config, connection: "redis.Redis", *, insecure: bool = Fa
     app.json.sort_keys = False  # type: ignore[attr-defined]
     # Else /v1/webhook/<the default deployment> would redirect to /v1/webhook: no POST of Coder's may meet a redirect.
     app.url_map.redirect_defaults = False
+    app.url_map.merge_slashes = False
     app.wsgi_app = without_odd_slashes(app.wsgi_app)  # type: ignore[method-assign, assignment]
     guard(app, config, connection)
+    # What a body may be is decided before it is read (app/web/wire/).
+    admit = secrets.admit if secrets.accepted and not insecure else lambda _header: True
+    app.extensions[bodies.EXTENSION] = bodies.Bodies(bodies.rule_of(config.settings, admit))
     # Written by a thread where the application is served (app/web/server.py).
     refusals = app.extensions[EXTENSION] = Refusals(connection)
     app.register_blueprint(webhook.blueprint(config, connection, None if insecure else secrets, refusals))

@@ -1,17 +1,17 @@
 """Waitress on one listening socket, which several processes may share."""
 
+import resource
 import socket
-from typing import Any
+from typing import Final
 
-import waitress
 from flask import Flask
-from waitress.channel import HTTPChannel
-from waitress.task import ErrorTask
-from waitress.utilities import RequestEntityTooLarge
 
 from app.config.settings import Settings
-from app.core.alert.refusal import Refusal
-from app.web.refusals import EXTENSION, Refusals
+from app.web.wire.connections import Server
+
+#: Connections of a process at most, and the file descriptors that it needs besides.
+_MOST_CONNECTIONS: Final = 1000
+_OTHER_FILES: Final = 256
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -32,18 +32,20 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def server(app: Flask, settings: Settings, listener: socket.socket) -> Any:
+def server(app: Flask, settings: Settings, listener: socket.socket) -> Server:
     """Build the server: many slow clients must not keep Coder's POSTs waiting.
 
     Refused posts of the application are written from now on; `app.extensions` holds what stops it.
     """
-    built = waitress.create_server(
+    built = Server(
         app,
-        sockets=[listener],
+        listener,
+        share=settings.max_connections_per_address,
+        proxies=settings.proxy_addresses,
         threads=settings.web_threads,
-        connection_limit=1000,
+        connection_limit=_room_for_connections(),
         channel_timeout=30,
-        cleanup_interval=10,
+        cleanup_interval=1,
         max_request_header_size=16_384,
         # Waitress refuses from this number on, we refuse beyond ours.
         max_request_body_size=settings.max_body_bytes + 1,
@@ -54,23 +56,16 @@ def server(app: Flask, settings: Settings, listener: socket.socket) -> Any:
         ident=None,
         asyncore_use_poll=True,
     )
-    refusals: Refusals | None = app.extensions.get(EXTENSION)
-    if refusals is not None:
-        built.channel_class = _channel_class(refusals)
-        refusals.start()
+    if built.refusals is not None:
+        built.refusals.start()
     return built
 
 
-def _channel_class(refusals: Refusals) -> type[HTTPChannel]:
-    """Count the posts that Waitress refuses by itself, before it reads their body."""
-
-    class Refused(ErrorTask):  # type: ignore[misc]
-        def execute(self) -> None:
-            if isinstance(self.request.error, RequestEntityTooLarge) and self.request.path.startswith("/v1/webhook"):
-                refusals.count(Refusal.TOO_LARGE)
-            super().execute()
-
-    class Channel(HTTPChannel):  # type: ignore[misc]
-        error_task_class = Refused
-
-    return Channel
+def _room_for_connections() -> int:
+    """Return how many connections the file descriptors allow, raising the soft limit as far as needed and allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_CONNECTIONS + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return _MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else max(50, min(_MOST_CONNECTIONS, soft - _OTHER_FILES))

@@ -7,15 +7,20 @@ from typing import Any
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
+def plain_path(path: str) -> str:
+    """Return a path under /v1/ without odd slashes, any other as it is."""
+    if "//" in path or path.endswith("/"):
+        plain = re.sub("/{2,}", "/", path).rstrip("/")
+        if plain.startswith("/v1/"):
+            return plain
+    return path
+
+
 def without_odd_slashes(wsgi: WsgiApp) -> WsgiApp:
     """Wrap an application, which would redirect from /v1//webhook and not know /v1/webhook/."""
 
     def call(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        path = environ.get("PATH_INFO", "")
-        if "//" in path or path.endswith("/"):
-            plain = re.sub("/{2,}", "/", path).rstrip("/")
-            if plain.startswith("/v1/"):
-                environ["PATH_INFO"] = plain
+        environ["PATH_INFO"] = plain_path(environ.get("PATH_INFO", ""))
         return wsgi(environ, start_response)
 
     return call

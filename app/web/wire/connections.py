@@ -1,0 +1,193 @@
+"""Waitress' connections with deadlines, and with a share for each address: slow clients stop nobody else."""
+
+import contextlib
+import socket
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import structlog
+from flask import Flask
+from waitress.channel import HTTPChannel
+from waitress.server import TcpWSGIServer
+from waitress.task import ErrorTask
+from waitress.utilities import RequestEntityTooLarge
+
+from app.core.access.people import Network, within
+from app.core.alert.refusal import Refusal
+from app.web.refusals import EXTENSION as REFUSALS
+from app.web.refusals import Refusals
+from app.web.slashes import plain_path
+from app.web.wire import bodies
+from app.web.wire.parser import HEAD_SECONDS, Busy, Parser
+
+log = structlog.get_logger(__name__)
+#: A client that does not read an answer within this time does not want it.
+ANSWER_SECONDS: Final = 120.0
+#: What was not read is thrown away for so long after the answer: closing at once would reset the connection, and the
+#: client might never see the answer.
+LINGER_SECONDS: Final = 3.0
+#: A connection this young may still be one whose request is on its way.
+_GRACE_SECONDS: Final = 1.0
+_LOG_EVERY_SECONDS: Final = 60.0
+#: Of the connections a process may have; beyond, the address with the most gives some up.
+_FULL: Final = 0.9
+
+
+class Refused(ErrorTask):  # type: ignore[misc]
+    """Answers what never reaches the application, and counts it if it was meant for the webhook."""
+
+    def execute(self) -> None:
+        request = self.request
+        counted: Refusals | None = self.channel.server.refusals
+        if counted is not None and plain_path(getattr(request, "path", "")).startswith("/v1/webhook"):
+            if isinstance(request.error, RequestEntityTooLarge):
+                counted.count(Refusal.TOO_LARGE)
+            elif isinstance(request.error, Busy):
+                counted.count(Refusal.UNAVAILABLE)
+        super().execute()
+
+
+class Connection(HTTPChannel):  # type: ignore[misc]
+    """One client's connection.
+
+    Attributes:
+        known: one of its requests has shown the webhook's secret.
+        begun: when it was accepted or its last answer was sent, in monotonic seconds.
+    """
+
+    error_task_class = Refused
+    known = False
+    close_when_flushed: bool = False
+    _answering: float | None = None
+    _linger = False
+    _lingers_until: float | None = None
+
+    def __init__(self, server: "Server", *args: Any, **kwargs: Any) -> None:
+        self.begun = time.monotonic()
+        self._served = False
+        super().__init__(server, *args, **kwargs)
+        self.parser_class = server.new_parser
+
+    @property
+    def waiting(self) -> bool:
+        """Tell whether the client has to do something before anything goes on here."""
+        return not self.requests
+
+    def service(self) -> None:
+        request = self.requests[0]
+        self.known = self.known or getattr(request, "known", False)
+        self._linger = bool(request.error or getattr(request, "unread", False))
+        super().service()
+        self._served, self.begun = True, time.monotonic()
+
+    def overdue(self, now: float) -> bool:
+        """Tell whether the client was given time enough."""
+        if self._lingers_until is not None:
+            return now > self._lingers_until
+        if not self.waiting:
+            return False
+        if self.total_outbufs_len:
+            self._answering = self._answering or now
+            return now > self._answering + ANSWER_SECONDS
+        self._answering = None
+        request = self.request
+        if request is not None:
+            return now > float(request.deadline)
+        # Between two requests Waitress' own time-out holds.
+        return not self._served and now > self.begun + HEAD_SECONDS
+
+    def handle_write(self) -> None:
+        if not (self._linger and self.close_when_flushed) or self.will_close:
+            super().handle_write()
+            return
+        self._flush_exception(self._flush_some)
+        if self.will_close:
+            self.handle_close()
+        elif self.connected and not self.total_outbufs_len:
+            self.close_when_flushed = False
+            self._lingers_until = time.monotonic() + LINGER_SECONDS
+            with contextlib.suppress(OSError):
+                self.socket.shutdown(socket.SHUT_WR)
+
+    def handle_read(self) -> None:
+        if self._lingers_until is None:
+            super().handle_read()
+            return
+        # An empty read has closed it.
+        with contextlib.suppress(OSError):
+            self.recv(self.adj.recv_bytes)
+
+    def handle_close(self) -> None:
+        if self.request is not None:
+            self.request.close()
+        super().handle_close()
+
+
+class Server(TcpWSGIServer):  # type: ignore[misc]
+    """Serves one listening socket.
+
+    A client that is too slow is cut off. Where one address has more waiting connections than its share, or the process
+    as many as it can have, those that have waited longest are closed; never one that showed the webhook's secret, as
+    long as there are others.
+    """
+
+    channel_class = Connection
+
+    def __init__(
+        self, app: Flask, listener: socket.socket, *, share: int, proxies: Iterable[Network], **more: Any
+    ) -> None:
+        self.refusals: Refusals | None = app.extensions.get(REFUSALS)
+        self._bodies: bodies.Bodies = app.extensions.get(bodies.EXTENSION) or bodies.Bodies(bodies.nothing)
+        self._share, self._proxies = share, tuple(proxies)
+        self._closed: Counter[str] = Counter()
+        self._log_after = 0.0
+        described = (listener.family, listener.type, listener.proto, listener.getsockname())
+        super().__init__(app, {}, _sock=listener, bind_socket=False, sockinfo=described, **more)
+
+    def new_parser(self, adj: Any) -> Parser:
+        return Parser(adj, self._bodies)
+
+    def maintenance(self, now: float) -> None:
+        """Close what is idle, overdue or too much; Waitress calls this every `cleanup_interval`."""
+        super().maintenance(now)
+        moment = time.monotonic()
+        left: dict[str, list[Connection]] = defaultdict(list)
+        for connection in list(self.active_channels.values()):
+            if connection.overdue(moment):
+                self._close([connection], "too slow")
+            if not connection.will_close:
+                left[connection.addr[0]].append(connection)
+        for address, connections in left.items():
+            over = len(connections) - self._share if self._share else 0
+            if over > 0 and not within(address, self._proxies):
+                self._close(_longest_waiting(connections, moment)[:over], "over the share of an address")
+        self._make_room(left, moment)
+        if self._closed and moment > self._log_after:
+            log.warning("connections closed", counts=dict(self._closed))
+            self._closed.clear()
+            self._log_after = moment + _LOG_EVERY_SECONDS
+
+    def _make_room(self, by_address: Mapping[str, list[Connection]], moment: float) -> None:
+        left = {
+            address: [one for one in connections if not one.will_close] for address, connections in by_address.items()
+        }
+        over = sum(map(len, left.values())) - int(self.adj.connection_limit * _FULL)
+        for connections in sorted(left.values(), key=len, reverse=True):
+            if over <= 0:
+                return
+            closed = _longest_waiting(connections, moment)[:over]
+            self._close(closed, "over the limit of the process")
+            over -= len(closed)
+
+    def _close(self, connections: Iterable[Connection], why: str) -> None:
+        for connection in connections:
+            connection.will_close = True
+            self._closed[why] += 1
+
+
+def _longest_waiting(connections: Iterable[Connection], moment: float) -> list[Connection]:
+    """Return what may be closed, in the order in which it should be."""
+    old = [one for one in connections if one.waiting and not one.will_close and moment > one.begun + _GRACE_SECONDS]
+    return sorted(old, key=lambda one: (one.known or (one.request is not None and one.request.known), one.begun))
