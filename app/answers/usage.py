@@ -18,7 +18,6 @@ from app.pipeline.outlook import outlook
 from app.pipeline.usage import current_usage
 from app.store.store import Store
 
-_TOP: Final = 10
 _ESTIMATE: Final = "An estimate from notifications alone: usually too low, in some cases too high."
 _LIMIT_OF_TODAY: Final = "The limit is the one of today; what it was then is not kept."
 
@@ -98,7 +97,7 @@ class Usage(Answer):
             alert=AlertState.of(store) if usage.period == present.period and not usage.gone else None,
             by_user=_units(found.by_user),
             by_template=_units(found.by_template),
-            by_organization=_units(snapshot.names("organization", usage.period, usage.as_of.date(), _TOP)),
+            by_organization=_units(snapshot.names("organization", usage.period, usage.as_of.date())),
             by_day=[DayUnits(day=day, used=used) for day, used in found.by_day],
             notes=_notes(usage, present),
             as_of=usage.as_of,

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import redis
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
@@ -10,8 +11,10 @@ from app.core.count.meter import AWB
 from app.store.alert.silences import Silences
 from app.store.count.records import Records
 from app.store.rq import jobqueue
+from app.store.server.connection import connect
 from tests.browser import world
-from tests.browser.conftest import Site
+from tests.browser.conftest import Site, look
+from tests.conftest import RedisServer
 from tests.pipeline.deadletter import write_failed
 
 PHONE, DESK, WALL = ({"width": width, "height": 900} for width in (360, 1280, 1920))
@@ -32,6 +35,9 @@ def paths(site: Site) -> list[str]:
         f"/days/{world.clock.at(record.at).date()}",
         "/periods",
         "/alerts?said=silenced",
+        "/?by=user&days=14",
+        "/users",
+        "/templates?name=aider&days=366",
         "/queues",
         f"/queues/{jobqueue.DELIVERIES}",
     ]
@@ -57,7 +63,8 @@ def test_who_used_most_this_month_and_why_one_counted_takes_three_clicks(site: S
     most = users.get_by_role("link").first
     name = most.inner_text()
     most.click()
-    row = tab.get_by_role("row").nth(1)
+    expect(tab.get_by_role("heading", level=1)).to_have_text(name)
+    row = tab.get_by_role("region", name="Latest builds").get_by_role("row").nth(1)
     assert row.get_by_role("cell").nth(1).inner_text() == name
     row.get_by_role("rowheader").get_by_role("link").click()
     assert tab.get_by_role("heading", level=1).inner_text().startswith(f"Why {name}/")
@@ -123,6 +130,39 @@ def test_nothing_is_wider_than_the_screen(site: Site, size: Any) -> None:
     world.put(site.connection, [world.build(900_001, world.clock.now(), owner=long, workspace=long, template=long)])
     site.tab.set_viewport_size(size)
     assert {path: overflow(site.go(path)) for path in paths(site)} == dict.fromkeys(paths(site), 0)
+
+
+#: Pairs of texts of one chart that overlap, and texts that reach beyond the screen.
+_CLASHES = """() => {
+  const found = [], wide = document.documentElement.clientWidth;
+  for (const chart of document.querySelectorAll('svg.chart')) {
+    const texts = [...chart.querySelectorAll('text')].map(e => [e.textContent, e.getBoundingClientRect()]);
+    texts.forEach(([text, box], i) => {
+      if (box.left < -0.5 || box.right > wide + 0.5) found.push(`${text} is cut`);
+      texts.slice(i + 1).forEach(([other, its]) => {
+        const across = Math.min(box.right, its.right) - Math.max(box.left, its.left);
+        const down = Math.min(box.bottom, its.bottom) - Math.max(box.top, its.top);
+        if (across > 1 && down > 3) found.push(`${text} and ${other} overlap`);
+      });
+    });
+  }
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("limit", [200, 1200, 1500, 3000, 100_000, 1, -1])
+def test_no_label_of_a_chart_is_cut_or_covers_another(
+    chromium: Browser, connection: "redis.Redis", redis_server: RedisServer, limit: int
+) -> None:
+    levels = "40%,42%,44%,600 builds,601 builds,97%,99%,100%,+5%"
+    config = world.sample(connection, redis_server.url, verified=False, limit=limit, thresholds=levels)
+    found = {}
+    for site in look(chromium, world.application(config, connect(redis_server.url)), connection):
+        for width in (390, 1440, 2560):
+            site.tab.set_viewport_size({"width": width, "height": 900})
+            for path in ("/", "/?days=91&by=user", "/users?name=ada&days=366"):
+                found[width, path] = site.go(path).evaluate(_CLASHES)
+    assert {key: said for key, said in found.items() if said} == {}
 
 
 def test_the_keyboard_reaches_everything_in_order_and_shows_where_it_is(site: Site) -> None:

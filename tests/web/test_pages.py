@@ -318,7 +318,7 @@ def test_unlimited_and_nothing_counted_yet_need_no_chart_of_what_is_not_there(
 ) -> None:
     connection.hset(f"awb:v1:{world.DEPLOYMENT}:stats", mapping={"accepted": 1, "last_delivery_at": NOW.timestamp()})
     page = page_of(client(limit=-1, period="monthly"), "/")
-    assert "No builds in this span" in page.text
+    assert "No builds in this time range" in page.text
     assert "No builds on these days" in page.text
 
 

@@ -16,7 +16,7 @@ from app.core.limit.period import Period
 from app.core.limit.threshold import Threshold
 from app.web.pages.axes import Mark, day_marks, scale
 from app.web.pages.burnup import BurnUp, burn_up
-from app.web.pages.charts import day_bars, drift_line, meter_bar
+from app.web.pages.charts import drift_line, meter_bar
 
 START = date(2026, 1, 1)
 THRESHOLDS = [Threshold.parse(text) for text in ("75%", "90%", "100%", "+10%", "600 builds")]
@@ -149,15 +149,6 @@ def test_a_plot_is_as_high_as_its_content_in_at_most_five_round_steps(value: flo
 )
 def test_lines_across_a_plot_are_labelled_with_round_numbers(value: float, labels: list[str]) -> None:
     assert [mark.text for mark in scale(value).marks] == labels
-
-
-def test_days_without_builds_are_bars_of_no_height_and_today_is_marked() -> None:
-    last = START + timedelta(days=6)
-    chart = day_bars([(START, 4), (last, 2)], START, last, last)
-    assert [bar.units for bar in chart.bars] == [4, 0, 0, 0, 0, 0, 2]
-    assert [bar.so_far for bar in chart.bars] == [False] * 6 + [True]
-    assert chart.bars[0].height == 100
-    assert chart.bars[-1].at + chart.bars[-1].width == pytest.approx(100)
 
 
 def test_the_drift_is_drawn_around_its_zero_line() -> None:

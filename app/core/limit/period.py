@@ -43,6 +43,11 @@ class Period:
     def ends_at(self) -> datetime | None:
         return None if self.end is None else datetime.combine(self.end, time(), UTC)
 
+    @property
+    def last(self) -> date | None:
+        """The last day that belongs to the period; None where it never ends."""
+        return None if self.end is None else self.end - timedelta(days=1)
+
     def contains(self, day: date) -> bool:
         return self.start <= day and (self.end is None or day < self.end)
 

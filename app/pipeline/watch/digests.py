@@ -14,6 +14,7 @@ from app.pipeline.outlook import context_of, outlook
 from app.pipeline.tell.announce import change
 from app.pipeline.usage import coder_version, current_usage
 from app.store.alert.alerts import Change, StoredAlert
+from app.store.count.snapshot import TOP
 from app.store.store import Store
 
 _MOST_CHANGES = 5
@@ -49,7 +50,7 @@ def _report(store: Store, config: Config, kind: DigestKind) -> None:
 def _facts(store: Store, span: DigestSpan, now: datetime) -> DigestFacts:
     snapshot = store.snapshot(AWB)
     period = Period(span.start, span.end)
-    found = snapshot.breakdown(period, now)
+    found = snapshot.breakdown(period, now, TOP)
     before = Period(span.start - (span.end - span.start), span.start)
     if span.kind == "monthly":
         before = Period((span.start - timedelta(days=1)).replace(day=1), span.start)

@@ -16,6 +16,7 @@ from app.pipeline.outlook import context_of, outlook
 from app.pipeline.tell.announce import change
 from app.pipeline.usage import current_usage
 from app.store.alert.alerts import Change, StoredAlert
+from app.store.count.snapshot import TOP
 from app.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -62,7 +63,7 @@ def _decide(store: Store, config: Config, found: StoredAlert) -> Change | None:
 def _with_tops(store: Store, usage: Usage) -> Usage:
     if not meter_of(usage.meter).counted_here:
         return usage
-    found = store.snapshot(usage.meter).breakdown(usage.period, usage.as_of)
+    found = store.snapshot(usage.meter).breakdown(usage.period, usage.as_of, TOP)
     return replace(usage, by_user=found.by_user, by_template=found.by_template)
 
 

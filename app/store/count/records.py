@@ -67,6 +67,11 @@ class Records:
         found = self.redis.zrange(keys.records(self.deployment, self.meter), 0, 0, withscores=True)
         return _day(found[0][1]) if found else None
 
+    def now_called(self, dimension: str, name: str) -> str:
+        """Return the newest name of the user, template or organization that once had this one."""
+        naming = Naming(self.connection, self.deployment, self.meter)
+        return naming.now_called(_IDENTITY.get(dimension, dimension), name)
+
     def page(
         self,
         cursor: str | None,
@@ -98,9 +103,8 @@ class Records:
         """
         place = Place.parse(cursor) if cursor is not None else None
         whole = _Span(-math.inf if start is None else start, math.inf if end is None else end)
-        called = Naming(self.connection, self.deployment, self.meter).now_called
         wanted_names = {"user": user, "template": template, "organization": organization}
-        names = {name: called(_IDENTITY.get(name, name), value) for name, value in wanted_names.items() if value}
+        names = {name: self.now_called(name, value) for name, value in wanted_names.items() if value}
         spans = self._spans_with(names, place, whole) if names else iter([whole])
         wanted = {**names, **({"state": state} if state else {})}
         return self._collect(spans, place, limit, wanted)

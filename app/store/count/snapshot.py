@@ -7,6 +7,7 @@ the cost does not grow with the number of records, and a changed period needs no
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Final
 
 import redis
 
@@ -16,7 +17,8 @@ from app.core.limit.period import Period
 from app.store import keys
 from app.store.server.commands import commands
 
-_TOP = 10
+#: Names that messages list.
+TOP: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +53,34 @@ class Snapshot:
             counted=counted,
             provisional=provisional,
             as_of=now,
-            by_user=self.top("user", spans) if top else (),
-            by_template=self.top("template", spans) if top else (),
+            by_user=self.top("user", spans, TOP) if top else (),
+            by_template=self.top("template", spans, TOP) if top else (),
         )
 
-    def breakdown(self, period: Period, now: datetime) -> Breakdown:
-        spans = list(_spans(period, now.date()))
-        return Breakdown(self.top("user", spans), self.top("template", spans), self.by_day(period, now.date()))
+    def breakdown(self, period: Period, now: datetime, most: int | None = None) -> Breakdown:
+        """Return usage by user and template, all of them or the `most` first, and by day."""
+        spans, today = list(_spans(period, now.date())), now.date()
+        return Breakdown(self.top("user", spans, most), self.top("template", spans, most), self.by_day(period, today))
 
-    def top(self, dimension: str, spans: Iterable[tuple[str, str]], most: int = _TOP) -> list[tuple[str, int]]:
+    def top(self, dimension: str, spans: Iterable[tuple[str, str]], most: int | None = None) -> list[tuple[str, int]]:
         prefix = keys.top_prefix(self.deployment, self.meter)
         found = self.redis.zunion([f"{prefix}:{dimension}:{span}" for _kind, span in spans], withscores=True)
         ordered = sorted(((name.decode(), int(score)) for name, score in found), key=lambda row: (-row[1], row[0]))
         return ordered[:most]
 
-    def names(self, dimension: str, period: Period, today: date, most: int) -> list[tuple[str, int]]:
-        """Return units by user, template or organization in a period, the most first."""
+    def names(self, dimension: str, period: Period, today: date, most: int | None = None) -> list[tuple[str, int]]:
+        """Return units by user, template or organization in a period, the most first; all of them, or `most`."""
         return self.top(dimension, list(_spans(period, today)), most)
+
+    def daily(self, dimension: str, names: Sequence[str], days: Sequence[date]) -> list[list[int]]:
+        """Return the units of each name on each of the UTC days, one list for each day, in one round trip."""
+        if not names:
+            return [[] for _ in days]
+        prefix = keys.top_prefix(self.deployment, self.meter)
+        with self.redis.pipeline(transaction=False) as pipe:
+            for day in days:
+                pipe.zmscore(f"{prefix}:{dimension}:{keys.day_of(day)}", list(names))
+            return [[int(score or 0) for score in scores] for scores in pipe.execute()]
 
     def by_day(self, period: Period, today: date) -> list[tuple[date, int]]:
         """Return the days of the period with usage, oldest first."""

@@ -1,11 +1,10 @@
-"""Small charts as numbers: usage against the limit, days, and the drift. templates/charts.html draws them.
+"""Small charts as numbers: usage against the limit, and the drift. templates/charts.html draws them.
 
 Nothing here knows of colours or sizes, so one SVG serves every width, light and dark.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from dataclasses import dataclass
 from typing import Final
 
 from app.core.count.meter import Usage
@@ -13,12 +12,10 @@ from app.core.limit.drift import DriftPoint
 from app.core.limit.limits import Limit
 from app.core.limit.threshold import Threshold, fixed_levels, further_levels
 from app.core.wording.context import spoken_level
-from app.web.pages.axes import LABEL_ROOM, Mark, day_marks, scale
+from app.web.pages.axes import LABEL_ROOM, Mark
 
 #: Levels beyond the limit that are marked: the newest crossed ones, and the next.
 _MOST_FURTHER: Final = 3
-#: Room for the numbers beside the bars, in per cent of the width.
-_LEFT: Final = 9.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,25 +28,6 @@ class MeterBar:
     @property
     def rows(self) -> int:
         return 1 + max((mark.row for mark in self.marks), default=0)
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """One day: its place, width and height in per cent."""
-
-    day: date
-    units: int
-    at: float
-    width: float
-    height: float
-    so_far: bool
-
-
-@dataclass(frozen=True, slots=True)
-class DayBars:
-    bars: Sequence[Bar]
-    days: Sequence[Mark]
-    steps: Sequence[Mark]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,24 +53,6 @@ def meter_bar(usage: Usage, thresholds: Sequence[Threshold]) -> MeterBar | None:
         row = next(row for row in range(len(marks) + 1) if row not in taken)
         marks.append(Mark(place, name, row, usage.used >= at))
     return MeterBar(min(usage.used / whole * 100, 100.0), marks)
-
-
-def day_bars(days: Sequence[tuple[date, int]], first: date, last: date, today: date) -> DayBars:
-    """Draw each day from `first` to `last`, both included."""
-    units = dict(days)
-    whole = (last - first).days + 1
-    listed = [first + timedelta(days=number) for number in range(whole)]
-    heights = scale(max((units.get(day, 0) for day in listed), default=0))
-    width = (100 - _LEFT) / whole
-    bars = [
-        Bar(day, units.get(day, 0), _LEFT + number * width, width, units.get(day, 0) / heights.top * 100, day == today)
-        for number, day in enumerate(listed)
-        if day <= today + timedelta(days=1)
-    ]
-    marks = [
-        replace(mark, at=_LEFT + mark.at * (100 - _LEFT) / 100) for mark in day_marks(first, last + timedelta(days=1))
-    ]
-    return DayBars(bars, marks, heights.marks)
 
 
 def drift_line(history: Sequence[DriftPoint]) -> DriftLine | None:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, timedelta
-from typing import Any, Final
 
 from flask import abort, request
 
@@ -14,6 +13,7 @@ from app.core.count.meter import AWB, Usage
 from app.core.limit.forecast import Forecast
 from app.core.limit.period import Period
 from app.core.limit.threshold import highest_level
+from app.core.limit.trend import WEEK, Trend, trend
 from app.core.text.lines import day_text
 from app.core.wording.consequence import consequence
 from app.core.wording.context import spoken_level
@@ -22,63 +22,10 @@ from app.pipeline.usage import coder_version, current_allowance, current_usage
 from app.store.store import Store
 from app.web.pages.axes import Mark
 from app.web.pages.burnup import BurnUp, burn_up
-from app.web.pages.charts import DayBars, MeterBar, day_bars, meter_bar
-from app.web.pages.frame import day_of, to
-from app.web.pages.tables import Column, Row, Table
-
-DAYS_SHOWN: Final = 42
-_TOP: Final = 10
-DIMENSIONS: Final = {"user": "Users", "template": "Templates", "organization": "Organizations"}
-SPANS: Final = {"period": "This period", "month": "This month", "week": "Last 7 days"}
-_DAY_COLUMNS: Final = (
-    Column("day", "Day"),
-    Column("builds", "Builds", "count"),
-    Column("total", "Used up to its end", "count"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Top:
-    """Who or what used most in a span.
-
-    Attributes:
-        rows: name, units, per cent of all that was counted in the span, per cent of the first row, and a link.
-    """
-
-    dimension: str
-    title: str
-    rows: Sequence[tuple[str, int, float, float, str]]
-
-    def table(self) -> Table:
-        columns = (Column("name", self.title[:-1]), Column("builds", "Builds", "count"), Column("percent", "Per cent"))
-        rows = [Row({"name": name, "builds": units, "percent": share}) for name, units, share, _, _ in self.rows]
-        return Table(f"{self.dimension}s", columns, rows)
-
-
-@dataclass(frozen=True, slots=True)
-class Tops:
-    """The tops of one span.
-
-    Attributes:
-        span: one of SPANS; `first` and `last` are its days.
-    """
-
-    span: str
-    first: date
-    last: date
-    listed: Sequence[Top]
-
-
-@dataclass(frozen=True, slots=True)
-class DayWindow:
-    """The days that the bars show, and the last days of the windows beside it; None at the ends."""
-
-    chart: DayBars
-    table: Table
-    first: date
-    last: date
-    earlier: date | None
-    later: date | None
+from app.web.pages.charts import MeterBar, meter_bar
+from app.web.pages.frame import day_of
+from app.web.pages.tops import Tops, tops
+from app.web.pages.window import DayWindow, day_window
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +44,7 @@ class Overview:
     days: Sequence[tuple[date, int]]
     window: DayWindow
     tops: Tops
-
-    @property
-    def period_last(self) -> date | None:
-        """The last day that belongs to the period; None where it never ends."""
-        return self.usage.period.end and self.usage.period.end - timedelta(days=1)
+    trend: Trend | None
 
     @property
     def days_left(self) -> int | None:
@@ -130,13 +73,13 @@ class Overview:
 def overview(store: Store, config: Config) -> Overview:
     """Gather the period that the address asks for; 404 for one that never was."""
     now_usage = current_usage(store, config, AWB, top=False)
-    usage = _asked(store, config, now_usage)
+    usage = asked_usage(store, config, now_usage)
     present = usage.period == now_usage.period
     today = usage.as_of.astimezone(UTC).date()
     seen = outlook(store, usage)
     forecast = seen.forecast if present else None
     severity, words = standing(usage, config)
-    last_day = today if usage.period.end is None else min(today, usage.period.end - timedelta(days=1))
+    last_day = min(today, usage.period.last or today)
     return Overview(
         usage=usage,
         present=present,
@@ -148,8 +91,9 @@ def overview(store: Store, config: Config) -> Overview:
         bar=meter_bar(usage, config.thresholds),
         burn=burn_up(seen.days, usage, forecast, today),
         days=seen.days,
-        window=_window(seen.days, usage, last_day, today),
-        tops=_tops(store, usage, present=present, today=today),
+        window=day_window(store.snapshot(usage.meter), seen.days, (usage.period.start, last_day), today, usage.used),
+        tops=tops(store, usage, present=present, today=today),
+        trend=_trend(store, usage, today) if present and not usage.gone else None,
     )
 
 
@@ -170,18 +114,8 @@ def standing(usage: Usage, config: Config) -> tuple[Severity, str]:
     return Severity.WARNING, f"Past {'the ' if level.name[0].isalpha() else ''}{spoken_level(level.name)}"
 
 
-def days_table(days: Sequence[tuple[date, int]], used: int) -> Table:
-    """Return the days with usage, newest first; totals end at what is shown as used."""
-    total = used - sum(units for _, units in days)
-    rows = []
-    for day, units in days:
-        total += units
-        values = {"day": day, "builds": units, "total": max(total, 0)}
-        rows.append(Row(values, {"day": to(f"/days/{day.isoformat()}")}))
-    return Table("days", _DAY_COLUMNS, rows[::-1])
-
-
-def _asked(store: Store, config: Config, now_usage: Usage) -> Usage:
+def asked_usage(store: Store, config: Config, now_usage: Usage) -> Usage:
+    """Return the usage of the period in the address, by default the present one; 404 for a period that never was."""
     text = request.args.get("period", "")
     if not text:
         return now_usage
@@ -194,60 +128,13 @@ def _asked(store: Store, config: Config, now_usage: Usage) -> Usage:
         abort(404, f"No usage period holds {day.isoformat()}.")
 
 
+def _trend(store: Store, usage: Usage, today: date) -> Trend:
+    # A period that began within these days does not hide the days before it.
+    weeks = Period(today - timedelta(days=2 * WEEK), today)
+    return trend(store.snapshot(usage.meter).by_day(weeks, today), today)
+
+
 def _meaning(store: Store, config: Config, usage: Usage) -> str:
     state, verifying = store.coder, config.verifying(usage.deployment)
     found = current_allowance(config, state.entitlements() if verifying else None, usage.meter)
     return consequence(usage, found.standing, coder_version(store, config))
-
-
-def _window(days: Sequence[tuple[date, int]], usage: Usage, last_day: date, today: date) -> DayWindow:
-    """Show six weeks up to the day that the address asks for."""
-    begin = usage.period.start
-    asked = day_of(request.args.get("until", "")) or last_day
-    last = max(min(asked, last_day), begin)
-    first = max(last - timedelta(days=DAYS_SHOWN - 1), begin)
-    shown = [(day, units) for day, units in days if first <= day <= last]
-    later = sum(units for day, units in days if day > last)
-    oldest = days[0][0] if days else begin
-    return DayWindow(
-        chart=day_bars(days, first, last, today),
-        table=days_table(shown, usage.used - later),
-        first=first,
-        last=last,
-        earlier=first - timedelta(days=1) if first > oldest else None,
-        later=min(last + timedelta(days=DAYS_SHOWN), last_day) if last < last_day else None,
-    )
-
-
-def _tops(store: Store, usage: Usage, *, present: bool, today: date) -> Tops:
-    """Rank users, templates and organizations over the period, its last month, or its last week."""
-    asked = request.args.get("tops", "period")
-    span = asked if asked in SPANS and present else "period"
-    tomorrow = today + timedelta(days=1)
-    start = {"month": today.replace(day=1), "week": today - timedelta(days=6)}.get(span, usage.period.start)
-    period = usage.period if span == "period" else Period(max(start, usage.period.start), tomorrow)
-    first, last = period.start, today if period.end is None else min(period.end - timedelta(days=1), today)
-    snapshot = store.snapshot(usage.meter)
-    counted = snapshot.usage(period, usage.limit, usage.as_of).counted if span != "period" else usage.counted
-    listed = []
-    for dimension, heading in DIMENSIONS.items():
-        found = snapshot.names(dimension, period, today, _TOP)
-        most = max((units for _, units in found), default=0)
-        rows = [
-            (name, units, _share(units, counted), _share(units, most), _link(dimension, name, first, last))
-            for name, units in found
-        ]
-        listed.append(Top(dimension, heading, rows))
-    return Tops(span, first, last, listed)
-
-
-def _share(units: int, whole: int) -> float:
-    return round(units / whole * 100, 1) if whole else 0.0
-
-
-def _link(dimension: str, name: str, first: date, last: date) -> str:
-    """Lead to the records of a name; nothing filters for one that no delivery told."""
-    if not name:
-        return ""
-    filters: dict[str, Any] = {dimension: name, "from": first.isoformat(), "to": last.isoformat()}
-    return to("/records", **filters)

@@ -22,6 +22,8 @@ _PAGES: Final = (
     ("/periods", "Periods"),
     ("/queues", "Queues"),
 )
+#: Pages that belong to the first one.
+_OF_USAGE: Final = ("/", "/users", "/templates", "/organizations")
 _UNITS: Final = ((86_400 * 2, 86_400, "days"), (5400, 3600, "h"), (90, 60, "min"), (0, 1, "s"))
 _YEARS: Final = range(2000, 2200)
 
@@ -37,7 +39,7 @@ class Frame:
     def here(self, path: str) -> bool:
         """Tell whether the present page belongs to this entry of the navigation."""
         if path == "/":
-            return request.path == "/" or request.path.startswith("/days/")
+            return request.path in _OF_USAGE or request.path.startswith("/days/")
         return request.path.startswith(path) or (path == "/records" and request.path.startswith("/deliveries"))
 
 
@@ -49,7 +51,13 @@ def install(routes: Blueprint, config: Config, connection: "redis.Redis") -> Non
     def shared() -> dict[str, Any]:
         return {"frame": _frame(connection, default), "to": to, "here": here}
 
-    for name, text in (("iso", iso), ("minute", minute), ("day", day_text), ("duration", duration)):
+    for name, text in (
+        ("iso", iso),
+        ("minute", minute),
+        ("day", day_text),
+        ("short_day", short_day),
+        ("duration", duration),
+    ):
         routes.add_app_template_filter(text, name)
 
 
@@ -96,6 +104,10 @@ def iso(moment: datetime | date) -> str:
 
 def minute(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%-d %b %Y, %H:%M}"
+
+
+def short_day(day: date) -> str:
+    return f"{day:%-d %b %Y}"
 
 
 def duration(seconds: float) -> str:

@@ -13,13 +13,16 @@ from app.config.load import Config
 from app.web.pages import alerts as pagealerts
 from app.web.pages import evidence as pageevidence
 from app.web.pages import frame as pageframe
+from app.web.pages import names as pagenames
 from app.web.pages.alertdata import firing, messages_table, silences_table
 from app.web.pages.base import add_errors, respond
 from app.web.pages.charts import drift_line
-from app.web.pages.data import SPANS, days_table, overview
+from app.web.pages.data import overview
 from app.web.pages.frame import chosen, to
 from app.web.pages.health import never_received, parts
 from app.web.pages.tables import Column, Row, Table
+from app.web.pages.tops import SPANS
+from app.web.pages.window import RANGES, SPLITS, days_table
 
 _ALERTS_SHOWN: Final = 6
 _MESSAGES_SHOWN: Final = 6
@@ -50,6 +53,7 @@ def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
     add_errors(routes)
     _add_usage(routes, config, connection)
     _add_periods(routes, config, connection)
+    pagenames.add_routes(routes, config, connection)
     pageevidence.add_routes(routes, config, connection)
     pagealerts.add_routes(routes, config, connection)
     return routes
@@ -80,6 +84,8 @@ def _add_usage(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
             seen=seen,
             spans=SPANS,
             coder=Coder.of(store, config),
+            ranges=RANGES,
+            splits=SPLITS,
             drift=drift_line(history),
             drift_table=_drift_table(history[-_DRIFT_SHOWN:][::-1]),
             alerts=alerts[:_ALERTS_SHOWN],
