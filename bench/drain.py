@@ -17,7 +17,7 @@ from app.core.count.meter import AWB
 from app.pipeline.count.intake import take
 from app.store import keys
 from app.store.receive.inbox import Inbox
-from app.store.rq import jobqueue
+from app.store.rq import jobqueue, readyjob
 from bench.bodies import TEMPLATE, stories, units
 from bench.jobs import EMPTY
 from bench.processes import ChildError, awb, child, environment, last_words, rq_worker, store, wait_until
@@ -87,7 +87,7 @@ def fill(connection: "redis.Redis", count: int) -> str:
         for sample in stories(count, secrets.token_hex(4)):
             take(inbox, sample.body, None)
             message_id = sample.message_id
-    return jobqueue.delivery_job("default", message_id, 0, {}).key
+    return readyjob.delivery_job("default", message_id, 0, {}).key
 
 
 def _fill_empty(connection: "redis.Redis", count: int) -> str:
@@ -97,7 +97,7 @@ def _fill_empty(connection: "redis.Redis", count: int) -> str:
     with connection.pipeline(transaction=False) as pipe:
         for number, sample in enumerate(stories(count, run)):
             args = ["default", sample.message_id, 0.0, {"body": sample.body.decode()}]
-            job = jobqueue.ready_job(f"{run}-{number}", _EMPTY_QUEUE, EMPTY, args, "nothing")
+            job = readyjob.ready_job(f"{run}-{number}", _EMPTY_QUEUE, EMPTY, args, "nothing")
             fields = list(job.fields)
             pipe.hset(job.key, mapping=dict(zip(fields[::2], fields[1::2], strict=True)))
             pipe.rpush(job.queue_key, job.id)

@@ -16,7 +16,7 @@ from app.core.count.meter import AWB
 from app.pipeline.count.count import count
 from app.store import keys
 from app.store.receive.inbox import Inbox
-from app.store.rq import jobqueue
+from app.store.rq import readyjob
 from bench.bodies import TEMPLATE, created
 from bench.drain import counted, unsynced
 from bench.processes import ChildError, environment, store
@@ -60,7 +60,7 @@ def _remembered(connection: "redis.Redis", ids: int) -> float:
     before = _used(connection)
     for start in range(0, ids, _JOBS_AT_ONCE):
         jobs = [
-            jobqueue.delivery_job("default", created(number, run).message_id, 0.0, {})
+            readyjob.delivery_job("default", created(number, run).message_id, 0.0, {})
             for number in range(start, start + _JOBS_AT_ONCE)
         ]
         for number, job in enumerate(jobs, start):

@@ -8,14 +8,14 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.store.rq import jobqueue
+from app.store.rq import jobqueue, plainjob, readyjob
 from app.store.server import connection as store_connection
 
 ROOT = Path(__file__).parents[1]
@@ -64,12 +64,15 @@ def test_functions_are_short() -> None:
     assert {name: length for name, length in lengths.items() if length > LONGEST_FUNCTION} == {}
 
 
-JOBS: dict[str, Callable[[], jobqueue.ReadyJob]] = {
-    jobqueue.CLASSIFY: lambda: jobqueue.delivery_job("default", "m1", 1.0, {}),
-    jobqueue.SEND: lambda: jobqueue.notification_job("default", "n1"),
-    jobqueue.SWEEP: lambda: jobqueue.sweep_job(1),
-    jobqueue.RECOUNT: lambda: jobqueue.recount_job("f"),
-}
+PLAIN_JOBS = [
+    plainjob.notification_job("default", "n1"),
+    plainjob.sweep_job(1),
+    plainjob.verify_job("default"),
+    plainjob.reconcile_job("default", 7),
+    plainjob.reconcile_job("default", 7, 2),
+    plainjob.recount_job("f"),
+    plainjob.lane_job("default", "mail:ada", "m1", forward=False),
+]
 
 
 def resolve(path: str) -> Any:
@@ -84,12 +87,20 @@ def test_every_job_is_a_function_of_the_workers(path: str) -> None:
     assert function.__module__ == "workers.jobs"
 
 
-@pytest.mark.parametrize("path", sorted(JOBS))
-def test_every_job_gets_the_arguments_that_its_function_takes(path: str) -> None:
-    fields = JOBS[path]().own
+def test_a_delivery_gets_the_arguments_that_its_function_takes() -> None:
+    fields = readyjob.delivery_job("default", "m1", 1.0, {}).own
     function, instance, args, kwargs = json.loads(fields[fields.index(b"data") + 1])
-    assert (function, instance, kwargs) == (path, None, {})
-    inspect.signature(resolve(path)).bind(*args)
+    assert (function, instance, kwargs) == (jobqueue.CLASSIFY, None, {})
+    inspect.signature(resolve(function)).bind(*args)
+
+
+@pytest.mark.parametrize("job", PLAIN_JOBS, ids=lambda job: job.id)
+def test_every_other_job_gets_the_arguments_that_its_function_takes(job: plainjob.PlainJob) -> None:
+    inspect.signature(resolve(job.function)).bind(*job.args)
+
+
+def test_jobs_of_every_function_are_tried() -> None:
+    assert {job.function for job in PLAIN_JOBS} | {jobqueue.CLASSIFY} == jobqueue.FUNCTIONS
 
 
 def test_every_script_is_used_and_every_one_used_is_there() -> None:

@@ -21,7 +21,7 @@ from rq.timeouts import JobTimeoutException
 from rq.worker import SimpleWorker, WorkerStatus
 
 from app.config.load import Config
-from app.store.rq import jobqueue
+from app.store.rq import jobqueue, readyjob
 from app.store.server.connection import script, unavailable
 from app.store.server.info import check_writable, server_info
 from workers import jobs, runtime
@@ -130,7 +130,7 @@ class DeliveryWorker(QuietWorker):
         batch = []
         for job_id, data in taken:
             try:
-                batch.append((job_id.decode(), jobqueue.read_args(data)))
+                batch.append((job_id.decode(), readyjob.read_args(data)))
             except (ValueError, TypeError):
                 # Not written by us: RQ's path reads it as any RQ does, or buries it.
                 self._give_back(queue, job_id.decode())

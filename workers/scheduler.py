@@ -18,7 +18,7 @@ from app.config.load import Config
 from app.pipeline import passes as coder
 from app.pipeline.relay import work as relaying
 from app.pipeline.watch import sweep
-from app.store.rq import jobqueue
+from app.store.rq import jobqueue, plainjob
 from app.store.rq.enqueue import enqueue
 from app.store.server.connection import unavailable
 
@@ -71,7 +71,7 @@ class Scheduler:
         tick = int(clock.now().timestamp()) // SWEEP_EVERY
         if tick != self.last_tick:
             sweep.recount_if_templates_changed(self.redis, self.config)
-            enqueue(self.redis, jobqueue.sweep_job(tick), once=True)
+            enqueue(self.redis, plainjob.sweep_job(tick), once=True)
             # Noted last: a failure on the way tries this tick again.
             self.last_tick = tick
 

@@ -14,7 +14,7 @@ from app.pipeline.watch.notices import give_notice
 from app.pipeline.watch.retire import retire
 from app.pipeline.watch.warn import warn
 from app.store.coder.state import CoderState
-from app.store.rq import jobqueue
+from app.store.rq import plainjob
 from app.store.rq.enqueue import enqueue
 from app.store.store import Store
 
@@ -67,9 +67,9 @@ def reconcile(store: Store, config: Config, tick: int, part: int = 1) -> Listed 
             _learn_groups(store, api)
         if listed.complete:
             _learn_expiry(store, api)
-    enqueue(store.redis, jobqueue.verify_job(store.deployment))
+    enqueue(store.redis, plainjob.verify_job(store.deployment))
     if not listed.complete and not listed.failure:
-        enqueue(store.redis, jobqueue.reconcile_job(store.deployment, tick, part + 1))
+        enqueue(store.redis, plainjob.reconcile_job(store.deployment, tick, part + 1))
         return listed
     retire(store, config)
     for meter in active_meters(store, config):
@@ -106,6 +106,6 @@ def enqueue_due(connection: "redis.Redis", config: Config, *, reconcile_tick: in
     if not config.verifying(deployment):
         return
     if reconcile_tick is not None:
-        enqueue(connection, jobqueue.reconcile_job(deployment, reconcile_tick), once=True)
+        enqueue(connection, plainjob.reconcile_job(deployment, reconcile_tick), once=True)
     if CoderState(connection, deployment).work_waits(clock.now().timestamp()):
-        enqueue(connection, jobqueue.verify_job(deployment))
+        enqueue(connection, plainjob.verify_job(deployment))

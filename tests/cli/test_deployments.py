@@ -7,7 +7,8 @@ import pytest
 import redis
 
 from app.store.receive.deployments import Deployments
-from app.store.rq import jobqueue
+from app.store.rq import jobqueue, plainjob
+from app.store.rq.enqueue import enqueue
 from app.web.factory import create_app
 from tests.cli.conftest import Awb, rows_of
 from tests.conftest import RedisServer, make_config
@@ -57,6 +58,16 @@ def test_removing_one_deletes_its_keys_and_jobs_and_no_others(awb: Awb, connecti
     assert queued[0].startswith("delivery-team-a-b-")
     assert Deployments(connection).names() == ["team-a-b"]
     assert connection.exists("awb:v1:default:audit")
+
+
+def test_waiting_jobs_that_rq_wrote_are_removed_as_well(awb: Awb, connection: "redis.Redis", teams: None) -> None:
+    for name in ("team-a", "team-a-b"):
+        assert enqueue(connection, plainjob.notification_job(name, "n1"))
+        assert enqueue(connection, plainjob.verify_job(name))
+    assert Deployments(connection).kinds("team-a")["job"] == 3
+    assert awb("deployments", "remove", "team-a", "--yes").exit_code == 0
+    assert jobs_in(connection, jobqueue.NOTIFICATIONS)["hashes"] == ["rq:job:notification-team-a-b-n1"]
+    assert jobs_in(connection, jobqueue.MAINTENANCE)["queued"] == ["verify-team-a-b"]
 
 
 def test_it_says_what_it_deletes_and_asks(awb: Awb, connection: "redis.Redis", teams: None) -> None:

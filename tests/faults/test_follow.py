@@ -12,7 +12,7 @@ import pytest
 
 from app.core.access.people import token_digest
 from app.simulator.sinks import SlackSink
-from app.store.rq import jobqueue
+from app.store.rq import readyjob
 from tests.conftest import SECRET, wait_until
 from tests.faults.planted import Service
 from tests.faults.system import session
@@ -109,7 +109,7 @@ def test_the_ids_of_one_line_lead_to_the_next_from_the_post_to_slack(
     message_id = DELIVERIES[position][1]
     accepted = followed.the("delivery accepted", message_id=message_id)
     classified = followed.the("delivery classified", message_id=accepted["message_id"])
-    assert classified["job_id"] == jobqueue.delivery_job_id(DEPLOYMENT, message_id)
+    assert classified["job_id"] == readyjob.delivery_job_id(DEPLOYMENT, message_id)
     assert classified["outcome"] == "evidence"
     assert classified["rule"]
     (counted,) = [line for line in followed.lines("evidence counted") if message_id in line["message_ids"]]

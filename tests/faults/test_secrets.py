@@ -32,7 +32,7 @@ from werkzeug.security import generate_password_hash
 
 from app.config.settings import SECRET_FIELDS
 from app.core.access.people import token_digest
-from app.store.rq import jobqueue
+from app.store.rq import jobqueue, readyjob
 from app.store.server.connection import connect
 from tests.conftest import wait_until
 from tests.faults.planted import (
@@ -370,7 +370,7 @@ def put_poison(connection: "redis.Redis", planted: Planted) -> None:
     poison = [DEPLOYMENT, "poison", 1.0, planted.plant("prompt of a poison job", PROMPT)]
     foreign = [planted.plant("prompt of a job of others", PROMPT)]
     for name, function, args in (("poison", jobqueue.CLASSIFY, poison), ("foreign", "os.system", foreign)):
-        job = jobqueue.ready_job(name, jobqueue.DELIVERIES, function, args, name)
+        job = readyjob.ready_job(name, jobqueue.DELIVERIES, function, args, name)
         fields = iter(job.fields)
         connection.hset(job.key, mapping={**dict(zip(fields, fields, strict=True)), "retries_left": 0})
         connection.rpush(job.queue_key, job.id)

@@ -23,6 +23,8 @@ from typing import Any
 
 import requests
 import time_machine
+from rq.job import Job
+from rq.serializers import JSONSerializer
 
 from app.coder.api import CoderApi
 from app.config.load import load
@@ -121,9 +123,9 @@ class Meter:
     def jobs(self, name: str) -> Iterator[list[Any]]:
         connection: Any = self.redis
         while job_id := connection.lpop(jobqueue.queue_key(name)):
-            data = connection.hget(f"rq:job:{job_id.decode()}", "data")
-            connection.delete(f"rq:job:{job_id.decode()}")
-            yield json.loads(data)[2]
+            job = Job.fetch(job_id.decode(), connection=self.redis, serializer=JSONSerializer)
+            job.delete(remove_from_queue=False)
+            yield list(job.args)
 
 
 def play(directory: Path) -> tuple[list[str], datetime]:

@@ -12,7 +12,7 @@ from rq.worker import SimpleWorker
 
 from app.config.load import Config
 from app.store.receive.inbox import Inbox
-from app.store.rq import jobqueue
+from app.store.rq import jobqueue, readyjob
 from app.store.server.connection import connect
 from tests.pipeline.streams import DEPLOYMENT, Delivery
 from tests.workers.make import put_poison
@@ -47,7 +47,7 @@ def fail(connection: "redis.Redis", config: Config, deliveries: Sequence[Deliver
     """Queue deliveries, let a worker fail at each for good, and mend what was wrong with them; return the jobs' ids."""
     good: dict[str, Any] = {}
     for deployment, message_id, at, payload in deliveries:
-        job = jobqueue.delivery_job(deployment, message_id, at, payload)
+        job = readyjob.delivery_job(deployment, message_id, at, payload)
         assert Inbox(connection, deployment).accept(job, message_id, at)
         good[job.id] = connection.hget(job.key, "data")
         bad = json.dumps([jobqueue.CLASSIFY, None, [deployment, message_id, at, "text"], {}])
@@ -67,7 +67,7 @@ def write_failed(connection: Any, number: int, *, error: str = "ValueError: odd"
     with connection.pipeline(transaction=False) as pipe:
         for n in range(number):
             given = {"notification_name": "Task Resumed"} if payload is None else payload
-            job = jobqueue.delivery_job(DEPLOYMENT, f"m{n}", 1_772_438_400.0 + n, given)
+            job = readyjob.delivery_job(DEPLOYMENT, f"m{n}", 1_772_438_400.0 + n, given)
             fields = iter(
                 [*job.fields, "status", "failed", "retries_left", 0, "ended_at", "2026-03-02T08:00:00.000000Z"]
             )

@@ -45,7 +45,7 @@ def crash(url: str, fuse: Fuse, work: Callable[["redis.Redis"], object]) -> None
 @pytest.mark.parametrize("where", ["before", "after"])
 @pytest.mark.parametrize("seed", range(3))
 def test_counting_and_warning_survive_a_crash_at_any_command(
-    connection: "redis.Redis", redis_server: RedisServer, seed: int, where: Where
+    connection: "redis.Redis", redis_server: RedisServer, world_clock: time_machine.Traveller, seed: int, where: Where
 ) -> None:
     config = config_for(redis_server.url, **to_slack_and_mail(_SLACK), limit=4)
     deliveries = deliveries_of(messages_of(seed, 25, failures=False))
@@ -64,7 +64,10 @@ def test_counting_and_warning_survive_a_crash_at_any_command(
         run(connection, config, earlier)
         crash(redis_server.url, Fuse(at, where), work)
         work(connection)
+        # A notification that was saved, and whose job was not queued any more, is overdue then.
+        world_clock.shift(timedelta(minutes=1))
         sweep(connection, config)
+        world_clock.shift(-timedelta(minutes=1))
         assert books(connection) == whole
         assert announced(connection) == told
         queued = [item.decode() for item in connection.lrange("rq:queue:awb-notifications", 0, -1)]

@@ -22,7 +22,7 @@ from app.pipeline.operate.replay import Replayed, not_understood, replay, replay
 from app.store.audit import Audit
 from app.store.receive.inbox import Inbox
 from app.store.receive.kept import Kept
-from app.store.rq import jobqueue
+from app.store.rq import jobqueue, readyjob
 from app.store.rq.queues import Queues
 from app.store.store import Store
 from tests.conftest import RedisServer, wait_until
@@ -66,7 +66,7 @@ def test_a_worker_leaves_a_paused_queue_alone_and_what_arrives_waits(
     connection: "redis.Redis", config: Config, ada: Operator, queue: str
 ) -> None:
     assert ada.pause(queue)
-    put(connection, jobqueue.ready_job("job", queue, jobqueue.SWEEP, [1], "a job"))
+    put(connection, readyjob.ready_job("job", queue, jobqueue.SWEEP, [1], "a job"))
     drain(connection, config, queue)
     assert jobs_in(connection, queue) == {**NOTHING, "queued": ["job"], "hashes": ["rq:job:job"]}
     assert ada.resume(queue)
@@ -268,7 +268,7 @@ def test_what_was_known_of_a_deleted_delivery_stays_known(
     (delivery,) = resumes(1)
     accept(connection, [delivery])
     work_off(connection, config)
-    job = jobqueue.delivery_job(*delivery)
+    job = readyjob.delivery_job(*delivery)
     put(connection, job)
     connection.hset(job.key, "status", "failed")
     connection.zadd(f"rq:failed:{DELIVERIES}", {job.id: 4_000_000_000})
@@ -377,7 +377,7 @@ def test_a_delivery_that_was_understood_since_it_was_read_is_not_queued_again(
     assert read
     understood = json.dumps({**read.record, "verdict": {"outcome": "evidence"}})
     connection.set(f"awb:v1:{DEPLOYMENT}:delivery:odd0", understood)
-    job = jobqueue.ready_job("again", DELIVERIES, jobqueue.CLASSIFY, [], "again")
+    job = readyjob.ready_job("again", DELIVERIES, jobqueue.CLASSIFY, [], "again")
     assert not Kept(connection, DEPLOYMENT).queue_again(read, job)
     assert jobs_in(connection)["queued"] == []
 

@@ -12,7 +12,7 @@ from app.pipeline.tell.send import send
 from app.pipeline.watch.sweep import recount_all, recount_if_templates_changed, sweep, templates_fingerprint
 from app.simulator.sinks import SlackSink
 from app.store import keys
-from app.store.rq import jobqueue
+from app.store.rq import jobqueue, plainjob
 from app.store.rq.enqueue import enqueue
 from app.store.store import Store
 from tests.conftest import RedisServer
@@ -93,9 +93,9 @@ def test_the_time_of_the_last_sweep_is_noted(connection: "redis.Redis", config: 
 
 
 def test_a_maintenance_job_is_queued_once_while_it_is_under_way(connection: "redis.Redis") -> None:
-    job = jobqueue.sweep_job(1)
+    job = plainjob.sweep_job(1)
     assert [enqueue(connection, job) for _ in range(3)] == [True, False, False]
-    assert connection.llen(job.queue_key) == 1
+    assert connection.llen(jobqueue.queue_key(job.queue)) == 1
 
 
 def test_a_changed_template_list_leads_to_one_recount_and_its_warnings(

@@ -8,6 +8,8 @@ from typing import Any
 
 import redis
 import time_machine
+from rq.job import Job
+from rq.serializers import JSONSerializer
 
 from app import clock
 from app.config.load import Config
@@ -53,10 +55,9 @@ class World:
         for name in (jobqueue.RELAY, jobqueue.FORWARD):
             store: Any = self.connection
             while job_id := store.lpop(jobqueue.queue_key(name)):
-                _function, _instance, (deployment, lane), _named = json.loads(
-                    store.hget(f"rq:job:{job_id.decode()}", "data")
-                )
-                store.delete(f"rq:job:{job_id.decode()}")
+                job = Job.fetch(job_id.decode(), connection=self.connection, serializer=JSONSerializer)
+                deployment, lane = job.args
+                job.delete(remove_from_queue=False)
                 work_lane(Store(self.connection, deployment), self.config, lane)
 
     def drain(self) -> None:

@@ -14,7 +14,7 @@ from rq.serializers import JSONSerializer
 
 from app.store import keys
 from app.store.receive.inbox import QUARANTINE_KEPT, Inbox, Remembered, deployments
-from app.store.rq import jobqueue
+from app.store.rq import jobqueue, readyjob
 from tests.conftest import RedisServer
 from tests.store.make import DEPLOYMENT, NOW
 
@@ -22,7 +22,7 @@ _PAYLOAD = {"notification_name": "Task Resumed", "labels": {"workspace": "größ
 
 
 def accept(inbox: Inbox, message_id: str, at: datetime = NOW) -> bool:
-    job = jobqueue.delivery_job(inbox.deployment, message_id, at.timestamp(), _PAYLOAD)
+    job = readyjob.delivery_job(inbox.deployment, message_id, at.timestamp(), _PAYLOAD)
     return inbox.accept(job, message_id, at.timestamp())
 
 

@@ -17,14 +17,15 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from app.config.load import Config
-from app.store.rq import jobqueue
+from app.store.rq import jobqueue, plainjob
+from app.store.rq.enqueue import enqueue
 from app.store.rq.jobs import last_line
 from app.store.rq.queues import Queues, QueueState
 from app.store.server.connection import connect
 from tests.conftest import RedisServer
 from tests.pipeline.deadletter import DELIVERIES, dead_letter, fail, job_key, swift, work_off, write_failed
 from tests.pipeline.streams import config_for, resumes, spread, used
-from tests.workers.make import NOTHING, accept, bring_back, jobs_in, put, put_poison
+from tests.workers.make import NOTHING, accept, bring_back, jobs_in, put_poison
 from workers.runner import worker
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -137,7 +138,7 @@ def test_a_worker_shows_its_state_and_its_job(connection: "redis.Redis", config:
     one = worker(jobqueue.MAINTENANCE, connection, config)
     one.register_birth()
     one.set_state("idle")
-    put(connection, jobqueue.sweep_job(1))
+    enqueue(connection, plainjob.sweep_job(1))
     (idle,) = queues.workers()
     assert (idle.name, idle.queue, idle.state, idle.current_job) == (one.name, jobqueue.MAINTENANCE, "idle", None)
     assert idle.last_heartbeat

@@ -16,7 +16,7 @@ from app.store import keys
 from app.store.alert.alerts import Alerts
 from app.store.alert.outbox import Outbox
 from app.store.receive.inbox import Inbox
-from app.store.rq import jobqueue
+from app.store.rq import plainjob, readyjob
 from app.store.rq.enqueue import enqueue
 from app.store.server.schema import MIGRATIONS, Migration, prepare, read_schema
 from tests.conftest import SECRET, RedisServer
@@ -99,8 +99,8 @@ def test_the_upgrade_from_the_first_version_has_everything_counted_again(connect
 
 
 def test_jobs_carry_the_version(connection: Any) -> None:
-    Inbox(connection, DEPLOYMENT).accept(jobqueue.delivery_job(DEPLOYMENT, "m1", 1.0, {}), "m1", 1.0)
-    enqueue(connection, jobqueue.sweep_job(1))
+    Inbox(connection, DEPLOYMENT).accept(readyjob.delivery_job(DEPLOYMENT, "m1", 1.0, {}), "m1", 1.0)
+    enqueue(connection, plainjob.sweep_job(1))
     for job_id in ("delivery-prod-m1", "sweep-1"):
         job = Job.fetch(job_id, connection=connection, serializer=JSONSerializer)
         assert job.meta == {"schema": VERSION}

@@ -1,6 +1,5 @@
 """What admins do by the API: who may, what a body must be, what it does, and that the trail tells of it."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +8,8 @@ import redis
 import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
+from rq.job import Job
+from rq.serializers import JSONSerializer
 
 from app.store.rq import jobqueue
 from app.store.server.connection import connect
@@ -181,8 +182,8 @@ def test_a_pass_is_queued_at_most_once_a_minute(client: FlaskClient, connection:
     job_id = post(client, "/reconcile").get_json()["queued"]
     waiting: Any = connection.lrange(jobqueue.queue_key(jobqueue.MAINTENANCE), 0, -1)
     assert [job.decode() for job in waiting] == [job_id]
-    data: Any = connection.hget(f"rq:job:{job_id}", "data")
-    assert json.loads(data)[0] == jobqueue.RECONCILE
+    job = Job.fetch(job_id, connection=connection, serializer=JSONSerializer)
+    assert job.func_name == jobqueue.RECONCILE
     # Whether it has run meanwhile or not.
     for done in (False, True):
         if done:

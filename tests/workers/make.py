@@ -13,7 +13,7 @@ from rq.worker import SimpleWorker
 
 from app.config.load import Config
 from app.store.receive.inbox import Inbox
-from app.store.rq import jobqueue
+from app.store.rq import jobqueue, readyjob
 from tests.conftest import SECRET
 from tests.pipeline.streams import DEPLOYMENT, Delivery
 from workers.runner import worker
@@ -25,11 +25,11 @@ ROOT = Path(__file__).resolve().parents[2]
 def accept(connection: "redis.Redis", deliveries: Sequence[Delivery]) -> None:
     """Queue deliveries as the receiver does."""
     for deployment, message_id, at, payload in deliveries:
-        job = jobqueue.delivery_job(deployment, message_id, at, payload)
+        job = readyjob.delivery_job(deployment, message_id, at, payload)
         assert Inbox(connection, deployment).accept(job, message_id, at)
 
 
-def put(connection: "redis.Redis", job: jobqueue.ReadyJob) -> None:
+def put(connection: "redis.Redis", job: readyjob.ReadyJob) -> None:
     """Queue any job, as whoever can write to Redis may."""
     fields = iter(job.fields)
     connection.hset(job.key, mapping=dict(zip(fields, fields, strict=True)))
@@ -39,7 +39,7 @@ def put(connection: "redis.Redis", job: jobqueue.ReadyJob) -> None:
 
 def put_poison(connection: "redis.Redis", name: str = "poison") -> str:
     """Queue a delivery whose payload is no object, as no receiver would, and return the job's id."""
-    job = jobqueue.ready_job(
+    job = readyjob.ready_job(
         f"delivery-{name}", jobqueue.DELIVERIES, jobqueue.CLASSIFY, [DEPLOYMENT, name, 1.0, "text"], "poison"
     )
     put(connection, job)

@@ -6,7 +6,7 @@ from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
 from app.config.load import Config
-from app.store.rq import jobqueue
+from app.store.rq import jobqueue, plainjob
 from app.store.rq.enqueue import enqueue
 from workers.runner import adopt, worker
 
@@ -17,11 +17,12 @@ NO_PROCESS = 2**22 + 1
 
 def begin(connection: "redis.Redis", config: Config, worker_name: str) -> Job:
     """Let a worker of that name take a job up, and leave it there as a killed one does."""
-    job = jobqueue.sweep_job(1)
+    job = plainjob.sweep_job(1)
     enqueue(connection, job)
     dead = worker(jobqueue.MAINTENANCE, connection, config)
     dead.name = worker_name
-    connection.lmove(job.queue_key, job.queue_key + ":intermediate")
+    waiting = jobqueue.queue_key(job.queue)
+    connection.lmove(waiting, waiting + ":intermediate")
     taken = Job.fetch(job.id, connection, serializer=JSONSerializer)
     dead.prepare_execution(taken)
     dead.prepare_job_execution(taken, remove_from_intermediate_queue=True)

@@ -19,7 +19,7 @@ from rq.serializers import JSONSerializer
 
 from app.config.load import Config
 from app.simulator.sinks import SlackSink
-from app.store.rq import jobqueue
+from app.store.rq import jobqueue, readyjob
 from tests.conftest import RedisServer, wait_until
 from tests.pipeline.fragile import Fuse, fragile
 from tests.pipeline.streams import (
@@ -107,9 +107,9 @@ def _foreign(kind: str, connection: "redis.Redis", queue: str, target: Path) -> 
     if kind == "pickle":
         return str(Queue(queue, connection=connection).enqueue(os.system, f"touch {target}").id)
     if kind == "json":
-        job = jobqueue.ready_job("foreign", queue, "os.system", [f"touch {target}"], "foreign")
+        job = readyjob.ready_job("foreign", queue, "os.system", [f"touch {target}"], "foreign")
     else:
-        job = jobqueue.ready_job("foreign", queue, jobqueue.CLASSIFY, [], "foreign")
+        job = readyjob.ready_job("foreign", queue, jobqueue.CLASSIFY, [], "foreign")
     put(connection, job)
     raw = {"number": b"5", "text": b'"x"', "short": b"[1,2]", "noise": b"\xff\x00", "empty": b""}.get(kind)
     if raw is not None:

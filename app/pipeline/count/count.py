@@ -22,7 +22,7 @@ from app.store.coder.state import CoderState
 from app.store.count.ledger import Ledger, Seen, Settlement
 from app.store.count.records import Records
 from app.store.receive.inbox import Inbox, Remembered
-from app.store.rq import jobqueue
+from app.store.rq import readyjob
 from app.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -186,7 +186,7 @@ def _classify(config: Config, deployment: str, message_id: str, received_at: flo
         "delivery classified",
         deployment=deployment,
         message_id=message_id,
-        job_id=jobqueue.delivery_job_id(deployment, message_id),
+        job_id=readyjob.delivery_job_id(deployment, message_id),
         outcome=verdict.outcome.value,
         rule=verdict.rule,
         workspace_id=event.workspace_id,

@@ -10,7 +10,7 @@ from app.core.count.redaction import may_hold_secret
 from app.pipeline.relay.accepting import Relaying
 from app.store.receive.inbox import Inbox
 from app.store.relay.relays import NOTHING, Relays
-from app.store.rq import jobqueue
+from app.store.rq import readyjob
 
 
 def _no_header(_name: str) -> None:
@@ -57,7 +57,7 @@ def take(
     except InvalidDeliveryError as error:
         inbox.quarantine(error.message_id, received_at, error.reason, body, keep=not may_hold_secret(body))
         return Receipt(Taken.QUARANTINED, error.message_id, error.reason)
-    job = jobqueue.delivery_job(inbox.deployment, delivery.message_id, received_at, delivery.payload)
+    job = readyjob.delivery_job(inbox.deployment, delivery.message_id, received_at, delivery.payload)
     relayed = NOTHING
     if relaying:
         relays = Relays(inbox.connection, inbox.deployment)

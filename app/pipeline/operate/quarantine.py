@@ -9,7 +9,7 @@ from typing import Any
 from app.core.count.delivery import InvalidDeliveryError, read_delivery
 from app.core.count.redaction import redact
 from app.store.receive.quarantine import QuarantinedBody
-from app.store.rq import jobqueue
+from app.store.rq import readyjob
 from app.store.store import Store
 
 
@@ -69,7 +69,7 @@ def release(store: Store, message_id: str, by: str) -> Released:
         return Released.UNREADABLE
     store.audit.write(by, "release from quarantine", message_id)
     received_at = found.received_at.timestamp()
-    job = jobqueue.delivery_job(store.deployment, delivery.message_id, received_at, delivery.payload)
+    job = readyjob.delivery_job(store.deployment, delivery.message_id, received_at, delivery.payload)
     # The inbox notes when Coder was last heard of, which a release must not set back.
     last_heard = inbox.stats().get("last_delivery_at", 0.0)
     new = inbox.accept(job, delivery.message_id, max(received_at, last_heard))

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from app.core.count.rules import Outcome
 from app.store.receive.kept import KeptDelivery
-from app.store.rq import jobqueue
+from app.store.rq import jobqueue, readyjob
 from app.store.store import Store
 
 
@@ -93,10 +93,10 @@ def _refusal(kept: KeptDelivery | None) -> Replayed | None:
     return None if isinstance(kept.record.get("payload"), dict) else Replayed.NOT_KEPT
 
 
-def _job(deployment: str, kept: KeptDelivery) -> jobqueue.ReadyJob:
+def _job(deployment: str, kept: KeptDelivery) -> readyjob.ReadyJob:
     """Build the job; no deployment's name holds `_`, so no two deliveries share an id."""
     record = kept.record
     args = [deployment, kept.message_id, record["received_at"], record["payload"]]
     description = f"classify delivery {kept.message_id} of {deployment} again"
     job_id = f"replay-{deployment}_{kept.message_id}"
-    return jobqueue.ready_job(job_id, jobqueue.DELIVERIES, jobqueue.CLASSIFY, args, description)
+    return readyjob.ready_job(job_id, jobqueue.DELIVERIES, jobqueue.CLASSIFY, args, description)

@@ -25,7 +25,7 @@ from app.pipeline.watch.steps import SweepSteps, each
 from app.pipeline.watch.warn import warn
 from app.store import keys
 from app.store.receive.inbox import deployments
-from app.store.rq import jobqueue
+from app.store.rq import plainjob
 from app.store.rq.enqueue import enqueue
 from app.store.server.commands import commands
 from app.store.steps import note_swept, swept_at
@@ -98,7 +98,7 @@ def recount_if_templates_changed(connection: "redis.Redis", config: Config) -> b
     last = commands(connection).hget(keys.MARKS, "ai_templates")
     if last is not None and last.decode() == fingerprint:
         return False
-    return enqueue(connection, jobqueue.recount_job(fingerprint))
+    return enqueue(connection, plainjob.recount_job(fingerprint))
 
 
 def recount_all(connection: "redis.Redis", config: Config, fingerprint: str) -> None:

@@ -11,7 +11,7 @@ import redis
 from app.core.alert.alert import Alert, Notification
 from app.core.alert.decision import AlertState, Reason
 from app.store import keys
-from app.store.alert.outbox import outbox_args, outbox_keys
+from app.store.alert.outbox import outbox_args, outbox_keys, queue_all
 from app.store.server.commands import commands
 from app.store.server.connection import script
 from app.store.timeline import behind
@@ -100,7 +100,11 @@ class Alerts:
         return sorted(name for name in names if name.startswith(prefix))
 
     def announce(self, name: str, version: int, change: Change) -> bool:
-        """Change the state and queue its notifications, all or nothing; False when somebody else was faster."""
+        """Change the state and put its notifications into the outbox, all or nothing, and then queue them.
+
+        Returns:
+            False when somebody else was faster.
+        """
         event = _event(name, version, change, change.alert) if change.alert else ""
         args: list[Any] = [version, json.dumps(change.state.as_json()), change.decided_at.timestamp(), name]
         args += [int(bool(change.state.level)), event, *outbox_args(self.deployment, change.notifications)]
@@ -110,6 +114,8 @@ class Alerts:
         done = self._announce(
             keys=[keys.alert(self.deployment, name), *outbox_keys(self.deployment)], args=[*args, words]
         )
+        if done:
+            queue_all(self.connection, self.deployment, change.notifications)
         return bool(done)
 
     def events(self, limit: int = 50, before: float = float("inf")) -> list[dict[str, Any]]:

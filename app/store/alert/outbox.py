@@ -15,7 +15,7 @@ from app.core.stored import read
 from app.store import keys
 from app.store.alert import tallies
 from app.store.alert.notificationrow import at, history_row, notification_fields, read_notification
-from app.store.rq import jobqueue
+from app.store.rq import plainjob
 from app.store.rq.enqueue import enqueue
 from app.store.server.commands import Fields, commands
 from app.store.server.connection import script
@@ -57,9 +57,10 @@ class Outbox:
         self._claim = script(connection, "claim")
 
     def add(self, notifications: Sequence[Notification], at: datetime) -> None:
-        """Queue notifications that belong to no change of a state; those that exist already stay as they are."""
+        """Add notifications that belong to no change of a state, and queue them; those that exist stay as they are."""
         args = ["", "", at.timestamp(), "", 0, "", *outbox_args(self.deployment, notifications), ""]
         self._announce(keys=["", *outbox_keys(self.deployment)], args=args)
+        queue_all(self.connection, self.deployment, notifications)
 
     def claim(self, notification_id: str, now: datetime, seconds: float) -> Attempt | None:
         """Take a pending notification for one attempt; None when it is done or another job holds it."""
@@ -143,7 +144,7 @@ class Outbox:
 
     def enqueue_again(self, notification_id: str) -> bool:
         """Queue the sending of a notification whose job was lost; False when the job is still under way."""
-        return enqueue(self.connection, jobqueue.notification_job(self.deployment, notification_id))
+        return enqueue(self.connection, plainjob.notification_job(self.deployment, notification_id))
 
     def history(self, limit: int = 50, before: float = float("inf")) -> list[dict[str, Any]]:
         """Return the newest notifications with state, attempts and error; decided before a moment in epoch seconds."""
@@ -197,13 +198,20 @@ def newest_field(notification: Notification) -> str:
     return f"{notification.receiver} {notification.alert.name}"
 
 
+def queue_all(connection: "redis.Redis", deployment: str, notifications: Sequence[Notification]) -> None:
+    """Queue the sending of notifications that the outbox holds.
+
+    If we die before or on the way, the sweep finds those without a job overdue and queues them.
+    """
+    for notification in notifications:
+        enqueue(connection, plainjob.notification_job(deployment, notification.id))
+
+
 def outbox_keys(deployment: str) -> list[str]:
     """Return the keys that the script `announce` takes after the alert's own."""
     return [
         keys.pending(deployment),
         keys.notifications(deployment),
-        jobqueue.queue_key(jobqueue.NOTIFICATIONS),
-        jobqueue.queues_key(),
         keys.firing(deployment),
         keys.alert_events(deployment),
         keys.newest(deployment),
@@ -215,8 +223,7 @@ def outbox_args(deployment: str, notifications: Iterable[Notification]) -> list[
     listed = list(notifications)
     args: list[Any] = [len(listed)]
     for notification in listed:
-        job = jobqueue.notification_job(deployment, notification.id)
         fields = notification_fields(notification)
-        args += [notification.id, keys.notification(deployment, notification.id), job.id, job.key]
-        args += [newest_field(notification), len(fields), *fields, len(job.fields), *job.fields]
+        args += [notification.id, keys.notification(deployment, notification.id), newest_field(notification)]
+        args += [len(fields), *fields]
     return args

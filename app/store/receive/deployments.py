@@ -1,17 +1,16 @@
 """The deployments that are known, and what is kept of one."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
 import redis
-from rq.job import Job
 from rq.registry import DeferredJobRegistry, FailedJobRegistry, ScheduledJobRegistry
 from rq.results import Result
 
 from app.store import keys
 from app.store.rq import jobqueue
+from app.store.rq.jobs import read_call
 from app.store.server.commands import commands
 from app.store.server.connection import script
 
@@ -61,7 +60,7 @@ class Deployments:
                 pipe.lrem(jobqueue.queue_key(queue), 0, job_id)
                 for registry in _REGISTRIES:
                     pipe.zrem(_registry(registry, queue), job_id)
-                pipe.delete(_job(job_id), Result.get_key(job_id))
+                pipe.delete(jobqueue.job_key(job_id), Result.get_key(job_id))
                 pipe.execute()
         while batch := list(_first(self._keys(deployment))):
             self.redis.unlink(*batch)
@@ -81,26 +80,19 @@ class Deployments:
                 some = [item.decode() for item in ids[start : start + _AT_ONCE]]
                 with self.redis.pipeline(transaction=False) as pipe:
                     for job_id in some:
-                        pipe.hget(_job(job_id), "data")
+                        pipe.hget(jobqueue.job_key(job_id), "data")
                     data = pipe.execute()
                 yield from ((queue, job_id) for job_id, one in zip(some, data, strict=True) if _of(deployment, one))
 
 
 def _of(deployment: str, data: bytes | None) -> bool:
-    try:
-        function, _, args, _ = json.loads(data or b"")
-    except ValueError:  # another program's, or gone
-        return False
-    return function in _OF_ONE and bool(args) and args[0] == deployment
+    function, args = read_call(data or b"")
+    return function in _OF_ONE and args is not None and args[:1] == [deployment]
 
 
 def _first(found: Iterator[bytes]) -> Iterator[bytes]:
     for _, key in zip(range(_AT_ONCE), found, strict=False):
         yield key
-
-
-def _job(job_id: str) -> str:
-    return f"{Job.redis_job_namespace_prefix}{job_id}"
 
 
 def _registry(registry: Any, queue: str) -> str:

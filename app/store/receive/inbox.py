@@ -13,7 +13,7 @@ from redis.client import Pipeline
 from app.store import keys
 from app.store.receive.deployments import Deployments
 from app.store.relay.relays import NOTHING, Relayed
-from app.store.rq import jobqueue
+from app.store.rq import jobqueue, readyjob
 from app.store.server.channel import Channel
 from app.store.server.commands import Fields, commands
 
@@ -60,7 +60,7 @@ class Inbox:
 
     def accept(
         self,
-        job: jobqueue.ReadyJob,
+        job: readyjob.ReadyJob,
         message_id: str,
         received_at: float,
         relayed: Relayed = NOTHING,

@@ -9,7 +9,7 @@ import redis
 from rq.registry import FailedJobRegistry
 
 from app.store import keys
-from app.store.rq import jobqueue
+from app.store.rq import jobqueue, readyjob
 from app.store.server.commands import commands
 from app.store.server.connection import script
 
@@ -63,7 +63,7 @@ class Kept:
                 return
             start = stop
 
-    def queue_again(self, kept: KeptDelivery, job: jobqueue.ReadyJob) -> bool:
+    def queue_again(self, kept: KeptDelivery, job: readyjob.ReadyJob) -> bool:
         """Queue a job for a kept delivery; False when its record has changed since, or the job is under way."""
         put = script(self.connection, "replay")
         failed = FailedJobRegistry.key_template.format(job.queue)

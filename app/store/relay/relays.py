@@ -16,7 +16,9 @@ import redis
 
 from app.core.relay.target import Lane, Parcel, forward_name, target_of
 from app.store import keys
-from app.store.rq import jobqueue
+from app.store.rq import jobqueue, plainjob
+from app.store.rq.plainjob import PlainJob
+from app.store.rq.readyjob import ReadyJob, ready_job
 from app.store.server.commands import commands
 from app.store.server.connection import script
 
@@ -215,9 +217,11 @@ class Relays:
             self.redis.zadd(keys.relay_lanes(self.deployment), {lane: now.timestamp()}, xx=True)
 
 
-def lane_job(deployment: str, lane: str, occasion: str) -> jobqueue.ReadyJob:
-    return jobqueue.lane_job(deployment, lane, occasion, forward=forward_name(lane) is not None)
+def lane_job(deployment: str, lane: str, occasion: str) -> PlainJob:
+    return plainjob.lane_job(deployment, lane, occasion, forward=forward_name(lane) is not None)
 
 
-def _job(deployment: str, lane: Lane, occasion: str) -> jobqueue.ReadyJob:
-    return lane_job(deployment, lane.name, occasion)
+def _job(deployment: str, lane: Lane, occasion: str) -> ReadyJob:
+    """Build the job of a lane for a script that saves a message and queues the job in one step."""
+    job = lane_job(deployment, lane.name, occasion)
+    return ready_job(job.id, job.queue, job.function, job.args, job.description)

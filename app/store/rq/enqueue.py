@@ -1,18 +1,21 @@
-"""Queueing of ready-made jobs that no other write belongs to."""
+"""Queueing by RQ: a job is saved and pushed in one transaction, unless the same one is under way."""
 
-from typing import Final
+from typing import Any, Final
 
 import redis
+from redis.exceptions import WatchError
+from rq.job import JobStatus
 
 from app.store import keys
 from app.store.rq import jobqueue
-from app.store.server.connection import script
+from app.store.rq.plainjob import PlainJob
 
+_UNDER_WAY: Final = frozenset({JobStatus.QUEUED, JobStatus.STARTED, JobStatus.SCHEDULED, JobStatus.DEFERRED})
 # Longer than any scheduler may lag behind another.
 _MARK_SECONDS: Final = 86_400
 
 
-def enqueue(connection: "redis.Redis", job: jobqueue.ReadyJob, *, once: bool = False) -> bool:
+def enqueue(connection: "redis.Redis", job: PlainJob, *, once: bool = False) -> bool:
     """Queue a job unless the same one is under way; True when it was queued.
 
     Args:
@@ -20,10 +23,22 @@ def enqueue(connection: "redis.Redis", job: jobqueue.ReadyJob, *, once: bool = F
         job: the job; its id says what is the same.
         once: not even after it has ended, for a day: schedulers that run side by side do a tick's job once.
     """
-    put = script(connection, "enqueue")
-    return bool(
-        put(
-            keys=[job.key, job.queue_key, jobqueue.queues_key(), keys.once(job.id)],
-            args=[job.id, _MARK_SECONDS if once else 0, *job.fields],
-        )
-    )
+    queue, mark = jobqueue.queue(job.queue, connection), keys.once(job.id)
+    built = jobqueue.create_job(queue, job.id, job.function, job.args, job.description)
+    with connection.pipeline() as pipe:
+        while True:
+            try:
+                pipe.watch(built.key, mark)  # type: ignore[no-untyped-call]
+                status: Any = pipe.hget(built.key, "status")
+                if (status or b"").decode() in _UNDER_WAY or (once and pipe.exists(mark)):
+                    return False
+                pipe.multi()
+                # One that failed may have left fields that this one does not have.
+                pipe.delete(built.key)
+                queue.enqueue_job(built, pipeline=pipe)
+                if once:
+                    pipe.set(mark, "1", ex=_MARK_SECONDS)
+                pipe.execute()
+            except WatchError:  # somebody else queued it, or the connection was lost
+                continue
+            return True

@@ -81,7 +81,7 @@ def read_job(
     raw = dict(zip(FIELDS, values, strict=True))
     if raw["data"] is None:
         return None
-    function, args = _call(raw["data"])
+    function, args = read_call(raw["data"])
     text = {name: (value or b"").decode("utf-8", "replace") for name, value in raw.items() if name != "data"}
     failed_at, reason = _failure(results, hide)
     job = JobState(
@@ -109,8 +109,8 @@ def read_time(text: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _call(data: bytes) -> tuple[str, list[Any] | None]:
-    """Return function and arguments; RQ compresses what it writes itself, our scripts do not."""
+def read_call(data: bytes) -> tuple[str, list[Any] | None]:
+    """Return function and arguments of a job; RQ compresses what it writes itself, our scripts do not."""
     try:
         plain = unpack(data)
     except zlib.error:

@@ -82,7 +82,7 @@ class Queues:
         rows = [found[at : at + 8] for at in range(0, len(found), 8)]
         with self.redis.pipeline(transaction=False) as pipe:
             for row in rows:
-                pipe.hget(_job_key((row[1] or b"").decode()), "enqueued_at")
+                pipe.hget(jobqueue.job_key((row[1] or b"").decode()), "enqueued_at")
             oldest = pipe.execute()
         return [_queue_state(*one, now) for one in zip(jobqueue.QUEUES, rows, oldest, strict=True)]
 
@@ -134,7 +134,7 @@ class Queues:
         """Return those of these jobs that exist and are in a queue of ours."""
         with self.redis.pipeline(transaction=False) as pipe:
             for job_id in job_ids:
-                pipe.hmget(_job_key(job_id), *FIELDS)
+                pipe.hmget(jobqueue.job_key(job_id), *FIELDS)
                 pipe.xrevrange(Result.get_key(job_id), count=1)
                 pipe.xlen(Result.get_key(job_id))
             found = pipe.execute()
@@ -173,7 +173,7 @@ class Queues:
                     keys=[
                         _key(FailedJobRegistry, job.queue),
                         jobqueue.queue_key(job.queue),
-                        _job_key(job.id),
+                        jobqueue.job_key(job.id),
                         Result.get_key(job.id),
                         keys.delivery(job.deployment, job.message_id),
                         keys.deliveries(job.deployment),
@@ -221,10 +221,6 @@ def _key(registry: Any, queue: str) -> str:
 
 def _intermediate(queue: str) -> str:
     return str(IntermediateQueue.get_intermediate_queue_key(jobqueue.queue_key(queue)))
-
-
-def _job_key(job_id: str) -> str:
-    return f"{Job.redis_job_namespace_prefix}{job_id}"
 
 
 def _queue_state(name: str, row: Sequence[Any], enqueued_at: bytes | None, now: datetime) -> QueueState:

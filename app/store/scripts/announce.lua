@@ -1,12 +1,11 @@
 -- Change an alert's state, put its notifications into the outbox and note the event, if nobody changed the state since
 -- it was read. Without a version only those notifications are put there that do not exist yet.
 -- KEYS[1] alert hash   KEYS[2] outbox (pending by next attempt)   KEYS[3] notifications by decision
--- KEYS[4] queue list   KEYS[5] set of RQ's queues   KEYS[6] names of alerts that fire   KEYS[7] events by time
--- KEYS[8] newest notification by receiver and alert
+-- KEYS[4] names of alerts that fire   KEYS[5] events by time   KEYS[6] newest notification by receiver and alert
 -- ARGV[1] version that the caller read; empty for none   ARGV[2] state (JSON)   ARGV[3] time of the decision (epoch)
 -- ARGV[4] name of the alert        ARGV[5] 1 if it fires from now on        ARGV[6] event (JSON); empty for none
--- ARGV[7] number of notifications; then for each: id, notification key, job id, job key, field of KEYS[8],
---         number of fields of the notification, its fields and values, number of fields of the job, its fields and values
+-- ARGV[7] number of notifications; then for each: id, notification key, field of KEYS[6], number of
+--         fields of the notification, its fields and values
 -- last ARGV: the words of the alert (JSON); empty to leave them
 -- Returns 1, or 0 when somebody else was faster.
 if ARGV[1] ~= '' then
@@ -18,25 +17,20 @@ if ARGV[1] ~= '' then
   if ARGV[#ARGV] ~= '' then
     redis.call('HSET', KEYS[1], 'a', ARGV[#ARGV])
   end
-  redis.call(ARGV[5] == '1' and 'SADD' or 'SREM', KEYS[6], ARGV[4])
+  redis.call(ARGV[5] == '1' and 'SADD' or 'SREM', KEYS[4], ARGV[4])
 end
 if ARGV[6] ~= '' then
-  redis.call('ZADD', KEYS[7], ARGV[3], ARGV[6])
+  redis.call('ZADD', KEYS[5], ARGV[3], ARGV[6])
 end
 local at = 8
 for _ = 1, tonumber(ARGV[7]) do
-  local id, key, job_id, job_key, newest = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
-  local fields = tonumber(ARGV[at + 5])
-  local job_fields = tonumber(ARGV[at + 6 + fields])
+  local id, key, newest, fields = ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
   if redis.call('EXISTS', key) == 0 then
-    redis.call('HSET', key, unpack(ARGV, at + 6, at + 5 + fields))
-    redis.call('HSET', job_key, unpack(ARGV, at + 7 + fields, at + 6 + fields + job_fields))
-    redis.call('HSET', KEYS[8], newest, id)
+    redis.call('HSET', key, unpack(ARGV, at + 4, at + 3 + fields))
+    redis.call('HSET', KEYS[6], newest, id)
     redis.call('ZADD', KEYS[2], ARGV[3], id)
     redis.call('ZADD', KEYS[3], ARGV[3], id)
-    redis.call('SADD', KEYS[5], KEYS[4])
-    redis.call('RPUSH', KEYS[4], job_id)
   end
-  at = at + 7 + fields + job_fields
+  at = at + 4 + fields
 end
 return 1

@@ -14,7 +14,7 @@ from app.pipeline.operate.silence import SilenceError, create_silence
 from app.pipeline.outlook import bare_context
 from app.pipeline.tell.address import to_receivers
 from app.store.receive.inbox import deployments
-from app.store.rq import jobqueue
+from app.store.rq import plainjob
 from app.store.rq.enqueue import enqueue
 from app.web.api import requests
 from app.web.api.call import Call, Problem, operation
@@ -118,7 +118,7 @@ def start_reconcile(call: Call) -> Queued:
     if not call.config.verifying(call.store.deployment):
         raise Problem(409, "Coder's API is not configured for this deployment: set AWB_CODER_URL and AWB_CODER_TOKEN.")
     seconds = int(clock.now().timestamp())
-    job = jobqueue.reconcile_job(call.store.deployment, seconds // _MINUTE)
+    job = plainjob.reconcile_job(call.store.deployment, seconds // _MINUTE)
     if not enqueue(call.store.redis, job, once=True):
         wait = _MINUTE - seconds % _MINUTE
         raise Problem(429, "A pass was queued within this minute already.", headers={"Retry-After": str(wait)})

@@ -1,0 +1,83 @@
+"""The jobs that RQ can write itself: which there are, and their ids, by which the same job is known."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.store.rq import jobqueue
+
+
+@dataclass(frozen=True, slots=True)
+class PlainJob:
+    """A job to be queued; the attributes are those of `jobqueue.create_job`."""
+
+    id: str
+    queue: str
+    function: str
+    args: Sequence[Any]
+    description: str
+
+
+def notification_job(deployment: str, notification_id: str) -> PlainJob:
+    description = f"send {notification_id}"
+    return PlainJob(
+        f"notification-{deployment}-{notification_id}",
+        jobqueue.NOTIFICATIONS,
+        jobqueue.SEND,
+        [deployment, notification_id],
+        description,
+    )
+
+
+def sweep_job(tick: int) -> PlainJob:
+    """Build the sweep of one tick; schedulers that run side by side build the same id and so do it once."""
+    return PlainJob(
+        f"sweep-{tick}", jobqueue.MAINTENANCE, jobqueue.SWEEP, [tick], "look for pending notifications and new periods"
+    )
+
+
+def verify_job(deployment: str) -> PlainJob:
+    """Build the job that verifies whatever is due; one at a time serves any number of deliveries."""
+    description = f"verify due workspaces of {deployment}"
+    return PlainJob(f"verify-{deployment}", jobqueue.MAINTENANCE, jobqueue.VERIFY, [deployment], description)
+
+
+def reconcile_job(deployment: str, tick: int, part: int = 1) -> PlainJob:
+    """Build the job that takes the steps of a pass for a while; where it does not come to the end, the next part does.
+
+    Args:
+        deployment: its name.
+        tick: what it is queued for.
+        part: jobs of a tick, from 1; a job cannot queue another one of its own id.
+    """
+    description = f"reconcile {deployment} with Coder"
+    job_id = f"reconcile-{deployment}_{tick}" + (f"_{part}" if part > 1 else "")
+    args = [deployment, tick] if part == 1 else [deployment, tick, part]
+    return PlainJob(job_id, jobqueue.MAINTENANCE, jobqueue.RECONCILE, args, description)
+
+
+def recount_job(fingerprint: str) -> PlainJob:
+    return PlainJob(
+        f"recount-{fingerprint}",
+        jobqueue.MAINTENANCE,
+        jobqueue.RECOUNT,
+        [fingerprint],
+        "count again after a change of ai_templates",
+    )
+
+
+def lane_job(deployment: str, lane: str, occasion: str, *, forward: bool) -> PlainJob:
+    """Build the job that works through a lane.
+
+    Args:
+        deployment: its name.
+        lane: its name.
+        occasion: why it is queued, such as a message id: the same occasion queues one job.
+        forward: it is another webhook's, not a person's.
+    """
+    digest = hashlib.blake2s(f"{lane} {occasion}".encode(), digest_size=12).hexdigest()
+    queue = jobqueue.FORWARD if forward else jobqueue.RELAY
+    return PlainJob(
+        f"lane-{deployment}-{digest}", queue, jobqueue.WORK_LANE, [deployment, lane], f"relay of {deployment}"
+    )
