@@ -1,5 +1,6 @@
 """Commands that list the deployments of this meter, and remove one."""
 
+from datetime import datetime
 from typing import Any
 
 import click
@@ -41,9 +42,9 @@ def list_deployments(context: click.Context, as_json: bool) -> None:
                 escape(row["name"]),
                 _known_by(row),
                 f"{row['accepted']:,}",
-                local(row["last_delivery_at"], config.zone) if row["last_delivery_at"] else "never",
+                local(datetime.fromisoformat(last), config.zone) if last else "never",
             )
-            for row in found
+            for row, last in ((row, row["last_delivery_at"]) for row in found)
         ],
     )
 
