@@ -165,6 +165,30 @@ def test_no_label_of_a_chart_is_cut_or_covers_another(
     assert {key: said for key, said in found.items() if said} == {}
 
 
+#: Words in cells of tables that stand on more than one line.
+_BROKEN_WORDS = """() => {
+  const found = [], range = document.createRange();
+  for (const cell of document.querySelectorAll('table :is(th, td)')) {
+    const walker = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+    for (let node; (node = walker.nextNode());) {
+      for (const word of node.textContent.matchAll(/[^\\s/-]{2,24}/g)) {
+        range.setStart(node, word.index);
+        range.setEnd(node, word.index + word[0].length);
+        const lines = new Set([...range.getClientRects()].map(box => Math.round(box.top)));
+        if (lines.size > 1) found.push(word[0]);
+      }
+    }
+  }
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("width", [390, 800, 1440])
+def test_no_word_in_a_table_is_broken(site: Site, width: int) -> None:
+    site.tab.set_viewport_size({"width": width, "height": 900})
+    assert {path: site.go(path).evaluate(_BROKEN_WORDS) for path in paths(site)} == {path: [] for path in paths(site)}
+
+
 def test_the_keyboard_reaches_everything_in_order_and_shows_where_it_is(site: Site) -> None:
     tab = site.go("/")
     tab.keyboard.press("Tab")

@@ -189,3 +189,47 @@ def test_deliveries_are_listed_newest_first(client: Client, connection: "redis.R
     assert (len(shown), shown[0]) == (50, f"/deliveries/{world.message_id(0)}")
     older = page_of(asked, next(link for link in page.links() if "cursor=" in link))
     assert len([link for link in older.links() if link.startswith("/deliveries/")]) == 10
+
+
+@pytest.mark.parametrize(
+    ("query", "total"),
+    [("", 130), ("user=ada", 120), ("user=grace", 10), ("user=ada&from=2026-05-13", 120), ("to=2026-05-13", 130)],
+)
+def test_every_page_of_records_says_where_it_lies_in_how_many(
+    client: Client, connection: "redis.Redis", query: str, total: int
+) -> None:
+    put(connection, *(world.build(n, NOW - timedelta(minutes=n)) for n in range(120)))
+    put(connection, *(world.build(n, NOW - timedelta(minutes=n), owner="grace") for n in range(200, 210)))
+    asked, path, shown = client(), f"/records?{query}", 0
+    while path:
+        page = page_of(asked, path)
+        rows = len(page.all("tr")) - 1
+        assert f"{shown + 1}–{shown + rows} of {total}" in page.text
+        shown += rows
+        path = next((a["href"] for a in page.all("a") if a.get("rel") == "next"), "")
+    assert shown == total
+
+
+def test_a_number_of_pages_seen_that_no_link_of_ours_holds_is_ignored(
+    client: Client, connection: "redis.Redis"
+) -> None:
+    put(connection, world.build(1, NOW), world.build(2, NOW))
+    for seen in ("x", "-5", "²", "9" * 500, "1e3", ""):
+        assert "1–2 of 2" in page_of(client(), f"/records?seen={seen}").text
+
+
+def test_how_many_match_is_left_open_where_only_reading_them_all_would_tell(
+    client: Client, connection: "redis.Redis"
+) -> None:
+    put(connection, *(world.build(n, NOW - timedelta(minutes=n)) for n in range(120)))
+    page = page_of(client(), "/records?user=ada&template=claude-code")
+    assert "1–50" in page.text
+    assert "1–50 of" not in page.text
+
+
+def test_filters_and_search_suggest_what_there_is(client: Client, connection: "redis.Redis") -> None:
+    put(connection, world.build(1, NOW, workspace="w1", owner='x"<y>', template="aider", organization="lab"))
+    page = page_of(client(), "/records")
+    lists = {a["list"] for a in page.all("input") if "list" in a}
+    assert lists == {a["id"] for a in page.all("datalist")} == {"users", "templates", "organizations", "workspaces"}
+    assert {a.get("value") for a in page.all("option")} >= {'x"<y>', "aider", "lab", 'x"<y>/w1'}

@@ -67,6 +67,13 @@ class Records:
         found = self.redis.zrange(keys.records(self.deployment, self.meter), 0, 0, withscores=True)
         return _day(found[0][1]) if found else None
 
+    def count(self, start: float | None = None, end: float | None = None) -> int:
+        """Return the number of records from `start` up to, not including, `end`, in seconds since the epoch."""
+        below = "+inf" if end is None else f"({end!r}"
+        return int(
+            self.redis.zcount(keys.records(self.deployment, self.meter), -math.inf if start is None else start, below)
+        )
+
     def now_called(self, dimension: str, name: str) -> str:
         """Return the newest name of the user, template or organization that once had this one."""
         naming = Naming(self.connection, self.deployment, self.meter)

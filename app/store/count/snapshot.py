@@ -72,6 +72,14 @@ class Snapshot:
         """Return units by user, template or organization in a period, the most first; all of them, or `most`."""
         return self.top(dimension, list(_spans(period, today)), most)
 
+    def units_of(self, dimension: str, name: str, period: Period, today: date) -> int:
+        """Return the units of one user, template or organization in a period."""
+        prefix = keys.top_prefix(self.deployment, self.meter)
+        with self.redis.pipeline(transaction=False) as pipe:
+            for _kind, span in _spans(period, today):
+                pipe.zscore(f"{prefix}:{dimension}:{span}", name)
+            return sum(int(score or 0) for score in pipe.execute())
+
     def daily(self, dimension: str, names: Sequence[str], days: Sequence[date]) -> list[list[int]]:
         """Return the units of each name on each of the UTC days, one list for each day, in one round trip."""
         if not names:

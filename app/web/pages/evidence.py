@@ -16,7 +16,16 @@ from app.pipeline.usage import current_usage
 from app.store import history
 from app.web.pages.base import respond
 from app.web.pages.frame import chosen, day_of, delivery_path, record_path, to
-from app.web.pages.records import PAGE, Filters, every_record, page_of_records, records_table, title
+from app.web.pages.records import (
+    PAGE,
+    Filters,
+    every_record,
+    page_of_records,
+    position,
+    records_table,
+    suggestions,
+    title,
+)
 from app.web.pages.tables import Column, Row, Table
 
 _TOP: Final = 10
@@ -47,18 +56,25 @@ def add_routes(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
 def _add_lists(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
     @routes.get("/records")
     def records() -> Response:
-        rows, filters = chosen(config, connection).records(AWB), Filters.of_request()
+        store, filters = chosen(config, connection), Filters.of_request()
+        rows = store.records(AWB)
         what = request.args.get("what", "").strip()[:_LONGEST]
         if what:
             found, following = rows.find(what)[::-1], None
         else:
             found, following = filters.page(rows, request.args.get("cursor"), PAGE)
         every = found if what else every_record(rows, filters)
+        if "format" in request.args:
+            return respond("records.html", {"records": lambda: records_table(every)})
+        usage = current_usage(store, config, AWB, top=False)
+        today = usage.as_of.astimezone(UTC).date()
         return respond(
             "records.html",
             {"records": lambda: records_table(every)},
             table=page_of_records(found),
             filters=filters,
+            position=position(len(found), following, None if what else filters.count(store, today)),
+            suggested=suggestions(store, usage, today),
             what=what,
             following=following,
         )

@@ -8,14 +8,19 @@ from typing import Final
 from flask import abort, request
 
 from app import clock
-from app.core.count.meter import RecordState, UsageRecord
+from app.core.count.meter import AWB, RecordState, Usage, UsageRecord
+from app.core.limit.period import Period
 from app.store.count.records import Records
+from app.store.store import Store
 from app.web.pages.frame import day_of, here, record_path, to
 from app.web.pages.tables import Column, Row, Table
 
 PAGE: Final = 50
 _PART: Final = 500
 _LONGEST: Final = 300
+_LONGEST_COUNT: Final = 12
+#: More would be slow to send, and nobody reads them.
+_SUGGESTED: Final = 200
 NAMES: Final = ("user", "template", "organization")
 _COLUMNS: Final = (
     Column("build", "Build"),
@@ -33,6 +38,15 @@ _COLUMNS: Final = (
     Column("build_id", "Build id", hidden=True),
     Column("deliveries", "Deliveries", hidden=True),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """The rows that a page shows, counted from one; `total` of all pages is None where it is not known."""
+
+    first: int
+    last: int
+    total: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +70,13 @@ class Filters:
 
     def page(self, records: Records, cursor: str | None, limit: int) -> tuple[list[UsageRecord], str | None]:
         """Return records and the cursor of the next page; 404 for a cursor that is none."""
+        start, end = self._edges()
         try:
             return records.page(
                 cursor,
                 limit,
-                start=_at(self.first) if self.first else None,
-                end=_at(self.last + timedelta(days=1)) if self.last else None,
+                start=start,
+                end=end,
                 user=self.user,
                 template=self.template,
                 organization=self.organization,
@@ -70,11 +85,51 @@ class Filters:
         except ValueError:
             abort(404, "This place in the list is none that a page of ours led to. Begin again at the first page.")
 
+    def _edges(self) -> tuple[float | None, float | None]:
+        return (
+            _at(self.first) if self.first else None,
+            _at(self.last + timedelta(days=1)) if self.last else None,
+        )
+
+    def count(self, store: Store, today: date) -> int | None:
+        """Return how many records match; None where only reading them all would tell."""
+        rows, names = store.records(AWB), [(name, getattr(self, name)) for name in NAMES if getattr(self, name)]
+        if self.state or len(names) > 1:
+            return None
+        if not names:
+            return rows.count(*self._edges())
+        oldest = rows.oldest()
+        if oldest is None:
+            return 0
+        # A build is one unit, so the totals by name count them.
+        end = self.last + timedelta(days=1) if self.last else None
+        [(dimension, name)] = names
+        period = Period(max(self.first or oldest, oldest), end)
+        return store.snapshot(AWB).units_of(dimension, rows.now_called(dimension, name), period, today)
+
     def words(self) -> list[tuple[str, str, str]]:
         """Return (label, value, link without it) of what is filtered by."""
         given = [(name, getattr(self, name)) for name in (*NAMES, "state")]
         given += [("from", self.first.isoformat() if self.first else ""), ("to", self.last and self.last.isoformat())]
-        return [(name, value, here(**{name: None, "cursor": None})) for name, value in given if value]
+        return [(name, value, here(**{name: None, "cursor": None, "seen": None})) for name, value in given if value]
+
+
+def suggestions(store: Store, usage: Usage, today: date) -> dict[str, list[str]]:
+    """Return the names that the filters suggest: those with the most builds in the period."""
+    snapshot = store.snapshot(usage.meter)
+    found = {dimension: snapshot.names(dimension, usage.period, today, _SUGGESTED) for dimension in NAMES}
+    return {dimension: sorted(name for name, _ in listed if name) for dimension, listed in found.items()}
+
+
+def position(shown: int, following: str | None, total: int | None) -> Position | None:
+    """Return where a page lies in its list, by the number of rows before it in the address; None for an empty page."""
+    text = request.args.get("seen", "0")
+    before = int(text) if text.isascii() and text.isdecimal() and len(text) < _LONGEST_COUNT else 0
+    if not shown:
+        return None
+    # A build that arrives while somebody turns pages shifts the rows: the total is never less than what is shown.
+    whole = before + shown if following is None else total
+    return Position(before + 1, before + shown, whole if whole is None else max(whole, before + shown))
 
 
 def records_table(found: Iterable[UsageRecord], name: str = "records") -> Table:
