@@ -108,7 +108,7 @@ class Coder(PassAnswer):
         state = store.coder
         entitlements, info, history = state.entitlements(), state.build_info(), state.drift()
         features = entitlements.features if entitlements else {}
-        reported = [meter for meter in active_meters(store, config) if not METERS[meter].counted_here]
+        others = [meter for meter in active_meters(store, config) if meter != AWB]
         return cls(
             **_passes(store, config),
             version=info.version if info else None,
@@ -117,7 +117,7 @@ class Coder(PassAnswer):
                 name: Feature(entitlement=feature.entitlement, enabled=feature.enabled) if feature else None
                 for name, feature in ((name, features.get(key)) for name, key in _ADD_ON.items())
             },
-            meters=[MeterUsage.of(store, config, meter) for meter in reported],
+            meters=[MeterUsage.of(store, config, meter) for meter in others],
             warnings=entitlements.warnings if entitlements else [],
             errors=entitlements.errors if entitlements else [],
             refreshed_at=entitlements.refreshed_at if entitlements else None,

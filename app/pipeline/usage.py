@@ -28,7 +28,8 @@ def current_usage(store: Store, config: Config, meter: str, *, top: bool) -> Usa
     actual = found.actual if told or found.period is None else None
     if not meter_of(meter).counted_here:
         return Usage(store.deployment, meter, period, found.limit, actual or 0, 0, now, actual, mode=Mode.VERIFIED)
-    verified = config.verifying(store.deployment) and state.mark("reconciled_at") is not None
+    reconciled = config.verifying(store.deployment) and state.mark("reconciled_at") is not None
+    verified = reconciled and meter_of(meter).proved
     mode = Mode.VERIFIED if verified else Mode.WEBHOOK_ONLY
     gone = is_gone(meter, coder_version(store, config))
     limit = Limit(None) if gone else found.limit

@@ -39,6 +39,13 @@ def test_before_the_first_pass_is_complete_the_number_is_an_estimate(stage: Stag
     assert (stage.usage().mode, stage.usage().used, stage.usage().provisional) == (Mode.VERIFIED, 3, 0)
 
 
+def test_a_meter_that_no_api_proves_stays_an_estimate_after_a_pass(stage: Stage) -> None:
+    refresh(stage)
+    store = Store(stage.connection, stage.usage().deployment)
+    assert stage.usage().mode is Mode.VERIFIED
+    assert current_usage(store, stage.config, "prints", top=False).mode is Mode.WEBHOOK_ONLY
+
+
 def test_community_goes_by_its_own_count_and_the_configured_limit(stage: Stage) -> None:
     tasks(stage.world, 4)
     refresh(stage)

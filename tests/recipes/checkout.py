@@ -42,6 +42,11 @@ class Checkout:
         (self.place / path).write_text(before.replace(line, line + text), encoding="utf-8")
         self.touched.add(path)
 
+    def append(self, path: str, text: str) -> None:
+        with (self.place / path).open("a", encoding="utf-8") as file:
+            file.write(text)
+        self.touched.add(path)
+
     def python(self, code: str) -> str:
         return self._run("-c", code)
 

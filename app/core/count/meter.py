@@ -20,7 +20,8 @@ class Meter:
     Attributes:
         feature: the feature of Coder's entitlements that tells limit, period and Coder's own number.
         name: as people say it; `short` where there is little room.
-        counted_here: we count it from builds; else Coder's own number is all there is.
+        counted_here: we count it from notifications; else Coder's own number is all there is.
+        proved: Coder's API proves its units (app/core/count/proof.py); else what is counted stays an estimate.
     """
 
     id: str
@@ -28,13 +29,14 @@ class Meter:
     name: str
     short: str
     counted_here: bool = False
+    proved: bool = False
 
 
 #: Every meter. Those that Coder only reports are active where the deployment reports them (codersdk/deployment.go).
 METERS: Final = {
     meter.id: meter
     for meter in (
-        Meter(AWB, "managed_agent_limit", "Agent Workspace Builds", "AWB", counted_here=True),
+        Meter(AWB, "managed_agent_limit", "Agent Workspace Builds", "AWB", counted_here=True, proved=True),
         Meter("agent_runtime_hours", "agent_runtime_hours", "Coder Agent runtime hours", "Agent hours"),
         Meter("ai_governance_seats", "ai_governance_user_limit", "AI Governance seats", "AI seats"),
     )
@@ -42,7 +44,7 @@ METERS: Final = {
 
 
 def meter_of(meter_id: str) -> Meter:
-    """Return a meter by id; one that only an admin's rules name is counted like the first one."""
+    """Return a meter by id; one that only an admin's rules name is counted, too."""
     return METERS.get(meter_id) or Meter(meter_id, meter_id, meter_id, meter_id, counted_here=True)
 
 
