@@ -7,6 +7,7 @@ import pytest
 import time_machine
 from flask.testing import FlaskClient
 
+from app.store.rq import jobqueue
 from app.store.server.connection import connect
 from app.web.factory import create_app
 from tests.conftest import RedisServer
@@ -174,7 +175,7 @@ def test_reconcile_tells_the_last_pass_and_the_drift_with_its_causes(world: Flas
 
 def test_queues_and_receivers_are_told_without_secrets(world: FlaskClient) -> None:
     queues = get(world, "/queues")["queues"]
-    assert {row["name"] for row in queues} == {"awb-deliveries", "awb-notifications", "awb-maintenance"}
+    assert {row["name"] for row in queues} == set(jobqueue.QUEUES)
     answer = ask(world, "/receivers")
     assert answer.get_json() == {"receivers": [{"name": "slack", "kind": "slack"}], "problems": [], "dry_run": False}
 
