@@ -24,7 +24,7 @@ from app.store.coder.state import CoderState
 from app.store.count.ledger import Ledger
 from app.store.count.records import Records
 from app.store.receive.inbox import Inbox
-from app.store.rq.jobqueue import read_args
+from app.store.rq.readyjob import read_args
 from app.store.store import Store
 from tests.simulator.month import Timeline
 
