@@ -19,7 +19,7 @@ from rich.table import Table
 from app.core.limit.forecast import Forecast, forecast
 from app.core.limit.limits import Limit
 from app.core.limit.period import Period
-from tests.simulator.month import random_month
+from app.simulator.month import random_month
 
 KINDS: Final = ("steady", "weekdays", "world", "vacation", "bursty", "growing", "step")
 #: What of a world is its period, and how many days before it are known.

@@ -17,6 +17,7 @@ from app.pipeline.count.verify import verify_due
 from app.simulator.api import ApiFaults, ApiServer
 from app.simulator.licence import Licence
 from app.simulator.model import Role, Transition, User
+from app.simulator.month import Timeline
 from app.simulator.notifications import Message, Outbox
 from app.simulator.versions import CURRENT, MIDDLE_SEEN, OLDEST_SEEN, Behaviour
 from app.simulator.world import World
@@ -26,7 +27,6 @@ from app.store.count.records import Records
 from app.store.receive.inbox import Inbox
 from app.store.rq.readyjob import read_args
 from app.store.store import Store
-from tests.simulator.month import Timeline
 
 DEPLOYMENT = "default"
 #: What fails on a Coder that works: two calls in a hundred.

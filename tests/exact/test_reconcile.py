@@ -16,6 +16,7 @@ from app.pipeline.passes import enqueue_due, reconcile, verify
 from app.simulator.api import ApiFaults
 from app.simulator.licence import Licence
 from app.simulator.model import Role
+from app.simulator.month import Timeline
 from app.simulator.versions import CURRENT, MIDDLE_SEEN, OLDEST_SEEN, Version
 from app.simulator.world import World
 from app.store.server.connection import connect
@@ -35,7 +36,6 @@ from tests.exact.stage import (
     on_stage,
     tasks,
 )
-from tests.simulator.month import Timeline
 
 ALWAYS = {"GET /api/v2/buildinfo": 1, "GET /api/v2/entitlements": 1, TASKS: 1, ORGANIZATIONS: 1}
 

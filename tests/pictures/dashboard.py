@@ -36,6 +36,7 @@ from app.pipeline.tell.send import send
 from app.pipeline.watch.sweep import sweep
 from app.simulator.api import ApiServer
 from app.simulator.licence import Licence
+from app.simulator.month import Timeline
 from app.simulator.notifications import Message, Outbox
 from app.simulator.sinks import SlackSink
 from app.simulator.world import World
@@ -46,7 +47,6 @@ from app.store.store import Store
 from app.web.metrics import server as metricserver
 from tests.pictures.screenshot import ROOT
 from tests.pictures.screenshot import take as take_picture
-from tests.simulator.month import Timeline
 from workers import embedded
 from workers.runner import worker
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from app.simulator.month import Timeline
 from app.simulator.notifications import Message, Outbox
-from tests.simulator.month import Timeline
 
 #: Coder fetches every 15 seconds, and tries again after 5 minutes, up to five times in all.
 _FETCH_SECONDS: Final = 15.0

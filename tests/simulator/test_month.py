@@ -7,10 +7,10 @@ import pytest
 
 from app.simulator.licence import Licence
 from app.simulator.model import Transition
+from app.simulator.month import Timeline, random_month
 from app.simulator.notifications import Message
 from app.simulator.world import World
 from tests.simulator.courier import Courier, Losses
-from tests.simulator.month import Timeline, random_month
 
 
 def digest(world: World) -> list[object]:

@@ -1,7 +1,7 @@
-"""Weeks of a team's life as a timeline, in which tests can put what else happens: deliveries, outages, readings."""
+"""Weeks of a team's life as a timeline, into which other things can be put: deliveries, outages, readings."""
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Final
@@ -19,6 +19,7 @@ _START_REASONS: Final = ("initiator", "dashboard", "cli", "autostart", *CONNECTI
 _STATES: Final = ("working", "idle", "complete", "failure")
 _FAILED: Final = 0.08
 _CANCELED: Final = 0.04
+_BY_TIMEOUT: Final = 0.5
 
 
 class Timeline:
@@ -28,21 +29,31 @@ class Timeline:
     is put in must not use the world's `rng`.
     """
 
-    def __init__(self, world: World, *, days: int = 30, tasks_per_day: float = _TASKS_PER_DAY) -> None:
+    def __init__(
+        self,
+        world: World,
+        *,
+        days: int = 30,
+        tasks_per_day: float | Sequence[float] = _TASKS_PER_DAY,
+        people: Sequence[User] = (),
+    ) -> None:
         """Plan what people begin; what becomes of it is decided when it happens.
 
         Args:
             world: where it happens, from its clock's day on.
             days: how long people begin anything; what they began ends on the last of them.
-            tasks_per_day: on a working day.
+            tasks_per_day: on a working day; a sequence has one number for each day.
+            people: who begins tasks, once for each share of them; all developers and the pipeline unless given.
         """
         self.world = world
+        self._people = people or [*world.developers, world.user("ci-pipeline")]
         self.end = world.now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=days)
         self._queue: list[tuple[datetime, int, Action]] = []
         self._numbers = count()
         self._hooks: list[Action] = []
         for day in range(days):
-            self._plan_day(self.end - timedelta(days=days - day), tasks_per_day)
+            tasks = tasks_per_day if isinstance(tasks_per_day, int | float) else tasks_per_day[day]
+            self._plan_day(self.end - timedelta(days=days - day), tasks)
 
     def at(self, when: datetime, action: Action) -> None:
         """Put something in; what lies in the past happens next."""
@@ -61,10 +72,20 @@ class Timeline:
 
     def __iter__(self) -> Iterator[tuple[datetime, Action]]:
         while self._queue:
-            when, _, action = heapq.heappop(self._queue)
-            when = max(when, self.world.now)
-            yield when, self._moved(when, action)
+            yield self._next()
         self.world.advance_to(self.end)
+
+    def play_until(self, moment: datetime) -> None:
+        """Let everything happen that is due before a moment, and move the world's clock there."""
+        while self._queue and self._queue[0][0] < moment:
+            self._next()[1]()
+        with self.world.lock:
+            self.world.advance_to(moment)
+
+    def _next(self) -> tuple[datetime, Action]:
+        when, _, action = heapq.heappop(self._queue)
+        when = max(when, self.world.now)
+        return when, self._moved(when, action)
 
     def play(self) -> World:
         """Let everything happen."""
@@ -110,8 +131,7 @@ class Timeline:
 
     def _new_task(self) -> None:
         world = self.world
-        owner = world.rng.choice([*world.developers, world.user("ci-pipeline")])
-        self._follow(world.create_task(owner, unfinished=True))
+        self._follow(world.create_task(world.rng.choice(self._people), unfinished=True))
 
     def _new_task_of_admin(self) -> None:
         self._follow(self.world.create_task(self.world.rng.choice(self.world.admins), unfinished=True))
@@ -198,8 +218,7 @@ class Timeline:
         self._follow_build(workspace, build)
 
     def _pause(self, workspace: Workspace) -> None:
-        by_timeout = self.world.rng.random() < 0.5
-        self.world.pause(workspace, by_timeout=by_timeout)
+        self.world.pause(workspace, by_timeout=self.world.rng.random() < _BY_TIMEOUT)
         self._later(10, 2000, lambda: self._go_on(workspace))
 
     def _pause_and_resume(self, workspace: Workspace) -> None:
