@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 
 from app.simulator.catalogue import CATALOGUE, TASK_STATUS, NotificationTemplate
 from app.simulator.licence import AgentHours, Licence, Seats, UsageEvent
-from app.simulator.model import Role, Template, User
+from app.simulator.model import Organization, Role, Template, User
 from app.simulator.versions import CURRENT, Behaviour, Version, does
 
 STATUS_EVENTS: Final = frozenset({"Task Working", "Task Idle", "Task Completed", "Task Failed"})
@@ -61,7 +61,8 @@ class Deployment:
         self.preferences: defaultdict[str, dict[str, bool]] = defaultdict(dict)
         self._started = self._refreshed = start
         self._licence: Licence | None = None
-        self.id = self.organization_id = self.new_id()
+        self.id = self.new_id()
+        self.organizations = [Organization(self.id, "coder", "Coder")]
         self.users = self._make_users()
         self.prebuilds_user = User("c42fdf75-3097-471c-8c33-fb52454d81c0", "prebuilds", "Prebuilds Owner")
         self.templates = [
@@ -70,6 +71,7 @@ class Deployment:
                 name=name,
                 version=f"v{self.rng.randint(1, 9)}",
                 version_id=self.new_id(),
+                organization=self.organizations[0],
                 ai=name in AI_TEMPLATES,
                 display_name=name.replace("-", " ").title() if display_names else "",
             )
@@ -104,6 +106,11 @@ class Deployment:
         return sum(event.count for event in self.usage if event.at <= at and licence.covers(event.at))
 
     @property
+    def organization_id(self) -> str:
+        """The id of the default organization."""
+        return self.organizations[0].id
+
+    @property
     def admins(self) -> list[User]:
         """Owners and template admins, who are told of new workspaces."""
         return [user for user in self.users if user.roles & {Role.OWNER, Role.TEMPLATE_ADMIN}]
@@ -117,6 +124,14 @@ class Deployment:
         user = User(str(uuid5(UUID(self.id), username)), username, username.title(), frozenset(roles))
         self.users.append(user)
         return user
+
+    def add_organization(self, name: str, *templates: str) -> Organization:
+        """Add one more organization and give it some of the templates; a seed makes the same world otherwise."""
+        organization = Organization(str(uuid5(UUID(self.id), f"organization {name}")), name, name.title())
+        self.organizations.append(organization)
+        for template in templates:
+            self.template(template).organization = organization
+        return organization
 
     def new_id(self) -> str:
         return str(UUID(int=self.rng.getrandbits(128), version=4))

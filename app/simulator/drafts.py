@@ -32,11 +32,15 @@ def _created(world: World, happening: Happening) -> Draft:
 
 
 def _updated(world: World, happening: Happening) -> Draft:
-    labels = {"organization": "coder", "initiator": happening.initiator.name or happening.initiator.username}
+    initiator = happening.initiator
+    labels = {
+        "organization": happening.workspace.template.organization.name,
+        "initiator": initiator.name or initiator.username,
+    }
     return _to_admins(world, happening, catalogue.WORKSPACE_UPDATED, labels)
 
 
-def _auto_updated(world: World, happening: Happening) -> Draft | None:
+def _auto_updated(_world: World, happening: Happening) -> Draft | None:
     workspace, build = happening.workspace, happening.build
     if build is None:
         return None
@@ -47,7 +51,7 @@ def _auto_updated(world: World, happening: Happening) -> Draft | None:
         "template_version_name": build.version,
         "template_version_message": "None provided",
     }
-    targets = _workspace_targets(world, happening)
+    targets = _workspace_targets(happening)
     return Draft(catalogue.WORKSPACE_AUTO_UPDATED, (workspace.owner,), labels, targets)
 
 
@@ -64,7 +68,7 @@ def _to_admins(world: World, happening: Happening, notification: NotificationTem
             "version": template.version,
             "workspace_owner_username": owner.username,
         },
-        _workspace_targets(world, happening),
+        _workspace_targets(happening),
         {
             "workspace": {"id": workspace.id, "name": workspace.name},
             "template": {"id": template.id, "name": template.name},
@@ -84,7 +88,7 @@ def _failed(world: World, happening: Happening) -> Draft | None:
     workspace, build = happening.workspace, happening.build
     if build is None:
         return None
-    targets = _workspace_targets(world, happening)
+    targets = _workspace_targets(happening)
     if build.reason != "initiator":
         labels = {"name": workspace.name, "reason": build.reason}
         return Draft(catalogue.AUTOBUILD_FAILED, (workspace.owner,), labels, targets)
@@ -103,45 +107,46 @@ def _failed(world: World, happening: Happening) -> Draft | None:
     )
 
 
-def _deleted(world: World, happening: Happening) -> Draft | None:
+def _deleted(_world: World, happening: Happening) -> Draft | None:
     workspace = happening.workspace
     if happening.initiator == workspace.owner:
         return None
     labels = {"name": workspace.name, "reason": "initiated by user", "initiator": happening.initiator.username}
-    return Draft(catalogue.WORKSPACE_DELETED, (workspace.owner,), labels, _workspace_targets(world, happening))
+    return Draft(catalogue.WORKSPACE_DELETED, (workspace.owner,), labels, _workspace_targets(happening))
 
 
-def _resumed(world: World, happening: Happening) -> Draft:
-    return _task_draft(world, happening, catalogue.TASK_RESUMED, {})
+def _resumed(_world: World, happening: Happening) -> Draft:
+    return _task_draft(happening, catalogue.TASK_RESUMED, {})
 
 
-def _paused(world: World, happening: Happening) -> Draft:
-    return _task_draft(world, happening, catalogue.TASK_PAUSED, {"pause_reason": happening.detail})
+def _paused(_world: World, happening: Happening) -> Draft:
+    return _task_draft(happening, catalogue.TASK_PAUSED, {"pause_reason": happening.detail})
 
 
-def _task_draft(world: World, happening: Happening, template: NotificationTemplate, more: dict[str, str]) -> Draft:
+def _task_draft(happening: Happening, template: NotificationTemplate, more: dict[str, str]) -> Draft:
     workspace = happening.workspace
     task_id = {"task_id": workspace.task.id} if workspace.task else {}
     labels = {"task": workspace.name, "workspace": workspace.name, **task_id, **more}
-    targets = (workspace.id, workspace.owner.id, world.organization_id)
+    targets = (workspace.id, workspace.owner.id, workspace.template.organization.id)
     return Draft(template, (workspace.owner,), labels, targets)
 
 
-def _status(world: World, happening: Happening) -> Draft:
+def _status(_world: World, happening: Happening) -> Draft:
     workspace = happening.workspace
     app = (workspace.task.app_id,) if workspace.task else ()
     return Draft(
         catalogue.TASK_STATUS[happening.detail],
         (workspace.owner,),
         {"task": workspace.name, "workspace": workspace.name},
-        (workspace.id, workspace.owner.id, world.organization_id, *app),
+        (workspace.id, workspace.owner.id, workspace.template.organization.id, *app),
         {"dedupe_bypass_ts": happening.at.strftime("%Y-%m-%dT%H:%M:00Z")},
     )
 
 
-def _workspace_targets(world: World, happening: Happening) -> tuple[str, ...]:
+def _workspace_targets(happening: Happening) -> tuple[str, ...]:
     workspace = happening.workspace
-    return workspace.id, workspace.owner.id, workspace.template.id, world.organization_id
+    template = workspace.template
+    return workspace.id, workspace.owner.id, template.id, template.organization.id
 
 
 _DRAFTS: Final[Mapping[Kind, Callable[[World, Happening], Draft | None]]] = {

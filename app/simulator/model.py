@@ -66,11 +66,19 @@ class User:
         return f"{self.username}@example.com"
 
 
+@dataclass(frozen=True, slots=True)
+class Organization:
+    id: str
+    name: str
+    display_name: str
+
+
 @dataclass(slots=True, eq=False)
 class Template:
     """A template.
 
     Attributes:
+        organization: the one whose members may use it; its workspaces belong to it, too.
         ai: made for Coder Tasks: an admin would list it as an AI template.
         version, version_id: the active version.
     """
@@ -79,6 +87,7 @@ class Template:
     name: str
     version: str
     version_id: str
+    organization: Organization
     ai: bool = False
     display_name: str = ""
 

@@ -442,3 +442,19 @@ def test_every_template_that_the_rules_know_by_its_id_is_listed_and_most_are_on(
     world.version = (2, 29, 6)
     names = {row["name"] for row in listed} - {row["name"] for row in client.get("/notifications/templates/system")}
     assert names == {"Task Paused", "Task Resumed"}
+
+
+def test_everything_of_a_template_belongs_to_its_organization(world: World, client: Client) -> None:
+    data = world.add_organization("data", "codex-tasks", "go-backend")
+    first = world.create_task(world.developers[0], world.template("claude-code-tasks"))
+    second = world.create_task(world.developers[0], world.template("codex-tasks"))
+    assert [one["name"] for one in client.get("/organizations")] == ["coder", "data"]
+    shown = {one["name"]: one["organization_name"] for one in client.get("/workspaces")["workspaces"]}
+    assert shown == {first.name: "coder", second.name: "data"}
+    for name, workspace in (("default", first), ("data", second), (data.id, second)):
+        jobs = client.get(f"/organizations/{name}/provisionerjobs")
+        assert [job["metadata"]["workspace_id"] for job in jobs] == [workspace.id]
+        assert {job["organization_id"] for job in jobs} == {workspace.template.organization.id}
+    entries = client.get("/audit?q=organization:data")["audit_logs"]
+    assert {entry["organization_id"] for entry in entries} == {data.id}
+    assert {entry["resource_id"] for entry in entries if entry["resource_type"] == "workspace"} == {second.id}

@@ -1,4 +1,4 @@
-"""Users, their tokens and groups, and the organization that they are in."""
+"""Users, their tokens and groups, and the organizations, each of which all of them are in."""
 
 import secrets
 from collections.abc import Mapping
@@ -132,22 +132,34 @@ def make_token(tokens: Tokens, user: User, body: Any) -> dict[str, Any]:
 
 def organizations(world: Deployment) -> list[dict[str, Any]]:
     at = views.moment(world.now)
-    names = {"name": views.ORGANIZATION, "display_name": "Coder", "description": "", "icon": ""}
-    return [{"id": world.organization_id, **names, "created_at": at, "updated_at": at, "is_default": True}]
+    return [
+        {
+            "id": one.id,
+            "name": one.name,
+            "display_name": one.display_name,
+            "description": "",
+            "icon": "",
+            "created_at": at,
+            "updated_at": at,
+            "is_default": one.id == world.organization_id,
+        }
+        for one in world.organizations
+    ]
 
 
 def groups(world: Deployment) -> list[dict[str, Any]]:
-    """Answer GET /groups, of which there is Everyone alone; it needs a licence."""
+    """Answer GET /groups: each organization has Everyone alone. It needs a licence."""
     licence = world.licence
     if licence is None or licence.expired(world.now):
         raise AnswerError(HTTPStatus.FORBIDDEN, "Template RBAC is a Premium feature. Contact sales!")
     return [
         {
-            "id": world.organization_id,
+            "id": one.id,
             "name": "Everyone",
             "display_name": "",
-            "organization_id": world.organization_id,
-            "organization_name": views.ORGANIZATION,
+            "organization_id": one.id,
+            "organization_name": one.name,
             "members": [views.user(world, user) for user in world.users],
         }
+        for one in world.organizations
     ]

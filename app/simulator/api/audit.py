@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from app.simulator.api import views
 from app.simulator.api.query import BadRequestError, page, terms
-from app.simulator.model import Build, User, Workspace
+from app.simulator.model import Build, Organization, User, Workspace
 from app.simulator.versions import Behaviour
 from app.simulator.world import World
 
@@ -38,7 +38,11 @@ def audit_log(world: World, parameters: Mapping[str, str]) -> dict[str, Any]:
     found = terms(parameters.get("q", ""), _SEARCH, "resource_type", _MESSAGE)
     first, last = _day(found, "date_from"), _day(found, "date_to")
     recorded = [] if world.agpl else world.workspaces
-    entries = [entry for workspace in recorded for entry in _entries(world, workspace)]
+    entries = [
+        (at, {**entry, **_organization(workspace.template.organization)})
+        for workspace in recorded
+        for at, entry in _entries(world, workspace)
+    ]
     entries = [
         (at, entry)
         for at, entry in entries
@@ -89,8 +93,6 @@ def _entry(
         "id": resource_id,
         "request_id": resource_id,
         "time": views.moment(at),
-        "organization_id": world.organization_id,
-        "organization": {"id": world.organization_id, "name": "coder", "display_name": "Coder", "icon": ""},
         "ip": "127.0.0.1",
         "user_agent": "",
         "resource_type": kind,
@@ -106,6 +108,11 @@ def _entry(
         "is_deleted": False,
         "user": views.user(world, user),
     }
+
+
+def _organization(of: Organization) -> dict[str, Any]:
+    names = {"name": of.name, "display_name": of.display_name, "icon": ""}
+    return {"organization_id": of.id, "organization": {"id": of.id, **names}}
 
 
 def _shown(entry: dict[str, Any], key: str) -> str:

@@ -89,10 +89,13 @@ class Routes:
         return accounts.make_token(self._tokens, self._user(request), request.body)
 
     def _provisioner_jobs(self, request: Request) -> Any:
-        known = request.parts[0] in {self._world.organization_id, views.ORGANIZATION, "default"}
-        if not known or not request.has(Right.PROVISIONER_JOBS):
+        name, organizations = request.parts[0], self._world.organizations
+        names = [{one.id, one.name} for one in organizations]
+        names[0].add("default")
+        found = next((one for one, its in zip(organizations, names, strict=True) if name in its), None)
+        if found is None or not request.has(Right.PROVISIONER_JOBS):
             raise not_found()
-        return provisioner_jobs(self._world, request.parameters or {})
+        return provisioner_jobs(self._world, found, request.parameters or {})
 
     def _deployment_config(self, request: Request) -> Any:
         request.need(Right.DEPLOYMENT_CONFIG)

@@ -10,7 +10,6 @@ from app.simulator.model import Build, JobStatus, Role, Task, Template, Transiti
 from app.simulator.world import World
 
 _NEVER: Final = "0001-01-01T00:00:00Z"
-ORGANIZATION: Final = "coder"
 _NO_ID: Final = "00000000-0000-0000-0000-000000000000"
 _UNDER_WAY: Final[Mapping[Transition, str]] = {
     Transition.START: "starting",
@@ -60,7 +59,7 @@ def build(world: World, of: Build) -> dict[str, Any]:
         "transition": of.transition.value,
         "initiator_id": of.initiator.id,
         "initiator_name": of.initiator.username,
-        "job": job(world, of, workspace, metadata=False),
+        "job": job(of, workspace, metadata=False),
         "reason": of.reason,
         "resources": [],
         "deadline": None,
@@ -71,7 +70,7 @@ def build(world: World, of: Build) -> dict[str, Any]:
     }
 
 
-def job(world: World, of: Build, workspace: Workspace, *, metadata: bool) -> dict[str, Any]:
+def job(of: Build, workspace: Workspace, *, metadata: bool) -> dict[str, Any]:
     """Return a ProvisionerJob; what has not happened yet is missing, and within a build its metadata are empty."""
     moments = {"started_at": of.started_at, "completed_at": of.completed_at, "canceled_at": of.canceled_at}
     return {
@@ -81,7 +80,7 @@ def job(world: World, of: Build, workspace: Workspace, *, metadata: bool) -> dic
         **({"error": of.error} if of.error else {}),
         "status": of.status.value,
         "type": "workspace_build",
-        "organization_id": world.organization_id,
+        "organization_id": workspace.template.organization.id,
         "initiator_id": of.initiator.id,
         "tags": {"owner": "", "scope": "organization"},
         "queue_position": 0,
@@ -102,7 +101,7 @@ def import_job(world: World, of: VersionImport) -> dict[str, Any]:
         "completed_at": at,
         "status": JobStatus.SUCCEEDED.value,
         "type": "template_version_import",
-        "organization_id": world.organization_id,
+        "organization_id": of.template.organization.id,
         "initiator_id": world.users[0].id,
         "tags": {"owner": "", "scope": "organization"},
         "queue_position": 0,
@@ -134,8 +133,8 @@ def workspace(world: World, of: Workspace) -> dict[str, Any]:
         "owner_id": owner.id,
         "owner_name": owner.username,
         "owner_avatar_url": "",
-        "organization_id": world.organization_id,
-        "organization_name": ORGANIZATION,
+        "organization_id": template.organization.id,
+        "organization_name": template.organization.name,
         "template_id": template.id,
         "template_name": template.name,
         "template_display_name": template.display_name,
@@ -168,7 +167,7 @@ def task(world: World, of: Workspace, its: Task) -> dict[str, Any]:
         "name": its.name,
         "display_name": its.name,
         "initial_prompt": "",
-        "organization_id": world.organization_id,
+        "organization_id": of.template.organization.id,
         "owner_id": of.owner.id,
         "owner_name": of.owner.username,
         "template_id": of.template.id,
@@ -206,7 +205,7 @@ def user(world: Deployment, of: User) -> dict[str, Any]:
         "last_seen_at": moment(world.now),
         "status": "active",
         "login_type": "password",
-        "organization_ids": [world.organization_id],
+        "organization_ids": [organization.id for organization in world.organizations],
         "roles": [
             {"name": role.value, "display_name": role.value.replace("-", " ").title()}
             for role in sorted(of.roles)
