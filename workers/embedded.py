@@ -7,17 +7,20 @@ import re
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
 import redis
 
-from app.store.server.connection import OLDEST_VERSION
+from app.store.server.connection import OLDEST_VERSION, connect
 from workers import aof, servers
 
 _START_SECONDS: Final = 60.0
+_LAST_LINES: Final = 5
+#: In bytes.
+_LONGEST_LOG: Final = 1_000_000
 # A Unix socket's path is at most 107 bytes on Linux and 103 on macOS.
 _LONGEST_SOCKET: Final = 103
 _PLAIN: Final = re.compile(r"[A-Za-z0-9/._-]+")
@@ -90,6 +93,11 @@ def url(data_dir: Path) -> str:
     return f"unix://{quote(str(socket_path(data_dir)))}"
 
 
+def log_file(data_dir: Path) -> Path:
+    """Return where the server writes its log, which starts with lines that only its developers need."""
+    return data_dir.resolve() / "redis.log"
+
+
 def command(server: Path, data_dir: Path) -> list[str]:
     """Return the command line: every write is on disk before it is confirmed, and nothing is ever evicted."""
     return [
@@ -107,6 +115,7 @@ def command(server: Path, data_dir: Path) -> list[str]:
         "--hash-max-ziplist-value", "1024",
         "--daemonize", "no",
         "--loglevel", "warning",
+        "--logfile", str(log_file(data_dir)),
     ]  # fmt: skip
 
 
@@ -149,8 +158,9 @@ def wait_ready(data_dir: Path, process: "subprocess.Popen[bytes]") -> None:
         connection.close()
 
 
-def count_keys(data_dir: Path) -> int:
-    """Start the server, read everything, and stop it again; the caller holds the data directory's lock.
+@contextlib.contextmanager
+def serving(data_dir: Path) -> "Iterator[redis.Redis]":
+    """Run the server for a while; the caller holds the data directory's lock, or is the only one who knows of it.
 
     Raises:
         EmbeddedRedisError: there is no server, or it does not read the data.
@@ -159,17 +169,26 @@ def count_keys(data_dir: Path) -> int:
     process = subprocess.Popen(command(find_server(data_dir), data_dir), stdout=2, start_new_session=True)
     try:
         wait_ready(data_dir, process)
-        connection = redis.Redis(unix_socket_path=str(socket_path(data_dir)), socket_timeout=60)
-        with connection:
-            return int(connection.dbsize())
+        with connect(url(data_dir), _START_SECONDS) as connection:
+            yield connection
     finally:
         process.terminate()
         process.wait(_START_SECONDS)
 
 
+def count_keys(data_dir: Path) -> int:
+    """Start the server, read everything, and stop it again; the caller holds the data directory's lock.
+
+    Raises:
+        EmbeddedRedisError: there is no server, or it does not read the data.
+    """
+    with serving(data_dir) as connection:
+        return int(connection.dbsize())
+
+
 def _ended(data_dir: Path, server: Path, code: int) -> EmbeddedRedisError:
     """Return the error that says what is likely wrong with the data when the server ended at its start."""
-    ended = f"the embedded Redis ended with {code}; its last words are above"
+    ended = f"the embedded Redis ended with {code}{_last_words(data_dir)}"
     written, program = servers.written_by(data_dir), servers.program_of(server)
     if written and program and not program.reads(written):
         return OtherServerError(
@@ -182,6 +201,24 @@ def _ended(data_dir: Path, server: Path, code: int) -> EmbeddedRedisError:
         damage = None
     more = f". The append-only file is damaged: {damage}. Run: awb repair" if damage else ""
     return EmbeddedRedisError(ended + more)
+
+
+def _last_words(data_dir: Path) -> str:
+    """Quote the end of the server's log; where it could not even open that, it has said so on standard error."""
+    log = log_file(data_dir)
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    return f"; the end of {log}: {' / '.join(lines[-_LAST_LINES:])}"
+
+
+def start_log_anew(data_dir: Path) -> None:
+    """Keep the log from growing for ever: what a start finds too long becomes the one older log that is kept."""
+    log = log_file(data_dir)
+    with contextlib.suppress(FileNotFoundError):
+        if log.stat().st_size > _LONGEST_LOG:
+            log.replace(log.with_suffix(".log.old"))
 
 
 def alive(pid: int) -> bool:

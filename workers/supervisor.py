@@ -131,6 +131,7 @@ class Supervisor:
         if settings.redis_url is None:
             server = embedded.find_server(settings.data_dir)
             embedded.stop_stray(settings.data_dir)
+            embedded.start_log_anew(settings.data_dir)
             self.redis = Child("redis", embedded.command(server, settings.data_dir), ours=False)
             self._start(self.redis)
         if CAN_FORK:

@@ -57,3 +57,35 @@ def test_a_link_that_a_clean_up_removed_is_made_again(tmp_path: Path) -> None:
     path.parent.unlink()
     assert embedded.socket_path(tmp_path / "My Projects") == path
     assert path.parent.is_symlink()
+
+
+def test_the_server_writes_its_log_to_the_data_directory_and_nothing_to_the_terminal(
+    short_dir: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with embedded.serving(short_dir) as connection:
+        assert connection.ping()
+    assert capfd.readouterr() == ("", "")
+    assert "starting" in embedded.log_file(short_dir).read_text(encoding="utf-8")
+
+
+def test_a_server_that_does_not_start_is_quoted(short_dir: Path) -> None:
+    with embedded.serving(short_dir) as connection:
+        connection.set("kept", "yes")
+    for file in (short_dir / "appendonlydir").glob("*.incr.aof"):
+        file.write_bytes(file.read_bytes() + b"nonsense\r\n")
+    with pytest.raises(embedded.EmbeddedRedisError) as raised, embedded.serving(short_dir):
+        pass
+    assert "redis.log: " in str(raised.value)
+    assert "Bad file format reading the append only file" in str(raised.value)
+
+
+def test_a_long_log_is_started_anew_and_the_one_before_is_kept(short_dir: Path) -> None:
+    log = embedded.log_file(short_dir)
+    embedded.start_log_anew(short_dir)
+    log.write_text("short", encoding="utf-8")
+    embedded.start_log_anew(short_dir)
+    assert log.read_text(encoding="utf-8") == "short"
+    log.write_text("x" * 2_000_000, encoding="utf-8")
+    embedded.start_log_anew(short_dir)
+    assert not log.exists()
+    assert [file.name for file in short_dir.iterdir()] == ["redis.log.old"]
