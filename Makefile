@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 run: $(VENV)/.run  ## Start the whole service on 127.0.0.1:8787
 	$(BIN)/awb run
 
-demo: $(VENV)/.run  ## Play a simulated Coder against it
+demo: $(VENV)/.run  ## Play three months of a simulated Coder against it, and open the page
 	$(BIN)/awb demo $(DEMO_FLAGS)
 
 test: $(VENV)/.dev  ## Run the tests

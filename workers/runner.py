@@ -44,6 +44,12 @@ class QuietWorker(PausableWorker):
 
     #: RQ's own minute would keep a queue waiting long after Redis is back.
     max_connection_wait_time = 2.0
+    #: It ends at a signal; False where it works in a process that does something else, too.
+    heeds_signals = True
+
+    def _install_signal_handlers(self) -> None:
+        if self.heeds_signals:
+            super()._install_signal_handlers()  # type: ignore[no-untyped-call]
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         if not _is_ours(job):
@@ -142,7 +148,7 @@ class DeliveryWorker(QuietWorker):
             super().execute_job(single, queue)
 
 
-def worker(queue_name: str, connection: "redis.Redis", config: Config | None = None) -> SimpleWorker:
+def worker(queue_name: str, connection: "redis.Redis", config: Config | None = None) -> QuietWorker:
     """Build the worker of one queue. When it starts, it adopts what a dead worker of this queue left behind."""
     runtime.use(connection, config)
     kind = DeliveryWorker if queue_name == jobqueue.DELIVERIES else QuietWorker

@@ -174,9 +174,11 @@ def scheduler(context: click.Context) -> None:
 
 
 @main.command()
-@click.option("--keep", is_flag=True, help="Leave the service up at the end.")
-def demo(keep: bool) -> None:
-    """Play a simulated Coder against the real service, with local sinks for Slack and mail."""
-    from app.simulator.demo import run_demo  # noqa: PLC0415 - needs the optional extra `demo`
+@click.option("--keep", is_flag=True, default=None, help="Leave the page up at the end; on a terminal it is anyway.")
+@click.option("--verbose", is_flag=True, help="Show every scenario and every message.")
+@click.option("--days", type=click.IntRange(7, 366), default=91, show_default=True, help="How many days to play.")
+def demo(keep: bool | None, verbose: bool, days: int) -> None:
+    """Play three months of a simulated Coder against the real meter, with local sinks for Slack and mail."""
+    from app.demo.demo import run_demo  # noqa: PLC0415 - needs the optional extra `demo`
 
-    sys.exit(run_demo(keep=keep))
+    sys.exit(run_demo(keep=keep, verbose=verbose, days=days))

@@ -6,13 +6,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Self
 
 import requests
 
-_STARTING: Final = 30.0
+_STARTING: Final = 60.0
 _ENDING: Final = 20.0
 _ANSWERING: Final = 10.0
 _POLL: Final = 0.05
@@ -66,7 +66,7 @@ class Service:
             os.killpg(self._child.pid, signal.SIGKILL)
             self._child.wait()
 
-    def command(self, *arguments: str, settings: Mapping[str, str]) -> Any:
+    def command(self, *arguments: str) -> Any:
         """Run a command of `awb` beside the service, and return the JSON that it prints.
 
         Raises:
@@ -74,7 +74,7 @@ class Service:
         """
         done = subprocess.run(
             [sys.executable, "-m", "app.cli", *arguments],
-            env={**self._environment, **settings},
+            env=self._environment,
             capture_output=True,
             text=True,
             timeout=_STARTING,
@@ -97,7 +97,7 @@ class Service:
 
         self.wait_for(ready, "the service to be ready", _STARTING)
 
-    def wait_for(self, condition: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
+    def wait_for(self, condition: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
         """Wait until the condition holds.
 
         Raises:
@@ -109,33 +109,52 @@ class Service:
                 raise ServiceError(f"waited {seconds:.0f} s in vain for {what}")
             time.sleep(_POLL)
 
-    def wait_used(self, expected: int) -> None:
-        """Wait until the service counts so much."""
-        used = [0]
-
-        def there() -> bool:
-            used[0] = self.usage()["used"]
-            return used[0] == expected
-
-        try:
-            self.wait_for(there, f"the service to count {expected}")
-        except ServiceError as error:
-            raise ServiceError(f"{error}; it counts {used[0]}") from None
-
     def usage(self) -> dict[str, Any]:
         return self._get("/api/v1/usage") or {}
+
+    def forecast(self) -> dict[str, Any]:
+        return self._get("/api/v1/forecast") or {}
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return what happened to alerts, newest first."""
+        return list((self._get("/api/v1/events?limit=200") or {})["events"])
+
+    def notifications(self) -> list[dict[str, Any]]:
+        """Return every message to a receiver, newest first."""
+        return list((self._get("/api/v1/notifications?limit=200") or {})["notifications"])
+
+    def wait_sent(self) -> None:
+        """Wait until no message waits to be sent."""
+        self.wait_for(
+            lambda: all(one["state"] != "pending" for one in self.notifications()), "every message to be sent"
+        )
 
     def delivery(self, message_id: str) -> dict[str, Any] | None:
         """Return a classified delivery, or None where it is not (yet) known."""
         return self._get(f"/api/v1/deliveries/{message_id}", absent=requests.codes.not_found)
 
-    def records_of(self, workspace_id: str) -> list[dict[str, Any]]:
-        """Return every usage record of a workspace."""
+    def record(self, key: str) -> dict[str, Any] | None:
+        """Return a usage record, or None where nothing was counted under this key."""
+        return self._get(f"/api/v1/records/{key}", absent=requests.codes.not_found)
+
+    def wait_classified(self, messages: Iterable[str]) -> None:
+        """Wait until the service has looked at each of these messages."""
+        waiting = list(messages)
+
+        def done() -> bool:
+            while waiting and self.delivery(waiting[-1]) is not None:
+                waiting.pop()
+            return not waiting
+
+        self.wait_for(done, "every delivery to be classified")
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return every usage record."""
         found: list[dict[str, Any]] = []
         cursor = ""
         while True:
             page = self._get("/api/v1/records?limit=500" + (f"&cursor={cursor}" if cursor else "")) or {}
-            found += [record for record in page["records"] if record["workspace_id"] == workspace_id]
+            found += page["records"]
             cursor = page["next"]
             if not cursor:
                 return found
