@@ -1,11 +1,10 @@
 """The Flask application."""
 
 import redis
-from flask import Flask, Response, jsonify, make_response, render_template, request
-from werkzeug.exceptions import HTTPException
+from flask import Flask
 
 from app.config.load import Config
-from app.web import health, slackactions, webhook
+from app.web import errors, health, slackactions, webhook
 from app.web.access.guard import guard
 from app.web.api import routes as api
 from app.web.metrics import routes as metrics
@@ -14,8 +13,6 @@ from app.web.pages import routes as pages
 from app.web.refusals import EXTENSION, Refusals
 from app.web.slashes import without_odd_slashes
 from app.web.wire import bodies
-
-_FOR_PROGRAMS = ("/v1", "/v2", "/api", "/metrics", "/healthz", "/readyz", "/static")
 
 
 def create_app(config: Config, connection: "redis.Redis", *, insecure: bool = False) -> Flask:
@@ -55,18 +52,5 @@ def create_app(config: Config, connection: "redis.Redis", *, insecure: bool = Fa
     app.register_blueprint(health.blueprint(config, connection))
     if not config.settings.metrics_bind:
         app.register_blueprint(metrics.blueprint(config, connection))
-    app.register_error_handler(HTTPException, _http_error)
+    errors.install(app)
     return app
-
-
-def _http_error(error: HTTPException) -> Response:
-    """Answer with what the error itself says and its headers, such as Allow: people a page, programs JSON."""
-    if request.path.startswith(_FOR_PROGRAMS):
-        answer = jsonify(status="error", reason=error.name, detail=error.description)
-    else:
-        answer = make_response(render_template("sorry.html", heading=error.name, detail=error.description))
-    answer.status_code = error.code or 500
-    for name, value in error.get_headers():
-        if name != "Content-Type":
-            answer.headers[name] = value
-    return answer

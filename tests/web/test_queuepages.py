@@ -17,6 +17,7 @@ from app.store.receive.inbox import Inbox
 from app.store.rq import jobqueue
 from app.store.rq.queues import Queues
 from app.store.server.connection import connect
+from app.web import errors
 from app.web.access.guard import guard
 from app.web.pages import frame as pageframe
 from app.web.pages import queues as queuepages
@@ -55,6 +56,7 @@ def build(connection: "redis.Redis", config: Config) -> Flask:
     pageframe.install(frame, config, connection)
     app.register_blueprint(frame)
     app.register_blueprint(queuepages.blueprint(config, connection))
+    errors.install(app)
     return app
 
 

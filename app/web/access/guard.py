@@ -1,14 +1,15 @@
 """Who may see and who may act, over the whole application."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, Final, ParamSpec
 
 import redis
-from flask import Flask, Response, abort, g, jsonify, make_response, redirect, render_template, request, url_for
+from flask import Flask, Response, abort, g, make_response, redirect, request, url_for
 
 from app.config.load import Config
 from app.core.access.people import Person, Role
+from app.web import errors
 from app.web.access import csrf, login, session
 from app.web.access.csrf import csrf_token
 from app.web.access.policy import Policy
@@ -129,9 +130,7 @@ def _nobody(policy: Policy) -> Response:
     if not policy.configured:
         return _refuse(403, _CLOSED if policy.trusts_loopback else _CLOSED_HERE)
     if _for_programs():
-        answer = _refuse(401, _UNKNOWN)
-        answer.headers["WWW-Authenticate"] = 'Bearer realm="awb"'
-        return answer
+        return _refuse(401, _UNKNOWN, {"WWW-Authenticate": 'Bearer realm="awb"'})
     if not policy.passwords:
         return _refuse(403, _NO_LOGIN)
     # A redirected POST would come as a GET and look done.
@@ -156,10 +155,6 @@ def _for_programs() -> bool:
     return request.path.startswith("/api/")
 
 
-def _refuse(code: int, detail: str) -> Response:
-    """Answer as RFC 9457 says, and to people with a page."""
-    if not _for_programs() and request.path != _METRICS:
-        return make_response(render_template("refused.html", detail=detail), code)
-    answer = make_response(jsonify(type="about:blank", status=code, detail=detail), code)
-    answer.content_type = "application/problem+json"
-    return answer
+def _refuse(code: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    # Without the frame, which names deployments: nobody is let in here, or not from there.
+    return errors.answer(errors.Problem(code, detail, title="Refused", headers=headers), framed=False)

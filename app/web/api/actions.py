@@ -17,7 +17,8 @@ from app.store.receive.inbox import deployments
 from app.store.rq import plainjob
 from app.store.rq.enqueue import enqueue
 from app.web.api import requests
-from app.web.api.call import Call, Problem, operation
+from app.web.api.call import Call, operation
+from app.web.errors import Problem
 
 _MINUTE: Final = 60
 

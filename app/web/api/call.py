@@ -1,43 +1,15 @@
 """What an operation of the API is, and one call of it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypedDict, Unpack, get_type_hints
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from app.answers.shape import Answer
 from app.config.load import Config
 from app.store.store import Store
 from app.web.api.requests import Query
-
-
-class Problem(Exception):  # noqa: N818 - the word of RFC 9457
-    """An answer other than success.
-
-    Attributes:
-        errors: every single thing that is wrong with a request.
-        headers: such as Retry-After.
-    """
-
-    def __init__(
-        self, status: int, detail: str, *, errors: Sequence[str] = (), headers: Mapping[str, str] | None = None
-    ) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.detail = detail
-        self.errors = errors
-        self.headers = headers or {}
-
-
-class ProblemDetails(Answer):
-    """RFC 9457, https://www.rfc-editor.org/rfc/rfc9457."""
-
-    type: str
-    title: str = Field("", description="The status in words.")
-    status: int
-    detail: str
-    errors: list[str] = Field([], description="Each single mistake of a request.")
 
 
 @dataclass(frozen=True, slots=True)

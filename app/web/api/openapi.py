@@ -9,8 +9,9 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from app.web.api.call import Operation, ProblemDetails
+from app.web.api.call import Operation
 from app.web.api.table import OPERATIONS
+from app.web.errors import ProblemDetails
 
 VERSION: Final = "1.0.0"
 PATH: Final = "/openapi.json"

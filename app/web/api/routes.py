@@ -10,21 +10,18 @@ from typing import Any, Final
 import redis
 from flask import Blueprint, Response, request
 from pydantic import BaseModel, ValidationError
-from werkzeug.exceptions import HTTPException
 
 from app.answers.shape import Answer
 from app.config.load import Config
-from app.store.server.connection import unavailable
 from app.store.store import Store
 from app.web.access.guard import person, require_admin
 from app.web.api import openapi
-from app.web.api.call import Call, Operation, Problem
+from app.web.api.call import Call, Operation
 from app.web.api.requests import NoQuery, objections
 from app.web.api.table import OPERATIONS
+from app.web.errors import Problem
 
 _LARGEST_BODY: Final = 65_536
-_RETRY_AFTER_SECONDS: Final = 10
-_FIRST_ERROR: Final = 400
 _MOST_OBJECTIONS: Final = 10
 _PART: Final = re.compile(r"{(\w+)}")
 #: Left out of the tag: they move though nothing has changed.
@@ -39,32 +36,12 @@ def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
     def bound() -> None:
         request.max_content_length = _LARGEST_BODY
 
-    @routes.before_app_request
-    def unrouted() -> Response | None:
-        # What no route takes belongs to no blueprint: its error handlers never see it.
-        error = request.routing_exception
-        ours = request.path.startswith("/api/v1/") and error is not None and (error.code or 0) >= _FIRST_ERROR
-        return http_problem(error) if ours and error else None
-
-    @routes.errorhandler(redis.exceptions.RedisError)
-    def store_away(error: redis.exceptions.RedisError) -> Response:
-        headers = {"Retry-After": str(_RETRY_AFTER_SECONDS)}
-        return _told(Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"Redis is {unavailable(error)}.", headers=headers))
-
-    routes.register_error_handler(Problem, _told)
-    routes.register_error_handler(HTTPException, http_problem)
     for operation in OPERATIONS:
         view = _view(operation, config, connection)
         rule = _PART.sub(r"<\1>", operation.path)
         routes.add_url_rule(rule, operation.name, view, methods=[operation.method])
     routes.add_url_rule(openapi.PATH, "openapi", _document)
     return routes
-
-
-def http_problem(error: HTTPException) -> Response:
-    """Answer what Flask itself refuses, such as an unknown path, as RFC 9457 says."""
-    headers = {name: value for name, value in error.get_headers() if name != "Content-Type"}
-    return _told(Problem(error.code or 500, error.description or error.name, headers=headers))
 
 
 def _view(operation: Operation, config: Config, connection: "redis.Redis") -> Callable[..., Any]:
@@ -133,21 +110,6 @@ def _document() -> Response:
     _query(NoQuery)
     answer = Response(_text(openapi.document()), mimetype="application/json")
     answer.headers["Cache-Control"] = "private, max-age=300"
-    return answer
-
-
-def _told(problem: Problem) -> Response:
-    """Answer an error as RFC 9457 says."""
-    value: dict[str, Any] = {
-        "type": "about:blank",
-        "title": HTTPStatus(problem.status).phrase,
-        "status": problem.status,
-        "detail": problem.detail,
-    }
-    if problem.errors:
-        value["errors"] = list(problem.errors)
-    answer = Response(_text(value), problem.status, dict(problem.headers), content_type="application/problem+json")
-    answer.headers["Cache-Control"] = "no-store"
     return answer
 
 

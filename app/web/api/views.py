@@ -14,7 +14,8 @@ from app.answers.usage import Forecast, Periods, Usage
 from app.core.count.meter import AWB
 from app.pipeline.operate.queues import queues_of
 from app.web.api import requests
-from app.web.api.call import Call, Problem, operation
+from app.web.api.call import Call, operation
+from app.web.errors import Problem
 
 #: Of each queue.
 _FAILED_JOBS: Final = 20

@@ -18,7 +18,6 @@ from app.pipeline.operate.queues import DELETABLE, Operator, queues_of
 from app.pipeline.operate.replay import not_understood, replay, replay_unknown
 from app.store.rq import jobqueue
 from app.store.rq.jobs import FAILED
-from app.store.server.connection import unavailable
 from app.web.access.guard import person, require_admin
 from app.web.pages.frame import chosen, to
 
@@ -62,19 +61,6 @@ _JOB_ACTS: Final[dict[str, tuple[Callable[[Operator, list[str]], list[str]], str
 def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
     """Build the pages of the queues; they need the guard (access.py) and the frame (pageframe.py)."""
     routes = Blueprint("queues", __name__)
-
-    @routes.errorhandler(redis.exceptions.RedisError)
-    @routes.errorhandler(OSError)
-    def store_away(error: Exception) -> Response:
-        detail = (
-            f"Redis is {unavailable(error)}. Deliveries are refused with 503 meanwhile, and Coder sends them again."
-        )
-        return make_response(render_template("queuetrouble.html", detail=detail), 503)
-
-    @routes.errorhandler(404)
-    def missing(error: Exception) -> Response:
-        return make_response(render_template("queuetrouble.html", detail=getattr(error, "description", "")), 404)
-
     _add_pages(routes, config, connection)
     _add_reviews(routes, config, connection)
     _add_queue_acts(routes, config, connection)

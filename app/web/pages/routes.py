@@ -15,7 +15,7 @@ from app.web.pages import evidence as pageevidence
 from app.web.pages import frame as pageframe
 from app.web.pages import names as pagenames
 from app.web.pages.alertdata import firing, messages_table, silences_table
-from app.web.pages.base import add_errors, respond
+from app.web.pages.base import respond
 from app.web.pages.charts import drift_line
 from app.web.pages.data import overview
 from app.web.pages.frame import chosen, to
@@ -50,7 +50,6 @@ def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
     """
     routes = Blueprint("pages", __name__)
     pageframe.install(routes, config, connection)
-    add_errors(routes)
     _add_usage(routes, config, connection)
     _add_periods(routes, config, connection)
     pagenames.add_routes(routes, config, connection)

@@ -1,0 +1,120 @@
+"""How errors are answered: to people as a page, by the API as RFC 9457 says, to other programs as short JSON.
+
+The receiver refuses for itself (app/web/webhook.py): Coder goes by its codes.
+"""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Final
+
+import redis
+from flask import Flask, Response, g, jsonify, make_response, render_template, request
+from pydantic import Field
+from werkzeug.exceptions import HTTPException
+
+from app.answers.shape import Answer
+from app.store.server.connection import unavailable
+
+_PROBLEMS: Final = ("/api", "/metrics")
+_PROGRAMS: Final = ("/v1", "/v2", "/healthz", "/readyz", "/static")
+_RETRY_AFTER: Final = {"Retry-After": "10"}
+_AWAY: Final = (
+    "Deliveries are answered 503 meanwhile, and Coder sends them again. This page works again as soon as Redis does."
+)
+
+
+class Problem(Exception):  # noqa: N818 - the word of RFC 9457
+    """An answer other than success.
+
+    Attributes:
+        title: what it is, for people, in a few words; by default the status in words.
+        errors: every single thing that is wrong with a request.
+        headers: such as Retry-After.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        title: str = "",
+        errors: Sequence[str] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.title = title or HTTPStatus(status).phrase
+        self.errors = errors
+        self.headers = headers or {}
+
+
+class ProblemDetails(Answer):
+    """RFC 9457, https://www.rfc-editor.org/rfc/rfc9457."""
+
+    type: str
+    title: str = Field("", description="The status in words.")
+    status: int
+    detail: str
+    errors: list[str] = Field([], description="Each single mistake of a request.")
+
+
+def install(app: Flask) -> None:
+    """Answer whatever the application raises."""
+    app.register_error_handler(Problem, answer)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(redis.exceptions.RedisError, _store_away)
+    app.register_error_handler(OSError, _store_away)
+
+
+def answer(problem: Problem, *, framed: bool | None = None) -> Response:
+    """Return the answer in the form that whoever asks for this path can read.
+
+    Args:
+        problem: what is wrong.
+        framed: the page has the frame of all pages, which names deployments; by default for those who were let in.
+    """
+    if _for_people():
+        known = g.get("person") is not None if framed is None else framed
+        said = make_response(render_template("sorry.html", heading=problem.title, detail=problem.detail, framed=known))
+    elif request.path.startswith(_PROBLEMS):
+        said = _problem_details(problem)
+    else:
+        word = "unavailable" if problem.status == HTTPStatus.SERVICE_UNAVAILABLE else "error"
+        said = jsonify(status=word, reason=problem.title, detail=problem.detail)
+    said.status_code = problem.status
+    said.headers.update(problem.headers)
+    return said
+
+
+def _problem_details(problem: Problem) -> Response:
+    details = ProblemDetails(
+        type="about:blank",
+        title=HTTPStatus(problem.status).phrase,
+        status=problem.status,
+        detail=problem.detail,
+        errors=list(problem.errors),
+    )
+    said = jsonify(details.model_dump(mode="json", exclude_defaults=True))
+    said.content_type = "application/problem+json"
+    said.headers["Cache-Control"] = "no-store"
+    return said
+
+
+def _http_error(error: HTTPException) -> Response:
+    """Answer with what the error itself says, and its headers, such as Allow."""
+    code = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
+    headers = {name: value for name, value in error.get_headers() if name != "Content-Type"}
+    return answer(Problem(code, error.description or error.name, title=error.name, headers=headers))
+
+
+def _store_away(error: Exception) -> Response:
+    why = unavailable(error)
+    if why is None:
+        raise error
+    detail = _AWAY if _for_people() else f"Redis is {why}."
+    return answer(Problem(503, detail, title=f"Redis is {why}", headers=_RETRY_AFTER))
+
+
+def _for_people() -> bool:
+    return not request.path.startswith((*_PROBLEMS, *_PROGRAMS))
