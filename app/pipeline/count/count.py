@@ -4,7 +4,7 @@ Deliveries are counted in batches: one read and one script for each workspace, h
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from app.core.count.evidence import Evidence
 from app.core.count.meter import AWB, UsageRecord
 from app.core.count.rules import EvidenceKind, Outcome, Verdict, classify
 from app.store.coder.state import CoderState
+from app.store.conflicts import retry_conflicts
 from app.store.count.ledger import Ledger, Seen, Settlement
 from app.store.count.records import Records
 from app.store.receive.inbox import Inbox, Remembered
@@ -29,18 +30,12 @@ log = structlog.get_logger(__name__)
 _DAY: Final = 86_400
 # What a newer version adds to a queued delivery comes behind these.
 _KNOWN: Final = 4
-# Workspaces that change under us are read again; more often than this means something else is wrong.
-_ROUNDS: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Classified:
     event: Event
     verdict: Verdict
-
-
-class StaleLedgerError(Exception):
-    """A workspace kept changing while it was settled; the job is tried again later."""
 
 
 def count(connection: "redis.Redis", config: Config, deliveries: Sequence[Sequence[Any]]) -> set[tuple[str, str]]:
@@ -82,12 +77,18 @@ def _ask_coder(connection: "redis.Redis", config: Config, classified: Sequence[C
 
 
 def settle(ledger: Ledger, config: Config, items: Sequence[Classified]) -> int:
-    """Join evidence of deliveries to what is known of their workspaces; return the change in units."""
-    waiting: dict[str, list[Classified]] = defaultdict(list)
+    """Join evidence of deliveries to what is known of their workspaces; return the change in units.
+
+    Raises:
+        ConflictError: some workspaces kept changing; the job is tried again later.
+    """
+    by_workspace: dict[str, list[Classified]] = defaultdict(list)
     for item in items:
-        waiting[item.event.workspace_id].append(item)
+        by_workspace[item.event.workspace_id].append(item)
     change = 0
-    for _ in range(_ROUNDS):
+
+    def attempt(waiting: Mapping[str, Sequence[Classified]]) -> Collection[str]:
+        nonlocal change
         known = ledger.look({one: [item.event.message_id for item in waiting[one]] for one in waiting})
         settlements = []
         for workspace_id, seen in known.items():
@@ -99,14 +100,14 @@ def settle(ledger: Ledger, config: Config, items: Sequence[Classified]) -> int:
                 at = max(item.event.received_at for item in waiting[workspace_id])
                 settlements.append(_settlement(ledger, config, workspace_id, seen, after, at))
         if not settlements:
-            return change
+            return ()
         moved, conflicts = ledger.settle(settlements)
         change += moved
         _tell(ledger.deployment, settlements, conflicts, waiting)
-        waiting = {workspace_id: waiting[workspace_id] for workspace_id in conflicts}
-        if not waiting:
-            return change
-    raise StaleLedgerError(f"{len(waiting)} workspaces of {ledger.deployment} keep changing")
+        return conflicts
+
+    retry_conflicts(by_workspace, attempt)
+    return change
 
 
 def _tell(
@@ -127,18 +128,28 @@ def _tell(
 
 
 def recount(store: Store, config: Config) -> int:
-    """Derive every workspace's records anew, after a change of the list of AI templates; return the change in units."""
+    """Derive every workspace's records anew, after a change of the list of AI templates; return the change in units.
+
+    Raises:
+        ConflictError: a workspace kept changing; the ones before it are recounted.
+    """
     ledger = store.ledger(AWB)
     change = 0
+
+    def attempt(waiting: Mapping[str, None]) -> Collection[str]:
+        nonlocal change
+        known = ledger.look(dict.fromkeys(waiting, ()))
+        # What is stored was derived with another list: everything is sent.
+        again = [
+            replace(_settlement(ledger, config, workspace_id, seen, seen.evidence, 0), unchanged=())
+            for workspace_id, seen in known.items()
+        ]
+        moved, conflicts = ledger.settle(again)
+        change += moved
+        return conflicts
+
     for workspace_id in ledger.workspaces():
-        for _ in range(_ROUNDS):
-            seen = ledger.look({workspace_id: ()})[workspace_id]
-            # What is stored was derived with another list: everything is sent.
-            again = replace(_settlement(ledger, config, workspace_id, seen, seen.evidence, 0), unchanged=())
-            moved, conflicts = ledger.settle([again])
-            change += moved
-            if not conflicts:
-                break
+        retry_conflicts({workspace_id: None}, attempt)
     return change
 
 

@@ -1,6 +1,6 @@
 """Proving: one workspace's builds, from Coder's API, take the place of what notifications hinted at."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -13,10 +13,12 @@ from app.core.count.meter import UsageRecord
 from app.core.count.proof import counting, proved_records, settled_prefix
 from app.pipeline.count.naming import Names
 from app.store.coder.state import CoderState, Due
+from app.store.conflicts import ConflictError, retry_conflicts
 from app.store.count.ledger import Known, Ledger, Settlement
 from app.store.count.naming import Naming
 
 log = structlog.get_logger(__name__)
+# Each asks Coder again.
 _ROUNDS: Final = 5
 # A running build is looked at again after half of its age so far, within these bounds.
 _SOONEST_LOOK, _LATEST_LOOK = 10.0, 600.0
@@ -31,38 +33,51 @@ def verify_workspace(state: CoderState, ledger: Ledger, api: CoderApi, due: Due)
     workspace_id = due.workspace_id
     if workspace_id.startswith("name:"):
         return _resolve_name(state, ledger, api, due)
-    for _ in range(_ROUNDS):
-        version, evidence = ledger.read([workspace_id])[workspace_id]
-        known = ledger.known([workspace_id])[workspace_id]
-        builds = _builds(api, workspace_id, known.last_proved)
-        if builds is None:
-            break
-        ended = settled_prefix(builds)
-        names = _names(state, ledger, api, workspace_id, known, builds)
-        has_task = evidence.task or HAS_TASK in names
-        records = proved_records(ended, evidence, names) if has_task else ()
-        newest = ended[-1].build_number if ended else known.last_proved
-        if not version and _ordinary(builds):
-            # The past led to it, and nothing of it needs to be kept.
-            _let_go(state, due)
-            return 0
-        settlement = Settlement(workspace_id, version, evidence.consumed(), (), _latest(records), records, newest)
-        moved, conflicts = ledger.settle([settlement])
-        if conflicts:
-            continue
-        running = builds[len(ended) :]
-        # Asked of the ledger too: if we died behind settling, these builds are no news any more.
-        is_task = has_task or _untold(builds) or ledger.has_proved(workspace_id)
-        state.settled(workspace_id, is_task=is_task, ended=not running)
-        state.verified(due, _look_again(running))
-        log.info("workspace verified", workspace_id=workspace_id, builds=len(ended), proved=len(records), change=moved)
-        return moved
-    else:
+    moved: int | None = None
+
+    def attempt(waiting: Collection[str]) -> Collection[str]:
+        nonlocal moved
+        moved, conflict = _prove(state, ledger, api, due)
+        return waiting if conflict else ()
+
+    try:
+        retry_conflicts({workspace_id: None}, attempt, _ROUNDS)
+    except ConflictError:
         state.verified(due, clock.now().timestamp() + _SOONEST_LOOK)
         return 0
-    _let_go(state, due)
-    log.info("workspace cannot be verified", workspace_id=workspace_id, why="Coder does not show it to this token")
-    return None
+    return moved
+
+
+def _prove(state: CoderState, ledger: Ledger, api: CoderApi, due: Due) -> tuple[int | None, bool]:
+    """Do it once; the second value is True where somebody changed the workspace meanwhile."""
+    workspace_id = due.workspace_id
+    version, evidence = ledger.read([workspace_id])[workspace_id]
+    known = ledger.known([workspace_id])[workspace_id]
+    builds = _builds(api, workspace_id, known.last_proved)
+    if builds is None:
+        _let_go(state, due)
+        log.info("workspace cannot be verified", workspace_id=workspace_id, why="Coder does not show it to this token")
+        return None, False
+    ended = settled_prefix(builds)
+    names = _names(state, ledger, api, workspace_id, known, builds)
+    has_task = evidence.task or HAS_TASK in names
+    records = proved_records(ended, evidence, names) if has_task else ()
+    newest = ended[-1].build_number if ended else known.last_proved
+    if not version and _ordinary(builds):
+        # The past led to it, and nothing of it needs to be kept.
+        _let_go(state, due)
+        return 0, False
+    settlement = Settlement(workspace_id, version, evidence.consumed(), (), _latest(records), records, newest)
+    moved, conflicts = ledger.settle([settlement])
+    if conflicts:
+        return 0, True
+    running = builds[len(ended) :]
+    # Asked of the ledger too: if we died behind settling, these builds are no news any more.
+    is_task = has_task or _untold(builds) or ledger.has_proved(workspace_id)
+    state.settled(workspace_id, is_task=is_task, ended=not running)
+    state.verified(due, _look_again(running))
+    log.info("workspace verified", workspace_id=workspace_id, builds=len(ended), proved=len(records), change=moved)
+    return moved, False
 
 
 def _let_go(state: CoderState, due: Due) -> None:

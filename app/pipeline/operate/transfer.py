@@ -7,7 +7,7 @@ and what is proved about a workspace of which this meter has an estimate that th
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
@@ -19,14 +19,13 @@ from app.core.count.estimate import provisional_records
 from app.core.count.evidence import NOTHING_FOLDED, Evidence
 from app.core.count.meter import AWB, RecordState, UsageRecord
 from app.core.count.rules import EvidenceKind, Outcome, Verdict
+from app.store.conflicts import ConflictError, retry_conflicts
 from app.store.count.ledger import Ledger, Settlement
 from app.store.count.records import Records
 from app.store.store import Store
 
 _PAGE: Final = 1000
 _BATCH: Final = 500
-# Workspaces that change under us are read again; more often than this means something else is wrong.
-_ROUNDS: Final = 50
 Progress = Callable[[int], object]
 
 
@@ -110,17 +109,22 @@ def _take(
     ledger: Ledger, config: Config, waiting: Mapping[str, Sequence[UsageRecord]], plan: _Planner, *, dry_run: bool
 ) -> Imported:
     took = Imported()
-    for _ in range(_ROUNDS):
-        known = ledger.read(list(waiting)) if waiting else {}
-        plans = {one: plan(ledger, config, waiting[one], *known[one]) for one in known}
+
+    def attempt(unsettled: Mapping[str, Sequence[UsageRecord]]) -> Collection[str]:
+        nonlocal took
+        known = ledger.read(list(unsettled))
+        plans = {one: plan(ledger, config, unsettled[one], *known[one]) for one in known}
         settlements = [settlement for settlement, _ in plans.values() if settlement]
         conflicts = set(ledger.settle(settlements)[1]) if settlements and not dry_run else set()
         for workspace_id, (_settlement, counted) in plans.items():
             took += Imported() if workspace_id in conflicts else counted
-        waiting = {workspace_id: waiting[workspace_id] for workspace_id in conflicts}
-        if not waiting:
-            return took
-    raise BusyLedgerError(f"{len(waiting)} workspaces keep changing; import once more")
+        return conflicts
+
+    try:
+        retry_conflicts(waiting, attempt)
+    except ConflictError as error:
+        raise BusyLedgerError(f"{len(error.names)} workspaces keep changing; import once more") from None
+    return took
 
 
 def _plan_proved(
