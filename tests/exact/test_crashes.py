@@ -1,5 +1,7 @@
 """Verify and reconcile may die at any command to Redis: once more, and the count is exact."""
 
+from datetime import timedelta
+
 import pytest
 import redis
 import time_machine
@@ -7,6 +9,7 @@ import time_machine
 from app.pipeline.count.reconcile import list_changes
 from app.pipeline.count.verify import verify_due
 from app.pipeline.watch.notices import give_notice
+from app.pipeline.watch.sweep import _send_again
 from app.simulator.licence import Seats
 from app.store.store import Store
 from tests.conftest import RedisServer
@@ -97,6 +100,8 @@ def test_a_crash_at_any_command_of_giving_notice_says_everything_once(
             with pytest.raises(redis.exceptions.ConnectionError):
                 work(fragile(redis_server.url, Fuse(at, where)))
             work(stage.connection)
+            with time_machine.travel(stage.world.now + timedelta(minutes=1), tick=False):
+                _send_again(Store(stage.connection, DEPLOYMENT))
             assert len(stage.sent()) == 2
             queued = stage.connection.lrange("rq:queue:awb-notifications", 0, -1)
             assert len(queued) == len(set(queued)) == 2
