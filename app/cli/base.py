@@ -174,7 +174,7 @@ def _wrong_relays(config: Config) -> list[str]:
     from app.notifiers.relay.directory import problems  # noqa: PLC0415 - the same
 
     relay_secret(config.settings)
-    return problems(config.settings)
+    return problems(config.settings, config.relay_rules)
 
 
 def open_redis(config: Config, timeout: float = SOCKET_TIMEOUT) -> "redis.Redis":

@@ -25,6 +25,7 @@ from app.core.count.rules import Rule, RulesError, load_rules
 from app.core.limit.limits import Limit
 from app.core.limit.period import PeriodRule
 from app.core.limit.threshold import Threshold
+from app.core.relay.rule import RelayRule, RelayRulesError, load_relay_rules
 from app.core.text.spelling import did_you_mean
 from app.net import trust
 
@@ -53,6 +54,7 @@ class Config:
         source: the file that was read, None where there is none.
         rules_source: the file that the rules came from.
         notices: what is worth saying, though nothing is wrong.
+        relay_rules: by which way notifications reach people.
     """
 
     settings: Settings
@@ -60,6 +62,7 @@ class Config:
     source: Path | None
     rules_source: Path
     notices: tuple[str, ...] = ()
+    relay_rules: tuple[RelayRule, ...] = ()
 
     @cached_property
     def limit(self) -> Limit:
@@ -130,15 +133,18 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     problems += _unusable_authorities(values)
     rules_source = Path(str(values.get("rules") or packaged("rules.toml")))
     rules: tuple[Rule, ...] = ()
+    relay_rules: tuple[RelayRule, ...] = ()
     try:
-        rules = load_rules(rules_source.read_text(encoding="utf-8-sig"), str(rules_source))
-    except RulesError as error:
+        text = rules_source.read_text(encoding="utf-8-sig")
+        rules = load_rules(text, str(rules_source))
+        relay_rules = load_relay_rules(text, str(rules_source))
+    except (RulesError, RelayRulesError) as error:
         problems += error.problems
     except (OSError, UnicodeDecodeError) as error:
         problems.append(f"{rules_source}: the rules cannot be read: {why_unreadable(error)}; check AWB_RULES")
     if problems or settings is None:
         raise ConfigError(problems)
-    return Config(settings, rules, source, rules_source, notices(environ))
+    return Config(settings, rules, source, rules_source, notices(environ), relay_rules)
 
 
 def packaged(name: str) -> Path:

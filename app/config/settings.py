@@ -148,6 +148,10 @@ class Settings(BaseModel):
     proxy_admins: People = Field(default_factory=list)
     metrics_bind: OptionalAddress = ""
     metrics_user_names: bool = False
+    relay: Literal["off", "email", "slack"] = "off"
+    relay_keep_minutes: int = Field(120, ge=20, le=1440)
+    relay_limit: int = Field(30, ge=0, le=1000)
+    relay_limit_minutes: int = Field(10, ge=1, le=60)
     forward: Annotated[list[Forward], Tables] = Field(default_factory=list, max_length=20)
     forward_keep_hours: int = Field(72, ge=24, le=720)
     relay_secret: LongSecret = None
@@ -220,7 +224,7 @@ class Settings(BaseModel):
     @property
     def relaying(self) -> bool:
         """Tell whether anything is relayed or forwarded."""
-        return bool(self.forward)
+        return self.relay != "off" or bool(self.forward)
 
     @property
     def loopback_trusted(self) -> bool:
@@ -231,9 +235,17 @@ class Settings(BaseModel):
 def incomplete(values: Mapping[str, Any]) -> list[str]:
     """Say what is missing where settings only work together; empty when nothing is."""
     found = []
-    for name, wanted in (("e-mail", _EMAIL), ("the Slack bot", _SLACK_BOT)):
+    relay = values.get("relay") or "off"
+    # People have addresses of their own, so relaying needs neither recipients nor channels.
+    for name, wanted, needed in (
+        ("e-mail", _EMAIL, _EMAIL[:2] if relay != "off" else ()),
+        ("the Slack bot", _SLACK_BOT, _SLACK_BOT[:1] if relay == "slack" else ()),
+    ):
+        lacking = [key for key in needed if not values.get(key)]
+        if lacking:
+            found.append(f"relay = {relay} needs {' and '.join(needed)}; missing: {', '.join(lacking)}")
         missing = [key for key in wanted if not values.get(key)]
-        if missing and len(missing) < len(wanted):
+        if missing and len(missing) < len(wanted) and not needed:
             listed = " and ".join([", ".join(wanted[:-1]), wanted[-1]])
             found.append(f"{name} needs {listed} together; missing: {', '.join(missing)}")
     if values.get("proxy_user_header") and not values.get("proxy_addresses"):

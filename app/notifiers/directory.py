@@ -7,11 +7,12 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from app.config.settings import Settings
-from app.core.text.mailbox import receiver_key
+from app.core.text.mailbox import Mailbox, receiver_key
 from app.core.text.spelling import did_you_mean
 from app.net.session import WebSession
 from app.notifiers.base import Notifier
-from app.notifiers.email.smtp import EmailNotifier, SmtpServer
+from app.notifiers.email.server import SmtpServer
+from app.notifiers.email.smtp import EmailNotifier
 from app.notifiers.receivers import apprise_urls, receivers, recipients
 from app.notifiers.slack.bot import SlackBot
 from app.notifiers.slack.webhook import SlackWebhook
@@ -83,13 +84,27 @@ def notifier(settings: Settings, receiver: str) -> Notifier:
 
 
 def _mailer(settings: Settings, receiver: str) -> EmailNotifier:
+    server, sender = smtp_server(settings)
+    return EmailNotifier(server, sender, recipients(settings)[receiver], mail_host(settings), trusted=settings.ca_file)
+
+
+def smtp_server(settings: Settings) -> tuple[SmtpServer, Mailbox]:
+    """Return the mail server and the sender.
+
+    Raises:
+        ValueError: the settings are wrong. The text repeats no password.
+    """
     server = SmtpServer.parse(_text(settings.smtp_url))
     if settings.smtp_helo:
         server = replace(server, helo=settings.smtp_helo)
     if settings.email_from is None:
         raise ValueError("AWB_EMAIL_FROM is not set")
-    host = urlsplit(settings.coder_url or settings.public_url).hostname or ""
-    return EmailNotifier(server, settings.email_from, recipients(settings)[receiver], host, trusted=settings.ca_file)
+    return server, settings.email_from
+
+
+def mail_host(settings: Settings) -> str:
+    """Return the host that ids of messages name; empty where none is known."""
+    return urlsplit(settings.coder_url or settings.public_url).hostname or ""
 
 
 def _text(secret: SecretStr | None) -> str:

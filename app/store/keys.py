@@ -298,6 +298,26 @@ def relay_failed(deployment: str, target: str) -> str:
     return _key(deployment, "relay", "failed", target)
 
 
+def relay_sent(deployment: str, lane: str) -> str:
+    """How many messages went through a person's lane lately, and until when they count: two numbers. Expires then."""
+    return _key(deployment, "relay", "sent", lane)
+
+
+def relay_summing(deployment: str, lane: str) -> str:
+    """Mark of a lane whose messages were held back, to be summed up. Expires."""
+    return _key(deployment, "relay", "summing", lane)
+
+
+def relay_slack(deployment: str, alias: str) -> str:
+    """Id of Slack's conversation with a person, empty where Slack knows nobody by the address. Expires."""
+    return _key(deployment, "relay", "slack", alias)
+
+
+def relay_down(deployment: str, way: str) -> str:
+    """When a way that does not work at the moment, such as `email`, is to be tried again. Expires then."""
+    return _key(deployment, "relay", "down", way)
+
+
 def relay_targets(deployment: str) -> str:
     """Set of the targets that ever had a message."""
     return _key(deployment, "relay", "targets")

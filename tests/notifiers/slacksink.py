@@ -21,6 +21,7 @@ class WebApi:
         calls: (method, arguments), in order.
         messages: by ts; replies hold `thread_ts`.
         refusals: method to the words that its next calls are answered with.
+        users: ids by address; each id's conversation is D and the id.
         lost: methods whose next call is done, but whose answer never arrives.
     """
 
@@ -28,6 +29,7 @@ class WebApi:
     messages: dict[str, dict[str, Any]] = field(default_factory=dict)
     refusals: dict[str, list[str]] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
+    users: dict[str, str] = field(default_factory=dict)
     answers: list[dict[str, Any]] = field(default_factory=list)
     url: str = ""
 
@@ -52,6 +54,11 @@ class WebApi:
                 found = self._post(asked)
             case "chat.update":
                 found = self._update(asked)
+            case "users.lookupByEmail":
+                known = self.users.get(asked["email"])
+                found = {"user": {"id": known}} if known else {"error": "users_not_found"}
+            case "conversations.open":
+                found = {"channel": {"id": f"D{asked['users']}"}}
             case "conversations.history" | "conversations.replies":
                 found = {"messages": self._shown(asked.get("ts"))}
             case _:

@@ -27,7 +27,8 @@ from app.core.text.mailbox import Mailbox
 from app.net.session import WebSession
 from app.notifiers.apprise import AppriseNotifier
 from app.notifiers.base import FailureReason, Notifier, NotifyError
-from app.notifiers.email.smtp import EmailNotifier, SmtpServer
+from app.notifiers.email.server import SmtpServer
+from app.notifiers.email.smtp import EmailNotifier
 from app.notifiers.slack.bot import SlackBot
 from app.notifiers.slack.webhook import SlackWebhook
 from app.notifiers.webhook import SignedWebhook

@@ -24,7 +24,8 @@ from app.core.alert.severity import Severity
 from app.core.text.mailbox import Mailbox
 from app.notifiers.base import FailureReason, NotifyError
 from app.notifiers.email.message import render
-from app.notifiers.email.smtp import EmailNotifier, SmtpServer
+from app.notifiers.email.server import SmtpServer
+from app.notifiers.email.smtp import EmailNotifier
 from tests.notifiers.mailserver import HANG_UP, PASSWORD, USER, MailServer, running
 from tests.notifiers.samples import (
     BIDI_AND_CONTROLS,

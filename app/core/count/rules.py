@@ -71,6 +71,8 @@ class Rule:
 
 UNKNOWN_RULE: Final = "no-rule"
 _KEYS: Final = ("name", "reason", "hint", "outcome", "evidence", "meter", "weight", "when")
+#: Of the second kind, app/core/relay/rule.py reads.
+_TABLES: Final = ("rule", "relay")
 _LONGEST_WEIGHT: Final = 1000
 
 
@@ -101,7 +103,7 @@ def load_rules(text: str, file: str) -> tuple[Rule, ...]:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RulesError([f"{file}: not valid TOML: {error}"]) from None
-    problems = [f"{file}: unknown key “{key}”{did_you_mean(key, ['rule'])}" for key in document if key != "rule"]
+    problems = [f"{file}: unknown key “{key}”{did_you_mean(key, _TABLES)}" for key in document if key not in _TABLES]
     tables = document.get("rule")
     if isinstance(tables, dict):
         raise RulesError(

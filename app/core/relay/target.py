@@ -18,7 +18,7 @@ class Lane:
 
     Attributes:
         target: `relay`, or `forward:<name>`.
-        name: of the lane: `forward:<name>`, `person:<digest>`, or one lane for each passcode.
+        name: of the lane: `forward:<name>`, `person:<alias>`, or `passcode:<alias>`, one for each passcode.
         urgent: ahead of everything that waits for a worker.
     """
 
@@ -44,6 +44,11 @@ class Parcel:
     sealed: bytes
     keep_seconds: int
     passcode: bool = False
+
+
+def person_lane(alias: str, *, passcode: bool = False) -> str:
+    """Name the lane of a person, or that of one passcode."""
+    return f"{'passcode' if passcode else 'person'}:{alias}"
 
 
 def forward_target(name: str) -> str:

@@ -42,22 +42,22 @@ def render(
     without an address of ours that takes it.
     """
     alert = notification.alert
-    name = _header(alert.deployment, _LONGEST_NAME)
+    name = header_text(alert.deployment, _LONGEST_NAME)
     message = EmailMessage()
     domain = id_domain(host, sender.domain)
     message["From"] = Address(sender.name, sender.local, sender.domain)
     message["To"] = Address(recipient.name, recipient.local, recipient.domain)
-    message["Subject"] = _header(f"[Coder AWB] [{name}] {_news(alert)}", _LONGEST_SUBJECT)
+    message["Subject"] = header_text(f"[Coder AWB] [{name}] {_news(alert)}", _LONGEST_SUBJECT)
     message["Date"] = sent_at
     # Stable over retries: after a connection lost at the end of DATA, clients fold the duplicate.
-    message["Message-ID"] = _message_id("alert", notification.id, domain)
+    message["Message-ID"] = message_id("alert", notification.id, domain)
     # No mail has the root's id. It is there so that clients thread all mails of a period, whichever came first.
-    message["In-Reply-To"] = message["References"] = _message_id("thread", alert.group_key, domain)
+    message["In-Reply-To"] = message["References"] = message_id("thread", alert.group_key, domain)
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers
     message["List-Id"] = f"<awb.alerts.{re.sub(r'[^a-z0-9-]+', '-', name.lower()).strip('-') or 'unnamed'}>"
-    message["X-AWB-Level"] = _header(alert.level, _LONGEST_NAME) or "none"
+    message["X-AWB-Level"] = header_text(alert.level, _LONGEST_NAME) or "none"
     message["X-Coder-Deployment"] = name
-    _fill(message, notification, _message_id("chart", notification.id, domain))
+    _fill(message, notification, message_id("chart", notification.id, domain))
     return message
 
 
@@ -156,7 +156,8 @@ def _safe(text: str) -> str:
     return html.escape(one_line(text))
 
 
-def _header(text: str, limit: int) -> str:
+def header_text(text: str, limit: int) -> str:
+    """Return a text as a header may hold it."""
     # The library decodes what looks like an encoded word (RFC 2047), line breaks in it included.
     line = one_line(text).replace("=?", "= ?")
     return line if len(line) <= limit else line[: limit - 1] + "…"
@@ -178,6 +179,7 @@ def id_domain(*hosts: str) -> str:
     return NO_DOMAIN
 
 
-def _message_id(kind: str, key: str, domain: str) -> str:
+def message_id(kind: str, key: str, domain: str) -> str:
+    """Return the id of a message that says this, the same each time."""
     digest = hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:20]
     return f"<{kind}.{digest}@{domain}>"

@@ -7,24 +7,22 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from email.message import EmailMessage
 from pathlib import Path
 from threading import Event
-from typing import Final, Literal
-from urllib.parse import parse_qsl, unquote, urlsplit
+from typing import Final
 
 from app import clock
 from app.core.alert.alert import Notification
 from app.core.alert.handle import Handle
 from app.core.text.lines import one_line
-from app.core.text.mailbox import Mailbox, address_literal, ascii_host
+from app.core.text.mailbox import Mailbox, ascii_host
 from app.net import trust
 from app.notifiers.base import SEND_TIMEOUT, FailureReason, Notifier, NotifyError
 from app.notifiers.deadline import within
 from app.notifiers.email.message import render
+from app.notifiers.email.server import LOOPBACK, SmtpServer
 
-_PORTS: Final = {"starttls": 587, "implicit": 465, "none": 25}
-_LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1", re.IGNORECASE)
 _LONGEST_ANSWER = 200
 #: Seconds for the whole conversation: servers that greet late or search for spam take their time for each command.
 PATIENCE: Final = 3 * SEND_TIMEOUT
@@ -33,105 +31,41 @@ _AUTH_CODES: Final = frozenset({530, 534, 535, 538})
 _OF_THE_NAME = re.compile(r"\b(helo|ehlo)\b", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class SmtpServer:
-    """Where mail is handed over.
-
-    Attributes:
-        tls: STARTTLS is required, never only tried.
-        ca_file: replaces the system's certificate authorities.
-        helo: the name by which we greet the server; None for the sender's domain.
-    """
-
-    host: str
-    port: int
-    tls: Literal["starttls", "implicit", "none"] = "starttls"
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    ca_file: str | None = None
-    helo: str | None = None
-
-    def __post_init__(self) -> None:
-        if not re.fullmatch(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*|[0-9A-Fa-f:.]+", self.host):
-            raise ValueError("the host of the SMTP server must be a name or an address, such as mail.example.com")
-        if self.helo is not None and not (ascii_host(self.helo) or address_literal(self.helo)):
-            raise ValueError("helo= must be a host name such as meter.example.com, or an address such as [192.0.2.1]")
-        if bool(self.username) != bool(self.password):
-            raise ValueError("SMTP wants user and password together, or neither")
-        if not f"{self.username or ''}{self.password or ''}".isascii():
-            raise ValueError("SMTP user and password must be ASCII: Python's smtplib can send no other")
-        if self.password and self.tls == "none" and not _LOOPBACK.fullmatch(self.host):
-            raise ValueError("an SMTP password is never sent without TLS: use tls=starttls or tls=implicit")
-
-    @classmethod
-    def parse(cls, url: str) -> "SmtpServer":
-        """Read `smtp://user:password@host:587?tls=starttls&ca_file=/path&helo=name`; `smtps://` means implicit TLS.
-
-        Raises:
-            ValueError: with what is allowed. The text repeats nothing of the URL, which may hold a password.
-        """
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError:  # its text may repeat the password
-            parts, port = urlsplit(""), None
-        if parts.scheme not in {"smtp", "smtps"} or not parts.hostname or parts.fragment or parts.path not in {"", "/"}:
-            raise ValueError(
-                "an SMTP URL must look like smtp://user:password@mail.example.com:587; "
-                "in user and password, write @ as %40, : as %3A, / as %2F, ? as %3F, # as %23 and % as %25"
-            )
-        options = dict(parse_qsl(parts.query, keep_blank_values=True))
-        if not options.keys() <= {"tls", "ca_file", "helo"} or not all(options.values()):
-            raise ValueError(
-                "only tls=, ca_file= and helo= may follow the ? of an SMTP URL; write ? in a password as %3F"
-            )
-        implicit = parts.scheme == "smtps" or port == _PORTS["implicit"]
-        tls = options.get("tls", "implicit" if implicit else "starttls")
-        if tls not in _PORTS or (parts.scheme == "smtps" and tls != "implicit"):
-            raise ValueError("tls= of an SMTP URL must be starttls, implicit or none; smtps:// is always implicit")
-        user, password = (unquote(part or "") or None for part in (parts.username, parts.password))
-        more = (options.get("ca_file"), options.get("helo"))
-        return cls(parts.hostname, port or _PORTS[tls], tls, user, password, *more)  # type: ignore[arg-type]
-
-
-class EmailNotifier(Notifier):
-    """One recipient, by one SMTP server; `host` is the deployment's or the meter's own, for message ids."""
-
-    threads = False
+class Mailer:
+    """Hands messages of one sender to one SMTP server."""
 
     def __init__(
-        self,
-        server: SmtpServer,
-        sender: Mailbox,
-        recipient: Mailbox,
-        host: str = "",
-        *,
-        patience: float = PATIENCE,
-        trusted: Path | None = None,
+        self, server: SmtpServer, sender: Mailbox, *, patience: float = PATIENCE, trusted: Path | None = None
     ) -> None:
-        self._server, self._sender, self._recipient, self._host = server, sender, recipient, host
+        self._server, self._sender = server, sender
         self._patience, self._trusted = patience, trusted
 
-    def send(self, notification: Notification, thread: Handle | None = None, *, retry: bool = False) -> None:
-        del thread, retry
-        message = render(
-            notification, sender=self._sender, recipient=self._recipient, host=self._host, sent_at=clock.now()
-        )
+    def send(self, message: EmailMessage, recipient: Mailbox) -> None:
+        """Hand over once.
+
+        Raises:
+            NotifyError: it was not accepted.
+        """
 
         def hand_over(smtp: smtplib.SMTP) -> None:
-            self._check_utf8(smtp)
-            smtp.send_message(message, self._sender.address, [self._recipient.address])
+            self._check_utf8(smtp, recipient)
+            smtp.send_message(message, self._sender.address, [recipient.address])
 
         self._talk(hand_over)
 
     def probe(self) -> None:
+        """Sign in and go.
+
+        Raises:
+            NotifyError: the server does not let us.
+        """
         self._talk(smtplib.SMTP.noop)
 
-    def _check_utf8(self, smtp: smtplib.SMTP) -> None:
+    def _check_utf8(self, smtp: smtplib.SMTP, recipient: Mailbox) -> None:
         """Refuse what the server cannot carry: only domains have an ASCII form, the part before the @ has none."""
         for mailbox, reason in (
             (self._sender, FailureReason.CLIENT_ERROR),
-            (self._recipient, FailureReason.RECIPIENT_REFUSED),
+            (recipient, FailureReason.RECIPIENT_REFUSED),
         ):
             if not mailbox.address.isascii() and not smtp.has_extn("smtputf8"):
                 text = f"{self._server.host} does not offer SMTPUTF8, which the address {mailbox.address} needs"
@@ -170,13 +104,42 @@ class EmailNotifier(Notifier):
             smtp.close()
 
 
+class EmailNotifier(Notifier):
+    """One recipient, by one SMTP server; `host` is the deployment's or the meter's own, for message ids."""
+
+    threads = False
+
+    def __init__(
+        self,
+        server: SmtpServer,
+        sender: Mailbox,
+        recipient: Mailbox,
+        host: str = "",
+        *,
+        patience: float = PATIENCE,
+        trusted: Path | None = None,
+    ) -> None:
+        self._mailer = Mailer(server, sender, patience=patience, trusted=trusted)
+        self._sender, self._recipient, self._host = sender, recipient, host
+
+    def send(self, notification: Notification, thread: Handle | None = None, *, retry: bool = False) -> None:
+        del thread, retry
+        message = render(
+            notification, sender=self._sender, recipient=self._recipient, host=self._host, sent_at=clock.now()
+        )
+        self._mailer.send(message, self._recipient)
+
+    def probe(self) -> None:
+        self._mailer.probe()
+
+
 def _own_name(sender_domain: str) -> str:
     """Return the name to greet with: the sender's domain, for many machines do not know their own.
 
     smtplib's own choice for those is an address such as [127.0.0.1], which strict servers refuse.
     """
     machine = ascii_host(socket.getfqdn()) if "." not in sender_domain else None
-    return machine if machine and "." in machine and not _LOOPBACK.match(machine) else sender_domain
+    return machine if machine and "." in machine and not LOOPBACK.match(machine) else sender_domain
 
 
 def _sign_in(smtp: smtplib.SMTP, server: SmtpServer, checked: ssl.SSLContext) -> None:

@@ -1,23 +1,37 @@
 """What is wrong with the settings of relays and forwards, as far as it shows before anything is sent."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from urllib.parse import SplitResult, urlsplit
 
 from app.config.settings import Settings
 from app.core.relay.forward import Forward
+from app.core.relay.rule import RelayRule, Way
 from app.net.session import is_here
+from app.notifiers.directory import smtp_server
 from app.notifiers.relay import forwarder
 
 _PATH = "/v1/webhook"
 
 
-def problems(settings: Settings) -> list[str]:
+def problems(settings: Settings, rules: Sequence[RelayRule] = ()) -> list[str]:
     """Say what is wrong, naming the table and the key; never a secret's value."""
-    found = []
+    found = list(_people(settings, rules))
     for forward in settings.forward:
         found += [f"forward “{forward.name}”: {problem}" for problem in forwarder.problems(forward)]
         found += [f"forward “{forward.name}”: {problem}" for problem in _leads_back(settings, forward)]
     return found
+
+
+def _people(settings: Settings, rules: Sequence[RelayRule]) -> Iterator[str]:
+    if settings.relay == "off":
+        return
+    try:
+        smtp_server(settings)
+    except ValueError as error:
+        yield f"AWB_SMTP_URL: {error}"
+    for rule in rules:
+        if rule.relay is Way.SLACK and not settings.slack_bot_token:
+            yield f"relay “{rule.name}” of the rules: relay = slack needs AWB_SLACK_BOT_TOKEN"
 
 
 def _leads_back(settings: Settings, forward: Forward) -> Iterator[str]:

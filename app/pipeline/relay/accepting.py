@@ -13,7 +13,8 @@ import structlog
 from app.config.load import Config
 from app.core.relay.original import VIA, Original, loops, read_content_type, read_via, subject_of
 from app.core.relay.patience import Patience
-from app.core.relay.plan import lanes
+from app.core.relay.plan import Routes, lanes
+from app.core.relay.rule import Way
 from app.core.relay.target import Parcel
 from app.pipeline.relay.sealing import seal_of
 from app.store.relay.relays import NOTHING, Relayed, Relays
@@ -32,7 +33,7 @@ class Relaying:
 
     def __init__(self, config: Config) -> None:
         settings = config.settings
-        self._forwards = settings.forward
+        self._routes = routes_of(config)
         self._seal = seal_of(config)
         self._patience = patience_of(config)
         self._keep_seconds = settings.keep_days * _DAY
@@ -59,7 +60,7 @@ class Relaying:
             log.warning("delivery not relayed", deployment=relays.deployment, message_id=message_id, why="it came back")
             return NOTHING
         subject = subject_of(json.loads(body))
-        chosen = tuple(lanes(subject, message_id, self._forwards))
+        chosen = tuple(lanes(subject, message_id, self._routes, self._seal.alias))
         if not chosen:
             return NOTHING
         content_type = read_content_type(header("Content-Type"))
@@ -75,6 +76,14 @@ class Relaying:
         return relays.accept_parts(parcel, received_at, self._keep_seconds)
 
 
+def routes_of(config: Config) -> Routes:
+    settings = config.settings
+    usual = None if settings.relay == "off" else Way(settings.relay)
+    return Routes(usual, config.relay_rules, settings.forward)
+
+
 def patience_of(config: Config) -> Patience:
     settings = config.settings
-    return Patience(person_seconds=7200, forward_kept_seconds=settings.forward_keep_hours * 3600)
+    return Patience(
+        person_seconds=settings.relay_keep_minutes * 60, forward_kept_seconds=settings.forward_keep_hours * 3600
+    )

@@ -4,7 +4,7 @@ One worker at a time holds a lane. What cannot be delivered now stays first in i
 """
 
 import random
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 import redis
@@ -13,13 +13,13 @@ from rq.timeouts import BaseTimeoutException
 
 from app import clock
 from app.config.load import Config
-from app.core.relay.original import Original
 from app.core.relay.patience import delay
 from app.core.relay.target import target_of
-from app.notifiers.base import NotifyError
+from app.logs import redact_text
+from app.notifiers.base import FailureReason, NotifyError
 from app.pipeline.relay.accepting import patience_of
-from app.pipeline.relay.deliver import NotWantedError, deliver
-from app.pipeline.relay.sealing import seal_of
+from app.pipeline.relay.deliver import deliver
+from app.pipeline.relay.outcome import NotWantedError, PutOffError
 from app.store.receive.inbox import deployments
 from app.store.relay.relays import FAILED, SENT, Relays, Waiting, lane_job
 from app.store.relay.seal import SealError
@@ -32,9 +32,10 @@ log = structlog.get_logger(__name__)
 _TURN: Final = timedelta(seconds=5)
 _HOLD: Final = timedelta(seconds=75)
 #: A lane that is due for so long has no job any more.
-_OVERDUE: Final = timedelta(seconds=2)
+_OVERDUE: Final = timedelta(seconds=3)
 #: After so many attempts that ended in a mistake of this program, a message holds up its lane no longer.
 _MOST_MISTAKES: Final = 5
+_FINAL: Final = frozenset({FailureReason.CLIENT_ERROR, FailureReason.RECIPIENT_REFUSED})
 _CHANCE = random.SystemRandom()
 
 
@@ -77,8 +78,10 @@ def _attempt(store: Store, config: Config, lane: str, waiting: Waiting) -> float
         _end(relays, lane, waiting, FAILED, "Its original is not kept any more.")
         return 0.0
     try:
-        packed = seal_of(config).open(waiting.sealed, f"{store.deployment}/{message_id}")
-        via = deliver(store, config, lane, Original.unpack(packed))
+        delivered = deliver(store, config, lane, waiting)
+    except PutOffError as put_off:
+        relays.uncount(lane, message_id)
+        return put_off.seconds
     except (NotWantedError, SealError) as error:
         _end(relays, lane, waiting, FAILED, str(error))
         bound.error("message not relayed", why=str(error))
@@ -91,24 +94,33 @@ def _attempt(store: Store, config: Config, lane: str, waiting: Waiting) -> float
         if unavailable(error):
             raise
         return _mistaken(relays, lane, waiting, error, bound)
-    _end(relays, lane, waiting, SENT, "", via)
-    bound.info("message relayed", via=via)
+    now = clock.now()
+    for one in delivered.messages:
+        relays.end(lane, one, SENT, delivered.note, now, via=delivered.via, replayable=True)
+    bound.info("message relayed", via=delivered.via, messages=len(delivered.messages))
     return 0.0
 
 
 def _failed(
     relays: Relays, config: Config, lane: str, waiting: Waiting, error: NotifyError, bound: structlog.stdlib.BoundLogger
 ) -> float:
-    now = clock.now()
+    now, reason = clock.now(), _said(error, passcode=waiting.passcode)
     seconds = patience_of(config).tries_for(target_of(lane), passcode=waiting.passcode)
-    relays.note_failure(lane, waiting.message_id, error.reason.value, str(error), now)
-    if error.permanent or now.timestamp() - waiting.since > seconds:
-        _end(relays, lane, waiting, FAILED, str(error))
-        bound.error("message not relayed", why=error.reason.value, error=str(error))
+    relays.note_failure(lane, waiting.message_id, error.reason.value, reason, now)
+    # Whatever else is wrong, such as a password, an admin may mend while it is tried again.
+    final = error.permanent and error.reason in _FINAL
+    if final or now.timestamp() - waiting.since > seconds:
+        _end(relays, lane, waiting, FAILED, reason)
+        bound.error("message not relayed", why=error.reason.value, error=reason)
         return 0.0
     wait = delay(waiting.failures + 1, error.retry_after, passcode=waiting.passcode, chance=_CHANCE.random())
-    bound.warning("relaying will be tried again", why=error.reason.value, error=str(error), seconds=round(wait))
+    bound.warning("relaying will be tried again", why=error.reason.value, error=reason, seconds=round(wait))
     return wait
+
+
+def _said(error: NotifyError, *, passcode: bool) -> str:
+    """Return why it was not taken, without addresses. Servers may repeat what they got, and so a passcode."""
+    return f"It was not taken ({error.reason.value})." if passcode else redact_text(str(error))
 
 
 def _mistaken(
@@ -124,6 +136,5 @@ def _mistaken(
     return delay(waiting.failures + 1, None, passcode=waiting.passcode)
 
 
-def _end(relays: Relays, lane: str, waiting: Waiting, state: str, reason: str, via: str = "") -> None:
-    now: datetime = clock.now()
-    relays.end(lane, waiting.message_id, state, reason, now, via=via, replayable=not waiting.passcode)
+def _end(relays: Relays, lane: str, waiting: Waiting, state: str, reason: str) -> None:
+    relays.end(lane, waiting.message_id, state, reason, clock.now(), replayable=not waiting.passcode)

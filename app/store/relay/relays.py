@@ -147,6 +147,16 @@ class Relays:
         since = float(again or received_at or 0)
         return Waiting(message_id, since, int(attempts or 0) + 1, int(failures or 0), bool(passcode), sealed)
 
+    def uncount(self, lane: str, message_id: str) -> None:
+        """Say that an attempt was none: it was put off."""
+        self.redis.hincrby(keys.relay_message(self.deployment, message_id), f"{target_of(lane)}/attempts", -1)
+
+    def waiting_in(self, lane: str, most: int) -> list[tuple[str, bytes | None]]:
+        """Return the first messages of a lane, each with its sealed original, None where that is gone."""
+        ids = [one.decode() for one in self.redis.lrange(keys.relay_lane(self.deployment, lane), 0, most - 1)]
+        originals = self.redis.mget([keys.relay_original(self.deployment, one) for one in ids]) if ids else []
+        return list(zip(ids, originals, strict=True))
+
     def end(
         self, lane: str, message_id: str, state: str, reason: str, now: datetime, *, via: str = "", replayable: bool
     ) -> None:

@@ -44,8 +44,9 @@ if ARGV[8] ~= '' then
     redis.call('SADD', KEYS[12], one.target)
     redis.call('RPUSH', KEYS[at + 1], relay.id)
     redis.call('ZADD', KEYS[at + 2], ARGV[4], relay.id)
-    -- A lane that is known already is in somebody's hands, or waits for its time.
-    if redis.call('ZADD', KEYS[11], 'NX', ARGV[4], one.lane) == 1 then
+    -- A lane that is known already is in somebody's hands, or waits for its time. A new one is due at once, also by the
+    -- clock of a machine that is a little behind.
+    if redis.call('ZADD', KEYS[11], 'NX', tonumber(ARGV[4]) - 1, one.lane) == 1 then
       redis.call('HSET', KEYS[at + 3], unpack(one.job))
       redis.call('SADD', KEYS[5], KEYS[at + 4])
       redis.call(one.push, KEYS[at + 4], one.id)

@@ -13,7 +13,7 @@ redis.call('HSET', KEYS[1], ARGV[2] .. '/state', 'pending', ARGV[2] .. '/since',
 redis.call('ZREM', KEYS[5], ARGV[1])
 redis.call('ZADD', KEYS[3], ARGV[4], ARGV[1])
 redis.call('RPUSH', KEYS[2], ARGV[1])
-if redis.call('ZADD', KEYS[6], 'NX', ARGV[4], ARGV[3]) == 1 then
+if redis.call('ZADD', KEYS[6], 'NX', tonumber(ARGV[4]) - 1, ARGV[3]) == 1 then
   redis.call('HSET', KEYS[7], unpack(ARGV, 6))
   redis.call('SADD', KEYS[9], KEYS[8])
   redis.call('RPUSH', KEYS[8], ARGV[5])

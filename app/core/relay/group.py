@@ -1,0 +1,31 @@
+"""The groups in which Coder lists its notification templates (coderd/notifications/events.go, and product pages)."""
+
+from collections.abc import Mapping
+from typing import Final
+
+WORKSPACES: Final = "Workspace Events"
+TASKS: Final = "Task Events"
+USERS: Final = "User Events"
+TEMPLATES: Final = "Template Events"
+CUSTOM: Final = "Custom Events"
+GROUPS: Final = (WORKSPACES, TASKS, USERS, TEMPLATES, CUSTOM)
+
+#: What a template's name begins with; the names are kept where Coder's UUIDs may be missing (payloads before v1.1).
+_BY_NAME: Final[Mapping[str, str]] = {
+    "task ": TASKS,
+    "prebuil": TEMPLATES,
+    "report: workspace": TEMPLATES,
+    "template ": TEMPLATES,
+    "workspace ": WORKSPACES,
+    "user account": USERS,
+    "your account": USERS,
+    "one-time": USERS,
+    "one time": USERS,
+    "custom ": CUSTOM,
+}
+
+
+def group_of(name: str) -> str:
+    """Return the group of a template by its name; empty where it is none of these."""
+    folded = name.casefold()
+    return next((group for start, group in _BY_NAME.items() if folded.startswith(start)), "")
