@@ -7,7 +7,7 @@ import sys
 import tomllib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import click
 import redis
@@ -25,10 +25,11 @@ from app.store.receive.inbox import deployments
 from app.store.server.connection import SOCKET_TIMEOUT, connect
 from app.store.store import Store
 
-EXIT_FAILED: Final = 1
+EXIT_FAILED: Final = commands.EXIT_FAILED
 #: Something is left over for a later time (EX_TEMPFAIL of sysexits.h).
 EXIT_INCOMPLETE: Final = 75
 EXIT_UNAVAILABLE: Final = commands.EXIT_UNAVAILABLE
+fail = commands.fail
 _PARENT_FD: Final = "_AWB_PARENT_FD"
 _DISTRIBUTION: Final = "coder-awb-meter"
 
@@ -206,11 +207,6 @@ def actor() -> str:
     except (KeyError, OSError):  # in a container the user may have no name
         name = "somebody"
     return f"{name} (cli)"
-
-
-def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
-    click.echo(f"awb: {message}", err=True)
-    sys.exit(code)
 
 
 def print_json(value: Any) -> None:

@@ -7,13 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import click
-import redis
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.cli.base import (
     EXIT_FAILED,
     EXIT_INCOMPLETE,
-    EXIT_UNAVAILABLE,
     fail,
     load_config,
     load_with_kept_secret,
@@ -33,13 +31,12 @@ from app.pipeline.operate.subscribe import Plan, carry_out, make_plan
 from app.pipeline.passes import client
 from app.pipeline.usage import current_usage
 from app.pipeline.watch.warn import warn
-from app.store.server.connection import unavailable
 from app.store.store import Store
 
 
 @contextmanager
 def _api(config: Config) -> Iterator[CoderApi]:
-    """Give a client, and end the command in plain words where Coder or Redis does not answer."""
+    """Give a client, and end the command in plain words where Coder does not answer."""
     try:
         with client(config) as api:
             yield api
@@ -47,8 +44,6 @@ def _api(config: Config) -> Iterator[CoderApi]:
         fail(str(error), EXIT_CONFIG)
     except CoderApiError as error:
         fail(str(error))
-    except (redis.exceptions.RedisError, OSError) as error:
-        fail(f"Redis is {unavailable(error)}", EXIT_UNAVAILABLE)
 
 
 @main.command()

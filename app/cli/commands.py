@@ -4,13 +4,14 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, MutableMapping
 from importlib import import_module
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import click
 import redis
 
 from app.store.server.connection import unavailable
 
+EXIT_FAILED: Final = 1
 #: sysexits.h: a service is not there.
 EXIT_UNAVAILABLE: Final = 69
 #: The signal's number and 128, as shells have it.
@@ -90,13 +91,12 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            click.echo("\nawb: interrupted", err=True)
-            sys.exit(EXIT_INTERRUPTED)
+            click.echo(err=True)
+            fail("interrupted", EXIT_INTERRUPTED)
         except BrokenPipeError:
             leave_broken_pipe()
         except redis.exceptions.RedisError as error:
-            click.echo(f"awb: Redis is {unavailable(error)}", err=True)
-            sys.exit(EXIT_UNAVAILABLE)
+            fail(f"Redis is {unavailable(error)}", EXIT_UNAVAILABLE)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, section in SECTIONS.items():
@@ -105,6 +105,12 @@ class Commands(click.Group):
                 formatter.write_dl(
                     [(name, command.get_short_help_str(_SENTENCE)) for name, command in listed if command]
                 )
+
+
+def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
+    """End the command with one line that says why."""
+    click.echo(f"awb: {message}", err=True)
+    sys.exit(code)
 
 
 def leave_broken_pipe() -> None:
