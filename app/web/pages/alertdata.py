@@ -6,9 +6,12 @@ from datetime import datetime
 from typing import Any, Final
 
 from app import clock
+from app.answers.alerts import Event, Silence
+from app.answers.messages import Notification
 from app.core.alert.alert import Alert
 from app.core.alert.severity import Severity
-from app.core.alert.silence import Silence, silencing
+from app.core.alert.silence import Silence as Kept
+from app.core.alert.silence import silencing
 from app.core.wording.context import spoken_level
 from app.store.alert.notificationrow import PENDING
 from app.store.alert.outbox import FAILED, SENT
@@ -53,7 +56,6 @@ SILENCE_COLUMNS: Final = (
     Column("ended_by", "Ended by"),
     Column("id", "Id", hidden=True),
 )
-_STATES: Final = {PENDING: "pending", SENT: "sent", FAILED: "failed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class Firing:
     since: datetime | None
     acknowledged_by: str
     acknowledged_at: datetime | None
-    silence: Silence | None
+    silence: Kept | None
 
 
 def firing(store: Store) -> list[Firing]:
@@ -89,7 +91,7 @@ def firing(store: Store) -> list[Firing]:
     return sorted(found, key=lambda one: (order[one.severity], one.name.startswith(("scope-", "burst-")), one.name))
 
 
-def _firing(one: AlertView, said: Alert, active: Sequence[Silence], now: datetime) -> Firing:
+def _firing(one: AlertView, said: Alert, active: Sequence[Kept], now: datetime) -> Firing:
     return Firing(
         name=one.name,
         level=one.state.level,
@@ -105,36 +107,21 @@ def _firing(one: AlertView, said: Alert, active: Sequence[Silence], now: datetim
     )
 
 
-def events_table(events: Sequence[dict[str, Any]]) -> Table:
-    rows = [
-        Row({**event, "at": clock.at(event["at"]), "messages": len(event.get("notifications", ()))}) for event in events
-    ]
+def events_table(events: Sequence[Event]) -> Table:
+    rows = [Row({**dict(event), "messages": len(event.notifications)}) for event in events]
     return Table("events", EVENT_COLUMNS, rows)
 
 
-def messages_table(history: Sequence[dict[str, Any]]) -> Table:
-    return Table("messages", MESSAGE_COLUMNS, [_message(row) for row in history])
+def messages_table(messages: Sequence[Notification]) -> Table:
+    return Table("messages", MESSAGE_COLUMNS, [_message(message) for message in messages])
 
 
 def silences_table(silences: Sequence[Silence]) -> Table:
-    rows = [
-        Row(
-            {
-                "id": silence.id,
-                "what": matchers_text(silence),
-                "comment": silence.comment,
-                "author": silence.author,
-                "starts_at": silence.starts_at,
-                "ends_at": silence.ends_at,
-                "ended_by": silence.ended_by,
-            }
-        )
-        for silence in silences
-    ]
+    rows = [Row({**dict(silence), "what": _matchers(silence)}) for silence in silences]
     return Table("silences", SILENCE_COLUMNS, rows)
 
 
-def matchers_text(silence: Silence) -> str:
+def _matchers(silence: Silence) -> str:
     return " ".join(f"{field}={glob}" for field, glob in silence.matchers.items())
 
 
@@ -154,15 +141,6 @@ def channels(store: Store, receivers: Sequence[str], most: int) -> list[dict[str
     ]
 
 
-def _message(row: dict[str, Any]) -> Row:
-    sent = row["sent_at"]
-    why = row["error"] or row["held"] or ""
-    waits = row["held"] if row["state"] == PENDING else ""
-    values = {
-        **row,
-        "decided_at": clock.at(row["decided_at"]),
-        "sent_at": clock.at(sent) if sent else None,
-        "state": f"{_STATES.get(row['state'], row['state'])}{', waits' if waits else ''}",
-        "error": why,
-    }
-    return Row(values)
+def _message(message: Notification) -> Row:
+    waits = ", waits" if message.held and message.state == PENDING else ""
+    return Row({**dict(message), "state": message.state + waits, "error": message.error or message.held})

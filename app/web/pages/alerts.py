@@ -11,11 +11,12 @@ import redis
 from flask import Blueprint, Response, abort, make_response, redirect, request
 
 from app import clock
+from app.answers.alerts import Events, Silences
+from app.answers.messages import Notifications
 from app.config.load import Config
 from app.core.alert.silence import parse_matchers
 from app.pipeline.operate.acknowledge import StaleError, acknowledge, end, snooze
 from app.pipeline.operate.silence import SilenceError, create_silence
-from app.store import history
 from app.web.access.guard import person, require_admin
 from app.web.pages.alertdata import events_table, firing, messages_table, silences_table
 from app.web.pages.base import respond
@@ -102,26 +103,26 @@ def _add_silence_acts(routes: Blueprint, config: Config, connection: "redis.Redi
 
 
 def _page(config: Config, connection: "redis.Redis", problem: str = "", code: int = 200) -> Response:
-    store, now = chosen(config, connection), clock.now()
+    store = chosen(config, connection)
     try:
-        events, later_events = history.events(store, request.args.get("events"), _PAGE)
-        messages, later_messages = history.notifications(store, request.args.get("messages"), _PAGE)
+        events = Events.of(store, _PAGE, request.args.get("events"))
+        messages = Notifications.of(store, _PAGE, request.args.get("messages"))
     except ValueError:
         abort(404, "This place in the list is none that a page of ours led to. Begin again at the first page.")
-    silences = store.silences.all()
+    silences = Silences.of(store).silences
     tables = {
-        "events": events_table(events),
-        "messages": messages_table(messages),
+        "events": events_table(events.events),
+        "messages": messages_table(messages.notifications),
         "silences": silences_table(silences),
     }
     answer = respond(
         "alerts.html",
         {name: partial(tables.__getitem__, name) for name in tables},
         alerts=firing(store),
-        active=[silence for silence in silences if silence.active(now)],
-        over=silences_table([silence for silence in silences if not silence.active(now)]),
+        active=[silence for silence in silences if silence.active],
+        over=silences_table([silence for silence in silences if not silence.active]),
         tables=tables,
-        following={"events": later_events, "messages": later_messages},
+        following={"events": events.next, "messages": messages.next},
         durations=DURATIONS,
         said=SAYINGS.get(request.args.get("said", "")),
         problem=problem,

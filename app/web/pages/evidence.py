@@ -1,19 +1,19 @@
 """The pages behind a number: records by filter and by day, one record, and the deliveries that are its evidence."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, timedelta
-from typing import Any, Final
+from typing import Final
 
 import redis
 from flask import Blueprint, Response, abort, request
 
 from app import clock
+from app.answers.deliveries import Deliveries, Delivery
 from app.answers.records import workspace_url
 from app.config.load import Config
 from app.core.count.meter import AWB
 from app.core.limit.period import Period
 from app.pipeline.usage import current_usage
-from app.store import history
 from app.web.pages.base import respond
 from app.web.pages.frame import chosen, day_of, delivery_path, record_path, to
 from app.web.pages.records import (
@@ -114,8 +114,8 @@ def _add_record(routes: Blueprint, config: Config, connection: "redis.Redis") ->
         found = rows.record(key)
         if found is None:
             abort(404, "There is no such record: it was taken back, or never made.")
-        evidence = [inbox.delivery(message_id) or {"message_id": message_id} for message_id in found.deliveries]
-        table = deliveries_table(evidence)
+        kept = ((message_id, inbox.delivery(message_id)) for message_id in found.deliveries)
+        table = deliveries_table([Delivery.of(stored) if stored else message_id for message_id, stored in kept])
         others = [one for one in rows.of_workspace(found.workspace_id)[::-1] if one.key != key]
         return respond(
             "record.html",
@@ -135,11 +135,11 @@ def _add_deliveries(routes: Blueprint, config: Config, connection: "redis.Redis"
     def deliveries() -> Response:
         store, cursor = chosen(config, connection), request.args.get("cursor")
         try:
-            found, following = history.deliveries(store, cursor, PAGE)
+            found = Deliveries.of(store, PAGE, cursor)
         except ValueError:
             abort(404, "This place in the list is none that a page of ours led to. Begin again at the first page.")
-        table = deliveries_table(found)
-        return respond("deliveries.html", {"deliveries": lambda: table}, table=table, following=following)
+        table = deliveries_table(found.deliveries)
+        return respond("deliveries.html", {"deliveries": lambda: table}, table=table, following=found.next)
 
     @routes.get("/deliveries/<message_id>")
     def delivery(message_id: str) -> Response:
@@ -150,29 +150,21 @@ def _add_deliveries(routes: Blueprint, config: Config, connection: "redis.Redis"
         rows = store.records(AWB)
         counted = [one for one in rows.of_workspace(found["workspace_id"]) if message_id in one.deliveries]
         links = [(title(one), to(record_path(one.key))) for one in counted]
-        return respond("delivery.html", {}, delivery=found, at=clock.at(found["received_at"]), links=links)
+        return respond("delivery.html", {}, delivery=Delivery.of(found), links=links)
 
 
-def deliveries_table(found: Iterable[dict[str, Any]]) -> Table:
-    """Return what became of deliveries; one that is no longer kept has its id alone."""
-    return Table("deliveries", _COLUMNS, [_delivery(one) for one in found])
+def deliveries_table(found: Iterable[Delivery | str]) -> Table:
+    """Return a table of deliveries; a message id alone is one that is no longer kept."""
+    return Table("deliveries", _COLUMNS, [_forgotten(one) if isinstance(one, str) else _delivery(one) for one in found])
 
 
-def _delivery(found: dict[str, Any]) -> Row:
-    message_id, verdict = found["message_id"], found.get("verdict")
-    if verdict is None:
-        gone = {**dict.fromkeys([column.name for column in _COLUMNS]), "template": f"{message_id}, no longer kept"}
-        return Row({**gone, "message_id": message_id})
-    words = [verdict["outcome"], verdict["evidence"] or ""]
-    values = {
-        **found,
-        "received_at": clock.at(found["received_at"]),
-        "verdict": ": ".join(_spoken(words)),
-        "rule": verdict["rule"],
-        "reason": verdict["reason"],
-    }
-    return Row(values, {"template": to(delivery_path(message_id))})
+def _forgotten(message_id: str) -> Row:
+    unknown = dict.fromkeys(column.name for column in _COLUMNS)
+    return Row({**unknown, "template": f"{message_id}, no longer kept", "message_id": message_id})
 
 
-def _spoken(words: Sequence[str]) -> list[str]:
-    return [word.replace("_", " ") for word in words if word]
+def _delivery(found: Delivery) -> Row:
+    verdict = found.verdict
+    words = ": ".join(word.replace("_", " ") for word in (verdict.outcome, verdict.evidence) if word)
+    values = {**dict(found), "verdict": words, "rule": verdict.rule, "reason": verdict.reason}
+    return Row(values, {"template": to(delivery_path(found.message_id))})

@@ -6,8 +6,9 @@ from typing import Any, Final
 import redis
 from flask import Blueprint, Response, make_response, render_template, request
 
-from app import clock
+from app.answers.alerts import Silences
 from app.answers.coder import Coder
+from app.answers.messages import Notifications
 from app.answers.usage import Periods
 from app.config.load import Config
 from app.web.pages import alerts as pagealerts
@@ -67,8 +68,8 @@ def _add_usage(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
             return make_response(render_template("welcome.html", endpoint=endpoint, settings=config.settings))
         seen = overview(store, config)
         history = store.coder.drift()
-        held = store.silences.active(clock.now())
-        messages = messages_table(store.outbox.history(_MESSAGES_SHOWN))
+        held = [silence for silence in Silences.of(store).silences if silence.active]
+        messages = messages_table(Notifications.of(store, _MESSAGES_SHOWN).notifications)
         alerts = firing(store) if seen.present else []
         tables: dict[str, Callable[[], Table]] = {
             "days": lambda: days_table(seen.days, seen.usage.used),
