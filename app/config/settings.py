@@ -62,6 +62,7 @@ SECRET_FIELDS: Final = (
     "admin_password_hash",
     "viewer_password_hash",
     "session_secret",
+    "feed_token",
     "relay_secret",
 )
 #: Settings that are yes or no.
@@ -143,6 +144,7 @@ class Settings(BaseModel):
     session_secret: LongSecret = None
     session_hours: int = Field(12, ge=1, le=720)
     api_tokens: ApiTokens = ()
+    feed_token: LongSecret = None
     proxy_addresses: Networks = ()
     proxy_user_header: HeaderName = ""
     proxy_admins: People = Field(default_factory=list)

@@ -7,6 +7,7 @@ from app.config.load import Config
 from app.web import errors, health, slackactions, webhook
 from app.web.access.guard import guard
 from app.web.api import routes as api
+from app.web.feeds import routes as feeds
 from app.web.metrics import routes as metrics
 from app.web.pages import queues as queuepages
 from app.web.pages import routes as pages
@@ -48,6 +49,7 @@ def create_app(config: Config, connection: "redis.Redis", *, insecure: bool = Fa
     app.register_blueprint(api.blueprint(config, connection))
     app.register_blueprint(slackactions.blueprint(config, connection))
     app.register_blueprint(pages.blueprint(config, connection))
+    app.register_blueprint(feeds.blueprint(config, connection))
     app.register_blueprint(queuepages.blueprint(config, connection))
     app.register_blueprint(health.blueprint(config, connection))
     if not config.settings.metrics_bind:

@@ -36,6 +36,7 @@ def paths(site: Site) -> list[str]:
         "/periods",
         "/alerts?said=silenced",
         "/?by=user&days=14",
+        "/wall",
         "/users",
         "/templates?name=aider&days=366",
         "/queues",

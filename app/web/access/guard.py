@@ -10,7 +10,7 @@ from flask import Flask, Response, abort, g, make_response, redirect, request, u
 from app.config.load import Config
 from app.core.access.people import Person, Role
 from app.web import errors
-from app.web.access import csrf, login, session
+from app.web.access import csrf, feedtoken, login, session
 from app.web.access.csrf import csrf_token
 from app.web.access.policy import Policy
 
@@ -66,6 +66,8 @@ def guard(app: Flask, config: Config, connection: "redis.Redis") -> None:
         path = request.path
         # What has no view answers 404 or 405 to everybody: a wrong path in Coder's endpoint must be told as such.
         if request.routing_exception or path.startswith(_OPEN) or path in _OPEN_EXACTLY:
+            return None
+        if feedtoken.admits(request, config.settings.feed_token):
             return None
         g.person = _identify(policy)
         if g.person and g.person.by == "loopback" and csrf.reads_across_origins(policy.public_url):

@@ -1,5 +1,6 @@
 """What every page shares: the chosen deployment, links that keep it, and how moments are written."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -25,6 +26,8 @@ _PAGES: Final = (
 #: Pages that belong to the first one.
 _OF_USAGE: Final = ("/", "/users", "/templates", "/organizations")
 _UNITS: Final = ((86_400 * 2, 86_400, "days"), (5400, 3600, "h"), (90, 60, "min"), (0, 1, "s"))
+#: Seconds; a page costs more than nothing.
+_SHORTEST_REFRESH: Final = 10
 _YEARS: Final = range(2000, 2200)
 
 
@@ -44,12 +47,12 @@ class Frame:
 
 
 def install(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
-    """Give every template of the application `frame`, `to`, `here` and the filters for moments and days."""
+    """Give every template of the application `frame`, `to`, `here`, `refresh` and the filters for moments and days."""
     default = config.settings.deployment
 
     @routes.app_context_processor
     def shared() -> dict[str, Any]:
-        return {"frame": _frame(connection, default), "to": to, "here": here}
+        return {"frame": _frame(connection, default), "to": to, "here": here, "refresh": refresh()}
 
     for name, text in (
         ("iso", iso),
@@ -79,6 +82,13 @@ def to(path: str, **args: Any) -> str:
 def here(**changes: Any) -> str:
     """Return a link to this page with some arguments changed and all others kept."""
     return _with(quote(request.path, safe="/:@"), {**request.args.to_dict(), **changes})
+
+
+def refresh() -> int | None:
+    """Return after how many seconds the page is to load itself again, as `?refresh=` asks; None for not at all."""
+    text = request.args.get("refresh", "")
+    seconds = int(text) if re.fullmatch("[0-9]{1,4}", text) else 0
+    return seconds if seconds >= _SHORTEST_REFRESH else None
 
 
 def record_path(key: str) -> str:

@@ -52,6 +52,7 @@ def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
     routes = Blueprint("pages", __name__)
     pageframe.install(routes, config, connection)
     _add_usage(routes, config, connection)
+    _add_wall(routes, config, connection)
     _add_periods(routes, config, connection)
     pagenames.add_routes(routes, config, connection)
     pageevidence.add_routes(routes, config, connection)
@@ -94,6 +95,13 @@ def _add_usage(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
             messages=messages,
             parts_of_health=parts(store, config),
         )
+
+
+def _add_wall(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
+    @routes.get("/wall")
+    def wall() -> Response:
+        store = chosen(config, connection)
+        return make_response(render_template("wall.html", seen=overview(store, config), health=parts(store, config)))
 
 
 def _add_periods(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:

@@ -1,0 +1,52 @@
+"""The routes of the badge and the calendar, for people who are logged in and for programs with the feed token."""
+
+from datetime import UTC
+
+import redis
+from flask import Blueprint, Response, make_response, render_template
+
+from app.config.load import Config
+from app.core.count.meter import AWB, Usage
+from app.pipeline.outlook import outlook
+from app.pipeline.usage import current_usage
+from app.web.access.feedtoken import BADGE, CALENDAR
+from app.web.feeds.badge import badge_of
+from app.web.feeds.calendar import calendar_of
+from app.web.pages.data import standing
+from app.web.pages.frame import chosen
+
+_MIME_SVG = "image/svg+xml"
+#: Seconds for which others may show what they have: GitHub and Confluence keep pictures at least that long anyway.
+_MAX_AGE = 300
+
+
+def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
+    """Build the routes; they need the guard, which knows the feed token. Each takes `?deployment=`."""
+    routes = Blueprint("feeds", __name__)
+
+    @routes.get(BADGE)
+    def badge() -> Response:
+        store = chosen(config, connection)
+        usage = current_usage(store, config, AWB, top=False)
+        severity, words = standing(usage, config)
+        text = render_template("badge.svg", badge=badge_of(usage, severity), words=words)
+        return _feed(text, f"{_MIME_SVG}; charset=utf-8")
+
+    @routes.get(CALENDAR)
+    def calendar() -> Response:
+        store = chosen(config, connection)
+        usage: Usage = current_usage(store, config, AWB, top=False)
+        seen = outlook(store, usage)
+        text = calendar_of(usage, seen.forecast, config.settings.public_url, usage.as_of.astimezone(UTC))
+        return _feed(text, "text/calendar; charset=utf-8")
+
+    return routes
+
+
+def _feed(body: str | bytes, content_type: str) -> Response:
+    answer = make_response(body)
+    answer.content_type = content_type
+    answer.headers["Cache-Control"] = f"private, max-age={_MAX_AGE}"
+    # An SVG that somebody opens by itself is a document: nothing in it may load or run.
+    answer.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
+    return answer
