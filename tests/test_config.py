@@ -359,6 +359,7 @@ def test_each_secret_may_come_from_a_file(tmp_path: Path, key: str) -> None:
         "smtp_url": f"smtp://u:{PLANTED}@mail.test",
         "notify_webhook_url": f"https://hooks.example.test/{PLANTED}",
         "admin_password_hash": f"scrypt:32768:8:1${PLANTED.replace('-', '')}$" + "0" * 128,
+        "logins": f"ada:admin:scrypt:32768:8:1${PLANTED.replace('-', '')}$" + "0" * 128,
         "viewer_password_hash": f"scrypt:32768:8:1${PLANTED.replace('-', '')}$" + "0" * 128,
     }
     value = values.get(key, f"{PLANTED}-{PLANTED}")

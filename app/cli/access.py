@@ -1,4 +1,4 @@
-"""Commands that make passwords' hashes and API tokens. They read and write nothing but the terminal."""
+"""Commands that make logins, passwords' hashes and API tokens. They read and write nothing but the terminal."""
 
 import secrets
 
@@ -6,10 +6,13 @@ import click
 from werkzeug.security import generate_password_hash
 
 from app.cli.base import AS_JSON, main, print_json
+from app.core.access.logins import Login
 from app.core.access.people import LONGEST_PASSWORD, Role, token_digest
 
 #: Of a password that stands alone, without a user name or a second factor.
 _SHORTEST_PASSWORD = 12
+#: Has the form of a hash, to check the rest of an entry before anybody types a password.
+_A_HASH = f"scrypt:32768:8:1$aaaaaaaa${'0' * 128}"
 
 
 @main.group()
@@ -24,6 +27,27 @@ def hash_password() -> None:
     The hash is for AWB_ADMIN_PASSWORD_HASH or AWB_VIEWER_PASSWORD_HASH. It holds dollar signs: put it in single
     quotes, or into a file that AWB_ADMIN_PASSWORD_HASH_FILE names. In a compose file, write each of them twice.
     """
+    click.echo(_ask_hash())
+
+
+@access.command()
+@click.argument("name")
+@click.option("--role", type=click.Choice([role.value for role in Role]), required=True, help="What they may do.")
+def login(name: str, role: str) -> None:
+    """Ask for a person's password twice and print their entry for AWB_LOGINS.
+
+    AWB_LOGINS takes entries separated by commas or line breaks, best from a file that AWB_LOGINS_FILE names. An entry
+    holds dollar signs: in a shell put it in single quotes, in a compose file write each of them twice. To change a
+    password or a role replace the entry, to shut somebody out remove it; their sessions end with the restart.
+    """
+    try:
+        Login.parse(f"{name}:{role}:{_A_HASH}")
+    except ValueError as error:
+        raise click.UsageError(f"NAME: {error}") from error
+    click.echo(str(Login(name, Role(role), _ask_hash())))
+
+
+def _ask_hash() -> str:
     password = click.prompt(
         f"Password, at least {_SHORTEST_PASSWORD} characters",
         hide_input=True,
@@ -31,7 +55,7 @@ def hash_password() -> None:
         err=True,
         value_proc=_checked,
     )
-    click.echo(generate_password_hash(password))
+    return generate_password_hash(password)
 
 
 def _checked(password: str) -> str:

@@ -7,6 +7,7 @@ from pydantic import SecretStr
 
 from app.config.settings import SECRET_FIELDS, Settings
 from app.config.types import split_url
+from app.core.access.logins import parse_logins
 from app.core.text.entries import split_urls
 
 
@@ -22,6 +23,8 @@ def secret_texts(settings: Settings) -> Iterator[str]:
             yield from (parts.password or "", unquote(parts.password or ""))
             if key in ("slack_webhook_url", "notify_webhook_url"):
                 yield parts.path
+        if key == "logins":
+            yield from (login.password_hash for login in parse_logins(secret.get_secret_value()))
         if key == "apprise_urls":
             yield from split_urls(secret.get_secret_value())
     for forward in settings.forward:

@@ -19,6 +19,7 @@ from app.config.types import (
     HeloName,
     HookUrl,
     LimitSetting,
+    LoginList,
     LongSecret,
     MailAddress,
     MailAddresses,
@@ -61,6 +62,7 @@ SECRET_FIELDS: Final = (
     "coder_token",
     "admin_password_hash",
     "viewer_password_hash",
+    "logins",
     "session_secret",
     "feed_token",
     "relay_secret",
@@ -141,6 +143,7 @@ class Settings(BaseModel):
     trust_loopback: Literal["auto", "always", "never"] = "auto"
     admin_password_hash: PasswordHash = None
     viewer_password_hash: PasswordHash = None
+    logins: LoginList = None
     session_secret: LongSecret = None
     session_hours: int = Field(12, ge=1, le=720)
     api_tokens: ApiTokens = ()
@@ -220,7 +223,8 @@ class Settings(BaseModel):
     @property
     def exposed(self) -> bool:
         """Tell whether something says that others reach this service, so that a proxy or forwarder may run here."""
-        ways_in = (self.admin_password_hash, self.viewer_password_hash, self.api_tokens, self.proxy_addresses)
+        passwords = (self.admin_password_hash, self.viewer_password_hash, self.logins)
+        ways_in = (*passwords, self.api_tokens, self.proxy_addresses)
         return is_public(self.public_url) or any(ways_in)
 
     @property

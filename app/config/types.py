@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, PlainValidator, SecretStr
 
 from app.config.words import comma_list, one_word, people, tables, words
+from app.core.access.logins import parse_logins
 from app.core.access.people import (
     ApiToken,
     Network,
@@ -157,6 +158,10 @@ def _password_hash(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
+def _logins(value: SecretStr | None) -> SecretStr | None:
+    return value if value and parse_logins(value.get_secret_value()) else None
+
+
 def _texts(value: Any, *, secret: bool = False) -> list[str]:
     items = words(value, secret=secret)
     if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
@@ -218,6 +223,7 @@ SmtpUrl = Annotated[SecretStr | None, AfterValidator(_smtp)]
 HookUrl = Annotated[SecretStr | None, _hook("the webhook, https://…")]
 SlackHookUrl = Annotated[SecretStr | None, _hook("a Slack incoming webhook, https://hooks.slack.com/services/…")]
 PasswordHash = Annotated[SecretStr | None, AfterValidator(_password_hash)]
+LoginList = Annotated[SecretStr | None, AfterValidator(_logins)]
 ApiTokens = Annotated[tuple[ApiToken, ...], PlainValidator(_tokens), PlainSerializer(_as_texts)]
 Networks = Annotated[tuple[Network, ...], PlainValidator(_networks), PlainSerializer(_as_texts)]
 ReceiverGlobList = Annotated[ReceiverGlobs, BeforeValidator(words)]

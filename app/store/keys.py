@@ -344,3 +344,8 @@ def audit(deployment: str) -> str:
 def throttle(who: str) -> str:
     """Hash of a client's attempts to log in that failed: `n` how many, `until` when the next is allowed. Expires."""
     return f"{PREFIX}:throttle:{who}"
+
+
+def session(digest: str) -> str:
+    """Name of who logged in, by the digest of the session's id. Expires."""
+    return f"{PREFIX}:session:{digest}"

@@ -6,6 +6,7 @@ import pytest
 from werkzeug.security import check_password_hash
 
 from app.cli import access  # noqa: F401 - adds its commands
+from app.core.access.logins import parse_logins
 from app.core.access.people import Role, check_password_hash_form, parse_tokens, person_of_token
 from tests.cli.conftest import call
 
@@ -41,6 +42,20 @@ def test_without_one_long_enough_password_twice_there_is_no_hash(lines: tuple[st
 def test_a_mistyped_password_is_asked_for_again() -> None:
     result = call("access", "hash", stdin=typed("short", PASSWORD, "other", PASSWORD, PASSWORD))
     assert check_password_hash(result.stdout.strip(), PASSWORD)
+
+
+def test_a_login_is_an_entry_with_the_hash_of_what_was_typed() -> None:
+    result = call("access", "login", "ada@example.com", "--role", "admin", stdin=typed(PASSWORD, PASSWORD))
+    (login,) = parse_logins(result.stdout)
+    assert (login.name, login.role) == ("ada@example.com", Role.ADMIN)
+    assert check_password_hash(login.password_hash, PASSWORD)
+
+
+@pytest.mark.parametrize("name", ["", "admin", "a b", "a:b", "a,b", "a\x1bb", "x" * 101])
+def test_a_name_that_no_entry_can_have_is_refused_before_a_password_is_typed(name: str) -> None:
+    result = call("access", "login", name, "--role", "admin", stdin=typed(PASSWORD, PASSWORD))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "NAME" in result.stderr
 
 
 @pytest.mark.parametrize("role", list(Role))

@@ -105,6 +105,7 @@ def settings_of(planted: Planted, ugly: UglyServer, mail_port: int, redis_port: 
     """Plant every secret setting."""
     passwords = {who: planted.plant(f"password of {who}s", "p@{}/w:") for who in ("admin", "viewer")}
     hashes = {who: generate_password_hash(text, "scrypt:16384:8:1") for who, text in passwords.items()}
+    of_ada = generate_password_hash("nobody logs in with this", "scrypt:16384:8:1")
     signing = base64.b64encode(secrets.token_bytes(32)).decode()
     redis_password = planted.plant("redis_url", "r@{}/d:")
     smtp_password = planted.plant("smtp_url", "s@{}/m:")
@@ -132,6 +133,9 @@ def settings_of(planted: Planted, ugly: UglyServer, mail_port: int, redis_port: 
         "coder_token": planted.plant("coder_token", "abcdefghij-{}"),
         "admin_password_hash": planted.take("admin_password_hash", hashes["admin"], hashes["admin"][-32:]),
         "viewer_password_hash": planted.take("viewer_password_hash", hashes["viewer"], hashes["viewer"][-32:]),
+        "logins": planted.take("logins", f"ada:viewer:{of_ada}", of_ada[-32:]),
+        "relay_secret": planted.plant("relay_secret"),
+        "feed_token": planted.plant("feed_token"),
         "session_secret": planted.plant("session_secret"),
         "api_tokens": ",".join(tokens),
         "trust_loopback": "always",

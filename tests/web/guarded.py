@@ -83,8 +83,8 @@ class Browser:
         assert found
         return found[1]
 
-    def login(self, password: str, following: str | None = None, **headers: str) -> TestResponse:
-        data = {"csrf_token": self.token(), "password": password}
+    def login(self, password: str, following: str | None = None, name: str = "", **headers: str) -> TestResponse:
+        data = {"csrf_token": self.token(), "password": password} | ({"name": name} if name else {})
         return self.ask("/login", "POST", data=data | ({"next": following} if following is not None else {}), **headers)
 
     def page_token(self) -> str:

@@ -25,20 +25,18 @@ AWAY = "unix:///nowhere/redis.sock"
 CLOSED = {"trust_loopback": "always", "proxy_addresses": "10.0.0.5", "proxy_admins": "ada"}
 
 
-@pytest.fixture(scope="module")
-def app() -> Flask:
-    """Return an application with every way in; nothing here but the login needs Redis."""
-    return build(connect(AWAY), settings())
+@pytest.fixture
+def app(connection: "redis.Redis") -> Flask:
+    """Return an application with every way in."""
+    return build(connection, settings())
 
 
-@pytest.fixture(scope="module")
-def cookies(redis_server: RedisServer) -> dict[str, str]:
+@pytest.fixture
+def cookies(app: Flask) -> dict[str, str]:
     """Return the cookies of sessions that passwords began."""
-    opened = connect(redis_server.url)
-    opened.flushall()
     found = {}
     for role, password in PASSWORDS.items():
-        browser = Browser(build(opened, settings()))
+        browser = Browser(app)
         assert browser.login(password).status_code == 303
         found[role] = str(browser.cookie)
     return found
@@ -481,7 +479,8 @@ def test_wrong_settings_are_refused_with_the_remedy(wrong: dict[str, str], remed
 def test_a_password_beyond_all_measure_is_not_tried_even_if_it_is_right() -> None:
     for length, role in ((LONGEST_PASSWORD, Role.ADMIN), (LONGEST_PASSWORD + 1, None)):
         hashed = generate_password_hash("x" * length, "scrypt:16384:8:1")
-        assert Policy.of(settings(admin_password_hash=hashed).settings).role_of("x" * length) is role
+        who = Policy.of(settings(admin_password_hash=hashed).settings).who("", "x" * length)
+        assert (who and who.role) is role
 
 
 def test_the_templates_know_who_asks(app: Flask) -> None:

@@ -14,9 +14,10 @@ from flask.sessions import SecureCookieSessionInterface
 from itsdangerous import URLSafeTimedSerializer
 from werkzeug.security import generate_password_hash
 
+from app.config.load import ConfigError
 from app.store.audit import Audit
 from app.store.server.connection import connect
-from tests.conftest import RedisServer
+from tests.conftest import RedisServer, make_config
 from tests.web.guarded import PASSWORDS, Browser, build, here, settings
 
 NOON = datetime(2030, 5, 17, 12, 0, tzinfo=UTC)
@@ -133,7 +134,7 @@ def test_the_cookie_holds_neither_password_nor_hash(app: Flask) -> None:
     serializer = SecureCookieSessionInterface().get_signing_serializer(app)
     assert serializer is not None
     inside = serializer.loads(str(browser.cookie))
-    assert set(inside) == {"_permanent", "role", "bound", "ends"}
+    assert set(inside) == {"_permanent", "id", "name", "bound", "ends"}
     assert settings().settings.admin_password_hash.get_secret_value()[-20:] not in repr(inside)  # type: ignore[union-attr]
 
 
@@ -149,7 +150,7 @@ def test_a_login_takes_over_nothing_of_the_session_before(app: Flask) -> None:
 
 
 def forged(secret: str, salt: str = "cookie-session") -> str:
-    inside = {"role": "admin", "bound": "x", "ends": NOON.timestamp() * 2}
+    inside = {"id": "x", "name": "admin", "bound": "x", "ends": NOON.timestamp() * 2}
     return URLSafeTimedSerializer(secret, salt=salt, signer_kwargs={"key_derivation": "hmac"}).dumps(inside)
 
 
@@ -170,9 +171,12 @@ def test_a_session_of_a_role_that_is_none_is_none(app: Flask) -> None:
     serializer = SecureCookieSessionInterface().get_signing_serializer(app)
     assert serializer is not None
     for inside in (
-        {"role": "admin"},
-        {"role": "owner", "bound": "", "ends": 9e9},
-        {"role": ["admin"]},
+        {"name": "admin"},
+        {"name": "admin", "id": "x"},
+        {"name": "owner", "id": "x", "bound": "", "ends": 9e9},
+        {"name": ["admin"], "id": "x"},
+        {"name": "admin", "id": ["x"], "bound": "", "ends": 9e9},
+        {"role": "admin", "bound": "", "ends": 9e9},
         {},
         {"ends": 9e9},
     ):
@@ -236,6 +240,131 @@ def test_logout_ends_the_session_by_post_with_the_token_only(app: Flask) -> None
     assert browser.ask("/logout", "POST", data={"csrf_token": token}).status_code == 303
     assert browser.cookie is None
     assert browser.ask("/who").status_code == 303
+
+
+def test_logout_ends_every_copy_of_the_cookie_in_every_process(connection: "redis.Redis", app: Flask) -> None:
+    browser = Browser(app)
+    browser.login(PASSWORDS["admin"])
+    other = Browser(app)
+    other.login(PASSWORDS["admin"])
+    token, copied = browser.page_token(), browser.cookie
+    browser.ask("/logout", "POST", data={"csrf_token": token})
+    for place in (app, build(connection, settings())):
+        copy = Browser(place, cookie=copied)
+        assert copy.ask("/who").status_code == 303
+        assert copy.ask("/do", "POST", data={"csrf_token": token}).status_code == 403
+    assert other.ask("/who").status_code == 200
+
+
+def test_a_new_login_ends_the_session_before_it(app: Flask) -> None:
+    browser = Browser(app)
+    browser.login(PASSWORDS["viewer"])
+    token, before = browser.page_token(), browser.cookie
+    browser.ask("/login", "POST", data={"csrf_token": token, "password": PASSWORDS["admin"]})
+    assert browser.ask("/who").get_json()[0] == "admin"
+    assert Browser(app, cookie=before).ask("/who").status_code == 303
+
+
+def test_what_lies_in_redis_lets_nobody_in_and_goes_by_itself(connection: "redis.Redis", app: Flask) -> None:
+    browser = Browser(app)
+    browser.login(PASSWORDS["admin"])
+    serializer = SecureCookieSessionInterface().get_signing_serializer(app)
+    assert serializer is not None
+    session_id = serializer.loads(str(browser.cookie))["id"]
+    (key,) = connection.scan_iter(match="awb:v1:session:*")
+    assert session_id.encode() not in key
+    assert connection.get(key) == b"admin"
+    assert 0 < connection.ttl(key) <= 12 * 3600
+
+
+# ---- people by name ----
+
+ADA, BEN = "ada's long password", "ben's long password"
+LOGINS = "\n".join(
+    f"{name}:{role}:{generate_password_hash(password, 'scrypt:16384:8:1')}"
+    for name, role, password in (("ada", "admin", ADA), ("ben@example.com", "viewer", BEN))
+)
+
+
+@pytest.fixture
+def named(connection: "redis.Redis") -> Flask:
+    return build(connection, settings(logins=LOGINS))
+
+
+def test_people_log_in_by_name_and_act_by_name(connection: "redis.Redis", named: Flask) -> None:
+    ada, ben = Browser(named), Browser(named)
+    assert ada.login(ADA, name="ada").status_code == 303
+    assert ben.login(BEN, name=" ben@example.com ").status_code == 303
+    assert ada.ask("/who").get_json() == ["ada", "admin", "session"]
+    assert ben.ask("/who").get_json() == ["ben@example.com", "viewer", "session"]
+    assert [entry.actor for entry in Audit(connection, "default").newest(9)] == ["ben@example.com", "ada"]
+    ada.ask("/logout", "POST", data={"csrf_token": ada.page_token()})
+    (entry, *_) = Audit(connection, "default").newest(1)
+    assert (entry.actor, entry.action) == ("ada", "logout")
+
+
+def test_shared_passwords_go_on_beside_the_names(named: Flask) -> None:
+    for name in ("", "admin"):
+        browser = Browser(named)
+        assert browser.login(PASSWORDS["admin"], name=name).status_code == 303
+        assert browser.ask("/who").get_json() == ["admin", "admin", "session"]
+
+
+@pytest.mark.parametrize(
+    ("name", "password"),
+    [
+        ("ada", BEN),
+        ("ben@example.com", ADA),
+        ("", ADA),
+        ("Ada", ADA),
+        ("nobody", ADA),
+        ("ada", PASSWORDS["admin"]),
+        ("viewer", PASSWORDS["admin"]),
+        ("ada\x00", ADA),
+    ],
+)
+def test_a_name_takes_its_own_password_alone(named: Flask, name: str, password: str) -> None:
+    browser = Browser(named)
+    assert browser.login(password, name=name).status_code == 401
+    assert browser.ask("/who").status_code == 303
+
+
+def test_the_form_asks_for_a_name_where_there_are_names(named: Flask, app: Flask) -> None:
+    assert '<label for="name">' in Browser(named).ask("/login").text
+    assert '<label for="name">' not in Browser(app).ask("/login").text
+
+
+@pytest.mark.parametrize("after", ["", LOGINS.replace(":admin:", ":viewer:"), LOGINS.replace("ada:", "eve:")])
+def test_a_changed_entry_ends_its_sessions(connection: "redis.Redis", named: Flask, after: str) -> None:
+    browser = Browser(named)
+    browser.login(ADA, name="ada")
+    changed = build(connection, settings(logins=after))
+    assert Browser(changed, cookie=browser.cookie).ask("/who").status_code == 303
+
+
+def test_names_alone_close_the_door_on_this_machine(connection: "redis.Redis") -> None:
+    config = make_config(logins=LOGINS, session_secret="the session secret of the tests")
+    assert here(build(connection, config)).ask("/page").status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("wrong", "remedy"),
+    [
+        ("ada:admin:the%password", "what follows ada:admin: is no password hash"),
+        ("ada the%password", "awb access login"),
+        ("ada:owner:" + LOGINS.partition("admin:")[2].split()[0], "awb access login"),
+        ("admin:admin:" + LOGINS.partition("admin:")[2].split()[0], "all admins share"),
+        ("ada:admin:scrypt:2:8:1$aaaaaaaa$" + "0" * 128, "too cheap"),
+        (LOGINS + "," + LOGINS, "names ada twice"),
+    ],
+)
+def test_wrong_entries_are_refused_with_the_remedy_and_not_repeated(wrong: str, remedy: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        settings(logins=wrong)
+    assert "AWB_LOGINS" in str(caught.value)
+    assert remedy in str(caught.value)
+    assert "the%password" not in str(caught.value)
+    assert "$" not in str(caught.value)
 
 
 # ---- the form of the login is a form like others ----
@@ -310,7 +439,10 @@ def test_while_redis_is_away_nobody_logs_in(connection: "redis.Redis", app: Flas
     answer = Browser(away).login(PASSWORDS["admin"])
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
     assert "unreachable" in answer.text
-    assert Browser(away, cookie=browser.cookie).ask("/who").status_code == 200
+    # Nor does anybody stay in: whether a session has ended cannot be seen.
+    answer = Browser(away, cookie=browser.cookie).ask("/who")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
+    assert here(away).ask("/who").status_code == 200
 
 
 # ---- traces ----

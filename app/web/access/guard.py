@@ -9,6 +9,8 @@ from flask import Flask, Response, abort, g, make_response, redirect, request, u
 
 from app.config.load import Config
 from app.core.access.people import Person, Role
+from app.store.server.connection import unavailable
+from app.store.sessions import Sessions
 from app.web import errors
 from app.web.access import csrf, feedtoken, login, session
 from app.web.access.csrf import csrf_token
@@ -47,6 +49,10 @@ _NO_METRICS: Final = (
 _VIEWER: Final = "A viewer can only look. This takes an admin."
 
 
+class _UnknownError(Exception):
+    """Nobody can say whether a session has ended; the text says what is wrong with Redis."""
+
+
 def guard(app: Flask, config: Config, connection: "redis.Redis") -> None:
     """Let nobody in whom the settings do not name, and no other site's page act for those.
 
@@ -55,10 +61,11 @@ def guard(app: Flask, config: Config, connection: "redis.Redis") -> None:
     Raises:
         ValueError: a setting of the access is wrong.
     """
-    policy = Policy.of(config.settings)
+    policy, sessions = Policy.of(config.settings), Sessions(connection)
     session.install(app, policy, config.settings.session_hours)
     app.register_blueprint(login.blueprint(config, connection, policy))
     app.jinja_env.globals.update(csrf_token=csrf_token, person=person)
+    app.register_error_handler(_UnknownError, _away)
     elsewhere = bool(config.settings.metrics_bind)
 
     @app.before_request
@@ -69,7 +76,7 @@ def guard(app: Flask, config: Config, connection: "redis.Redis") -> None:
             return None
         if feedtoken.admits(request, config.settings.feed_token):
             return None
-        g.person = _identify(policy)
+        g.person = _identify(policy, sessions)
         if g.person and g.person.by == "loopback" and csrf.reads_across_origins(policy.public_url):
             return _refuse(403, csrf.FOREIGN)
         if path == _METRICS:
@@ -109,14 +116,22 @@ def require_admin(view: Callable[P, Any]) -> Callable[P, Any]:
     return checked
 
 
-def _identify(policy: Policy) -> Person | None:
+def _identify(policy: Policy, sessions: Sessions) -> Person | None:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     # Who shows a token goes by that alone: a wrong one is to be noticed, and a viewer's is no admin's on loopback.
     if scheme.lower() == "bearer" and (_for_programs() or request.path == _METRICS):
         return policy.by_token(token.strip())
     if policy.trusts_loopback and policy.from_this_machine(request):
         return Person("loopback", Role.ADMIN, "loopback")
-    return policy.by_proxy(request) or session.person(policy)
+    try:
+        return policy.by_proxy(request) or session.person(policy, sessions)
+    except (redis.exceptions.RedisError, OSError) as error:
+        raise _UnknownError(unavailable(error)) from error
+
+
+def _away(error: _UnknownError) -> Response:
+    said = f"Redis is {error}, so nobody can be let in. Try again later."
+    return _refuse(503, said, {"Retry-After": str(login.RETRY_AFTER_SECONDS)})
 
 
 def _metrics(elsewhere: bool) -> Response | None:
@@ -133,7 +148,7 @@ def _nobody(policy: Policy) -> Response:
         return _refuse(403, _CLOSED if policy.trusts_loopback else _CLOSED_HERE)
     if _for_programs():
         return _refuse(401, _UNKNOWN, {"WWW-Authenticate": 'Bearer realm="awb"'})
-    if not policy.passwords:
+    if not policy.people:
         return _refuse(403, _NO_LOGIN)
     # A redirected POST would come as a GET and look done.
     if request.method not in _SAFE:

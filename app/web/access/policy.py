@@ -3,12 +3,14 @@
 import hmac
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 from flask import Request
 from werkzeug.security import check_password_hash
 
 from app.config.settings import Settings
+from app.core.access.logins import parse_logins
 from app.core.access.origin import client_of, from_this_machine
 from app.core.access.people import (
     LONGEST_PASSWORD,
@@ -21,6 +23,18 @@ from app.core.access.people import (
     within,
 )
 
+#: Of no password; checking it makes an unknown name take as long as a known one.
+_OF_NOBODY: Final = f"scrypt:32768:8:1$nobodynobody${'0' * 128}"
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Somebody with a password: a person by name, or everybody who shares the password of a role."""
+
+    name: str
+    role: Role
+    password_hash: str = field(repr=False)
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -29,11 +43,11 @@ class Policy:
     Attributes:
         trusts_loopback: people on this machine are admins without a login.
         secret: signs the sessions. Without a configured one it is this process's own, and its sessions end with it.
-        passwords: hashes by role, the admin's first.
+        people: who logs in with a password, by name; those who share one go by the name of its role.
     """
 
     secret: str
-    passwords: Mapping[Role, str]
+    people: Mapping[str, Who]
     tokens: Sequence[ApiToken]
     proxies: Sequence[Network]
     user_header: str
@@ -44,12 +58,14 @@ class Policy:
     @classmethod
     def of(cls, settings: Settings) -> "Policy":
         """Compile the settings, which were checked when they were read."""
-        named = {Role.ADMIN: settings.admin_password_hash, Role.VIEWER: settings.viewer_password_hash}
-        passwords = {role: hashed.get_secret_value() for role, hashed in named.items() if hashed}
+        shared = {Role.ADMIN: settings.admin_password_hash, Role.VIEWER: settings.viewer_password_hash}
+        people = {role.value: Who(role.value, role, one.get_secret_value()) for role, one in shared.items() if one}
+        logins = parse_logins(settings.logins.get_secret_value()) if settings.logins else ()
+        people |= {login.name: Who(login.name, login.role, login.password_hash) for login in logins}
         secret = settings.session_secret
         return cls(
             secret.get_secret_value() if secret else secrets.token_hex(32),
-            passwords,
+            people,
             settings.api_tokens,
             settings.proxy_addresses,
             settings.proxy_user_header,
@@ -61,23 +77,40 @@ class Policy:
     @property
     def configured(self) -> bool:
         """Tell whether anybody gets in from elsewhere."""
-        return bool(self.passwords or self.tokens or (self.proxies and self.user_header))
+        return bool(self.people or self.tokens or (self.proxies and self.user_header))
 
     @property
     def secure(self) -> bool:
         return self.public_url.startswith("https://")
 
-    def binding(self, role: Role) -> str:
-        """Return what a session of this role is bound to: another password, another binding."""
-        text = f"session\n{role.value}\n{self.passwords.get(role, '')}"
+    @property
+    def asks_names(self) -> bool:
+        """Tell whether the login asks for a name."""
+        return any(name not in list(Role) for name in self.people)
+
+    def named(self, name: str) -> Who | None:
+        return self.people.get(name)
+
+    def binding(self, who: Who) -> str:
+        """Return what a session of somebody is bound to: another password or role, another binding."""
+        text = f"session\n{who.name}\n{who.role.value}\n{who.password_hash}"
         return hmac.digest(self.secret.encode(), text.encode(), "sha256").hex()
 
-    def role_of(self, password: str) -> Role | None:
-        """Return whose password this is; every one is tried, so that the time tells nothing."""
+    def who(self, name: str, password: str) -> Who | None:
+        """Return who logs in.
+
+        Args:
+            name: empty for a password that is shared; each of them is tried then, so that the time tells nothing.
+            password: as it was typed.
+        """
         if len(password) > LONGEST_PASSWORD:
             return None
-        found = [role for role, hashed in self.passwords.items() if check_password_hash(hashed, password)]
-        return found[0] if found else None
+        if not name:
+            shared = [who for who in self.people.values() if who.name in list(Role)]
+            return next(iter([who for who in shared if check_password_hash(who.password_hash, password)]), None)
+        who = self.people.get(name)
+        right = check_password_hash(who.password_hash if who else _OF_NOBODY, password)
+        return who if right else None
 
     def by_token(self, token: str) -> Person | None:
         return person_of_token(self.tokens, token)

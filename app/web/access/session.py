@@ -1,13 +1,15 @@
-"""Sessions: a signed cookie that ends by time, by logout, and when the password changes."""
+"""Sessions: a signed cookie with an id that Redis knows; it ends by time, by logout, and when the password changes."""
 
+import secrets
 from datetime import timedelta
 
 from flask import Flask, Request, request, session
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
 from app import clock
-from app.core.access.people import Person, Role
-from app.web.access.policy import Policy
+from app.core.access.people import Person
+from app.store.sessions import Sessions
+from app.web.access.policy import Policy, Who
 
 COOKIE = "awb_session"
 
@@ -40,26 +42,41 @@ def install(app: Flask, policy: Policy, hours: int) -> None:
     )
 
 
-def begin(app: Flask, policy: Policy, role: Role) -> None:
-    """Begin a session with nothing of the one before, whoever gave that to the browser."""
-    session.clear()
+def begin(app: Flask, policy: Policy, sessions: Sessions, who: Who) -> None:
+    """Begin a session with nothing of the one before, whoever gave that to the browser; that one ends.
+
+    Raises:
+        redis.exceptions.RedisError: it could not be kept.
+    """
+    end(sessions)
+    made, lifetime = secrets.token_urlsafe(32), app.permanent_session_lifetime
+    sessions.begin(made, who.name, int(lifetime.total_seconds()))
     session.permanent = True
-    ends = clock.now() + app.permanent_session_lifetime
-    session.update(role=role.value, bound=policy.binding(role), ends=ends.timestamp())
+    ends = clock.now() + lifetime
+    session.update(id=made, name=who.name, bound=policy.binding(who), ends=ends.timestamp())
 
 
-def end() -> None:
+def end(sessions: Sessions) -> None:
+    """End the session, and with it every copy of its cookie.
+
+    Raises:
+        redis.exceptions.RedisError: it may go on.
+    """
+    known = session.get("id")
+    if isinstance(known, str):
+        sessions.end(known)
     session.clear()
 
 
-def person(policy: Policy) -> Person | None:
-    """Return whose session this is, None where it has ended or is none."""
-    role = next((role for role in policy.passwords if role.value == session.get("role")), None)
+def person(policy: Policy, sessions: Sessions) -> Person | None:
+    """Return whose session this is, None where it has ended or is none.
+
+    Raises:
+        redis.exceptions.RedisError: nobody can say whether it has ended.
+    """
+    made, name = session.get("id"), session.get("name")
+    who = policy.named(name) if isinstance(name, str) and isinstance(made, str) else None
     # The signature's own age begins anew with each change of the cookie.
-    if (
-        role is None
-        or session.get("bound") != policy.binding(role)
-        or session.get("ends", 0) <= clock.now().timestamp()
-    ):
+    if who is None or session.get("bound") != policy.binding(who) or session.get("ends", 0) <= clock.now().timestamp():
         return None
-    return Person(role.value, role, "session")
+    return Person(who.name, who.role, "session") if sessions.name(str(made)) == who.name else None
