@@ -15,11 +15,12 @@ import pytest
 import redis
 import responses
 import structlog
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
+from click.testing import Result as CliResult
 
 from app.cli import main
 from app.config.load import Config
-from app.doctor.examine import Outcome, examine
+from app.doctor.examine import Result, examine
 from app.pipeline.watch.sweep import sweep
 from app.store import keys
 from app.store.rq import jobqueue
@@ -35,7 +36,7 @@ from workers import runtime
 from workers.runner import worker
 
 ROOT = Path(__file__).parents[1]
-OK, WARNING, ERROR = Outcome.OK, Outcome.WARNING, Outcome.ERROR
+OK, WARNING, ERROR = Result.OK, Result.WARNING, Result.ERROR
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +74,7 @@ def answering(code: int, text: bytes = b"", **headers: str) -> Iterator[str]:
         server.server_close()
 
 
-def outcomes(config: Config, connection: Any) -> dict[str, Outcome]:
+def outcomes(config: Config, connection: Any) -> dict[str, Result]:
     found = list(examine(config, connection))
     assert all(finding.hint for finding in found if finding.outcome is not OK)
     return {finding.check: finding.outcome for finding in found}
@@ -166,7 +167,7 @@ def test_without_redis_that_is_the_one_error_about_redis(running: Receiver, redi
     ],
 )
 def test_settings_of_redis_that_lose_data_are_found(
-    connection: Any, setting: str, value: str, usual: str, check: str, outcome: Outcome
+    connection: Any, setting: str, value: str, usual: str, check: str, outcome: Result
 ) -> None:
     connection.config_set(setting, value)
     try:
@@ -190,7 +191,7 @@ ELSEWHERE = [
 
 @pytest.mark.parametrize(("code", "headers", "expected"), ELSEWHERE)
 def test_what_answers_under_the_public_url_is_examined(
-    connection: "redis.Redis", code: int, headers: dict[str, str], expected: dict[str, Outcome]
+    connection: "redis.Redis", code: int, headers: dict[str, str], expected: dict[str, Result]
 ) -> None:
     with answering(code, **headers) as base:
         found = outcomes(make_config(public_url=base), connection)
@@ -217,7 +218,7 @@ def test_a_receiver_that_is_not_there_is_an_error(connection: "redis.Redis") -> 
         (302, b"", ERROR),
     ],
 )
-def test_slack_is_asked_without_a_message(connection: "redis.Redis", code: int, text: bytes, outcome: Outcome) -> None:
+def test_slack_is_asked_without_a_message(connection: "redis.Redis", code: int, text: bytes, outcome: Result) -> None:
     with answering(code, text, Location="/elsewhere") as slack:
         config = make_config(slack_webhook_url=f"{slack}/services/T0/B0/planted")
         findings = list(examine(config, connection))
@@ -280,7 +281,7 @@ def logging_restored() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-def doctor(config: Config, *options: str, **environ: str) -> Result:
+def doctor(config: Config, *options: str, **environ: str) -> CliResult:
     settings = config.settings
     known = {
         "AWB_REDIS_URL": settings.redis_url.get_secret_value() if settings.redis_url else "",
@@ -342,7 +343,7 @@ USAGE = {"status": 200, "json": {"used": 3, "limit": 10}}
     ],
 )
 def test_a_proxy_that_lets_everybody_in_is_found(
-    redis_server: RedisServer, connection: "redis.Redis", answer: dict[str, Any], outcome: Outcome
+    redis_server: RedisServer, connection: "redis.Redis", answer: dict[str, Any], outcome: Result
 ) -> None:
     with responses.RequestsMock(assert_all_requests_are_fired=False) as web:
         web.get("https://awb.example.com/v1/webhook", status=405)
@@ -398,7 +399,7 @@ def test_who_gets_in_on_this_machine_is_examined(
     monkeypatch: pytest.MonkeyPatch,
     serves: dict[str, str],
     doctors: dict[str, str],
-    outcome: Outcome,
+    outcome: Result,
 ) -> None:
     # A proxy of the environment does not lead to this machine.
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
@@ -433,4 +434,4 @@ def test_an_open_door_behind_a_real_proxy_is_found(redis_server: RedisServer, co
 
 def test_a_dry_run_is_told(redis_server: RedisServer, connection: "redis.Redis") -> None:
     found = outcomes(make_config(redis_server.url, dry_run="true"), connection)
-    assert found["alerts.dry-run"] is Outcome.WARNING
+    assert found["alerts.dry-run"] is Result.WARNING

@@ -7,13 +7,13 @@ import click
 from rich.markup import escape
 
 from app.cli.base import EXIT_FAILED, load_with_kept_secret, main, open_redis, out, print_json
-from app.core.finding import Finding, Outcome
+from app.core.finding import Finding, Result
 from app.doctor import examine as doctor
 
 _MARKS = {
-    Outcome.OK: "[green]ok[/green]     ",
-    Outcome.WARNING: "[yellow]warning[/yellow]",
-    Outcome.ERROR: "[red]ERROR[/red]  ",
+    Result.OK: "[green]ok[/green]     ",
+    Result.WARNING: "[yellow]warning[/yellow]",
+    Result.ERROR: "[red]ERROR[/red]  ",
 }
 
 
@@ -38,4 +38,4 @@ def show_findings(findings: Iterable[Finding], *, as_json: bool) -> int:
                 out.print(f"{'':31}→ {escape(finding.hint)}")
     if as_json:
         print_json([{"check": f.check, "outcome": f.outcome.value, "says": f.says, "hint": f.hint} for f in found])
-    return EXIT_FAILED if any(f.outcome is Outcome.ERROR for f in found) else 0
+    return EXIT_FAILED if any(f.outcome is Result.ERROR for f in found) else 0

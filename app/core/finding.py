@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Outcome(StrEnum):
+class Result(StrEnum):
     """How a check ended."""
 
     OK = "ok"
@@ -22,6 +22,6 @@ class Finding:
     """
 
     check: str
-    outcome: Outcome
+    outcome: Result
     says: str
     hint: str = ""

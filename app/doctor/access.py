@@ -8,7 +8,7 @@ import requests
 from app.config.settings import Settings
 from app.core.access.origin import is_public
 from app.core.alert.refusal import DOCTOR
-from app.core.finding import Finding, Outcome
+from app.core.finding import Finding, Result
 from app.net.session import WebSession
 
 _TIMEOUT: Final = 5
@@ -48,9 +48,9 @@ def _public(settings: Settings) -> Iterator[Finding]:
         says = f"everybody who sends {settings.proxy_user_header} to {base} is whom it names"
         hint = f"let the proxy set or remove {settings.proxy_user_header} on every request; do it now"
     else:
-        yield Finding("access.public", Outcome.OK, f"{base} shows nothing to strangers")
+        yield Finding("access.public", Result.OK, f"{base} shows nothing to strangers")
         return
-    yield Finding("access.public", Outcome.ERROR, says, hint)
+    yield Finding("access.public", Result.ERROR, says, hint)
 
 
 def _loopback(settings: Settings) -> Iterator[Finding]:
@@ -62,18 +62,18 @@ def _loopback(settings: Settings) -> Iterator[Finding]:
     check = "access.loopback"
     if forwarded or (here and not settings.loopback_trusted):
         says = f"what answers at {base} lets everybody in who comes through a proxy on this machine"
-        yield Finding(check, Outcome.ERROR, says, "restart the service: it runs with other settings than these")
+        yield Finding(check, Result.ERROR, says, "restart the service: it runs with other settings than these")
     elif not here:
-        yield Finding(check, Outcome.OK, "without a login this machine sees nothing either")
+        yield Finding(check, Result.OK, "without a login this machine sees nothing either")
     elif settings.exposed:
         says = "AWB_TRUST_LOOPBACK lets everybody in who comes through a proxy or forwarder on this machine"
-        yield Finding(check, Outcome.WARNING, says, "set it to auto, unless there is none on this machine")
+        yield Finding(check, Result.WARNING, says, "set it to auto, unless there is none on this machine")
     elif not settings.on_loopback:
         says = f"no login is needed on this machine, while {settings.bind} can be reached from elsewhere"
         hint = "if a container engine or a forwarder passes connections on, set AWB_TRUST_LOOPBACK=never or a password"
-        yield Finding(check, Outcome.WARNING, says, hint)
+        yield Finding(check, Result.WARNING, says, hint)
     else:
-        yield Finding(check, Outcome.OK, "this machine alone gets in, without a login")
+        yield Finding(check, Result.OK, "this machine alone gets in, without a login")
 
 
 def _opens(settings: Settings, base: str, headers: Mapping[str, str]) -> bool | None:

@@ -7,7 +7,7 @@ import redis
 from app import clock
 from app.config.load import Config
 from app.core.alert.refusal import RUN_PAUSE, UNAUTHORIZED, WORDS, unauthorized
-from app.core.finding import Finding, Outcome
+from app.core.finding import Finding, Result
 from app.pipeline.operate.codercheck import endpoint
 from app.pipeline.passes import client
 from app.store import keys
@@ -24,7 +24,7 @@ def examine_counting(config: Config, connection: "redis.Redis") -> Iterator[Find
     verifying = config.verifying(config.settings.deployment)
     if not config.settings.ai_templates and not verifying:
         yield Finding(
-            "count.templates", Outcome.WARNING, "no AI templates are listed",
+            "count.templates", Result.WARNING, "no AI templates are listed",
             "list the templates of Coder Tasks in AWB_AI_TEMPLATES, or new tasks are counted late or not at all",
         )  # fmt: skip
     try:
@@ -47,12 +47,12 @@ def _coder(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
     failing, done = state.moment("failing_since"), state.moment("reconciled_at")
     if failing:
         says = f"Coder's API fails since {failing:%Y-%m-%d %H:%M} UTC: {state.mark('failure')}"
-        yield Finding("coder.api", Outcome.ERROR, says, "run: awb coder check")
+        yield Finding("coder.api", Result.ERROR, says, "run: awb coder check")
     elif done is None:
-        yield Finding("coder.api", Outcome.WARNING, "no pass over Coder's API is complete yet", "run: awb reconcile")
+        yield Finding("coder.api", Result.WARNING, "no pass over Coder's API is complete yet", "run: awb reconcile")
     else:
         minutes = (clock.now() - done).total_seconds() / 60
-        yield Finding("coder.api", Outcome.OK, f"the last pass over Coder's API began {minutes:.0f} min ago")
+        yield Finding("coder.api", Result.OK, f"the last pass over Coder's API began {minutes:.0f} min ago")
     # Once: a Coder that is away has been reported above, and nobody waits for several attempts.
     with client(config, attempts=1) as api:
         yield from endpoint(config, api)
@@ -62,10 +62,10 @@ def _workers(connection: "redis.Redis") -> Iterator[Finding]:
     """Look for a living worker of each queue: without one, deliveries are kept but not counted."""
     idle = Queues(connection).without_worker()
     if not idle:
-        yield Finding("workers.alive", Outcome.OK, "every queue has a living worker")
+        yield Finding("workers.alive", Result.OK, "every queue has a living worker")
     for queue in idle:
         hint = f"run `awb run`, or `awb worker {queue}`; where it runs already, its log says why it ends"
-        yield Finding("workers.alive", Outcome.ERROR, f"{queue}: no worker lives", hint)
+        yield Finding("workers.alive", Result.ERROR, f"{queue}: no worker lives", hint)
 
 
 def _traffic(connection: "redis.Redis") -> Iterator[Finding]:
@@ -75,28 +75,28 @@ def _traffic(connection: "redis.Redis") -> Iterator[Finding]:
         says = "the scheduler has not swept yet" if age is None else f"the last sweep was {age:.0f} s ago"
         yield Finding(
             "scheduler.alive",
-            Outcome.WARNING,
+            Result.WARNING,
             says,
             "run `awb run`, or `awb scheduler` and `awb worker awb-maintenance`",
         )
     else:
-        yield Finding("scheduler.alive", Outcome.OK, f"last sweep {age:.0f} s ago")
+        yield Finding("scheduler.alive", Result.OK, f"last sweep {age:.0f} s ago")
     known = deployments(connection)
     if not known:
         hint = "enable webhooks in Coder (`awb webhook-url` prints the lines), then: coder notifications test"
-        yield Finding("input.deliveries", Outcome.WARNING, "no delivery has ever arrived", hint)
+        yield Finding("input.deliveries", Result.WARNING, "no delivery has ever arrived", hint)
     for deployment in known:
         stats = Inbox(connection, deployment).stats()
         if "last_delivery_at" in stats:
             last = clock.now().timestamp() - stats["last_delivery_at"]
             says = f"{deployment}: {stats.get('accepted', 0):,.0f} deliveries, the last {last / 3600:.1f} h ago"
-            yield Finding("input.deliveries", Outcome.OK, says)
+            yield Finding("input.deliveries", Result.OK, says)
         else:
             says = f"{deployment}: something posts here, but no notification ever came"
-            yield Finding("input.deliveries", Outcome.WARNING, says, "is it Coder? look at `awb quarantine`")
+            yield Finding("input.deliveries", Result.WARNING, says, "is it Coder? look at `awb quarantine`")
         if stats.get("quarantined"):
             says = f"{deployment}: {stats['quarantined']:.0f} bodies were no Coder notifications"
-            yield Finding("input.quarantine", Outcome.WARNING, says, "look at them with `awb quarantine`")
+            yield Finding("input.quarantine", Result.WARNING, says, "look at them with `awb quarantine`")
 
 
 def _refused(connection: "redis.Redis") -> Iterator[Finding]:
@@ -109,14 +109,14 @@ def _refused(connection: "redis.Redis") -> Iterator[Finding]:
             f"{(now - wrong.last).total_seconds() / 60:,.0f} min ago"
         )
         hint = "probably your Coder: compare CODER_NOTIFICATIONS_WEBHOOK_ENDPOINT of coderd with `awb webhook-url`"
-        yield Finding("input.secret", Outcome.WARNING, says, hint)
+        yield Finding("input.secret", Result.WARNING, says, hint)
     others = [reason for reason in runs if reason not in UNAUTHORIZED and now - runs[reason].last < RUN_PAUSE]
     if others:
         says = ", ".join(f"{WORDS[reason]}: {runs[reason].count:,}" for reason in others)
         hint = "is it your Coder? it needs the path that `awb webhook-url` prints, and no redirect on the way"
-        yield Finding("input.refused", Outcome.WARNING, f"posts were refused: {says}", hint)
+        yield Finding("input.refused", Result.WARNING, f"posts were refused: {says}", hint)
     if not wrong and not others:
-        yield Finding("input.refused", Outcome.OK, "no post was refused within a day")
+        yield Finding("input.refused", Result.OK, "no post was refused within a day")
 
 
 def _steps(store: Store) -> Iterator[Finding]:
@@ -126,7 +126,7 @@ def _steps(store: Store) -> Iterator[Finding]:
         until = f"failed until {failure.at:%Y-%m-%d %H:%M}" if over else f"fails since {failure.since:%Y-%m-%d %H:%M}"
         yield Finding(
             f"sweep.{failure.step.replace(' ', '-')}",
-            Outcome.WARNING if over else Outcome.ERROR,
+            Result.WARNING if over else Result.ERROR,
             f"{store.deployment}: the step “{failure.step}” of the sweep {until} UTC ({failure.error})",
             "it goes on by itself; the log tells what failed"
             if over

@@ -10,7 +10,7 @@ import requests
 from app import clock
 from app.config.load import Config
 from app.core.alert.refusal import DOCTOR
-from app.core.finding import Finding, Outcome
+from app.core.finding import Finding, Result
 from app.doctor.access import examine_access
 from app.doctor.counting import examine_counting
 from app.net import trust
@@ -40,18 +40,18 @@ def _secret(config: Config) -> Iterator[Finding]:
     settings = config.settings
     if settings.webhook_secret is None:
         yield Finding(
-            "secret.present", Outcome.ERROR, "no webhook secret", "set AWB_WEBHOOK_SECRET, or start `awb run` once"
+            "secret.present", Result.ERROR, "no webhook secret", "set AWB_WEBHOOK_SECRET, or start `awb run` once"
         )
         return
-    yield Finding("secret.present", Outcome.OK, "a webhook secret is set")
+    yield Finding("secret.present", Result.OK, "a webhook secret is set")
     if settings.webhook_secret_previous:
         yield Finding(
-            "secret.rotation", Outcome.WARNING, "the former webhook secret is still accepted",
+            "secret.rotation", Result.WARNING, "the former webhook secret is still accepted",
             "unset AWB_WEBHOOK_SECRET_PREVIOUS once Coder has the new one",
         )  # fmt: skip
     if not settings.on_loopback and urlsplit(settings.public_url).scheme != "https":
         yield Finding(
-            "secret.transport", Outcome.WARNING, "Coder would send the secret unencrypted",
+            "secret.transport", Result.WARNING, "Coder would send the secret unencrypted",
             "put a TLS proxy in front and name its URL in AWB_PUBLIC_URL",
         )  # fmt: skip
 
@@ -65,20 +65,20 @@ def _redis(connection: "redis.Redis") -> Iterator[Finding]:
         right = missing_right(error)
         hint = f"let the Redis user run {right} ({_RIGHTS})" if right else "start it, or check AWB_REDIS_URL"
         hint = trust.REMEDY if trust.is_untrusted(error) else hint
-        yield Finding("redis.reachable", Outcome.ERROR, f"Redis is {unavailable(error)}", hint)
+        yield Finding("redis.reachable", Result.ERROR, f"Redis is {unavailable(error)}", hint)
         return
-    yield Finding("redis.reachable", Outcome.OK, "Redis answers and takes writes")
+    yield Finding("redis.reachable", Result.OK, "Redis answers and takes writes")
     info = server.facts
     told = str(info.get("valkey_version") or info["redis_version"])
     # Valkey calls itself Redis 7.2.4 towards clients; its own version is newer than any that lacks something.
     new_enough = tuple(int(part) for part in str(info["redis_version"]).split(".")[:2]) >= OLDEST_VERSION
     yield Finding(
-        "redis.version", Outcome.OK if new_enough else Outcome.ERROR, f"version {told}",
+        "redis.version", Result.OK if new_enough else Result.ERROR, f"version {told}",
         "" if new_enough else "RQ loses jobs on servers before 6.2; use a newer one",
     )  # fmt: skip
     if server.missing:
         yield Finding(
-            "redis.rights", Outcome.WARNING,
+            "redis.rights", Result.WARNING,
             f"append-only file and maxmemory-policy cannot be seen: the Redis user may not run {server.missing}",
             f"allow it with +info, or see to appendonly yes and maxmemory-policy noeviction yourself ({_RIGHTS})",
         )  # fmt: skip
@@ -87,7 +87,7 @@ def _redis(connection: "redis.Redis") -> Iterator[Finding]:
         yield _policy(info)
     skew = abs(seconds + micros / 1e6 - clock.now().timestamp())
     yield Finding(
-        "clock.redis", Outcome.OK if skew < _LARGEST_SKEW else Outcome.WARNING, f"{skew:.1f} s from Redis' clock",
+        "clock.redis", Result.OK if skew < _LARGEST_SKEW else Result.WARNING, f"{skew:.1f} s from Redis' clock",
         "" if skew < _LARGEST_SKEW else "synchronise the clocks (NTP): usage periods begin by them",
     )  # fmt: skip
 
@@ -95,7 +95,7 @@ def _redis(connection: "redis.Redis") -> Iterator[Finding]:
 def _policy(info: dict[str, object]) -> Finding:
     policy = str(info.get("maxmemory_policy", "unknown"))
     return Finding(
-        "redis.policy", Outcome.OK if policy == "noeviction" else Outcome.ERROR, f"maxmemory-policy {policy}",
+        "redis.policy", Result.OK if policy == "noeviction" else Result.ERROR, f"maxmemory-policy {policy}",
         "" if policy == "noeviction" else "set maxmemory-policy noeviction: any other may throw the ledger away",
     )  # fmt: skip
 
@@ -103,10 +103,10 @@ def _policy(info: dict[str, object]) -> Finding:
 def _persistence(info: dict[str, object]) -> Finding:
     if not int(str(info.get("aof_enabled", 0))):
         hint = "set appendonly yes: deliveries answered 2xx would be lost with the server"
-        return Finding("redis.persistence", Outcome.WARNING, "no append-only file", hint)
+        return Finding("redis.persistence", Result.WARNING, "no append-only file", hint)
     if info.get("aof_last_write_status") != "ok":
-        return Finding("redis.persistence", Outcome.ERROR, "the append-only file cannot be written", "free disk space")
-    return Finding("redis.persistence", Outcome.OK, "append-only file is on")
+        return Finding("redis.persistence", Result.ERROR, "the append-only file cannot be written", "free disk space")
+    return Finding("redis.persistence", Result.OK, "append-only file is on")
 
 
 def _receiver(config: Config) -> Iterator[Finding]:
@@ -122,21 +122,21 @@ def _receiver(config: Config) -> Iterator[Finding]:
             if trust.is_untrusted(error)
             else f"is it started, and does {host} lead here? check AWB_BIND and AWB_PUBLIC_URL"
         )
-        yield Finding("receiver.reachable", Outcome.ERROR, f"{base} does not answer ({type(error).__name__})", hint)
+        yield Finding("receiver.reachable", Result.ERROR, f"{base} does not answer ({type(error).__name__})", hint)
         return
     if answer.is_redirect:
         hint = (
             "Coder follows redirects by GET and loses the notification: give it the final URL, and AWB_PUBLIC_URL too"
         )
-        yield Finding("receiver.redirect", Outcome.ERROR, f"{base} redirects", hint)
+        yield Finding("receiver.redirect", Result.ERROR, f"{base} redirects", hint)
     elif answer.status_code == requests.codes.method_not_allowed:
-        yield Finding("receiver.reachable", Outcome.OK, f"{base}/v1/webhook answers")
+        yield Finding("receiver.reachable", Result.OK, f"{base}/v1/webhook answers")
     else:
         hint = "something else answers there; check the proxy and AWB_PUBLIC_URL"
-        yield Finding("receiver.reachable", Outcome.ERROR, f"{base}/v1/webhook answers {answer.status_code}", hint)
+        yield Finding("receiver.reachable", Result.ERROR, f"{base}/v1/webhook answers {answer.status_code}", hint)
     skew = _skew(answer.headers.get("Date", ""))
     if skew > _LARGEST_SKEW:
-        yield Finding("clock.receiver", Outcome.WARNING, f"{skew:.0f} s from {host}", "synchronise the clocks (NTP)")
+        yield Finding("clock.receiver", Result.WARNING, f"{skew:.0f} s from {host}", "synchronise the clocks (NTP)")
 
 
 def _skew(date: str) -> float:
@@ -150,19 +150,19 @@ def _skew(date: str) -> float:
 def _receivers(config: Config) -> Iterator[Finding]:
     names = receivers(config.settings)
     if config.settings.dry_run:
-        yield Finding("alerts.dry-run", Outcome.WARNING, "nothing is sent: it is a dry run", "unset AWB_DRY_RUN")
+        yield Finding("alerts.dry-run", Result.WARNING, "nothing is sent: it is a dry run", "unset AWB_DRY_RUN")
     if not names:
         hint = "set AWB_SLACK_WEBHOOK_URL, or AWB_SMTP_URL with AWB_EMAIL_FROM and AWB_EMAIL_TO"
-        yield Finding("receivers.configured", Outcome.ERROR, "nobody would be warned", hint)
+        yield Finding("receivers.configured", Result.ERROR, "nobody would be warned", hint)
     for name in names:
         check = f"receiver.{name}"
         try:
             notifier(config.settings, name).probe()
         except NotifyError as error:
             yield Finding(
-                check, Outcome.ERROR, f"{error} ({error.reason.value})", "correct the setting, or try again later"
+                check, Result.ERROR, f"{error} ({error.reason.value})", "correct the setting, or try again later"
             )
         except ValueError as error:
-            yield Finding(check, Outcome.ERROR, str(error), "correct the setting")
+            yield Finding(check, Result.ERROR, str(error), "correct the setting")
         else:
-            yield Finding(check, Outcome.OK, "can be reached")
+            yield Finding(check, Result.OK, "can be reached")

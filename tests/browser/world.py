@@ -19,7 +19,7 @@ from app.pipeline.operate.silence import create_silence
 from app.pipeline.watch.warn import warn
 from app.store.alert.outbox import Outbox
 from app.store.coder.state import CoderState
-from app.store.count.ledger import Ledger, Settlement
+from app.store.count.ledger import Ledger, RecordUpdate
 from app.store.receive.inbox import Inbox, Remembered
 from app.store.rq import jobqueue
 from app.store.store import Store
@@ -109,14 +109,14 @@ def put(connection: "redis.Redis", records: Sequence[UsageRecord], deployment: s
     ledger = Ledger(connection, deployment, AWB)
     for start in range(0, len(records), 500):
         part = records[start : start + 500]
-        conflicts = ledger.settle([_settlement(record) for record in part])[1]
+        conflicts = ledger.update_records([_update_of(record) for record in part])[1]
         assert conflicts == []
 
 
-def _settlement(record: UsageRecord) -> Settlement:
+def _update_of(record: UsageRecord) -> RecordUpdate:
     proved = record.state is RecordState.PROVED
     kept, added = ((), (record,)) if proved else ((record,), ())
-    return Settlement(record.workspace_id, 0, Evidence(), kept, record.at, proved=added)
+    return RecordUpdate(record.workspace_id, 0, Evidence(), kept, record.at, proved=added)
 
 
 def deliver(connection: "redis.Redis", records: Sequence[UsageRecord], deployment: str = DEPLOYMENT) -> None:
@@ -236,7 +236,7 @@ def _hear(connection: "redis.Redis", now: datetime, start: Any, builds: int) -> 
         "ai_governance_user_limit": {"entitlement": "entitled", "enabled": True, "actual": 31, "limit": 50},
     }
     told = {"features": features, "has_license": True, "refreshed_at": refreshed}
-    state.heard(Entitlements.model_validate(told), BuildInfo(version="v2.33.1"), now - timedelta(minutes=5))
+    state.save_licence(Entitlements.model_validate(told), BuildInfo(version="v2.33.1"), now - timedelta(minutes=5))
     state.note(reconciled_at=(now - timedelta(minutes=5)).timestamp())
     for hours in range(300, 0, -2):
         counted = builds - hours // 3

@@ -12,7 +12,7 @@ import redis
 
 from app.core.count.evidence import Evidence
 from app.core.count.meter import AWB, RecordState, UsageRecord
-from app.store.count.ledger import Ledger, Settlement
+from app.store.count.ledger import Ledger, RecordUpdate
 from tests.conftest import SECRET
 from tests.web.make import ROOT
 
@@ -42,8 +42,8 @@ def build(number: int, at: datetime | None = None, **fields: Any) -> UsageRecord
 
 def put(connection: "redis.Redis", records: Sequence[UsageRecord], deployment: str = DEPLOYMENT) -> None:
     ledger = Ledger(connection, deployment, AWB)
-    settlements = [Settlement(one.workspace_id, 0, Evidence(), (), one.at, proved=(one,)) for one in records]
-    assert ledger.settle(settlements)[1] == []
+    updates = [RecordUpdate(one.workspace_id, 0, Evidence(), (), one.at, proved=(one,)) for one in records]
+    assert ledger.update_records(updates)[1] == []
 
 
 def environ(redis_url: str, **more: str) -> dict[str, str]:

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from app.core.coder.endpoint import Expected, compare
 from app.core.coder.settings import EndpointUrl
-from app.core.finding import Outcome
+from app.core.finding import Result
 
 SECRET = "our-secret-of-this-meter"
-OK, WARNING, ERROR = Outcome.OK, Outcome.WARNING, Outcome.ERROR
+OK, WARNING, ERROR = Result.OK, Result.WARNING, Result.ERROR
 
 
-def outcomes(url: Any, **ours: str) -> dict[str, Outcome]:
+def outcomes(url: Any, **ours: str) -> dict[str, Result]:
     """Return how each check ended, by the last part of its id."""
     usual = {"public_url": "https://awb.example.com", "deployment": "prod", "secret": SECRET}
     found = compare(EndpointUrl.model_validate(url), Expected(**{**usual, **ours}))
@@ -58,7 +58,7 @@ def at(address: str) -> str:
         ("https://10.0.0.7/v1/webhook/stage", "", ERROR),
     ],
 )
-def test_address_and_path_are_those_of_this_meter_or_not(address: str, public_url: str, expected: Outcome) -> None:
+def test_address_and_path_are_those_of_this_meter_or_not(address: str, public_url: str, expected: Result) -> None:
     assert outcomes(at(address), public_url=public_url) == {"endpoint": expected, "secret": OK}
 
 
@@ -79,7 +79,7 @@ def test_address_and_path_are_those_of_this_meter_or_not(address: str, public_ur
         (f"coder:{SECRET}@", "", WARNING),
     ],
 )
-def test_the_secret_is_read_as_coder_sends_it(user_info: str, secret: str, expected: Outcome) -> None:
+def test_the_secret_is_read_as_coder_sends_it(user_info: str, secret: str, expected: Result) -> None:
     assert outcomes(f"https://{user_info}awb.example.com/v1/webhook", secret=secret)["secret"] is expected
 
 

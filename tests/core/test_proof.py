@@ -11,7 +11,7 @@ import pytest
 from app.core.coder.shapes import Build
 from app.core.count.evidence import Evidence
 from app.core.count.meter import AWB, RecordState, UsageRecord
-from app.core.count.proof import PROVED_RULE, proved_records, settled_prefix
+from app.core.count.proof import PROVED_RULE, ended_prefix, proved_records
 from app.core.count.rules import EvidenceKind
 from tests.core.make import WORKSPACE, event, verdict
 
@@ -59,14 +59,14 @@ def numbers(builds: Sequence[Build]) -> list[int]:
 def test_nothing_from_the_first_unfinished_build_on_is_settled(status: str) -> None:
     builds = [build(1), build(2, "stop"), build(3, status=status), build(4)]
     random.Random(status).shuffle(builds)
-    assert numbers(settled_prefix(builds)) == [1, 2]
+    assert numbers(ended_prefix(builds)) == [1, 2]
 
 
 def test_builds_that_failed_or_were_cancelled_are_settled() -> None:
     builds = [build(1, status="failed"), build(2, status="canceled"), build(3)]
     for order in itertools.permutations(builds):
-        assert numbers(settled_prefix(order)) == [1, 2, 3]
-    assert settled_prefix([]) == []
+        assert numbers(ended_prefix(order)) == [1, 2, 3]
+    assert ended_prefix([]) == []
 
 
 def test_each_start_of_a_task_that_succeeded_is_one_record() -> None:

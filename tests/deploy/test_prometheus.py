@@ -35,7 +35,7 @@ def name(rule: dict[str, Any]) -> str:
 def test_promtool_finds_nothing_to_object_to_in_the_metrics(connection: "redis.Redis") -> None:
     now = clock.now()
     state = CoderState(connection, "prod")
-    state.heard(entitlements(1, now), None, now)
+    state.save_licence(entitlements(1, now), None, now)
     state.note(reconciled_at=now.timestamp())
     state.add_drift(DriftPoint(now, 1, 1))
     put(ledger(connection), "w1", [record()])

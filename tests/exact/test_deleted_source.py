@@ -3,7 +3,7 @@
 import pytest
 
 from app.core.coder.history import HistorySource
-from app.core.finding import Outcome
+from app.core.finding import Result
 from app.pipeline.operate.codercheck import check
 from app.simulator.licence import Licence
 from tests.exact.stage import Stage
@@ -32,5 +32,5 @@ def test_check_and_pass_agree_on_what_tells_of_deleted_workspaces(
     assert stage.state.history_source() is source
     with stage.now():
         [found] = [one for one in check(stage.connection, stage.config, stage.api) if one.check == "coder.deleted"]
-    assert (found.outcome is Outcome.OK) is (source is not HistorySource.NONE)
+    assert (found.outcome is Result.OK) is (source is not HistorySource.NONE)
     assert {"provisionerjobs": "provisioner jobs", "audit": "audit log", "none": "is missed"}[source] in found.says

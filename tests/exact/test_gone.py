@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from app.config.load import Config
 from app.core.count.era import NO_LONGER_COUNTED
 from app.core.count.meter import AWB
-from app.core.finding import Outcome
+from app.core.finding import Result
 from app.pipeline.operate.codercheck import check
 from app.pipeline.usage import active_meters
 from app.pipeline.watch import digests
@@ -184,7 +184,7 @@ def test_the_check_of_coder_says_it_once_and_warns_of_no_missing_builds(stage: S
     with stage.now():
         found = {one.check: one for one in check(stage.connection, stage.config, stage.api)}
     assert "no longer counted" in found["coder.version"].says
-    assert found["coder.licence"].outcome is Outcome.OK
+    assert found["coder.licence"].outcome is Result.OK
 
 
 def test_the_period_of_builds_that_is_over_is_kept(stage: Stage) -> None:

@@ -20,7 +20,7 @@ from tests.exact.stage import Stage, day, licence, tasks
 
 def hear(stage: Stage, *warnings: str, errors: tuple[str, ...] = ()) -> None:
     said = Entitlements(has_license=False, warnings=list(warnings), errors=list(errors))
-    CoderState(stage.connection, DEPLOYMENT).heard(said, None, stage.world.now)
+    CoderState(stage.connection, DEPLOYMENT).save_licence(said, None, stage.world.now)
 
 
 def keep_drifting(stage: Stage, *drifts: int) -> None:
@@ -218,7 +218,7 @@ def test_a_licence_that_covers_nothing_is_told_until_it_does(stage: Stage) -> No
 def test_a_grace_period_is_told(stage: Stage) -> None:
     feature = {"entitlement": "grace_period", "enabled": True, "limit": 5}
     said = {"has_license": True, "features": {"managed_agent_limit": feature}}
-    stage.state.heard(Entitlements.model_validate(said), None, stage.world.now)
+    stage.state.save_licence(Entitlements.model_validate(said), None, stage.world.now)
     assert (stage.notices(), stage.notices()) == (["grace-period"], [])
 
 

@@ -350,6 +350,6 @@ def test_seats_are_a_meter_though_the_licence_tells_no_period_for_them(
 ) -> None:
     seats = Feature(entitlement="entitled", enabled=True, actual=47, limit=50)
     told = Entitlements(features={"ai_governance_user_limit": seats}, has_license=True)
-    CoderState(connection, "default").heard(told, None, clock.now())
+    CoderState(connection, "default").save_licence(told, None, clock.now())
     assert "ai_governance_seats" in active_meters(Store(connection, "default"), config)
     assert current_usage(Store(connection, "default"), config, "ai_governance_seats", top=False).used == 47

@@ -15,7 +15,7 @@ from app.core.count.meter import AWB, RecordState, UsageRecord
 from app.pipeline.tell.send import send
 from app.pipeline.watch.sweep import sweep
 from app.store.alert.outbox import Outbox
-from app.store.count.ledger import Ledger, Settlement
+from app.store.count.ledger import Ledger, RecordUpdate
 from app.store.store import Store
 from tests.conftest import RedisServer, make_config
 
@@ -49,14 +49,14 @@ class Deployment:
             owner = self.random.choice(["ada", "bob", "eve"]) if number < 10 else "ci"
             key = f"build:{at.timestamp():.0f}"
             proved = [record(f"{key}-{n}", at, RecordState.PROVED, owner) for n in range(number)]
-            self.ledger.settle([Settlement(key, 0, Evidence(), (), at.timestamp(), proved, number)])
+            self.ledger.update_records([RecordUpdate(key, 0, Evidence(), (), at.timestamp(), proved, number)])
 
     def wobble(self, at: datetime) -> None:
         """Take estimates back and give others: up to five per cent of the limit."""
         version, evidence = self.ledger.read(["doubt"])["doubt"]
         self.doubtful = self.random.randint(0, LIMIT // 20)
         hints = [record(f"hint:doubt:{n}", at, RecordState.PROVISIONAL, f"u{n % 9}") for n in range(self.doubtful)]
-        self.ledger.settle([Settlement("doubt", version, evidence, hints, at.timestamp())])
+        self.ledger.update_records([RecordUpdate("doubt", version, evidence, hints, at.timestamp())])
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from rq.utils import get_version
 
 from app.config.load import Config
-from app.core.finding import Outcome
+from app.core.finding import Result
 from app.doctor.examine import examine
 from app.store.rq import jobqueue
 from app.store.server.connection import connect
@@ -53,7 +53,7 @@ def limited(redis_server: RedisServer, connection: Any) -> Iterator[Limited]:
     connection.execute_command("ACL", "DELUSER", "awb")
 
 
-def findings(limited: Limited) -> dict[str, tuple[Outcome, str, str]]:
+def findings(limited: Limited) -> dict[str, tuple[Result, str, str]]:
     found = examine(limited.config, connect(limited.url))
     return {one.check: (one.outcome, one.says, one.hint) for one in found if one.check.startswith("redis.")}
 
@@ -75,7 +75,7 @@ def test_the_documented_rights_suffice_for_everything(limited: Limited) -> None:
     assert limited.admin.zcard("awb:v1:default:deliveries") == len(messages)
     for path in ("/", "/queues", "/alerts", "/metrics", "/api/v1/usage"):
         assert client.get(path).status_code == 200, path
-    assert findings(limited)["redis.reachable"][0] is Outcome.OK
+    assert findings(limited)["redis.reachable"][0] is Result.OK
 
 
 def test_a_worker_knows_the_version_without_info(limited: Limited) -> None:
@@ -87,15 +87,15 @@ def test_a_worker_knows_the_version_without_info(limited: Limited) -> None:
 
 def test_doctor_names_the_right_to_see_more(limited: Limited) -> None:
     outcome, says, hint = findings(limited)["redis.rights"]
-    assert outcome is Outcome.WARNING
+    assert outcome is Result.WARNING
     assert "'info'" in says
     assert "+info" in hint
     limited.grant("+info")
     assert {check: told[0] for check, told in findings(limited).items()} == {
-        "redis.reachable": Outcome.OK,
-        "redis.version": Outcome.OK,
-        "redis.persistence": Outcome.OK,
-        "redis.policy": Outcome.OK,
+        "redis.reachable": Result.OK,
+        "redis.version": Result.OK,
+        "redis.persistence": Result.OK,
+        "redis.policy": Result.OK,
     }
 
 
@@ -110,7 +110,7 @@ def test_a_right_that_is_missing_is_named(limited: Limited, rules: tuple[str, ..
     ready = client.get("/readyz")
     assert (ready.status_code, ready.get_json()["redis"]) == (503, f"denying {right}")
     outcome, says, hint = findings(limited)["redis.reachable"]
-    assert (outcome, says) == (Outcome.ERROR, f"Redis is denying {right}")
+    assert (outcome, says) == (Result.ERROR, f"Redis is denying {right}")
     assert right in hint
 
 

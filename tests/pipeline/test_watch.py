@@ -19,7 +19,7 @@ from app.store import keys
 from app.store.alert.alerts import Alerts
 from app.store.alert.outbox import Outbox
 from app.store.coder.state import CoderState
-from app.store.count.ledger import Ledger, Settlement
+from app.store.count.ledger import Ledger, RecordUpdate
 from app.store.store import Store
 from tests.conftest import RedisServer
 from tests.pipeline.streams import DEPLOYMENT, config_for
@@ -52,7 +52,7 @@ def builds(connection: "redis.Redis", number: int, at: datetime, owner: str = "a
         for n in range(number)
     ]  # fmt: skip
     ledger = Ledger(connection, DEPLOYMENT, AWB)
-    ledger.settle([Settlement(workspace, 0, Evidence(), (), at.timestamp(), records, number)])
+    ledger.update_records([RecordUpdate(workspace, 0, Evidence(), (), at.timestamp(), records, number)])
 
 
 def told(connection: "redis.Redis") -> list[tuple[str, str, str]]:
@@ -193,7 +193,8 @@ def test_two_thousand_names_are_looked_at_in_a_few_round_trips(
 ) -> None:
     at = datetime(2026, 3, 23, 10, tzinfo=UTC).timestamp()
     ledger = Ledger(connection, DEPLOYMENT, AWB)
-    ledger.settle([Settlement(f"w{n}", 0, Evidence(), [_record(f"w{n}", f"user-{n}", at)], at) for n in range(2000)])
+    records = [_record(f"w{n}", f"user-{n}", at) for n in range(2000)]
+    ledger.update_records([RecordUpdate(one.workspace_id, 0, Evidence(), [one], at) for one in records])
     config = with_scopes(redis_server, '[{"by": "user", "limit": 100, "per": "day"}]')
     before = connection.info("stats")["total_reads_processed"]
     scopes.watch(Store(connection, DEPLOYMENT), config)

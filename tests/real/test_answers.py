@@ -12,7 +12,7 @@ import responses
 from app.coder.api import CoderApi, CoderApiError, Failure
 from app.core.coder.shapes import Build
 from app.core.count.evidence import Evidence
-from app.core.count.proof import proved_records, settled_prefix
+from app.core.count.proof import ended_prefix, proved_records
 from tests.real.sources import SOURCES, Answer, answer, name_of, names_in
 
 URL, WEBHOOK = "https://coder.example.com", "/v1/webhook"
@@ -110,7 +110,7 @@ BUILDS: dict[str, list[tuple[int, str, str, str, bool]]] = {
 def test_the_builds_that_count_are_proved_and_no_others(coder: responses.RequestsMock, source: Path, name: str) -> None:
     one = answer(source, name)
     found: list[Build] = ask(coder, one, lambda api: api.builds(one.workspace_id))
-    settled = settled_prefix(found)
+    settled = ended_prefix(found)
     counted = {record.build_id for record in proved_records(settled, Evidence(), {})}
     told = [(b.build_number, b.transition, b.reason, b.job.status, b.id in counted) for b in reversed(settled)]
     assert told == BUILDS[name]
@@ -122,7 +122,7 @@ def test_the_builds_that_count_are_proved_and_no_others(coder: responses.Request
 def test_a_build_that_runs_is_waited_for(source: Path) -> None:
     build = Build.model_validate(answer(source, "workspacebuild.running").body)
     assert (build.ended, build.has_ai_task, build.counted_at) == (False, None, None)
-    assert settled_prefix([build]) == []
+    assert ended_prefix([build]) == []
 
 
 @each_source

@@ -1,4 +1,4 @@
-"""Records, settlements and notifications to store, and a recount by brute force to hold the store against."""
+"""Records, updates and notifications to store, and a recount by brute force to hold the store against."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ from app.core.alert.decision import Reason
 from app.core.count.evidence import Evidence
 from app.core.count.meter import AWB, RecordState, UsageRecord
 from app.store import keys
-from app.store.count.ledger import Ledger, Settlement
+from app.store.count.ledger import Ledger, RecordUpdate
 from app.store.count.records import Records
 
 DEPLOYMENT = "prod"
@@ -55,13 +55,13 @@ def records(connection: "redis.Redis") -> Records:
 def put(into: Ledger, workspace_id: str, records: Sequence[UsageRecord]) -> int:
     """Settle a workspace at its present version and return the change."""
     version, evidence = into.read([workspace_id])[workspace_id]
-    change, conflicts = into.settle([Settlement(workspace_id, version, evidence, records, NOW.timestamp())])
+    change, conflicts = into.update_records([RecordUpdate(workspace_id, version, evidence, records, NOW.timestamp())])
     assert conflicts == []
     return change
 
 
-def settlement(workspace_id: str, version: int, *records: UsageRecord) -> Settlement:
-    return Settlement(workspace_id, version, Evidence(), records, NOW.timestamp())
+def update(workspace_id: str, version: int, *records: UsageRecord) -> RecordUpdate:
+    return RecordUpdate(workspace_id, version, Evidence(), records, NOW.timestamp())
 
 
 def totals_of(records: Iterable[UsageRecord]) -> dict[str, int]:

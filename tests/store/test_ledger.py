@@ -16,11 +16,11 @@ from tests.store.make import (
     moment,
     put,
     record,
-    settlement,
     stored_tops,
     stored_totals,
     tops_of,
     totals_of,
+    update,
 )
 from tests.store.make import records as stored_records
 
@@ -91,16 +91,16 @@ def test_a_settlement_of_another_version_is_a_conflict_and_writes_nothing(
     into = ledger(connection)
     put(into, "w1", [record()])
     before = stored_totals(connection), connection.hgetall(keys.workspace(DEPLOYMENT, AWB, "w1"))
-    assert into.settle([settlement("w1", version, record(), record("hint:w1:2"))]) == (0, ["w1"])
+    assert into.update_records([update("w1", version, record(), record("hint:w1:2"))]) == (0, ["w1"])
     assert (stored_totals(connection), connection.hgetall(keys.workspace(DEPLOYMENT, AWB, "w1"))) == before
 
 
 def test_one_conflict_does_not_hold_up_the_other_workspaces(connection: "redis.Redis") -> None:
     into = ledger(connection)
     put(into, "w1", [record()])
-    stale = settlement("w1", 0, record("hint:w1:2"))
-    fresh = settlement("w2", 0, record("hint:w2:1", workspace_id="w2"))
-    assert into.settle([stale, fresh]) == (1, ["w1"])
+    stale = update("w1", 0, record("hint:w1:2"))
+    fresh = update("w2", 0, record("hint:w2:1", workspace_id="w2"))
+    assert into.update_records([stale, fresh]) == (1, ["w1"])
 
 
 def test_of_eight_that_race_on_one_workspace_one_settles_and_seven_are_told(connection: "redis.Redis") -> None:
@@ -109,9 +109,9 @@ def test_of_eight_that_race_on_one_workspace_one_settles_and_seven_are_told(conn
 
         def race(number: int, version: int = version, barrier: threading.Barrier = barrier) -> None:
             into = ledger(connection)
-            mine = settlement("w1", version, record(owner=f"user-{number}-{version}"))
+            mine = update("w1", version, record(owner=f"user-{number}-{version}"))
             barrier.wait()
-            outcomes.append(into.settle([mine]))  # noqa: B023 - the threads end before the loop goes on
+            outcomes.append(into.update_records([mine]))  # noqa: B023 - the threads end before the loop goes on
 
         threads = [threading.Thread(target=race, args=(number,)) for number in range(8)]
         for thread in threads:

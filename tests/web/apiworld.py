@@ -74,7 +74,7 @@ def fill(app: Flask, config: Config, connection: "redis.Redis") -> None:
         client.post("/v1/webhook", headers=basic(), data=notification("odd", template="new", labels={}))
         count_all(connection, config)
     state = CoderState(connection, "default")
-    state.heard(_entitlements(), BuildInfo(version="v2.29.1+abc"), NOON)
+    state.save_licence(_entitlements(), BuildInfo(version="v2.29.1+abc"), NOON)
     state.add_drift(DriftPoint(NOON - timedelta(hours=3), 7, 9))
     state.add_drift(DriftPoint(NOON - timedelta(hours=1), 10, 12))
     state.note(reconciled_at=NOON.timestamp() - 600)

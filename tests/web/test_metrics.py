@@ -244,7 +244,7 @@ API = {"coder_url": "https://coder.example.com", "coder_token": "0123456789-abcd
 def test_coders_number_and_the_drift_are_told(connection: "redis.Redis") -> None:
     now = clock.now()
     state = CoderState(connection, "default")
-    state.heard(entitlements(7, now), None, now)
+    state.save_licence(entitlements(7, now), None, now)
     state.note(reconciled_at=now.timestamp() - 60)
     for hours, counted in ((30, 7), (3, 3)):
         state.add_drift(DriftPoint(now - timedelta(hours=hours), counted, 7))
@@ -262,7 +262,7 @@ def test_coders_number_and_the_drift_are_told(connection: "redis.Redis") -> None
 def test_a_failing_api_is_down_since_its_first_failure(connection: "redis.Redis") -> None:
     state = CoderState(connection, "default")
     assert scrape(connection, **API).value("awb_coder_api_up", **ONE) == 0
-    state.heard(None, None, NOW)
+    state.save_licence(None, None, NOW)
     assert scrape(connection, **API).value("awb_coder_api_up", **ONE) == 1
     for minutes in (0, 5):
         state.failed("timeout", NOW + timedelta(minutes=minutes))

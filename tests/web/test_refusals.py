@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from app.config.load import Config
 from app.core.alert.refusal import DOCTOR, WORDS, Refusal
-from app.core.finding import Outcome
+from app.core.finding import Result
 from app.doctor.examine import examine
 from app.pipeline.watch.notices import give_notice
 from app.pipeline.watch.refusals import NAME, watch_refusals
@@ -252,7 +252,7 @@ def test_page_metrics_and_doctor_tell_of_it(connection: "redis.Redis", config: C
     client.post("/v1/webhook", headers=basic(), data=notification())
     assert "Refused posts" not in client.get("/").text
     found = {finding.check: finding for finding in examine(config, connection)}
-    assert found["input.refused"].outcome is Outcome.OK
+    assert found["input.refused"].outcome is Result.OK
     with time_machine.travel(START, tick=False) as clock, coder_with_a_wrong_secret(app, clock):
         client.get("/v1/webhook")
         refusals(app).flush()
@@ -263,12 +263,12 @@ def test_page_metrics_and_doctor_tell_of_it(connection: "redis.Redis", config: C
         assert 'awb_refused_posts_total{reason="wrong-secret"} 5.0' in scraped
         assert 'awb_refused_posts_total{reason="too-large"} 0.0' in scraped
         found = {finding.check: finding for finding in examine(config, connection)}
-        assert found["input.secret"].outcome is Outcome.WARNING
+        assert found["input.secret"].outcome is Result.WARNING
         assert "5 posts without the right secret since 2026-01-05 08:00 UTC" in found["input.secret"].says
         assert "another method than POST: 1" in found["input.refused"].says
         clock.shift(timedelta(hours=25))
         found = {finding.check: finding for finding in examine(config, connection)}
-        assert found["input.refused"].outcome is Outcome.OK
+        assert found["input.refused"].outcome is Result.OK
         assert "input.secret" not in found
         assert "None lately" in client.get("/").text
 

@@ -19,7 +19,7 @@ RUN_PAUSE: Final = timedelta(hours=24)
 #: Shorter than the time between two tries of Coder's: one slip, or a scanner passing by, says nothing.
 _SHORTEST_RUN: Final = timedelta(minutes=4)
 #: Coder's last try comes 20 minutes after the first, so by then a corrected secret has proved itself.
-_SETTLED: Final = timedelta(hours=1)
+_CORRECTED: Final = timedelta(hours=1)
 #: The same alert comes at most this often, however the posts come and go.
 _REPEATED_AFTER: Final = timedelta(hours=24)
 NOTICE_KEY: Final = "wrong-secret"
@@ -107,8 +107,8 @@ def wrong_secret_notice(
     run = unauthorized(runs, now)
     if run is None:
         return None
-    settled = now - run.last > _SETTLED and last_delivery is not None and last_delivery > run.last
-    if settled:
+    corrected = now - run.last > _CORRECTED and last_delivery is not None and last_delivery > run.last
+    if corrected:
         return None
     too_soon = announced_at is not None and now - announced_at < _REPEATED_AFTER
     if not firing and (run.count < 2 or run.last - run.since < _SHORTEST_RUN or too_soon):  # noqa: PLR2004 - once is a slip

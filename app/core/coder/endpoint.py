@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from app.core.coder.settings import EndpointUrl
-from app.core.finding import Finding, Outcome
+from app.core.finding import Finding, Result
 
 PATH: Final = "/v1/webhook"
 _PRINTED: Final = "`awb webhook-url` prints it"
@@ -35,7 +35,7 @@ def compare(endpoint: EndpointUrl, expected: Expected) -> Iterator[Finding]:
     """Compare, and never show the secret, nor in how far it is another one."""
     if not endpoint.host:
         hint = f"set CODER_NOTIFICATIONS_WEBHOOK_ENDPOINT; {_PRINTED}"
-        yield Finding("coder.endpoint", Outcome.ERROR, "Coder has no webhook endpoint", hint)
+        yield Finding("coder.endpoint", Result.ERROR, "Coder has no webhook endpoint", hint)
         return
     yield _address(endpoint, expected)
     yield _secret(endpoint, expected)
@@ -48,17 +48,17 @@ def _address(endpoint: EndpointUrl, expected: Expected) -> Finding:
     deployment = _deployment(endpoint.path, ours.path if here else "", anywhere=not (here and expected.public_url))
     if deployment is None:
         hint = f"the path must end in {PATH}; {_PRINTED}"
-        return Finding("coder.endpoint", Outcome.ERROR, f"{says}, a path that takes no notifications", hint)
+        return Finding("coder.endpoint", Result.ERROR, f"{says}, a path that takes no notifications", hint)
     if not here:
         # Compared and never called: an address that another system names is not for this program to open.
         hint = "correct AWB_PUBLIC_URL or CODER_NOTIFICATIONS_WEBHOOK_ENDPOINT; Coder loses what is redirected"
         wrong = f"{says}, while AWB_PUBLIC_URL is {expected.public_url}"
-        return Finding("coder.endpoint", Outcome.WARNING, wrong, hint)
+        return Finding("coder.endpoint", Result.WARNING, wrong, hint)
     if deployment and deployment != expected.deployment:
         hint = f"end the path in {PATH}, or set AWB_DEPLOYMENT to {deployment}"
         wrong = f"{says}: that counts for the deployment {deployment}, not for {expected.deployment}"
-        return Finding("coder.endpoint", Outcome.ERROR, wrong, hint)
-    return Finding("coder.endpoint", Outcome.OK, says)
+        return Finding("coder.endpoint", Result.ERROR, wrong, hint)
+    return Finding("coder.endpoint", Result.OK, says)
 
 
 def _deployment(path: str, prefix: str, *, anywhere: bool) -> str | None:
@@ -88,20 +88,20 @@ def _origin(url: SplitResult) -> tuple[str, str, int | None]:
 def _secret(endpoint: EndpointUrl, expected: Expected) -> Finding:
     if not endpoint.has_user_info:
         hint = f"put it in as https://coder:<secret>@host/…; {_PRINTED}"
-        return Finding("coder.secret", Outcome.ERROR, "Coder's endpoint carries no secret", hint)
+        return Finding("coder.secret", Result.ERROR, "Coder's endpoint carries no secret", hint)
     if not expected.secret or endpoint.password is None:
         why = "Coder does not show it" if expected.secret else "none is known here"
         hint = "look for 401 in Coder's log" if expected.secret else "set AWB_WEBHOOK_SECRET here as for the receiver"
-        return Finding("coder.secret", Outcome.WARNING, f"the secret is not compared: {why}", hint)
+        return Finding("coder.secret", Result.WARNING, f"the secret is not compared: {why}", hint)
     offered = endpoint.password.get_secret_value().encode("utf-8", "surrogatepass")
     known = (expected.secret, expected.former_secret)
     # Both are compared, in constant time, so that the time tells nothing of which one came close.
     present, former = [hmac.compare_digest(offered, secret.encode()) and secret != "" for secret in known]
     if present:
-        return Finding("coder.secret", Outcome.OK, "Coder's endpoint carries the right secret")
+        return Finding("coder.secret", Result.OK, "Coder's endpoint carries the right secret")
     if former:
         hint = f"give Coder the present one, then unset AWB_WEBHOOK_SECRET_PREVIOUS; {_PRINTED}"
-        return Finding("coder.secret", Outcome.WARNING, "Coder's endpoint carries the former secret", hint)
+        return Finding("coder.secret", Result.WARNING, "Coder's endpoint carries the former secret", hint)
     hint = f"correct CODER_NOTIFICATIONS_WEBHOOK_ENDPOINT and restart coderd; {_PRINTED}"
     wrong = "Coder's endpoint carries another secret than ours: every notification is refused"
-    return Finding("coder.secret", Outcome.ERROR, wrong, hint)
+    return Finding("coder.secret", Result.ERROR, wrong, hint)

@@ -13,7 +13,7 @@ from app.core.coder.settings import User
 from app.core.coder.subscription import AUDITOR, OWNER, TEMPLATE_ADMIN
 from app.core.coder.token import EXPIRY_SCOPE, OF_A_YEAR, WARN_BEFORE, ApiKey, Expiry, missing_scopes
 from app.core.coder.versions import ANNOUNCES_RESUMES
-from app.core.finding import Finding, Outcome
+from app.core.finding import Finding, Result
 
 _SEES_ALL: Final = frozenset({OWNER, TEMPLATE_ADMIN})
 #: Site roles that see every user (coderd/rbac/roles.go).
@@ -24,7 +24,7 @@ _ROLES: Final = f"{TEMPLATE_ADMIN} and {AUDITOR}"
 def signed_in(user: User) -> Finding:
     roles = ", ".join(sorted(user.role_names))
     with_roles = f"with the site roles {roles}" if roles else "without a site role"
-    return Finding("coder.token", Outcome.OK, f"signed in as {user.username}, {with_roles}")
+    return Finding("coder.token", Result.OK, f"signed in as {user.username}, {with_roles}")
 
 
 def expiry(key: ApiKey | None, user: User, now: datetime) -> Finding:
@@ -32,9 +32,9 @@ def expiry(key: ApiKey | None, user: User, now: datetime) -> Finding:
     found = key.expiry(now) if key else None
     if found is None:
         hint = f"a token with limited scopes shows it with the scope {EXPIRY_SCOPE}"
-        return Finding("coder.expiry", Outcome.WARNING, "Coder does not show when this token expires", hint)
+        return Finding("coder.expiry", Result.WARNING, "Coder does not show when this token expires", hint)
     soon = found.at - now <= WARN_BEFORE
-    outcome = Outcome.WARNING if soon else Outcome.OK
+    outcome = Result.WARNING if soon else Result.OK
     says = _expires(found, now)
     if not soon:
         return Finding("coder.expiry", outcome, says)
@@ -73,24 +73,24 @@ def scopes(key: ApiKey) -> Finding:
     """Say whether a limited token can do what counting needs."""
     if key.only_some:
         says = "the token is limited to single workspaces or templates: builds of all others are not proved"
-        return Finding("coder.scopes", Outcome.ERROR, says, "make a token without an allow-list")
+        return Finding("coder.scopes", Result.ERROR, says, "make a token without an allow-list")
     missing = missing_scopes(key.limits)
     if missing:
         says = f"the token's scopes are too few for counting; missing: {', '.join(missing)}"
-        return Finding("coder.scopes", Outcome.ERROR, says, "make a token with these scopes, or without limits")
+        return Finding("coder.scopes", Result.ERROR, says, "make a token with these scopes, or without limits")
     says = "the token's scopes suffice for counting, but for nothing else"
     hint = "use a token without limited scopes for this check and for `awb coder subscribe`"
-    return Finding("coder.scopes", Outcome.WARNING, says, hint)
+    return Finding("coder.scopes", Result.WARNING, says, hint)
 
 
 def workspaces(user: User) -> Finding:
     if user.role_names & _SEES_ALL:
-        return Finding("coder.workspaces", Outcome.OK, f"the roles of {user.username} show everybody's workspaces")
+        return Finding("coder.workspaces", Result.OK, f"the roles of {user.username} show everybody's workspaces")
     says = (
         f"{user.username} is neither owner nor template admin of the site: builds of workspaces that Coder does not "
         "show are not proved"
     )
-    return Finding("coder.workspaces", Outcome.WARNING, says, f"give the account the site role {TEMPLATE_ADMIN}")
+    return Finding("coder.workspaces", Result.WARNING, says, f"give the account the site role {TEMPLATE_ADMIN}")
 
 
 def deleted(user: User, source: HistorySource, *, records_audit: bool) -> Finding:
@@ -104,12 +104,12 @@ def deleted(user: User, source: HistorySource, *, records_audit: bool) -> Findin
     if source is not HistorySource.NONE:
         found_by = "the provisioner jobs" if source is HistorySource.PROVISIONER_JOBS else "the audit log"
         says = f"tasks that were deleted between two passes are found by {found_by}"
-        return Finding("coder.deleted", Outcome.OK, says)
+        return Finding("coder.deleted", Result.OK, says)
     says = "a task that is made and deleted between two passes is missed unless a notification of it arrives"
     if records_audit:
-        return Finding("coder.deleted", Outcome.WARNING, says, _auditor(user, "the audit log"))
+        return Finding("coder.deleted", Result.WARNING, says, _auditor(user, "the audit log"))
     hint = "this Coder keeps no audit log; an owner's token finds it by the provisioner jobs"
-    return Finding("coder.deleted", Outcome.WARNING, says, hint)
+    return Finding("coder.deleted", Result.WARNING, says, hint)
 
 
 def _auditor(user: User, what: str) -> str:
@@ -122,7 +122,7 @@ def _auditor(user: User, what: str) -> str:
 def endpoint_unread(user: User | None) -> Finding:
     says = "endpoint and secret are not compared: Coder does not show them to this token"
     remedy = _auditor(user, "them") if user else f"the account needs the site role {AUDITOR}"
-    return Finding("coder.endpoint", Outcome.WARNING, says, f"{remedy}; `awb webhook-url` prints ours")
+    return Finding("coder.endpoint", Result.WARNING, says, f"{remedy}; `awb webhook-url` prints ours")
 
 
 def absent(names: Sequence[str], minutes: int) -> Finding:
@@ -132,17 +132,17 @@ def absent(names: Sequence[str], minutes: int) -> Finding:
         f"{' and '.join(names)} came with v{since}: this Coder does not announce a resumed task; its API shows it, "
         f"within {minutes} min"
     )
-    return Finding("coder.announced", Outcome.OK, says)
+    return Finding("coder.announced", Result.OK, says)
 
 
 def preferences_failed(user: User, key: ApiKey | None) -> Finding:
     """Explain a 500: so Coder answers a token whose scopes do not cover preferences, and no scope does."""
     says = f"Coder answered 500 when asked what is switched on for {user.username}"
     if key is not None and not key.limits:
-        return Finding("coder.templates", Outcome.WARNING, says, "try again later, and see Coder's log")
+        return Finding("coder.templates", Result.WARNING, says, "try again later, and see Coder's log")
     known = "the token's scopes are limited" if key else "where a token's scopes are limited"
     hint = f"that is its answer {'because ' if key else ''}{known}; counting needs no preferences"
-    return Finding("coder.templates", Outcome.WARNING, says, hint)
+    return Finding("coder.templates", Result.WARNING, says, hint)
 
 
 def failures(user: User, another: bool | None) -> Finding:
@@ -154,17 +154,17 @@ def failures(user: User, another: bool | None) -> Finding:
     """
     if TEMPLATE_ADMIN in user.role_names:
         says = f"{user.username} is a template admin, to whom Coder sends Workspace Manual Build Failed"
-        return Finding("coder.failures", Outcome.OK, says)
+        return Finding("coder.failures", Result.OK, says)
     if another:
         says = "Coder sends Workspace Manual Build Failed to template admins, and there is one"
-        return Finding("coder.failures", Outcome.OK, says)
+        return Finding("coder.failures", Result.OK, says)
     who = "there is none" if another is False else "whether there is one is not known"
     says = f"Coder sends Workspace Manual Build Failed only to users with the site role {TEMPLATE_ADMIN}; {who}"
     hint = "give one user that role, or an estimate counts first starts that failed"
-    return Finding("coder.failures", Outcome.WARNING, says, hint)
+    return Finding("coder.failures", Result.WARNING, says, hint)
 
 
 def not_told_of_creations(user: User) -> Finding:
     says = f"{user.username} never receives Workspace Created: Coder sends it to owners and template admins of the site"
     hint = "let one of them switch it on, or new tasks are found by the API alone"
-    return Finding("coder.recipient", Outcome.WARNING, says, hint)
+    return Finding("coder.recipient", Result.WARNING, says, hint)

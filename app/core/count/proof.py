@@ -12,7 +12,7 @@ PROVED_RULE: Final = "coder-build"
 _DELIVERIES_KEPT: Final = 20
 
 
-def settled_prefix(builds: Sequence[Build]) -> list[Build]:
+def ended_prefix(builds: Sequence[Build]) -> list[Build]:
     """Return the builds up to the first that has not ended, in order of their numbers.
 
     Coder runs one build of a workspace at a time, so none behind an unfinished one has ended.

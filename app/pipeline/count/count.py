@@ -20,7 +20,7 @@ from app.core.count.meter import AWB, UsageRecord
 from app.core.count.rules import EvidenceKind, Outcome, Verdict, classify
 from app.store.coder.state import CoderState
 from app.store.conflicts import retry_conflicts
-from app.store.count.ledger import Ledger, Seen, Settlement
+from app.store.count.ledger import Ledger, RecordUpdate, Seen
 from app.store.count.records import Records
 from app.store.receive.inbox import Inbox, Remembered
 from app.store.rq import readyjob
@@ -56,7 +56,7 @@ def count(connection: "redis.Redis", config: Config, deliveries: Sequence[Sequen
     changed = set()
     for (deployment, meter), items in _by_meter(classified).items():
         ledger = Ledger(connection, deployment, meter)
-        if settle(ledger, config, items):
+        if add_evidence(ledger, config, items):
             changed.add((deployment, meter))
     _remember(connection, config, classified)
     _ask_coder(connection, config, classified)
@@ -68,15 +68,15 @@ def _ask_coder(connection: "redis.Redis", config: Config, classified: Sequence[C
 
     If we die before this, the job runs again; the next pass over the listings would find it, too.
     """
-    heard: dict[str, set[str]] = defaultdict(set)
+    mentioned: dict[str, set[str]] = defaultdict(set)
     for item in classified:
         if item.event.workspace_id and config.verifying(item.event.deployment):
-            heard[item.event.deployment].add(item.event.workspace_id)
-    for deployment, workspace_ids in heard.items():
+            mentioned[item.event.deployment].add(item.event.workspace_id)
+    for deployment, workspace_ids in mentioned.items():
         CoderState(connection, deployment).ask(workspace_ids, clock.now().timestamp())
 
 
-def settle(ledger: Ledger, config: Config, items: Sequence[Classified]) -> int:
+def add_evidence(ledger: Ledger, config: Config, items: Sequence[Classified]) -> int:
     """Join evidence of deliveries to what is known of their workspaces; return the change in units.
 
     Raises:
@@ -90,7 +90,7 @@ def settle(ledger: Ledger, config: Config, items: Sequence[Classified]) -> int:
     def attempt(waiting: Mapping[str, Sequence[Classified]]) -> Collection[str]:
         nonlocal change
         known = ledger.look({one: [item.event.message_id for item in waiting[one]] for one in waiting})
-        settlements = []
+        updates = []
         for workspace_id, seen in known.items():
             after = seen.evidence
             for item in waiting[workspace_id]:
@@ -98,32 +98,32 @@ def settle(ledger: Ledger, config: Config, items: Sequence[Classified]) -> int:
                     after = after.with_event(item.event, item.verdict)
             if after != seen.evidence:
                 at = max(item.event.received_at for item in waiting[workspace_id])
-                settlements.append(_settlement(ledger, config, workspace_id, seen, after, at))
-        if not settlements:
+                updates.append(_update_of(ledger, config, workspace_id, seen, after, at))
+        if not updates:
             return ()
-        moved, conflicts = ledger.settle(settlements)
+        moved, conflicts = ledger.update_records(updates)
         change += moved
-        _tell(ledger.deployment, settlements, conflicts, waiting)
+        _log_counted(ledger.deployment, updates, conflicts, waiting)
         return conflicts
 
     retry_conflicts(by_workspace, attempt)
     return change
 
 
-def _tell(
+def _log_counted(
     deployment: str,
-    settlements: Sequence[Settlement],
+    updates: Sequence[RecordUpdate],
     conflicts: Sequence[str],
     waiting: Mapping[str, Sequence[Classified]],
 ) -> None:
-    for settlement in settlements:
-        if settlement.workspace_id not in conflicts:
+    for update in updates:
+        if update.workspace_id not in conflicts:
             log.info(
                 "evidence counted",
                 deployment=deployment,
-                workspace_id=settlement.workspace_id,
-                message_ids=[item.event.message_id for item in waiting[settlement.workspace_id]],
-                records=[record.key for record in settlement.records],
+                workspace_id=update.workspace_id,
+                message_ids=[item.event.message_id for item in waiting[update.workspace_id]],
+                records=[record.key for record in update.records],
             )
 
 
@@ -141,10 +141,10 @@ def recount(store: Store, config: Config) -> int:
         known = ledger.look(dict.fromkeys(waiting, ()))
         # What is stored was derived with another list: everything is sent.
         again = [
-            replace(_settlement(ledger, config, workspace_id, seen, seen.evidence, 0), unchanged=())
+            replace(_update_of(ledger, config, workspace_id, seen, seen.evidence, 0), unchanged=())
             for workspace_id, seen in known.items()
         ]
-        moved, conflicts = ledger.settle(again)
+        moved, conflicts = ledger.update_records(again)
         change += moved
         return conflicts
 
@@ -153,16 +153,16 @@ def recount(store: Store, config: Config) -> int:
     return change
 
 
-def _settlement(
+def _update_of(
     ledger: Ledger, config: Config, workspace_id: str, seen: Seen, after: Evidence, at: float
-) -> Settlement:
+) -> RecordUpdate:
     def derived(evidence: Evidence) -> tuple[UsageRecord, ...]:
         return provisional_records(evidence, ledger.meter, workspace_id, config.ai_templates, config.reason_of)
 
     records = derived(after)
     before = {record.key: record for record in derived(seen.evidence) if record.key in seen.keys}
     kept, folded = fold(after, records)
-    return Settlement(
+    return RecordUpdate(
         workspace_id,
         seen.version,
         kept,

@@ -10,11 +10,11 @@ from app.coder.api import CoderApi, CoderApiError, Failure
 from app.core.coder.shapes import HAS_TASK, Build
 from app.core.coder.versions import FLAG_MEANS_TEMPLATE
 from app.core.count.meter import UsageRecord
-from app.core.count.proof import counting, proved_records, settled_prefix
+from app.core.count.proof import counting, ended_prefix, proved_records
 from app.pipeline.count.naming import Names
 from app.store.coder.state import CoderState, Due
 from app.store.conflicts import ConflictError, retry_conflicts
-from app.store.count.ledger import Known, Ledger, Settlement
+from app.store.count.ledger import Known, Ledger, RecordUpdate
 from app.store.count.naming import Naming
 
 log = structlog.get_logger(__name__)
@@ -58,7 +58,7 @@ def _prove(state: CoderState, ledger: Ledger, api: CoderApi, due: Due) -> tuple[
         _let_go(state, due)
         log.info("workspace cannot be verified", workspace_id=workspace_id, why="Coder does not show it to this token")
         return None, False
-    ended = settled_prefix(builds)
+    ended = ended_prefix(builds)
     names = _names(state, ledger, api, workspace_id, known, builds)
     has_task = evidence.task or HAS_TASK in names
     records = proved_records(ended, evidence, names) if has_task else ()
@@ -67,21 +67,21 @@ def _prove(state: CoderState, ledger: Ledger, api: CoderApi, due: Due) -> tuple[
         # The past led to it, and nothing of it needs to be kept.
         _let_go(state, due)
         return 0, False
-    settlement = Settlement(workspace_id, version, evidence.consumed(), (), _latest(records), records, newest)
-    moved, conflicts = ledger.settle([settlement])
+    update = RecordUpdate(workspace_id, version, evidence.consumed(), (), _latest(records), records, newest)
+    moved, conflicts = ledger.update_records([update])
     if conflicts:
         return 0, True
     running = builds[len(ended) :]
-    # Asked of the ledger too: if we died behind settling, these builds are no news any more.
+    # Asked of the ledger too: if we died after the update, these builds are no news any more.
     is_task = has_task or _untold(builds) or ledger.has_proved(workspace_id)
-    state.settled(workspace_id, is_task=is_task, ended=not running)
+    state.mark_task(workspace_id, is_task=is_task, ended=not running)
     state.verified(due, _look_again(running))
     log.info("workspace verified", workspace_id=workspace_id, builds=len(ended), proved=len(records), change=moved)
     return moved, False
 
 
 def _let_go(state: CoderState, due: Due) -> None:
-    state.settled(due.workspace_id, is_task=False, ended=True)
+    state.mark_task(due.workspace_id, is_task=False, ended=True)
     state.verified(due, None)
 
 
@@ -163,7 +163,7 @@ def _resolve_name(state: CoderState, ledger: Ledger, api: CoderApi, due: Due) ->
         state.verified(due, None)
         return None
     version, evidence = ledger.read([due.workspace_id])[due.workspace_id]
-    moved, conflicts = ledger.settle([Settlement(due.workspace_id, version, evidence.consumed(), (), 0)])
+    moved, conflicts = ledger.update_records([RecordUpdate(due.workspace_id, version, evidence.consumed(), (), 0)])
     state.verified(due, now + _SOONEST_LOOK if conflicts else None)
     return moved + sum(change for change in changes if change is not None)
 

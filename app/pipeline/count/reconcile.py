@@ -99,8 +99,8 @@ def list_changes(
     return Listed(now.listed, now.asked)
 
 
-def hear(state: CoderState, api: CoderApi) -> None:
-    """Ask for version and entitlements; every logged-in user may."""
+def fetch_licence(state: CoderState, api: CoderApi) -> None:
+    """Fetch and save Coder's version and entitlements; every user may read them."""
     info = api.build_info()
     try:
         entitlements = api.entitlements()
@@ -108,7 +108,7 @@ def hear(state: CoderState, api: CoderApi) -> None:
         if error.kind is not Failure.NOT_FOUND:
             raise
         entitlements = None
-    state.heard(entitlements, info, clock.now())
+    state.save_licence(entitlements, info, clock.now())
 
 
 class _Walk:
@@ -135,7 +135,7 @@ class _Walk:
         under_way = former is not None and former.phase is not Phase.DONE and at - former.moved < _STALE
         if former is not None and under_way and not anew:
             return version, former
-        hear(self.state, self.api)
+        fetch_licence(self.state, self.api)
         while True:
             back = since.timestamp() if since else self._back_to(former, at)
             begun = begin(former, at, since=back, full=full)

@@ -16,7 +16,7 @@ from app.core.coder.shapes import Entitlements
 from app.core.coder.token import ApiKey
 from app.core.coder.versions import TALLY_BUG, TASKS_GONE
 from app.core.count.meter import AWB
-from app.core.finding import Finding, Outcome
+from app.core.finding import Finding, Result
 from app.core.limit.entitlement import LicenceStatus
 from app.pipeline.count.past import available
 from app.pipeline.operate.subscribe import entitlements_of, method_hint
@@ -31,7 +31,7 @@ def check(connection: "redis.Redis", config: Config, api: CoderApi) -> Iterator[
     try:
         user = api.me()
     except CoderApiError as error:
-        yield Finding("coder.token", Outcome.ERROR, str(error), "check AWB_CODER_URL and AWB_CODER_TOKEN")
+        yield Finding("coder.token", Result.ERROR, str(error), "check AWB_CODER_URL and AWB_CODER_TOKEN")
         return
     yield coderrights.signed_in(user)
     asked = _Check(connection, config, api, user)
@@ -60,7 +60,7 @@ def endpoint(config: Config, api: CoderApi, user: User | None = None) -> Iterato
 def _unanswered(name: str, error: CoderApiError) -> Finding:
     denied = error.kind in _DENIED
     hint = "docs/operation.md says which roles the token's account needs" if denied else "try again later"
-    return Finding(name, Outcome.WARNING, str(error), hint)
+    return Finding(name, Result.WARNING, str(error), hint)
 
 
 class _Check:
@@ -120,13 +120,13 @@ class _Check:
         number = info.number
         if TASKS_GONE.holds(number):
             says = f"{info.version} has no Coder Tasks: Agent Workspace Builds are no longer counted"
-            yield Finding("coder.version", Outcome.WARNING, says, "agent hours and seats are read from the licence")
+            yield Finding("coder.version", Result.WARNING, says, "agent hours and seats are read from the licence")
             return
         if TALLY_BUG.holds(number):
             says = f"{info.version} counts every start of a workspace from an AI template"
-            yield Finding("coder.version", Outcome.WARNING, says, "update to v2.28.9, v2.29.4 or v2.30")
+            yield Finding("coder.version", Result.WARNING, says, "update to v2.28.9, v2.29.4 or v2.30")
         else:
-            yield Finding("coder.version", Outcome.OK, info.version or "unknown")
+            yield Finding("coder.version", Result.OK, info.version or "unknown")
         if names := subscription.absent(self.known):
             yield coderrights.absent(names, self.config.settings.reconcile_minutes)
 
@@ -134,15 +134,15 @@ class _Check:
         limit = self.config.limit.count
         ours = f"AWB_LIMIT holds: {'unlimited' if limit is None else f'{limit:,}'}"
         if self.entitlements is None:
-            yield Finding("coder.licence", Outcome.OK, f"this Coder is built without licences (AGPL); {ours}")
+            yield Finding("coder.licence", Result.OK, f"this Coder is built without licences (AGPL); {ours}")
             return
         found = current_allowance(self.config, self.entitlements, AWB)
         if found.standing is LicenceStatus.UNLICENSED:
-            yield Finding("coder.licence", Outcome.OK, f"no licence, so Coder reports no count of its own; {ours}")
+            yield Finding("coder.licence", Result.OK, f"no licence, so Coder reports no count of its own; {ours}")
             return
         if TASKS_GONE.holds(self.api.build_info().number):
             says = f"{LicenceStatus.ENTITLED.value}; its limit of builds no longer means anything"
-            yield Finding("coder.licence", Outcome.OK, says)
+            yield Finding("coder.licence", Result.OK, says)
             return
         told = "unlimited" if found.limit.count is None else f"limit {found.limit.count:,}"
         says = (
@@ -150,31 +150,31 @@ class _Check:
         )
         bad = found.standing is LicenceStatus.NOT_ENTITLED
         hint = "Coder may refuse to start task workspaces; talk to your account team" if bad else ""
-        yield Finding("coder.licence", Outcome.WARNING if bad else Outcome.OK, says, hint)
+        yield Finding("coder.licence", Result.WARNING if bad else Result.OK, says, hint)
 
     def groups(self) -> Iterator[Finding]:
         """Ask only where sub-limits by group need the answer."""
         if any(scope.by == "group" for scope in self.config.settings.scopes):
             found = self.api.groups()
-            yield Finding("coder.groups", Outcome.OK, f"{len(found):,} groups for the sub-limits by group")
+            yield Finding("coder.groups", Result.OK, f"{len(found):,} groups for the sub-limits by group")
 
     def paused(self) -> Iterator[Finding]:
         if self.api.notifications_paused():
-            yield Finding("coder.paused", Outcome.ERROR, "notifications are paused", "run: coder notifications resume")
+            yield Finding("coder.paused", Result.ERROR, "notifications are paused", "run: coder notifications resume")
         else:
-            yield Finding("coder.paused", Outcome.OK, "notifications are not paused")
+            yield Finding("coder.paused", Result.OK, "notifications are not paused")
 
     def method(self) -> Iterator[Finding]:
         _available, default = self.api.dispatch_methods()
         others = subscription.not_by_webhook(self.known, default)
         if not others:
-            yield Finding("coder.method", Outcome.OK, "sent by webhook")
+            yield Finding("coder.method", Result.OK, "sent by webhook")
             return
         licensed = self.entitlements is not None and self.entitlements.has_license
         owner = subscription.OWNER in self.user.role_names
         hint = "run: awb coder subscribe" if licensed and owner else method_hint(licensed=licensed)
         says = f"not sent by webhook: {subscription.names_of(others)}"
-        yield Finding("coder.method", Outcome.ERROR, says, hint)
+        yield Finding("coder.method", Result.ERROR, says, hint)
 
     def templates(self) -> Iterator[Finding]:
         try:
@@ -188,9 +188,9 @@ class _Check:
         name = self.user.username
         if got.off:
             says = f"off for {name}: {subscription.names_of(got.off)}"
-            yield Finding("coder.templates", Outcome.WARNING, says, "run: awb coder subscribe")
+            yield Finding("coder.templates", Result.WARNING, says, "run: awb coder subscribe")
         if got.on:
-            yield Finding("coder.templates", Outcome.OK, f"on for {name}: {subscription.names_of(got.on)}")
+            yield Finding("coder.templates", Result.OK, f"on for {name}: {subscription.names_of(got.on)}")
 
     def failures(self) -> Iterator[Finding]:
         """Say who learns of a failed first start: without that, it counts in the estimate."""
@@ -217,6 +217,6 @@ class _Check:
         if usage.by_user and usage.by_user[0][0] == name.lower():
             says = f"{name} creates most tasks, and Coder tells nobody of their own"
             hint = "let another owner or template admin switch Workspace Created on"
-            yield Finding("coder.recipient", Outcome.WARNING, says, hint)
+            yield Finding("coder.recipient", Result.WARNING, says, hint)
         elif usage.by_user:
-            yield Finding("coder.recipient", Outcome.OK, f"{name} is not the one who creates most tasks")
+            yield Finding("coder.recipient", Result.OK, f"{name} is not the one who creates most tasks")

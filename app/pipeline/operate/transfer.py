@@ -20,7 +20,7 @@ from app.core.count.evidence import NOTHING_FOLDED, Evidence
 from app.core.count.meter import AWB, RecordState, UsageRecord
 from app.core.count.rules import EvidenceKind, Outcome, Verdict
 from app.store.conflicts import ConflictError, retry_conflicts
-from app.store.count.ledger import Ledger, Settlement
+from app.store.count.ledger import Ledger, RecordUpdate
 from app.store.count.records import Records
 from app.store.store import Store
 
@@ -48,7 +48,7 @@ class Imported:
 
 
 class BusyLedgerError(Exception):
-    """Workspaces kept changing while they were settled; importing again goes on where this ended."""
+    """Workspaces kept changing while they were updated; importing again goes on where this ended."""
 
 
 def export(store: Store, *, start: float | None = None, end: float | None = None) -> Iterator[UsageRecord]:
@@ -74,7 +74,7 @@ def import_records(
 ) -> Imported:
     """Take over records, each workspace atomically; doing it again changes nothing.
 
-    If we die here, some workspaces are settled and the others are not: the next import goes on with those.
+    If we die here, some workspaces are updated and the others are not: the next import goes on with those.
 
     Args:
         store: the deployment's data.
@@ -100,8 +100,8 @@ def import_records(
     return took
 
 
-#: What to settle, if anything, and how the records of one workspace are to be counted.
-_Plan = tuple[Settlement | None, Imported]
+#: What to update, if anything, and how the records of one workspace are to be counted.
+_Plan = tuple[RecordUpdate | None, Imported]
 _Planner = Callable[[Ledger, Config, Sequence[UsageRecord], int, Evidence], _Plan]
 
 
@@ -114,9 +114,9 @@ def _take(
         nonlocal took
         known = ledger.read(list(unsettled))
         plans = {one: plan(ledger, config, unsettled[one], *known[one]) for one in known}
-        settlements = [settlement for settlement, _ in plans.values() if settlement]
-        conflicts = set(ledger.settle(settlements)[1]) if settlements and not dry_run else set()
-        for workspace_id, (_settlement, counted) in plans.items():
+        updates = [update for update, _ in plans.values() if update]
+        conflicts = set(ledger.update_records(updates)[1]) if updates and not dry_run else set()
+        for workspace_id, (_update, counted) in plans.items():
             took += Imported() if workspace_id in conflicts else counted
         return conflicts
 
@@ -140,8 +140,8 @@ def _plan_proved(
     if evidence.base != NOTHING_FOLDED or not _messages(evidence) <= explained:
         return None, Imported(known=known, held_back=len(fresh))
     latest = max(record.at for record in fresh)
-    settlement = Settlement(records[0].workspace_id, version, evidence.consumed(), (), latest, proved=fresh)
-    return settlement, Imported(new=len(fresh), known=known)
+    update = RecordUpdate(records[0].workspace_id, version, evidence.consumed(), (), latest, proved=fresh)
+    return update, Imported(new=len(fresh), known=known)
 
 
 def _plan_provisional(
@@ -164,7 +164,7 @@ def _plan_provisional(
     counted = Imported(new=new, known=len(told) - new, held_back=len(records) - len(told))
     if grown == evidence:
         return None, counted
-    return Settlement(workspace_id, version, grown, after, max(record.at for record in told)), counted
+    return RecordUpdate(workspace_id, version, grown, after, max(record.at for record in told)), counted
 
 
 def _with_record(evidence: Evidence, record: UsageRecord, kinds: Mapping[str, EvidenceKind | None]) -> Evidence:

@@ -69,7 +69,7 @@ class CoderState:
         if workspace_ids:
             self.redis.sadd(keys.closing(self.deployment), *workspace_ids)
 
-    def settled(self, workspace_id: str, *, is_task: bool, ended: bool) -> None:
+    def mark_task(self, workspace_id: str, *, is_task: bool, ended: bool) -> None:
         """Keep a task's workspace open, or let go of one that was closing and has no build under way."""
         closing = self.redis.sismember(keys.closing(self.deployment), workspace_id)
         with self.redis.pipeline(transaction=True) as pipe:
@@ -81,8 +81,8 @@ class CoderState:
                 pipe.sadd(keys.open_workspaces(self.deployment), workspace_id)
             pipe.execute()
 
-    def heard(self, entitlements: Entitlements | None, info: BuildInfo | None, at: datetime) -> None:
-        """Keep the newest answers."""
+    def save_licence(self, entitlements: Entitlements | None, info: BuildInfo | None, at: datetime) -> None:
+        """Save the newest answers."""
         fields: dict[str, Any] = {"heard_at": at.timestamp()}
         if entitlements is not None:
             fields["entitlements"] = entitlements.model_dump_json()
@@ -141,7 +141,7 @@ class CoderState:
         self.note(failing_since=None, failure=None)
 
     def stumbled(self, failures: Mapping[str, str], at: datetime) -> None:
-        """Note, by workspace, what Coder failed with for it alone; `settled` takes it away.
+        """Note, by workspace, what Coder failed with for it alone; `mark_task` takes it away.
 
         Counting is no transaction with the rest: a failure that is counted twice makes the next look come later.
         """

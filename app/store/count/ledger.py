@@ -22,7 +22,7 @@ _CONFLICT: Final = -1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Settlement:
+class RecordUpdate:
     """A workspace's evidence and the records that follow from it, as read at some version.
 
     Attributes:
@@ -94,7 +94,7 @@ class Ledger:
         self.connection, self.redis = connection, commands(connection)
         self.deployment = deployment
         self.meter = meter
-        self._settle = script(connection, "settle")
+        self._update_script = script(connection, "update_records")
 
     def read(self, workspace_ids: Sequence[str]) -> dict[str, tuple[int, Evidence]]:
         """Return version and evidence of workspaces, in one round trip; version 0 is one never seen."""
@@ -150,25 +150,25 @@ class Ledger:
         stored = self.redis.mget(names) if names else []
         return [row_owner(item) for item in stored if item is not None]
 
-    def settle(self, settlements: Sequence[Settlement]) -> tuple[int, list[str]]:
+    def update_records(self, updates: Sequence[RecordUpdate]) -> tuple[int, list[str]]:
         """Put evidence and records in place, each workspace atomically.
 
-        If we die here, some workspaces are settled and the others are not; the jobs run again and settle those.
+        If we die here, some workspaces are updated and the others are not; the jobs run again and update those.
 
         Returns:
             The change in units, and the workspaces that somebody else changed since they were read.
         """
-        reasons: Fields = {reason_digest(r.reason): r.reason for s in settlements for r in s.sent}
+        reasons: Fields = {reason_digest(r.reason): r.reason for s in updates for r in s.sent}
         with self.redis.pipeline(transaction=False) as pipe:
             # Before the records that name them.
             pipe.hset(keys.reasons(self.deployment), mapping=reasons or {"": ""})
-            for settlement in settlements:
-                self._settle(keys=self._keys(settlement), args=self._args(settlement), client=pipe)
+            for update in updates:
+                self._update_script(keys=self._keys(update), args=self._args(update), client=pipe)
             # Names only help people to look up; written twice or too much they do no harm.
-            for name, workspace_id in _lookup_names(settlements):
+            for name, workspace_id in _lookup_names(updates):
                 pipe.zadd(keys.named(self.deployment, self.meter), {f"{name}\n{workspace_id}": 0})
-            answers = [int(answer) for answer in pipe.execute()[1 : len(settlements) + 1]]
-        conflicts = [s.workspace_id for s, answer in zip(settlements, answers, strict=True) if answer == _CONFLICT]
+            answers = [int(answer) for answer in pipe.execute()[1 : len(updates) + 1]]
+        conflicts = [s.workspace_id for s, answer in zip(updates, answers, strict=True) if answer == _CONFLICT]
         return sum(answer for answer in answers if answer != _CONFLICT), conflicts
 
     def workspaces(self) -> Iterator[str]:
@@ -176,34 +176,34 @@ class Ledger:
         for member, _score in self.redis.zscan_iter(keys.workspaces(self.deployment, self.meter), count=500):
             yield member.decode()
 
-    def _keys(self, settlement: Settlement) -> list[str]:
+    def _keys(self, update: RecordUpdate) -> list[str]:
         name, meter = self.deployment, self.meter
         return [
-            keys.workspace(name, meter, settlement.workspace_id),
+            keys.workspace(name, meter, update.workspace_id),
             keys.records(name, meter),
             keys.totals(name, meter),
             keys.workspaces(name, meter),
-            keys.proved(name, meter, settlement.workspace_id),
-            keys.folded(name, meter, settlement.workspace_id),
+            keys.proved(name, meter, update.workspace_id),
+            keys.folded(name, meter, update.workspace_id),
         ]
 
-    def _args(self, settlement: Settlement) -> list[Any]:
-        base = settlement.evidence.base
+    def _args(self, update: RecordUpdate) -> list[Any]:
+        base = update.evidence.base
         args: list[Any] = [
-            settlement.version,
-            json.dumps(settlement.evidence.as_json(), separators=(",", ":")),
-            json.dumps(settlement.replaceable),
+            update.version,
+            json.dumps(update.evidence.as_json(), separators=(",", ":")),
+            json.dumps(update.replaceable),
             keys.record(self.deployment, self.meter, "")[:-1],
             keys.top_prefix(self.deployment, self.meter),
-            settlement.workspace_id,
-            settlement.at,
-            "" if settlement.last_proved is None else settlement.last_proved,
+            update.workspace_id,
+            update.at,
+            "" if update.last_proved is None else update.last_proved,
             json.dumps(base.as_json(), separators=(",", ":")) if base != NOTHING_FOLDED else "",
             base.records,
-            len(settlement.folded),
-            *(message_digest(one) for one in settlement.folded),
+            len(update.folded),
+            *(message_digest(one) for one in update.folded),
         ]
-        for record in settlement.sent:
+        for record in update.sent:
             args += [
                 record.key,
                 repr(record.at),
@@ -235,12 +235,12 @@ def _seen(
     return Seen(int(version or 0), known, frozenset(json.loads(stored_keys or b"[]")), frozenset(counted))
 
 
-def _lookup_names(settlements: Sequence[Settlement]) -> Iterator[tuple[str, str]]:
-    for settlement in settlements:
-        for record in settlement.sent[:1]:
+def _lookup_names(updates: Sequence[RecordUpdate]) -> Iterator[tuple[str, str]]:
+    for update in updates:
+        for record in update.sent[:1]:
             if record.workspace:
-                yield record.workspace.lower(), settlement.workspace_id
-                yield f"{record.owner}/{record.workspace}".lower(), settlement.workspace_id
+                yield record.workspace.lower(), update.workspace_id
+                yield f"{record.owner}/{record.workspace}".lower(), update.workspace_id
 
 
 def _names(record: UsageRecord) -> Mapping[str, str]:

@@ -20,7 +20,7 @@ def reason_digest(reason: str) -> str:
 
 
 def write_row(record: UsageRecord) -> str:
-    """Return the array. Its first five are read by settle.lua; key and meter stand in the key under which it lies."""
+    """Return the array. Its first five are read by update_records.lua; key and meter are in its key."""
     return json.dumps(
         [
             int(record.state is RecordState.PROVISIONAL),
@@ -41,7 +41,7 @@ def write_row(record: UsageRecord) -> str:
 
 
 def read_row(key: str, meter: str, stored: bytes, reason_of: Callable[[str], str]) -> UsageRecord:
-    """Read what settle.lua stored: the UTC day, a line feed, and the array."""
+    """Read what update_records.lua stored: the UTC day, a line feed, and the array."""
     row = json.loads(stored[_DAY_CHARS:])
     # Another version may write more behind these, or fewer of the last ones.
     provisional, weight, owner, template, organization, at, workspace_id, workspace, rule, digest, deliveries, build = (
@@ -66,7 +66,7 @@ def read_row(key: str, meter: str, stored: bytes, reason_of: Callable[[str], str
 
 
 def renamed(stored: bytes, names: Mapping[str, str]) -> tuple[bytes, str]:
-    """Return what settle.lua stored with other names, and `<owner>/<workspace>` to look it up by.
+    """Return what update_records.lua stored with other names, and `<owner>/<workspace>` to look it up by.
 
     Args:
         stored: the UTC day, a line feed, and the array.
@@ -80,5 +80,5 @@ def renamed(stored: bytes, names: Mapping[str, str]) -> tuple[bytes, str]:
 
 
 def row_owner(stored: bytes) -> str:
-    """Return the owner alone of what settle.lua stored."""
+    """Return the owner alone of what update_records.lua stored."""
     return str(json.loads(stored[_DAY_CHARS:])[_OWNER])

@@ -142,8 +142,8 @@ def put_coder(sheet: Sheet, store: Store, config: Config) -> None:
         return
     state = store.coder
     failing_since = _seconds(state.moment("failing_since"))
-    heard = failing_since is None and state.mark("heard_at") is not None
-    sheet.put("awb_coder_api_up", heard, store.deployment)
+    answers = failing_since is None and state.mark("heard_at") is not None
+    sheet.put("awb_coder_api_up", answers, store.deployment)
     sheet.put("awb_coder_api_failing_since_timestamp_seconds", failing_since or 0, store.deployment)
     sheet.put("awb_coder_workspaces_due", state.due_count(clock.now().timestamp()), store.deployment)
     sheet.put("awb_last_reconcile_timestamp_seconds", _seconds(state.moment("reconciled_at")) or 0, store.deployment)

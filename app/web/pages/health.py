@@ -22,7 +22,7 @@ from app.store.store import Store
 from app.web.pages.alertdata import channels
 from app.web.pages.frame import duration, to
 
-#: A worker that was not heard of for so many seconds is not working (RQ's heartbeat is below a minute here).
+#: A worker without a heartbeat for so many seconds is not working (RQ's heartbeat is below a minute here).
 _WORKER_SILENT: Final = 120
 _OLD_JOB: Final = 300
 _MESSAGES_LOOKED_AT: Final = 100
@@ -132,8 +132,8 @@ def _coder(store: Store, config: Config) -> Iterator[Part]:
     if failing:
         yield Part("Coder’s API", Severity.CRITICAL, "Fails", state.mark("failure") or "", failing)
     else:
-        heard = state.moment("heard_at")
-        yield Part("Coder’s API", Severity.OK, "Answers" if heard else "Not asked yet", at=heard)
+        answered_at = state.moment("heard_at")
+        yield Part("Coder’s API", Severity.OK, "Answers" if answered_at else "Not asked yet", at=answered_at)
     under_way = _under_way(store, state)
     if passed is None:
         yield Part("Reconcile", Severity.WARNING, "No pass has ended yet", under_way)

@@ -1,7 +1,7 @@
 -- Put a workspace's evidence and its records in place of the former ones, and move the totals by the difference.
 -- Records are identified by their usage key, so applying the same state twice moves nothing. Those that ARGV[3] names are
 -- replaced as a whole; hints that stand for folded evidence go only where their number falls; every other record, a proved
--- build, stands for good, whatever is settled later.
+-- build, stands for good, whatever comes later.
 -- KEYS[1] workspace hash   KEYS[2] records by time   KEYS[3] totals   KEYS[4] workspaces by latest evidence
 -- KEYS[5] proved records of the workspace by time   KEYS[6] folded messages of the workspace
 -- ARGV[1] version that the caller read   ARGV[2] evidence (JSON)   ARGV[3] keys of replaceable records (JSON array)
