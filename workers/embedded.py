@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import re
+import socket
 import subprocess
 import tempfile
 import time
@@ -18,6 +19,7 @@ from app.store.server.connection import OLDEST_VERSION, connect
 from workers import aof, servers
 
 _START_SECONDS: Final = 60.0
+_CONNECT_SECONDS: Final = 2.0
 _LAST_LINES: Final = 5
 #: In bytes.
 _LONGEST_LOG: Final = 1_000_000
@@ -119,6 +121,19 @@ def command(server: Path, data_dir: Path) -> list[str]:
     ]  # fmt: skip
 
 
+def runs(data_dir: Path) -> bool:
+    """Tell whether the server of a data directory takes connections, even if it is still loading its data."""
+    if not data_dir.is_dir():
+        return False
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(_CONNECT_SECONDS)
+        try:
+            probe.connect(str(socket_path(data_dir)))
+        except OSError:
+            return False
+    return True
+
+
 def stop_stray(data_dir: Path) -> None:
     """Shut down an embedded Redis that outlived its supervisor; the caller holds the data directory's lock."""
     connection = redis.Redis(unix_socket_path=str(socket_path(data_dir)), socket_timeout=5, socket_connect_timeout=2)
@@ -188,19 +203,19 @@ def count_keys(data_dir: Path) -> int:
 
 def _ended(data_dir: Path, server: Path, code: int) -> EmbeddedRedisError:
     """Return the error that says what is likely wrong with the data when the server ended at its start."""
-    ended = f"the embedded Redis ended with {code}{_last_words(data_dir)}"
+    ended = f"the embedded Redis ended with {code}"
     written, program = servers.written_by(data_dir), servers.program_of(server)
     if written and program and not program.reads(written):
         return OtherServerError(
-            f"{ended}. {written} wrote {data_dir}, and this is {program}, which may not read it: install {written} or "
-            "newer again and put it on PATH"
+            f"{ended}, see {log_file(data_dir)}. {written} wrote {data_dir}, and this is {program}, which may not read "
+            f"it: install {written} or newer again and put it on PATH"
         )
     try:
         damage = aof.find_damage(data_dir)
     except aof.RepairError:
         damage = None
     more = f". The append-only file is damaged: {damage}. Run: awb repair" if damage else ""
-    return EmbeddedRedisError(ended + more)
+    return EmbeddedRedisError(ended + _last_words(data_dir) + more)
 
 
 def _last_words(data_dir: Path) -> str:

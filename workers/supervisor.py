@@ -18,6 +18,7 @@ from typing import Any, Final, Protocol, Self
 import redis
 import structlog
 
+from app.config.datadir import LOCK
 from app.config.load import Config
 from app.store.server.connection import connect, unavailable
 from app.store.server.schema import prepare
@@ -52,7 +53,7 @@ class DataDirLock:
 
     def __init__(self, data_dir: Path) -> None:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.path = data_dir / "lock"
+        self.path = data_dir / LOCK
         self.file = self.path.open("a+", encoding="ascii")
 
     def __enter__(self) -> Self:

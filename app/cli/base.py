@@ -7,7 +7,7 @@ import sys
 import tomllib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import click
 import redis
@@ -16,9 +16,11 @@ from rich.console import Console
 from app.answers.shape import Answer
 from app.cli import commands
 from app.cli.commands import Commands, LazyCommands, leave_broken_pipe
+from app.cli.program import runnable
 from app.config.datadir import holds
 from app.config.load import EXIT_CONFIG, Config, ConfigError, load
 from app.config.secrettexts import secret_texts
+from app.config.settings import DEFAULT_DATA_DIR, Settings
 from app.config.types import DEPLOYMENT_NAME
 from app.core.text.spelling import did_you_mean
 from app.store.receive.inbox import deployments
@@ -29,12 +31,14 @@ EXIT_FAILED: Final = commands.EXIT_FAILED
 #: Something is left over for a later time (EX_TEMPFAIL of sysexits.h).
 EXIT_INCOMPLETE: Final = 75
 EXIT_UNAVAILABLE: Final = commands.EXIT_UNAVAILABLE
-fail = commands.fail
 _PARENT_FD: Final = "_AWB_PARENT_FD"
 _DISTRIBUTION: Final = "coder-awb-meter"
 
 
 class _Out(Console):
+    def print(self, *objects: Any, **how: Any) -> None:
+        super().print(*(runnable(one) if isinstance(one, str) else one for one in objects), **how)
+
     def on_broken_pipe(self) -> None:
         leave_broken_pipe()
 
@@ -107,7 +111,7 @@ def load_config(
     """
     config, wrong = checked(context, secret=secret, session=session, lean=lean, data_dir=data_dir)
     for problem in wrong:
-        click.echo(f"configuration: {problem}", err=True)
+        click.echo(f"configuration: {runnable(problem)}", err=True)
     if config is None or wrong:
         sys.exit(EXIT_CONFIG)
     if not lean:
@@ -125,10 +129,22 @@ def load_config(
 
 
 def load_with_kept_secret(context: click.Context) -> Config:
-    """Load the configuration with the webhook secret in the data directory, if there is one; none is made."""
+    """Load the configuration with the webhook secret that `run` or `web` made, if there is one; none is made here."""
     config = load_config(context)
-    kept = holds(config.settings.data_dir, "webhook-secret")
-    return load_config(context, secret=True) if config.settings.webhook_secret is None and kept else config
+    settings = config.settings
+    made = settings.webhook_secret is None and holds(settings.data_dir, "webhook-secret")
+    return replace(config, settings=_with_secret(settings)) if made else config
+
+
+def _with_secret(settings: Settings) -> Settings:
+    from app.config.webhooksecret import ensure_webhook_secret  # noqa: PLC0415 - most commands need none
+
+    try:
+        return ensure_webhook_secret(settings)
+    except ConfigError as error:
+        for problem in error.problems:
+            click.echo(f"configuration: {problem}", err=True)
+        sys.exit(EXIT_CONFIG)
 
 
 def checked(
@@ -137,6 +153,9 @@ def checked(
     """Return the configuration and everything that is wrong with it; arguments as of `load_config`."""
     try:
         config = load(context.obj)
+        if not secret and config.settings.data_dir == Path(DEFAULT_DATA_DIR):
+            # Only what starts a meter may do so in a new place.
+            config = replace(config, settings=_of_instance(config.settings))
         if data_dir:
             from app.config.datadir import prepare  # noqa: PLC0415 - hardly any command needs it
 
@@ -178,6 +197,27 @@ def _wrong_relays(config: Config) -> list[str]:
     return problems(config.settings, config.relay_rules)
 
 
+def _of_instance(settings: Settings) -> Settings:
+    from app.config.datadir import of_instance  # noqa: PLC0415 - not needed where the directory is configured
+
+    return settings.model_copy(update={"data_dir": of_instance(settings.data_dir, os.environ)})
+
+
+def find_meter(config: Config) -> None:
+    """End with 69 where no meter runs: there is neither a Redis of one's own nor one in the data directory."""
+    from workers import embedded  # noqa: PLC0415 - not needed with a Redis of one's own
+
+    if config.settings.redis_url is None and not embedded.runs(config.settings.data_dir):
+        fail(no_meter(config.settings), EXIT_UNAVAILABLE)
+
+
+def no_meter(settings: Settings) -> str:
+    return (
+        f"No meter runs in {settings.data_dir.resolve()}; start it with: awb run "
+        "(or set AWB_DATA_DIR to the directory of the one that runs)"
+    )
+
+
 def open_redis(config: Config, timeout: float = SOCKET_TIMEOUT) -> "redis.Redis":
     """Connect to the configured Redis, else to the embedded one of the data directory."""
     settings = config.settings
@@ -191,6 +231,7 @@ def open_redis(config: Config, timeout: float = SOCKET_TIMEOUT) -> "redis.Redis"
 def open_store(context: click.Context, deployment: str | None, *, lean: bool = True) -> tuple[Store, Config]:
     """Return the store of the deployment, and the configuration. Where Redis is away, the group ends with 69."""
     config = load_config(context, lean=lean)
+    find_meter(config)
     connection, name = open_redis(config), deployment or config.settings.deployment
     if name != config.settings.deployment:
         known = [config.settings.deployment, *deployments(connection)]
@@ -207,6 +248,11 @@ def actor() -> str:
     except (KeyError, OSError):  # in a container the user may have no name
         name = "somebody"
     return f"{name} (cli)"
+
+
+def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
+    """End the command with one line that says why; what it says to run can be run."""
+    commands.fail(runnable(message), code)
 
 
 def print_json(value: Any) -> None:

@@ -13,6 +13,7 @@ from app.cli.base import (
     EXIT_FAILED,
     EXIT_INCOMPLETE,
     fail,
+    find_meter,
     load_config,
     load_with_kept_secret,
     main,
@@ -58,6 +59,7 @@ def reconcile(context: click.Context, full: bool, since: datetime | None, as_jso
     """
     config = load_config(context)
     deployment = config.settings.deployment
+    find_meter(config)
     connection = open_redis(config)
     hidden = as_json or not sys.stderr.isatty()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

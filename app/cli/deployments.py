@@ -8,7 +8,18 @@ import redis
 from rich.markup import escape
 
 from app import clock
-from app.cli.base import AS_JSON, actor, fail, known_deployment, load_config, main, open_redis, out, print_json
+from app.cli.base import (
+    AS_JSON,
+    actor,
+    fail,
+    find_meter,
+    known_deployment,
+    load_config,
+    main,
+    open_redis,
+    out,
+    print_json,
+)
 from app.cli.show import local, print_table
 from app.config.load import Config
 from app.core.text.spelling import did_you_mean
@@ -31,6 +42,7 @@ def deployments() -> None:
 def list_deployments(context: click.Context, as_json: bool) -> None:
     """List configured and learnt deployments."""
     config = load_config(context, lean=True)
+    find_meter(config)
     found = rows(open_redis(config), config)
     if as_json:
         print_json({"max_deployments": config.settings.max_deployments, "deployments": found})
@@ -86,6 +98,7 @@ def remove(context: click.Context, name: str, yes: bool, as_json: bool) -> None:
     Its name is learnt again if it posts once more.
     """
     config = load_config(context, lean=True)
+    find_meter(config)
     connection = open_redis(config)
     store = Deployments(connection)
     if name in config.settings.configured_deployments:

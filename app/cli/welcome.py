@@ -11,7 +11,8 @@ import click
 import redis
 
 from app import clock
-from app.cli.base import AS_JSON, load_config, main, open_redis, print_json
+from app.cli.base import AS_JSON, EXIT_UNAVAILABLE, fail, load_with_kept_secret, main, no_meter, open_redis, print_json
+from app.cli.program import runnable
 from app.config.load import Config
 from app.config.settings import Settings
 from app.store.rq import jobqueue
@@ -40,13 +41,14 @@ class Welcome:
             # What an earlier run left behind does not count; RQ writes whole seconds and less.
             idle = Queues(connection).without_worker(since=self._started)
         if not idle:
-            click.echo(_welcome(self._config.settings, show_secret=self._show_secret))
+            running = "The Coder AWB meter is running. "
+            click.echo(running + _welcome(self._config.settings, show_secret=self._show_secret))
         elif time.monotonic() >= self._deadline:
-            click.echo(
+            said = (
                 f"awb: no worker lives for {', '.join(idle)}: deliveries are kept, but not worked on; "
-                "the log above says why, and `awb doctor` looks at the rest",
-                err=True,
+                "the log above says why, and `awb doctor` looks at the rest"
             )
+            click.echo(runnable(said), err=True)
         else:
             return False
         return True
@@ -57,7 +59,10 @@ class Welcome:
 @click.pass_context
 def webhook_url(context: click.Context, as_json: bool) -> None:
     """Print the lines that connect Coder, secret included."""
-    config = load_config(context, secret=True)
+    config = load_with_kept_secret(context)
+    if config.settings.webhook_secret is None:
+        elsewhere = "the webhook secret is not known here; set AWB_WEBHOOK_SECRET, or AWB_DATA_DIR as `awb web` has it"
+        fail(elsewhere if config.settings.redis_url else no_meter(config.settings), EXIT_UNAVAILABLE)
     if as_json:
         print_json({"method": "webhook", "endpoint": _endpoint(config.settings, show_secret=True)})
         return
@@ -78,7 +83,7 @@ def _endpoint(settings: Settings, *, show_secret: bool) -> str:
 def _welcome(settings: Settings, *, show_secret: bool) -> str:
     base = _base(settings)
     lines = [
-        "The Coder AWB meter is running. Put this into the environment of coderd, and restart it:",
+        "Put this into the environment of coderd, and restart it:",
         "",
         "  CODER_NOTIFICATIONS_METHOD=webhook",
         f"  CODER_NOTIFICATIONS_WEBHOOK_ENDPOINT={_endpoint(settings, show_secret=show_secret)}",
@@ -86,12 +91,14 @@ def _welcome(settings: Settings, *, show_secret: bool) -> str:
     ]
     if settings.webhook_secret and not show_secret:
         lines += ["`awb webhook-url` prints them with the secret.", ""]
-    lines += [
-        f"Pages:   {base}/",
-        "Status:  awb status, or awb why WORKSPACE",
-        "Checks:  awb doctor",
-    ]
-    return "\n".join(lines)
+    if settings.on_loopback and not settings.public_url:
+        lines += [
+            "Only this machine reaches that address. If coderd runs elsewhere, start again with",
+            f"AWB_BIND=0.0.0.0:{settings.bind_port} or, behind a TLS proxy, AWB_PUBLIC_URL=https://awb.example.com.",
+            "",
+        ]
+    lines += [f"Pages:   {base}/", "Status:  awb status", "Checks:  awb doctor"]
+    return runnable("\n".join(lines))
 
 
 def _reachable(settings: Settings) -> str:

@@ -4,10 +4,17 @@ import contextlib
 import errno
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from app.config.environment import why_unreadable
 from app.config.load import ConfigError
+
+#: The file that a meter locks while it runs, and leaves behind.
+LOCK: Final = "lock"
+_NAME: Final = "awb-meter"
+_SYSTEM_STATE: Final = "/var/lib"
 
 
 def prepare(data_dir: Path, instead: str = "") -> None:
@@ -27,6 +34,19 @@ def prepare(data_dir: Path, instead: str = "") -> None:
             return
     except OSError as error:
         raise ConfigError([f"AWB_DATA_DIR: {_why(data_dir, error)}{f', or set {instead}' * bool(instead)}"]) from None
+
+
+def of_instance(default: Path, environ: Mapping[str, str]) -> Path:
+    """Return the directory in which a meter was started: the default, else one in which platforms keep state.
+
+    Args:
+        default: returned where none was started anywhere, too.
+        environ: the environment.
+    """
+    home = environ.get("HOME", "")
+    state = environ.get("XDG_STATE_HOME") or (f"{home}/.local/state" if home else "")
+    kept = [Path(folder) / _NAME for folder in (state, _SYSTEM_STATE) if folder]
+    return next((folder for folder in (default, *kept) if holds(folder, LOCK)), default)
 
 
 def holds(data_dir: Path, name: str) -> bool:

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from app.config.environment import PREFIX, notices, secret_files, unknown_variables, value_of, variables, why_unreadable
-from app.config.settings import SECRET_FIELDS, Settings, incomplete
+from app.config.settings import DEFAULT_DATA_DIR, SECRET_FIELDS, Settings, incomplete
 from app.config.types import in_stray_quotes
 from app.core.alert.quiet import QuietSpan
 from app.core.count.conditions import Facts
@@ -31,6 +31,8 @@ from app.net import trust
 
 #: sysexits.h: configuration error.
 EXIT_CONFIG: Final = 78
+#: Set by systemd for a unit with StateDirectory=; several are separated by colons.
+_STATE_DIRECTORY: Final = "STATE_DIRECTORY"
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -126,6 +128,9 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     problems: list[str] = []
     source = _find(path, environ, problems)
     values = _read_toml(source, problems) if source else {}
+    folders = value_of(environ, _STATE_DIRECTORY)
+    if folders and values.get("data_dir", DEFAULT_DATA_DIR) == DEFAULT_DATA_DIR:
+        values["data_dir"] = folders.partition(":")[0]
     values |= variables(environ)
     values |= secret_files(environ, problems)
     problems += unknown_variables(environ)

@@ -67,6 +67,8 @@ SECRET_FIELDS: Final = (
     "feed_token",
     "relay_secret",
 )
+#: In the directory that a command is called in.
+DEFAULT_DATA_DIR: Final = "data"
 #: Settings that are yes or no.
 FLAGS: Final = ("dry_run", "forecast_alerts", "metrics_user_names")
 _EMAIL: Final = ("smtp_url", "email_from", "email_to")
@@ -95,7 +97,7 @@ class Settings(BaseModel):
     max_body_bytes: int = Field(262_144, ge=16_384, le=16_777_216)
     max_connections_per_address: int = Field(100, ge=0, le=10_000)
     public_url: WebUrl = ""
-    data_dir: FilePath = Path("data")
+    data_dir: FilePath = Path(DEFAULT_DATA_DIR)
     redis_url: RedisUrl = None
     webhook_secret: LongSecret = None
     webhook_secret_previous: LongSecret = None

@@ -29,7 +29,7 @@ _RIGHTS = "docs/operation.md, Rights of the Redis user"
 def examine(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
     """Yield the findings of every check, as they come."""
     yield from _secret(config)
-    yield from _redis(connection)
+    yield from _redis(config, connection)
     yield from _receiver(config)
     yield from examine_access(config.settings)
     yield from _receivers(config)
@@ -56,7 +56,7 @@ def _secret(config: Config) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _redis(connection: "redis.Redis") -> Iterator[Finding]:
+def _redis(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
     try:
         check_writable(connection)
         server = server_info(connection)
@@ -65,7 +65,11 @@ def _redis(connection: "redis.Redis") -> Iterator[Finding]:
         right = missing_right(error)
         hint = f"let the Redis user run {right} ({_RIGHTS})" if right else "start it, or check AWB_REDIS_URL"
         hint = trust.REMEDY if trust.is_untrusted(error) else hint
-        yield Finding("redis.reachable", Result.ERROR, f"Redis is {unavailable(error)}", hint)
+        says = f"Redis is {unavailable(error)}"
+        if config.settings.redis_url is None:
+            says = f"no meter runs in {config.settings.data_dir.resolve()}"
+            hint = "start it with: awb run (or set AWB_DATA_DIR to the directory of the one that runs)"
+        yield Finding("redis.reachable", Result.ERROR, says, hint)
         return
     yield Finding("redis.reachable", Result.OK, "Redis answers and takes writes")
     info = server.facts

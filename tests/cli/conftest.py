@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import structlog
 from click.testing import CliRunner, Result
 
 from app.cli import main
+from app.cli.program import program
 from tests.conftest import SECRET, RedisServer
 
 Awb = Callable[..., Result]
@@ -32,7 +34,10 @@ def logging_restored() -> Iterator[None]:
 
 def call(*words: str, stdin: bytes | None = None, **environ: str) -> Result:
     unset = {name: None for name in os.environ if name.startswith("AWB_")}
-    return CliRunner().invoke(main, words, input=stdin, env={**unset, "COLUMNS": "200", **environ})
+    # Where the shell finds `awb`, texts call it by its name.
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    program.cache_clear()
+    return CliRunner().invoke(main, words, input=stdin, env={**unset, "COLUMNS": "200", "PATH": path, **environ})
 
 
 def rows_of(result: Result) -> list[str]:

@@ -329,11 +329,13 @@ def test_the_url_of_an_ipv6_address_can_be_used(awb: Awb, bind: str) -> None:
     assert "http://[::1]:8787/\n" in said
 
 
-def test_webhook_url_generates_a_secret_and_keeps_it(tmp_path: Path) -> None:
-    first, second = (call("webhook-url", AWB_DATA_DIR=str(tmp_path)).stdout for _ in range(2))
-    secret = (tmp_path / "webhook-secret").read_text(encoding="ascii").strip()
-    assert f"http://coder:{secret}@127.0.0.1:8787/v1/webhook" in first
-    assert first == second
+def test_webhook_url_prints_the_secret_of_the_first_start_and_makes_none(tmp_path: Path) -> None:
+    assert call("webhook-url", AWB_DATA_DIR=str(tmp_path)).exit_code == 69
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "webhook-secret").write_text("made-at-the-first-start\n", encoding="ascii")
+    said = call("webhook-url", AWB_DATA_DIR=str(tmp_path)).stdout
+    assert "http://coder:made-at-the-first-start@127.0.0.1:8787/v1/webhook" in said
+    assert "is running" not in said
 
 
 def test_a_secret_with_odd_characters_makes_a_url_that_works(awb: Awb) -> None:

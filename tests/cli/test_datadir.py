@@ -13,7 +13,7 @@ from tests.faults.system import free_port
 from tests.otheruser import as_somebody_else, give
 from tests.workers.make import ROOT, environment
 
-RUN, REPAIR, URL = ["run"], ["repair"], ["webhook-url"]
+RUN, REPAIR, WEB = ["run"], ["repair"], ["web"]
 
 
 def awb(data_dir: Path, *words: str, before: list[str] | None = None, **settings: str) -> tuple[int, str]:
@@ -69,7 +69,7 @@ def test_a_file_in_its_place_is_named(short_dir: Path, inside: str, secret: bool
 
 def test_other_commands_that_write_there_say_the_same(shared: Path) -> None:
     said = f"AWB_DATA_DIR: {shared} cannot be written"
-    assert_says(awb(shared, *URL), said)
+    assert_says(awb(shared, *WEB), said)
     assert_says(awb(shared, *REPAIR), said, code=1)
 
 
