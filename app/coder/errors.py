@@ -1,19 +1,18 @@
 """What can go wrong between Coder's API and us: one error, its closed list of kinds, and what an admin should do."""
 
-import re
 import ssl
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import urljoin
 
 import requests
 import urllib3
 from pydantic import BaseModel, Field, ValidationError
 
 from app import clock
+from app.core.text.retryafter import seconds_to_wait
+from app.core.text.weburl import origin
 from app.net import trust
 
 _LONGEST_RETRY_AFTER: Final = 3600.0
@@ -139,33 +138,17 @@ def complaint(body: bytes) -> str:
 def redirect_target(asked: str, location: str) -> str:
     """Say where a redirect leads, by its host alone, and what to do about it."""
     try:
-        here, there = urlsplit(asked), urlsplit(urljoin(asked, location))
-        origins = _origin(here), _origin(there)
+        there = origin(urljoin(asked, location))
     except ValueError:
-        origins = "", ""
-    if not origins[1]:
+        there = None
+    if there is None:
         return "to what is no web address: check AWB_CODER_URL"
-    if origins[0] == origins[1]:
+    if there == origin(asked):
         return "to another page of its own: AWB_CODER_URL must be its access URL, with no login page before it"
-    return f"to {origins[1]}: set AWB_CODER_URL to that"
+    return f"to {there}: set AWB_CODER_URL to that"
 
 
-def _origin(parts: SplitResult) -> str:
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        return ""
-    return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
-
-
-def seconds(header: str | None) -> float | None:
-    """Read Retry-After, whole seconds or an HTTP date (RFC 9110, section 10.2.3); None where it says neither."""
-    if header is None:
-        return None
-    try:
-        if re.fullmatch(r"\s*[0-9]{1,9}\s*", header, re.ASCII):
-            wait = float(header)
-        else:
-            at = parsedate_to_datetime(header)
-            wait = (at.replace(tzinfo=at.tzinfo or UTC) - clock.now()).total_seconds()
-    except (ValueError, OverflowError):
-        return None
-    return min(max(wait, 0.0), _LONGEST_RETRY_AFTER)
+def retry_after(header: str | None) -> float | None:
+    """Return the seconds that Coder asks us to wait; None where it does not say."""
+    wait = seconds_to_wait(header, clock.now())
+    return None if wait is None else min(wait, _LONGEST_RETRY_AFTER)

@@ -17,9 +17,10 @@ import requests
 import urllib3
 from pydantic import ValidationError
 
-from app.coder.errors import CoderApiError, Failure, broken, complaint, meaning, redirect_target, seconds, wrong_in
-from app.core.text.lines import is_web_link, one_line
-from app.net.session import WebSession
+from app.coder.errors import CoderApiError, Failure, broken, complaint, meaning, redirect_target, retry_after, wrong_in
+from app.core.text.lines import one_line
+from app.core.text.weburl import is_web_url
+from app.net.session import WebSession, is_preparable
 
 #: Connections, and so requests at once.
 CONNECTIONS: Final = 4
@@ -173,20 +174,14 @@ class CoderHttp:
             text += f"; Coder says: {said}"
         # Coder answers 500 for errors of its database that pass, too.
         again = status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR
-        wait = seconds(response.headers.get("Retry-After")) if again else None
+        wait = retry_after(response.headers.get("Retry-After")) if again else None
         return _Failed(self.failure(kind, f"{call}: {text}", wait), again)
 
 
 def _is_base_url(url: str) -> bool:
-    if not is_web_link(url):
+    if not (is_web_url(url) and is_preparable(url)):
         return False
-    try:
-        parts = urlsplit(url)
-        # What requests cannot prepare, or a port that is none, raises ValueError too.
-        usable = bool(parts.hostname and parts.port != 0 and requests.Request("GET", url).prepare().url)
-    except ValueError:
-        return False
-    return usable and "@" not in parts.netloc and "?" not in url and "#" not in url
+    return "@" not in urlsplit(url).netloc and "?" not in url and "#" not in url
 
 
 def _body(response: requests.Response, most: int, deadline: float) -> bytes:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, PlainValidator, SecretStr
@@ -23,6 +23,7 @@ from app.core.access.people import (
 from app.core.alert.quiet import QuietSpan
 from app.core.alert.routing import ReceiverGlobs
 from app.core.limit.threshold import Threshold
+from app.core.text import weburl
 from app.core.text.mailbox import Mailbox, address_literal, ascii_host, mailboxes
 
 DEPLOYMENT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
@@ -40,18 +41,8 @@ def in_stray_quotes(text: str) -> bool:
 
 
 def split_url(url: str) -> SplitResult:
-    """Split a URL; empty where it is none, for the library's own error may repeat a password.
-
-    White space makes it none as well: urlsplit drops some of it without a word.
-    """
-    if re.search(r"\s", url) or in_stray_quotes(url):
-        return urlsplit("")
-    try:
-        parts = urlsplit(url)
-        parts.port  # noqa: B018 - raises where it is no number
-    except ValueError:
-        return urlsplit("")
-    return parts
+    """Split a URL; empty where it is none, or has white space, some of which `urlsplit` drops without a word."""
+    return weburl.split_url("" if re.search(r"\s", url) or in_stray_quotes(url) else url)
 
 
 def _read_limit(value: Any) -> Any:

@@ -95,3 +95,11 @@ def is_here(url: str) -> bool:
         return False
     address = getattr(address, "ipv4_mapped", None) or address
     return address.is_loopback or address.is_unspecified
+
+
+def is_preparable(url: str) -> bool:
+    """Tell whether requests can ask this address, an international name among them."""
+    try:
+        return bool(requests.Request("GET", url).prepare().url)
+    except ValueError:  # requests.exceptions.InvalidURL is one
+        return False

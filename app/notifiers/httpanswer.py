@@ -1,14 +1,12 @@
 """What the answers of HTTP servers mean for a notification."""
 
 import logging
-import re
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Final
 
 import requests
 
 from app import clock
+from app.core.text.retryafter import seconds_to_wait
 from app.net import trust
 from app.notifiers.base import FailureReason, NotifyError
 
@@ -60,15 +58,9 @@ def rate_limited(said: str, retry_after: str | None) -> NotifyError:
 
 
 def seconds(header: str | None, otherwise: float) -> float:
-    """Read Retry-After, whole seconds or an HTTP date (RFC 9110, section 10.2.3), and keep it within bounds."""
-    try:
-        if header is None or re.fullmatch(r"[0-9]{1,9}", header.strip()):
-            wait = otherwise if header is None else float(header)
-        else:
-            at = parsedate_to_datetime(header)
-            wait = (at.replace(tzinfo=at.tzinfo or UTC) - clock.now()).total_seconds()
-    except (ValueError, OverflowError):
-        wait = otherwise
+    """Read Retry-After, and keep it within bounds."""
+    asked = seconds_to_wait(header, clock.now())
+    wait = otherwise if asked is None else asked
     return min(max(wait, _SHORTEST_WAIT), _LONGEST_WAIT)
 
 

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from app.core.alert.alert import Alert, Notification
 from app.core.alert.decision import Reason
-from app.core.text.lines import is_web_link, one_line
+from app.core.text.lines import one_line
+from app.core.text.weburl import is_web_link
 from app.core.wording.burnup import bar, course
 from app.notifiers.text import SIGNS
 

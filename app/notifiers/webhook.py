@@ -10,15 +10,15 @@ import hmac
 import json
 from functools import partial
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import requests
 
 from app import clock
 from app.core.alert.alert import Notification
 from app.core.alert.handle import Handle
-from app.core.text.lines import is_web_link, one_line
-from app.net.session import WebSession
+from app.core.text.lines import one_line
+from app.core.text.weburl import is_web_url
+from app.net.session import WebSession, is_preparable
 from app.notifiers.base import SEND_TIMEOUT, Notifier
 from app.notifiers.deadline import within
 from app.notifiers.httpanswer import check, unreachable
@@ -51,7 +51,7 @@ class SignedWebhook(Notifier):
         Raises:
             ValueError: one of them cannot be used. The text repeats neither.
         """
-        if not _is_usable(url):
+        if not (is_web_url(url) and is_preparable(url)):
             raise ValueError("the webhook must be a whole URL, such as https://alerts.example.com/awb")
         self._url, self._key = url, read_key(secret)
         self._session, self._patience = session or WebSession(), patience
@@ -134,10 +134,3 @@ def read_key(secret: str) -> bytes:
             f"{_PREFIX} before them; without a secret nothing is sent. Try: openssl rand -base64 32"
         )
     return key
-
-
-def _is_usable(url: str) -> bool:
-    try:
-        return is_web_link(url) and bool(urlsplit(url).hostname) and bool(requests.Request("POST", url).prepare().url)
-    except ValueError:  # requests.exceptions.InvalidURL is one
-        return False

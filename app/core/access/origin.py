@@ -7,10 +7,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from app.core.access.people import Network, is_loopback, parse_address, within
+from app.core.text.weburl import origin as address_of
 
 _HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::[0-9]{1,5})?")
 _FORWARDING: Final = frozenset({"forwarded", "via", "x-real-ip", "x-client-ip", "cf-connecting-ip", "true-client-ip"})
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _LONGEST_PATH: Final = 1000
 _SITE_BITS: Final = 64
 
@@ -81,17 +81,8 @@ def is_foreign(*, origin: str | None, fetch_site: str | None, host: str, scheme:
         return True
     if origin is None:
         return False
-    own = {_origin(f"{scheme}://{host}"), _origin(public_url)} - {None}
-    return _origin(origin) not in own
-
-
-def _origin(url: str) -> tuple[str, str, int] | None:
-    try:
-        parts = urlsplit(url)
-        port = parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
-    except ValueError:
-        return None
-    return (parts.scheme, parts.hostname, port) if parts.hostname and port else None
+    own = {address_of(f"{scheme}://{host}"), address_of(public_url)} - {None}
+    return address_of(origin) not in own
 
 
 def local_path(text: str | None) -> str:

@@ -4,14 +4,14 @@ import hmac
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from app.core.coder.settings import EndpointUrl
 from app.core.finding import Finding, Result
+from app.core.text.weburl import origin
 
 PATH: Final = "/v1/webhook"
 _PRINTED: Final = "`awb webhook-url` prints it"
-_PORTS: Final = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def compare(endpoint: EndpointUrl, expected: Expected) -> Iterator[Finding]:
 def _address(endpoint: EndpointUrl, expected: Expected) -> Finding:
     says = f"Coder sends to {endpoint.shown}"
     ours = urlsplit(expected.public_url)
-    here = not expected.public_url or _origin(ours) == _origin(urlsplit(endpoint.shown))
+    here = not expected.public_url or origin(expected.public_url) == origin(endpoint.shown)
     deployment = _deployment(endpoint.path, ours.path if here else "", anywhere=not (here and expected.public_url))
     if deployment is None:
         hint = f"the path must end in {PATH}; {_PRINTED}"
@@ -75,14 +75,6 @@ def _deployment(path: str, prefix: str, *, anywhere: bool) -> str | None:
     if not name:
         return ""
     return name[1:] if name.startswith("/") and len(name) > 1 and "/" not in name[1:] else None
-
-
-def _origin(url: SplitResult) -> tuple[str, str, int | None]:
-    try:
-        port = url.port
-    except ValueError:
-        port = None
-    return url.scheme, url.hostname or "", port or _PORTS.get(url.scheme)
 
 
 def _secret(endpoint: EndpointUrl, expected: Expected) -> Finding:

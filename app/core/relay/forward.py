@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Final
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr
 
-from app.core.text.lines import is_web_link
+from app.core.text.weburl import is_web_url, split_url
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
@@ -26,12 +25,7 @@ def _name(value: str) -> str:
 
 def _url(value: SecretStr) -> SecretStr:
     url = value.get_secret_value()
-    try:
-        parts = urlsplit(url)
-        usable = is_web_link(url) and bool(parts.hostname) and not parts.fragment and parts.port != 0
-    except ValueError:  # its text would repeat the URL
-        usable = False
-    if not usable:
+    if not is_web_url(url) or split_url(url).fragment:
         raise ValueError("must be the whole URL of a webhook, such as https://hooks.example.com/coder")
     return value
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from app.core.text.lines import is_web_link, one_line
+from app.core.text.lines import one_line
+from app.core.text.weburl import is_web_link
 
 _LONGEST_TITLE: Final = 200
 _LONGEST_LABEL: Final = 80

@@ -5,18 +5,12 @@ from datetime import date
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _BIDI = re.compile(r"[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_WEB_URL = re.compile(r"https?://[^\s\x00-\x1f\x7f-\x9f]+", re.IGNORECASE)
 
 
 def one_line(text: str) -> str:
     """Make one line without control characters, bidi controls and half surrogate pairs."""
     whole = text.encode("utf-8", "replace").decode("utf-8")
     return _BIDI.sub("", _CONTROL.sub(" ", whole)).strip()
-
-
-def is_web_link(url: str) -> bool:
-    """Tell whether this may be shown as a link."""
-    return _WEB_URL.fullmatch(url) is not None
 
 
 def day_text(day: date, beside: date | None = None) -> str:

@@ -6,13 +6,12 @@ https://docs.slack.dev/reference/block-kit/blocks
 
 import re
 from typing import Any, Final
-from urllib.parse import urlsplit
-
-import requests
 
 from app.core.alert.alert import Alert
 from app.core.alert.snooze import Button, Target, buttons_of
-from app.core.text.lines import is_web_link, one_line
+from app.core.text.lines import one_line
+from app.core.text.weburl import is_web_url
+from app.net.session import is_preparable
 from app.notifiers.text import SIGNS
 
 _LONGEST_HEADER, _LONGEST_TEXT, _LONGEST_FIELD, _LONGEST_LABEL = 150, 3000, 2000, 200
@@ -63,21 +62,16 @@ def render_actor(alert: Alert) -> dict[str, Any]:
     return {"text": fit(text, _LONGEST_TEXT), **_STYLE, "blocks": _section(text)}
 
 
+def is_usable(url: str) -> bool:
+    return is_web_url(url) and is_preparable(url)
+
+
 def fit(text: str, limit: int) -> str:
     """Clean and escape, then cut to at most `limit` characters, never through an entity."""
     escaped = one_line(text).translate(_ENTITIES)
     if len(escaped) <= limit:
         return escaped
     return re.sub(r"&[a-z]*$", "", escaped[: limit - 1]) + "…"
-
-
-def is_web_url(url: str) -> bool:
-    if not is_web_link(url):
-        return False
-    try:
-        return bool(urlsplit(url).hostname) and bool(requests.Request("POST", url).prepare().url)
-    except ValueError:  # requests.exceptions.InvalidURL is one
-        return False
 
 
 def _section(text: str) -> list[dict[str, Any]]:
@@ -124,7 +118,7 @@ def _button(button: Button, value: str) -> dict[str, Any]:
 
 
 def _links(alert: Alert) -> list[dict[str, Any]]:
-    links = [(label, url) for label, url in alert.links if len(url) <= _LONGEST_URL and is_web_url(url)]
+    links = [(label, url) for label, url in alert.links if len(url) <= _LONGEST_URL and is_usable(url)]
     elements = [
         {
             "type": "button",

@@ -10,7 +10,7 @@ from app.core.alert.alert import Notification
 from app.core.alert.handle import Handle
 from app.net.session import WebSession
 from app.notifiers.base import FailureReason, Notifier, NotifyError
-from app.notifiers.slack.blocks import is_web_url, render
+from app.notifiers.slack.blocks import is_usable, render
 from app.notifiers.slack.http import Answer, post, refuse_trouble
 
 _LONGEST_ANSWER = 200
@@ -32,7 +32,7 @@ class SlackWebhook(Notifier):
         Raises:
             ValueError: it is no URL. The text does not repeat it.
         """
-        if not is_web_url(url):
+        if not is_usable(url):
             raise ValueError("the Slack webhook must be a whole URL, https://hooks.slack.com/services/…")
         self._url = url
         self._session = session or WebSession()
