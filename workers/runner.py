@@ -162,11 +162,11 @@ def worker(queue_name: str, connection: "redis.Redis", config: Config | None = N
         maintenance_interval=_MAINTENANCE_SECONDS,
         log_job_description=False,
     )
-    _tell_version(connection)
+    _set_server_version(connection)
     return built
 
 
-def _tell_version(connection: "redis.Redis") -> None:
+def _set_server_version(connection: "redis.Redis") -> None:
     """Tell RQ the server's version where it may not ask: it takes jobs by BLMOVE, and loses none, only if it knows."""
     facts = server_info(connection).facts
     version = [int(part) for part in str(facts["redis_version"]).split(".")[:3] if part.isdecimal()]

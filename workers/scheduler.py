@@ -66,7 +66,7 @@ class Scheduler:
         self.rq.heartbeat()
         if self.rq.acquired_locks:
             self.rq.enqueue_scheduled_jobs()
-        self._ask_coder()
+        self._queue_coder_jobs()
         relaying.enqueue_due(self.redis, self.config)
         tick = int(clock.now().timestamp()) // SWEEP_EVERY
         if tick != self.last_tick:
@@ -75,7 +75,7 @@ class Scheduler:
             # Noted last: a failure on the way tries this tick again.
             self.last_tick = tick
 
-    def _ask_coder(self) -> None:
+    def _queue_coder_jobs(self) -> None:
         """Queue what is due of verifying and reconciling; a pass at start, and then by the clock."""
         tick = int(clock.now().timestamp()) // (self.config.settings.reconcile_minutes * 60)
         coder.enqueue_due(self.redis, self.config, reconcile_tick=None if tick == self.last_pass else tick)

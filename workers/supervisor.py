@@ -116,7 +116,7 @@ class Supervisor:
                 is_ready = False
                 while not self.stopping:
                     is_ready = is_ready or ready()
-                    self._look()
+                    self._check_children()
                     time.sleep(_LOOK_EVERY)
             finally:
                 for listener in self.listeners:
@@ -175,11 +175,11 @@ class Supervisor:
     def _launch(self, child: Child) -> Process:
         environment = {**self.environment, PARENT_FD: str(self.alive_read)}
         if child.ours and CAN_FORK:
-            return Forked(lambda: self._become(child, environment), f"awb {child.name.removeprefix('worker awb-')}")
+            return Forked(lambda: self._run_part(child, environment), f"awb {child.name.removeprefix('worker awb-')}")
         command = [sys.executable, "-m", "app.cli", *child.command] if child.ours else child.command
         return spawn(command, [*child.fds, self.alive_read], environment)
 
-    def _become(self, child: Child, environment: dict[str, str]) -> None:
+    def _run_part(self, child: Child, environment: dict[str, str]) -> None:
         """Give up what is the supervisor's, and run a part in this process."""
         # While a part held them, the supervisor's end would not show, and its lock and its addresses would outlive it.
         os.close(self.alive_write)
@@ -191,7 +191,7 @@ class Supervisor:
         os.environ.update(environment)
         self.program.run(child.command)
 
-    def _look(self) -> None:
+    def _check_children(self) -> None:
         now = time.monotonic()
         if self.redis:
             # It may lead through a link among temporary files, which systems clean up after some days.

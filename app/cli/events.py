@@ -9,7 +9,7 @@ from app.answers.alerts import Event, Events
 from app.answers.messages import Notification, Notifications
 from app.cli.base import AS_JSON, DEPLOYMENT, fail, main, open_store, out, print_json
 from app.cli.show import local, print_table, styled
-from app.core.wording.context import spoken_level
+from app.core.wording.context import level_text
 
 _LIMIT = click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Rows to show.")
 _BEFORE = click.option("--before", metavar="CURSOR", help="Go on where a list ended: `next` of its JSON.")
@@ -35,7 +35,7 @@ def events(context: click.Context, limit: int, before: str | None, deployment: s
         (
             local(row.at, config.zone),
             escape(row.alert),
-            escape(spoken_level(row.level or "–")),
+            escape(level_text(row.level or "–")),
             escape(row.reason),
             _what(row),
         )
@@ -66,7 +66,7 @@ def messages(context: click.Context, limit: int, before: str | None, deployment:
             styled(row.state),
             escape(row.receiver),
             row.attempts,
-            _said(row),
+            _headline(row),
         )
         for row in told.notifications
     ]
@@ -78,7 +78,7 @@ def _what(row: Event) -> str:
     return escape(f"{row.because}{who}")
 
 
-def _said(row: Notification) -> str:
+def _headline(row: Notification) -> str:
     why = row.error or (f"held: {row.held}" if row.held else "")
     return escape(row.headline) + (f"\n[dim]{escape(why)}[/dim]" if why else "")
 

@@ -22,7 +22,7 @@ from app.core.coder.history import HistorySource
 from app.core.count.era import NO_LONGER_COUNTED
 from app.core.count.meter import AWB, Mode, Usage
 from app.core.text.sparkline import sparkline
-from app.core.wording.context import period_text, spoken_level
+from app.core.wording.context import level_text, period_text
 from app.pipeline.usage import current_usage
 
 _TOP: Final = 3
@@ -142,7 +142,7 @@ def _alert_facts(told: Status, config: Config) -> list[tuple[str, str | Text]]:
 def _alert(alert: Alert, config: Config) -> str:
     if alert.state is not AlertStatus.FIRING:
         return f"{styled(alert.state)}: nothing to say about {escape(alert.name)}"
-    level = f" at {spoken_level(alert.level)}" if alert.level else ""
+    level = f" at {level_text(alert.level)}" if alert.level else ""
     headline = f": {alert.said.headline}" if alert.said and alert.name != AWB else ""
     since = f" since {local(alert.since, config.zone)}" if alert.since else ""
     who = alert.acknowledged_by

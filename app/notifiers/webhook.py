@@ -60,15 +60,15 @@ class SignedWebhook(Notifier):
         del thread, retry
         content = body(notification)
         headers = {"Content-Type": "application/json", **signature(self._key, notification.id, _moment(), content)}
-        check(_WHO, *self._ask("POST", data=content, headers=headers))
+        check(_WHO, *self._within_patience("POST", data=content, headers=headers))
 
     def probe(self) -> None:
         # HEAD delivers nothing, so the server need not know it; what counts is that one answers, over TLS, there.
-        status, retry_after = self._ask("HEAD")
+        status, retry_after = self._within_patience("HEAD")
         if status in _NOBODY_THERE or requests.codes.multiple_choices <= status < requests.codes.bad_request:
             check(_WHO, status, retry_after)
 
-    def _ask(self, method: str, **options: Any) -> tuple[int, str | None]:
+    def _within_patience(self, method: str, **options: Any) -> tuple[int, str | None]:
         try:
             return within(self._patience, partial(self._request, method, **options))
         except (OSError, ValueError) as error:  # every error of requests is one of them

@@ -13,7 +13,7 @@ from app.core.count.meter import Mode, Usage
 from app.core.limit.entitlement import LicenceStatus
 from app.core.limit.limits import Limit
 from app.core.wording.consequence import consequence
-from app.core.wording.context import CONTACT_URL, Context, spoken_level
+from app.core.wording.context import CONTACT_URL, Context, level_text
 from app.core.wording.threshold import describe
 from tests.core.make import NOON, usage
 
@@ -257,7 +257,7 @@ def test_another_meter_goes_by_its_own_name() -> None:
     ("level", "spoken"), [("90%", "90 %"), ("900 builds", "900 builds"), ("soft limit", "soft limit")]
 )
 def test_levels_are_written_as_people_do(level: str, spoken: str) -> None:
-    assert spoken_level(level) == spoken
+    assert level_text(level) == spoken
 
 
 @pytest.mark.parametrize("reason", [reason for reason in Reason if reason is not Reason.NONE])

@@ -61,7 +61,7 @@ def test_a_delivery_costs_one_call_more_for_the_first_and_a_quiet_hour_none(stag
         stage.world.restart(workspace)
         stage.forget()
         with stage.now():
-            stage.state.ask([workspace.id], stage.world.now.timestamp())
+            stage.state.request_verification([workspace.id], stage.world.now.timestamp())
         stage.server.count_from_here()
         stage.verify()
         assert stage.server.requests == {BUILDS: 1}

@@ -16,7 +16,7 @@ from app.core.alert.alert import AlertKind, Notification
 from app.core.alert.decision import Reason
 from app.pipeline.operate.acknowledge import end
 from app.pipeline.operate.silence import create_silence
-from app.pipeline.tell.address import stands_in
+from app.pipeline.tell.address import substitutes
 from app.pipeline.tell.send import send
 from app.pipeline.watch.sweep import sweep
 from app.simulator.sinks import SlackSink
@@ -240,6 +240,8 @@ def test_what_concerns_one_receiver_alone_has_no_stand_in(
 ) -> None:
     config = with_mail(redis_server, slack, mail)
     failed = Notification("n1", "slack", datetime(2026, 3, 23, tzinfo=UTC), replace(alert(), reason=reason))
-    assert stands_in(config, failed, "404", same_channel=False) == []
+    assert substitutes(config, failed, "404", same_channel=False) == []
     warning = replace(failed, alert=alert())
-    assert [one.receiver for one in stands_in(config, warning, "404", same_channel=False)] == ["email:ops@example.com"]
+    assert [one.receiver for one in substitutes(config, warning, "404", same_channel=False)] == [
+        "email:ops@example.com"
+    ]

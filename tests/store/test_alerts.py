@@ -230,7 +230,7 @@ def test_a_silence_that_ends_early_lets_what_it_held_go(alerts: Alerts, outbox: 
     outbox.hold("held", "Silenced by ada.", NOW + timedelta(days=2))
     outbox.claim("retried", NOW, 120)
     outbox.mark_retry("retried", "500", (NOW + timedelta(hours=1)).timestamp())
-    outbox.look_again(NOW)
+    outbox.reconsider_held(NOW)
     assert outbox.overdue(NOW) == ["held"]
 
 

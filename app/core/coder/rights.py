@@ -164,7 +164,7 @@ def failures(user: User, another: bool | None) -> Finding:
     return Finding("coder.failures", Result.WARNING, says, hint)
 
 
-def not_told_of_creations(user: User) -> Finding:
+def without_creations(user: User) -> Finding:
     says = f"{user.username} never receives Workspace Created: Coder sends it to owners and template admins of the site"
     hint = "let one of them switch it on, or new tasks are found by the API alone"
     return Finding("coder.recipient", Result.WARNING, says, hint)

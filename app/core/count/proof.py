@@ -39,8 +39,8 @@ def proved_records(builds: Sequence[Build], evidence: Evidence, names: Mapping[s
         names: the workspace's names as Coder gave them: template and organization are in no build.
     """
     counted = counting(builds)
-    told = _told(counted, evidence)
-    return tuple(_record(build, evidence, names, told.get(build.id, ())) for build in counted)
+    found = _deliveries_by_build(counted, evidence)
+    return tuple(_record(build, evidence, names, found.get(build.id, ())) for build in counted)
 
 
 def _record(build: Build, evidence: Evidence, names: Mapping[str, str], deliveries: Sequence[str]) -> UsageRecord:
@@ -64,16 +64,16 @@ def _record(build: Build, evidence: Evidence, names: Mapping[str, str], deliveri
     )
 
 
-def _told(builds: Sequence[Build], evidence: Evidence) -> dict[str, list[str]]:
+def _deliveries_by_build(builds: Sequence[Build], evidence: Evidence) -> dict[str, list[str]]:
     """Give each delivery to the last build begun before it arrived, for Coder tells of none earlier."""
-    told: dict[str, list[str]] = {}
+    found: dict[str, list[str]] = {}
     sightings: list[Sighting] = sorted((*evidence.created, *evidence.resumed, *evidence.seen, *evidence.paused))
     for sighting in sightings if builds else ():
         begun = [build for build in builds if _begun(build) <= sighting.at]
-        names = told.setdefault((begun or builds[:1])[-1].id, [])
+        names = found.setdefault((begun or builds[:1])[-1].id, [])
         if len(names) < _DELIVERIES_KEPT and sighting.message_id not in names:
             names.append(sighting.message_id)
-    return told
+    return found
 
 
 def _begun(build: Build) -> float:

@@ -46,7 +46,7 @@ def links(context: Context) -> tuple[tuple[str, str], ...]:
     return (*found, ("Contact account team", CONTACT_URL))
 
 
-def spoken_level(level: str) -> str:
+def level_text(level: str) -> str:
     """Write a level as people do: `90%` becomes `90 %`."""
     return level.replace("%", " %")
 

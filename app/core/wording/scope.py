@@ -10,7 +10,7 @@ from app.core.alert.severity import Severity
 from app.core.count.meter import Usage, meter_of
 from app.core.limit.limits import Limit
 from app.core.text.lines import day_text
-from app.core.wording.context import Context, limit_text, links, share, spoken_level
+from app.core.wording.context import Context, level_text, limit_text, links, share
 from app.core.wording.scene import Scene
 
 _SPANS = {"period": "in this period", "month": "this month", "day": "today (UTC)"}
@@ -36,8 +36,8 @@ def scope_alert(decision: Decision, scope: ScopeUsage, usage: Usage, context: Co
     over = usage.limit.count is not None and usage.used >= usage.limit.count
     numbers = f"{usage.used:,} of {limit_text(usage)}"
     who, when = f"{scope.rule.by} {scope.name}", _SPANS[scope.rule.per]
-    level = spoken_level(decision.level)
-    news = f"is below {spoken_level(decision.previous)} again" if resolved else f"has reached {level}"
+    level = level_text(decision.level)
+    news = f"is below {level_text(decision.previous)} again" if resolved else f"has reached {level}"
     name = meter_of(usage.meter).name
     return Alert(
         name=scope_name(scope),

@@ -7,7 +7,7 @@ from app.core.alert.decision import Decision, Reason
 from app.core.alert.severity import Severity
 from app.core.count.meter import Usage, meter_of
 from app.core.wording.consequence import consequence
-from app.core.wording.context import Context, limit_text, links, period_text, share, spoken_level, top
+from app.core.wording.context import Context, level_text, limit_text, links, period_text, share, top
 from app.core.wording.scene import Scene
 
 
@@ -58,17 +58,17 @@ def _headline(decision: Decision, usage: Usage) -> str:
     if decision.reason is Reason.SUMMARY:
         return f"{short}: the period is over – {numbers}"
     if decision.reason is Reason.RESOLVED:
-        news = f"back at {spoken_level(decision.level)}" if decision.level else "resolved"
+        news = f"back at {level_text(decision.level)}" if decision.level else "resolved"
         return f"{short} {news} – {numbers}"
     waiting = "not acknowledged, " if decision.reason is Reason.UNACKNOWLEDGED else ""
-    return f"{short} {waiting}{share(usage) or spoken_level(decision.level)} – {numbers}"
+    return f"{short} {waiting}{share(usage) or level_text(decision.level)} – {numbers}"
 
 
 def _summary(decision: Decision, usage: Usage) -> str:
     where, name = f"Coder deployment “{usage.deployment}”", meter_of(usage.meter).name
     used, limit = f"{usage.used:,}", limit_text(usage)
     percent = f" ({share(usage)})" if share(usage) else ""
-    level = spoken_level(decision.level)
+    level = level_text(decision.level)
     match decision.reason:
         case Reason.SUMMARY:
             return f"{where}: {decision.because} In the one before, {used} of {limit} {name} were used{percent}."

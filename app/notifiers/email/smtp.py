@@ -178,7 +178,7 @@ def _failure(error: Exception, server: SmtpServer) -> NotifyError:
 
 
 def _refusal(error: Exception, code: int, said: bytes | str, reason: FailureReason) -> tuple[FailureReason, bool, str]:
-    text = _said(code, said)
+    text = _reply(code, said)
     if _OF_THE_NAME.search(text):
         return FailureReason.SERVER_ERROR, False, _name_refused(code, said)
     # Worth another try: 4xx even for a password (454 in RFC 4954, section 6), and any greeting (it may be starting up).
@@ -191,10 +191,10 @@ def _refusal(error: Exception, code: int, said: bytes | str, reason: FailureReas
 
 def _name_refused(code: int, said: bytes | str) -> str:
     """Word a refusal of the name in EHLO: an admin mends it, so the mail is tried again until then."""
-    return f"it refuses the name that we greet it with, set AWB_SMTP_HELO to one that it accepts: {_said(code, said)}"
+    return f"it refuses the name that we greet it with, set AWB_SMTP_HELO to one that it accepts: {_reply(code, said)}"
 
 
-def _said(code: int, said: bytes | str) -> str:
+def _reply(code: int, said: bytes | str) -> str:
     return f"{code} {said.decode('utf-8', 'replace') if isinstance(said, bytes) else said}"
 
 

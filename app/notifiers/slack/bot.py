@@ -79,9 +79,9 @@ class SlackBot(Notifier):
 
     def send(self, notification: Notification, thread: Handle | None = None, *, retry: bool = False) -> Handle | None:
         if not notification.alert.leads:
-            self._say_beside(notification, thread, retry=retry)
+            self._post_reply(notification, thread, retry=retry)
             return None
-        if thread and self._go_on(notification, thread, retry=retry):
+        if thread and self._update_thread(notification, thread, retry=retry):
             return None
         return self._post_once(notification, None, self._whole(notification.alert), retry=retry)
 
@@ -106,7 +106,7 @@ class SlackBot(Notifier):
                 "not_in_channel", f"the bot is not in the channel; {CLIENT_ERRORS['not_in_channel']}"
             )
 
-    def _go_on(self, notification: Notification, thread: Handle, *, retry: bool) -> bool:
+    def _update_thread(self, notification: Notification, thread: Handle, *, retry: bool) -> bool:
         """Update the first message and answer it; False when it is gone."""
         alert = notification.alert
         whole = self._whole(alert)
@@ -124,7 +124,7 @@ class SlackBot(Notifier):
             return False
         return True
 
-    def _say_beside(self, notification: Notification, thread: Handle | None, *, retry: bool) -> None:
+    def _post_reply(self, notification: Notification, thread: Handle | None, *, retry: bool) -> None:
         """Post what is no news of the thread itself: in the thread if there is one."""
         message = self._reply(notification.alert) if thread else self._alone(notification.alert)
         try:

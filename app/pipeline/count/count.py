@@ -59,12 +59,12 @@ def count(connection: "redis.Redis", config: Config, deliveries: Sequence[Sequen
         if add_evidence(ledger, config, items):
             changed.add((deployment, meter))
     _remember(connection, config, classified)
-    _ask_coder(connection, config, classified)
+    _request_verification(connection, config, classified)
     return changed
 
 
-def _ask_coder(connection: "redis.Redis", config: Config, classified: Sequence[Classified]) -> None:
-    """Have Coder's API asked about every workspace that a delivery speaks of, counted or not.
+def _request_verification(connection: "redis.Redis", config: Config, classified: Sequence[Classified]) -> None:
+    """Request the verification of every workspace that a delivery names, counted or not.
 
     If we die before this, the job runs again; the next pass over the listings would find it, too.
     """
@@ -73,7 +73,7 @@ def _ask_coder(connection: "redis.Redis", config: Config, classified: Sequence[C
         if item.event.workspace_id and config.verifying(item.event.deployment):
             mentioned[item.event.deployment].add(item.event.workspace_id)
     for deployment, workspace_ids in mentioned.items():
-        CoderState(connection, deployment).ask(workspace_ids, clock.now().timestamp())
+        CoderState(connection, deployment).request_verification(workspace_ids, clock.now().timestamp())
 
 
 def add_evidence(ledger: Ledger, config: Config, items: Sequence[Classified]) -> int:
@@ -89,7 +89,7 @@ def add_evidence(ledger: Ledger, config: Config, items: Sequence[Classified]) ->
 
     def attempt(waiting: Mapping[str, Sequence[Classified]]) -> Collection[str]:
         nonlocal change
-        known = ledger.look({one: [item.event.message_id for item in waiting[one]] for one in waiting})
+        known = ledger.read_seen({one: [item.event.message_id for item in waiting[one]] for one in waiting})
         updates = []
         for workspace_id, seen in known.items():
             after = seen.evidence
@@ -138,7 +138,7 @@ def recount(store: Store, config: Config) -> int:
 
     def attempt(waiting: Mapping[str, None]) -> Collection[str]:
         nonlocal change
-        known = ledger.look(dict.fromkeys(waiting, ()))
+        known = ledger.read_seen(dict.fromkeys(waiting, ()))
         # What is stored was derived with another list: everything is sent.
         again = [
             replace(_update_of(ledger, config, workspace_id, seen, seen.evidence, 0), unchanged=())
@@ -177,14 +177,14 @@ def _update_of(
 def _renamed(ledger: Ledger, workspace_id: str, before: Evidence, after: Evidence) -> list[UsageRecord]:
     """Return the records that are derived no longer, with the names and the weight of now, where these changed."""
 
-    def told(evidence: Evidence) -> dict[str, Any]:
+    def named(evidence: Evidence) -> dict[str, Any]:
         names = ("workspace", "owner", "template", "organization")
         return {"weight": evidence.weight, **{which: evidence.name(which) for which in names}}
 
-    if not before.base.records or told(before) == told(after):
+    if not before.base.records or named(before) == named(after):
         return []
     found = Records(ledger.connection, ledger.deployment, ledger.meter).read(standing_keys(before, workspace_id))
-    return [replace(record, **told(after)) for record in found]
+    return [replace(record, **named(after)) for record in found]
 
 
 def _classify(config: Config, deployment: str, message_id: str, received_at: float, payload: Any) -> Classified:

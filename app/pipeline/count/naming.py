@@ -59,7 +59,7 @@ class Names:
                     raise
         self.learn(found)
 
-    def look_for_lacking(self) -> None:
+    def find_missing_names(self) -> None:
         """Note every workspace whose records lack names: for records of versions that did not note it."""
         batch: list[str] = []
         for workspace_id in self.ledger.workspaces():

@@ -122,7 +122,7 @@ class Past:
             after = after.instead(Window(since=window.since, to=oldest, source=HistorySource.AUDIT))
         else:
             after = after.instead(window.model_copy(update={"read": limit}))
-        return after, self._ask(builds, {}, at, window)
+        return after, self._request_newer(builds, {}, at, window)
 
     def _audit(self, now: PassState, window: Window, at: float) -> tuple[PassState, list[str]]:
         if self.state.entitlements() is None:
@@ -148,15 +148,15 @@ class Past:
             after = after.instead()
         else:
             after = after.instead(window.model_copy(update={"read": window.read + len(page)}))
-        return after, self._ask(builds, numbers, at, window)
+        return after, self._request_newer(builds, numbers, at, window)
 
-    def _ask(self, builds: dict[str, float], numbers: dict[str, int], at: float, window: Window) -> list[str]:
+    def _request_newer(self, builds: dict[str, float], numbers: dict[str, int], at: float, window: Window) -> list[str]:
         unseen = self.passes.unseen(list(builds))
         newer = self.passes.newer({one: builds[one] for one in unseen})
         known = self.ledger.known(newer)
         wanted = [one for one in newer if one not in numbers or numbers[one] > known[one].last_proved]
-        self.state.ask(wanted, at)
-        self.passes.looked({one: builds[one] for one in newer}, window.since - _REMEMBERED)
+        self.state.request_verification(wanted, at)
+        self.passes.note_examined({one: builds[one] for one in newer}, window.since - _REMEMBERED)
         return wanted
 
 

@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 # Each asks Coder again.
 _ROUNDS: Final = 5
 # A running build is looked at again after half of its age so far, within these bounds.
-_SOONEST_LOOK, _LATEST_LOOK = 10.0, 600.0
+_SOONEST_CHECK, _LATEST_CHECK = 10.0, 600.0
 
 
 def verify_workspace(state: CoderState, ledger: Ledger, api: CoderApi, due: Due) -> int | None:
@@ -43,7 +43,7 @@ def verify_workspace(state: CoderState, ledger: Ledger, api: CoderApi, due: Due)
     try:
         retry_conflicts({workspace_id: None}, attempt, _ROUNDS)
     except ConflictError:
-        state.verified(due, clock.now().timestamp() + _SOONEST_LOOK)
+        state.verified(due, clock.now().timestamp() + _SOONEST_CHECK)
         return 0
     return moved
 
@@ -55,7 +55,7 @@ def _prove(state: CoderState, ledger: Ledger, api: CoderApi, due: Due) -> tuple[
     known = ledger.known([workspace_id])[workspace_id]
     builds = _builds(api, workspace_id, known.last_proved)
     if builds is None:
-        _let_go(state, due)
+        _close(state, due)
         log.info("workspace cannot be verified", workspace_id=workspace_id, why="Coder does not show it to this token")
         return None, False
     ended = ended_prefix(builds)
@@ -63,9 +63,9 @@ def _prove(state: CoderState, ledger: Ledger, api: CoderApi, due: Due) -> tuple[
     has_task = evidence.task or HAS_TASK in names
     records = proved_records(ended, evidence, names) if has_task else ()
     newest = ended[-1].build_number if ended else known.last_proved
-    if not version and _ordinary(builds):
+    if not version and _without_task(builds):
         # The past led to it, and nothing of it needs to be kept.
-        _let_go(state, due)
+        _close(state, due)
         return 0, False
     update = RecordUpdate(workspace_id, version, evidence.consumed(), (), _latest(records), records, newest)
     moved, conflicts = ledger.update_records([update])
@@ -73,24 +73,24 @@ def _prove(state: CoderState, ledger: Ledger, api: CoderApi, due: Due) -> tuple[
         return 0, True
     running = builds[len(ended) :]
     # Asked of the ledger too: if we died after the update, these builds are no news any more.
-    is_task = has_task or _untold(builds) or ledger.has_proved(workspace_id)
+    is_task = has_task or _undecided(builds) or ledger.has_proved(workspace_id)
     state.mark_task(workspace_id, is_task=is_task, ended=not running)
-    state.verified(due, _look_again(running))
+    state.verified(due, _next_check(running))
     log.info("workspace verified", workspace_id=workspace_id, builds=len(ended), proved=len(records), change=moved)
     return moved, False
 
 
-def _let_go(state: CoderState, due: Due) -> None:
+def _close(state: CoderState, due: Due) -> None:
     state.mark_task(due.workspace_id, is_task=False, ended=True)
     state.verified(due, None)
 
 
-def _untold(builds: Sequence[Build]) -> bool:
+def _undecided(builds: Sequence[Build]) -> bool:
     """Tell whether no build says if there is a task: failed and cancelled ones do not, and a later one may count."""
     return bool(builds) and all(build.has_ai_task is None for build in builds)
 
 
-def _ordinary(builds: Sequence[Build]) -> bool:
+def _without_task(builds: Sequence[Build]) -> bool:
     """Tell whether the builds of a workspace have all ended and none is of a task, or may be."""
     flags = {build.has_ai_task for build in builds}
     return False in flags and True not in flags and all(build.ended for build in builds)
@@ -156,7 +156,7 @@ def _resolve_name(state: CoderState, ledger: Ledger, api: CoderApi, due: Due) ->
     owner, _, name = due.workspace_id.removeprefix("name:").partition("/")
     found = {w.id: w.names for w in api.workspaces(f"owner:{owner} name:{name}") if w.name.lower() == name}
     now = clock.now().timestamp()
-    state.ask(found, now)
+    state.request_verification(found, now)
     ledger.name(found)
     changes = [verify_workspace(state, ledger, api, Due(workspace_id, now)) for workspace_id in found]
     if not changes or None in changes:
@@ -164,16 +164,16 @@ def _resolve_name(state: CoderState, ledger: Ledger, api: CoderApi, due: Due) ->
         return None
     version, evidence = ledger.read([due.workspace_id])[due.workspace_id]
     moved, conflicts = ledger.update_records([RecordUpdate(due.workspace_id, version, evidence.consumed(), (), 0)])
-    state.verified(due, now + _SOONEST_LOOK if conflicts else None)
+    state.verified(due, now + _SOONEST_CHECK if conflicts else None)
     return moved + sum(change for change in changes if change is not None)
 
 
-def _look_again(running: Sequence[Build]) -> float | None:
+def _next_check(running: Sequence[Build]) -> float | None:
     if not running:
         return None
     now = clock.now()
     age = (now - running[0].created_at).total_seconds() if running[0].created_at else 0.0
-    return now.timestamp() + min(max(age / 2, _SOONEST_LOOK), _LATEST_LOOK)
+    return now.timestamp() + min(max(age / 2, _SOONEST_CHECK), _LATEST_CHECK)
 
 
 def _latest(records: Sequence[UsageRecord]) -> float:

@@ -124,7 +124,7 @@ class _Walk:
         self.phases: dict[Phase, Callable[[PassState], tuple[PassState, list[str]]]] = {
             Phase.LISTING: self._listing,
             Phase.TASKS: self._tasks,
-            Phase.GONE: self._gone,
+            Phase.GONE: self._unlisted,
             Phase.HISTORY: self._history,
         }
 
@@ -168,7 +168,7 @@ class _Walk:
         ids = [workspace.id for workspace in page]
         known = self.ledger.known(ids)
         self.names.learn(page)
-        wanted = self._ask([w.id for w in page if now.full or _has_news(w, known[w.id].last_proved)])
+        wanted = self._request([w.id for w in page if now.full or _has_news(w, known[w.id].last_proved)])
         last = len(page) < _PAGE or now.offset >= _MOST
         moved = {
             "phase": Phase.TASKS if last else Phase.LISTING,
@@ -187,7 +187,7 @@ class _Walk:
             {one: {**known[one].names, HAS_TASK: "yes"} for one in ids if HAS_TASK not in known[one].names}
         )
         unseen = set(self.passes.unseen(ids))
-        wanted = self._ask(
+        wanted = self._request(
             [
                 task.workspace_id
                 for task in tasks
@@ -197,11 +197,11 @@ class _Walk:
         )
         return now.model_copy(update={"phase": Phase.GONE, "asked": now.asked + wanted}), ids
 
-    def _gone(self, now: PassState) -> tuple[PassState, list[str]]:
+    def _unlisted(self, now: PassState) -> tuple[PassState, list[str]]:
         """Look once more at workspaces that are in no listing any more: deleted, or their task is."""
         gone = self.passes.unseen_open()
         self.state.close(gone)
-        return now.model_copy(update={"phase": Phase.HISTORY, "asked": now.asked + self._ask(gone)}), gone
+        return now.model_copy(update={"phase": Phase.HISTORY, "asked": now.asked + self._request(gone)}), gone
 
     def _history(self, now: PassState) -> tuple[PassState, list[str]]:
         """Ask for workspaces that only the past leads to."""
@@ -214,12 +214,12 @@ class _Walk:
     def _repair_names(self) -> None:
         """Look for records without names once, and ask for some of those that are known to lack them in each pass."""
         if self.state.mark("names_checked") is None:
-            self.names.look_for_lacking()
+            self.names.find_missing_names()
             self.state.note(names_checked=1)
         self.names.repair(self.api)
 
-    def _ask(self, workspace_ids: list[str]) -> int:
-        self.state.ask(workspace_ids, clock.now().timestamp())
+    def _request(self, workspace_ids: list[str]) -> int:
+        self.state.request_verification(workspace_ids, clock.now().timestamp())
         return len(workspace_ids)
 
 

@@ -74,7 +74,7 @@ def acknowledge(
         state = firing.state
         silences.acknowledge(Acknowledgement(alert_name, state.level, state.since, by, clock.now()))
         log.warning("alert acknowledged", deployment=store.deployment, alert=alert_name, threshold=state.level, by=by)
-    _show(store, config, firing.said, by)
+    _show_in_thread(store, config, firing.said, by)
     return new
 
 
@@ -114,12 +114,12 @@ def snooze(
         raise StaleError(_PERIOD_OVER)
     if ends <= now:
         raise ValueError("the end of a snooze must lie in the future")
-    silence = _put(store, firing.said, Silence("", {}, by, one_line(comment), now, ends))
-    _show(store, config, firing.said, by)
+    silence = _save_snooze(store, firing.said, Silence("", {}, by, one_line(comment), now, ends))
+    _show_in_thread(store, config, firing.said, by)
     return silence
 
 
-def _put(store: Store, said: Alert, wanted: Silence) -> Silence:
+def _save_snooze(store: Store, said: Alert, wanted: Silence) -> Silence:
     """Keep a snooze in place of those before it; the same one again stays as it is."""
     silences, matchers, now = store.silences, _matchers(said), wanted.starts_at
     before = [found for found in silences.active(now) if found.matchers == matchers and _is_snooze(found)]
@@ -146,12 +146,12 @@ def end(store: Store, config: Config, silence_id: str, by: str) -> Silence | Non
     ended = silences.end(silence_id, by, now)
     if ended is None or before is None or not before.active(now):
         return ended
-    store.outbox.look_again(now)
+    store.outbox.reconsider_held(now)
     log.warning("silence ended", deployment=store.deployment, silence=silence_id, by=by)
     if _is_snooze(ended):
         firing = _snoozed(store, ended)
         if firing is not None:
-            _show(store, config, firing.said, by, ended_by=by)
+            _show_in_thread(store, config, firing.said, by, ended_by=by)
     return ended
 
 
@@ -176,7 +176,7 @@ def _snoozed(store: Store, silence: Silence) -> _Firing | None:
     return None
 
 
-def _show(store: Store, config: Config, said: Alert, by: str, ended_by: str = "") -> None:
+def _show_in_thread(store: Store, config: Config, said: Alert, by: str, ended_by: str = "") -> None:
     """Note what people did to an alert, unless its words say so already, and show it where it has a thread."""
     now = clock.now()
 

@@ -211,7 +211,7 @@ class _Check:
         """Say whether new tasks are announced to the token's user: Coder tells nobody of their own."""
         name = self.user.username
         if not subscription.RECIPIENTS[subscription.CREATED] & self.user.role_names:
-            yield coderrights.not_told_of_creations(self.user)
+            yield coderrights.without_creations(self.user)
             return
         usage = current_usage(Store(self.connection, self.config.settings.deployment), self.config, AWB, top=True)
         if usage.by_user and usage.by_user[0][0] == name.lower():

@@ -94,7 +94,7 @@ def import_records(
             groups = _by_workspace(wanted)
             took += _take(ledger, config, groups, plan, dry_run=dry_run)
             if state is RecordState.PROVISIONAL and config.verifying(store.deployment) and not dry_run:
-                store.coder.ask(groups, clock.now().timestamp())
+                store.coder.request_verification(groups, clock.now().timestamp())
             done += len(batch)
             progress(done)
     return took
@@ -153,7 +153,7 @@ def _plan_provisional(
     kinds = {rule.name: rule.verdict.evidence for rule in config.rules}
     told = [record for record in records if kinds.get(record.rule)]
     messages = [message_id for record in told for message_id in record.deliveries]
-    folded = ledger.look({workspace_id: messages})[workspace_id].counted
+    folded = ledger.read_seen({workspace_id: messages})[workspace_id].counted
     grown = evidence
     for record in told:
         news = [message_id for message_id in record.deliveries if message_id not in folded]

@@ -104,7 +104,7 @@ def _attempt(store: Store, config: Config, lane: str, waiting: Waiting) -> float
 def _failed(
     relays: Relays, config: Config, lane: str, waiting: Waiting, error: NotifyError, bound: structlog.stdlib.BoundLogger
 ) -> float:
-    now, reason = clock.now(), _said(error, passcode=waiting.passcode)
+    now, reason = clock.now(), _failure_text(error, passcode=waiting.passcode)
     seconds = patience_of(config).tries_for(target_of(lane), passcode=waiting.passcode)
     relays.note_failure(lane, waiting.message_id, error.reason.value, reason, now)
     # Whatever else is wrong, such as a password, an admin may mend while it is tried again.
@@ -118,7 +118,7 @@ def _failed(
     return wait
 
 
-def _said(error: NotifyError, *, passcode: bool) -> str:
+def _failure_text(error: NotifyError, *, passcode: bool) -> str:
     """Return why it was not taken, without addresses. Servers may repeat what they got, and so a passcode."""
     return f"It was not taken ({error.reason.value})." if passcode else redact_text(str(error))
 

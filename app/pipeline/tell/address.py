@@ -35,7 +35,7 @@ def to_receivers(
     ]
 
 
-def stands_in(config: Config, failed: Notification, why: str, *, same_channel: bool) -> list[Notification]:
+def substitutes(config: Config, failed: Notification, why: str, *, same_channel: bool) -> list[Notification]:
     """Return the notifications that take the place of one that could not be delivered.
 
     Never over the channel that failed, so that no failure breeds another, and never twice.

@@ -11,7 +11,7 @@ from app.config.load import Config
 from app.core.alert.dispatch import Circumstances, Dispatch, Step, dispatch
 from app.notifiers.base import FailureReason, NotifyError
 from app.notifiers.directory import UnknownReceiverError, notifier
-from app.pipeline.tell.address import stands_in
+from app.pipeline.tell.address import substitutes
 from app.store.alert import tallies
 from app.store.alert.outbox import Attempt, Outbox
 from app.store.store import Store
@@ -45,7 +45,7 @@ def send(store: Store, config: Config, notification_id: str) -> float | None:
         _circumstances(store, config, attempt, now),
     )
     if decided.step is not Step.SEND:
-        _put_aside(outbox, notification_id, decided, bound)
+        _hold_or_drop(outbox, notification_id, decided, bound)
         return None
     return _attempt(outbox, config, attempt, bound)
 
@@ -64,7 +64,7 @@ def _circumstances(store: Store, config: Config, attempt: Attempt, now: datetime
     )
 
 
-def _put_aside(outbox: Outbox, notification_id: str, decided: Dispatch, bound: structlog.stdlib.BoundLogger) -> None:
+def _hold_or_drop(outbox: Outbox, notification_id: str, decided: Dispatch, bound: structlog.stdlib.BoundLogger) -> None:
     if decided.step is Step.HOLD and decided.until is not None:
         outbox.hold(notification_id, decided.why, decided.until)
     else:
@@ -103,7 +103,7 @@ def _failed(
     if ends or waited >= timedelta(minutes=config.settings.fallback_minutes):
         # Before it is marked: if we die between the two, the next attempt adds the same ids, which exist already.
         alone = error.reason is FailureReason.RECIPIENT_REFUSED
-        outbox.add(stands_in(config, notification, str(error), same_channel=alone), now)
+        outbox.add(substitutes(config, notification, str(error), same_channel=alone), now)
     if ends:
         outbox.mark_failed(notification.id, str(error))
         bound.error("notification failed", why=error.reason.value, error=str(error))

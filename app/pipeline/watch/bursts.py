@@ -47,7 +47,7 @@ def watch(store: Store, config: Config) -> None:
         alert = burst_alert(store.deployment, AWB, user, users[user], rule, now, bare_context(config))
         return Change(AlertState(level="burst", since=now, announced_at=now), now, alert, alert.summary)
 
-    def look(stored: StoredAlert) -> None:
+    def evaluate_one(stored: StoredAlert) -> None:
         change(store, config, stored.name, decide, read=stored)
 
-    each(store.alerts.states(list(dict.fromkeys([*active, *store.alerts.firing("burst-")]))), look)
+    each(store.alerts.states(list(dict.fromkeys([*active, *store.alerts.firing("burst-")]))), evaluate_one)

@@ -33,7 +33,7 @@ def escalate(store: Store, config: Config) -> list[str]:
     active = store.silences.active(now)
     escalated: list[str] = []
 
-    def look(stored: StoredAlert) -> None:
+    def check_routes(stored: StoredAlert) -> None:
         last, since = stored.last, stored.state.since
         # Cheaper than asking every route, and most alerts end here.
         if last is None or not stored.state.level or not since or now - since < min(after):
@@ -46,7 +46,7 @@ def escalate(store: Store, config: Config) -> list[str]:
             if _overdue(stored.state, route, name, now) and _escalate(store, config, stored, name, route, now):
                 escalated.append(f"{stored.name} {name}")
 
-    each(alerts.states(alerts.firing()), look)
+    each(alerts.states(alerts.firing()), check_routes)
     return escalated
 
 

@@ -45,10 +45,10 @@ def watch(store: Store, config: Config) -> None:
     # A rule without a name in use leaves what fired before to be let go.
     found = alerts.states(list(dict.fromkeys([*watched, *firing])))
 
-    def look(stored: StoredAlert) -> None:
+    def evaluate_one(stored: StoredAlert) -> None:
         change(store, config, stored.name, partial(_decide, config, watched), read=stored)
 
-    each(found, look)
+    each(found, evaluate_one)
 
 
 def _decide(config: Config, watched: Mapping[str, tuple[Usage, ScopeUsage]], found: StoredAlert) -> Change | None:

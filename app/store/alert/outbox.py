@@ -135,7 +135,7 @@ class Outbox:
     def waiting(self) -> int:
         return int(self.redis.zcard(keys.pending(self.deployment)))
 
-    def look_again(self, now: datetime) -> None:
+    def reconsider_held(self, now: datetime) -> None:
         """Have held notifications looked at by the next sweep: a silence ended early, or quiet hours were edited."""
         members = [item.decode() for item in self.redis.zrange(keys.pending(self.deployment), 0, -1)]
         for member in members:

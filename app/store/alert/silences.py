@@ -32,7 +32,7 @@ class Acknowledgement:
     @classmethod
     def read(cls, alert: str, stored: bytes) -> "Acknowledgement":
         """Read what `Silences.acknowledge` keeps under the name of an alert."""
-        given = read(_GIVEN, stored)
+        given = read(_ACKNOWLEDGEMENT, stored)
         return cls(alert, given.level, given.since, given.by, given.at)
 
     def covers(self, state: AlertState) -> bool:
@@ -41,7 +41,7 @@ class Acknowledgement:
 
 
 @dataclass(frozen=True, slots=True)
-class _Given:
+class _StoredAcknowledgement:
     """An acknowledgement as it is stored, under the name of its alert."""
 
     level: str
@@ -50,7 +50,7 @@ class _Given:
     by: str = ""
 
 
-_GIVEN: Final = TypeAdapter(_Given)
+_ACKNOWLEDGEMENT: Final = TypeAdapter(_StoredAcknowledgement)
 
 
 class Silences:
@@ -103,7 +103,7 @@ class Silences:
                 self.redis.hdel(keys.silences(self.deployment), silence.id)
 
     def acknowledge(self, given: Acknowledgement) -> None:
-        value = _GIVEN.dump_json(_Given(given.level, given.at, given.since, given.by))
+        value = _ACKNOWLEDGEMENT.dump_json(_StoredAcknowledgement(given.level, given.at, given.since, given.by))
         self.redis.hset(keys.acknowledged(self.deployment), given.alert, value)
 
     def acknowledgement(self, alert: str) -> Acknowledgement | None:

@@ -62,7 +62,7 @@ class Passes:
         known = self.redis.zmscore(keys.looked(self.deployment), list(builds))
         return [one for one, at in zip(builds, known, strict=True) if at is None or at < builds[one]]
 
-    def looked(self, builds: dict[str, float], forget: float) -> None:
+    def note_examined(self, builds: dict[str, float], forget: float) -> None:
         """Note the builds of the past that led to a look at their workspace, and forget those before some moment."""
         if builds:
             self.redis.zadd(keys.looked(self.deployment), builds, gt=True)

@@ -34,7 +34,7 @@ class CoderState:
         self.deployment = deployment
         self._done = script(connection, "verified")
 
-    def ask(self, workspace_ids: Iterable[str], at: float) -> None:
+    def request_verification(self, workspace_ids: Iterable[str], at: float) -> None:
         """Note that these workspaces are to be verified from some moment on; once for any number of reasons."""
         members = dict.fromkeys(workspace_ids, at)
         if members:

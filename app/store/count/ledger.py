@@ -98,9 +98,11 @@ class Ledger:
 
     def read(self, workspace_ids: Sequence[str]) -> dict[str, tuple[int, Evidence]]:
         """Return version and evidence of workspaces, in one round trip; version 0 is one never seen."""
-        return {one: (seen.version, seen.evidence) for one, seen in self.look(dict.fromkeys(workspace_ids, ())).items()}
+        return {
+            one: (seen.version, seen.evidence) for one, seen in self.read_seen(dict.fromkeys(workspace_ids, ())).items()
+        }
 
-    def look(self, messages: Mapping[str, Sequence[str]]) -> dict[str, Seen]:
+    def read_seen(self, messages: Mapping[str, Sequence[str]]) -> dict[str, Seen]:
         """Return what is known of workspaces and of messages about each of them, in one round trip."""
         with self.redis.pipeline(transaction=False) as pipe:
             for workspace_id, message_ids in messages.items():

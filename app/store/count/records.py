@@ -119,34 +119,34 @@ class Records:
     def _collect(
         self, spans: Iterator[_Span], place: Place | None, limit: int, wanted: Mapping[str, str]
     ) -> tuple[list[UsageRecord], str | None]:
-        """Walk through spans, newest first, until the page is full or enough was looked at."""
+        """Walk through spans, newest first, until the page is full or enough was scanned."""
         found: list[UsageRecord] = []
-        # One more than wanted tells whether there is a next page. Where few are taken, more are looked at each time.
+        # One more than wanted tells whether there is a next page. Where few are taken, more are scanned each time.
         left, most = SCANNED_AT_MOST, min(limit + 1, _CHUNK)
         for span in spans:
             while True:
                 chunk = min(left, most)
-                looked, last, rows = self._look(span, place, chunk, wanted)
+                scanned, last, rows = self._scan(span, place, chunk, wanted)
                 for at, record in rows:
                     if len(found) == limit:
                         return found, str(place)
                     found.append(record)
                     place = at
                 place = last or place
-                left -= looked
+                left -= scanned
                 if left <= 0:
                     return found, str(place)
-                if looked < chunk:
+                if scanned < chunk:
                     break
                 most = min(2 * most, _CHUNK)
         return found, None
 
-    def _look(
+    def _scan(
         self, span: _Span, place: Place | None, most: int, wanted: Mapping[str, str]
     ) -> tuple[int, Place | None, list[tuple[Place, UsageRecord]]]:
         """Look at so many records; return how many there were, the place of the last, and those that are wanted."""
         top = repr(place.at) if place and place.at < span.below else f"({span.below!r}"
-        looked, last, score, *rows = self._walk(
+        scanned, last, score, *rows = self._walk(
             keys=[keys.records(self.deployment, self.meter)],
             args=[
                 top,
@@ -163,7 +163,7 @@ class Records:
             for key, at, stored in zip(rows[::3], rows[1::3], rows[2::3], strict=True)
         ]
         taken = [(at, record) for at, record in read if _takes(record, wanted)]
-        return looked, Place(float(score), last.decode()) if looked else None, taken
+        return scanned, Place(float(score), last.decode()) if scanned else None, taken
 
     def _spans_with(self, names: Mapping[str, str], place: Place | None, whole: _Span) -> Iterator[_Span]:
         """Yield the days on which every one of these names has units, newest first: the totals know them."""

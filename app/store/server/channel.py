@@ -53,9 +53,9 @@ class Channel:
     def _once(self, connection: Any, tail: Sequence[bytes]) -> int:
         try:
             try:
-                return _ask(connection, (b"EVALSHA", self._sha, *tail))
+                return _exchange(connection, (b"EVALSHA", self._sha, *tail))
             except NoScriptError:
-                return _ask(connection, (b"EVAL", self._text, *tail))
+                return _exchange(connection, (b"EVAL", self._text, *tail))
         except RedisError as error:
             if is_no_master(error):
                 self._drop(connection)
@@ -85,7 +85,7 @@ class Channel:
         return connection
 
 
-def _ask(connection: Any, parts: Sequence[bytes]) -> int:
+def _exchange(connection: Any, parts: Sequence[bytes]) -> int:
     wire = connection._sock  # noqa: SLF001 - see the module's docstring
     wire.sendall(_pack(parts))
     answer: bytes = wire.recv(4096)

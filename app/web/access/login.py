@@ -38,7 +38,7 @@ def blueprint(config: Config, connection: "redis.Redis", policy: Policy) -> Blue
     @routes.get("/login")
     def form() -> Response:
         if g.person is not None:
-            return _go(request.args.get("next"))
+            return _redirect(request.args.get("next"))
         return _page(200, policy=policy) if policy.people else _page(403, _NO_LOGIN)
 
     @routes.post("/login")
@@ -59,7 +59,7 @@ def blueprint(config: Config, connection: "redis.Redis", policy: Policy) -> Blue
                 audit.write(g.person.name, "logout", f"from {policy.client(request)}")
         except (redis.exceptions.RedisError, OSError) as error:
             return _later(503, f"Redis is {unavailable(error)}: you are still logged in.", RETRY_AFTER_SECONDS, policy)
-        return _go("/")
+        return _redirect("/")
 
     return routes
 
@@ -78,10 +78,10 @@ def _try(policy: Policy, throttle: Throttle, audit: Audit, sessions: Sessions) -
     (throttle.reset if who.role is Role.ADMIN else throttle.forgive)(client)
     audit.write(who.name, "login", f"from {client}")
     session.begin(current_app, policy, sessions, who)
-    return _go(request.form.get("next"))
+    return _redirect(request.form.get("next"))
 
 
-def _go(path: str | None) -> Response:
+def _redirect(path: str | None) -> Response:
     return make_response(redirect(local_path(path), 303))
 
 

@@ -16,7 +16,7 @@ from app.core.limit.threshold import highest_level
 from app.core.limit.trend import WEEK, Trend, trend
 from app.core.text.lines import day_text
 from app.core.wording.consequence import consequence
-from app.core.wording.context import spoken_level
+from app.core.wording.context import level_text
 from app.pipeline.outlook import outlook
 from app.pipeline.usage import coder_version, current_allowance, current_usage
 from app.store.store import Store
@@ -111,7 +111,7 @@ def standing(usage: Usage, config: Config) -> tuple[Severity, str]:
     level = highest_level(used, usage.limit, config.thresholds)
     if level is None:
         return Severity.OK, "Below every threshold"
-    return Severity.WARNING, f"Past {'the ' if level.name[0].isalpha() else ''}{spoken_level(level.name)}"
+    return Severity.WARNING, f"Past {'the ' if level.name[0].isalpha() else ''}{level_text(level.name)}"
 
 
 def asked_usage(store: Store, config: Config, now_usage: Usage) -> Usage:

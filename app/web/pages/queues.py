@@ -79,7 +79,7 @@ def _add_pages(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
             workers=queues.workers(),
             suspended=queues.suspended(),
             now=clock.now(),
-            said=_said(),
+            said=_done_message(),
         )
 
     @routes.get("/queues/<queue>")
@@ -89,7 +89,7 @@ def _add_pages(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
         jobs = queues.failed(name, _FAILED_SHOWN, offset)
         state = next(one for one in queues.overview() if one.name == name)
         later = offset + _FAILED_SHOWN if offset + _FAILED_SHOWN < state.failed else None
-        return render_template("queue.html", queue=state, jobs=jobs, offset=offset, later=later, said=_said())
+        return render_template("queue.html", queue=state, jobs=jobs, offset=offset, later=later, said=_done_message())
 
     @routes.get("/queues/<queue>/jobs/<job_id>")
     def job_page(queue: str, job_id: str) -> str:
@@ -97,26 +97,28 @@ def _add_pages(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
         if job is None or job.queue != _known(queue):
             abort(404, "There is no such job in this queue: it is done, deleted, or expired.")
         acts = {"requeue": job.status in FAILED, "delete": job.status in DELETABLE}
-        return render_template("queuejob.html", job=job, acts=acts, said=_said())
+        return render_template("queuejob.html", job=job, acts=acts, said=_done_message())
 
 
 def _add_reviews(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
     @routes.get("/queues/quarantine")
     def quarantine() -> str:
         rows = chosen(config, connection).inbox.quarantined(_QUARANTINE_SHOWN)
-        return render_template("queuequarantine.html", rows=rows, at=clock.at, said=_said())
+        return render_template("queuequarantine.html", rows=rows, at=clock.at, said=_done_message())
 
     @routes.get("/queues/quarantine/<message_id>")
     def quarantined(message_id: str) -> str:
         shown = show(chosen(config, connection), _checked(message_id))
         if shown is None:
             abort(404, "There is no such body in quarantine: it was released, discarded, or it expired.")
-        return render_template("queuequarantined.html", shown=shown, said=_said())
+        return render_template("queuequarantined.html", shown=shown, said=_done_message())
 
     @routes.get("/queues/unknown")
     def unknown() -> str:
         found = not_understood(chosen(config, connection), among=_LOOKED_AT, most=_UNKNOWN_SHOWN)
-        return render_template("queueunknown.html", found=found, looked_at=_LOOKED_AT, at=clock.at, said=_said())
+        return render_template(
+            "queueunknown.html", found=found, looked_at=_LOOKED_AT, at=clock.at, said=_done_message()
+        )
 
 
 def _add_queue_acts(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
@@ -125,14 +127,16 @@ def _add_queue_acts(routes: Blueprint, config: Config, connection: "redis.Redis"
     def act_on_queue(queue: str, act: str) -> Response:
         run, done, back = _QUEUE_ACTS[act]
         changed = run(Operator(connection, config, _actor()), _known(queue))
-        return _go(back.format(queue), done if changed else "unchanged", None if isinstance(changed, bool) else changed)
+        return _redirect(
+            back.format(queue), done if changed else "unchanged", None if isinstance(changed, bool) else changed
+        )
 
     @routes.post("/queues/<queue>/jobs/<job_id>/<any(requeue, delete):act>")
     @require_admin
     def act_on_job(queue: str, job_id: str, act: str) -> Response:
         run, done = _JOB_ACTS[act]
         changed = run(Operator(connection, config, _actor()), [_checked(job_id)])
-        return _go(f"/queues/{_known(queue)}", done if changed else "taken")
+        return _redirect(f"/queues/{_known(queue)}", done if changed else "taken")
 
 
 def _add_review_acts(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
@@ -141,22 +145,22 @@ def _add_review_acts(routes: Blueprint, config: Config, connection: "redis.Redis
     def release_body(message_id: str) -> Response:
         became = release(chosen(config, connection), _checked(message_id), _actor())
         still = became in (Released.UNREADABLE, Released.NOT_KEPT)
-        return _go(f"/queues/quarantine/{message_id}" if still else "/queues/quarantine", became.value)
+        return _redirect(f"/queues/quarantine/{message_id}" if still else "/queues/quarantine", became.value)
 
     @routes.post("/queues/quarantine/<message_id>/discard")
     @require_admin
     def discard_body(message_id: str) -> Response:
         done = discard(chosen(config, connection), _checked(message_id), _actor())
-        return _go("/queues/quarantine", "discarded" if done else "unchanged")
+        return _redirect("/queues/quarantine", "discarded" if done else "unchanged")
 
     @routes.post("/queues/unknown/replay")
     @require_admin
     def replay_deliveries() -> Response:
         store, message_id = chosen(config, connection), request.form.get("message_id", "")
         if message_id:
-            return _go("/queues/unknown", replay(store, _checked(message_id), _actor()).value)
+            return _redirect("/queues/unknown", replay(store, _checked(message_id), _actor()).value)
         tally = replay_unknown(store, _actor(), most=_LOOKED_AT)
-        return _go("/queues/unknown", "queued" if tally.queued else "unchanged", tally.queued)
+        return _redirect("/queues/unknown", "queued" if tally.queued else "unchanged", tally.queued)
 
 
 def _known(queue: str) -> str:
@@ -182,11 +186,11 @@ def _actor() -> str:
     return asker.name if asker else ""
 
 
-def _go(path: str, done: str, number: int | None = None) -> Response:
+def _redirect(path: str, done: str, number: int | None = None) -> Response:
     return make_response(redirect(to(path, done=done, n=number or None), 303))
 
 
-def _said() -> tuple[str, str] | None:
+def _done_message() -> tuple[str, str] | None:
     """Return what the address says was done: one of the known sentences, with a number at most."""
     level, sentence = _SAYINGS.get(request.args.get("done", ""), ("", ""))
     if not sentence:
