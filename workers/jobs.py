@@ -10,8 +10,8 @@ from structlog.contextvars import bound_contextvars
 
 from app.pipeline import passes as coder
 from app.pipeline.count import count as counting
+from app.pipeline.notify import send as sending
 from app.pipeline.relay import work as relaying
-from app.pipeline.tell import send as sending
 from app.pipeline.watch import sweep as sweeping
 from app.pipeline.watch.warn import warn
 from app.store.store import Store

@@ -181,7 +181,7 @@ def _wrong_receivers(config: Config) -> list[str]:
     texts = config.settings.texts
     if any((texts.headline, texts.summary, texts.meaning)):
         from app.cli.samples import every_sample  # noqa: PLC0415 - needed where an admin has own words only
-        from app.pipeline.tell.texts import text_problems  # noqa: PLC0415 - the same
+        from app.pipeline.notify.texts import text_problems  # noqa: PLC0415 - the same
 
         wrong += text_problems(texts, every_sample(config))
     return wrong

@@ -26,8 +26,8 @@ from app.notifiers.directory import notifier
 from app.notifiers.email.message import render as render_mail
 from app.notifiers.receivers import receiver_slug, receivers
 from app.notifiers.slack.blocks import render as render_slack
+from app.pipeline.notify.texts import own_words, variables
 from app.pipeline.outlook import bare_context
-from app.pipeline.tell.texts import own_words, variables
 from app.store.audit import Audit
 
 _LONGEST_VALUE: Final = 60

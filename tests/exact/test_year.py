@@ -12,7 +12,7 @@ import time_machine
 from app.config.load import Config
 from app.core.count.evidence import Evidence
 from app.core.count.meter import AWB, RecordState, UsageRecord
-from app.pipeline.tell.send import send
+from app.pipeline.notify.send import send
 from app.pipeline.watch.sweep import sweep
 from app.store.alert.outbox import Outbox
 from app.store.count.ledger import Ledger, RecordUpdate

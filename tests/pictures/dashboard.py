@@ -32,7 +32,7 @@ from app.pipeline.count.count import count
 from app.pipeline.count.intake import take
 from app.pipeline.count.reconcile import list_changes
 from app.pipeline.count.verify import verify_due
-from app.pipeline.tell.send import send
+from app.pipeline.notify.send import send
 from app.pipeline.watch.sweep import sweep
 from app.simulator.api import ApiServer
 from app.simulator.licence import Licence

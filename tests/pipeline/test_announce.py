@@ -11,7 +11,7 @@ from app.config.load import Config
 from app.core.alert.alert import Alert
 from app.core.alert.decision import AlertState, Reason
 from app.core.alert.severity import Severity
-from app.pipeline.tell.announce import change
+from app.pipeline.notify.announce import change
 from app.store.alert.alerts import Change, StoredAlert
 from app.store.conflicts import ROUNDS, ConflictError, retry_conflicts
 from app.store.store import Store

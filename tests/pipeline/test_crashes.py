@@ -8,7 +8,7 @@ import redis
 import time_machine
 
 from app.pipeline.count.count import count
-from app.pipeline.tell.send import CLAIM_SECONDS, send
+from app.pipeline.notify.send import CLAIM_SECONDS, send
 from app.pipeline.watch.sweep import sweep
 from app.simulator.sinks import SlackSink
 from app.store.store import Store

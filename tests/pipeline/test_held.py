@@ -14,10 +14,10 @@ from app.clock import now
 from app.config.load import Config
 from app.core.alert.alert import AlertKind, Notification
 from app.core.alert.decision import Reason
+from app.pipeline.notify.address import substitutes
+from app.pipeline.notify.send import send
 from app.pipeline.operate.acknowledge import end
 from app.pipeline.operate.silence import create_silence
-from app.pipeline.tell.address import substitutes
-from app.pipeline.tell.send import send
 from app.pipeline.watch.sweep import sweep
 from app.simulator.sinks import SlackSink
 from app.store.store import Store

@@ -14,7 +14,7 @@ import time_machine
 
 from app.config.load import Config
 from app.notifiers.base import SEND_TIMEOUT
-from app.pipeline.tell.send import CLAIM_SECONDS, retry_delay, send
+from app.pipeline.notify.send import CLAIM_SECONDS, retry_delay, send
 from app.simulator.sinks import SlackSink
 from app.store import keys
 from app.store.store import Store

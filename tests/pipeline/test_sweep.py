@@ -8,7 +8,7 @@ import redis
 import time_machine
 
 from app import clock
-from app.pipeline.tell.send import send
+from app.pipeline.notify.send import send
 from app.pipeline.watch.sweep import recount_all, recount_if_templates_changed, sweep, templates_fingerprint
 from app.simulator.sinks import SlackSink
 from app.store import keys

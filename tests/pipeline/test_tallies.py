@@ -7,7 +7,7 @@ import pytest
 import redis
 import time_machine
 
-from app.pipeline.tell.send import send
+from app.pipeline.notify.send import send
 from app.simulator.sinks import SlackSink
 from app.store.receive.inbox import Inbox
 from app.store.store import Store

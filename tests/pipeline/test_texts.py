@@ -3,7 +3,7 @@
 import pytest
 
 from app.config.settings import Texts
-from app.pipeline.tell.texts import own_words, text_problems, variables
+from app.pipeline.notify.texts import own_words, text_problems, variables
 from tests.core.make import alert
 
 

@@ -50,7 +50,7 @@ from app.core.alert.decision import AlertState
 from app.core.count.meter import AWB
 from app.core.wording.idle import idle_alert
 from app.pipeline.outlook import bare_context
-from app.pipeline.tell.announce import change
+from app.pipeline.notify.announce import change
 from app.pipeline.usage import current_usage
 from app.store.alert.alerts import Change, StoredAlert
 from app.store.store import Store

@@ -23,7 +23,7 @@ from app.config.load import Config
 from app.core.alert.alert import Notification
 from app.core.alert.decision import AlertState, Reason
 from app.core.alert.snooze import Target
-from app.pipeline.tell.send import send
+from app.pipeline.notify.send import send
 from app.store.alert.alerts import Alerts, Change
 from app.store.alert.outbox import Outbox
 from app.store.alert.silences import Silences

@@ -19,7 +19,7 @@ from app.core.alert.silence import Silence
 from app.core.alert.snooze import actor_text, next_level_until
 from app.core.text.lines import one_line
 from app.notifiers.receivers import receivers
-from app.pipeline.tell.announce import change
+from app.pipeline.notify.announce import change
 from app.store.alert.alerts import Change, StoredAlert
 from app.store.alert.silences import Acknowledgement
 from app.store.store import Store

@@ -10,8 +10,8 @@ from app.core.alert.scope import bursts
 from app.core.count.era import is_gone
 from app.core.count.meter import AWB
 from app.core.wording.burst import burst_alert, burst_name
+from app.pipeline.notify.announce import change
 from app.pipeline.outlook import bare_context
-from app.pipeline.tell.announce import change
 from app.pipeline.usage import coder_version
 from app.pipeline.watch.steps import each
 from app.store.alert.alerts import Change, StoredAlert

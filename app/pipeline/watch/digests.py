@@ -10,8 +10,8 @@ from app.core.count.era import is_gone
 from app.core.count.meter import AWB
 from app.core.limit.period import Period
 from app.core.wording.digest import DigestFacts, digest_alert
+from app.pipeline.notify.announce import change
 from app.pipeline.outlook import context_of, outlook
-from app.pipeline.tell.announce import change
 from app.pipeline.usage import coder_version, current_usage
 from app.store.alert.alerts import Change, StoredAlert
 from app.store.count.snapshot import TOP

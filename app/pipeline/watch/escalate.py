@@ -12,7 +12,7 @@ from app.core.alert.decision import AlertState, Reason
 from app.core.alert.routing import Route, escalations, named
 from app.core.alert.silence import silencing
 from app.notifiers.receivers import receivers
-from app.pipeline.tell.announce import change
+from app.pipeline.notify.announce import change
 from app.pipeline.watch.steps import each
 from app.store.alert.alerts import Change, StoredAlert
 from app.store.store import Store

@@ -4,8 +4,8 @@ from app.config.load import Config
 from app.core.alert.decision import Reason
 from app.core.alert.foresight import evaluate_forecast
 from app.core.wording.forecast import forecast_alert
+from app.pipeline.notify.announce import change
 from app.pipeline.outlook import context_of, outlook
-from app.pipeline.tell.announce import change
 from app.pipeline.usage import current_usage
 from app.store.alert.alerts import Change, StoredAlert
 from app.store.store import Store

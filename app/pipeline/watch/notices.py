@@ -10,8 +10,8 @@ from app.core.alert.decision import AlertState
 from app.core.alert.notice import Notice, Situation, active_notices
 from app.core.count.meter import AWB
 from app.core.wording.notice import notice_alert
+from app.pipeline.notify.announce import change
 from app.pipeline.outlook import bare_context
-from app.pipeline.tell.announce import change
 from app.pipeline.usage import coder_version, current_allowance, current_usage
 from app.pipeline.watch import refusals
 from app.store.alert.alerts import Change, StoredAlert

@@ -8,8 +8,8 @@ from app.config.load import Config
 from app.core.alert.decision import AlertState
 from app.core.alert.refusal import NOTICE_KEY, wrong_secret_notice
 from app.core.wording.notice import notice_alert
+from app.pipeline.notify.announce import change
 from app.pipeline.outlook import bare_context
-from app.pipeline.tell.announce import change
 from app.store.alert.alerts import Change, StoredAlert
 from app.store.receive.refusals import RefusalCounters
 from app.store.store import Store

@@ -9,7 +9,7 @@ from app import clock
 from app.config.load import Config
 from app.core.alert.decision import AlertState
 from app.core.count.era import GONE, is_gone
-from app.pipeline.tell.announce import change
+from app.pipeline.notify.announce import change
 from app.pipeline.usage import coder_version
 from app.store.alert.alerts import Change, StoredAlert
 from app.store.store import Store

@@ -14,8 +14,8 @@ from app.core.count.meter import Usage
 from app.core.limit.limits import Limit
 from app.core.limit.period import Period, PeriodRule
 from app.core.wording.scope import scope_alert, scope_name
+from app.pipeline.notify.announce import change
 from app.pipeline.outlook import bare_context
-from app.pipeline.tell.announce import change
 from app.pipeline.usage import coder_version, current_usage
 from app.pipeline.watch.steps import each
 from app.store.alert.alerts import Change, StoredAlert

@@ -12,8 +12,8 @@ from app.core.alert.decision import AlertState, Reason, evaluate
 from app.core.count.meter import Usage, meter_of
 from app.core.limit.period import Period
 from app.core.wording.threshold import describe
+from app.pipeline.notify.announce import change
 from app.pipeline.outlook import context_of, outlook
-from app.pipeline.tell.announce import change
 from app.pipeline.usage import current_usage
 from app.store.alert.alerts import Change, StoredAlert
 from app.store.count.snapshot import TOP

@@ -9,10 +9,10 @@ from app.answers.queues import Queued
 from app.core.text.mailbox import receiver_key
 from app.core.wording.test import trial_alert
 from app.notifiers.receivers import receivers as configured_receivers
+from app.pipeline.notify.address import to_receivers
 from app.pipeline.operate.acknowledge import StaleError, acknowledge, end
 from app.pipeline.operate.silence import SilenceError, create_silence
 from app.pipeline.outlook import bare_context
-from app.pipeline.tell.address import to_receivers
 from app.store.receive.inbox import deployments
 from app.store.rq import plainjob
 from app.store.rq.enqueue import enqueue

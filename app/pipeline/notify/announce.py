@@ -9,7 +9,7 @@ import structlog
 from app.config.load import Config
 from app.core.alert.alert import Notification
 from app.core.alert.decision import Reason
-from app.pipeline.tell.address import notifications_for, to_receivers
+from app.pipeline.notify.address import notifications_for, to_receivers
 from app.store.alert.alerts import Change, StoredAlert
 from app.store.conflicts import ConflictError, retry_conflicts
 from app.store.store import Store

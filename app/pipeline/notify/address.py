@@ -10,7 +10,7 @@ from app.core.alert.alert import Alert, Notification
 from app.core.alert.decision import Reason
 from app.core.alert.routing import addressed, named
 from app.notifiers.receivers import receiver_slug, receivers
-from app.pipeline.tell.texts import own_words
+from app.pipeline.notify.texts import own_words
 
 
 def notifications_for(config: Config, alert: Alert, stem: str, decided_at: datetime) -> list[Notification]:

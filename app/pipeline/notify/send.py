@@ -11,7 +11,7 @@ from app.config.load import Config
 from app.core.alert.dispatch import Circumstances, Dispatch, Step, dispatch
 from app.notifiers.base import FailureReason, NotifyError
 from app.notifiers.directory import UnknownReceiverError, notifier
-from app.pipeline.tell.address import substitutes
+from app.pipeline.notify.address import substitutes
 from app.store.alert import tallies
 from app.store.alert.outbox import Attempt, Outbox
 from app.store.store import Store
