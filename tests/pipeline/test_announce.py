@@ -135,6 +135,8 @@ def test_a_crash_at_any_command_leaves_all_of_a_change_or_none(
     def work(through: "redis.Redis") -> None:
         change(Store(through, "prod"), config, "awb", lambda found: None if found.state.level else announced(HALF))
 
+    work(connection)  # from here on the server knows the script
+    connection.flushall()
     fuse = Fuse()
     work(fragile(redis_server.url, fuse))
     whole = [("slack", "50%"), ("webhook", "50%")]
