@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -34,12 +34,15 @@ from app.pipeline.usage import current_usage
 from app.pipeline.watch.warn import warn
 from app.store.store import Store
 
+#: Of each question, while a person waits for the answers.
+_ATTEMPTS: Final = 2
+
 
 @contextmanager
-def _api(config: Config) -> Iterator[CoderApi]:
+def _api(config: Config, *, attempts: int = 4) -> Iterator[CoderApi]:
     """Give a client, and end the command in plain words where Coder does not answer."""
     try:
-        with client(config) as api:
+        with client(config, attempts=attempts) as api:
             yield api
     except ValueError as error:
         fail(str(error), EXIT_CONFIG)
@@ -126,7 +129,7 @@ def coder() -> None:
 def check_coder(context: click.Context, as_json: bool) -> None:
     """Say whether Coder sends and shows what the count needs; exit code 1 if something is broken."""
     config = load_with_kept_secret(context)
-    with _api(config) as api:
+    with _api(config, attempts=_ATTEMPTS) as api:
         code = show_findings(check(open_redis(config), config, api), as_json=as_json)
     sys.exit(code)
 
@@ -138,7 +141,7 @@ def check_coder(context: click.Context, as_json: bool) -> None:
 def subscribe(context: click.Context, yes: bool, as_json: bool) -> None:
     """Switch on the notifications that the count needs, for the token's user."""
     config = load_config(context)
-    with _api(config) as api:
+    with _api(config, attempts=_ATTEMPTS) as api:
         plan = make_plan(api)
         if yes and not plan.empty:
             carry_out(api, plan)

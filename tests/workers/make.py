@@ -101,9 +101,8 @@ def environment(redis_url: str, **settings: Any) -> dict[str, str]:
     return {**inherited, "NO_PROXY": "*", "no_proxy": "*", "PYTHONPATH": str(ROOT), **ours}
 
 
-def awb(*args: str, redis_url: str, **settings: Any) -> "subprocess.Popen[bytes]":
-    """Start a command of this program."""
+def awb(*args: str, redis_url: str, log: Path | None = None, **settings: Any) -> "subprocess.Popen[bytes]":
+    """Start a command of this program; what it writes goes to the log, where one is given."""
     command = [sys.executable, "-m", "app.cli", *args]
-    return subprocess.Popen(
-        command, env=environment(redis_url, **settings), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    with (log or Path(os.devnull)).open("ab") as out:
+        return subprocess.Popen(command, env=environment(redis_url, **settings), stdout=out, stderr=out)

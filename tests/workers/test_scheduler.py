@@ -1,6 +1,5 @@
 """The scheduler: due retries come back, a tick's work is done once, and another takes over from a dead one."""
 
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -111,7 +110,8 @@ def test_a_scheduler_rides_out_an_absent_redis_and_keeps_its_locks(short_dir: An
     server = RedisServer(short_dir)
     server.start()
     connection, config = connect(server.url), config_for(server.url)
-    scheduler = awb("scheduler", redis_url=server.url)
+    log = short_dir / "scheduler.log"
+    scheduler = awb("scheduler", redis_url=server.url, log=log, log_level="warning")
 
     def holders() -> set[Any]:
         return {connection.get(lock) for lock in connection.scan_iter(match="rq:scheduler-lock:*")}
@@ -121,9 +121,11 @@ def test_a_scheduler_rides_out_an_absent_redis_and_keeps_its_locks(short_dir: An
         held = holders()
         server.kill()
         wait_until(_away(connection))
-        time.sleep(2.5)  # it looks every second, and is to see that Redis is away
+        wait_until(lambda: "scheduler waits for Redis" in log.read_text(encoding="utf-8"))
         server.start()
-        _due_retry(connection, config)
+        poison = _due_retry(connection, config)
+        # It is due now instead of in five seconds.
+        connection.zadd(jobqueue.queue(jobqueue.DELIVERIES, connection).scheduled_job_registry.key, {poison: 1})
         accept(connection, resumes(1))
         wait_until(lambda: jobs_in(connection)["scheduled"] == [], 15)
         assert scheduler.poll() is None
