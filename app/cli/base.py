@@ -1,13 +1,12 @@
 """What all commands share: the group, the configuration, Redis, and how they end."""
 
 import getpass
-import json
 import os
 import sys
 import tomllib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TextIO
 
 import click
 import redis
@@ -15,14 +14,16 @@ from rich.console import Console
 
 from app.answers.shape import Answer
 from app.cli import commands
-from app.cli.commands import Commands, LazyCommands, leave_broken_pipe
+from app.cli.commands import Commands, LazyCommands
 from app.cli.program import runnable
+from app.cli.terminal import Out, clean_streams
 from app.config.datadir import holds
 from app.config.load import EXIT_CONFIG, Config, ConfigError, load
 from app.config.secrettexts import secret_texts
 from app.config.settings import DEFAULT_DATA_DIR, Settings
 from app.config.types import DEPLOYMENT_NAME
 from app.core.text.spelling import did_you_mean
+from app.core.text.terminal import json_text
 from app.store.receive.inbox import deployments
 from app.store.server.connection import SOCKET_TIMEOUT, connect
 from app.store.store import Store
@@ -35,12 +36,9 @@ _PARENT_FD: Final = "_AWB_PARENT_FD"
 _DISTRIBUTION: Final = "coder-awb-meter"
 
 
-class _Out(Console):
+class _Out(Out):
     def print(self, *objects: Any, **how: Any) -> None:
         super().print(*(runnable(one) if isinstance(one, str) else one for one in objects), **how)
-
-    def on_broken_pipe(self) -> None:
-        leave_broken_pipe()
 
 
 out: Console = _Out(highlight=False, soft_wrap=True)
@@ -86,7 +84,14 @@ def main(context: click.Context, path: Path | None) -> None:
         # A terminal that knows no such character gets another one, not a traceback.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+    before = sys.stdout, sys.stderr
+    clean_streams()
+    context.call_on_close(lambda: _restore(*before))
     context.obj = path
+
+
+def _restore(stdout: TextIO, stderr: TextIO) -> None:
+    sys.stdout, sys.stderr = stdout, stderr
 
 
 def load_config(
@@ -258,7 +263,7 @@ def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
 def print_json(value: Any) -> None:
     """Print JSON values, or an answer as the HTTP API gives it."""
     plain = value.plain() if isinstance(value, Answer) else value
-    click.echo(json.dumps(plain, indent=2, ensure_ascii=False))
+    click.echo(json_text(plain, indent=2))
 
 
 def known_deployment(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import IO, Final
 
 import click
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.cli.base import DEPLOYMENT, fail, main, open_store
 from app.cli.recordfile import FORMATS, lines_of
+from app.cli.terminal import Out, raw
 from app.core.count.meter import AWB, UsageRecord
 from app.pipeline.operate.transfer import export
 
@@ -67,7 +67,7 @@ def _ticked(records: Iterable[UsageRecord], bars: Progress) -> Iterator[UsageRec
 def progress_bar(words: str, total: int, *, hidden: bool = False) -> Iterator[Progress]:
     """Give a progress bar with one task on standard error, where that is a terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(file=sys.stderr)
+    console = Out(stderr=True)
     with Progress(*columns, console=console, disable=hidden or not sys.stderr.isatty(), transient=True) as bars:
         bars.add_task(words, total=total)
         yield bars
@@ -77,7 +77,8 @@ def progress_bar(words: str, total: int, *, hidden: bool = False) -> Iterator[Pr
 def _output(file: Path | None) -> Iterator[IO[str]]:
     """Give standard output, or a file that is whole once it has its name."""
     if file is None or str(file) == "-":
-        yield sys.stdout
+        # What is no terminal gets the names as they are: they have to come back.
+        yield sys.stdout if sys.stdout.isatty() else raw(sys.stdout)
         return
     try:
         draft, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")

@@ -8,13 +8,13 @@ from typing import Final, NoReturn
 from zoneinfo import ZoneInfo
 
 import click
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.answers.queues import Queue, Queues, Worker
 from app.cli.base import AS_JSON, DEPLOYMENT, EXIT_FAILED, actor, main, open_store, out, print_json
 from app.cli.show import local, print_table
+from app.cli.terminal import Out
 from app.pipeline.operate.queues import Operator, queues_of
 from app.pipeline.operate.replay import Replayed, replay_unknown
 from app.pipeline.operate.replay import replay as replay_delivery
@@ -28,7 +28,7 @@ _QUEUE = click.argument("queue", type=click.Choice(jobqueue.QUEUES))
 @contextmanager
 def _bar(words: str, *, hidden: bool = False) -> Iterator[Callable[[int, int], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
+    console = Out(stderr=True)
     with Progress(*columns, console=console, disable=hidden or not console.is_terminal, transient=True) as bars:
         bar = bars.add_task(words, total=None)
         yield lambda done, total: bars.update(bar, completed=done, total=total)

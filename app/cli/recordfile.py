@@ -1,7 +1,6 @@
 """Files of records: CSV, JSON, or JSON Lines; written as a stream, and read line by line with `file:line` errors."""
 
 import csv
-import io
 import json
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
@@ -15,6 +14,8 @@ from pydantic import Field as PydanticField
 from app import clock
 from app.answers.records import Record
 from app.core.count.meter import AWB, RecordState, UsageRecord
+from app.core.text.csvtext import csv_line, unguarded
+from app.core.text.terminal import json_text
 
 FORMATS: Final = ("csv", "json", "jsonl")
 #: In the order of the columns; the same as in the HTTP API.
@@ -34,12 +35,11 @@ FIELDS: Final = (
     "deliveries",
     "weight",
 )
-_LONGEST_LINE: Final = 65_536
-# A spreadsheet would take a cell that begins so for a formula.
-_FORMULA: Final = ("=", "+", "-", "@")
+#: One line is held at a time. A record's names come from deliveries, each of which is far smaller.
+_LONGEST_LINE: Final = 4_194_304
+csv.field_size_limit(_LONGEST_LINE)
 _CLOCKS_DIFFER: Final = timedelta(days=1)
-_Identity = Annotated[str, StringConstraints(min_length=1, max_length=300)]
-_Text = Annotated[str, StringConstraints(max_length=1000)]
+_Identity = Annotated[str, StringConstraints(min_length=1)]
 
 
 class LineError(ValueError):
@@ -54,14 +54,14 @@ class _Line(BaseModel):
     state: RecordState
     at: AwareDatetime
     workspace_id: _Identity
-    workspace: _Text = ""
-    owner: _Text = ""
-    template: _Text = ""
-    organization: _Text = ""
+    workspace: str = ""
+    owner: str = ""
+    template: str = ""
+    organization: str = ""
     build_id: _Identity | None = None
     rule: _Identity
-    reason: _Text = ""
-    deliveries: list[_Identity] = PydanticField(default_factory=list, max_length=1000)
+    reason: str = ""
+    deliveries: list[_Identity] = PydanticField(default_factory=list)
     weight: int = PydanticField(1, ge=1, le=1000)
 
     @model_validator(mode="after")
@@ -82,16 +82,17 @@ class _Line(BaseModel):
 def lines_of(records: Iterable[UsageRecord], kind: str) -> Iterator[str]:
     """Yield a file's lines as records come; one record is one line, in every format."""
     if kind == "csv":
-        yield _csv_line(FIELDS)
+        yield csv_line(FIELDS, "\n")
     before = "[\n"
     for record in records:
         answer = Record.pick(record).plain()
         if kind == "csv":
-            yield _csv_line([_cell(answer[name]) for name in FIELDS])
+            cells = [answer[name] for name in FIELDS]
+            yield csv_line([json_text(cell) if isinstance(cell, list) else cell for cell in cells], "\n")
         elif kind == "jsonl":
-            yield json.dumps(answer, ensure_ascii=False) + "\n"
+            yield json_text(answer) + "\n"
         else:
-            yield before + json.dumps(answer, ensure_ascii=False)
+            yield before + json_text(answer)
             before = ",\n"
     if kind == "json":
         yield "[]\n" if before == "[\n" else "\n]\n"
@@ -162,10 +163,7 @@ def _csv_records(lines: Iterator[tuple[int, str]], file: Path) -> Iterator[Usage
 def _csv_record(titles: list[str], row: list[str], where: str) -> UsageRecord | LineError:
     if len(row) != len(titles):
         return LineError(f"{where}: {len(row)} cells, where the first line has {len(titles)}")
-    values: dict[str, Any] = {
-        name: cell[1:] if cell[:1] == "'" and cell[1:].startswith(_FORMULA) else cell
-        for name, cell in zip(titles, row, strict=True)
-    }
+    values: dict[str, Any] = {name: unguarded(cell) for name, cell in zip(titles, row, strict=True)}
     values["build_id"] = values["build_id"] or None
     try:
         values["deliveries"] = json.loads(values["deliveries"])
@@ -182,15 +180,3 @@ def _record(value: Any, where: str) -> UsageRecord | LineError:
         place = ".".join(map(str, first["loc"]))
         said = f"{place}: {first['msg']}" if place else str(first["msg"])
         return LineError(f"{where}: {said.replace('Value error, ', '')}")
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, list):
-        return json.dumps(value, ensure_ascii=False)
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
-
-
-def _csv_line(cells: Iterable[Any]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow(cells)
-    return buffer.getvalue()

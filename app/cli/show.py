@@ -7,7 +7,6 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import click
-from rich.console import Console
 from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
@@ -15,6 +14,7 @@ from rich.text import Text
 
 from app import clock
 from app.cli.base import out
+from app.cli.terminal import Out
 
 #: Colour of a state; the word stands beside it, always.
 STYLES: Final = {
@@ -71,7 +71,7 @@ def print_wide(table: Table) -> None:
         return
     wide = Measurement.get(out, out.options.update(width=10_000), table).maximum
     text = io.StringIO()
-    Console(file=text, width=max(wide, 1), highlight=False).print(table)
+    Out(file=text, width=max(wide, 1), highlight=False).print(table)
     click.echo("\n".join(line.rstrip() for line in text.getvalue().splitlines()))
 
 

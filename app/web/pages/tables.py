@@ -1,7 +1,5 @@
 """Tables: what a page shows in rows and columns, and the same as CSV and JSON."""
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,8 +8,8 @@ from typing import Any, Final, Literal
 
 from flask import Response, stream_with_context
 
-#: What a spreadsheet would take for a formula (https://owasp.org/www-community/attacks/CSV_Injection).
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+from app.core.text.csvtext import csv_line
+
 FORMATS: Final = ("csv", "json")
 
 
@@ -64,19 +62,9 @@ def download(table: Table, kind: str) -> Response:
 
 
 def _csv(table: Table) -> Iterator[str]:
-    yield _line([column.name for column in table.columns])
+    yield csv_line([column.name for column in table.columns])
     for row in table.rows:
-        yield _line([_safe(_plain(row.values.get(column.name))) for column in table.columns])
-
-
-def _line(cells: Sequence[Any]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer).writerow(cells)
-    return buffer.getvalue()
-
-
-def _safe(cell: Any) -> Any:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+        yield csv_line([_plain(row.values.get(column.name)) for column in table.columns])
 
 
 def _json(table: Table) -> Iterator[str]:
