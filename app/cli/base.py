@@ -3,7 +3,6 @@
 import getpass
 import os
 import sys
-import tomllib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NoReturn, TextIO
@@ -17,6 +16,7 @@ from app.cli import commands
 from app.cli.commands import Commands, LazyCommands
 from app.cli.program import runnable
 from app.cli.terminal import Out, clean_streams
+from app.cli.version import print_version
 from app.config.datadir import holds
 from app.config.load import EXIT_CONFIG, Config, ConfigError, load
 from app.config.secrettexts import secret_texts
@@ -33,7 +33,6 @@ EXIT_FAILED: Final = commands.EXIT_FAILED
 EXIT_INCOMPLETE: Final = 75
 EXIT_UNAVAILABLE: Final = commands.EXIT_UNAVAILABLE
 _PARENT_FD: Final = "_AWB_PARENT_FD"
-_DISTRIBUTION: Final = "coder-awb-meter"
 
 
 class _Out(Out):
@@ -44,27 +43,9 @@ class _Out(Out):
 out: Console = _Out(highlight=False, soft_wrap=True)
 
 
-def version() -> str:
-    """Return the installed version, or that of the checkout."""
-    from importlib import metadata  # noqa: PLC0415 - slow to import, and hardly ever asked for
-
-    try:
-        return metadata.version(_DISTRIBUTION)
-    except metadata.PackageNotFoundError:
-        project = Path(__file__).resolve().parents[2] / "pyproject.toml"
-        told = tomllib.loads(project.read_text(encoding="utf-8")) if project.exists() else {}
-        return f"{told.get('project', {}).get('version', '(unknown)')} (from a checkout, not installed)"
-
-
-def _print_version(context: click.Context, _option: click.Parameter, asked: bool) -> None:
-    if asked and not context.resilient_parsing:
-        click.echo(f"awb, version {version()}")
-        context.exit()
-
-
 @click.group(cls=Commands, commands=LazyCommands(), context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
-    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version."
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=print_version, help="Show the version."
 )
 @click.option("--config", "path", type=click.Path(path_type=Path), help="Configuration file (AWB_CONFIG).")
 @click.pass_context

@@ -17,7 +17,8 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from app.config.environment import PREFIX, notices, secret_files, unknown_variables, value_of, variables, why_unreadable
-from app.config.settings import DEFAULT_DATA_DIR, SECRET_FIELDS, Settings, incomplete
+from app.config.settings import DEFAULT_DATA_DIR, SECRET_FIELDS, Settings
+from app.config.together import incomplete
 from app.config.types import in_stray_quotes
 from app.core.alert.quiet import QuietSpan
 from app.core.count.conditions import Facts

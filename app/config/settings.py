@@ -1,12 +1,12 @@
 """Every setting with its default. config/awb-meter.toml documents them for people."""
 
-from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
+from app.config.together import incomplete
 from app.config.types import (
     Address,
     ApiTokens,
@@ -71,8 +71,6 @@ SECRET_FIELDS: Final = (
 DEFAULT_DATA_DIR: Final = "data"
 #: Settings that are yes or no.
 FLAGS: Final = ("dry_run", "forecast_alerts", "metrics_user_names")
-_EMAIL: Final = ("smtp_url", "email_from", "email_to")
-_SLACK_BOT: Final = ("slack_bot_token", "slack_channel")
 _DEFAULT_THRESHOLDS: Final = tuple(Threshold.parse(text) for text in ("75%", "90%", "100%", "+10%"))
 
 
@@ -238,24 +236,3 @@ class Settings(BaseModel):
     def loopback_trusted(self) -> bool:
         """Tell whether people on this machine are admins without a login."""
         return self.trust_loopback == "always" or (self.trust_loopback == "auto" and not self.exposed)
-
-
-def incomplete(values: Mapping[str, Any]) -> list[str]:
-    """Say what is missing where settings only work together; empty when nothing is."""
-    found = []
-    relay = values.get("relay") or "off"
-    # People have addresses of their own, so relaying needs neither recipients nor channels.
-    for name, wanted, needed in (
-        ("e-mail", _EMAIL, _EMAIL[:2] if relay != "off" else ()),
-        ("the Slack bot", _SLACK_BOT, _SLACK_BOT[:1] if relay == "slack" else ()),
-    ):
-        lacking = [key for key in needed if not values.get(key)]
-        if lacking:
-            found.append(f"relay = {relay} needs {' and '.join(needed)}; missing: {', '.join(lacking)}")
-        missing = [key for key in wanted if not values.get(key)]
-        if missing and len(missing) < len(wanted) and not needed:
-            listed = " and ".join([", ".join(wanted[:-1]), wanted[-1]])
-            found.append(f"{name} needs {listed} together; missing: {', '.join(missing)}")
-    if values.get("proxy_user_header") and not values.get("proxy_addresses"):
-        found.append("proxy_user_header needs proxy_addresses: only those may name users")
-    return found
