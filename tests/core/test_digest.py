@@ -34,6 +34,7 @@ def test_the_newest_whole_week_or_month_is_due(
 
 def test_a_digest_is_titled_by_its_days() -> None:
     assert due_digest("weekly", datetime(2026, 11, 25, tzinfo=BERLIN)).title == "16 November to 22 November 2026"
+    assert due_digest("weekly", datetime(2026, 1, 6, tzinfo=BERLIN)).title == "29 December 2025 to 4 January 2026"
     assert due_digest("monthly", datetime(2026, 11, 25, tzinfo=BERLIN)).title == "October 2026"
 
 

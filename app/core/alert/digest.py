@@ -32,7 +32,7 @@ class DigestSpan:
         last = self.end - timedelta(days=1)
         if self.kind == "monthly":
             return f"{self.start:%B %Y}"
-        return f"{self.start.day} {self.start:%B} to {day_text(last)}"
+        return f"{day_text(self.start, last)} to {day_text(last)}"
 
 
 def due_digest(kind: DigestKind, local: datetime) -> DigestSpan:

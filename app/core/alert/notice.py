@@ -19,6 +19,7 @@ from app.core.count.era import is_gone
 from app.core.count.meter import AWB
 from app.core.limit.drift import DriftPoint, growth, is_growing, known_causes
 from app.core.limit.entitlement import Allowance, LicenceStatus
+from app.core.text.lines import day_text
 
 _API_AWAY: Final = timedelta(hours=24)
 # Warnings that our own thresholds say better and earlier (enterprise/coderd/license/license.go).
@@ -167,7 +168,7 @@ def _token(situation: Situation) -> Notice | None:
     return Notice(
         key=f"token-ends-{ends:%Y-%m-%d}",
         severity=Severity.WARNING,
-        headline=f"The meter's token for Coder expires on {ends.day} {ends:%B}",
+        headline=f"The meter's token for Coder expires on {day_text(ends, situation.now)}",
         summary=f"The token with which the meter asks Coder deployment “{situation.deployment}” expires on "
         f"{ends:%Y-%m-%d %H:%M} UTC, and Coder does not extend it.",
         meaning="From then on the number is an estimate from notifications. Please make a new token, set "

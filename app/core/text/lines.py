@@ -17,3 +17,8 @@ def day_text(day: date, beside: date | None = None) -> str:
     """Write a day as people do, without the year if it is the one of a day beside it."""
     year = "" if beside is not None and beside.year == day.year else f" {day.year}"
     return f"{day.day} {day:%B}{year}"
+
+
+def short_day(day: date) -> str:
+    """Write a day with the month abbreviated, as in tables and charts."""
+    return f"{day.day} {day:%b} {day.year}"

@@ -11,6 +11,7 @@ from typing import Final
 from PIL import Image, ImageDraw, ImageFont
 
 from app.core.alert.alert import Alert
+from app.core.text.lines import short_day
 from app.core.wording.burnup import drawable
 
 #: Size on the screen, in CSS pixels; the picture has twice as many, for sharp screens.
@@ -138,8 +139,8 @@ def _axes(canvas: _Canvas, plot: _Plot, ticks: Sequence[int], *, expected: bool)
         canvas.line((start, end), _GRID if tick else _EDGE, 1)
         canvas.text((plot.left - _GAP, start[1]), f"{tick:,}", "rm")
     below = HEIGHT - _BOTTOM / 2
-    canvas.text((plot.left, below), _day(plot.first), "lm")
-    end_day = f"limit expected {_day(plot.last)}" if expected else _day(plot.last)
+    canvas.text((plot.left, below), short_day(plot.first), "lm")
+    end_day = f"limit expected {short_day(plot.last)}" if expected else short_day(plot.last)
     canvas.text((WIDTH - _RIGHT, below), end_day, "rm", _LIMIT if expected else _INK)
 
 
@@ -183,7 +184,3 @@ def _ticks(highest: int) -> list[int]:
     steps = (number * 10**power for power in range(len(str(highest))) for number in (1, 2, 5))
     step = next(step for step in steps if highest // step < _MOST_TICKS)
     return list(range(0, highest + 1, step))
-
-
-def _day(day: date) -> str:
-    return f"{day.day} {day:%b} {day.year}"

@@ -8,6 +8,7 @@ from typing import Final
 from app.core.count.meter import Usage
 from app.core.limit.forecast import HORIZON, Forecast
 from app.core.limit.period import Period
+from app.core.text.lines import day_text
 from app.web.pages.axes import Mark, day_marks, scale
 
 _MOST_POINTS: Final = 800
@@ -121,7 +122,7 @@ def _breach(expected: Forecast | None, frame: _Frame) -> Mark | None:
     day = expected.breach if expected else None
     if day is None or not frame.first <= day < frame.last:
         return None
-    return Mark(frame.x(day) / 10, f"{day:%-d %B}")
+    return Mark(frame.x(day) / 10, day_text(day, day))
 
 
 def _breach_range(expected: Forecast | None, frame: _Frame) -> tuple[float, float] | None:

@@ -11,6 +11,7 @@ from app.core.count.meter import Usage
 from app.core.limit.drift import DriftPoint
 from app.core.limit.limits import Limit
 from app.core.limit.threshold import Threshold, fixed_levels, further_levels
+from app.core.text.lines import short_day
 from app.core.wording.context import level_text
 from app.web.pages.axes import LABEL_ROOM, Mark
 
@@ -68,7 +69,7 @@ def drift_line(history: Sequence[DriftPoint]) -> DriftLine | None:
         return (top - drift) / (top - bottom) * 1000
 
     line = [((point.at - begin).total_seconds() / whole * 1000, y(point.drift)) for point in history]
-    return DriftLine(line, y(0) / 10, [Mark(0, f"{begin:%-d %b %Y}"), Mark(100, f"{end:%-d %b %Y}")], highest, lowest)
+    return DriftLine(line, y(0) / 10, [Mark(0, short_day(begin)), Mark(100, short_day(end))], highest, lowest)
 
 
 def _levels(used: int, limit: Limit, thresholds: Sequence[Threshold]) -> dict[str, float]:

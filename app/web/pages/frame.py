@@ -12,7 +12,7 @@ from flask import Blueprint, abort, request
 
 from app.config.load import Config
 from app.config.types import DEPLOYMENT_NAME
-from app.core.text.lines import day_text
+from app.core.text.lines import day_text, short_day
 from app.store.receive.inbox import deployments
 from app.store.store import Store
 
@@ -113,11 +113,8 @@ def iso(moment: datetime | date) -> str:
 
 
 def minute(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%-d %b %Y, %H:%M}"
-
-
-def short_day(day: date) -> str:
-    return f"{day:%-d %b %Y}"
+    at = moment.astimezone(UTC)
+    return f"{short_day(at)}, {at:%H:%M}"
 
 
 def duration(seconds: float) -> str:
