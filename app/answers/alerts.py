@@ -156,7 +156,7 @@ class Events(Answer):
             ValueError: `before` is no such thing.
         """
         rows, following = history.events(store, before, limit)
-        return cls(events=[Event.pick(row) for row in rows], next=following)
+        return cls(events=[Event.pick({"notifications": [], **row}) for row in rows], next=following)
 
 
 class Silence(Answer):

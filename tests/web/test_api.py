@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 
 from app.answers.shape import CUT
 from app.config.load import Config
+from app.store import keys
 from app.store.server.connection import connect
 from app.web.factory import create_app
 from tests.conftest import RedisServer, make_config
@@ -278,3 +279,28 @@ def test_a_delivery_is_shown_however_deeply_its_payload_is_nested(
     assert answer.status_code == 200
     text = json.dumps(answer.get_json()["payload"])
     assert ("kept" in text, CUT in text) == (depth < 100, depth > 100)
+
+
+EVENT = {
+    "change": 1,
+    "meter": "awb",
+    "scope": "",
+    "level": "90%",
+    "previous": "",
+    "because": "Used.",
+    "headline": "Near",
+}
+
+
+@pytest.mark.parametrize("path", ["/api/v1/events", "/alerts"])
+@pytest.mark.parametrize("more", [{"kind": "weather", "reason": "thunder", "notifications": []}, {}])
+def test_an_event_of_another_version_is_shown(
+    client: FlaskClient, connection: Any, path: str, more: dict[str, Any]
+) -> None:
+    known = {"kind": "threshold", "reason": "first", "used": 9, "limit": 10, "actor": "", "alert": "awb"}
+    event = {"at": NOON.timestamp(), **EVENT, **known, **more, "a newer field": 1}
+    connection.zadd(keys.alert_events("default"), {json.dumps(event): NOON.timestamp()})
+    answer = client.get(path)
+    assert answer.status_code == 200
+    assert "Near" in answer.text
+    assert ("thunder" in answer.text) == bool(more)
