@@ -19,22 +19,7 @@ from app.core.text.terminal import json_text
 
 FORMATS: Final = ("csv", "json", "jsonl")
 #: In the order of the columns; the same as in the HTTP API.
-FIELDS: Final = (
-    "key",
-    "meter",
-    "state",
-    "at",
-    "workspace_id",
-    "workspace",
-    "owner",
-    "template",
-    "organization",
-    "build_id",
-    "rule",
-    "reason",
-    "deliveries",
-    "weight",
-)
+FIELDS: Final = tuple(Record.model_fields)
 #: One line is held at a time. A record's names come from deliveries, each of which is far smaller.
 _LONGEST_LINE: Final = 4_194_304
 csv.field_size_limit(_LONGEST_LINE)

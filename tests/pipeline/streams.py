@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import redis
@@ -109,7 +110,7 @@ def books(connection: "redis.Redis") -> dict[str, Any]:
 
 def _without_rule(stored: Any) -> dict[str, Any]:
     """Return a record as it is whichever rule read its deliveries."""
-    fields = read_row("", "", stored, lambda digest: digest).as_json()
+    fields = asdict(read_row("", "", stored, lambda digest: digest))
     return {name: value for name, value in fields.items() if name not in ("rule", "reason")}
 
 

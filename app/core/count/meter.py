@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from app.core.limit.limits import Limit
 from app.core.limit.period import Period
@@ -86,25 +86,6 @@ class UsageRecord:
     deliveries: tuple[str, ...]
     build_id: str | None = None
     weight: int = 1
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the record as the HTTP API and the export write it."""
-        return {
-            "key": self.key,
-            "meter": self.meter,
-            "state": self.state.value,
-            "at": self.at,
-            "workspace_id": self.workspace_id,
-            "workspace": self.workspace,
-            "owner": self.owner,
-            "template": self.template,
-            "organization": self.organization,
-            "build_id": self.build_id,
-            "rule": self.rule,
-            "reason": self.reason,
-            "deliveries": list(self.deliveries),
-            "weight": self.weight,
-        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Final
 
 from flask import abort, request
 
-from app import clock
+from app.answers.records import Record
 from app.core.count.meter import AWB, RecordState, Usage, UsageRecord
 from app.core.limit.period import Period
 from app.store.count.records import Records
@@ -159,9 +159,8 @@ def title(record: UsageRecord) -> str:
 
 def _row(record: UsageRecord) -> Row:
     values = {
-        **record.as_json(),
+        **dict(Record.pick(record)),
         "build": title(record),
-        "at": clock.at(record.at),
         "user": record.owner,
         "deliveries": " ".join(record.deliveries),
     }
