@@ -204,14 +204,14 @@ def no_meter(settings: Settings) -> str:
     )
 
 
-def open_redis(config: Config, timeout: float = SOCKET_TIMEOUT) -> "redis.Redis":
+def open_redis(config: Config, timeout: float = SOCKET_TIMEOUT, *, hurried: bool = False) -> "redis.Redis":
     """Connect to the configured Redis, else to the embedded one of the data directory."""
     settings = config.settings
     if settings.redis_url:
-        return connect(settings.redis_url.get_secret_value(), timeout, ca_file=settings.ca_file)
+        return connect(settings.redis_url.get_secret_value(), timeout, ca_file=settings.ca_file, hurried=hurried)
     from workers import embedded  # noqa: PLC0415 - not needed with a Redis of one's own
 
-    return connect(embedded.url(settings.data_dir), timeout)
+    return connect(embedded.url(settings.data_dir), timeout, hurried=hurried)
 
 
 def open_store(context: click.Context, deployment: str | None, *, lean: bool = True) -> tuple[Store, Config]:

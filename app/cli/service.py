@@ -99,7 +99,7 @@ def web(context: click.Context, insecure: bool, listen_fd: int | None, metrics_f
     signal.signal(signal.SIGTERM, _end)
     settings = config.settings
     try:
-        app = create_app(config, open_redis(config, RECEIVER_TIMEOUT), insecure=insecure)
+        app = create_app(config, open_redis(config, RECEIVER_TIMEOUT, hurried=True), insecure=insecure)
         given = None if listen_fd is None else socket.socket(fileno=listen_fd)
         listener = given or server.listen(settings.bind_host, settings.bind_port)
         metrics = metricserver.listen(settings) if metrics_fd is None else socket.socket(fileno=metrics_fd)
@@ -108,7 +108,7 @@ def web(context: click.Context, insecure: bool, listen_fd: int | None, metrics_f
     except OSError as error:
         fail(_cannot_listen(settings, error))
     if metrics is not None:
-        metricserver.start(config, open_redis(config), metrics)
+        metricserver.start(config, open_redis(config, RECEIVER_TIMEOUT, hurried=True), metrics)
     # What the start left behind is here to stay; the collector need not look at it again while deliveries wait.
     gc.collect()
     gc.freeze()

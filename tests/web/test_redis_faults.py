@@ -4,19 +4,22 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
+import requests
 from flask.testing import FlaskClient
 
 from app.store.rq import jobqueue
-from app.store.server.connection import RECEIVER_TIMEOUT, connect
+from app.store.server.connection import RECEIVER_TIMEOUT, Silence, connect
 from app.web.factory import create_app
+from app.web.health import PATIENCE_SECONDS
 from tests.conftest import RedisServer, make_config, wait_until
-from tests.web.make import answer, basic, notification
+from tests.web.make import answer, basic, notification, receiver
 from workers import embedded
 
 
@@ -163,6 +166,75 @@ def test_a_redis_that_hangs_is_waited_for_once(own: RedisServer, body: bytes, wa
     code, status = answer(client.post("/v1/webhook", headers=basic(), data=body))
     assert (code, status) in ((202, "accepted"), (200, "duplicate"), (202, "quarantined"))
     assert jobqueue.queue(jobqueue.DELIVERIES, connect(own.url)).count == warm + (status != "quarantined")
+
+
+@pytest.mark.parametrize("word", FAULTS)
+def test_a_redis_that_takes_no_delivery_is_not_ready(client: FlaskClient, connection: "redis.Redis", word: str) -> None:
+    with broken(connection, word):
+        readyz = client.get("/readyz")
+        assert (readyz.status_code, readyz.get_json()) == (503, {"status": "unavailable", "redis": word})
+    assert client.get("/readyz").status_code == 200
+
+
+EVERY_KIND: list[tuple[str, str, dict[str, Any]]] = [
+    ("GET", "/readyz", {}),
+    ("GET", "/", {}),
+    ("GET", "/queues", {}),
+    ("GET", "/alerts", {}),
+    ("GET", "/api/v1/usage", {}),
+    ("GET", "/metrics", {}),
+    ("POST", "/v1/webhook", {"headers": basic(), "data": notification("frozen")}),
+    ("POST", "/v1/webhook", {"headers": basic(), "data": b"{"}),
+]
+
+
+def test_while_redis_hangs_every_request_is_answered_soon_however_many_there_are(own: RedisServer) -> None:
+    """Several times as many as there are threads: none waits for the time-outs of those before it."""
+    own.start()
+
+    def ask(kind: tuple[str, str, dict[str, Any]]) -> tuple[int, float]:
+        method, path, more = kind
+        begun = time.monotonic()
+        code = requests.request(method, running.url + path, timeout=60, **more).status_code
+        return code, time.monotonic() - begun
+
+    with receiver(own.url) as running, ThreadPoolExecutor(48) as pool:
+        assert {code for code, _ in map(ask, EVERY_KIND)} == {200, 202}
+        assert own.process is not None
+        own.process.send_signal(signal.SIGSTOP)
+        try:
+            answers = list(pool.map(ask, EVERY_KIND * 6))
+            ready, taken = ask(EVERY_KIND[0])
+        finally:
+            own.process.send_signal(signal.SIGCONT)
+        assert {
+            code for (_, path, _), (code, _) in zip(EVERY_KIND * 6, answers, strict=True) if path != "/metrics"
+        } == {503}
+        # Those at work when it began wait once, the others for those.
+        assert max(seconds for _, seconds in answers) < 2 * RECEIVER_TIMEOUT
+        assert ready == 503
+        assert taken < RECEIVER_TIMEOUT
+        wait_until(lambda: ask(EVERY_KIND[0])[0] == 200)
+        wait_until(lambda: ask(EVERY_KIND[6])[0] in (200, 202))
+
+
+def test_readiness_is_told_within_a_second() -> None:
+    """It asks twice; only a Redis that falls silent in between lets it wait twice."""
+    assert 2 * PATIENCE_SECONDS < 1
+
+
+def test_one_caller_at_a_time_tries_whether_redis_answers_again() -> None:
+    silence = Silence(60)
+    silence.check()
+    silence.begin()
+    with pytest.raises(redis.exceptions.TimeoutError):
+        silence.check()
+    silence._until = 0
+    silence.check()
+    with pytest.raises(redis.exceptions.TimeoutError):
+        silence.check()
+    silence.end()
+    silence.check()
 
 
 def test_the_receiver_waits_for_redis_two_or_three_seconds_at_most() -> None:

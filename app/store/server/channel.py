@@ -15,7 +15,7 @@ import redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError
 
-from app.store.server.connection import is_no_master, script, script_text
+from app.store.server.connection import Silence, is_no_master, script, script_text
 
 
 class Channel:
@@ -39,6 +39,8 @@ class Channel:
         """
         tail = (b"%d" % len(keys), *keys, *args)
         kept = getattr(self._local, "connection", None)
+        if kept is not None and kept.silence:
+            kept.silence.check()
         if kept is not None and not kept.outdated:
             try:
                 return self._once(kept, tail)
@@ -87,10 +89,18 @@ class Channel:
 
 def _exchange(connection: Any, parts: Sequence[bytes]) -> int:
     wire = connection._sock  # noqa: SLF001 - see the module's docstring
-    wire.sendall(_pack(parts))
-    answer: bytes = wire.recv(4096)
-    while answer and not answer.endswith(b"\r\n"):
-        answer += wire.recv(4096)
+    silence: Silence | None = connection.silence
+    try:
+        wire.sendall(_pack(parts))
+        answer: bytes = wire.recv(4096)
+        while answer and not answer.endswith(b"\r\n"):
+            answer += wire.recv(4096)
+    except BlockingIOError:
+        if silence:
+            silence.begin()
+        raise
+    if silence:
+        silence.end()
     if answer.startswith(b":"):
         return int(answer[1:])
     if answer.startswith(b"-"):

@@ -1,6 +1,8 @@
 """Connections to Redis, and the scripts loaded from beside this file."""
 
 import re
+import threading
+import time
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -39,6 +41,44 @@ class MovedError(ReadOnlyError, RedisConnectionError):
     """This server is no master any more. For redis-py and RQ this is a lost connection: they open it anew."""
 
 
+class Silence:
+    """Remembers that Redis did not answer in time, so that only one caller waits for it again, and not every one.
+
+    Without this each call of a page, and each request behind it, would wait the whole time. Shared by the connections
+    of a pool; safe between threads.
+
+    Args:
+        timeout: seconds after which one caller may try again, and for which it may wait.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._silent = False
+        self._until = 0.0
+
+    def check(self) -> None:
+        """Go on if Redis answers as far as anybody knows, or if it is time that somebody tries.
+
+        Raises:
+            redis.exceptions.TimeoutError: it did not answer a moment ago.
+        """
+        if not self._silent:
+            return
+        with self._lock:
+            now = time.monotonic()
+            if self._silent and now < self._until:
+                raise RedisTimeoutError("Redis did not answer a moment ago")
+            self._until = now + self._timeout
+
+    def begin(self) -> None:
+        with self._lock:
+            self._silent, self._until = True, time.monotonic() + self._timeout / 2
+
+    def end(self) -> None:
+        self._silent = False
+
+
 class Era:
     """Counts how often this process found a server that is no master any more."""
 
@@ -51,8 +91,9 @@ class _Watched(AbstractConnection):
     After a fail-over the old master may live on as a replica and keep its connections; a new one leads to the master.
     """
 
-    def __init__(self, *args: Any, era: Era, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, era: Era, silence: Silence | None = None, **kwargs: Any) -> None:
         self._era, self._born = era, era.number
+        self.silence = silence
         super().__init__(*args, **kwargs)
 
     @property
@@ -61,9 +102,15 @@ class _Watched(AbstractConnection):
 
     def connect(self) -> None:
         """Open the connection unless it is open; pools call this before they hand a connection out."""
+        if self.silence:
+            self.silence.check()
         if self.outdated:
             self.disconnect()  # type: ignore[no-untyped-call]
-        super().connect()  # type: ignore[no-untyped-call]
+        try:
+            super().connect()  # type: ignore[no-untyped-call]
+        except (RedisTimeoutError, TimeoutError):
+            self._fell_silent()
+            raise
 
     def read_response(self, *args: Any, **kwargs: Any) -> Any:
         """Read an answer.
@@ -72,11 +119,21 @@ class _Watched(AbstractConnection):
             MovedError: this server is no master any more.
         """
         try:
-            return super().read_response(*args, **kwargs)
+            answer = super().read_response(*args, **kwargs)
+        except (RedisTimeoutError, TimeoutError):
+            self._fell_silent()
+            raise
         except ResponseError as error:
             if not is_no_master(error):
                 raise
             raise self.moved(error) from error
+        if self.silence:
+            self.silence.end()
+        return answer
+
+    def _fell_silent(self) -> None:
+        if self.silence:
+            self.silence.begin()
 
     def moved(self, error: Exception) -> MovedError:
         """End the era, and return the error to raise; more answers of a pipeline may still be on the wire."""
@@ -105,7 +162,9 @@ _WATCHED: Final[Mapping[Any, Any]] = MappingProxyType(
 )
 
 
-def connect(url: str, timeout: float = SOCKET_TIMEOUT, *, ca_file: Path | None = None) -> "redis.Redis":
+def connect(
+    url: str, timeout: float = SOCKET_TIMEOUT, *, ca_file: Path | None = None, hurried: bool = False
+) -> "redis.Redis":
     """Open a pool of connections; nothing is sent before the first command.
 
     A command that fails for a lost connection is tried once more, at once: every script of ours may run twice. One
@@ -115,6 +174,7 @@ def connect(url: str, timeout: float = SOCKET_TIMEOUT, *, ca_file: Path | None =
         url: redis://, rediss:// or unix://.
         timeout: seconds to wait for a connection, and for each answer.
         ca_file: more certificates that rediss:// trusts.
+        hurried: while Redis does not answer only one caller at a time waits for it, and the others fail at once.
     """
     kind = parse_url(url).get("connection_class", Connection)  # type: ignore[no-untyped-call]
     # What the URL says itself, as ?ssl_ca_certs=…, wins over this.
@@ -128,7 +188,16 @@ def connect(url: str, timeout: float = SOCKET_TIMEOUT, *, ca_file: Path | None =
         retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
         health_check_interval=30,
         era=Era(),
+        silence=Silence(timeout) if hurried else None,
     )
+    return redis.Redis.from_pool(pool)
+
+
+def with_timeout(connection: "redis.Redis", timeout: float) -> "redis.Redis":
+    """Return connections of their own to the same Redis that wait so many seconds for each answer, all hurried."""
+    known = connection.connection_pool
+    changed = {"socket_timeout": timeout, "socket_connect_timeout": timeout, "silence": Silence(timeout)}
+    pool = redis.ConnectionPool(known.connection_class, **{**known.connection_kwargs, **changed})
     return redis.Redis.from_pool(pool)
 
 
