@@ -5,6 +5,7 @@ from typing import Final, Self
 
 from app.answers.alerts import Alert, Alerts, Silence, Silences
 from app.answers.coder import Coder
+from app.answers.health import Health
 from app.answers.messages import Notification, Notifications
 from app.answers.usage import Forecast, Usage
 from app.config.load import Config
@@ -20,6 +21,7 @@ _MESSAGES: Final = 5
 class Status(Usage):
     """The usage of the present period, and the answers of the HTTP API that go with it under their own names."""
 
+    health: Health
     coder: Coder | None
     forecast: Forecast
     last_30_days: list[int]
@@ -35,6 +37,7 @@ class Status(Usage):
         known = Period(min(start, today - timedelta(days=_DAYS)), end.date() if end else None)
         return cls(
             **dict(usage),
+            health=Health.of(store, config),
             coder=Coder.of(store, config) if config.verifying(store.deployment) else None,
             forecast=Forecast.of(store, config),
             last_30_days=last_days(store.snapshot(AWB).by_day(known, today), today, _DAYS),

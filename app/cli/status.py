@@ -15,6 +15,7 @@ from app.answers.coder import Coder, MeterUsage
 from app.answers.status import Status
 from app.cli.bar import bar, standing
 from app.cli.base import AS_JSON, DEPLOYMENT, main, open_store, out, print_json
+from app.cli.program import runnable
 from app.cli.show import STYLES, facts_table, local, print_wide, styled
 from app.config.load import Config
 from app.core.alert.decision import AlertStatus
@@ -29,6 +30,7 @@ _TOP: Final = 3
 _LONGEST_ERROR: Final = 100
 _WIDEST_BAR: Final = 72
 _NARROWEST_BAR: Final = 20
+_TROUBLES: Final = {"error": ("bold red", "ERROR"), "warning": ("yellow", "warning")}
 _MODES: Final = {
     Mode.VERIFIED: "verified: every build is proved with Coder's API",
     Mode.WEBHOOK_ONLY: "webhook-only: an estimate from notifications, which may be too low or too high",
@@ -47,11 +49,23 @@ def status(context: click.Context, deployment: str | None, as_json: bool) -> Non
     if as_json:
         print_json(told)
         return
+    _show_health(told)
     if usage.gone:
         _show_successors(told)
     else:
         _show_usage(usage, config)
     print_wide(facts_table([*_usage_facts(usage, told, config), *_alert_facts(told, config), *_next(told, config)]))
+
+
+def _show_health(told: Status) -> None:
+    """Say what does not work and what to do, the worst first, before anything else."""
+    rows = []
+    for check in told.health.troubles:
+        style, word = _TROUBLES[check.outcome]
+        rows.append((word, Text.assemble((check.says, style), f" → {runnable(check.hint)}" if check.hint else "")))
+    if rows:
+        print_wide(facts_table(rows))
+        out.print()
 
 
 def _show_usage(usage: Usage, config: Config) -> None:

@@ -19,9 +19,11 @@ class Finding:
     Attributes:
         check: stable id, such as `redis.version`.
         hint: what to do; empty when all is well.
+        subject: what it is about where a check looks at several, such as a queue's name.
     """
 
     check: str
     outcome: Result
     says: str
     hint: str = ""
+    subject: str = ""

@@ -87,7 +87,6 @@ def _redis(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
             f"allow it with +info, or see to appendonly yes and maxmemory-policy noeviction yourself ({_RIGHTS})",
         )  # fmt: skip
     else:
-        yield _persistence(info)
         yield _policy(info)
     skew = abs(seconds + micros / 1e6 - clock.now().timestamp())
     yield Finding(
@@ -102,15 +101,6 @@ def _policy(info: dict[str, object]) -> Finding:
         "redis.policy", Result.OK if policy == "noeviction" else Result.ERROR, f"maxmemory-policy {policy}",
         "" if policy == "noeviction" else "set maxmemory-policy noeviction: any other may throw the ledger away",
     )  # fmt: skip
-
-
-def _persistence(info: dict[str, object]) -> Finding:
-    if not int(str(info.get("aof_enabled", 0))):
-        hint = "set appendonly yes: deliveries answered 2xx would be lost with the server"
-        return Finding("redis.persistence", Result.WARNING, "no append-only file", hint)
-    if info.get("aof_last_write_status") != "ok":
-        return Finding("redis.persistence", Result.ERROR, "the append-only file cannot be written", "free disk space")
-    return Finding("redis.persistence", Result.OK, "append-only file is on")
 
 
 def _receiver(config: Config) -> Iterator[Finding]:
@@ -152,12 +142,8 @@ def _skew(date: str) -> float:
 
 
 def _receivers(config: Config) -> Iterator[Finding]:
+    """Ask each receiver; that there are any is a part of the verdict on health."""
     names = receivers(config.settings)
-    if config.settings.dry_run:
-        yield Finding("alerts.dry-run", Result.WARNING, "nothing is sent: it is a dry run", "unset AWB_DRY_RUN")
-    if not names:
-        hint = "set AWB_SLACK_WEBHOOK_URL, or AWB_SMTP_URL with AWB_EMAIL_FROM and AWB_EMAIL_TO"
-        yield Finding("receivers.configured", Result.ERROR, "nobody would be warned", hint)
     for name in names:
         check = f"receiver.{name}"
         try:

@@ -39,6 +39,10 @@ class Quarantine:
             return None
         return QuarantinedBody(message_id, clock.at(float(received_at)), reason.decode(), int(size), body)
 
+    def count_since(self, moment: datetime) -> int:
+        """Return how many bodies lie there that came since a moment; older ones may have expired."""
+        return int(self.redis.zcount(keys.quarantine(self.deployment), moment.timestamp(), "+inf"))
+
     def remove(self, message_id: str) -> bool:
         """Take a body out for good; True when it was there."""
         with self.redis.pipeline(transaction=True) as pipe:

@@ -19,7 +19,6 @@ from rq.suspension import WORKERS_SUSPENDED
 from rq.utils import utcformat
 
 from app import clock
-from app.logs import redact_text
 from app.store import keys
 from app.store.rq import jobqueue
 from app.store.rq.jobs import FAILED, FIELDS, JobState, read_job, read_time
@@ -52,6 +51,12 @@ class QueueState:
     paused_at: datetime | None = None
 
 
+def _redacted(text: str) -> str:
+    from app.logs import redact_text  # noqa: PLC0415 - slow to import, and only texts of failed jobs need it
+
+    return redact_text(text)
+
+
 class Queues:
     """The queues of this program.
 
@@ -60,7 +65,7 @@ class Queues:
         hide: takes secrets out of texts of exceptions and descriptions.
     """
 
-    def __init__(self, connection: "redis.Redis", hide: Callable[[str], str] = redact_text) -> None:
+    def __init__(self, connection: "redis.Redis", hide: Callable[[str], str] = _redacted) -> None:
         self.connection, self.redis = connection, commands(connection)
         self._hide = hide
 

@@ -6,6 +6,7 @@ from app.answers.alerts import Alerts, Events, Silence, Silences
 from app.answers.audit import Audit
 from app.answers.coder import Coder, Reconcile
 from app.answers.deliveries import Deliveries, Delivery
+from app.answers.health import Health
 from app.answers.messages import Notifications, Receivers
 from app.answers.past import UnknownPeriodError
 from app.answers.queues import Queues
@@ -35,6 +36,11 @@ def usage(call: Call) -> Usage:
         return Usage.of(call.store, call.config, call.query.period)
     except UnknownPeriodError as error:
         raise Problem(404, str(error)) from error
+
+
+@operation("GET", "/health", "The verdict on the installation's health, with every check and what to do.")
+def health(call: Call) -> Health:
+    return Health.of(call.store, call.config)
 
 
 @operation("GET", "/periods", "The usage periods as far back as there are records.")

@@ -33,6 +33,8 @@ _RECEIVER: Final = ("deployment", "kind", "receiver")
 
 FAMILIES: Final = (
     Family("awb_up", "1 when everything could be read for this scrape, else 0: then other metrics may be missing."),
+    Family("awb_health", "The verdict on health: 0 well, 1 needs attention, 2 not working.", _ONE),
+    Family("awb_health_check", "The same for each check of the verdict; awb doctor names them.", (*_ONE, "check")),
     Family("awb_build_info", "Version of the Coder AWB meter; always 1.", ("version",)),
     Family("awb_deployments", "Deployments that ever posted, or the configured one; the first 20 have metrics."),
     Family("awb_usage", "Units used in the present period: the number that alerts go by.", _METER),

@@ -8,10 +8,13 @@ from typing import Any, Final
 import redis
 
 from app import clock
+from app.answers.health import vitals
 from app.config.load import Config
 from app.core.alert.alert import AlertKind
 from app.core.alert.refusal import Refusal
 from app.core.count.meter import AWB, METERS, Mode, Usage
+from app.core.finding import Result
+from app.core.health.verdict import judge
 from app.core.limit.drift import growth
 from app.core.limit.threshold import fixed_levels, further_levels
 from app.notifiers.base import FailureReason
@@ -32,6 +35,7 @@ OUTCOMES: Final = ("sent", "failed", "silenced", "superseded", "dry-run")
 WORKER_STATES: Final = ("started", "idle", "busy", "suspended", "dead")
 REGISTRIES: Final = ("started", "deferred", "scheduled", "failed")
 MOST_USERS: Final = 50
+_HEALTH: Final = (Result.OK, Result.WARNING, Result.ERROR)
 
 
 def put_usage(sheet: Sheet, store: Store, config: Config) -> None:
@@ -52,6 +56,14 @@ def put_usage(sheet: Sheet, store: Store, config: Config) -> None:
             today = usage.as_of.date()
             for user, units in store.snapshot(meter).names("user", usage.period, today, MOST_USERS):
                 sheet.put("awb_user_usage", units, *at, user)
+
+
+def put_health(sheet: Sheet, store: Store, config: Config) -> None:
+    """Put the verdict on health, and how each of its checks ended."""
+    found = judge(vitals(store, config))
+    sheet.put("awb_health", _HEALTH.index(found.result), store.deployment)
+    for check in found.checks:
+        sheet.put("awb_health_check", _HEALTH.index(found.of(check)), store.deployment, check)
 
 
 def _put_numbers(sheet: Sheet, usage: Usage) -> None:

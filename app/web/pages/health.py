@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 import redis
@@ -13,6 +13,8 @@ from app.core.alert.refusal import WORDS, unauthorized
 from app.core.alert.severity import Severity
 from app.core.coder.passes import Phase, describe
 from app.core.count.meter import AWB
+from app.core.finding import Result
+from app.core.health.verdict import Verdict
 from app.notifiers.receivers import receivers
 from app.store.coder.state import CoderState
 from app.store.receive.refusals import RefusalCounters
@@ -26,8 +28,17 @@ from app.web.pages.frame import duration, to
 _WORKER_SILENT: Final = 120
 _OLD_JOB: Final = 300
 _MESSAGES_LOOKED_AT: Final = 100
-#: A pass over Coder's API that is so many intervals late.
-_LATE_PASSES: Final = 3
+_QUEUE_CHECKS: Final = ("workers.alive", "queues.paused", "jobs.failed", "jobs.waiting")
+SEVERITIES: Final = {
+    Result.ERROR: Severity.CRITICAL,
+    Result.WARNING: Severity.WARNING,
+    Result.OK: Severity.OK,
+}
+_REDIS_WORDS: Final = {
+    Severity.CRITICAL: "Answers, but its last write to disk failed",
+    Severity.WARNING: "Answers, without an append-only file",
+    Severity.OK: "Answers, and writes every change to disk",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +53,16 @@ class Part:
     link: str = ""
 
 
-def parts(store: Store, config: Config) -> list[Part]:
-    """Return every part, input first."""
-    stats = store.inbox.stats()
-    found = [_input(config, stats), *_refused(store.redis), _redis(store.redis), *_workers(store.redis)]
-    found += _coder(store, config)
-    return [*found, *_channels(store, config)]
+def parts(store: Store, config: Config, found: Verdict) -> list[Part]:
+    """Return every part, input first; how it is, is what the verdict says."""
+    rows = [_input(store, found), *_refused(store.redis, found), _redis(store.redis, found)]
+    rows += [*_workers(store.redis, found), *_coder(store, config, found)]
+    return [*rows, *_channels(store, config, found)]
+
+
+def _severity(found: Verdict, *checks: str, subject: str = "") -> Severity:
+    results = {found.of(check, subject) for check in checks}
+    return next((severity for result, severity in SEVERITIES.items() if result in results), Severity.OK)
 
 
 def never_received(store: Store) -> bool:
@@ -57,91 +72,88 @@ def never_received(store: Store) -> bool:
     return store.records(AWB).oldest() is None
 
 
-def _input(config: Config, stats: dict[str, float]) -> Part:
+def _input(store: Store, found: Verdict) -> Part:
+    stats = store.inbox.stats()
     last, quarantined = stats.get("last_delivery_at"), int(stats.get("quarantined", 0))
     accepted, duplicate = int(stats.get("accepted", 0)), int(stats.get("duplicate", 0))
     detail = f"{accepted:,} accepted, {duplicate:,} duplicate, {quarantined:,} quarantined"
+    severity = _severity(found, "input.deliveries", "input.quarantine")
     if last is None:
-        return Part("Deliveries", Severity.WARNING, "None has arrived", detail)
-    at, allowed = clock.at(last), timedelta(hours=config.settings.silence_hours)
-    quiet = clock.now() - at
-    words = f"Last one {duration(quiet.total_seconds())} ago"
-    return Part("Deliveries", Severity.WARNING if quiet > allowed else Severity.OK, words, detail, at)
+        return Part("Deliveries", severity, "None has arrived", detail)
+    at = clock.at(last)
+    return Part("Deliveries", severity, f"Last one {duration((clock.now() - at).total_seconds())} ago", detail, at)
 
 
-def _refused(connection: "redis.Redis") -> Iterator[Part]:
+def _refused(connection: "redis.Redis", found: Verdict) -> Iterator[Part]:
     """Tell of refused posts once there were any."""
     runs = RefusalCounters(connection).runs()
     if not runs:
         return
     detail = ", ".join(f"{WORDS[reason]}: {run.total:,}" for reason, run in runs.items())
     wrong, last = unauthorized(runs, clock.now()), max(run.last for run in runs.values())
+    severity = _severity(found, "input.secret", "input.refused")
     if wrong is None:
-        yield Part("Refused posts", Severity.OK, "None lately for want of the secret", detail, last)
+        yield Part("Refused posts", severity, "None lately for want of the secret", detail, last)
     else:
         words = f"{wrong.count:,} without the right secret since {wrong.since:%Y-%m-%d %H:%M} UTC"
-        yield Part("Refused posts", Severity.WARNING, words, detail, wrong.last)
+        yield Part("Refused posts", severity, words, detail, wrong.last)
 
 
-def _redis(connection: "redis.Redis") -> Part:
+def _redis(connection: "redis.Redis", found: Verdict) -> Part:
     server = server_info(connection)
     info = server.facts
+    severity = _severity(found, "redis.persistence")
     if server.missing:
         detail = f"version {info['redis_version']}; the Redis user may not run {server.missing}"
-        return Part("Redis", Severity.OK, "Answers; whether it writes to disk cannot be seen", detail)
-    persists = str(info.get("aof_enabled")) == "1"
-    written = info.get("aof_last_write_status", "ok") == "ok" and info.get("rdb_last_bgsave_status", "ok") == "ok"
+        return Part("Redis", severity, "Answers; whether it writes to disk cannot be seen", detail)
     version = info.get("valkey_version") or info.get("redis_version")
     detail = f"version {version}, {info.get('used_memory_human', '?')} in use"
-    if not written:
-        return Part("Redis", Severity.CRITICAL, "Answers, but its last write to disk failed", detail)
-    words = "Answers, and writes every change to disk" if persists else "Answers, without an append-only file"
-    return Part("Redis", Severity.OK if persists else Severity.WARNING, words, detail)
+    return Part("Redis", severity, _REDIS_WORDS[severity], detail)
 
 
-def _workers(connection: "redis.Redis") -> Iterator[Part]:
-    queues, now = Queues(connection), clock.now()
-    listed = queues.workers()
-    alive = {
-        worker.queue
-        for worker in listed
-        if worker.last_heartbeat and (now - worker.last_heartbeat).total_seconds() < _WORKER_SILENT
-    }
-    for queue in queues.overview():
-        short = queue.name.removeprefix("awb-").capitalize()
-        severity, words = _queue(queue, works=any(queue.name in name.split(",") for name in alive))
+def _workers(connection: "redis.Redis", found: Verdict) -> Iterator[Part]:
+    for queue in Queues(connection).overview():
+        subject = queue.name
+        severity = _severity(found, *_QUEUE_CHECKS, subject=subject)
         detail = f"{queue.length:,} waiting, {queue.failed:,} failed"
-        yield Part(f"{short} worker", severity, words, detail, link=to("/queues"))
+        served = any(one.check == "workers.alive" and one.subject == subject for one in found.findings)
+        if served or queue.length or queue.failed or queue.paused:
+            short = queue.name.removeprefix("awb-").capitalize()
+            yield Part(f"{short} worker", severity, _queue(queue, found), detail, link=to("/queues"))
 
 
-def _queue(queue: QueueState, *, works: bool) -> tuple[Severity, str]:
+def _queue(queue: QueueState, found: Verdict) -> str:
     if queue.paused:
-        return Severity.WARNING, "Paused"
-    if not works:
-        return Severity.CRITICAL, "No worker is there"
-    if queue.oldest_age is not None and queue.oldest_age > _OLD_JOB:
-        return Severity.WARNING, f"Behind by {duration(queue.oldest_age)}"
-    return (Severity.WARNING, "Works; jobs have failed") if queue.failed else (Severity.OK, "Works")
+        return "Paused"
+    if found.of("workers.alive", queue.name) is not Result.OK:
+        return "No worker is there"
+    if found.of("jobs.waiting", queue.name) is not Result.OK and queue.oldest_age is not None:
+        return f"Behind by {duration(queue.oldest_age)}"
+    return "Works; jobs have failed" if queue.failed else "Works"
 
 
-def _coder(store: Store, config: Config) -> Iterator[Part]:
+def _coder(store: Store, config: Config, found: Verdict) -> Iterator[Part]:
     state = store.coder
     if not config.verifying(store.deployment):
         return
-    failing, passed = state.moment("failing_since"), state.moment("reconciled_at")
+    failing, passed, severity = (
+        state.moment("failing_since"),
+        state.moment("reconciled_at"),
+        _severity(found, "coder.api"),
+    )
     if failing:
-        yield Part("Coder’s API", Severity.CRITICAL, "Fails", state.mark("failure") or "", failing)
+        yield Part("Coder’s API", severity, "Fails", state.mark("failure") or "", failing)
     else:
         answered_at = state.moment("heard_at")
         yield Part("Coder’s API", Severity.OK, "Answers" if answered_at else "Not asked yet", at=answered_at)
     under_way = _under_way(store, state)
+    # A pass that is late because the API fails is no second trouble.
+    severity = Severity.OK if failing else severity
     if passed is None:
-        yield Part("Reconcile", Severity.WARNING, "No pass has ended yet", under_way)
+        yield Part("Reconcile", severity, "No pass has ended yet", under_way)
         return
-    ago = clock.now() - passed
-    late = ago > timedelta(minutes=config.settings.reconcile_minutes * _LATE_PASSES)
-    words = f"Last pass {duration(ago.total_seconds())} ago"
-    yield Part("Reconcile", Severity.WARNING if late else Severity.OK, words, under_way, passed)
+    words = f"Last pass {duration((clock.now() - passed).total_seconds())} ago"
+    yield Part("Reconcile", severity, words, under_way, passed)
 
 
 def _under_way(store: Store, state: CoderState) -> str:
@@ -157,21 +169,22 @@ def _under_way(store: Store, state: CoderState) -> str:
     return " ".join(said)
 
 
-def _channels(store: Store, config: Config) -> Sequence[Part]:
+def _channels(store: Store, config: Config, found: Verdict) -> Sequence[Part]:
     listed = receivers(config.settings)
     if not listed:
         hint = "Set AWB_SLACK_WEBHOOK_URL, or AWB_SMTP_URL with AWB_EMAIL_FROM and AWB_EMAIL_TO."
-        return [Part("Receivers", Severity.WARNING, "None is configured: nobody is warned", hint)]
-    found = channels(store, listed, _MESSAGES_LOOKED_AT)
-    return [_channel(one) for one in found]
+        severity = _severity(found, "receivers.configured")
+        return [Part("Receivers", severity, "None is configured: nobody is warned", hint)]
+    return [_channel(one, found) for one in channels(store, listed, _MESSAGES_LOOKED_AT)]
 
 
-def _channel(found: dict[str, Any]) -> Part:
-    last, failure, link = found["last"], found["failure"], to("/alerts") + "#messages"
-    if failure and (last is None or failure["decided_at"] >= last["decided_at"]):
+def _channel(channel: dict[str, Any], found: Verdict) -> Part:
+    name, last, failure = channel["name"], channel["last"], channel["failure"]
+    severity, link = _severity(found, "receivers.working", subject=name), to("/alerts") + "#messages"
+    if severity is not Severity.OK and failure:
         at = clock.at(failure["decided_at"])
-        return Part(found["name"], Severity.CRITICAL, "The newest message failed", failure["error"] or "", at, link)
+        return Part(name, severity, "The newest message failed", failure["error"] or "", at, link)
     if last is None:
-        return Part(found["name"], Severity.OK, "Nothing to send so far")
+        return Part(name, severity, "Nothing to send so far")
     detail = f"last failure: {failure['error']}" if failure else ""
-    return Part(found["name"], Severity.OK, "Last message was accepted", detail, clock.at(last["sent_at"]), link)
+    return Part(name, severity, "Last message was accepted", detail, clock.at(last["sent_at"]), link)

@@ -12,12 +12,14 @@ import redis
 from flask import Blueprint, Response, abort, make_response, redirect, render_template, request
 
 from app import clock
+from app.answers.health import verdict
 from app.config.load import Config
 from app.pipeline.operate.quarantine import Released, discard, release, show
 from app.pipeline.operate.queues import DELETABLE, Operator, queues_of
 from app.pipeline.operate.replay import not_understood, replay, replay_unknown
 from app.store.rq import jobqueue
 from app.store.rq.jobs import FAILED
+from app.store.store import Store
 from app.web.access.guard import person, require_admin
 from app.web.pages.frame import chosen, to
 
@@ -76,6 +78,7 @@ def _add_pages(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
         return render_template(
             "queues.html",
             queues=queues.overview(),
+            health=verdict(Store(connection, config.settings.deployment), config),
             workers=queues.workers(),
             suspended=queues.suspended(),
             now=clock.now(),

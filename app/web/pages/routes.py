@@ -8,6 +8,7 @@ from flask import Blueprint, Response, make_response, render_template, request
 
 from app.answers.alerts import Silences
 from app.answers.coder import Coder
+from app.answers.health import verdict
 from app.answers.messages import Notifications
 from app.answers.usage import Periods
 from app.config.load import Config
@@ -66,12 +67,17 @@ def _add_usage(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
         store = chosen(config, connection)
         if never_received(store):
             endpoint = _endpoint(config, store.deployment)
-            return make_response(render_template("welcome.html", endpoint=endpoint, settings=config.settings))
+            return make_response(
+                render_template(
+                    "welcome.html", endpoint=endpoint, health=verdict(store, config), settings=config.settings
+                )
+            )
         seen = overview(store, config)
         history = store.coder.drift()
         held = [silence for silence in Silences.of(store).silences if silence.active]
         messages = messages_table(Notifications.of(store, _MESSAGES_SHOWN).notifications)
         alerts = firing(store) if seen.present else []
+        health = verdict(store, config)
         tables: dict[str, Callable[[], Table]] = {
             "days": lambda: days_table(seen.days, seen.usage.used),
             **{f"{top.dimension}s": top.table for top in seen.tops.listed},
@@ -93,7 +99,8 @@ def _add_usage(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
             alerts_in_all=len(alerts),
             held=held,
             messages=messages,
-            parts_of_health=parts(store, config),
+            health=health,
+            parts_of_health=parts(store, config, health),
         )
 
 
@@ -101,7 +108,7 @@ def _add_wall(routes: Blueprint, config: Config, connection: "redis.Redis") -> N
     @routes.get("/wall")
     def wall() -> Response:
         store = chosen(config, connection)
-        return make_response(render_template("wall.html", seen=overview(store, config), health=parts(store, config)))
+        return make_response(render_template("wall.html", seen=overview(store, config), health=verdict(store, config)))
 
 
 def _add_periods(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:

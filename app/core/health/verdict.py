@@ -1,0 +1,223 @@
+"""The verdict on the health of an installation: one function, whose answer every surface shows."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from app.core.alert.refusal import RUN_PAUSE, UNAUTHORIZED, WORDS, unauthorized
+from app.core.finding import Finding, Result
+from app.core.health.vitals import CoderVitals, Persistence, QueueVitals, Vitals
+
+#: The sweep is due every minute.
+_LATE_SWEEP: Final = timedelta(minutes=5)
+#: Seconds that a job may wait.
+_OLD_JOB: Final = 300.0
+#: A pass over Coder's API that is so many intervals late.
+_LATE_PASSES: Final = 3
+_WORST_FIRST: Final = (Result.ERROR, Result.WARNING, Result.OK)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found, in the order of the data's way; each check has at least one finding."""
+
+    findings: Sequence[Finding]
+
+    @property
+    def result(self) -> Result:
+        """The worst of all findings."""
+        found = {finding.outcome for finding in self.findings}
+        return next((result for result in _WORST_FIRST if result in found), Result.OK)
+
+    @property
+    def troubles(self) -> list[Finding]:
+        """What is not as it should be, the worst first."""
+        bad = [finding for finding in self.findings if finding.outcome is not Result.OK]
+        return sorted(bad, key=lambda finding: _WORST_FIRST.index(finding.outcome))
+
+    @property
+    def checks(self) -> list[str]:
+        """The ids of all checks, each once."""
+        return list(dict.fromkeys(finding.check for finding in self.findings))
+
+    def of(self, check: str, subject: str = "") -> Result:
+        """Return the worst result of a check, about one subject if there is one to name."""
+        found = {one.outcome for one in self.findings if one.check == check and subject in ("", one.subject)}
+        return next((result for result in _WORST_FIRST if result in found), Result.OK)
+
+
+def judge(vitals: Vitals) -> Verdict:
+    """Judge an installation."""
+    if vitals.redis:
+        hint = "start it, or check AWB_REDIS_URL"
+        return Verdict([Finding("redis.reachable", Result.ERROR, f"Redis is {vitals.redis}", hint)])
+    return Verdict(
+        [
+            Finding("redis.reachable", Result.OK, "Redis answers and takes writes"),
+            _persistence(vitals.persistence),
+            *_receivers(vitals),
+            *_notifications(vitals),
+            *_workers(vitals.queues),
+            *_jobs(vitals.queues),
+            _scheduler(vitals),
+            *_steps(vitals),
+            _deliveries(vitals),
+            _quarantine(vitals),
+            *_refused(vitals),
+            *_coder(vitals, vitals.coder),
+        ]
+    )
+
+
+def _persistence(persistence: Persistence) -> Finding:
+    check = "redis.persistence"
+    if persistence is Persistence.OFF:
+        hint = "set appendonly yes: deliveries answered 2xx would be lost with the server"
+        return Finding(check, Result.WARNING, "Redis has no append-only file", hint)
+    if persistence is Persistence.FAILED:
+        return Finding(check, Result.ERROR, "Redis cannot write to disk", "free disk space, and see Redis' log")
+    if persistence is Persistence.UNSEEN:
+        return Finding(check, Result.OK, "the Redis user may not ask whether there is an append-only file")
+    return Finding(check, Result.OK, "append-only file is on")
+
+
+def _receivers(vitals: Vitals) -> Iterator[Finding]:
+    if vitals.dry_run:
+        yield Finding("alerts.dry-run", Result.WARNING, "nothing is sent: it is a dry run", "unset AWB_DRY_RUN")
+    if not vitals.receivers:
+        hint = "set AWB_SLACK_WEBHOOK_URL, or AWB_SMTP_URL with AWB_EMAIL_FROM and AWB_EMAIL_TO"
+        yield Finding("receivers.configured", Result.ERROR, "nobody is warned: no receiver is configured", hint)
+        return
+    yield Finding("receivers.configured", Result.OK, f"{len(vitals.receivers)} configured")
+    for name in vitals.receivers:
+        error = vitals.failing_receivers.get(name)
+        if error is None:
+            yield Finding("receivers.working", Result.OK, f"{name}: no message failed lately", subject=name)
+        else:
+            says = f"{name}: the newest message failed: {error}"
+            hint = "correct its settings, then: awb notify test"
+            yield Finding("receivers.working", Result.ERROR, says, hint, subject=name)
+
+
+def _notifications(vitals: Vitals) -> Iterator[Finding]:
+    check = "notifications.overdue"
+    if vitals.overdue:
+        says = f"{_number(vitals.overdue, 'message')} should have been sent by now"
+        yield Finding(check, Result.ERROR, says, "see awb messages, and whether a worker of awb-notifications runs")
+    else:
+        yield Finding(check, Result.OK, "no message is overdue")
+    if vitals.late_lanes:
+        says = f"{_number(vitals.late_lanes, 'relay')} of notifications should have gone on by now"
+        yield Finding("relays.overdue", Result.WARNING, says, "see awb queues, and whether the targets answer")
+
+
+def _workers(queues: Sequence[QueueVitals]) -> Iterator[Finding]:
+    for queue in queues:
+        check = "workers.alive"
+        if not queue.served and queue.waited_for:
+            hint = f"run `awb run`, or `awb worker {queue.name}`; where it runs already, its log says why it ends"
+            yield Finding(check, Result.ERROR, f"{queue.name}: no worker is alive", hint, subject=queue.name)
+        elif queue.served:
+            yield Finding(check, Result.OK, f"{queue.name}: a worker is alive", subject=queue.name)
+        if queue.paused:
+            hint = f"awb queues resume {queue.name}"
+            yield Finding("queues.paused", Result.WARNING, f"{queue.name} is paused", hint, subject=queue.name)
+
+
+def _jobs(queues: Sequence[QueueVitals]) -> Iterator[Finding]:
+    for queue in queues:
+        name = queue.name
+        if queue.failed:
+            says = f"{name}: {_number(queue.failed, 'job')} failed"
+            yield Finding("jobs.failed", Result.WARNING, says, "see them with awb queues", subject=name)
+        if queue.oldest_age is not None and queue.oldest_age > _OLD_JOB and not queue.paused:
+            says = f"{name}: the oldest job waits for {queue.oldest_age / 60:.0f} min"
+            yield Finding("jobs.waiting", Result.WARNING, says, "see awb queues; more workers may run", subject=name)
+    if not any(queue.failed for queue in queues):
+        yield Finding("jobs.failed", Result.OK, "no job has failed")
+
+
+def _scheduler(vitals: Vitals) -> Finding:
+    check, hint = "scheduler.alive", "run `awb run`, or `awb scheduler` and `awb worker awb-maintenance`"
+    if vitals.swept_at is None:
+        return Finding(check, Result.WARNING, "the scheduler has not swept yet", hint)
+    age = vitals.now - vitals.swept_at
+    if age > _LATE_SWEEP:
+        return Finding(check, Result.ERROR, f"no sweep since {vitals.swept_at:%Y-%m-%d %H:%M} UTC", hint)
+    return Finding(check, Result.OK, f"the last sweep was {age.total_seconds():.0f} s ago")
+
+
+def _steps(vitals: Vitals) -> Iterator[Finding]:
+    """Report steps of the sweep that fail, or failed within the last day."""
+    for step in vitals.steps:
+        when = f"failed until {step.at:%Y-%m-%d %H:%M}" if step.over else f"fails since {step.since:%Y-%m-%d %H:%M}"
+        yield Finding(
+            f"sweep.{step.name.replace(' ', '-')}",
+            Result.WARNING if step.over else Result.ERROR,
+            f"{vitals.deployment}: the step “{step.name}” of the sweep {when} UTC ({step.error})",
+            "it works again by itself; the log says what failed"
+            if step.over
+            else "look for “sweep step failed” in the log of the workers; the other steps and deployments go on",
+        )
+
+
+def _deliveries(vitals: Vitals) -> Finding:
+    check = "input.deliveries"
+    if vitals.last_delivery is None:
+        hint = "enable webhooks in Coder (`awb webhook-url` prints the lines), then: coder notifications test"
+        return Finding(check, Result.WARNING, "no delivery has ever arrived", hint)
+    quiet = vitals.now - vitals.last_delivery
+    says = f"{vitals.deployment}: the last delivery came {quiet.total_seconds() / 3600:.1f} h ago"
+    if quiet > vitals.silence_allowed:
+        hint = "is Coder's webhook still on? `awb coder check` says; AWB_SILENCE_HOURS is how long none may come"
+        return Finding(check, Result.WARNING, says, hint)
+    return Finding(check, Result.OK, says)
+
+
+def _quarantine(vitals: Vitals) -> Finding:
+    check = "input.quarantine"
+    if vitals.quarantined:
+        says = f"{vitals.deployment}: {_number(vitals.quarantined, 'body', 'bodies')} could not be read"
+        return Finding(check, Result.WARNING, says, "look at them with `awb quarantine`")
+    return Finding(check, Result.OK, "the quarantine is empty")
+
+
+def _refused(vitals: Vitals) -> Iterator[Finding]:
+    """Report posts that were refused within a day."""
+    runs, now = vitals.refusals, vitals.now
+    wrong = unauthorized(runs, now)
+    if wrong:
+        says = (
+            f"{wrong.count:,} posts without the right secret since {wrong.since:%Y-%m-%d %H:%M} UTC, the last "
+            f"{(now - wrong.last).total_seconds() / 60:,.0f} min ago"
+        )
+        hint = "probably your Coder: compare CODER_NOTIFICATIONS_WEBHOOK_ENDPOINT of coderd with `awb webhook-url`"
+        yield Finding("input.secret", Result.WARNING, says, hint)
+    others = [reason for reason in runs if reason not in UNAUTHORIZED and now - runs[reason].last < RUN_PAUSE]
+    if others:
+        says = ", ".join(f"{WORDS[reason]}: {runs[reason].count:,}" for reason in others)
+        hint = "is it your Coder? it needs the path that `awb webhook-url` prints, and no redirect on the way"
+        yield Finding("input.refused", Result.WARNING, f"posts were refused: {says}", hint)
+    if not wrong and not others:
+        yield Finding("input.refused", Result.OK, "no post was refused within a day")
+
+
+def _coder(vitals: Vitals, coder: CoderVitals | None) -> Iterator[Finding]:
+    check = "coder.api"
+    if coder is None:
+        return
+    if coder.failing_since:
+        says = f"Coder's API fails since {coder.failing_since:%Y-%m-%d %H:%M} UTC: {coder.failure}"
+        yield Finding(check, Result.ERROR, says, "run: awb coder check")
+    elif coder.reconciled_at is None:
+        yield Finding(check, Result.WARNING, "no pass over Coder's API is complete yet", "run: awb reconcile")
+    else:
+        ago = vitals.now - coder.reconciled_at
+        says = f"the last pass over Coder's API began {ago.total_seconds() / 60:.0f} min ago"
+        late = ago > coder.every * _LATE_PASSES
+        yield Finding(check, Result.WARNING if late else Result.OK, says, "run: awb reconcile" if late else "")
+
+
+def _number(number: int, one: str, many: str = "") -> str:
+    return f"1 {one}" if number == 1 else f"{number:,} {many or one + 's'}"
