@@ -13,7 +13,7 @@ from typing import Any, Final
 import redis
 import structlog
 from rq import Queue
-from rq.exceptions import DeserializationError
+from rq.exceptions import NoSuchJobError
 from rq.intermediate_queue import IntermediateQueue
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
@@ -22,6 +22,7 @@ from rq.worker import SimpleWorker, WorkerStatus
 
 from app.config.load import Config
 from app.store.rq import jobqueue, readyjob
+from app.store.rq.checkedjob import CheckedJob
 from app.store.server.connection import script, unavailable
 from app.store.server.info import check_writable, server_info
 from workers import jobs, runtime
@@ -52,13 +53,23 @@ class QuietWorker(PausableWorker):
             super()._install_signal_handlers()  # type: ignore[no-untyped-call]
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        if not _is_ours(job):
-            log.error("job refused", job_id=job.id, why="its function is not one of this program's jobs")
-            job.retries_left = 0
-            self.handle_job_failure(job, queue, exc_string="Refused: not a job of the Coder AWB meter.")
+        objection = _objection(job)
+        if objection:
+            log.error("job refused", job_id=job.id, why=objection)
+            job.retries_left, job.origin = 0, queue.name
+            self._bury(job, queue, f"Refused: not a job of the Coder AWB meter: {objection}.")
             IntermediateQueue(queue.key, self.connection).remove(job.id)
             return
         super().execute_job(job, queue)
+
+    def _bury(self, job: Job, queue: Queue, why: str) -> None:
+        """Book a job as failed; where what is stored of it keeps RQ from it, note at least that it is there."""
+        try:
+            self.handle_job_failure(job, queue, exc_string=why)
+        except redis.exceptions.ResponseError as error:
+            if "WRONGTYPE" not in str(error):
+                raise
+            self.connection.zadd(queue.failed_job_registry.key, {job.id: time.time()})
 
     def register_birth(self) -> None:
         """Register, then adopt: what is booked for a worker that is not registered keeps it from registering."""
@@ -86,11 +97,17 @@ class QuietWorker(PausableWorker):
             raise RuntimeError(f"the failure of job {job.id} could not be written")
 
 
-def _is_ours(job: Job) -> bool:
+def _fetch(queue: Queue, job_id: str) -> Job | None:
+    """Return a job of a queue's list, whatever it says of its queue itself; None where there is none."""
     try:
-        return job.func_name in jobqueue.FUNCTIONS
-    except DeserializationError:
-        return False
+        return CheckedJob.fetch(job_id, connection=queue.connection, serializer=queue.serializer)
+    except NoSuchJobError:
+        return None
+
+
+def _objection(job: Job) -> str:
+    """Say why a job must not run; empty when it may. Every worker here reads jobs as CheckedJob."""
+    return job.objection if isinstance(job, CheckedJob) else "it was not checked"
 
 
 class DeliveryWorker(QuietWorker):
@@ -107,7 +124,7 @@ class DeliveryWorker(QuietWorker):
         self._finish = script(self.connection, "finish")
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        if not _is_ours(job) or job.retries_left != len(jobqueue.RETRY_INTERVALS) or job.func_name != jobqueue.CLASSIFY:
+        if _objection(job) or job.retries_left != len(jobqueue.RETRY_INTERVALS) or job.func_name != jobqueue.CLASSIFY:
             super().execute_job(job, queue)
             return
         # RQ lets a busy worker finish before it heeds SIGTERM; any other it interrupts wherever it is.
@@ -119,7 +136,7 @@ class DeliveryWorker(QuietWorker):
         except Exception:
             log.warning("batch failed, trying its jobs one by one", jobs=len(batch), exc_info=True)
             for job_id, _ in batch:
-                single = queue.fetch_job(job_id)
+                single = _fetch(queue, job_id)
                 if single is not None:
                     super().execute_job(single, queue)
             return
@@ -137,13 +154,13 @@ class DeliveryWorker(QuietWorker):
         for job_id, data in taken:
             try:
                 batch.append((job_id.decode(), readyjob.read_args(data)))
-            except (ValueError, TypeError):
+            except (ValueError, TypeError, RecursionError):
                 # Not written by us: RQ's path reads it as any RQ does, or buries it.
                 self._give_back(queue, job_id.decode())
         return batch
 
     def _give_back(self, queue: Queue, job_id: str) -> None:
-        single = queue.fetch_job(job_id)
+        single = _fetch(queue, job_id)
         if single is not None:
             super().execute_job(single, queue)
 
@@ -151,10 +168,13 @@ class DeliveryWorker(QuietWorker):
 def worker(queue_name: str, connection: "redis.Redis", config: Config | None = None) -> QuietWorker:
     """Build the worker of one queue. When it starts, it adopts what a dead worker of this queue left behind."""
     runtime.use(connection, config)
+    queue = jobqueue.queue(queue_name, connection)
+    queue.job_class = CheckedJob
     kind = DeliveryWorker if queue_name == jobqueue.DELIVERIES else QuietWorker
     built = kind(
-        [jobqueue.queue(queue_name, connection)],
+        [queue],
         connection=connection,
+        job_class=CheckedJob,
         # In a container that is started again, host and process id come back while RQ still knows the dead worker.
         name=f"{queue_name}-{_host()}-{os.getpid()}-{secrets.token_hex(3)}",
         serializer=JSONSerializer,
@@ -198,7 +218,7 @@ def adopt(new: SimpleWorker) -> None:
     for queue in new.queues:
         registry = queue.started_job_registry
         for job_id, execution_id in registry.get_job_and_execution_ids(cleanup=False):
-            job = queue.fetch_job(job_id)
+            job = _fetch(queue, job_id)
             if job is not None and _is_dead(job.worker_name or "", queue.name):
                 # In this order: a job that is in no list would be lost, one in a list too many is not.
                 new.handle_job_failure(job, queue, exc_string="The worker died while it ran this job.")
@@ -208,7 +228,7 @@ def adopt(new: SimpleWorker) -> None:
         for job_id in intermediate.get_job_ids():
             if job_id in running:
                 continue
-            job = queue.fetch_job(job_id)
+            job = _fetch(queue, job_id)
             if job is not None:
                 new.handle_job_failure(job, queue, exc_string="The worker died while it held this job.")
             intermediate.remove(job_id)

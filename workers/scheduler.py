@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import redis
 import structlog
+from rq import scheduler as rqscheduler
 from rq.scheduler import RQScheduler
 from rq.serializers import JSONSerializer
 
@@ -19,10 +20,13 @@ from app.pipeline import passes as coder
 from app.pipeline.relay import work as relaying
 from app.pipeline.watch import sweep
 from app.store.rq import jobqueue, plainjob
+from app.store.rq.checkedjob import CheckedJob
 from app.store.rq.enqueue import enqueue
 from app.store.server.connection import unavailable
 
 log = structlog.get_logger(__name__)
+# RQ's scheduler takes no other class: one malformed job would keep all from coming back that are due.
+setattr(rqscheduler, "Job", CheckedJob)  # noqa: B010 - a name that RQ does not export
 #: Seconds between sweeps.
 SWEEP_EVERY: Final = 60
 #: Seconds between looks at what is due, and between tries while Redis is away.

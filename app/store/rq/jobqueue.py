@@ -37,7 +37,7 @@ FUNCTIONS: Final = frozenset({CLASSIFY, SEND, SWEEP, RECOUNT, VERIFY, RECONCILE,
 RETRY_INTERVALS: Final = (5, 60, 300)
 #: How long dead letter is kept, in seconds.
 FAILURE_TTL: Final = 400 * 86_400
-_JOB_TIMEOUT: Final = 180
+TIMEOUT_SECONDS: Final = 180
 
 
 def queue(name: str, connection: "redis.Redis") -> Queue:
@@ -59,7 +59,7 @@ def create_job(of: Queue, job_id: str, function: str, args: Sequence[Any], descr
         args=list(args),
         job_id=job_id,
         description=description,
-        timeout=_JOB_TIMEOUT,
+        timeout=TIMEOUT_SECONDS,
         # What happened to a delivery or a notification stands in our own store; a finished job tells nothing more.
         result_ttl=0,
         failure_ttl=FAILURE_TTL,

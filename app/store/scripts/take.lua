@@ -2,12 +2,13 @@
 -- A worker that dies leaves them there, where RQ's own maintenance finds them.
 -- KEYS[1] queue list   KEYS[2] intermediate list
 -- ARGV[1] how many   ARGV[2] prefix of job keys   ARGV[3] retries that an untried job has left
--- Stops before a job that failed before: such a job runs alone, under RQ's full bookkeeping.
+-- Stops before a job that failed before: such a job runs alone, under RQ's full bookkeeping. So does what is no job.
 local taken = {}
 for _ = 1, tonumber(ARGV[1]) do
   local id = redis.call('LINDEX', KEYS[1], 0)
   if not id then break end
-  local fields = redis.call('HMGET', ARGV[2] .. id, 'data', 'retries_left')
+  local fields = redis.pcall('HMGET', ARGV[2] .. id, 'data', 'retries_left')
+  if fields.err or (not fields[1] and redis.call('EXISTS', ARGV[2] .. id) == 1) then break end
   if fields[1] and fields[2] ~= ARGV[3] then break end
   redis.call('LMOVE', KEYS[1], KEYS[2], 'LEFT', 'RIGHT')
   if fields[1] then
