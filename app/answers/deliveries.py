@@ -1,13 +1,16 @@
 """Answers about deliveries: which verdict each of Coder's notifications got."""
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 from pydantic import Field
 
 from app.answers.alerts import LIMIT
+from app.answers.relays import Relay
 from app.answers.shape import Answer, Moment, Sent, one_of
 from app.core.count.rules import EvidenceKind, Outcome
 from app.store import history
+from app.store.relay.relayviews import RelayRow
 from app.store.store import Store
 
 
@@ -33,14 +36,16 @@ class Delivery(Answer):
     workspace: str | None
     owner: str | None
     deleted: Deletion | None = Field(description="Who deleted its job, where somebody did.")
+    relays: list[Relay] = Field(description="To whom it was passed on, and what became of that.")
     payload: Sent = Field(description="What was kept of it, without secrets and prompts; null in lists.")
 
     @classmethod
-    def of(cls, stored: dict[str, Any], *, payload: bool = True) -> Self:
+    def of(cls, stored: dict[str, Any], relays: Sequence[RelayRow] = (), *, payload: bool = True) -> Self:
         """Return a delivery as the store keeps it; without its payload where that is not asked for."""
         verdict = {name: stored["verdict"].get(name) for name in Verdict.model_fields}
         deleted = Deletion.pick(stored["deleted"]) if stored.get("deleted") else None
         known = {**dict.fromkeys(cls.model_fields), **stored, "verdict": verdict, "deleted": deleted}
+        known["relays"] = [Relay.of(row) for row in relays]
         return cls.pick(known if payload else {**known, "payload": None})
 
 
@@ -54,4 +59,6 @@ class Deliveries(Answer):
     def of(cls, store: Store, limit: int = LIMIT, before: str | None = None) -> Self:
         """Return a page; arguments and errors as of `Events.of`."""
         rows, following = history.deliveries(store, before, limit)
-        return cls(deliveries=[Delivery.of(row, payload=False) for row in rows], next=following)
+        relays = store.relayviews.of([row["message_id"] for row in rows])
+        found = [Delivery.of(row, relays[row["message_id"]], payload=False) for row in rows]
+        return cls(deliveries=found, next=following)

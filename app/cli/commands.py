@@ -41,6 +41,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "reconcile": "coder",
         "queues": "queues",
         "replay": "queues",
+        "deliveries": "deliveries",
         "quarantine": "quarantine",
         "deployments": "deployments",
         "repair": "repair",

@@ -13,6 +13,7 @@ from app.core.alert.refusal import DOCTOR
 from app.core.finding import Finding, Result
 from app.doctor.access import examine_access
 from app.doctor.counting import examine_counting
+from app.doctor.relaying import examine_relaying
 from app.net import trust
 from app.net.session import WebSession
 from app.notifiers.base import NotifyError
@@ -34,6 +35,7 @@ def examine(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
     yield from examine_access(config.settings)
     yield from _receivers(config)
     yield from examine_counting(config, connection)
+    yield from examine_relaying(config, connection)
 
 
 def _secret(config: Config) -> Iterator[Finding]:

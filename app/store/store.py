@@ -18,6 +18,7 @@ from app.store.receive.inbox import Inbox
 from app.store.receive.kept import Kept
 from app.store.receive.quarantine import Quarantine
 from app.store.relay.relays import Relays
+from app.store.relay.relayviews import RelayViews
 from app.store.steps import Steps
 
 
@@ -72,6 +73,10 @@ class Store:
     @cached_property
     def relays(self) -> Relays:
         return Relays(self.redis, self.deployment)
+
+    @cached_property
+    def relayviews(self) -> RelayViews:
+        return RelayViews(self.redis, self.deployment)
 
     @cached_property
     def silences(self) -> Silences:

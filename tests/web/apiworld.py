@@ -18,6 +18,7 @@ from app.pipeline.operate.silence import create_silence
 from app.store.alert.outbox import Outbox
 from app.store.coder.state import CoderState
 from app.store.count.ledger import Ledger
+from app.store.relay.relays import FAILED
 from app.store.store import Store
 from tests.conftest import make_config
 from tests.store.make import put, record
@@ -33,6 +34,8 @@ SETTINGS: Final[dict[str, Any]] = {
     "coder_token": "a-token-of-the-tests",
     "api_tokens": ",".join(f"{role}:{token_digest(token)}" for role, token in TOKENS.items()),
     "trust_loopback": "always",
+    "forward": '[{"name": "sink", "url": "http://127.0.0.1:1/hook", "allow_private": true}]',
+    "relay_secret": "a-relay-secret-of-the-tests",
 }
 
 
@@ -73,6 +76,8 @@ def fill(app: Flask, config: Config, connection: "redis.Redis") -> None:
         create_silence(Store(connection, "default"), {"level": "90%"}, NOON + timedelta(days=1), "ada", "We know.")
         client.post("/v1/webhook", headers=basic(), data=notification("odd", template="new", labels={}))
         count_all(connection, config)
+    relays = Store(connection, "default").relays
+    relays.end("forward:sink", "m1", FAILED, "it answered 422", NOON, replayable=True)
     state = CoderState(connection, "default")
     state.save_licence(_entitlements(), BuildInfo(version="v2.29.1+abc"), NOON)
     state.add_drift(DriftPoint(NOON - timedelta(hours=3), 7, 9))

@@ -32,7 +32,7 @@ PATHS: dict[str, dict[str, Any]] = {
     "/audit": {},
 }
 #: Every answer takes at most so many commands.
-MOST = 40
+MOST = 60
 
 
 def add(connection: "redis.Redis", numbers: range) -> None:

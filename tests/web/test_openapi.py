@@ -84,8 +84,17 @@ def known(world: tuple[Flask, "redis.Redis"]) -> Known:
             "name": ["awb"],
             "id": [row["id"] for row in apiworld.get(client, "/silences")["silences"]],
         },
-        query={"cursor": [page["next"] for page in pages], "period": ["2030-05-01", "2030-04-30", "2030-01-01"]},
-        body={"until": ["2030-06-01T00:00:00+02:00"], "receiver": ["slack"], "level": ["", "100%"]},
+        query={
+            "target": ["forward:sink"],
+            "cursor": [page["next"] for page in pages],
+            "period": ["2030-05-01", "2030-04-30", "2030-01-01"],
+        },
+        body={
+            "until": ["2030-06-01T00:00:00+02:00"],
+            "receiver": ["slack"],
+            "level": ["", "100%"],
+            "target": ["relay", "forward:other"],
+        },
     )
 
 
@@ -128,6 +137,7 @@ def test_whatever_is_sent_the_answer_is_as_the_document_says(
 BODIES: dict[str, Any] = {
     "add_silence": {"matchers": {"level": "90%"}, "until": "2030-06-01T00:00:00Z"},
     "send_test": {"receiver": "slack"},
+    "replay_relay": {"target": "forward:sink"},
 }
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.core.coder.settings import NotificationTemplate
+from app.core.finding import Finding, Result
 
 OWNER: Final = "owner"
 TEMPLATE_ADMIN: Final = "template-admin"
@@ -83,9 +84,30 @@ def not_by_webhook(templates: Sequence[NotificationTemplate], default: str) -> l
     return [one for one in needed_of(templates) if (one.method or default) != WEBHOOK]
 
 
+def reached(templates: Sequence[NotificationTemplate], default: str, *, relay: str) -> Finding:
+    """Say whether users get what Coder sends by webhook, which it then sends nobody by e-mail.
+
+    Args:
+        templates: of this Coder.
+        default: its method for all templates that have none of their own.
+        relay: the setting.
+    """
+    check = "coder.relay"
+    sent = [one for one in templates if (one.method or default) == WEBHOOK]
+    if not sent:
+        return Finding(check, Result.OK, "Coder mails users itself")
+    what = "everything" if len(sent) == len(templates) else names_of(sent)
+    if relay != "off":
+        return Finding(check, Result.OK, f"Coder sends {what} by webhook, and users get it by {relay} from here")
+    says = f"Coder sends {what} by webhook, so users get no e-mail of it"
+    if default == WEBHOOK:
+        says += ", one-time passcodes included"
+    return Finding(check, Result.WARNING, says, "set AWB_RELAY=email (docs/relay.md)")
+
+
 def any_of(roles: frozenset[str]) -> str:
     return " or ".join(sorted(roles))
 
 
 def names_of(templates: Sequence[NotificationTemplate]) -> str:
-    return ", ".join(one.name or NEEDED[one.id] for one in templates)
+    return ", ".join(one.name or NEEDED.get(one.id, one.id) for one in templates)

@@ -80,6 +80,7 @@ class _Check:
             ("paused", self.paused),
             ("endpoint", lambda: endpoint(self.config, self.api, self.user)),
             ("method", self.method),
+            ("relay", self.relay),
             ("templates", self.templates),
             ("failures", self.failures),
             ("recipient", self.recipient),
@@ -175,6 +176,11 @@ class _Check:
         hint = "run: awb coder subscribe" if licensed and owner else method_hint(licensed=licensed)
         says = f"not sent by webhook: {subscription.names_of(others)}"
         yield Finding("coder.method", Result.ERROR, says, hint)
+
+    def relay(self) -> Iterator[Finding]:
+        """Say who gets no e-mail because Coder sends by webhook."""
+        _available, default = self.api.dispatch_methods()
+        yield subscription.reached(self.known, default, relay=self.config.settings.relay)
 
     def templates(self) -> Iterator[Finding]:
         try:

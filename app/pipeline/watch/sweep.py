@@ -88,6 +88,7 @@ def _forget(store: Store, keep_days: int) -> None:
     """Let go of what is older than the configuration keeps it."""
     before = clock.now() - timedelta(days=keep_days)
     store.outbox.forget(before.timestamp())
+    store.relayviews.forget(before.timestamp())
     store.alerts.forget_events(before.timestamp())
     store.silences.forget(before)
 

@@ -6,6 +6,7 @@ from typing import Final
 from app import clock
 from app.answers.alerts import Acknowledged, Silence
 from app.answers.queues import Queued
+from app.answers.relays import Replayed
 from app.core.text.mailbox import receiver_key
 from app.core.wording.test import trial_alert
 from app.notifiers.receivers import receivers as configured_receivers
@@ -13,6 +14,7 @@ from app.pipeline.notify.address import to_receivers
 from app.pipeline.operate.acknowledge import StaleError, acknowledge, end
 from app.pipeline.operate.silence import SilenceError, create_silence
 from app.pipeline.outlook import bare_context
+from app.pipeline.relay.replay import Again, replay
 from app.store.receive.inbox import deployments
 from app.store.rq import plainjob
 from app.store.rq.enqueue import enqueue
@@ -125,6 +127,24 @@ def start_reconcile(call: Call) -> Queued:
         raise Problem(429, "A pass was queued within this minute already.", headers={"Retry-After": str(wait)})
     _note(call, "reconcile", job.id)
     return Queued(queued=job.id)
+
+
+@operation(
+    "POST",
+    "/relays/{message_id}/replay",
+    "Try a message once more that a target did not get.",
+    body=requests.ReplayBody,
+    status=202,
+    problems={404: "It did not fail there, or is not known.", 409: "Its content is not kept any more."},
+)
+def replay_relay(call: Call) -> Replayed:
+    message_id, target = call.path["message_id"], call.body.target
+    again = replay(call.store, message_id, target, call.actor)
+    if again is Again.NOT_FAILED:
+        raise Problem(404, "No message of this id failed at this target; /relays lists them.")
+    if again is Again.NOT_KEPT:
+        raise Problem(409, "Its content is not kept any more, so it cannot be tried once more.")
+    return Replayed(message_id=message_id, target=target, outcome=again.value)
 
 
 def _known(call: Call) -> None:

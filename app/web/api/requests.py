@@ -97,6 +97,13 @@ Limit = Annotated[
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
+RelayTarget = Annotated[
+    str,
+    StringConstraints(pattern=r"^(relay|forward:[a-z0-9-]{1,40})$"),
+    Field(description="`relay` for people, `forward:<name>` for another webhook."),
+]
+
+
 class Query(BaseModel):
     """The query parameters of an operation; this one is taken by all."""
 
@@ -149,6 +156,11 @@ class RecordsQuery(PageQuery):
     state: Literal["provisional", "proved"] | None = None
 
 
+class RelaysQuery(PageQuery):
+    target: RelayTarget | None = None
+    state: Literal["pending", "failed"] | None = Field(None, description="Those of the target that wait, or failed.")
+
+
 class LimitQuery(Query):
     limit: Limit = _USUAL
 
@@ -180,6 +192,10 @@ class SilenceBody(Body):
 
 class NotifyTestBody(Body):
     receiver: str = Field(min_length=1, max_length=320, description="One of /receivers.")
+
+
+class ReplayBody(Body):
+    target: RelayTarget
 
 
 def objections(model: type[BaseModel], error: ValidationError) -> list[str]:

@@ -11,6 +11,7 @@ from app.answers.messages import Notifications, Receivers
 from app.answers.past import UnknownPeriodError
 from app.answers.queues import Queues
 from app.answers.records import Record, Records
+from app.answers.relays import Relays
 from app.answers.usage import Forecast, Periods, Usage
 from app.core.count.meter import AWB
 from app.pipeline.operate.queues import queues_of
@@ -21,7 +22,7 @@ from app.web.errors import Problem
 #: Of each queue.
 _FAILED_JOBS: Final = 20
 
-_Page = TypeVar("_Page", Records, Events, Notifications, Deliveries)
+_Page = TypeVar("_Page", Records, Events, Notifications, Deliveries, Relays)
 
 
 @operation(
@@ -134,10 +135,27 @@ def deliveries(call: Call) -> Deliveries:
     private=True,
 )
 def delivery(call: Call) -> Delivery:
-    found = call.store.inbox.delivery(call.path["message_id"])
+    message_id = call.path["message_id"]
+    found = call.store.inbox.delivery(message_id)
     if found is None:
         raise Problem(404, "No such delivery is known: not received, not classified yet, or expired.")
-    return Delivery.of(found)
+    return Delivery.of(found, call.store.relayviews.of([message_id])[message_id])
+
+
+@operation(
+    "GET",
+    "/relays",
+    "What was passed on to people and other webhooks, newest first, and how each target fares.",
+    query=requests.RelaysQuery,
+)
+def relays(call: Call) -> Relays:
+    asked = call.query
+    if asked.state and not asked.target:
+        raise Problem(400, "`state` needs a `target`, whose messages are meant.")
+    found = Relays.of(
+        call.store, call.config, asked.limit, asked.cursor, state=asked.state or "", target=asked.target or ""
+    )
+    return _sealed(found)
 
 
 @operation("GET", "/queues", "The queues of all deployments, and the workers.", private=True)

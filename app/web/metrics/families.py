@@ -29,6 +29,7 @@ class Family:
 
 _METER: Final = ("deployment", "meter")
 _ONE: Final = ("deployment",)
+_TARGET: Final = ("deployment", "target")
 _RECEIVER: Final = ("deployment", "kind", "receiver")
 
 FAMILIES: Final = (
@@ -85,6 +86,10 @@ FAMILIES: Final = (
     Family("awb_outbox_pending", "Notifications that are neither sent nor failed yet.", _ONE),
     Family("awb_outbox_oldest_age_seconds", "Time since the oldest pending notification was decided.", _ONE),
     Family("awb_outbox_overdue_seconds", "Time since the earliest attempt that is due; 0 when none is.", _ONE),
+    Family("awb_relay_messages_total", "Messages passed on that came to an end, by outcome.", (*_TARGET, "outcome")),
+    Family("awb_relay_errors_total", "Attempts at passing a message on that failed, by reason.", (*_TARGET, "reason")),
+    Family("awb_relay_pending", "Messages that a target has not got yet.", _TARGET),
+    Family("awb_relay_oldest_age_seconds", "Time since the oldest of them arrived; 0 for none.", _TARGET),
     Family("awb_coder_api_configured", "1 when Coder's API is configured for this deployment, else 0.", _ONE),
     Family("awb_coder_api_up", "1 when Coder's API answered last, 0 when it failed. Absent without an API.", _ONE),
     Family("awb_coder_api_failing_since_timestamp_seconds", "Since when Coder's API fails; 0 while it answers.", _ONE),

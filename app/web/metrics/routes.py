@@ -93,6 +93,7 @@ class MeterCollector:
             yield partial(sources.put_coder, sheet, store, self.config)
             yield partial(sources.put_alerts, sheet, store)
             yield partial(sources.put_health, sheet, store, self.config)
+            yield partial(sources.put_relays, sheet, store)
             yield partial(self._put_counters, sheet, name)
 
     def _put_counters(self, sheet: Sheet, deployment: str) -> None:

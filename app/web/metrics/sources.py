@@ -31,6 +31,7 @@ from app.web.metrics.families import Sheet
 
 #: How a notification ends (app/store/alert/outbox.py, app/core/alert/dispatch.py).
 OUTCOMES: Final = ("sent", "failed", "silenced", "superseded", "dry-run")
+RELAY_OUTCOMES: Final = ("sent", "failed")
 #: States of workers (app/store/rq/queues.py).
 WORKER_STATES: Final = ("started", "idle", "busy", "suspended", "dead")
 REGISTRIES: Final = ("started", "deferred", "scheduled", "failed")
@@ -165,6 +166,19 @@ def put_coder(sheet: Sheet, store: Store, config: Config) -> None:
         return
     edges = store.gauges.drift_edges(usage.period.starts_at)
     sheet.put("awb_drift_growth", growth(edges, usage.period.starts_at), store.deployment, AWB)
+
+
+def put_relays(sheet: Sheet, store: Store) -> None:
+    """Put what is passed on, by target; targets are few, for they stand in the configuration."""
+    now, counters = clock.now(), store.relayviews.counters()
+    for row in store.relayviews.targets():
+        at = (store.deployment, row.target)
+        for outcome in RELAY_OUTCOMES:
+            sheet.put("awb_relay_messages_total", counters.get(f"{row.target} {outcome}", 0), *at, outcome)
+        for reason in (*FailureReason, "mistake"):
+            sheet.put("awb_relay_errors_total", counters.get(f"{row.target} error {reason}", 0), *at, str(reason))
+        sheet.put("awb_relay_pending", row.pending, *at)
+        sheet.put("awb_relay_oldest_age_seconds", _age(now, row.oldest), *at)
 
 
 def put_queues(sheet: Sheet, connection: "redis.Redis") -> None:

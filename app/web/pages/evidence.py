@@ -150,7 +150,8 @@ def _add_deliveries(routes: Blueprint, config: Config, connection: "redis.Redis"
         rows = store.records(AWB)
         counted = [one for one in rows.of_workspace(found["workspace_id"]) if message_id in one.deliveries]
         links = [(title(one), to(record_path(one.key))) for one in counted]
-        return respond("delivery.html", {}, delivery=Delivery.of(found), links=links)
+        shown = Delivery.of(found, store.relayviews.of([message_id])[message_id])
+        return respond("delivery.html", {}, delivery=shown, links=links)
 
 
 def deliveries_table(found: Iterable[Delivery | str]) -> Table:

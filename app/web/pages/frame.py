@@ -43,7 +43,9 @@ class Frame:
         """Tell whether the present page belongs to this entry of the navigation."""
         if path == "/":
             return request.path in _OF_USAGE or request.path.startswith("/days/")
-        return request.path.startswith(path) or (path == "/records" and request.path.startswith("/deliveries"))
+        return request.path.startswith(path) or (
+            path == "/records" and request.path.startswith(("/deliveries", "/relays"))
+        )
 
 
 def install(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:

@@ -16,6 +16,7 @@ from app.web.pages import alerts as pagealerts
 from app.web.pages import evidence as pageevidence
 from app.web.pages import frame as pageframe
 from app.web.pages import names as pagenames
+from app.web.pages import relays as pagerelays
 from app.web.pages.alertdata import firing, messages_table, silences_table
 from app.web.pages.base import respond
 from app.web.pages.charts import drift_line
@@ -58,6 +59,7 @@ def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
     pagenames.add_routes(routes, config, connection)
     pageevidence.add_routes(routes, config, connection)
     pagealerts.add_routes(routes, config, connection)
+    pagerelays.add_routes(routes, config, connection)
     return routes
 
 

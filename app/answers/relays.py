@@ -1,0 +1,76 @@
+"""Answers about what is passed on: to people and to other webhooks."""
+
+from typing import Self
+
+from pydantic import Field
+
+from app.answers.alerts import LIMIT
+from app.answers.shape import Answer, Blank, Moment, one_of
+from app.config.load import Config
+from app.pipeline.relay.fares import Condition, fares
+from app.store.relay.relayviews import RelayRow
+from app.store.store import Store
+
+
+class Relay(Answer):
+    """One message and one target."""
+
+    message_id: str
+    target: str = Field(description="`relay` is the person it is for, `forward:<name>` another webhook.")
+    template: str
+    received_at: Moment
+    state: str = Field(description="pending, sent or failed.")
+    via: Blank = Field(description="By what it went: email, slack or webhook.")
+    attempts: int
+    reason: Blank = Field(description="Why it is not delivered, or what is to be said of it.")
+    at: Moment | None = Field(description="When it was delivered or last tried.")
+
+    @classmethod
+    def of(cls, row: RelayRow) -> Self:
+        return cls.pick(row)
+
+
+class Target(Answer):
+    """One target as a whole."""
+
+    target: str
+    condition: str = one_of(Condition)
+    says: str
+    pending: int
+    failed_lately: int = Field(description="Messages that failed within 24 hours.")
+
+
+class Relays(Answer):
+    """What was passed on, newest first, and how each target fares."""
+
+    relays: list[Relay]
+    next: str | None
+    targets: list[Target]
+
+    @classmethod
+    def of(
+        cls,
+        store: Store,
+        config: Config,
+        limit: int = LIMIT,
+        before: str | None = None,
+        *,
+        state: str = "",
+        target: str = "",
+    ) -> Self:
+        """Return a page of at most so many messages.
+
+        Raises:
+            ValueError: `before` is not one that this gave out.
+        """
+        rows, following = store.relayviews.page(before, limit, state, target)
+        found = [Target.pick(fare) for fare in fares(store, config)]
+        return cls(relays=[Relay.of(row) for row in rows], next=following, targets=found)
+
+
+class Replayed(Answer):
+    """What came of the wish to replay."""
+
+    message_id: str
+    target: str
+    outcome: str = Field(description="queued: it is tried once more.")

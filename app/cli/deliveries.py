@@ -1,0 +1,103 @@
+"""`awb deliveries`: what was passed on to people and other webhooks, and what became of it."""
+
+import sys
+from typing import Any, Final
+
+import click
+from rich.markup import escape
+
+from app.answers.relays import Relay, Relays
+from app.cli.base import AS_JSON, DEPLOYMENT, EXIT_FAILED, actor, fail, main, open_store, out, print_json
+from app.cli.show import local, print_table, styled
+from app.core.relay.target import PERSON
+from app.pipeline.relay.replay import Again, replay, replay_failed
+
+#: Where the group leaves the deployment for its commands, which take the option, too.
+_CHOSEN: Final = "app.cli.deliveries.deployment"
+_BECAME: Final = {
+    Again.QUEUED: "is tried once more",
+    Again.NOT_FAILED: "did not fail there, or is not known",
+    Again.NOT_KEPT: "its content is not kept any more",
+}
+_TARGET = click.option(
+    "--target", default="", metavar="TARGET", help="One target alone: `relay` for people, or forward:NAME."
+)
+
+
+@main.group(invoke_without_command=True)
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Messages to show.")
+@click.option("--before", metavar="CURSOR", help="Go on where a list ended: `next` of its JSON.")
+@click.option("--state", type=click.Choice(["pending", "failed"]), help="Those of a target that wait, or failed.")
+@_TARGET
+@DEPLOYMENT
+@AS_JSON
+@click.pass_context
+def deliveries(
+    context: click.Context,
+    limit: int,
+    before: str | None,
+    state: str | None,
+    target: str,
+    deployment: str | None,
+    as_json: bool,
+) -> None:
+    """Show what was passed on to people and other webhooks: state, attempts and reason for each target."""
+    context.meta[_CHOSEN] = deployment
+    if context.invoked_subcommand:
+        return
+    store, config = open_store(context, deployment)
+    try:
+        told = Relays.of(store, config, limit, before, state=state or "", target=target or (PERSON if state else ""))
+    except ValueError:
+        fail("--before takes the `next` of an earlier list, as its JSON has it")
+    if as_json:
+        print_json(told)
+        return
+    for one in told.targets:
+        out.print(f"{escape(one.target)}: {styled(one.condition)}: {escape(one.says)}")
+    if not told.relays:
+        out.print("Nothing is passed on." if not told.targets else "No message.")
+        return
+    print_table(
+        ("received", "message", "template", "target", "state", "tries", "what"),
+        [_row(row, config.zone) for row in told.relays],
+        right=("tries",),
+    )
+    if told.next:
+        out.print("[dim]There is more: --limit shows it.[/dim]")
+
+
+@deliveries.command("replay")
+@click.argument("message_ids", metavar="ID...", nargs=-1)
+@click.option("--all-failed", is_flag=True, help="Everything that the target did not get.")
+@_TARGET
+@DEPLOYMENT
+@click.pass_context
+def replay_deliveries(
+    context: click.Context, message_ids: tuple[str, ...], all_failed: bool, target: str, deployment: str | None
+) -> None:
+    """Try messages once more that a target did not get, while their content is kept. Exit code 1 if one is not."""
+    store, _ = open_store(context, deployment or context.meta[_CHOSEN])
+    if bool(message_ids) == all_failed or not target:
+        fail("name a --target, and either messages or --all-failed")
+    if all_failed:
+        found = replay_failed(store, target, actor())
+        out.print(f"{found.queued} are tried once more; of {found.not_kept} the content is not kept any more")
+        sys.exit(EXIT_FAILED if found.not_kept else 0)
+    became = {one: replay(store, one, target, actor()) for one in message_ids}
+    for one, word in became.items():
+        out.print(escape(f"{one}: {_BECAME[word]}"))
+    sys.exit(0 if set(became.values()) == {Again.QUEUED} else EXIT_FAILED)
+
+
+def _row(row: Relay, zone: Any) -> tuple[Any, ...]:
+    what = row.reason or (f"by {row.via}" if row.via else "")
+    return (
+        local(row.received_at, zone),
+        escape(row.message_id),
+        escape(row.template),
+        escape(row.target),
+        styled(row.state),
+        row.attempts,
+        escape(what),
+    )

@@ -1,0 +1,71 @@
+"""How relays and forwards fare: what health verdict, doctor and pages say of each target."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final
+
+from app import clock
+from app.config.load import Config
+from app.core.relay.target import PERSON, forward_target
+from app.store.relay.relayviews import TargetRow
+from app.store.store import Store
+
+#: A message that waits for longer is late.
+LATE: Final = timedelta(minutes=15)
+_LATELY: Final = timedelta(hours=24)
+
+
+class Condition(StrEnum):
+    """How a target fares."""
+
+    OK = "ok"
+    LATE = "late"
+    FAILING = "failing"
+
+
+@dataclass(frozen=True, slots=True)
+class Fare:
+    """One target.
+
+    Attributes:
+        condition: LATE while messages wait for more than 15 minutes, FAILING where some failed within a day.
+        says: one sentence for people.
+    """
+
+    target: str
+    condition: Condition
+    says: str
+    pending: int
+    failed_lately: int
+
+
+def fares(store: Store, config: Config) -> list[Fare]:
+    """Return how each configured target fares, and each other one for which messages wait; reads only."""
+    settings = config.settings
+    configured = [PERSON] if settings.relay != "off" else []
+    configured += [forward_target(forward.name) for forward in settings.forward]
+    rows = {row.target: row for row in store.relayviews.targets()}
+    names = [*configured, *(name for name, row in rows.items() if name not in configured and row.pending)]
+    found = []
+    for name in names:
+        row = rows.get(name) or TargetRow(name, 0, None, 0, 0, "", None)
+        found.append(_fare(store, row, configured=name in configured))
+    return found
+
+
+def _fare(store: Store, row: TargetRow, *, configured: bool) -> Fare:
+    now = clock.now()
+    failed = store.relayviews.failed_since(row.target, (now - _LATELY).timestamp())
+    waits = timedelta(seconds=now.timestamp() - row.oldest) if row.oldest is not None else timedelta()
+    last = f": {row.error}" if row.error else ""
+    if not configured:
+        says, condition = f"{row.pending} messages wait for a target that is not configured any more", Condition.LATE
+    elif waits > LATE:
+        says = f"{row.pending} messages wait, the oldest for {waits.total_seconds() // 60:.0f} minutes{last}"
+        condition = Condition.LATE
+    elif failed:
+        says, condition = f"{failed} messages failed within 24 hours{last}", Condition.FAILING
+    else:
+        says, condition = f"{row.sent} messages delivered, {row.pending} wait", Condition.OK
+    return Fare(row.target, condition, says, row.pending, failed)

@@ -1,0 +1,48 @@
+"""Replay: messages that a target did not get are tried once more, as long as their originals are kept."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from app import clock
+from app.core.relay.target import forward_name
+from app.store.store import Store
+
+_AT_ONCE: Final = 10_000
+
+
+class Again(StrEnum):
+    """What came of the wish to replay a message."""
+
+    QUEUED = "queued"
+    NOT_FAILED = "not failed"
+    NOT_KEPT = "not kept"
+
+
+@dataclass(frozen=True, slots=True)
+class AgainAll:
+    """What came of the wish to replay everything that a target did not get."""
+
+    queued: int
+    not_kept: int
+
+
+_BY_ANSWER: Final = {1: Again.QUEUED, 0: Again.NOT_FAILED, -1: Again.NOT_KEPT}
+
+
+def replay(store: Store, message_id: str, target: str, by: str) -> Again:
+    """Have one message tried once more, behind those that wait. Doing it again changes nothing."""
+    again = _BY_ANSWER[store.relays.again(message_id, target, clock.now())]
+    if again is Again.QUEUED:
+        store.audit.write(by, "replay relay", f"{message_id} to {target}")
+    return again
+
+
+def replay_failed(store: Store, target: str, by: str) -> AgainAll:
+    """Have everything that a target did not get tried once more, in the order in which it failed, and now."""
+    found = [store.relays.again(one, target, clock.now()) for one in store.relayviews.failed_ids(target, _AT_ONCE)]
+    if forward_name(target):
+        store.relays.hurry([target], clock.now())
+    queued = sum(1 for answer in found if answer == 1)
+    store.audit.write(by, "replay relay", f"{queued} messages to {target}")
+    return AgainAll(queued, sum(1 for answer in found if answer < 0))

@@ -1,0 +1,64 @@
+"""GET /relays: what is passed on to people and other webhooks, and replays of what did not arrive."""
+
+import re
+from typing import Final
+
+import redis
+from flask import Blueprint, Response, abort, make_response, redirect, render_template, request
+
+from app.answers.relays import Relay
+from app.config.load import Config
+from app.core.relay.target import PERSON
+from app.pipeline.relay.fares import fares
+from app.pipeline.relay.replay import Again, replay, replay_failed
+from app.store.relay.relays import FAILED, PENDING
+from app.web.access.guard import person, require_admin
+from app.web.pages.frame import chosen, to
+
+_SHOWN: Final = 50
+_TARGET: Final = re.compile(rf"{PERSON}|forward:[a-z0-9-]{{1,40}}")
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+#: What the page says after an act: an outcome, and the sentence for it.
+_SAYINGS: Final = {
+    Again.QUEUED.value: ("ok", "It is tried once more."),
+    Again.NOT_FAILED.value: ("warning", "Nothing was done: it did not fail, or is under way again."),
+    Again.NOT_KEPT.value: ("warning", "Nothing was done: its content is not kept any more."),
+    "all": ("ok", "Everything that failed and whose content is kept is tried once more."),
+}
+
+
+def add_routes(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
+    @routes.get("/relays")
+    def relays() -> str:
+        store = chosen(config, connection)
+        state, target = request.args.get("state", ""), request.args.get("target", "")
+        if state not in ("", PENDING, FAILED) or (target and not _TARGET.fullmatch(target)) or (state and not target):
+            abort(404, "There is no such list. Follow the links of the page.")
+        try:
+            rows, following = store.relayviews.page(request.args.get("cursor"), _SHOWN, state, target)
+        except ValueError:
+            abort(404, "This place in the list is none that a page of ours led to. Begin again at the first page.")
+        return render_template(
+            "relays.html",
+            rows=[Relay.of(row) for row in rows],
+            following=following,
+            targets=fares(store, config),
+            state=state,
+            target=target,
+            said=_SAYINGS.get(request.args.get("done", "")),
+        )
+
+    @routes.post("/relays/replay")
+    @require_admin
+    def replay_relay() -> Response:
+        store, target = chosen(config, connection), request.form.get("target", "")
+        message_id = request.form.get("message_id", "")
+        if not _TARGET.fullmatch(target) or (message_id and not _ID.fullmatch(message_id)):
+            abort(404, "There is no such message or target.")
+        asker = person()
+        actor = asker.name if asker else ""
+        if not message_id:
+            replay_failed(store, target, actor)
+            return make_response(redirect(to("/relays", done="all"), 303))
+        done = replay(store, message_id, target, actor).value
+        return make_response(redirect(to("/relays", done=done), 303))
