@@ -32,6 +32,7 @@ class WebApi:
     users: dict[str, str] = field(default_factory=dict)
     answers: list[dict[str, Any]] = field(default_factory=list)
     url: str = ""
+    token: str = TOKEN
 
     @property
     def methods(self) -> list[str]:
@@ -106,7 +107,7 @@ def _handler(api: WebApi) -> type[BaseHTTPRequestHandler]:
             method = self.path.removeprefix("/api/")
             as_json = self.headers["Content-Type"].startswith("application/json")
             asked = json.loads(body) if as_json else dict(parse_qsl(body.decode()))
-            if self.headers["Authorization"] != f"Bearer {TOKEN}":
+            if self.headers["Authorization"] != f"Bearer {api.token}":
                 self.send(200, b'{"ok":false,"error":"invalid_auth"}')
                 return
             found = api.answer(method, asked)
