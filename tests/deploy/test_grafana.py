@@ -22,7 +22,9 @@ NOT_SHOWN = {
     "awb_forecast_usage", "awb_forecast_breach_in_period", "awb_user_usage", "awb_alert_level",
     "awb_last_notification_timestamp_seconds", "awb_outbox_oldest_age_seconds", "awb_outbox_overdue_seconds",
     "awb_coder_api_configured", "awb_coder_api_failing_since_timestamp_seconds", "awb_reconcile_interval_seconds",
-    "awb_queue_paused", "awb_redis_aof_enabled", "awb_relay_errors_total", "awb_relay_oldest_age_seconds",
+    "awb_queue_paused", "awb_redis_aof_enabled",
+    # What the verdict sums up is on the dashboard, and the alert rules speak of the rest.
+    "awb_health", "awb_health_check", "awb_relay_errors_total", "awb_relay_oldest_age_seconds",
 }  # fmt: skip
 
 
