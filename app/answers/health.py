@@ -116,6 +116,7 @@ def _queues(connection: "redis.Redis") -> list[QueueVitals]:
             served=queue.name in served,
             waited_for=queue.name in jobqueue.STANDING or bool(queue.length),
             paused=queue.paused,
+            length=queue.length,
             failed=queue.failed,
             oldest_age=queue.oldest_age,
         )

@@ -1,14 +1,19 @@
 """Commands that check an installation."""
 
+import contextlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import click
+import redis
 from rich.markup import escape
 
+from app.answers.setup import setup_steps
 from app.cli.base import EXIT_FAILED, load_with_kept_secret, main, open_redis, out, print_json
 from app.core.finding import Finding, Result
+from app.core.health.setup import Step
 from app.doctor import examine as doctor
+from app.store.store import Store
 
 _MARKS = {
     Result.OK: "[green]ok[/green]     ",
@@ -23,8 +28,23 @@ _MARKS = {
 def examine(context: click.Context, as_json: bool) -> None:
     """Check secret, Redis, receiver, Slack, mail server, clock and input; exit code 1 if something is broken."""
     config_in_force = load_with_kept_secret(context)
-    findings = doctor.examine(config_in_force, open_redis(config_in_force))
-    sys.exit(show_findings(findings, as_json=as_json))
+    connection = open_redis(config_in_force)
+    code = show_findings(doctor.examine(config_in_force, connection), as_json=as_json)
+    if not as_json:
+        # Where Redis is away, that was said above.
+        with contextlib.suppress(redis.exceptions.RedisError, OSError):
+            _show_setup(setup_steps(Store(connection, config_in_force.settings.deployment), config_in_force))
+    sys.exit(code)
+
+
+def _show_setup(steps: Sequence[Step]) -> None:
+    if steps:
+        out.print(f"\nSet-up: {sum(step.done for step in steps)} of {len(steps)} done")
+    for step in steps:
+        mark = "[green]done[/green] " if step.done else "[yellow]to do[/yellow]"
+        out.print(f"  {mark}  {escape(step.title)}")
+        if not step.done:
+            out.print(f"         → {escape(step.how)} ({step.doc})")
 
 
 def show_findings(findings: Iterable[Finding], *, as_json: bool) -> int:

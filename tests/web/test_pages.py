@@ -277,16 +277,16 @@ def test_health_names_what_is_wrong(client: Client, fill: Callable[..., None], c
 def test_a_channel_that_failed_last_is_marked(connection: "redis.Redis", redis_server: RedisServer) -> None:
     config = world.sample(connection, redis_server.url, verified=False, healthy=False)
     page = page_of(world.application(config, connection).test_client(), "/")
-    banner = " ".join(page.text.partition("Out of order")[2].partition("Agent Workspace Builds")[0].split())
-    assert "Deliveries worker: No worker is there" in banner
-    assert "email:ops@example.com: The newest message failed" in banner
+    banner = " ".join(page.text.partition("Not working")[2].partition("Agent Workspace Builds")[0].split())
+    assert "awb-deliveries: no worker is alive" in banner
+    assert "email:ops@example.com: the newest message failed: recipientRefused: 550 no such mailbox" in banner
     assert "550 no such mailbox" in page.text
     assert "Last message was accepted" in page.text
 
 
 def test_where_all_is_well_nothing_is_out_of_order(connection: "redis.Redis", redis_server: RedisServer) -> None:
     config = world.sample(connection, redis_server.url)
-    assert "Out of order" not in page_of(world.application(config, connection).test_client(), "/").text
+    assert "Not working" not in page_of(world.application(config, connection).test_client(), "/").text
 
 
 def test_records_that_were_imported_are_shown_though_nothing_was_ever_delivered(

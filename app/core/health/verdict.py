@@ -20,8 +20,13 @@ _WORST_FIRST: Final = (Result.ERROR, Result.WARNING, Result.OK)
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was found, in the order of the data's way; each check has at least one finding."""
+    """What was found, in the order of the data's way.
 
+    Attributes:
+        vitals: what it was found in.
+    """
+
+    vitals: Vitals
     findings: Sequence[Finding]
 
     @property
@@ -51,8 +56,9 @@ def judge(vitals: Vitals) -> Verdict:
     """Judge an installation."""
     if vitals.redis:
         hint = "start it, or check AWB_REDIS_URL"
-        return Verdict([Finding("redis.reachable", Result.ERROR, f"Redis is {vitals.redis}", hint)])
+        return Verdict(vitals, [Finding("redis.reachable", Result.ERROR, f"Redis is {vitals.redis}", hint)])
     return Verdict(
+        vitals,
         [
             Finding("redis.reachable", Result.OK, "Redis answers and takes writes"),
             _persistence(vitals.persistence),
@@ -66,7 +72,7 @@ def judge(vitals: Vitals) -> Verdict:
             _quarantine(vitals),
             *_refused(vitals),
             *_coder(vitals, vitals.coder),
-        ]
+        ],
     )
 
 

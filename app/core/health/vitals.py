@@ -26,6 +26,7 @@ class QueueVitals:
     Attributes:
         served: a living worker is registered for it.
         waited_for: it is always served, or jobs wait in it.
+        length: jobs that wait.
         failed: jobs that failed for good.
         oldest_age: seconds that the oldest job waits; None where none does.
     """
@@ -34,6 +35,7 @@ class QueueVitals:
     served: bool
     waited_for: bool = True
     paused: bool = False
+    length: int = 0
     failed: int = 0
     oldest_age: float | None = None
 

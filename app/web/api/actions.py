@@ -8,12 +8,10 @@ from app.answers.alerts import Acknowledged, Silence
 from app.answers.queues import Queued
 from app.answers.relays import Replayed
 from app.core.text.mailbox import receiver_key
-from app.core.wording.test import trial_alert
 from app.notifiers.receivers import receivers as configured_receivers
-from app.pipeline.notify.address import to_receivers
 from app.pipeline.operate.acknowledge import StaleError, acknowledge, end
 from app.pipeline.operate.silence import SilenceError, create_silence
-from app.pipeline.outlook import bare_context
+from app.pipeline.operate.trial import queue_test
 from app.pipeline.relay.replay import Again, replay
 from app.store.receive.inbox import deployments
 from app.store.rq import plainjob
@@ -98,15 +96,12 @@ def end_silence(call: Call) -> Silence:
 def send_test(call: Call) -> Queued:
     """Queue a test message; /notifications tells what became of it."""
     _known(call)
-    receiver, now = receiver_key(call.body.receiver), clock.now()
+    receiver = receiver_key(call.body.receiver)
     if receiver not in configured_receivers(call.config.settings):
         raise Problem(422, "No receiver of this name is configured; /receivers lists them.")
-    alert = trial_alert(call.store.deployment, receiver, bare_context(call.config), now)
-    # One a second for each receiver: the same id again is the same message.
-    messages = to_receivers(call.config, alert, f"test-{int(now.timestamp())}", now, [receiver])
-    call.store.outbox.add(messages, now)
+    queued = queue_test(call.store, call.config, [receiver])
     _note(call, "send test message", receiver)
-    return Queued(queued=messages[0].id)
+    return Queued(queued=queued[0])
 
 
 @operation(

@@ -15,10 +15,9 @@ from app.core.coder.passes import Phase, describe
 from app.core.count.meter import AWB
 from app.core.finding import Result
 from app.core.health.verdict import Verdict
+from app.core.health.vitals import QueueVitals
 from app.notifiers.receivers import receivers
 from app.store.coder.state import CoderState
-from app.store.receive.refusals import RefusalCounters
-from app.store.rq.queues import Queues, QueueState
 from app.store.server.info import server_info
 from app.store.store import Store
 from app.web.pages.alertdata import channels
@@ -55,8 +54,8 @@ class Part:
 
 def parts(store: Store, config: Config, found: Verdict) -> list[Part]:
     """Return every part, input first; how it is, is what the verdict says."""
-    rows = [_input(store, found), *_refused(store.redis, found), _redis(store.redis, found)]
-    rows += [*_workers(store.redis, found), *_coder(store, config, found)]
+    rows = [_input(store, found), *_refused(found), _redis(store.redis, found)]
+    rows += [*_workers(found), *_coder(store, config, found)]
     return [*rows, *_channels(store, config, found)]
 
 
@@ -84,9 +83,9 @@ def _input(store: Store, found: Verdict) -> Part:
     return Part("Deliveries", severity, f"Last one {duration((clock.now() - at).total_seconds())} ago", detail, at)
 
 
-def _refused(connection: "redis.Redis", found: Verdict) -> Iterator[Part]:
+def _refused(found: Verdict) -> Iterator[Part]:
     """Tell of refused posts once there were any."""
-    runs = RefusalCounters(connection).runs()
+    runs = found.vitals.refusals
     if not runs:
         return
     detail = ", ".join(f"{WORDS[reason]}: {run.total:,}" for reason, run in runs.items())
@@ -111,18 +110,16 @@ def _redis(connection: "redis.Redis", found: Verdict) -> Part:
     return Part("Redis", severity, _REDIS_WORDS[severity], detail)
 
 
-def _workers(connection: "redis.Redis", found: Verdict) -> Iterator[Part]:
-    for queue in Queues(connection).overview():
-        subject = queue.name
-        severity = _severity(found, *_QUEUE_CHECKS, subject=subject)
-        detail = f"{queue.length:,} waiting, {queue.failed:,} failed"
-        served = any(one.check == "workers.alive" and one.subject == subject for one in found.findings)
-        if served or queue.length or queue.failed or queue.paused:
+def _workers(found: Verdict) -> Iterator[Part]:
+    for queue in found.vitals.queues:
+        if queue.served or queue.waited_for or queue.failed or queue.paused:
             short = queue.name.removeprefix("awb-").capitalize()
+            severity = _severity(found, *_QUEUE_CHECKS, subject=queue.name)
+            detail = f"{queue.length:,} waiting, {queue.failed:,} failed"
             yield Part(f"{short} worker", severity, _queue(queue, found), detail, link=to("/queues"))
 
 
-def _queue(queue: QueueState, found: Verdict) -> str:
+def _queue(queue: QueueVitals, found: Verdict) -> str:
     if queue.paused:
         return "Paused"
     if found.of("workers.alive", queue.name) is not Result.OK:

@@ -10,6 +10,7 @@ from app.answers.alerts import Silences
 from app.answers.coder import Coder
 from app.answers.health import verdict
 from app.answers.messages import Notifications
+from app.answers.setup import setup_steps
 from app.answers.usage import Periods
 from app.config.load import Config
 from app.web.pages import alerts as pagealerts
@@ -17,12 +18,14 @@ from app.web.pages import evidence as pageevidence
 from app.web.pages import frame as pageframe
 from app.web.pages import names as pagenames
 from app.web.pages import relays as pagerelays
+from app.web.pages import setup as pagesetup
 from app.web.pages.alertdata import firing, messages_table, silences_table
 from app.web.pages.base import respond
 from app.web.pages.charts import drift_line
 from app.web.pages.data import overview
 from app.web.pages.frame import chosen, to
 from app.web.pages.health import never_received, parts
+from app.web.pages.setup import SAYINGS
 from app.web.pages.tables import Column, Row, Table
 from app.web.pages.tops import SPANS
 from app.web.pages.window import RANGES, SPLITS, days_table
@@ -60,6 +63,7 @@ def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
     pageevidence.add_routes(routes, config, connection)
     pagealerts.add_routes(routes, config, connection)
     pagerelays.add_routes(routes, config, connection)
+    pagesetup.add_routes(routes, config, connection)
     return routes
 
 
@@ -67,19 +71,17 @@ def _add_usage(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
     @routes.get("/")
     def usage() -> Response:
         store = chosen(config, connection)
+        setup, said = setup_steps(store, config), SAYINGS.get(request.args.get("said", ""))
+        health = verdict(store, config)
         if never_received(store):
             endpoint = _endpoint(config, store.deployment)
-            return make_response(
-                render_template(
-                    "welcome.html", endpoint=endpoint, health=verdict(store, config), settings=config.settings
-                )
-            )
+            page = render_template("welcome.html", endpoint=endpoint, health=health, setup=setup, said=said)
+            return make_response(page)
         seen = overview(store, config)
         history = store.coder.drift()
         held = [silence for silence in Silences.of(store).silences if silence.active]
         messages = messages_table(Notifications.of(store, _MESSAGES_SHOWN).notifications)
         alerts = firing(store) if seen.present else []
-        health = verdict(store, config)
         tables: dict[str, Callable[[], Table]] = {
             "days": lambda: days_table(seen.days, seen.usage.used),
             **{f"{top.dimension}s": top.table for top in seen.tops.listed},
@@ -102,6 +104,8 @@ def _add_usage(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
             held=held,
             messages=messages,
             health=health,
+            setup=setup if seen.present else (),
+            said=said,
             parts_of_health=parts(store, config, health),
         )
 

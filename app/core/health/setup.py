@@ -1,0 +1,64 @@
+"""The steps that lead from a new installation to one that counts and warns; shown until all are done."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step.
+
+    Attributes:
+        id: stable, such as `receiver`.
+        how: the command or setting that does it.
+        doc: where more is said, as file and anchor of the documentation.
+    """
+
+    id: str
+    title: str
+    done: bool
+    how: str
+    doc: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What is done already."""
+
+    delivered: bool
+    templates: bool
+    verifying: bool
+    receiver: bool
+    told: bool
+    public_url: bool
+
+
+def steps(progress: Progress) -> Sequence[Step]:
+    """Return every step, in the order in which they are best taken; empty once all are done."""
+    found = (
+        Step(
+            "delivery", "Coder has sent a notification", progress.delivered,
+            "`awb webhook-url` prints two lines for coderd's environment", "README.md#connect-your-deployment",
+        ),
+        Step(
+            "templates", "The templates of Coder Tasks are listed", progress.templates,
+            "set AWB_AI_TEMPLATES=claude-code,aider", "README.md#connect-your-deployment",
+        ),
+        Step(
+            "token", "Coder's API proves the count", progress.verifying,
+            "set AWB_CODER_URL and AWB_CODER_TOKEN, then: awb coder check", "docs/operation.md#with-coders-api",
+        ),
+        Step(
+            "receiver", "Somebody is warned", progress.receiver,
+            "set AWB_SLACK_WEBHOOK_URL, or AWB_SMTP_URL with AWB_EMAIL_FROM and AWB_EMAIL_TO", "docs/alerts.md",
+        ),
+        Step(
+            "test-message", "A message has arrived at a receiver", progress.told,
+            "`awb notify test` sends one to each receiver", "docs/alerts.md",
+        ),
+        Step(
+            "public-url", "Messages link to this page", progress.public_url,
+            "set AWB_PUBLIC_URL to the address of this page in a browser", "docs/operation.md#access",
+        ),
+    )  # fmt: skip
+    return () if all(step.done for step in found) else found

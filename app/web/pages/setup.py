@@ -1,0 +1,36 @@
+"""What an admin does from the checklist: send a test message to every receiver."""
+
+import redis
+from flask import Blueprint, Response, redirect
+
+from app.config.load import Config
+from app.notifiers.receivers import receivers
+from app.pipeline.operate.trial import queue_test
+from app.web.access.guard import person, require_admin
+from app.web.pages.frame import chosen, to
+
+#: What the page says afterwards, by a code: never a text from the address.
+SAYINGS = {
+    "test-queued": ("ok", "A test message is on its way to each receiver. Messages below say what became of it."),
+    "no-receiver": ("warning", "Nothing was sent: no receiver is configured."),
+}
+
+
+def add_routes(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
+    """Add the form's target: an admin's POST, audited, answered with a redirect."""
+
+    @routes.post("/receivers/test")
+    @require_admin
+    def send_test() -> Response:
+        store, configured = chosen(config, connection), receivers(config.settings)
+        if not configured:
+            return _back("no-receiver")
+        queue_test(store, config, configured)
+        asker = person()
+        store.audit.write(asker.name if asker else "somebody", "send test message", ", ".join(configured))
+        return _back("test-queued")
+
+
+def _back(said: str) -> Response:
+    answer: Response = redirect(to("/", said=said) + "#setup", 303)  # type: ignore[assignment]
+    return answer
