@@ -23,7 +23,7 @@ _PATTERNS: Final = (
     (re.compile(r"(?i)\b(basic|bearer)\s+[\w+/=.~-]{16,}"), r"\1 ***"),
     # A named secret: otp=… in a reset link, {'one_time_passcode': '…'}, password=….
     (re.compile(r"(?i)(otp|passcode|passw(?:or)?d|secret|token)([\"']?\s*[:=]\s*[\"']?)[^\s\"',;&}\])]+"), r"\1\2***"),
-    (re.compile(r"[\w.!#$%&'+=^`{|}~-]+@[\w-]+(?:\.[\w-]+)*"), "***@***"),
+    (re.compile(r"(?<![\w.!#$%&'+=^`{|}~-])[\w.!#$%&'+=^`{|}~-]++@[\w-]+(?:\.[\w-]+)*"), "***@***"),
 )
 # What every pattern above needs; most texts of a log have none of it, and the patterns cost more than the line.
 _SUSPECT: Final = re.compile(r"[@/:=,]|basic|bearer", re.IGNORECASE)

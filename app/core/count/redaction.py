@@ -30,11 +30,13 @@ _DROPPED = frozenset({"user_name", "parameters"})
 _FREE_TEXT = frozenset({"task", "custom_title", "custom_message", "chat_title", "template_version_message", "message"})
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _LONGEST_TEXT = 500
+# Each begins only where no earlier match could have begun, or stops where the next one begins: else a text of nothing
+# but beginnings would cost the square of its length.
 # Under names that nobody foresaw: the query of a link, which may hold a code, its user info, and addresses.
 _PERSONAL: Final = (
-    re.compile(r"[?#][^\s=]*=\S*"),
+    re.compile(r"[?#][^\s=?#]*=\S*"),
     re.compile(r"(?<=://)[^/\s]*@"),
-    re.compile(r"[\w.!#$%&'+=^`{|}~-]+@[\w-]+(?:\.[\w-]+)*"),
+    re.compile(r"(?<![\w.!#$%&'+=^`{|}~-])[\w.!#$%&'+=^`{|}~-]++@[\w-]+(?:\.[\w-]+)*"),
 )
 
 

@@ -10,13 +10,14 @@ CUT_OUT: Final = "[…]"
 
 # Shorter values are no secrets, and would be found in the midst of names.
 _SHORTEST: Final = 6
-# No notification of Coder's repeats so many, and searching for all of them would take long.
+# No notification of Coder's has or repeats so many, and searching for all of them would take long.
+_MOST_FORMS: Final = 500
 _MOST: Final = 100
 # A plain name under one of these keys often is the name of the workspace too, which is no secret.
 _OFTEN_A_NAME = re.compile(r"prompt|e_?mail")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 # In links: `otp=…` in a query or a fragment, and the password in user info.
-_ASSIGNED = re.compile(r"[?&#;]([^=&#;\s\0]+)=([^&#;\s\0]+)")
+_ASSIGNED = re.compile(r"[?&#;]([^=?&#;\s\0]+)=([^&#;\s\0]+)")
 _PASSWORD = re.compile(r"://[^/\s:@\0]*:([^/\s\0]+)@")
 
 #: Reads a key as the redaction does: its plain spelling, and whether its value is secret.
@@ -24,14 +25,14 @@ ReadKey = Callable[[str], tuple[str, bool]]
 
 
 class TooManySecretsError(ValueError):
-    """A payload repeats more secrets than any notification of Coder's."""
+    """A payload has or repeats more secrets than any notification of Coder's."""
 
 
 def without_repeated(payload: Mapping[str, Any], read_key: ReadKey) -> Mapping[str, Any]:
     """Return the payload without its secrets outside of the places that show them to be secret.
 
     Raises:
-        TooManySecretsError: too many of them are repeated.
+        TooManySecretsError: there are too many of them.
         RecursionError: the payload is nested deeper than the interpreter's limit.
     """
     secrets: list[str] = []
@@ -44,6 +45,8 @@ def without_repeated(payload: Mapping[str, Any], read_key: ReadKey) -> Mapping[s
         return payload
     everything = everything.lower()
     forms = {form for secret in secrets if len(secret) >= _SHORTEST for form in _forms(secret)}
+    if len(forms) > _MOST_FORMS:
+        raise TooManySecretsError
     repeated = sorted((form for form in forms if form.lower() in everything), key=len, reverse=True)
     if len(repeated) > _MOST:
         raise TooManySecretsError
