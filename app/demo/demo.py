@@ -164,6 +164,7 @@ class _Demo:
         return {
             "AWB_CONFIG": str(configuration),
             "AWB_BIND": f"127.0.0.1:{self._port}",
+            "AWB_PUBLIC_URL": f"http://127.0.0.1:{self._port}",
             "AWB_DATA_DIR": str(self._directory / "data"),
             "AWB_WEBHOOK_SECRET": self._secret,
             "AWB_CODER_URL": api.url,

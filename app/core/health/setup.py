@@ -37,27 +37,27 @@ def steps(progress: Progress) -> Sequence[Step]:
     """Return every step, in the order in which they are best taken; empty once all are done."""
     found = (
         Step(
-            "delivery", "Coder has sent a notification", progress.delivered,
+            "delivery", "Connect Coder", progress.delivered,
             "`awb webhook-url` prints two lines for coderd's environment", "README.md#connect-your-deployment",
         ),
         Step(
-            "templates", "The templates of Coder Tasks are listed", progress.templates,
+            "templates", "List the templates of Coder Tasks", progress.templates,
             "set AWB_AI_TEMPLATES=claude-code,aider", "README.md#connect-your-deployment",
         ),
         Step(
-            "token", "Coder's API proves the count", progress.verifying,
+            "token", "Add a token for Coder's API, which makes the count exact", progress.verifying,
             "set AWB_CODER_URL and AWB_CODER_TOKEN, then: awb coder check", "docs/operation.md#with-coders-api",
         ),
         Step(
-            "receiver", "Somebody is warned", progress.receiver,
+            "receiver", "Add a receiver of warnings", progress.receiver,
             "set AWB_SLACK_WEBHOOK_URL, or AWB_SMTP_URL with AWB_EMAIL_FROM and AWB_EMAIL_TO", "docs/alerts.md",
         ),
         Step(
-            "test-message", "A message has arrived at a receiver", progress.told,
+            "test-message", "Send a test message", progress.told,
             "`awb notify test` sends one to each receiver", "docs/alerts.md",
         ),
         Step(
-            "public-url", "Messages link to this page", progress.public_url,
+            "public-url", "Set the public URL, to which messages link", progress.public_url,
             "set AWB_PUBLIC_URL to the address of this page in a browser", "docs/operation.md#access",
         ),
     )  # fmt: skip
