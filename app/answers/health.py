@@ -11,8 +11,9 @@ from app.answers.shape import Answer, one_of
 from app.config.load import Config
 from app.core.finding import Result
 from app.core.health.verdict import Verdict, judge
-from app.core.health.vitals import CoderVitals, Persistence, QueueVitals, StepVitals, Vitals
+from app.core.health.vitals import CoderVitals, Persistence, QueueVitals, RelayVitals, StepVitals, Vitals
 from app.notifiers.receivers import receivers
+from app.pipeline.relay.fares import Condition, fares
 from app.store.alert.outbox import FAILED, SENT
 from app.store.gauges import last_sweep
 from app.store.receive.refusals import RefusalCounters
@@ -24,7 +25,6 @@ from app.store.store import Store
 
 #: What is due for less is on its way.
 _OVERDUE: Final = timedelta(minutes=5)
-_LATE_LANE: Final = timedelta(minutes=30)
 _MESSAGES: Final = 100
 _PENDING: Final = "pending"
 
@@ -93,7 +93,15 @@ def vitals(store: Store, config: Config) -> Vitals:
         quarantined=store.quarantine.count_since(now - timedelta(days=settings.keep_days)),
         refusals=RefusalCounters(store.redis).runs(),
         coder=_coder(store, config),
-        late_lanes=len(store.relays.due(now - _LATE_LANE)) if settings.relaying else 0,
+        relays=[
+            RelayVitals(
+                target=fare.target,
+                says=fare.says,
+                late=fare.condition is Condition.LATE,
+                failing=fare.condition is Condition.FAILING,
+            )
+            for fare in fares(store, config)
+        ],
     )
 
 

@@ -44,6 +44,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "deliveries": "deliveries",
         "quarantine": "quarantine",
         "deployments": "deployments",
+        "erase": "erase",
         "repair": "repair",
         "export": "export",
         "import": "importing",

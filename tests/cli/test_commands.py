@@ -115,6 +115,7 @@ def test_every_mistake_ends_with_code_78_and_all_of_them_are_printed(awb: Awb) -
 WITHOUT = {("demo",), ("completion",), ("access", "hash"), ("access", "login"), ("access", "token")}
 A_FILE = str(PAYLOADS / "task_working.json")
 ARGUMENTS = {
+    "erase": ["ada"],
     "worker": ["awb-deliveries"],
     "explain": [A_FILE],
     "import": [A_FILE],

@@ -7,7 +7,7 @@ import pytest
 
 from app.core.finding import Result
 from app.core.health.verdict import judge
-from app.core.health.vitals import CoderVitals, Persistence, QueueVitals, Vitals
+from app.core.health.vitals import CoderVitals, Persistence, QueueVitals, RelayVitals, Vitals
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 WELL = Vitals(
@@ -89,9 +89,22 @@ def test_coders_api_is_judged_by_its_answers_and_its_passes(
     assert judge(replace(WELL, coder=coder)).of("coder.api") is result
 
 
+ILL_RELAYS = (
+    RelayVitals(target="relay", says="late", late=True),
+    RelayVitals(target="forward:x", says="bad", late=True, failing=True),
+)
+
+
+def test_a_relay_that_is_late_is_a_warning_and_one_that_fails_an_error() -> None:
+    found = judge(replace(WELL, relays=(*ILL_RELAYS, RelayVitals(target="forward:y", says="fine"))))
+    assert [found.of("relays.working", one) for one in ("relay", "forward:x", "forward:y")] == [
+        Result.WARNING, Result.ERROR, Result.OK,
+    ]  # fmt: skip
+
+
 def test_every_trouble_says_what_to_do() -> None:
     ill = replace(
-        WELL, receivers=("slack",), failing_receivers={"slack": "404"}, overdue=3, late_lanes=1, dry_run=True,
+        WELL, receivers=("slack",), failing_receivers={"slack": "404"}, overdue=3, relays=ILL_RELAYS, dry_run=True,
         quarantined=1, last_delivery=None, swept_at=None, queues=(QueueVitals(name="q", served=False, failed=1),),
     )  # fmt: skip
     assert all(finding.hint for finding in judge(ill).troubles)

@@ -8,6 +8,7 @@ import pytest
 import redis
 import time_machine
 
+from app.answers.health import verdict
 from app.core.finding import Result
 from app.doctor.relaying import examine_relaying
 from app.pipeline.relay.fares import Condition, fares
@@ -135,7 +136,8 @@ def test_metrics_have_numbers_for_each_target(world: World) -> None:
         assert line in text
 
 
-def test_how_a_target_fares(world: World, connection: "redis.Redis", there: HttpSink) -> None:
+def test_how_a_target_fares(world: World, there: HttpSink) -> None:
+    assert verdict(world.store, world.config).of("relays.working", "forward:sink") is Result.ERROR
     [fare] = fares(world.store, world.config)
     assert (fare.condition, fare.says) == (Condition.FAILING, "1 messages failed within 24 hours: it answered 503")
     there.replies[:] = [answer(500)]
@@ -143,8 +145,7 @@ def test_how_a_target_fares(world: World, connection: "redis.Redis", there: Http
     [fare] = fares(world.store, world.config)
     assert fare.condition is Condition.LATE
     assert fare.says.startswith("1 messages wait, the oldest for 20 minutes: it answered 500")
-    found = {one.check: one for one in examine_relaying(world.config, connection)}
-    assert found["relay.targets"].outcome is Result.WARNING
+    assert verdict(world.store, world.config).of("relays.working", "forward:sink") is Result.WARNING
     there.replies[:] = [answer(200)]
     world.wait(86_400 + 1200)
     [fare] = fares(world.store, world.config)

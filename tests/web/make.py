@@ -74,6 +74,7 @@ def everything(connection: Any) -> bytes:
         b"hash": lambda key: [part for pair in connection.hgetall(key).items() for part in pair],
         b"list": lambda key: connection.lrange(key, 0, -1),
         b"set": connection.smembers,
+        b"stream": lambda key: [part for _, entry in connection.xrange(key) for pair in entry.items() for part in pair],
         b"zset": lambda key: connection.zrange(key, 0, -1),
     }
     return b"\n".join(part for key in connection.scan_iter() for part in (key, *readers[connection.type(key)](key)))

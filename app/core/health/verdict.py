@@ -7,7 +7,7 @@ from typing import Final
 
 from app.core.alert.refusal import RUN_PAUSE, UNAUTHORIZED, WORDS, unauthorized
 from app.core.finding import Finding, Result
-from app.core.health.vitals import CoderVitals, Persistence, QueueVitals, Vitals
+from app.core.health.vitals import CoderVitals, Persistence, QueueVitals, RelayVitals, Vitals
 
 #: The sweep is due every minute.
 _LATE_SWEEP: Final = timedelta(minutes=5)
@@ -64,6 +64,7 @@ def judge(vitals: Vitals) -> Verdict:
             _persistence(vitals.persistence),
             *_receivers(vitals),
             *_notifications(vitals),
+            *_relays(vitals.relays),
             *_workers(vitals.queues),
             *_jobs(vitals.queues),
             _scheduler(vitals),
@@ -113,9 +114,14 @@ def _notifications(vitals: Vitals) -> Iterator[Finding]:
         yield Finding(check, Result.ERROR, says, "see awb messages, and whether a worker of awb-notifications runs")
     else:
         yield Finding(check, Result.OK, "no message is overdue")
-    if vitals.late_lanes:
-        says = f"{_number(vitals.late_lanes, 'relay')} of notifications should have gone on by now"
-        yield Finding("relays.overdue", Result.WARNING, says, "see awb queues, and whether the targets answer")
+
+
+def _relays(relays: Sequence[RelayVitals]) -> Iterator[Finding]:
+    for relay in relays:
+        result = Result.ERROR if relay.failing else Result.WARNING if relay.late else Result.OK
+        hint = "" if result is Result.OK else "see awb deliveries, and whether the target answers"
+        who = "people" if relay.target == "relay" else relay.target
+        yield Finding("relays.working", result, f"{who}: {relay.says}", hint, subject=relay.target)
 
 
 def _workers(queues: Sequence[QueueVitals]) -> Iterator[Finding]:

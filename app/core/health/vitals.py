@@ -52,6 +52,22 @@ class StepVitals:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RelayVitals:
+    """One target of relays or forwards.
+
+    Attributes:
+        says: how it fares, one sentence.
+        late: messages wait for longer than they should.
+        failing: messages failed within a day.
+    """
+
+    target: str
+    says: str
+    late: bool = False
+    failing: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CoderVitals:
     """Coder's API, where it is configured.
 
@@ -78,7 +94,7 @@ class Vitals:
         overdue: notifications whose time has passed for more than a few minutes.
         last_delivery: None for never; `silence_allowed` is how long none may come.
         quarantined: bodies that lie in the quarantine now.
-        late_lanes: relays and forwards whose next attempt is long due.
+        relays: targets of relays and forwards.
     """
 
     now: datetime
@@ -97,4 +113,4 @@ class Vitals:
     quarantined: int = 0
     refusals: Mapping[Refusal, Run] = field(default_factory=dict)
     coder: CoderVitals | None = None
-    late_lanes: int = 0
+    relays: Sequence[RelayVitals] = ()

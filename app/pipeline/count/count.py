@@ -98,7 +98,7 @@ def add_evidence(ledger: Ledger, config: Config, items: Sequence[Classified]) ->
                     after = after.with_event(item.event, item.verdict)
             if after != seen.evidence:
                 at = max(item.event.received_at for item in waiting[workspace_id])
-                updates.append(_update_of(ledger, config, workspace_id, seen, after, at))
+                updates.append(update_of(ledger, config, workspace_id, seen, after, at))
         if not updates:
             return ()
         moved, conflicts = ledger.update_records(updates)
@@ -141,7 +141,7 @@ def recount(store: Store, config: Config) -> int:
         known = ledger.read_seen(dict.fromkeys(waiting, ()))
         # What is stored was derived with another list: everything is sent.
         again = [
-            replace(_update_of(ledger, config, workspace_id, seen, seen.evidence, 0), unchanged=())
+            replace(update_of(ledger, config, workspace_id, seen, seen.evidence, 0), unchanged=())
             for workspace_id, seen in known.items()
         ]
         moved, conflicts = ledger.update_records(again)
@@ -153,9 +153,11 @@ def recount(store: Store, config: Config) -> int:
     return change
 
 
-def _update_of(
+def update_of(
     ledger: Ledger, config: Config, workspace_id: str, seen: Seen, after: Evidence, at: float
 ) -> RecordUpdate:
+    """Return what a change of a workspace's evidence makes of its records."""
+
     def derived(evidence: Evidence) -> tuple[UsageRecord, ...]:
         return provisional_records(evidence, ledger.meter, workspace_id, config.ai_templates, config.reason_of)
 

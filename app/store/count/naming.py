@@ -50,6 +50,19 @@ class Naming:
             return name
         return self.newest([(which, id_.decode())]).get((which, id_.decode()), name)
 
+    def forget(self, which: str, name: str, instead: str) -> None:
+        """Put another name in place of a newest one, and forget what a former one led to, and who looked it up."""
+        index = keys.named(self.deployment, self.meter)
+        found = self.redis.zrangebylex(index, f"[{name}/", f"({name}0") if which == "owner" else []
+        with self.redis.pipeline(transaction=True) as pipe:
+            pipe.hdel(keys.former_names(self.deployment), f"{which}:{name}")
+            for identity, newest in self.redis.hgetall(keys.newest_names(self.deployment)).items():
+                if identity.startswith(which.encode() + b":") and newest.decode().casefold() == name:
+                    pipe.hset(keys.newest_names(self.deployment), identity.decode(), instead)
+            if found:
+                pipe.zrem(index, *found)
+            pipe.execute()
+
     def rename(self, workspace_id: str, names: Mapping[str, str]) -> int:
         """Give the proved records of a workspace its newest names; return how many had others.
 

@@ -1,7 +1,7 @@
 """Deliveries that are kept with their payload, to be classified anew."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -62,6 +62,12 @@ class Kept:
             if len(names) < stop - start:
                 return
             start = stop
+
+    def replace(self, message_id: str, text: bytes, record: Mapping[str, Any]) -> bool:
+        """Put another record in place of one that is still as it was read."""
+        put = script(self.connection, "replace")
+        args = [text, json.dumps(record, separators=(",", ":"))]
+        return bool(put(keys=[keys.delivery(self.deployment, message_id)], args=args))
 
     def queue_again(self, kept: KeptDelivery, job: readyjob.ReadyJob) -> bool:
         """Queue a job for a kept delivery; False when its record has changed since, or the job is under way."""

@@ -157,6 +157,15 @@ class Relays:
         originals = self.redis.mget([keys.relay_original(self.deployment, one) for one in ids]) if ids else []
         return list(zip(ids, originals, strict=True))
 
+    def originals(self, message_ids: Sequence[str]) -> list[tuple[str, bytes]]:
+        """Return those of the messages whose sealed originals are kept."""
+        names = [keys.relay_original(self.deployment, one) for one in message_ids]
+        found = self.redis.mget(names) if names else []
+        return [(one, sealed) for one, sealed in zip(message_ids, found, strict=True) if sealed is not None]
+
+    def forget_original(self, message_id: str) -> None:
+        self.redis.delete(keys.relay_original(self.deployment, message_id))
+
     def end(
         self, lane: str, message_id: str, state: str, reason: str, now: datetime, *, via: str = "", replayable: bool
     ) -> None:

@@ -100,6 +100,13 @@ class RelayViews:
         following = str(Place(found[limit - 1][1], ids[-1])) if len(found) > limit else None
         return rows, following
 
+    def ids(self, cursor: str | None, most: int) -> tuple[list[str], str | None]:
+        """Return the ids of relayed messages, newest first, and where to go on; None at the end."""
+        place = None if cursor is None else Place.parse(cursor)
+        found = behind(self.connection, keys.relay_messages(self.deployment), place, most)
+        ids = [message_id for message_id, _ in found]
+        return ids, str(Place(found[-1][1], ids[-1])) if len(found) == most else None
+
     def targets(self) -> list[TargetRow]:
         """Return every target that ever had a message, in three round trips."""
         names = sorted(name.decode() for name in self.redis.smembers(keys.relay_targets(self.deployment)))

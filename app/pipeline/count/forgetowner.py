@@ -1,0 +1,68 @@
+"""A user's name leaves the count: records and totals stay, under a name that says nothing."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Final
+
+from app.config.load import Config
+from app.core.count.meter import AWB
+from app.pipeline.count.count import update_of
+from app.store.conflicts import retry_conflicts
+from app.store.count.ledger import Ledger
+from app.store.count.naming import Naming
+from app.store.store import Store
+
+_AT_ONCE: Final = 200
+_OWNER: Final = "owner"
+
+
+def workspaces_of(store: Store, user: str) -> list[str]:
+    """Return the workspaces whose records carry this user's name; it walks over all of them."""
+    ledger, found, batch = store.ledger(AWB), list[str](), list[str]()
+    for workspace_id in ledger.workspaces():
+        batch.append(workspace_id)
+        if len(batch) == _AT_ONCE:
+            found += _owned(ledger, batch, user)
+            batch = []
+    return found + _owned(ledger, batch, user)
+
+
+def forget_owner(store: Store, config: Config, workspace_ids: Collection[str], user: str, instead: str) -> int:
+    """Put another name in place of a user's in the records of these workspaces; return how many records there are.
+
+    Each workspace changes atomically. If we die between two, doing it again changes the rest.
+
+    Raises:
+        ConflictError: a workspace kept changing; those before it are done.
+    """
+    ledger, naming = store.ledger(AWB), Naming(store.redis, store.deployment, AWB)
+
+    def attempt(waiting: Mapping[str, None]) -> Collection[str]:
+        known = ledger.read_seen(dict.fromkeys(waiting, ()))
+        updates = []
+        for workspace_id, seen in known.items():
+            # The earliest word of a name holds: from now on no delivery brings the old one back.
+            names = {**seen.evidence.names, _OWNER: (0, 0.0, "", instead)}
+            update = update_of(ledger, config, workspace_id, seen, replace(seen.evidence, names=names), 0)
+            updates.append(update)
+        _moved, conflicts = ledger.update_records(updates)
+        return conflicts
+
+    for workspace_id in workspace_ids:
+        retry_conflicts({workspace_id: None}, attempt)
+        naming.rename(workspace_id, {_OWNER: instead})
+        told = ledger.known([workspace_id])[workspace_id].names
+        if told:
+            ledger.name({workspace_id: {**told, _OWNER: instead}})
+    naming.forget(_OWNER, user, instead)
+    records = store.records(AWB)
+    return sum(len(records.of_workspace(workspace_id)) for workspace_id in workspace_ids)
+
+
+def _owned(ledger: Ledger, workspace_ids: list[str], user: str) -> list[str]:
+    seen, known = ledger.read(workspace_ids), ledger.known(workspace_ids)
+    return [
+        one
+        for one in workspace_ids
+        if user in (seen[one][1].name(_OWNER).casefold(), known[one].names.get(_OWNER, "").casefold())
+    ]

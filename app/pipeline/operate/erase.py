@@ -1,0 +1,137 @@
+"""Erasing a person: what is kept of a user goes, or loses the name; the count stays."""
+
+import json
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from app import clock
+from app.config.load import Config
+from app.core.relay.original import Original, Subject, subject_of
+from app.core.relay.plan import lanes
+from app.pipeline.count.forgetowner import forget_owner, workspaces_of
+from app.pipeline.relay.accepting import routes_of
+from app.pipeline.relay.sealing import seal_of
+from app.store.relay.people import People
+from app.store.relay.relays import FAILED, PENDING
+from app.store.relay.seal import SealError
+from app.store.store import Store
+
+_AT_ONCE: Final = 500
+_ERASED: Final = "The person was erased."
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What was removed, or lost its name.
+
+    Attributes:
+        instead: the name that stands in the records from now on.
+        records: of the count; they stay, without the user's name.
+        deliveries: kept ones that named the user; their payloads went.
+        messages: that were to be passed on; their contents went.
+        conversations: ids of Slack.
+        groups: of Coder that listed the user.
+    """
+
+    instead: str
+    records: int
+    deliveries: int
+    messages: int
+    conversations: int
+    groups: int
+
+
+def erase(store: Store, config: Config, user: str, by: str) -> Erased:
+    """Erase a user of Coder, by name or address. Doing it again finishes what a death on the way left undone.
+
+    A user who still exists in Coder is named again by the next delivery or pass: such a user is to be deleted there
+    first.
+
+    Args:
+        store: of the deployment.
+        config: with the secret that opens what is sealed.
+        user: user name, in any case, or address.
+        by: who does it, for the audit trail, which does not name the user.
+    """
+    name, instead = user.casefold(), f"erased-{secrets.token_hex(4)}"
+    found = _relayed(store, config, name)
+    addresses, names = found.addresses | ({name} if "@" in name else set()), found.names | {name}
+    people, seal = People(store.redis, store.deployment), seal_of(config) if config.settings.relaying else None
+    conversations = sum(people.forget_conversation(seal.alias(address)) for address in addresses) if seal else 0
+    deliveries = sum(_scrub(store, kept.message_id, kept.record, kept.text, names, instead) for kept in _kept(store))
+    groups = _leave_groups(store, names)
+    records = sum(forget_owner(store, config, workspaces_of(store, one), one, instead) for one in sorted(names))
+    store.audit.write(by, "erase user", f"{records} records are now of {instead}")
+    return Erased(instead, records, deliveries, found.messages, conversations, groups)
+
+
+def _kept(store: Store) -> Iterator[Any]:
+    for page in store.kept.newest(0):
+        yield from page
+
+
+@dataclass(slots=True)
+class _Found:
+    """Messages to a person: how many, and by which addresses and user names they know the person."""
+
+    messages: int = 0
+    addresses: set[str] = field(default_factory=set)
+    names: set[str] = field(default_factory=set)
+
+
+def _relayed(store: Store, config: Config, user: str) -> _Found:
+    """Remove the contents of messages to the user."""
+    found, cursor = _Found(), None
+    if not config.settings.relaying:
+        return found
+    while True:
+        ids, cursor = store.relayviews.ids(cursor, _AT_ONCE)
+        for message_id, sealed in store.relays.originals(ids):
+            subject, username = _person(store, config, message_id, sealed)
+            if subject is None or user not in (username, subject.recipient.casefold()):
+                continue
+            found.addresses.add(subject.recipient.casefold())
+            found.names |= {username} if username else set()
+            found.messages += 1
+            _end(store, config, message_id, subject)
+        if cursor is None:
+            return found
+
+
+def _person(store: Store, config: Config, message_id: str, sealed: bytes) -> tuple[Subject | None, str]:
+    try:
+        original = Original.unpack(seal_of(config).open(sealed, f"{store.deployment}/{message_id}"))
+    except SealError:
+        return None, ""
+    envelope = json.loads(original.body)
+    return subject_of(envelope), str(envelope["payload"].get("user_username", "")).casefold()
+
+
+def _end(store: Store, config: Config, message_id: str, subject: Subject) -> None:
+    waiting = {row.target for row in store.relayviews.of([message_id])[message_id] if row.state == PENDING}
+    for lane in lanes(subject, message_id, routes_of(config), seal_of(config).alias):
+        if lane.target in waiting:
+            store.relays.end(lane.name, message_id, FAILED, _ERASED, clock.now(), replayable=False)
+    store.relays.forget_original(message_id)
+
+
+def _scrub(store: Store, message_id: str, record: dict[str, Any], text: bytes, names: set[str], instead: str) -> bool:
+    """Take the name out of a kept delivery, and its payload with it."""
+    payload = record.get("payload") or {}
+    people = (record.get("owner"), payload.get("user_username"), (payload.get("labels") or {}).get("initiator"))
+    if names.isdisjoint(str(one).casefold() for one in people):
+        return False
+    owned = str(record.get("owner")).casefold() in names
+    scrubbed = {**record, "owner": instead if owned else record.get("owner"), "payload": None}
+    return store.kept.replace(message_id, text, scrubbed)
+
+
+def _leave_groups(store: Store, names: set[str]) -> int:
+    groups = store.coder.groups()
+    left = {group: [one for one in members if one.casefold() not in names] for group, members in groups.items()}
+    changed = sum(1 for group in groups if left[group] != list(groups[group]))
+    if changed:
+        store.coder.keep_groups(left)
+    return changed
