@@ -20,6 +20,7 @@ from rq.serializers import JSONSerializer
 from rq.timeouts import JobTimeoutException
 from rq.worker import SimpleWorker, WorkerStatus
 
+from app import clock
 from app.config.load import Config
 from app.store.rq import jobqueue, readyjob
 from app.store.rq.checkedjob import CheckedJob
@@ -69,7 +70,7 @@ class QuietWorker(PausableWorker):
         except redis.exceptions.ResponseError as error:
             if "WRONGTYPE" not in str(error):
                 raise
-            self.connection.zadd(queue.failed_job_registry.key, {job.id: time.time()})
+            self.connection.zadd(queue.failed_job_registry.key, {job.id: clock.now().timestamp()})
 
     def register_birth(self) -> None:
         """Register, then adopt: what is booked for a worker that is not registered keeps it from registering."""
