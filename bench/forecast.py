@@ -151,7 +151,7 @@ def worlds(seeds: Sequence[int], spans: Iterable[str] = SPANS, kinds: Sequence[s
 
 
 def errors(made: Series, point: float, method: Method = forecast) -> Error:
-    """Stop at a share of the period. The limit lies 30 to 90 % of the way from the usage then to that at the end."""
+    """Stop at a share of the period. The limit lies 30 to 90% of the way from the usage then to that at the end."""
     day = int(len(made.builds) * point)
     days, used, now = made.until(day)
     way = random.Random(f"limit {made.seed}").uniform(0.3, 0.9)

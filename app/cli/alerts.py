@@ -8,7 +8,6 @@ from app.cli.base import AS_JSON, DEPLOYMENT, actor, fail, main, open_store, out
 from app.cli.show import local, print_table, styled
 from app.config.load import Config
 from app.core.text.spelling import did_you_mean
-from app.core.wording.context import level_text
 
 
 @main.group(invoke_without_command=True)
@@ -37,7 +36,7 @@ def _row(alert: Alert, config: Config) -> tuple[str, ...]:
     return (
         escape(alert.name),
         styled(alert.state) + silenced,
-        escape(level_text(alert.level or "–")),
+        escape(alert.level or "–"),
         local(alert.since, config.zone) if fires else "–",
         escape(alert.acknowledged_by or ("by nobody" if fires else "–")),
         escape(alert.said.headline if alert.said else "nothing yet"),

@@ -9,7 +9,6 @@ from rich.text import Text
 from app.core.count.meter import Usage
 from app.core.limit.limits import Limit
 from app.core.limit.threshold import Threshold, fixed_levels, highest_level
-from app.core.wording.context import level_text
 
 _STYLES: Final = {"ok": "green", "warning": "yellow", "critical": "red"}
 
@@ -24,7 +23,7 @@ def standing(usage: Usage, thresholds: Sequence[Threshold]) -> tuple[str, str]:
     level = highest_level(used, usage.limit, thresholds)
     if level is None:
         return "ok", "below every threshold" if count else "nothing is included"
-    return "warning", f"past {level_text(level.name)}"
+    return "warning", f"past {level.name}"
 
 
 def marks(limit: Limit, thresholds: Sequence[Threshold]) -> dict[int, str]:
@@ -32,7 +31,7 @@ def marks(limit: Limit, thresholds: Sequence[Threshold]) -> dict[int, str]:
     if not limit.count:
         return {}
     found = {limit.count: "limit"}
-    return found | {ceil(level.at): level_text(level.name) for level in fixed_levels(limit, thresholds)}
+    return found | {ceil(level.at): level.name for level in fixed_levels(limit, thresholds)}
 
 
 def bar(usage: Usage, thresholds: Sequence[Threshold], width: int) -> tuple[Text, Text] | None:

@@ -9,7 +9,6 @@ from app.answers.alerts import Event, Events
 from app.answers.messages import Notification, Notifications
 from app.cli.base import AS_JSON, DEPLOYMENT, fail, main, open_store, out, print_json
 from app.cli.show import local, print_table, styled
-from app.core.wording.context import level_text
 
 _LIMIT = click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Rows to show.")
 _BEFORE = click.option("--before", metavar="CURSOR", help="Go on where a list ended: `next` of its JSON.")
@@ -35,7 +34,7 @@ def events(context: click.Context, limit: int, before: str | None, deployment: s
         (
             local(row.at, config.zone),
             escape(row.alert),
-            escape(level_text(row.level or "–")),
+            escape(row.level or "–"),
             escape(row.reason),
             _what(row),
         )

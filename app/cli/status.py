@@ -23,7 +23,7 @@ from app.core.coder.history import HistorySource
 from app.core.count.era import NO_LONGER_COUNTED
 from app.core.count.meter import AWB, Mode, Usage
 from app.core.text.sparkline import sparkline
-from app.core.wording.context import level_text, period_text
+from app.core.wording.context import period_text
 from app.pipeline.usage import current_usage
 
 _TOP: Final = 3
@@ -71,7 +71,7 @@ def _show_health(told: Status) -> None:
 def _show_usage(usage: Usage, config: Config) -> None:
     severity, words = standing(usage, config.thresholds)
     limit = "unlimited" if usage.limit.count is None else f"{usage.limit.count:,}"
-    share = "" if usage.percent is None else f"  {usage.percent:g} %"
+    share = "" if usage.percent is None else f"  {usage.percent:g}%"
     left = usage.limit.left(usage.used)
     more = f"  ({left:,} left)" if left else ""
     out.print(f"[bold]{usage.used:,} of {limit}[/bold] Agent Workspace Builds{share}{more}")
@@ -86,7 +86,7 @@ def _show_successors(told: Status) -> None:
     """Say that builds are no longer counted, and what Coder meters in their place."""
     out.print(NO_LONGER_COUNTED)
     for meter in told.coder.meters if told.coder else ():
-        share = "" if meter.percent is None else f"  {meter.percent:g} %"
+        share = "" if meter.percent is None else f"  {meter.percent:g}%"
         out.print(f"[bold]{_used(meter)}[/bold] {escape(meter.name)}{share}")
     out.print()
 
@@ -156,7 +156,7 @@ def _alert_facts(told: Status, config: Config) -> list[tuple[str, str | Text]]:
 def _alert(alert: Alert, config: Config) -> str:
     if alert.state is not AlertStatus.FIRING:
         return f"{styled(alert.state)}: nothing to say about {escape(alert.name)}"
-    level = f" at {level_text(alert.level)}" if alert.level else ""
+    level = f" at {alert.level}" if alert.level else ""
     headline = f": {alert.said.headline}" if alert.said and alert.name != AWB else ""
     since = f" since {local(alert.since, config.zone)}" if alert.since else ""
     who = alert.acknowledged_by

@@ -3,20 +3,10 @@
 from collections.abc import Callable
 
 from app.core.alert.alert import Alert, Notification
-from app.core.alert.decision import Reason
 from app.core.text.lines import one_line
 from app.core.text.weburl import is_web_link
 from app.core.wording.burnup import bar, course
-from app.notifiers.text import SIGNS
-
-# What is no warning is not called one, whatever the severity of the usage that it tells of.
-_WORDS = {Reason.ACKNOWLEDGED: "Acknowledged", Reason.DIGEST: "Report", Reason.TEST: "Test"}
-
-
-def sign(alert: Alert) -> tuple[str, str]:
-    """Return the emoji and the word that an alert begins with."""
-    emoji, word = SIGNS[alert.severity]
-    return emoji, _WORDS.get(alert.reason, word)
+from app.notifiers.text import sign
 
 
 def links(alert: Alert) -> list[tuple[str, str]]:
@@ -49,10 +39,10 @@ def plain_text(notification: Notification, name: Callable[[str], str] = one_line
         name(why_here(notification)),
         name(alert.actor),
         name(alert.summary),
+        name(alert.meaning),
         bar(alert.used, alert.limit) if columns and alert.used is not None else "",
         "\n".join(f"{label + ':':<{width}} {value}" for label, value in facts),
         course(alert.burn_up, alert.limit, alert.breach),
-        name(alert.meaning),
         "\n".join(f"{name(label)}: {url}" for label, url in links(alert)),
         name(alert.footer),
     ]

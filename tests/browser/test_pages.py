@@ -53,8 +53,8 @@ def test_the_number_is_read_at_a_glance(site: Site) -> None:
     used = tab.locator("#used")
     assert int(used.inner_text().replace(",", "")) > 1000
     assert used.evaluate("e => parseFloat(getComputedStyle(e).fontSize)") > 40
-    expect(tab.get_by_text("Past 75 %")).to_be_visible()
-    expect(tab.get_by_role("img", name="Thresholds: 75 % reached, 90 % not reached")).to_be_visible()
+    expect(tab.get_by_text("Past 75%")).to_be_visible()
+    expect(tab.get_by_role("img", name="Thresholds: 75% reached, 90% not reached")).to_be_visible()
 
 
 def test_who_used_most_this_month_and_why_one_counted_takes_three_clicks(site: Site) -> None:

@@ -192,7 +192,7 @@ def _fields(record: UsageRecord) -> dict[str, Any]:
 def sample(
     connection: "redis.Redis", redis_url: str, *, verified: bool = True, healthy: bool = True, **settings: Any
 ) -> Config:
-    """Fill an empty Redis with five months of a yearly period at some 80 % of its limit; return its configuration."""
+    """Fill an empty Redis with five months of a yearly period at some 80% of its limit; return its configuration."""
     now = clock.now()
     start = (now - timedelta(days=150)).date()
     usual = {"period": f"yearly:{start:%m-%d}", "limit": 1500, **CHANNELS, **(CODER if verified else {})}

@@ -134,7 +134,7 @@ def test_events_tell_what_happened_newest_first_page_by_page(awb: Awb, warned: N
     rest = json.loads(awb("events", "--before", page["next"], "--json").stdout)
     assert page["events"] + rest["events"] == told["events"]
     shown = rows_of(awb("events", "--limit", "1"))
-    assert re.search(r"awb +70 % +escalated +Usage reached 70%, after 20%\.$", shown[1])
+    assert re.search(r"awb +70% +escalated +Usage reached 70%, after 20%\.$", shown[1])
     assert "There is more" in shown[2]
 
 

@@ -57,8 +57,8 @@ def test_days_without_usage_are_zero_and_the_last_day_comes_last() -> None:
     [
         (0, 1000, None, "ok", "below every threshold"),
         (749, 1000, None, "ok", "below every threshold"),
-        (750, 1000, None, "warning", "past 75 %"),
-        (999, 1000, None, "warning", "past 90 %"),
+        (750, 1000, None, "warning", "past 75%"),
+        (999, 1000, None, "warning", "past 90%"),
         (600, 1000, 500, "warning", "past soft limit"),
         (1000, 1000, None, "critical", "the limit is reached"),
         (1210, 1000, None, "critical", "over the limit by 210"),
@@ -74,12 +74,12 @@ def test_the_level_is_said_in_words(used: int, limit: int | None, soft: int | No
 @pytest.mark.parametrize(
     ("used", "limit", "cells", "names"),
     [
-        (0, 1000, "░" * 29 + "│" + "░" * 5 + "│" + "░" * 3 + "│", "75 %     100 %"),
-        (1, 1000, "█" + "░" * 28 + "│" + "░" * 5 + "│" + "░" * 3 + "│", "75 %     100 %"),
-        (800, 1000, "█" * 29 + "┃" + "█" * 2 + "░" * 3 + "│" + "░" * 3 + "│", "75 %     100 %"),
-        (999, 1000, "█" * 29 + "┃" + "█" * 5 + "┃" + "█" * 3 + "│", "75 %     100 %"),
-        (1000, 1000, "█" * 29 + "┃" + "█" * 5 + "┃" + "█" * 3 + "┃", "75 %     100 %"),
-        (2000, 1000, "█" * 14 + "┃" + "█" * 2 + "┃" + "█┃" + "█" * 20, "100 %"),
+        (0, 1000, "░" * 29 + "│" + "░" * 5 + "│" + "░" * 3 + "│", "75%      100%"),
+        (1, 1000, "█" + "░" * 28 + "│" + "░" * 5 + "│" + "░" * 3 + "│", "75%      100%"),
+        (800, 1000, "█" * 29 + "┃" + "█" * 2 + "░" * 3 + "│" + "░" * 3 + "│", "75%      100%"),
+        (999, 1000, "█" * 29 + "┃" + "█" * 5 + "┃" + "█" * 3 + "│", "75%      100%"),
+        (1000, 1000, "█" * 29 + "┃" + "█" * 5 + "┃" + "█" * 3 + "┃", "75%      100%"),
+        (2000, 1000, "█" * 14 + "┃" + "█" * 2 + "┃" + "█┃" + "█" * 20, "75% 100%"),
     ],
 )
 def test_the_bar_is_full_only_at_the_limit_and_marks_the_thresholds(
@@ -120,11 +120,11 @@ def warned(connection: "redis.Redis", redis_server: RedisServer) -> None:
 
 def test_status_says_what_fires_who_knows_what_is_silenced_and_what_was_sent(awb: Awb, warned: None) -> None:
     shown = "\n".join(rows_of(awb("status", AWB_LIMIT="10")))
-    assert "8 of 10 Agent Workspace Builds  80 %  (2 left)" in shown
-    assert "WARNING: past 75 %" in shown
-    assert re.search(r"alert +firing awb at 75 % since .*; nobody has acknowledged it", shown)
+    assert "8 of 10 Agent Workspace Builds  80%  (2 left)" in shown
+    assert "WARNING: past 75%" in shown
+    assert re.search(r"alert +firing awb at 75% since .*; nobody has acknowledged it", shown)
     assert re.search(r"silenced +level=75% until .*, by grace: the \[bold\]move", shown)
-    assert re.search(r"messages +\d+ \w+ \d\d:\d\d  pending to slack: AWB 80 %", shown)
+    assert re.search(r"messages +\d+ \w+ \d\d:\d\d  pending to slack: AWB 80%", shown)
     assert re.search(r"last 30 days +·{22}█{8}  8 in all, 1 on the busiest day, 1 today \(UTC\)", shown)
     assert "awb alerts ack awb  says that somebody knows" in shown
     awb("alerts", "ack", "awb", AWB_LIMIT="10")

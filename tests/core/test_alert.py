@@ -13,7 +13,7 @@ from app.core.count.meter import Mode, Usage
 from app.core.limit.entitlement import LicenceStatus
 from app.core.limit.limits import Limit
 from app.core.wording.consequence import consequence
-from app.core.wording.context import CONTACT_URL, Context, level_text
+from app.core.wording.context import CONTACT_URL, Context
 from app.core.wording.threshold import describe
 from tests.core.make import NOON, usage
 
@@ -28,22 +28,17 @@ def alert(now_used: Usage, reason: Reason = Reason.FIRST, level: str = "90%", **
 
 def test_an_alert_says_number_limit_share_left_and_period() -> None:
     said = alert(usage(1912, 2000, provisional=3))
-    assert said.headline == "AWB 95.6 % – 1,912 of 2,000 used"
-    assert said.summary == (
-        "Coder deployment “prod” has reached 90 %: 1,912 of 2,000 Agent Workspace Builds are used (95.6 %)."
-    )
+    assert said.headline == "AWB 95.6% – 1,912 of 2,000 used"
+    assert said.summary == "Coder deployment “prod” has reached 90% of its limit for Agent Workspace Builds."
     assert said.facts == (
-        ("Used", "1,912"),
-        ("Limit", "2,000"),
-        ("Share", "95.6 %"),
-        ("Left", "88"),
+        ("Agent Workspace Builds", "1,912 of 2,000 (95.6%), 88 left"),
         ("Period", "1 January 2026 to 31 December 2026, 305 days left"),
     )
     assert said.footer == "Deployment prod · estimate from notifications · 2026-03-02 12:00 UTC · reason: first"
 
 
 def test_a_whole_share_has_no_decimals_in_the_headline() -> None:
-    assert alert(usage(900)).headline == "AWB 90 % – 900 of 1,000 used"
+    assert alert(usage(900)).headline == "AWB 90% – 900 of 1,000 used"
 
 
 @pytest.mark.parametrize(
@@ -67,21 +62,22 @@ def test_severity_follows_from_the_limit(
 
 
 def test_below_the_limit_nothing_is_blocked_now_or_later() -> None:
-    assert alert(usage(900)).meaning.startswith("Nothing is blocked, now or at the limit")
+    assert alert(usage(900)).meaning.startswith("On Coder v2.31 and later nothing is blocked")
 
 
 @pytest.mark.parametrize("used", [1000, 1500])
 def test_at_and_over_the_limit_nothing_is_blocked_and_the_account_team_is_named(used: int) -> None:
     meaning = alert(usage(used), level="100%").meaning
-    assert meaning.startswith("Nothing is blocked: ")
+    assert meaning.startswith("On Coder v2.31 and later nothing is blocked: ")
     assert "contact your Coder account team" in meaning
 
 
 def test_a_limit_of_zero_has_no_share_and_no_promise_that_nothing_is_blocked() -> None:
     said = alert(usage(3, 0), level="100%")
-    assert said.headline == "AWB 100 % – 3 of 0 used"
-    assert said.summary.endswith("has reached 100 %: 3 of 0 Agent Workspace Builds are used.")
-    assert [label for label, _ in said.facts] == ["Used", "Limit", "Left", "Period"]
+    assert said.headline == "AWB 100% – 3 of 0 used"
+    assert said.summary == "Coder deployment “prod” has reached 100% of its limit for Agent Workspace Builds."
+    assert said.facts[0] == ("Agent Workspace Builds", "3 of 0, 3 over")
+    assert [label for label, _ in said.facts[1:]] == ["Period"]
     assert "Nothing is blocked" not in said.meaning
     assert "may refuse" in said.meaning
 
@@ -89,30 +85,29 @@ def test_a_limit_of_zero_has_no_share_and_no_promise_that_nothing_is_blocked() -
 def test_an_unlimited_deployment_is_measured_in_builds() -> None:
     said = alert(usage(900, None), level="900 builds")
     assert said.headline == "AWB 900 builds – 900 of unlimited used"
-    assert ("Limit", "unlimited") in said.facts
-    assert ("Left", "unlimited") in said.facts
-    assert "Share" not in dict(said.facts)
-    assert said.meaning.startswith("Nothing is blocked")
+    assert said.summary == "Coder deployment “prod” has reached 900 builds."
+    assert ("Agent Workspace Builds", "900, unlimited") in said.facts
+    assert said.meaning == "There is no limit."
+    assert "Contact account team" not in dict(said.links)
 
 
 def test_a_resolved_alert_says_why_and_that_nothing_needs_to_be_done() -> None:
     said = alert(usage(12), Reason.RESOLVED, "", previous="100%", because="A new usage period began on 2026-01-01.")
     assert said.headline == "AWB resolved – 12 of 1,000 used"
-    assert said.summary == (
-        "Coder deployment “prod”: A new usage period began on 2026-01-01. "
-        "12 of 1,000 Agent Workspace Builds are used in this period."
-    )
+    assert said.summary == "Coder deployment “prod”: A new usage period began on 2026-01-01."
+    assert ("Agent Workspace Builds", "12 of 1,000 (1.2%), 988 left") in said.facts
+    assert "Contact account team" not in dict(said.links)
     assert said.meaning == "Nothing needs to be done."
 
 
 def test_a_step_down_to_a_lower_level_is_not_called_resolved() -> None:
     said = alert(usage(1070), Reason.RESOLVED, "100%", previous="110%")
-    assert said.headline == "AWB back at 100 % – 1,070 of 1,000 used"
+    assert said.headline == "AWB back at 100% – 1,070 of 1,000 used"
     assert "contact your Coder account team" in said.meaning
 
 
 def test_a_repeat_says_that_it_is_one() -> None:
-    assert "is still at 90 %" in alert(usage(950), Reason.REPEAT).summary
+    assert "is still at 90%" in alert(usage(950), Reason.REPEAT).summary
 
 
 def test_names_are_given_as_they_are_because_escaping_is_the_notifiers_work() -> None:
@@ -155,9 +150,10 @@ def test_only_what_the_api_proved_is_called_verified() -> None:
 @pytest.mark.parametrize(
     ("version", "standing", "used", "text"),
     [
-        (None, LicenceStatus.UNKNOWN, 900, "Nothing is blocked, now or at the limit"),
+        (None, LicenceStatus.UNKNOWN, 900, "On Coder v2.31 and later nothing is blocked"),
+        (None, LicenceStatus.UNLICENSED, 900, "Nothing is blocked, not even at the limit."),
         ((2, 24, 9), LicenceStatus.ENTITLED, 1000, "Nothing is blocked:"),
-        ((2, 25, 0), LicenceStatus.ENTITLED, 900, "Nothing is blocked now. At its hard limit Coder v2.25.0 refuses"),
+        ((2, 25, 0), LicenceStatus.ENTITLED, 900, "Nothing is blocked yet. At the hard limit, Coder v2.25.0 refuses"),
         (
             (2, 30, 1),
             LicenceStatus.ENTITLED,
@@ -166,7 +162,7 @@ def test_only_what_the_api_proved_is_called_verified() -> None:
         ),
         ((2, 30, 9), LicenceStatus.UNLICENSED, 1000, "Nothing is blocked:"),
         ((2, 31, 0), LicenceStatus.ENTITLED, 1000, "Nothing is blocked:"),
-        ((2, 31, 0), LicenceStatus.NOT_ENTITLED, 10, "No builds are included."),
+        ((2, 31, 0), LicenceStatus.NOT_ENTITLED, 10, "The licence includes no builds"),
     ],
 )
 def test_what_is_blocked_depends_on_the_version_and_the_licence(
@@ -189,11 +185,9 @@ def test_without_tasks_no_limit_is_spoken_of(standing: LicenceStatus, limit: int
 def test_a_period_that_ended_is_summed_up() -> None:
     because = "A new usage period began on 2027-01-01."
     said = alert(usage(1250), Reason.SUMMARY, "", previous="120%", because=because)
-    assert said.headline == "AWB: the period is over – 1,250 of 1,000 used"
-    assert said.summary == (
-        f"Coder deployment “prod”: {because} "
-        "In the one before, 1,250 of 1,000 Agent Workspace Builds were used (125 %)."
-    )
+    assert said.headline == "AWB: the period has ended – 1,250 of 1,000 used"
+    assert said.summary == f"Coder deployment “prod”: {because} These are the figures of the one before."
+    assert ("Agent Workspace Builds", "1,250 of 1,000 (125%), 250 over") in said.facts
     assert (said.severity, said.meaning) == (
         Severity.OK,
         "Usage starts again from zero. Nothing needs to be done.",
@@ -202,8 +196,8 @@ def test_a_period_that_ended_is_summed_up() -> None:
 
 def test_what_nobody_acknowledged_says_so() -> None:
     said = alert(usage(950), Reason.UNACKNOWLEDGED)
-    assert said.headline == "AWB not acknowledged, 95 % – 950 of 1,000 used"
-    assert "is at 90 %, and nobody has acknowledged it" in said.summary
+    assert said.headline == "AWB not acknowledged, 95% – 950 of 1,000 used"
+    assert "is at 90% of its limit for Agent Workspace Builds, and nobody has acknowledged it" in said.summary
 
 
 def test_the_forecast_is_a_fact_until_it_is_over() -> None:
@@ -249,15 +243,8 @@ def test_a_group_is_a_deployment_a_meter_and_a_period() -> None:
 
 def test_another_meter_goes_by_its_own_name() -> None:
     said = alert(usage(900, meter="agent_hours"))
-    assert said.headline.startswith("agent_hours 90 %")
-    assert "1,000 agent_hours are used" in said.summary
-
-
-@pytest.mark.parametrize(
-    ("level", "spoken"), [("90%", "90 %"), ("900 builds", "900 builds"), ("soft limit", "soft limit")]
-)
-def test_levels_are_written_as_people_do(level: str, spoken: str) -> None:
-    assert level_text(level) == spoken
+    assert said.headline.startswith("agent_hours 90%")
+    assert "90% of its limit for agent_hours" in said.summary
 
 
 @pytest.mark.parametrize("reason", [reason for reason in Reason if reason is not Reason.NONE])

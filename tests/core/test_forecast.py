@@ -49,19 +49,19 @@ def test_a_steady_pace_reaches_the_limit_where_division_says_so(steady: list[tup
 @pytest.mark.parametrize(
     ("limit", "words"),
     [
-        (2000, ("50 % used at 27 % of the time; at this pace the limit is reached on 20 July 2026 "
-               "(between 6 July and 11 August), 3,638 by the end of the period.")),
-        (3500, ("28 % used at 27 % of the time; at this pace the limit is reached on 18 December 2026 "
-               "(not before 2 November), 3,638 by the end of the period. "
-               "Whether the limit is reached in time is still too uncertain for a warning.")),
-        (3700, ("27 % used at 27 % of the time; at this pace, 10.0 a day, the limit is probably not reached in this "
-               "period, on 17 November 2026 at the earliest, 3,638 by the end of the period (3,018 to 4,298).")),
-        (9000, ("11 % used at 27 % of the time; at this pace, 10.0 a day, the limit is not reached in this period, "
-               "3,638 by the end of the period (3,018 to 4,298).")),
-        (500, ("200 % used at 27 % of the time; the limit is reached; the pace is 10.0 a day, "
-              "3,638 by the end of the period (3,018 to 4,298).")),
-        (None, "The pace is 10.0 a day, 3,638 by the end of the period (3,018 to 4,298)."),
-        (0, "The limit is reached; the pace is 10.0 a day, 3,638 by the end of the period (3,018 to 4,298)."),
+        (2000, ("At this pace you will reach the limit on 20 Jul 2026 (likely 6 Jul – 11 Aug) and use about 3,638 by "
+               "31 Dec.")),
+        (3500, ("At this pace you will reach the limit on 18 Dec 2026 (2 Nov at the earliest) and use about 3,638 by "
+               "31 Dec. Whether the limit is reached in time is still too uncertain for a warning.")),
+        (3700, ("At this pace you will use about 3,638 by 31 Dec 2026 (likely 3,018 – 4,298); the limit will probably "
+               "not be reached, 17 Nov 2026 at the earliest.")),
+        (9000, ("At this pace you will use about 3,638 by 31 Dec 2026 (likely 3,018 – 4,298); the limit will not be "
+               "reached in this period.")),
+        (500, ("The limit is reached. At this pace, 10.0 a day, you will use about 3,638 by 31 Dec 2026 "
+              "(likely 3,018 – 4,298).")),
+        (None, "At this pace, 10.0 a day, you will use about 3,638 by 31 Dec 2026 (likely 3,018 – 4,298)."),
+        (0, ("The limit is reached. At this pace, 10.0 a day, you will use about 3,638 by 31 Dec 2026 "
+            "(likely 3,018 – 4,298).")),
     ],
 )  # fmt: skip
 def test_the_words_for_a_period_with_an_end(limit: int | None, words: str, steady: list[tuple[date, int]]) -> None:
@@ -71,17 +71,9 @@ def test_the_words_for_a_period_with_an_end(limit: int | None, words: str, stead
 @pytest.mark.parametrize(
     ("limit", "words", "near"),
     [
-        (
-            400,
-            "62 % used; at this pace the limit is reached on 10 January 2027 (between 7 January and 15 January).",
-            True,
-        ),
-        (
-            900,
-            "27 % used; at this pace the limit is reached on 2 March 2027 (between 16 February and 28 March).",
-            False,
-        ),
-        (400_000, "0 % used; at this pace, 9.9 a day, the limit is out of sight.", False),
+        (400, "At this pace you will reach the limit on 10 Jan 2027 (likely 7 Jan – 15 Jan).", True),
+        (900, "At this pace you will reach the limit on 2 Mar 2027 (likely 16 Feb – 28 Mar).", False),
+        (400_000, "At this pace, 9.9 a day, the limit is out of sight.", False),
         (None, "The pace is 9.9 a day.", False),
     ],
 )
@@ -119,7 +111,7 @@ def test_without_an_end_a_breach_within_thirty_days_is_near(limit: int | None, w
 def test_nobody_is_warned_on_little_evidence(days: list[tuple[date, int]], now: str, why: str) -> None:
     found = look(days, 1001, now)
     assert (found.confident, found.why) == (False, why)
-    assert found.words().endswith(f"no forecast yet. {why}")
+    assert found.words().endswith(f"No forecast yet. {why}")
 
 
 def test_zero_and_reached_limits_have_no_breach_to_come(steady: list[tuple[date, int]]) -> None:

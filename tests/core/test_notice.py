@@ -134,7 +134,7 @@ def test_a_licence_that_expired_or_covers_nothing_is_told(
 def test_growing_drift_is_told_with_its_causes_and_once_a_period() -> None:
     [notice] = notices(history=drifting(0, -3, -8), version=(2, 29, 1), sees_deleted=False)
     assert notice.key == "drift-2026-01-01"
-    assert "92 builds are proved, Coder reports 100" in notice.summary
+    assert "the API proves 92 builds, and Coder reports 100" in notice.summary
     assert "grew by 8" in notice.summary
     assert "21696" in notice.meaning
     assert "does not find them" in notice.meaning

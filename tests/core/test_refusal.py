@@ -49,12 +49,12 @@ def test_it_says_since_when_and_whether_anything_arrives() -> None:
     said = notice({Refusal.WRONG_SECRET: run()})
     assert said is not None
     assert said.summary == (
-        "Somebody, probably your Coder, is posting with a wrong secret since 2026-03-02 11:40 UTC to the meter of "
-        "Coder deployment “prod”: 5 posts were refused. No delivery was accepted since."
+        "Since 2026-03-02 11:40 UTC the meter of Coder deployment “prod” has refused 5 posts with a wrong secret. "
+        "It is probably your Coder. No delivery has been accepted since."
     )
     beside = notice({Refusal.NO_SECRET: run()}, last_delivery=NOON - 10 * MINUTE)
     assert beside is not None
-    assert "perhaps a second Coder or a stranger, is posting without a secret" in beside.summary
+    assert "posts without a secret. It may be a second Coder or a stranger." in beside.summary
     assert "awb webhook-url" in beside.meaning
 
 

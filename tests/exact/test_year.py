@@ -22,7 +22,7 @@ from tests.conftest import RedisServer, make_config
 DEPLOYMENT = "default"
 LIMIT = 1000
 START = datetime(2026, 1, 1, tzinfo=UTC)
-#: What docs/operation.md promises: so many messages a year about a pool that ends at 170 % of its limit, ...
+#: What docs/operation.md promises: so many messages a year about a pool that ends at 170% of its limit, ...
 MOST_WARNINGS = 25
 #: ... and so many reports.
 MOST_REPORTS = 53 + 12

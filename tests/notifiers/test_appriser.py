@@ -25,11 +25,11 @@ def told(of: object = None, **more: str) -> dict[str, str]:
 
 def test_the_message_says_all_in_plain_text() -> None:
     shown, content = charted(), told()
-    assert content["title"] == "Warning: AWB 91.2 % – 912 of 1,000 used"
+    assert content["title"] == "Warning: AWB 91.2% – 912 of 1,000 used"
     for text in [shown.summary, shown.meaning, shown.footer, *sum(shown.facts, ()), *(url for _, url in shown.links)]:
         assert text in content["message"]
     assert "It is expected to be reached on 2 June 2026." in content["message"]
-    assert "Share: 91.2 %" in content["message"]
+    assert "912 of 1,000 (91.2%), 88 left" in content["message"]
     assert "could not be reached" not in content["message"]
     assert "Sent here because slack could not be reached." in told(stands_in_for="slack")["message"]
 

@@ -99,18 +99,18 @@ def test_no_numbers_break_the_chart(used: list[int], limit: int | None, ahead: i
     png = burn_up_png(shown)
     assert png is not None
     assert len(png) <= 40_000
-    assert course(burn_up, limit, breach).startswith("Used went from ")
+    assert course(burn_up, limit, breach).startswith("Usage went from ")
 
 
 @pytest.mark.parametrize(
     ("used", "limit", "expected"),
     [
-        (912, 1000, "[##################..] 91.2 %"),
-        (0, 1000, "[....................] 0 %"),
-        (1, 1000, "[#...................] 0.1 %"),
-        (999, 1000, "[###################.] 99.9 %"),
-        (1000, 1000, "[####################] 100 %"),
-        (2500, 1000, "[####################] 250 %"),
+        (912, 1000, "[##################..] 91.2%"),
+        (0, 1000, "[....................] 0%"),
+        (1, 1000, "[#...................] 0.1%"),
+        (999, 1000, "[###################.] 99.9%"),
+        (1000, 1000, "[####################] 100%"),
+        (2500, 1000, "[####################] 250%"),
         (5, 0, ""),
         (5, None, ""),
     ],
@@ -128,21 +128,21 @@ def test_a_bar_never_leaves_its_frame(used: int, limit: int) -> None:
 @pytest.mark.parametrize(
     ("burn_up", "limit", "breach", "expected"),
     [
-        (((DAY, 0), (date(2026, 1, 9), 8)), None, None, "Used went from 0 on 1 January 2026 to 8 on 9 January 2026."),
+        (((DAY, 0), (date(2026, 1, 9), 8)), None, None, "Usage went from 0 on 1 January 2026 to 8 on 9 January 2026."),
         (
             ((DAY, 0), (date(2026, 1, 3), 1), (date(2026, 1, 7), 9), (date(2026, 1, 9), 10)),
             50,
             date(2026, 2, 1),
             (
-                "Used went from 0 on 1 January 2026 to 10 on 9 January 2026, half of that by 7 January 2026; the limit "
-                "is 50. It is expected to be reached on 1 February 2026."
+                "Usage went from 0 on 1 January 2026 to 10 on 9 January 2026, half of that by 7 January 2026; the "
+                "limit is 50. It is expected to be reached on 1 February 2026."
             ),
         ),
         (
             ((DAY, 5), (date(2026, 1, 9), 5)),
             0,
             None,
-            "Used went from 5 on 1 January 2026 to 5 on 9 January 2026; the limit is 0.",
+            "Usage went from 5 on 1 January 2026 to 5 on 9 January 2026; the limit is 0.",
         ),
         (((DAY, 5),), 10, None, ""),
     ],

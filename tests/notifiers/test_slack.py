@@ -348,7 +348,7 @@ def test_the_message_is_the_reviewed_one(name: str, shown: Any) -> None:
 def test_severity_is_told_in_a_word_and_the_text_is_complete_without_blocks() -> None:
     message = render(alert())
     assert "Warning" in message["blocks"][0]["text"]["text"]
-    for part in ("Warning", "912", "1,000", "90 %"):
+    for part in ("Warning", "912", "1,000", "90%"):
         assert part in message["text"]
 
 
@@ -375,7 +375,7 @@ def test_no_name_is_formatted(text: str) -> None:
 
 
 def test_an_underscore_inside_a_name_leaves_the_label_bold() -> None:
-    field = render(replace(alert(), facts=(("Top users", "john_doe 7"),)))["blocks"][2]["fields"][0]
+    field = render(replace(alert(), facts=(("Top users", "john_doe 7"),)))["blocks"][3]["fields"][0]
     assert field == {"type": "mrkdwn", "text": "*Top users*\njohn_doe 7", "verbatim": True}
 
 

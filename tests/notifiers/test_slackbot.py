@@ -65,8 +65,8 @@ def test_later_news_updates_the_first_message_and_answers_it(slack: WebApi) -> N
     assert bot(slack).send(told(ESCALATED), handle) is None
     assert slack.methods == [UPDATE, POST]
     [root], [reply] = slack.roots, slack.replies
-    assert "95 %" in root["text"]
-    assert (reply["channel"], reply["thread_ts"], "95 %" in reply["text"]) == (CHANNEL, handle.message, True)
+    assert "95%" in root["text"]
+    assert (reply["channel"], reply["thread_ts"], "95%" in reply["text"]) == (CHANNEL, handle.message, True)
     assert "reply_broadcast" not in reply
 
 
@@ -100,7 +100,7 @@ def test_an_acknowledgement_is_shown_in_the_first_message_and_answered_shortly(s
     [root], [reply] = slack.roots, slack.replies
     assert "Acknowledged by ada (Slack U1)" in json.dumps(root["blocks"])
     assert [block["type"] for block in reply["blocks"]] == ["section"]
-    assert reply["text"].startswith("👀 Acknowledged by ada (Slack U1): AWB 91.2 %")
+    assert reply["text"].startswith("👀 Acknowledged by ada (Slack U1): AWB 91.2%")
 
 
 def test_what_is_no_news_of_the_thread_is_said_beside_it(slack: WebApi) -> None:
@@ -118,7 +118,7 @@ def test_what_has_no_thread_to_stand_in_stands_alone_and_begins_none(slack: WebA
 def test_two_threads_do_not_meet(slack: WebApi) -> None:
     first, second = begun(slack), begun(slack)
     bot(slack).send(told(ESCALATED), second)
-    assert "90 %" in slack.messages[first.message]["text"]
+    assert "90%" in slack.messages[first.message]["text"]
     assert [reply["thread_ts"] for reply in slack.replies] == [second.message]
 
 

@@ -77,7 +77,7 @@ def test_quiet_hours_delay_the_message_and_then_the_newest_state_is_told(
     pass_time(connection, config, clock, timedelta(minutes=1))
     assert states(connection) == [("75%", "superseded"), ("90%", "sent")]
     [text] = texts(slack)
-    assert "90 %" in text
+    assert "90%" in text
 
 
 def test_what_was_resolved_in_the_night_is_told_as_resolved(
@@ -106,7 +106,7 @@ def test_a_route_may_speak_at_night(
     run(connection, config, resumes(20))
     send_what_is_queued(connection, config)
     [text] = texts(slack)
-    assert "100 %" in text
+    assert "100%" in text
 
 
 def test_a_silence_holds_its_level_and_lets_the_next_one_speak(
@@ -123,7 +123,7 @@ def test_a_silence_holds_its_level_and_lets_the_next_one_speak(
     run(connection, config, resumes(20))
     send_what_is_queued(connection, config)
     [text] = texts(slack)
-    assert "100 %" in text
+    assert "100%" in text
     clock.move_to(until)
     pass_time(connection, config, clock, timedelta(minutes=1))
     assert states(connection) == [("90%", "superseded"), ("100%", "sent")]
@@ -157,7 +157,7 @@ def test_a_warning_outlasts_a_silence_that_is_longer_than_history_is_kept(
         if now() < until:
             assert states(connection) == [("90%", "pending")]
     assert states(connection) == [("90%", "sent")]
-    assert "90 %" in texts(slack)[0]
+    assert "90%" in texts(slack)[0]
 
 
 def test_a_dry_run_decides_and_records_and_sends_nothing(

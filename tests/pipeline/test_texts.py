@@ -8,9 +8,9 @@ from tests.core.make import alert
 
 
 def test_own_words_take_the_place_of_the_built_in_ones() -> None:
-    texts = Texts(headline="{{ deployment }}: {{ percent }} % weg", meaning="{% if left < 100 %}Ruf an!{% endif %}")
+    texts = Texts(headline="{{ deployment }}: {{ percent }}% weg", meaning="{% if left < 100%}Ruf an!{% endif %}")
     said = own_words(texts, alert())
-    assert (said.headline, said.meaning) == ("prod: 91 % weg", "Ruf an!")
+    assert (said.headline, said.meaning) == ("prod: 91% weg", "Ruf an!")
     assert said.summary == alert().summary
 
 
@@ -45,4 +45,5 @@ def test_a_template_that_fails_later_costs_no_warning() -> None:
 def test_templates_see_plain_values_only() -> None:
     found = variables(alert())
     assert {type(value) for value in found.values()} <= {str, int, dict, type(None)}
-    assert found["facts"]["Left"] == "88"
+    assert found["left"] == 88
+    assert found["facts"]["Agent Workspace Builds"] == "912 of 1,000 (91.2%), 88 left"

@@ -76,10 +76,10 @@ def test_a_limit_in_sight_is_told_once_and_taken_back_when_it_is_out_of_sight_fo
     assert foresee(Store(connection, DEPLOYMENT), config, AWB) is Reason.NONE
     [(kind, reason, headline)] = told(connection)
     assert (kind, reason) == ("forecast", "first")
-    assert "the limit is in sight: " in headline
+    assert "limit expected to be reached on " in headline
     # An edited limit is nobody's jitter.
     assert foresee(Store(connection, DEPLOYMENT), raised, AWB) is Reason.RESOLVED
-    assert "no longer in sight" in told(connection)[-1][2]
+    assert "no longer expected to be reached" in told(connection)[-1][2]
 
 
 def test_a_projection_that_moves_to_and_fro_says_nothing(
@@ -137,10 +137,10 @@ def test_a_runaway_user_is_seen_before_the_pool_is_gone(
     builds(connection, 5, datetime(2026, 3, 23, 11, tzinfo=UTC))
     for _ in range(2):
         scopes.watch(Store(connection, DEPLOYMENT), config)
-    assert told(connection) == [("scope", "first", "AWB of user ada: 50 % – 5 of 10 used")]
+    assert told(connection) == [("scope", "first", "AWB of user ada: 50% – 5 of 10 used")]
     builds(connection, 5, datetime(2026, 3, 23, 11, 30, tzinfo=UTC))
     scopes.watch(Store(connection, DEPLOYMENT), config)
-    assert told(connection)[1:] == [("scope", "escalated", "AWB of user ada: 100 % – 10 of 10 used")]
+    assert told(connection)[1:] == [("scope", "escalated", "AWB of user ada: 100% – 10 of 10 used")]
     clock.shift(DAY)
     for _ in range(2):
         scopes.watch(Store(connection, DEPLOYMENT), config)
@@ -151,9 +151,9 @@ def test_a_runaway_user_is_seen_before_the_pool_is_gone(
 @pytest.mark.parametrize(
     ("by", "name", "headline"),
     [
-        ("template", "cl*", "AWB of template claude: 120 % – 12 of 10 used"),
-        ("organization", "acme", "AWB of organization acme: 120 % – 12 of 10 used"),
-        ("group", "devs", "AWB of group devs: 100 % – 10 of 10 used"),
+        ("template", "cl*", "AWB of template claude: 120% – 12 of 10 used"),
+        ("organization", "acme", "AWB of organization acme: 120% – 12 of 10 used"),
+        ("group", "devs", "AWB of group devs: 100% – 10 of 10 used"),
     ],
 )
 def test_templates_organizations_and_groups_have_limits_of_their_own(
@@ -283,7 +283,7 @@ def test_a_digest_compares_with_the_week_before_and_says_what_happened(
     [alert] = [Alerts(connection, DEPLOYMENT).last("digest-weekly")]
     assert alert is not None
     facts = dict(alert.facts)
-    assert facts["Used this week"] == "7 (2 more than the week before)"
-    assert facts["Used in the period"] == "12 of 1,000 (1.2 %)"
+    assert facts["This week"] == "7 (2 more than the week before)"
+    assert facts["This period"] == "12 of 1,000 (1.2%), 988 left"
     assert facts["Top users"] == "ada 7"
     assert alert.meaning == "Nothing else changed this week."

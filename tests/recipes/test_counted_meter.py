@@ -64,6 +64,6 @@ def test_a_new_meter_in_two_files_is_counted_held_against_its_limit_and_answered
         checkout.awb("worker", "awb-deliveries", "--burst")
         checkout.awb("worker", "awb-notifications", "--burst")
         [message] = slack.messages
-        assert "Prints 75 % – 3 of 4 used" in json.dumps(message, ensure_ascii=False)
+        assert "Prints 75% – 3 of 4 used" in json.dumps(message, ensure_ascii=False)
         told = json.loads(checkout.python(_ANSWERS))
         assert told == {"used": {"awb": 0, "prints": 3}, "meters": ["prints"]}

@@ -14,23 +14,23 @@ from app.simulator.sinks import MailSink, SinkError, SlackSink
 def mail(subject: str) -> EmailMessage:
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = "awb@example.com", "ops@example.com", subject
-    message.set_content("90 % are used – “soon” all")
+    message.set_content("90% are used – “soon” all")
     return message
 
 
 def test_slack_answers_ok_and_keeps_the_message_with_its_arrival() -> None:
     before = time.time()
     with SlackSink() as slack:
-        answer = requests.post(slack.url, json={"text": "90 %"}, timeout=5)
+        answer = requests.post(slack.url, json={"text": "90%"}, timeout=5)
         assert (answer.status_code, answer.text) == (200, "ok")
-    assert slack.messages == [{"text": "90 %"}]
+    assert slack.messages == [{"text": "90%"}]
     assert before <= slack.posts[0].at <= time.time()
 
 
 def test_slack_listens_on_loopback_behind_a_secret_path() -> None:
     with SlackSink() as slack:
         assert slack.url.startswith("http://127.0.0.1:")
-        answer = requests.post(slack.url + "x", json={"text": "90 %"}, timeout=5)
+        answer = requests.post(slack.url + "x", json={"text": "90%"}, timeout=5)
         assert (answer.status_code, answer.text) == (404, "no_service")
         assert requests.post(slack.url, data=b"no json", timeout=5).status_code == 400
     assert slack.messages == []
@@ -48,17 +48,17 @@ def test_slack_can_refuse_the_first_posts(status: int, retry_after: int | None) 
 
 def test_the_mail_server_keeps_parsed_messages() -> None:
     with MailSink() as sink, smtplib.SMTP("127.0.0.1", sink.port, timeout=5) as client:
-        client.send_message(mail("AWB 90 %"))
+        client.send_message(mail("AWB 90%"))
     (received,) = sink.mails
     assert received.recipients == ("ops@example.com",)
-    assert received.message["Subject"] == "AWB 90 %"
+    assert received.message["Subject"] == "AWB 90%"
     assert "“soon”" in received.message.get_body(("plain",)).get_content()
 
 
 def test_the_mail_server_can_refuse() -> None:
     with MailSink(refuse="451 try again later") as sink, smtplib.SMTP("127.0.0.1", sink.port, timeout=5) as client:
         with pytest.raises(smtplib.SMTPDataError) as refused:
-            client.send_message(mail("AWB 90 %"))
+            client.send_message(mail("AWB 90%"))
         assert refused.value.smtp_code == 451
     assert sink.mails == []
 

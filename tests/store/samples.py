@@ -4,7 +4,7 @@ from typing import Final
 
 ALERT: Final = (
     '{"group_key":"prod:awb:2026-05-01","deployment":"prod","meter":"awb","reason":"escalated","level":"90%",'
-    '"severity":"warning","headline":"AWB 90 %","summary":"Coder deployment \\u201cprod\\u201d has reached 90 %.",'
+    '"severity":"warning","headline":"AWB 90%","summary":"Coder deployment \\u201cprod\\u201d has reached 90%.",'
     '"facts":[["Used","900"],["Limit","1,000"]],"meaning":"Nothing is blocked.",'
     '"links":[["Contact","https://coder.com/contact"]],"footer":"Deployment prod","name":"awb","kind":"threshold",'
     '"previous":"75%","scope":"","used":900,"limit":1000,"burn_up":[["2026-05-01",450],["2026-05-02",900]],'

@@ -30,7 +30,7 @@ ACTS: list[tuple[str, str, Any]] = [
 
 @pytest.fixture
 def app(connection: "redis.Redis", redis_server: RedisServer) -> Iterator[Flask]:
-    """Return an application whose alert `awb` is at 75 %."""
+    """Return an application whose alert `awb` is at 75%."""
     config = apiworld.settings(redis_server.url)
     app = create_app(config, connection)
     with time_machine.travel(NOON, tick=False):

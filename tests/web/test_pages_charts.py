@@ -97,10 +97,10 @@ def test_three_builds_of_one_day_bring_no_forecast() -> None:
 @pytest.mark.parametrize(
     ("used", "names"),
     [
-        (10, ["600 builds", "75 %", "90 %", "limit"]),
-        (1000, ["600 builds", "75 %", "90 %", "limit"]),
-        (1001, ["600 builds", "75 %", "90 %", "limit", "110 %"]),
-        (1250, ["600 builds", "75 %", "90 %", "limit", "110 %", "120 %", "130 %"]),
+        (10, ["600 builds", "75%", "90%", "limit"]),
+        (1000, ["600 builds", "75%", "90%", "limit"]),
+        (1001, ["600 builds", "75%", "90%", "limit", "110%"]),
+        (1250, ["600 builds", "75%", "90%", "limit", "110%", "120%", "130%"]),
     ],
 )
 def test_the_bar_marks_what_is_reached_and_what_comes_next(used: int, names: list[str]) -> None:

@@ -222,7 +222,7 @@ def test_the_sweep_raises_one_alert_that_other_notices_leave_alone(
         said = Alerts(connection, "default").last(NAME)
         assert said is not None
         assert said.summary.startswith(
-            "Somebody, probably your Coder, is posting with a wrong secret since 2026-01-05 08:00 UTC"
+            "Since 2026-01-05 08:00 UTC the meter of Coder deployment “default” has refused 5 posts "
         )
         # A stranger goes on for ten days, once an hour.
         for _ in range(240):

@@ -1,4 +1,4 @@
-"""Notices: what admins should know besides thresholds, each said once for as long as it holds.
+"""Notices: what admins should know besides thresholds, each sent once for as long as it holds.
 
 Coder's own warnings and errors about the licence reach nobody outside its dashboard; neither does it say when a number
 it reports stops to move.
@@ -36,6 +36,7 @@ class Notice:
     Attributes:
         key: identity; a notice with the same key is not said again while it holds.
         meaning: what to do.
+        contact: Coder's account team can help.
     """
 
     key: str
@@ -43,6 +44,7 @@ class Notice:
     headline: str
     summary: str
     meaning: str
+    contact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +100,8 @@ def _licence_notices(situation: Situation) -> list[Notice]:
             key=f"licence-{kind}-{hashlib.blake2s(_without_numbers(text).encode(), digest_size=6).hexdigest()}",
             severity=severity,
             headline=f"Coder licence {kind}",
-            summary=f"Coder deployment “{situation.deployment}” says about its licence: {text[:500]}",
-            meaning="Coder shows this on its dashboard only. Please look at the Licenses page.",
+            summary=f"Coder deployment “{situation.deployment}” reports about its licence: {text[:500]}",
+            meaning="Coder shows this only on its dashboard. Please check the Licenses page.",
         )
         for severity, kind, text in texts
     ]
@@ -115,8 +117,8 @@ def _frozen(situation: Situation) -> Notice:
         key="tasks-gone",
         severity=Severity.WARNING,
         headline="Agent Workspace Builds are no longer counted by this Coder",
-        summary=f"Coder deployment “{situation.deployment}” runs v2.37 or newer, which has no Coder Tasks: the "
-        "number of Agent Workspace Builds stands still from now on, and no limit holds for it.",
+        summary=f"Coder deployment “{situation.deployment}” runs v2.37 or later, which has no Coder Tasks. The "
+        "number of Agent Workspace Builds no longer changes, and no limit applies.",
         meaning="Coder Agents are metered by agent runtime hours and seats; the meter reads both from the licence.",
     )
 
@@ -129,6 +131,7 @@ def _entitlement(situation: Situation) -> Notice | None:
             headline="The licence includes no Agent Workspace Builds",
             summary=f"Coder deployment “{situation.deployment}” has a licence without Agent Workspace Builds.",
             meaning="Coder may refuse to start workspaces for tasks. Please contact your Coder account team.",
+            contact=True,
         )
     return None
 
@@ -139,8 +142,9 @@ def _grace(situation: Situation) -> Notice | None:
             key="grace-period",
             severity=Severity.WARNING,
             headline="The Coder licence has expired",
-            summary=f"The licence of Coder deployment “{situation.deployment}” has expired; its grace period runs.",
-            meaning="Please renew it in time; the meter goes on with the limit that the licence had.",
+            summary=f"The licence of Coder deployment “{situation.deployment}” has expired and is in its grace period.",
+            meaning="Please renew it in time. Until then the meter keeps the limit of the expired licence.",
+            contact=True,
         )
     return None
 
@@ -154,10 +158,10 @@ def _drift(situation: Situation) -> Notice | None:
         key=f"drift-{situation.period_start.date().isoformat()}",
         severity=Severity.WARNING,
         headline=f"The count and Coder's own number drift apart by {abs(newest.drift):,}",
-        summary=f"Coder deployment “{situation.deployment}”: {newest.counted:,} builds are proved, Coder reports "
-        f"{newest.actual:,}; within a week the difference grew by "
-        f"{growth(situation.history, situation.period_start):,}.",
-        meaning=" ".join(["A constant difference is harmless, a growing one is not.", *causes]),
+        summary=f"Coder deployment “{situation.deployment}”: the API proves {newest.counted:,} builds, and Coder "
+        f"reports {newest.actual:,}. The difference grew by {growth(situation.history, situation.period_start):,} "
+        "within a week.",
+        meaning=" ".join(["A constant difference is harmless; a growing one is not.", *causes]),
     )
 
 
@@ -169,10 +173,10 @@ def _token(situation: Situation) -> Notice | None:
         key=f"token-ends-{ends:%Y-%m-%d}",
         severity=Severity.WARNING,
         headline=f"The meter's token for Coder expires on {day_text(ends, situation.now)}",
-        summary=f"The token with which the meter asks Coder deployment “{situation.deployment}” expires on "
+        summary=f"The token that the meter uses for Coder deployment “{situation.deployment}” expires on "
         f"{ends:%Y-%m-%d %H:%M} UTC, and Coder does not extend it.",
-        meaning="From then on the number is an estimate from notifications. Please make a new token, set "
-        "AWB_CODER_TOKEN to it and restart the meter. `awb coder check` says which account is best.",
+        meaning="After that, the number is an estimate from notifications. Please create a new token, set "
+        "AWB_CODER_TOKEN to it and restart the meter. Run `awb coder check` to see which account is best.",
     )
 
 
@@ -184,9 +188,10 @@ def _api(situation: Situation) -> Notice | None:
         key=f"api-away-{since.isoformat()}",
         severity=Severity.WARNING,
         headline="Coder's API has not answered for a day",
-        summary=f"Coder deployment “{situation.deployment}” could not be asked since {since:%Y-%m-%d %H:%M} UTC: "
+        summary=f"The API of Coder deployment “{situation.deployment}” has failed since {since:%Y-%m-%d %H:%M} UTC: "
         f"{situation.failure}",
-        meaning="The number is an estimate from notifications until it answers again. `awb coder check` says more.",
+        meaning="Until it answers again, the number is an estimate from notifications. Run `awb coder check` for "
+        "details.",
     )
 
 
@@ -199,8 +204,8 @@ def _input(situation: Situation) -> Notice | None:
     return Notice(
         key="input-broken",
         severity=Severity.WARNING,
-        headline="Coder's notifications do not arrive",
-        summary=f"No notification of Coder deployment “{situation.deployment}” arrived {when}, while its API shows "
+        headline="Coder's notifications are not arriving",
+        summary=f"No notification of Coder deployment “{situation.deployment}” has arrived {when}, but its API shows "
         f"{situation.proved_since_silence:,} new builds.",
-        meaning="The count is right all the same, but late. `awb coder check` finds out what is switched off.",
+        meaning="The count is still right, but late. Run `awb coder check` to find out what is switched off.",
     )

@@ -119,14 +119,16 @@ def wrong_secret_notice(
 def _notice(run: Run, runs: Mapping[Refusal, Run], now: datetime, deployment: str, *, delivering: bool) -> Notice:
     wrong = Refusal.WRONG_SECRET in runs and now - runs[Refusal.WRONG_SECRET].last < RUN_PAUSE
     how = "with a wrong secret" if wrong else "without a secret"
-    who = "perhaps a second Coder or a stranger" if delivering else "probably your Coder"
-    so_far = "Deliveries with the right secret arrive as well." if delivering else "No delivery was accepted since."
+    who = "It may be a second Coder or a stranger." if delivering else "It is probably your Coder."
+    so_far = (
+        "Deliveries with the right secret arrive as well." if delivering else "No delivery has been accepted since."
+    )
     return Notice(
         key=NOTICE_KEY,
         severity=Severity.WARNING,
         headline=f"Posts {how} are refused",
-        summary=f"Somebody, {who}, is posting {how} since {run.since:%Y-%m-%d %H:%M} UTC to the meter of Coder "
-        f"deployment “{deployment}”: {run.count:,} posts were refused. {so_far}",
-        meaning="Coder drops a notification after five refusals, and the estimate then misses what it told of. Compare "
-        "CODER_NOTIFICATIONS_WEBHOOK_ENDPOINT of coderd with what `awb webhook-url` prints.",
+        summary=f"Since {run.since:%Y-%m-%d %H:%M} UTC the meter of Coder deployment “{deployment}” has refused "
+        f"{run.count:,} posts {how}. {who} {so_far}",
+        meaning="Coder drops a notification after five refusals, and its build is then missing from the estimate. "
+        "Compare CODER_NOTIFICATIONS_WEBHOOK_ENDPOINT of coderd with the output of `awb webhook-url`.",
     )

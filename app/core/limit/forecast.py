@@ -11,7 +11,7 @@ from typing import Final
 from app.core.limit.limits import Limit
 from app.core.limit.pace import MONTH, WEEK, History, learn
 from app.core.limit.period import Period
-from app.core.text.lines import day_text
+from app.core.text.lines import short_day
 
 #: For a period without end: a breach within so many days, today included, is near enough to warn.
 HORIZON: Final = 30
@@ -21,7 +21,7 @@ ENOUGH_BUILDS: Final = 10
 
 #: A breach later than three years from now is no breach.
 _FAR: Final = 3 * 365 + 1
-#: The standard normal distribution at 10 and 90 %, and at odds of three to one.
+#: The standard normal distribution at 10 and 90%, and at odds of three to one.
 _EDGE: Final = 1.2816
 _ODDS: Final = 0.6745
 _DOUBT: Final = "Whether the limit is reached in time is still too uncertain for a warning."
@@ -71,44 +71,41 @@ class Forecast:
         return self.breach is not None and self.breach < self.until
 
     def words(self) -> str:
-        """Say it in one or two sentences, without names and units."""
-        outlook = f"{self._outlook()}{self._total()}" if self.enough else "no forecast yet"
-        said = "; ".join(part for part in (self._share(), outlook) if part)
-        said = f"{said[0].upper()}{said[1:]}."
+        """Say it in one or two sentences."""
+        said = f"{self._outlook()}." if self.enough else "No forecast yet."
         return said if self.confident else f"{said} {self.why}"
 
-    def _share(self) -> str:
-        if self.used_percent is None:
-            return ""
-        # Rounded down, as in Limit.percent: 100 means reached.
-        time_gone = "" if self.elapsed_percent is None else f" at {int(self.elapsed_percent)} % of the time"
-        return f"{int(self.used_percent):,} % used{time_gone}"
-
     def _outlook(self) -> str:
-        if self.reached or self.unlimited:
-            return f"{'the limit is reached; ' if self.reached else ''}the pace is {self.pace:,.1f} a day"
+        total = self._total()
         if self.breach is not None and (self.projected is None or self.in_period()):
-            return f"at this pace the limit is reached on {day_text(self.breach)} ({self._edges(self.breach)})"
-        return f"at this pace, {self.pace:,.1f} a day, the limit is {self._not_reached()}"
+            reached = f"At this pace you will reach the limit on {short_day(self.breach)} ({self._edges(self.breach)})"
+            return f"{reached} and use {total}" if total else reached
+        if self.reached or self.unlimited:
+            before = "The limit is reached. " if self.reached else ""
+            if not total:
+                return f"{before}The pace is {self.pace:,.1f} a day"
+            return f"{before}At this pace, {self.pace:,.1f} a day, you will use {total}"
+        if not total:
+            return f"At this pace, {self.pace:,.1f} a day, the limit is out of sight"
+        return f"At this pace you will use {total}; {self._not_reached()}"
 
     def _edges(self, breach: date) -> str:
-        first, last = day_text(self.breach_earliest or breach, breach), self.breach_latest
+        first, last = self.breach_earliest or breach, self.breach_latest
         if last is None or (self.projected is not None and last >= self.until):
-            return f"not before {first}"
-        return f"between {first} and {day_text(last, breach)}"
+            return f"{short_day(first, breach)} at the earliest"
+        return f"likely {short_day(first, breach)} – {short_day(last, breach)}"
 
     def _not_reached(self) -> str:
-        if self.projected is None:
-            return "out of sight"
         if self.breach_earliest is None or self.breach_earliest >= self.until:
-            return "not reached in this period"
-        return f"probably not reached in this period, on {day_text(self.breach_earliest)} at the earliest"
+            return "the limit will not be reached in this period"
+        return f"the limit will probably not be reached, {short_day(self.breach_earliest)} at the earliest"
 
     def _total(self) -> str:
+        """Say what is used by the end of the period; empty without an end."""
         if self.projected is None:
             return ""
-        edges = "" if self.in_period() else f" ({self.low:,} to {self.high:,})"
-        return f", {self.projected:,} by the end of the period{edges}"
+        range_ = "" if self.in_period() else f" (likely {self.low:,} – {self.high:,})"
+        return f"about {self.projected:,} by {short_day(self.until - timedelta(days=1), self.breach)}{range_}"
 
 
 def forecast(days: Sequence[tuple[date, int]], used: int, limit: Limit, period: Period, now: datetime) -> Forecast:

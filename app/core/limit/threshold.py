@@ -32,7 +32,7 @@ class Threshold(Parsed):
 
     @classmethod
     def parse(cls, text: str | int) -> "Threshold":
-        """Read `75`, `75%`, `+10%` (every further 10 % beyond the limit) or `900 builds` (absolute).
+        """Read `75`, `75%`, `+10%` (every further 10% beyond the limit) or `900 builds` (absolute).
 
         Raises:
             ValueError: with what is allowed.
@@ -42,7 +42,7 @@ class Threshold(Parsed):
         value = int(digits)
         absolute = unit.startswith("build")
         if not value or (plus and absolute) or (not absolute and value > _HIGHEST_PERCENT):
-            raise ValueError(f"“{text}” is no threshold: use 75 or 75%, +10% for every further 10 %, or 900 builds")
+            raise ValueError(f"“{text}” is no threshold: use 75 or 75%, +10% for every further 10%, or 900 builds")
         if plus:
             return cls(ThresholdKind.FURTHER, value)
         return cls(ThresholdKind.ABSOLUTE if absolute else ThresholdKind.PERCENT, value)

@@ -14,11 +14,12 @@ def one_line(text: str) -> str:
 
 
 def day_text(day: date, beside: date | None = None) -> str:
-    """Write a day as people do, without the year if it is the one of a day beside it."""
+    """Write a day as people do, without the year if a day in the same text already has it."""
     year = "" if beside is not None and beside.year == day.year else f" {day.year}"
     return f"{day.day} {day:%B}{year}"
 
 
-def short_day(day: date) -> str:
-    """Write a day with the month abbreviated, as in tables and charts."""
-    return f"{day.day} {day:%b} {day.year}"
+def short_day(day: date, beside: date | None = None) -> str:
+    """Write a day with a short month, such as 30 Dec 2026; the year is left out as by `day_text`."""
+    year = "" if beside is not None and beside.year == day.year else f" {day.year}"
+    return f"{day.day} {day:%b}{year}"

@@ -18,12 +18,12 @@ def filled(used: int, limit: int, width: int) -> int:
 
 
 def bar(used: int, limit: int | None) -> str:
-    """Return `[##################..] 91.2 %`; empty without a positive limit."""
+    """Return `[##################..] 91.2%`; empty without a positive limit."""
     percent = Limit(limit).percent(used)
     if limit is None or percent is None:
         return ""
     done = filled(used, limit, _WIDTH)
-    return f"[{'#' * done}{'.' * (_WIDTH - done)}] {percent:g} %"
+    return f"[{'#' * done}{'.' * (_WIDTH - done)}] {percent:g}%"
 
 
 def course(burn_up: Sequence[tuple[date, int]], limit: int | None, breach: date | None) -> str:
@@ -32,7 +32,7 @@ def course(burn_up: Sequence[tuple[date, int]], limit: int | None, breach: date 
         return ""
     (first, start), (last, end) = burn_up[0], burn_up[-1]
     half = next(day for day, used in burn_up if used - start >= (end - start) / 2)
-    said = f"Used went from {start:,} on {day_text(first)} to {end:,} on {day_text(last)}"
+    said = f"Usage went from {start:,} on {day_text(first)} to {end:,} on {day_text(last)}"
     if end - start > 1 and first < half < last:
         said += f", half of that by {day_text(half)}"
     said += "." if limit is None else f"; the limit is {limit:,}."

@@ -19,7 +19,7 @@ def burst_name(user: str) -> str:
 def burst_alert(
     deployment: str, meter: str, user: str, builds: int, rule: BurstRule, now: datetime, context: Context
 ) -> Alert:
-    """Say that one user started very many builds in a short time."""
+    """Say that one user started unusually many builds in a short time."""
     name, span = meter_of(meter), "hour" if rule.hours == 1 else f"{rule.hours:g} hours"
     return Alert(
         name=burst_name(user),
@@ -32,12 +32,11 @@ def burst_alert(
         level=f"{rule.builds} builds",
         severity=Severity.WARNING,
         headline=f"{name.short}: {builds:,} builds of {user[:80]} within the last {span}",
-        summary=f"Coder deployment “{deployment}”: {builds:,} {name.name} of the user {user} were counted within the "
-        f"last {span}; {rule.builds:,} and more are a burst.",
-        facts=(("User", user), ("Builds", f"{builds:,}"), ("Within", span)),
-        meaning="Is a pipeline starting tasks in a loop? Nothing is blocked; the builds count against the limit.",
+        summary=f"Coder deployment “{deployment}”: user {user} is starting unusually many {name.name}.",
+        meaning="Check whether a pipeline starts tasks in a loop. Nothing is blocked, and the builds count.",
+        facts=(("User", user), ("Builds", f"{builds:,} within the last {span} (alert from {rule.builds:,})")),
         links=links(context),
-        footer=f"Deployment {deployment} · {now.astimezone(UTC):%Y-%m-%d %H:%M} UTC · said once until it is over",
+        footer=f"Deployment {deployment} · {now.astimezone(UTC):%Y-%m-%d %H:%M} UTC · sent once until it is over",
         used=builds,
     )
 

@@ -12,37 +12,40 @@ from app.core.count.meter import AWB, Usage
 from app.core.limit.entitlement import LicenceStatus
 
 _CONTACT_NOW: Final = "Please contact your Coder account team."
-_CONTACT_IN_TIME: Final = "Please talk to your Coder account team in time."
+_CONTACT_IN_TIME: Final = "Please talk to your Coder account team before it is reached."
 
 
-def consequence(usage: Usage, standing: LicenceStatus, version: Version | None) -> str:
+def consequence(usage: Usage, standing: LicenceStatus, version: Version | None) -> str:  # noqa: PLR0911 - one for each case
     """Say what usage at or over this limit means for the users of the deployment, and what to do."""
     over = usage.limit.count is not None and usage.used >= usage.limit.count
     ask = _CONTACT_NOW if over else _CONTACT_IN_TIME
-    if usage.meter != AWB:
-        return f"What Coder does beyond this limit is up to the licence. {ask}"
     if is_gone(usage.meter, version):
         return NO_LONGER_COUNTED
+    if usage.meter != AWB:
+        return f"What happens beyond this limit depends on the licence. {ask}"
     if usage.limit.count == 0 or standing is LicenceStatus.NOT_ENTITLED:
         return (
-            "No builds are included. With a licence that says so, Coder may refuse to start workspaces for tasks; "
-            f"everything else goes on working. {_CONTACT_NOW}"
+            "The licence includes no builds, so Coder may refuse to start workspaces for tasks. Everything else keeps "
+            f"working. {_CONTACT_NOW}"
         )
-    if version is not None and LIMIT_BLOCKS.holds(version) and standing is not LicenceStatus.UNLICENSED:
-        return f"{_blocking(version, over=over)} {ask}"
-    if over:
-        return f"Nothing is blocked: Coder Tasks and other AI features go on working over the limit. {ask}"
-    return f"Nothing is blocked, now or at the limit: Coder Tasks and other AI features go on working. {ask}"
+    if usage.limit.count is None:
+        return "There is no limit."
+    if standing is LicenceStatus.UNLICENSED or (version is not None and not LIMIT_BLOCKS.holds(version)):
+        state = "tasks keep working over the limit" if over else "not even at the limit"
+        return f"Nothing is blocked{':' if over else ','} {state}. {ask}"
+    if version is None:
+        return f"On Coder v2.31 and later nothing is blocked: tasks keep working over the limit. {ask}"
+    return f"{_blocking(version, over=over)} {ask}"
 
 
 def _blocking(version: Version, *, over: bool) -> str:
     number = "v" + ".".join(map(str, version))
     if over:
         return (
-            f"Coder {number} refuses to start workspaces for tasks at its hard limit, so new tasks may fail now; "
-            "everything else goes on working. From v2.31 on the limit is advisory: upgrading ends this."
+            f"Coder {number} refuses to start workspaces for tasks at its hard limit, so new tasks may fail now. "
+            "Everything else keeps working. From v2.31 on, the limit is advisory: upgrading lifts the block."
         )
     return (
-        f"Nothing is blocked now. At its hard limit Coder {number} refuses to start workspaces for tasks; "
-        "from v2.31 on the limit is advisory."
+        f"Nothing is blocked yet. At the hard limit, Coder {number} refuses to start workspaces for tasks; "
+        "from v2.31 on, the limit is advisory."
     )

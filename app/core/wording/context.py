@@ -36,27 +36,37 @@ class Context:
     burn_up: tuple[tuple[date, int], ...] = ()
 
 
-def links(context: Context) -> tuple[tuple[str, str], ...]:
-    """Return where one wants to go next; the first is the most useful."""
+def links(context: Context, *, contact: bool = False) -> tuple[tuple[str, str], ...]:
+    """Return where one wants to go next; the first is the most useful.
+
+    Args:
+        context: with the addresses that are known.
+        contact: Coder's account team is whom to talk to.
+    """
     found = []
     if context.coder_url:
         found.append(("Open Licenses page", context.coder_url.rstrip("/") + "/deployment/licenses"))
     if context.status_url:
         found.append(("Open AWB meter", context.status_url.rstrip("/") + "/"))
-    return (*found, ("Contact account team", CONTACT_URL))
-
-
-def level_text(level: str) -> str:
-    """Write a level as people do: `90%` becomes `90 %`."""
-    return level.replace("%", " %")
+    return (*found, ("Contact account team", CONTACT_URL)) if contact else tuple(found)
 
 
 def share(usage: Usage) -> str:
-    return "" if usage.percent is None else f"{usage.percent:g} %"
+    return "" if usage.percent is None else f"{usage.percent:g}%"
 
 
 def limit_text(usage: Usage) -> str:
     return "unlimited" if usage.limit.count is None else f"{usage.limit.count:,}"
+
+
+def usage_text(usage: Usage) -> str:
+    """Write all figures of a usage in one line, such as "930 of 1,000 (93%), 70 left"."""
+    left = usage.limit.left(usage.used)
+    if left is None:
+        return f"{usage.used:,}, unlimited"
+    percent = f" ({share(usage)})" if share(usage) else ""
+    over = usage.used - (usage.limit.count or 0)
+    return f"{usage.used:,} of {limit_text(usage)}{percent}, " + (f"{over:,} over" if over > 0 else f"{left:,} left")
 
 
 def period_text(usage: Usage) -> str:

@@ -9,7 +9,7 @@ from app.core.alert.decision import Reason
 from app.core.alert.digest import DigestSpan, due_digest
 from app.core.alert.severity import Severity
 from app.core.count.meter import Usage, meter_of
-from app.core.wording.context import Context, limit_text, links, period_text, share, top
+from app.core.wording.context import Context, links, period_text, top, usage_text
 from app.core.wording.scene import Scene
 
 
@@ -30,16 +30,13 @@ class DigestFacts:
     changes: Sequence[str]
 
 
-def digest_alert(span: DigestSpan, facts: DigestFacts, usage: Usage, context: Context) -> Alert:
-    """Put the report of a span into words; `usage` is that of the period now."""
+def digest_alert(span: DigestSpan, facts: DigestFacts, usage: Usage, context: Context, severity: Severity) -> Alert:
+    """Put the report of a span into words; `usage` is that of the period now, and so is its `severity`."""
     meter = meter_of(usage.meter)
     kind = "week" if span.kind == "weekly" else "month"
     shown = [
-        (f"Used this {kind}", f"{facts.used:,} ({_against(facts.used, facts.before)} the {kind} before)"),
-        (
-            "Used in the period",
-            f"{usage.used:,} of {limit_text(usage)}" + (f" ({share(usage)})" if share(usage) else ""),
-        ),
+        (f"This {kind}", f"{facts.used:,} ({_against(facts.used, facts.before)} the {kind} before)"),
+        ("This period", usage_text(usage)),
         ("Period", period_text(usage)),
     ]
     shown += [("Forecast", context.forecast)] if context.forecast else []
@@ -47,7 +44,6 @@ def digest_alert(span: DigestSpan, facts: DigestFacts, usage: Usage, context: Co
     shown += [("Top templates", top(facts.by_template))] if facts.by_template else []
     if usage.drift is not None:
         shown.append(("Drift", f"{usage.drift:+,} against Coder's own number" if usage.drift else "none"))
-    over = usage.limit.count is not None and usage.used >= usage.limit.count
     return Alert(
         name=f"digest-{span.kind}",
         kind=AlertKind.DIGEST,
@@ -56,10 +52,9 @@ def digest_alert(span: DigestSpan, facts: DigestFacts, usage: Usage, context: Co
         meter=usage.meter,
         reason=Reason.DIGEST,
         level="",
-        severity=Severity.WARNING if over else Severity.OK,
+        severity=severity,
         headline=f"{meter.short} {span.kind} report, {span.title}: {facts.used:,} used",
-        summary=f"Coder deployment “{usage.deployment}” used {facts.used:,} {meter.name} in the {kind} {span.title}; "
-        f"{usage.used:,} of {limit_text(usage)} are used in the period.",
+        summary=f"{meter.name} of Coder deployment “{usage.deployment}”.",
         facts=tuple(shown),
         meaning=" ".join(facts.changes) or f"Nothing else changed this {kind}.",
         links=links(context),
@@ -79,5 +74,5 @@ def _against(now: int, before: int) -> str:
 
 def sample(scene: Scene) -> Alert:
     usage = scene.usage
-    facts = DigestFacts(76, 60, usage.by_user, usage.by_template, ("AWB reached 75 %.",))
-    return digest_alert(due_digest("weekly", scene.now), facts, usage, scene.context)
+    facts = DigestFacts(76, 60, usage.by_user, usage.by_template, ("AWB reached 75%.",))
+    return digest_alert(due_digest("weekly", scene.now), facts, usage, scene.context, Severity.WARNING)

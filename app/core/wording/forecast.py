@@ -9,7 +9,7 @@ from app.core.alert.severity import Severity
 from app.core.count.meter import Usage, meter_of
 from app.core.text.lines import day_text
 from app.core.wording.consequence import consequence
-from app.core.wording.context import Context, limit_text, links, period_text, share
+from app.core.wording.context import Context, limit_text, links, period_text, usage_text
 from app.core.wording.scene import Scene
 
 
@@ -24,15 +24,14 @@ def forecast_alert(usage: Usage, reason: Reason, context: Context) -> Alert:
     short, name = meter_of(usage.meter).short, meter_of(usage.meter).name
     resolved = reason is Reason.RESOLVED
     when = day_text(context.breach) if context.breach else ""
-    where, numbers = f"Coder deployment “{usage.deployment}”", f"{usage.used:,} of {limit_text(usage)}"
-    headline = "the limit is no longer in sight" if resolved else f"the limit is in sight: {when}"
+    where = f"Coder deployment “{usage.deployment}”"
+    headline = "limit no longer expected to be reached" if resolved else f"limit expected to be reached on {when}"
     summary = (
-        f"{where} is no longer expected to reach the limit of {name} in this period; {numbers} are used."
+        f"{where} is no longer expected to reach its limit of {name} in this period."
         if resolved
-        else f"{where} is expected to reach the limit of {name} on {when}; {numbers} are used."
+        else f"{where} is expected to reach its limit of {limit_text(usage)} {name} on {when}."
     )
-    facts = [("Used", f"{usage.used:,}"), ("Limit", limit_text(usage)), ("Period", period_text(usage))]
-    facts += [("Share", share(usage))] if share(usage) else []
+    facts = [(name, usage_text(usage)), ("Period", period_text(usage))]
     facts += [("Forecast", context.forecast)] if context.forecast else []
     return Alert(
         name=f"forecast-{usage.meter}",
@@ -48,8 +47,8 @@ def forecast_alert(usage: Usage, reason: Reason, context: Context) -> Alert:
         summary=summary,
         facts=tuple(facts),
         meaning="Nothing needs to be done." if resolved else consequence(usage, context.standing, context.version),
-        links=links(context),
-        footer=f"Deployment {usage.deployment} · a projection from the pace so far · reason: {reason.value}",
+        links=links(context, contact=not resolved),
+        footer=f"Deployment {usage.deployment} · forecast from the pace so far · reason: {reason.value}",
         used=usage.used,
         limit=usage.limit.count,
         burn_up=context.burn_up,

@@ -26,8 +26,8 @@ def notice_alert(notice: Notice, name: str, deployment: str, context: Context, n
         summary=notice.summary,
         facts=(),
         meaning=notice.meaning,
-        links=links(context),
-        footer=f"Deployment {deployment} · {now.astimezone(UTC):%Y-%m-%d %H:%M} UTC · said once while it holds",
+        links=links(context, contact=notice.contact),
+        footer=f"Deployment {deployment} · {now.astimezone(UTC):%Y-%m-%d %H:%M} UTC · sent once until resolved",
     )
 
 
@@ -37,7 +37,7 @@ def sample(scene: Scene) -> Alert:
         key="api-away",
         severity=Severity.WARNING,
         headline="Coder's API has not answered for a day",
-        summary=f"Coder deployment “{deployment}” could not be asked since {since}.",
-        meaning="The number is an estimate from notifications until it answers again. `awb coder check` says more.",
+        summary=f"The API of Coder deployment “{deployment}” has failed since {since}.",
+        meaning="Until it answers, the number is an estimate from notifications. Run `awb coder check` for details.",
     )
     return notice_alert(notice, "notice-api-away", deployment, scene.links_only, scene.now)

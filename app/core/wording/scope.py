@@ -10,11 +10,11 @@ from app.core.alert.severity import Severity
 from app.core.count.meter import Usage, meter_of
 from app.core.limit.limits import Limit
 from app.core.text.lines import day_text
-from app.core.wording.context import Context, level_text, limit_text, links, share
+from app.core.wording.context import Context, limit_text, links, share, usage_text
 from app.core.wording.scene import Scene
 
 _SPANS = {"period": "in this period", "month": "this month", "day": "today (UTC)"}
-_OWN_LIMIT = "This is your own limit, set in the meter's configuration: Coder knows nothing of it and blocks nothing."
+_OWN_LIMIT = "This limit is set in the meter's configuration. Coder does not know it and blocks nothing."
 
 
 def scope_name(scope: ScopeUsage) -> str:
@@ -36,9 +36,8 @@ def scope_alert(decision: Decision, scope: ScopeUsage, usage: Usage, context: Co
     over = usage.limit.count is not None and usage.used >= usage.limit.count
     numbers = f"{usage.used:,} of {limit_text(usage)}"
     who, when = f"{scope.rule.by} {scope.name}", _SPANS[scope.rule.per]
-    level = level_text(decision.level)
-    news = f"is below {level_text(decision.previous)} again" if resolved else f"has reached {level}"
-    name = meter_of(usage.meter).name
+    level = decision.level
+    news = f"is below {decision.previous} again" if resolved else f"has reached {level}"
     return Alert(
         name=scope_name(scope),
         kind=AlertKind.SCOPE,
@@ -51,9 +50,8 @@ def scope_alert(decision: Decision, scope: ScopeUsage, usage: Usage, context: Co
         previous=decision.previous,
         severity=Severity.OK if resolved else Severity.CRITICAL if over else Severity.WARNING,
         headline=f"{meter_of(usage.meter).short} of {who[:80]}: {share(usage)} – {numbers} used",
-        summary=f"Coder deployment “{usage.deployment}”: the {who} {news} of the limit set for it: "
-        f"{numbers} {name} are used {when}.",
-        facts=(("Used", f"{usage.used:,}"), ("Limit", limit_text(usage)), ("Since", day_text(usage.period.start))),
+        summary=f"Coder deployment “{usage.deployment}”: {who} {news} of the limit set in the meter.",
+        facts=((f"{meter_of(usage.meter).name} {when}", usage_text(usage)), ("Since", day_text(usage.period.start))),
         meaning="Nothing needs to be done." if resolved else _OWN_LIMIT,
         links=links(context),
         footer=f"Deployment {usage.deployment} · {scope.label} · reason: {decision.reason.value}",

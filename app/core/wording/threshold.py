@@ -7,7 +7,7 @@ from app.core.alert.decision import Decision, Reason
 from app.core.alert.severity import Severity
 from app.core.count.meter import Usage, meter_of
 from app.core.wording.consequence import consequence
-from app.core.wording.context import Context, level_text, limit_text, links, period_text, share, top
+from app.core.wording.context import Context, limit_text, links, period_text, share, top, usage_text
 from app.core.wording.scene import Scene
 
 
@@ -32,7 +32,7 @@ def describe(decision: Decision, usage: Usage, context: Context) -> Alert:
         summary=_summary(decision, usage),
         facts=_facts(decision, usage, context),
         meaning=_meaning(decision, usage, context),
-        links=links(context),
+        links=links(context, contact=usage.limit.count is not None and not _over(decision)),
         footer=_footer(decision, usage),
         used=usage.used,
         limit=usage.limit.count,
@@ -56,40 +56,36 @@ def _severity(decision: Decision, usage: Usage) -> Severity:
 def _headline(decision: Decision, usage: Usage) -> str:
     short, numbers = meter_of(usage.meter).short, f"{usage.used:,} of {limit_text(usage)} used"
     if decision.reason is Reason.SUMMARY:
-        return f"{short}: the period is over – {numbers}"
+        return f"{short}: the period has ended – {numbers}"
     if decision.reason is Reason.RESOLVED:
-        news = f"back at {level_text(decision.level)}" if decision.level else "resolved"
+        news = f"back at {decision.level}" if decision.level else "resolved"
         return f"{short} {news} – {numbers}"
     waiting = "not acknowledged, " if decision.reason is Reason.UNACKNOWLEDGED else ""
-    return f"{short} {waiting}{share(usage) or level_text(decision.level)} – {numbers}"
+    return f"{short} {waiting}{share(usage) or decision.level} – {numbers}"
 
 
 def _summary(decision: Decision, usage: Usage) -> str:
-    where, name = f"Coder deployment “{usage.deployment}”", meter_of(usage.meter).name
-    used, limit = f"{usage.used:,}", limit_text(usage)
-    percent = f" ({share(usage)})" if share(usage) else ""
-    level = level_text(decision.level)
+    where = f"Coder deployment “{usage.deployment}”"
+    level = (
+        f"{decision.level} of its limit for {meter_of(usage.meter).name}"
+        if decision.level.endswith("%")
+        else decision.level
+    )
     match decision.reason:
         case Reason.SUMMARY:
-            return f"{where}: {decision.because} In the one before, {used} of {limit} {name} were used{percent}."
+            return f"{where}: {decision.because} These are the figures of the one before."
         case Reason.RESOLVED:
-            return f"{where}: {decision.because} {used} of {limit} {name} are used in this period."
+            return f"{where}: {decision.because}"
         case Reason.REPEAT:
-            verb = f"is still at {level}"
+            return f"{where} is still at {level}."
         case Reason.UNACKNOWLEDGED:
-            verb = f"is at {level}, and nobody has acknowledged it"
+            return f"{where} is at {level}, and nobody has acknowledged it."
         case _:
-            verb = f"has reached {level}"
-    return f"{where} {verb}: {used} of {limit} {name} are used{percent}."
+            return f"{where} has reached {level}."
 
 
 def _facts(decision: Decision, usage: Usage, context: Context) -> tuple[tuple[str, str], ...]:
-    left = usage.limit.left(usage.used)
-    facts = [("Used", f"{usage.used:,}"), ("Limit", limit_text(usage))]
-    if share(usage):
-        facts.append(("Share", share(usage)))
-    facts.append(("Left", "unlimited" if left is None else f"{left:,}"))
-    facts.append(("Period", period_text(usage)))
+    facts = [(meter_of(usage.meter).name, usage_text(usage)), ("Period", period_text(usage))]
     if context.forecast and not _over(decision):
         facts.append(("Forecast", context.forecast))
     if usage.by_user:

@@ -161,7 +161,7 @@ def _levels(canvas: _Canvas, plot: _Plot, alert: Alert) -> list[tuple[str, str]]
     percent = re.fullmatch(r"([1-9][0-9]?)%", alert.level)
     if percent:
         canvas.dashed(*plot.across(alert.limit * int(percent[1]) / 100), _LEVEL, 1.5)
-        legend.append((f"{percent[1]} %", _LEVEL))
+        legend.append((f"{percent[1]}%", _LEVEL))
     return legend
 
 

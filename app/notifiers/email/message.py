@@ -9,13 +9,13 @@ from email.message import EmailMessage
 from typing import Final
 
 from app.core.alert.alert import Alert, Notification
-from app.core.alert.decision import Reason
 from app.core.alert.severity import Severity
 from app.core.text.lines import one_line
 from app.core.text.mailbox import Mailbox, address_literal, ascii_host
 from app.core.wording.burnup import bar, course, filled
 from app.notifiers.email.chart import HEIGHT, WIDTH, burn_up_png
-from app.notifiers.plaintext import links, plain_text, sign, title, why_here
+from app.notifiers.plaintext import links, plain_text, title, why_here
+from app.notifiers.text import sign
 
 NO_DOMAIN: Final = "awb-meter.invalid"
 _LONGEST_SUBJECT, _LONGEST_NAME = 200, 60
@@ -47,7 +47,7 @@ def render(
     domain = id_domain(host, sender.domain)
     message["From"] = Address(sender.name, sender.local, sender.domain)
     message["To"] = Address(recipient.name, recipient.local, recipient.domain)
-    message["Subject"] = header_text(f"[Coder AWB] [{name}] {_news(alert)}", _LONGEST_SUBJECT)
+    message["Subject"] = header_text(f"[Coder AWB] [{name}] {title(alert)}", _LONGEST_SUBJECT)
     message["Date"] = sent_at
     # Stable over retries: after a connection lost at the end of DATA, clients fold the duplicate.
     message["Message-ID"] = message_id("alert", notification.id, domain)
@@ -77,11 +77,6 @@ def _fill(message: EmailMessage, notification: Notification, chart_id: str) -> N
         part.set_boundary(f"=_awb_{digest}_related")
 
 
-def _news(alert: Alert) -> str:
-    """Return the headline; of one that was acknowledged it would read as a new warning without a word before it."""
-    return title(alert) if alert.reason is Reason.ACKNOWLEDGED else alert.headline
-
-
 def _page(notification: Notification, chart_id: str) -> str:
     """Write the same as HTML.
 
@@ -102,7 +97,7 @@ def _page(notification: Notification, chart_id: str) -> str:
         f'<p style="margin:0 0 8px">{emoji} <b style="{badge}">{word}</b></p>\n'
         f'<h1 style="font-size:21px;line-height:1.3;margin:0 0 12px">{_safe(alert.headline)}</h1>\n'
         f"{_paragraph(why_here(notification))}{_paragraph(alert.actor, bold=True)}{_paragraph(alert.summary)}"
-        f"{_bar(alert)}{_facts(alert)}{_chart(alert, chart_id)}{_paragraph(alert.meaning)}{_links(alert)}"
+        f"{_paragraph(alert.meaning)}{_bar(alert)}{_facts(alert)}{_chart(alert, chart_id)}{_links(alert)}"
         f'<p style="font-size:13px;margin:16px 0 0;opacity:.8">{_safe(alert.footer)}</p>\n</div></body></html>\n'
     )
 
@@ -110,7 +105,7 @@ def _page(notification: Notification, chart_id: str) -> str:
 def _paragraph(text: str, *, bold: bool = False) -> str:
     if not one_line(text):
         return ""
-    return f'<p style="margin:0 0 12px{";font-weight:bold" if bold else ""}">{_safe(text)}</p>\n'
+    return f'<p style="margin:0 0 12px{";font-weight:bold" if bold else ""}">{_prose(text)}</p>\n'
 
 
 def _bar(alert: Alert) -> str:
@@ -121,11 +116,10 @@ def _bar(alert: Alert) -> str:
     done, colour = filled(alert.used, alert.limit, 100), _COLOURS[alert.severity]
     cell = '<td width="{0}%" style="width:{0}%;height:12px;line-height:12px;font-size:1px;padding:0{1}">&nbsp;</td>'
     cells = (cell.format(done, f";background:{colour}") if done else "") + (cell.format(100 - done, "") * (done < 100))  # noqa: PLR2004 - per cent
-    frame = "width:100%;border:1px solid #8b95a5;border-collapse:collapse;margin:0 0 4px"
+    frame = "width:100%;border:1px solid #8b95a5;border-collapse:collapse;margin:0 0 12px"
     return (
         '<table role="presentation" width="100%" cellpadding="0" cellspacing="0" '
         f'style="{frame}"><tr>{cells}</tr></table>\n'
-        f'<p style="margin:0 0 12px;font-size:13px">{alert.used:,} of {alert.limit:,} · {said.partition("] ")[2]}</p>\n'
     )
 
 
@@ -154,6 +148,11 @@ def _links(alert: Alert) -> str:
 
 def _safe(text: str) -> str:
     return html.escape(one_line(text))
+
+
+def _prose(text: str) -> str:
+    """Write our own sentences; commands in them stand between backticks."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", _safe(text))
 
 
 def header_text(text: str, limit: int) -> str:

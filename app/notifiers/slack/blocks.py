@@ -12,7 +12,7 @@ from app.core.alert.snooze import Button, Target, buttons_of
 from app.core.text.lines import one_line
 from app.core.text.weburl import is_web_url
 from app.net.session import is_preparable
-from app.notifiers.text import SIGNS
+from app.notifiers.text import sign
 
 _LONGEST_HEADER, _LONGEST_TEXT, _LONGEST_FIELD, _LONGEST_LABEL = 150, 3000, 2000, 200
 _LONGEST_BUTTON, _LONGEST_URL = 75, 3000
@@ -37,17 +37,17 @@ def render(alert: Alert, *, buttons: bool = False) -> dict[str, Any]:
         alert: what to say.
         buttons: with those to acknowledge and snooze it, where it is not resolved; links stay in any case.
     """
-    emoji, word = SIGNS[alert.severity]
+    emoji, word = sign(alert)
     return {
         # For notifications, screen readers and search: complete without the blocks. A colour bar would need an
         # attachment, and beside one Slack shows this text a second time; emoji and word say the severity instead.
-        "text": fit(f"{emoji} {word}: {alert.summary}", _LONGEST_TEXT),
+        "text": fit(f"{emoji} {word}: {alert.headline}. {alert.summary}", _LONGEST_TEXT),
         **_STYLE,
         "blocks": [
             {"type": "header", "text": _plain(f"{emoji} {word}: {alert.headline}", _LONGEST_HEADER, emoji=True)},
             *_section(alert.summary),
-            *_fields(alert),
             *_section(alert.meaning),
+            *_fields(alert),
             *_section(f"👀 {alert.actor}" if alert.actor else ""),
             *(_buttons(alert) if buttons else []),
             *_links(alert),

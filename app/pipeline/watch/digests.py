@@ -6,6 +6,7 @@ from app import clock
 from app.config.load import Config
 from app.core.alert.decision import AlertState
 from app.core.alert.digest import DigestKind, DigestSpan, due_digest
+from app.core.alert.severity import usage_severity
 from app.core.count.era import is_gone
 from app.core.count.meter import AWB
 from app.core.limit.period import Period
@@ -41,7 +42,8 @@ def _report(store: Store, config: Config, kind: DigestKind) -> None:
         if before is None or not (usage.used or facts.used):
             # A new installation has no last week, and a deployment that used nothing has nothing to read about.
             return Change(reported, now)
-        alert = digest_alert(span, facts, usage, context_of(store, config, outlook(store, usage)))
+        context = context_of(store, config, outlook(store, usage))
+        alert = digest_alert(span, facts, usage, context, usage_severity(usage, config.thresholds))
         return Change(reported, now, alert, alert.summary)
 
     change(store, config, f"digest-{kind}", decide)

@@ -12,7 +12,6 @@ from app.core.alert.alert import Alert
 from app.core.alert.severity import Severity
 from app.core.alert.silence import Silence as Kept
 from app.core.alert.silence import silencing
-from app.core.wording.context import level_text
 from app.store.alert.notificationrow import PENDING
 from app.store.alert.outbox import FAILED, SENT
 from app.store.alertviews import AlertView, alert_views
@@ -95,7 +94,7 @@ def _firing(one: AlertView, said: Alert, active: Sequence[Kept], now: datetime) 
     return Firing(
         name=one.name,
         level=one.state.level,
-        words=level_text(one.state.level),
+        words=one.state.level,
         severity=said.severity,
         headline=said.headline,
         summary=said.summary,

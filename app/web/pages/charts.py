@@ -12,7 +12,6 @@ from app.core.limit.drift import DriftPoint
 from app.core.limit.limits import Limit
 from app.core.limit.threshold import Threshold, fixed_levels, further_levels
 from app.core.text.lines import short_day
-from app.core.wording.context import level_text
 from app.web.pages.axes import LABEL_ROOM, Mark
 
 #: Levels beyond the limit that are marked: the newest crossed ones, and the next.
@@ -80,4 +79,4 @@ def _levels(used: int, limit: Limit, thresholds: Sequence[Threshold]) -> dict[st
     if used > count:
         found += further_levels(used, limit, thresholds, crossed=_MOST_FURTHER - 1, ahead=1)
     # The limit itself stands there already.
-    return levels | {level_text(one.name): float(one.at) for one in found if one.name != "100%"}
+    return levels | {one.name: float(one.at) for one in found if one.name != "100%"}

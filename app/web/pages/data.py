@@ -8,7 +8,7 @@ from flask import abort, request
 
 from app.answers.past import UnknownPeriodError, usage_of
 from app.config.load import Config
-from app.core.alert.severity import Severity
+from app.core.alert.severity import Severity, usage_severity
 from app.core.count.meter import AWB, Usage
 from app.core.limit.forecast import Forecast
 from app.core.limit.period import Period
@@ -16,7 +16,6 @@ from app.core.limit.threshold import highest_level
 from app.core.limit.trend import WEEK, Trend, trend
 from app.core.text.lines import day_text
 from app.core.wording.consequence import consequence
-from app.core.wording.context import level_text
 from app.pipeline.outlook import outlook
 from app.pipeline.usage import coder_version, current_allowance, current_usage
 from app.store.store import Store
@@ -99,19 +98,18 @@ def overview(store: Store, config: Config) -> Overview:
 
 def standing(usage: Usage, config: Config) -> tuple[Severity, str]:
     """Say in a few words how usage stands to its limit."""
+    severity = usage_severity(usage, config.thresholds)
     used, count = usage.used, usage.limit.count
-    if count is None:
-        return Severity.OK, "No longer counted" if usage.gone else "Unlimited"
-    if count == 0:
-        return (Severity.CRITICAL, "Over: nothing is included") if used else (Severity.WARNING, "Nothing is included")
-    if used > count:
-        return Severity.CRITICAL, f"Over the limit by {used - count:,}"
-    if used == count:
-        return Severity.CRITICAL, "The limit is reached"
     level = highest_level(used, usage.limit, config.thresholds)
+    if count is None:
+        return severity, "No longer counted" if usage.gone else "Unlimited"
+    if count == 0:
+        return severity, "Over: nothing is included" if used else "Nothing is included"
+    if used >= count:
+        return severity, f"Over the limit by {used - count:,}" if used > count else "Limit reached"
     if level is None:
-        return Severity.OK, "Below every threshold"
-    return Severity.WARNING, f"Past {'the ' if level.name[0].isalpha() else ''}{level_text(level.name)}"
+        return severity, "Below every threshold"
+    return severity, f"Past {'the ' if level.name[0].isalpha() else ''}{level.name}"
 
 
 def asked_usage(store: Store, config: Config, now_usage: Usage) -> Usage:
