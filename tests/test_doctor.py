@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from click.testing import Result as CliResult
 
 from app.cli import main
 from app.config.load import Config
+from app.doctor.counting import examine_counting
 from app.doctor.examine import Result, examine
 from app.pipeline.watch.sweep import sweep
 from app.store import keys
@@ -27,6 +29,7 @@ from app.store.rq import jobqueue
 from app.store.rq.queues import Queues
 from app.store.server.connection import connect
 from app.web.factory import create_app
+from tests.cli.make import DEPLOYMENT, build, put
 from tests.conftest import SECRET, RedisServer, make_config
 from tests.notifiers import mailserver
 from tests.web.guarded import HASHES, OPEN
@@ -169,6 +172,7 @@ def test_without_redis_that_is_the_one_error_about_redis(running: Receiver, redi
         ("maxmemory-policy", "allkeys-lru", "noeviction", "redis.policy", ERROR),
         ("maxmemory-policy", "volatile-ttl", "noeviction", "redis.policy", ERROR),
         ("appendonly", "no", "yes", "redis.persistence", WARNING),
+        ("appendfsync", "no", "always", "redis.appendfsync", WARNING),
     ],
 )
 def test_settings_of_redis_that_lose_data_are_found(
@@ -179,6 +183,19 @@ def test_settings_of_redis_that_lose_data_are_found(
         assert outcomes(make_config(), connection)[check] is outcome
     finally:
         connection.config_set(setting, usual)
+
+
+@pytest.mark.parametrize("deployment", [DEPLOYMENT, "eu"])
+def test_builds_that_lie_in_the_future_are_found(connection: Any, deployment: str) -> None:
+    config = make_config(deployments="eu")
+    connection.sadd(keys.DEPLOYMENTS, "eu")
+    now = datetime.now(UTC)
+    put(connection, [build(1, now + timedelta(minutes=2))], deployment)
+    assert "clock.records" not in outcomes(config, connection)
+    put(connection, [build(2, now + timedelta(hours=3))], deployment)
+    (found,) = [one for one in examine_counting(config, connection) if one.check == "clock.records"]
+    assert (found.outcome, found.subject) == (WARNING, deployment)
+    assert found.says.startswith("1 build lies in the future")
 
 
 ELSEWHERE = [

@@ -5,8 +5,10 @@ from typing import Final
 
 import redis
 
+from app import clock
 from app.answers.health import verdict
 from app.config.load import Config
+from app.core.count.meter import AWB
 from app.core.finding import Finding, Result
 from app.pipeline.operate.codercheck import endpoint
 from app.pipeline.passes import client
@@ -16,6 +18,8 @@ from app.store.store import Store
 #: Checks that look at one deployment; the others are about all of them.
 _OF_DEPLOYMENTS: Final = ("sweep.", "input.deliveries", "input.quarantine", "notifications.")
 _REDIS: Final = "redis.reachable"
+#: As far as clocks may differ without harm.
+_TOLERATED_SECONDS: Final = 300
 
 
 def examine_counting(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
@@ -26,16 +30,32 @@ def examine_counting(config: Config, connection: "redis.Redis") -> Iterator[Find
             "count.templates", Result.WARNING, "no AI templates are listed",
             "list the templates of Coder Tasks in AWB_AI_TEMPLATES, or new tasks are counted late or not at all",
         )  # fmt: skip
-    found = verdict(Store(connection, own), config)
+    store = Store(connection, own)
+    found = verdict(store, config)
     # Of Redis itself more has been said already.
     yield from (finding for finding in found.findings if finding.check != _REDIS)
     if found.of(_REDIS) is Result.ERROR:
         return
+    yield from _ahead(store)
     for deployment in deployments(connection):
         if deployment != own:
+            yield from _ahead(Store(connection, deployment))
             others = verdict(Store(connection, deployment), config).findings
             yield from (finding for finding in others if finding.check.startswith(_OF_DEPLOYMENTS))
     if verifying:
         # Once: a Coder that is away has been reported above, and nobody waits for several attempts.
         with client(config, attempts=1) as api:
             yield from endpoint(config, api)
+
+
+def _ahead(store: Store) -> Iterator[Finding]:
+    """Find builds that lie in the future: a clock ran ahead when they came, and they are in no sum until then."""
+    count = store.ledger(AWB).count_since(clock.now().timestamp() + _TOLERATED_SECONDS)
+    if count:
+        builds = "1 build lies" if count == 1 else f"{count:,} builds lie"
+        yield Finding(
+            "clock.records", Result.WARNING, f"{builds} in the future: a clock ran ahead when their notifications came",
+            "synchronise the clocks (NTP); they count from that day on; a pass with Coder's API puts what it proves "
+            "at the time that Coder tells",
+            store.deployment,
+        )  # fmt: skip

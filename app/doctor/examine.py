@@ -20,7 +20,7 @@ from app.notifiers.base import NotifyError
 from app.notifiers.directory import notifier
 from app.notifiers.receivers import receivers
 from app.store.server.connection import OLDEST_VERSION, missing_right, unavailable
-from app.store.server.info import check_writable, server_info
+from app.store.server.info import append_fsync, check_writable, server_info
 
 _TIMEOUT = 5
 _LARGEST_SKEW = 30.0
@@ -90,6 +90,12 @@ def _redis(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
         )  # fmt: skip
     else:
         yield _policy(info)
+    if append_fsync(connection) == "no":
+        yield Finding(
+            "redis.appendfsync", Result.WARNING,
+            "appendfsync no: a power cut may take half a minute of confirmed deliveries",
+            "set appendfsync everysec, which may lose a second or two, or always, which loses none",
+        )  # fmt: skip
     skew = abs(seconds + micros / 1e6 - clock.now().timestamp())
     yield Finding(
         "clock.redis", Result.OK if skew < _LARGEST_SKEW else Result.WARNING, f"{skew:.1f} s from Redis' clock",

@@ -50,6 +50,20 @@ def server_info(connection: "redis.Redis") -> ServerInfo:
     return ServerInfo({"redis_version": server_version(connection)}, right)
 
 
+def append_fsync(connection: "redis.Redis") -> str:
+    """Return when Redis makes sure that what it has confirmed is on the disk; empty where it may not be asked.
+
+    Raises:
+        redis.exceptions.RedisError: the server does not answer.
+    """
+    asked: Any = connection
+    try:
+        told = asked.config_get("appendfsync")
+    except ResponseError:  # managed servers have no CONFIG, and few users may run it
+        return ""
+    return "".join(_text(value) for value in told.values())
+
+
 def server_version(connection: "redis.Redis") -> str:
     """Return the version by HELLO, which every Redis user may run; 0 where that does not tell."""
     asked = commands(connection)
