@@ -55,7 +55,7 @@ def main(context: click.Context, path: Path | None) -> None:
     \b
     Exit codes:
       0    all is well
-      1    something was found, or not found
+      1    a check failed, or nothing matched
       2    the command line is wrong
       69   Redis is away
       78   the configuration is wrong

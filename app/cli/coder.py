@@ -52,7 +52,9 @@ def _api(config: Config, *, attempts: int = 4) -> Iterator[CoderApi]:
 
 @main.command()
 @click.option("--full", is_flag=True, help="Verify every workspace, changed or not.")
-@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="Look for deleted workspaces from this day on.")
+@click.option(
+    "--since", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="Look for deleted workspaces from this day on."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def reconcile(context: click.Context, full: bool, since: datetime | None, as_json: bool) -> None:

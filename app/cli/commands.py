@@ -17,47 +17,51 @@ EXIT_UNAVAILABLE: Final = 69
 #: The signal's number and 128, as shells have it.
 EXIT_INTERRUPTED: Final = 130
 EXIT_BROKEN_PIPE: Final = 141
-# Long enough for whole first sentences; the formatter wraps them.
-_SENTENCE: Final = 200
-
-#: Commands and their modules, by what one wants.
-SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
+#: Commands, their modules and what they do in a few words, by what one wants.
+SECTIONS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
     "See what was counted": {
-        "status": "status",
-        "top": "top",
-        "why": "look",
-        "explain": "look",
-        "forecast": "periods",
-        "periods": "periods",
+        "status": ("status", "Usage, limit, forecast, alerts, and what does not work"),
+        "top": ("top", "Who used most"),
+        "records": ("recordlist", "List what was counted, of one user for example"),
+        "why": ("look", "Why something counted: a build, a workspace or a user"),
+        "explain": ("look", "What a notification in a file would count as"),
+        "forecast": ("periods", "When the limit will be reached"),
+        "periods": ("periods", "Past usage periods"),
     },
     "Be warned": {
-        "alerts": "alerts",
-        "events": "events",
-        "messages": "events",
-        "silence": "silence",
-        "notify": "notify",
+        "alerts": ("alerts", "How alerts stand; acknowledge one"),
+        "events": ("events", "What happened to alerts"),
+        "messages": ("events", "Every message: receiver, state, error"),
+        "silence": ("silence", "Hold messages back for a time"),
+        "notify": ("notify", "Test receivers, preview messages"),
     },
     "Operate": {
-        "reconcile": "coder",
-        "queues": "queues",
-        "replay": "queues",
-        "deliveries": "deliveries",
-        "quarantine": "quarantine",
-        "deployments": "deployments",
-        "erase": "erase",
-        "repair": "repair",
-        "export": "export",
-        "import": "importing",
+        "reconcile": ("coder", "Ask Coder's API for all builds now"),
+        "queues": ("queues", "Queues, workers, failed jobs"),
+        "replay": ("queues", "Classify again what was not understood"),
+        "deliveries": ("deliveries", "What was relayed and forwarded"),
+        "quarantine": ("quarantine", "Bodies that are no Coder notifications"),
+        "deployments": ("deployments", "List or remove deployments"),
+        "erase": ("erase", "Erase what is kept about a person"),
+        "repair": ("repair", "Mend the embedded Redis' file"),
+        "export": ("export", "Write all records"),
+        "import": ("importing", "Take over records from a file"),
     },
     "Set up and check": {
-        "doctor": "health",
-        "coder": "coder",
-        "config": "settings",
-        "webhook-url": "welcome",
-        "access": "access",
-        "completion": "completion",
+        "doctor": ("health", "Check everything, and what is left to set up"),
+        "coder": ("coder", "Check and set up Coder, by its API"),
+        "config": ("settings", "Check or show the configuration"),
+        "webhook-url": ("welcome", "The lines that connect Coder, secret included"),
+        "access": ("access", "Make passwords and tokens"),
+        "completion": ("completion", "Completion for your shell"),
     },
-    "Run": {"run": "service", "web": "service", "worker": "service", "scheduler": "service", "demo": "service"},
+    "Run": {
+        "run": ("service", "Run everything"),
+        "web": ("service", "Run the receiver alone"),
+        "worker": ("service", "Run the worker of one queue"),
+        "scheduler": ("service", "Run the scheduler"),
+        "demo": ("service", "Play three months of a simulated Coder"),
+    },
 }
 
 
@@ -65,7 +69,7 @@ class LazyCommands(MutableMapping[str, click.Command]):
     """Commands by name. A module is imported when its command is asked for, and puts the command in its place here."""
 
     def __init__(self) -> None:
-        self._modules = {name: module for section in SECTIONS.values() for name, module in section.items()}
+        self._modules = {name: module for section in SECTIONS.values() for name, (module, _) in section.items()}
         self._loaded: dict[str, click.Command] = {}
 
     def __getitem__(self, name: str) -> click.Command:
@@ -100,13 +104,30 @@ class Commands(click.Group):
         except redis.exceptions.RedisError as error:
             fail(f"Redis is {unavailable(error)}", EXIT_UNAVAILABLE)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args and not ctx.resilient_parsing:
+            click.echo(_brief(ctx))
+            ctx.exit()
+        return super().parse_args(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx  # nothing is imported for it
         for title, section in SECTIONS.items():
             with formatter.section(title):
-                listed = [(name, self.get_command(ctx, name)) for name in section]
-                formatter.write_dl(
-                    [(name, command.get_short_help_str(_SENTENCE)) for name, command in listed if command]
-                )
+                formatter.write_dl([(name, words) for name, (_, words) in section.items()])
+
+
+def _brief(ctx: click.Context) -> str:
+    """Return what fits a screen: the names of all commands, and where to begin."""
+    formatter = ctx.make_formatter()
+    formatter.write_text("Count Coder's Agent Workspace Builds and warn before the limit.")
+    for title, section in SECTIONS.items():
+        with formatter.section(title):
+            formatter.write_text(", ".join(section))
+    formatter.write_paragraph()
+    formatter.write_text(f"Begin with `{ctx.info_name} run` or, to look around, `{ctx.info_name} demo`.")
+    formatter.write_text(f"`{ctx.info_name} --help` says what each does, `{ctx.info_name} COMMAND --help` how.")
+    return formatter.getvalue().rstrip()
 
 
 def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:

@@ -29,12 +29,11 @@ _MOST_PROBLEMS: Final = 20
 def import_command(context: click.Context, file: Path, dry_run: bool, deployment: str | None, as_json: bool) -> None:
     """Take over the records in FILE (- for standard input), written by `awb export` in any format.
 
-    \b
     Every line is checked before anything is written; one that is wrong ends it with code 1. Importing twice
     changes nothing. A proved record is never changed. Held back, because they could count a build twice, are
-    - provisional records of a workspace of which builds are proved here,
-    - proved ones of a workspace of which notifications came here, too: `awb reconcile` proves those.
-    """  # noqa: D301 - click looks for the backspace itself
+    provisional records of a workspace of which builds are proved here, and proved ones of a workspace of which
+    notifications came here, too: `awb reconcile` proves those.
+    """
     store, config = open_store(context, deployment, lean=False)
     with _on_disk(file) as (source, shown):
         total = _check(source, file if shown else Path("standard input"))
@@ -76,15 +75,21 @@ def _on_disk(file: Path) -> Iterator[tuple[Path, bool]]:
 def _check(source: Path, named: Path) -> int:
     """Return the number of records, or end the command with what is wrong."""
     total = wrong = 0
+    problems: list[str] = []
     try:
         for found in read_records(source):
             total += 1
             if isinstance(found, LineError):
                 wrong += 1
                 if wrong <= _MOST_PROBLEMS:
-                    click.echo(f"awb: {str(found).replace(str(source), str(named), 1)}", err=True)
+                    problems.append(str(found).replace(str(source), str(named), 1))
     except OSError as error:
         fail(f"{named} cannot be read: {error.strerror}")
+    if wrong and wrong == total:
+        # Not a few bad lines, but another file.
+        fail(f"{problems[0]}; no line of it is a record as `awb export` writes them, and nothing was imported")
+    for problem in problems:
+        click.echo(f"awb: {problem}", err=True)
     if wrong > _MOST_PROBLEMS:
         click.echo(f"awb: and {wrong - _MOST_PROBLEMS:,} more", err=True)
     if wrong:

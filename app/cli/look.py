@@ -9,11 +9,14 @@ from rich.markup import escape
 from app import clock
 from app.answers.records import ExplainedRecord
 from app.cli.base import AS_JSON, DEPLOYMENT, EXIT_FAILED, fail, load_config, main, open_store, out, print_json
+from app.cli.recordlist import DEFAULT_LIMIT, newest, show_records
 from app.cli.show import facts_table, local, print_wide
 from app.config.load import Config
-from app.core.count.delivery import InvalidDeliveryError, read_delivery, to_event
+from app.core.count.delivery import Event, InvalidDeliveryError, read_delivery, to_event
+from app.core.count.estimate import provisional_records
+from app.core.count.evidence import Evidence
 from app.core.count.meter import AWB
-from app.core.count.rules import classify
+from app.core.count.rules import EvidenceKind, Outcome, Verdict, classify
 
 
 @main.command()
@@ -32,7 +35,9 @@ def explain(context: click.Context, file: IO[bytes], as_json: bool) -> None:
         fail(f"not a Coder notification: {error.reason}. The receiver would put it into quarantine.")
     event = to_event(loaded.settings.deployment, delivery.message_id, clock.now().timestamp(), delivery.payload)
     verdict = classify(event, loaded.rules, loaded.facts)
+    counts, meaning = _counts(event, verdict, loaded.ai_templates)
     shown = {
+        "counts": counts,
         "outcome": verdict.outcome.value,
         "evidence": verdict.evidence.value if verdict.evidence else None,
         "meter": verdict.meter or None,
@@ -47,7 +52,21 @@ def explain(context: click.Context, file: IO[bytes], as_json: bool) -> None:
     if as_json:
         print_json(shown)
         return
-    print_wide(facts_table((f"{key}:", escape(value)) for key, value in shown.items() if value is not None))
+    out.print(f"[bold]Counts: {counts}[/bold], {meaning}")
+    facts = [(f"{key}:", escape(value)) for key, value in shown.items() if value is not None and key != "counts"]
+    print_wide(facts_table(facts))
+
+
+def _counts(event: Event, verdict: Verdict, ai_templates: frozenset[str]) -> tuple[str, str]:
+    """Say whether a notification alone counts a build, and what that means."""
+    if verdict.outcome is not Outcome.EVIDENCE:
+        return "no", "it says nothing about a start for a task"
+    seen = Evidence().with_event(event, verdict)
+    if provisional_records(seen, verdict.meter, event.workspace_id, ai_templates, str):
+        return "yes", "as one build, however often it is sent; with Coder's API the build is proved"
+    if verdict.evidence is EvidenceKind.FAILED:
+        return "no", "it takes back a start that was announced"
+    return "not yet", "as soon as something shows that the workspace belongs to a task"
 
 
 @main.command()
@@ -56,18 +75,27 @@ def explain(context: click.Context, file: IO[bytes], as_json: bool) -> None:
 @AS_JSON
 @click.pass_context
 def why(context: click.Context, what: str, deployment: str | None, as_json: bool) -> None:
-    """Say why something was counted: WHAT is a usage key, a workspace id, a workspace name, or OWNER/WORKSPACE.
+    """Say why something was counted, or list the newest builds of a user.
 
-    Exit code 1 if nothing was.
+    WHAT is a usage key, a workspace id, a workspace name, OWNER/WORKSPACE or a user. Exit code 1 if nothing was.
     """
     store, config = open_store(context, deployment)
     records = store.records(AWB).find(what)
+    of_user = [] if records else newest(store, DEFAULT_LIMIT, user=what)
+    if of_user and not as_json:
+        out.print(
+            f"[bold]{escape(what)}[/bold] is a user; these are the newest builds, and `awb why KEY` explains one:"
+        )
+        show_records(of_user, config)
+        return
+    records = records or of_user
     answers = [ExplainedRecord.of(record, store, config) for record in records]
     if as_json:
         print_json([answer.plain() for answer in answers])
         sys.exit(0 if answers else EXIT_FAILED)
     if not answers:
-        fail(f"nothing is counted for “{what}”. Give a usage key, a workspace id, a workspace name or OWNER/WORKSPACE.")
+        known = "a usage key, a workspace id, a workspace name, OWNER/WORKSPACE or a user"
+        fail(f"nothing is counted for “{what}”. Give {known}.")
     for number, answer in enumerate(answers):
         if number:
             out.print()

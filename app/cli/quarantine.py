@@ -36,7 +36,10 @@ def quarantine(context: click.Context, deployment: str | None, as_json: bool) ->
     rows = store.inbox.quarantined(QUARANTINE_KEPT)
     if as_json:
         print_json(rows)
-    for row in [] if as_json else rows:
+        return
+    if not rows:
+        click.echo("The quarantine is empty.")
+    for row in rows:
         click.echo(f"{row['message_id']}  {row['bytes']:>7} bytes  {row['reason']}")
 
 

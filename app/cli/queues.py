@@ -89,7 +89,9 @@ def _show_workers(rows: Sequence[Worker], zone: ZoneInfo) -> None:
 
 @queues.command()
 @click.argument("job_ids", metavar="[JOB_ID]...", nargs=-1)
-@click.option("--all-failed", type=click.Choice(jobqueue.QUEUES), help="Every failed job of this queue.")
+@click.option(
+    "--all-failed", type=click.Choice(jobqueue.QUEUES), metavar="QUEUE", help="Every failed job of this queue."
+)
 @click.pass_context
 def requeue(context: click.Context, job_ids: tuple[str, ...], all_failed: str | None) -> None:
     """Queue failed jobs again, for one more try each. Doing it twice changes nothing."""
@@ -99,7 +101,9 @@ def requeue(context: click.Context, job_ids: tuple[str, ...], all_failed: str | 
 
 @queues.command()
 @click.argument("job_ids", metavar="[JOB_ID]...", nargs=-1)
-@click.option("--all-failed", type=click.Choice(jobqueue.QUEUES), help="Every failed job of this queue.")
+@click.option(
+    "--all-failed", type=click.Choice(jobqueue.QUEUES), metavar="QUEUE", help="Every failed job of this queue."
+)
 @click.option("--yes", is_flag=True, help="Do not ask before all failed jobs of a queue are deleted.")
 @click.pass_context
 def delete(context: click.Context, job_ids: tuple[str, ...], all_failed: str | None, yes: bool) -> None:
@@ -154,7 +158,12 @@ def resume(context: click.Context, queue: str) -> None:
 @main.command()
 @click.argument("message_ids", metavar="[MESSAGE_ID]...", nargs=-1)
 @click.option("--unknown", is_flag=True, help="Every delivery that was not understood.")
-@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="Those of them that arrived from this day on (UTC).")
+@click.option(
+    "--since",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="DAY",
+    help="Those of them that arrived from this day on (UTC).",
+)
 @DEPLOYMENT
 @AS_JSON
 @click.pass_context

@@ -40,7 +40,12 @@ def silence() -> None:
 @silence.command()
 @click.argument("matchers", nargs=-1, required=True, metavar="MATCHER...")
 @click.option("--for", "span", type=Span(), metavar="7d", help="How long: 30m, 12h, 7d or 2w.")
-@click.option("--until", type=click.DateTime(_MOMENTS), help="Until when, in the configured time zone.")
+@click.option(
+    "--until",
+    type=click.DateTime(_MOMENTS),
+    metavar="MOMENT",
+    help="Such as 2030-05-01T08:00, in the time zone of the configuration.",
+)
 @click.option("--comment", required=True, help="Why, for those who wonder later why nobody was told.")
 @DEPLOYMENT
 @AS_JSON

@@ -59,7 +59,7 @@ def test_every_command_explains_itself(words: tuple[str, ...], option: str) -> N
 
 def test_every_command_is_listed_under_a_purpose_and_its_module_has_it() -> None:
     """Modules are imported when a command is asked for, so the list must be right."""
-    listed = {name: module for section in SECTIONS.values() for name, module in section.items()}
+    listed = {name: module for section in SECTIONS.values() for name, (module, _) in section.items()}
     for name, module in listed.items():
         made = main.commands[name]
         assert inspect.unwrap(made.callback or main).__module__ == f"app.cli.{module}"

@@ -156,7 +156,7 @@ def inbox(connection: "redis.Redis") -> Inbox:
 def test_the_quarantine_is_listed_without_content(awb: Awb, inbox: Inbox) -> None:
     assert sorted(line.split()[0] for line in awb("quarantine", **HERE).stdout.splitlines()) == ["bad", "good"]
     assert len(json.loads(awb("quarantine", "--json", **HERE).stdout)) == 2
-    assert awb("quarantine", "--deployment", "eu", **HERE).stdout == ""
+    assert awb("quarantine", "--deployment", "eu", **HERE).stdout == "The quarantine is empty.\n"
 
 
 def test_a_quarantined_body_is_shown_redacted(awb: Awb, inbox: Inbox) -> None:

@@ -407,8 +407,11 @@ def test_very_many_wrong_lines_are_counted_and_not_all_told(awb: Awb, tmp_path: 
     file = tmp_path / "records.jsonl"
     file.write_text("{}\n" * 100, encoding="utf-8")
     wrong = awb("import", str(file)).stderr.splitlines()
+    assert len(wrong) == 1
+    file.write_text(GOOD + "\n" + "{}\n" * 100, encoding="utf-8")
+    wrong = awb("import", str(file)).stderr.splitlines()
     assert len(wrong) == 22
-    assert wrong[-2:] == ["awb: and 80 more", "awb: 100 of 100 lines are no records; nothing was imported"]
+    assert wrong[-2:] == ["awb: and 80 more", "awb: 100 of 101 lines are no records; nothing was imported"]
 
 
 def test_standard_input_is_a_file_too(awb: Awb, connection: "redis.Redis") -> None:
