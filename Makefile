@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run demo test test-long check bench lock clean
+.PHONY: run demo test test-long check bench audit sbom lock clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.run  ## Start the whole service on 127.0.0.1:8787
@@ -27,6 +27,12 @@ check: $(VENV)/.dev  ## Lint, types, layers, lock files
 
 bench: $(VENV)/.dev  ## Measure against other receivers and workers; needs wrk, and Node for one rival
 	$(BIN)/python -m bench
+
+audit: $(VENV)/.dev  ## Known vulnerabilities of the locked packages, and bandit; needs the network
+	$(BIN)/python -m tests.audit
+
+sbom: $(VENV)/.dev  ## Write sbom.json (CycloneDX) of what `make run` installs
+	$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible -o sbom.json
 
 lock: $(VENV)/.dev  ## Write the lock files anew after a change of pyproject.toml
 	$(BIN)/python -m tests.lockfiles write
