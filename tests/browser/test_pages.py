@@ -92,13 +92,13 @@ def test_an_admin_acknowledges_an_alert_and_makes_and_ends_a_silence(site: Site)
     tab.get_by_role("link", name="Usage").first.click()
     expect(tab.get_by_text("Acknowledged by loopback")).to_be_visible()
     tab.get_by_role("link", name="Silence…").click()
-    expect(tab.get_by_label("What to hold back")).to_have_value("alert=awb")
-    tab.get_by_label("Why").fill("we are talking to our account team")
+    expect(tab.get_by_label("Matchers")).to_have_value("alert=awb")
+    tab.get_by_label("Comment").fill("we are talking to our account team")
     tab.get_by_role("button", name="Silence", exact=True).click()
     expect(tab.get_by_role("status")).to_contain_text("Silenced.")
     silences = Silences(site.connection, world.DEPLOYMENT)
     assert {"alert": "awb"} in [silence.matchers for silence in silences.active(world.clock.now())]
-    tab.get_by_role("button", name="End it now (we are talking to our account team)").click()
+    tab.get_by_role("button", name="End now (we are talking to our account team)").click()
     expect(tab.get_by_role("status")).to_contain_text("has ended")
     assert {"alert": "awb"} not in [silence.matchers for silence in silences.active(world.clock.now())]
 

@@ -327,7 +327,7 @@ def test_only_what_arrived_since_is_replayed_and_progress_is_told(connection: "r
     )
     assert (tally.looked_at, tally.ids, seen) == (2, ["odd4", "odd3"], [(2, 2)])
     assert replay_unknown(Store(connection, DEPLOYMENT), "ada", most=1).looked_at == 1
-    assert trail(connection)[0] == ("ada", "replay deliveries", "not understood, of the newest 2")
+    assert trail(connection)[0] == ("ada", "replay deliveries", "unrecognized, of the newest 2")
 
 
 def test_a_replay_goes_through_many_pages(connection: "redis.Redis", config: Config) -> None:

@@ -115,8 +115,8 @@ def test_a_verified_number_shows_both_counts_and_why_they_may_differ(
     config = world.sample(connection, redis_server.url)
     page = page_of(world.application(config, connection).test_client(), "/")
     assert "Verified" in page.text
-    assert "-2: we count fewer than Coder" in page.text
-    assert "Known causes of such a drift" in page.text
+    assert "-2: fewer here than in Coder" in page.text
+    assert "Known causes:" in page.text
     assert "AI Governance seats" in page.text
     assert "31 of 50, 62%" in page.text
 
@@ -206,10 +206,10 @@ def test_a_period_that_is_over_is_shown_by_its_first_day(client: Client, fill: C
     links = page_of(asked, "/periods").links()
     assert "/?period=2026-04-01" in links
     page = page_of(asked, "/?period=2026-04-01")
-    assert "This usage period is over" in page.text
+    assert "This usage period has ended" in page.text
     assert "Limit reached" in page.text
     assert "Forecast" not in page.text
-    assert "Nothing fires" not in page.text
+    assert "No active alerts" not in page.text
     assert "1 April 2026 to 30 April 2026" in page.text
 
 

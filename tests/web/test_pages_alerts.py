@@ -66,8 +66,8 @@ def test_an_alert_that_fires_is_told_with_its_meaning_and_its_messages(client: F
     page = page_of(client)
     assert "AWB 80%" in page.text
     assert "On Coder v2.31 and later nothing is blocked" in page.text
-    for section in ("What happened", "Messages"):
-        assert "Nothing so far" not in page.text.partition(section)[2].partition("\n\n")[0]
+    for section in ("History", "Messages"):
+        assert "No events yet" not in page.text.partition(section)[2].partition("\n\n")[0]
     assert "email:ops@example.com" in page.text
 
 
@@ -189,7 +189,7 @@ def test_nobody_but_an_admin_on_our_own_page_changes_anything(
 def test_a_viewer_sees_everything_and_no_form(client: FlaskClient) -> None:
     page = page_of(client, **VIEWER)
     assert "AWB 80%" in page.text
-    assert "Admins make and end silences" in page.text
+    assert "Only admins can create and end silences" in page.text
     assert [form["method"] for form in page.all("form")] == []
 
 

@@ -139,7 +139,7 @@ def test_a_record_says_why_it_counted_and_shows_its_evidence(client: Client, con
     assert "https://coder.example.com/@ada/task-7" in page.links()
     assert "/deliveries/m-1" in page.links()
     assert "m-2, no longer kept" in page.text
-    assert "No other build of it counted" in page.text
+    assert "No other builds of this workspace counted" in page.text
     delivery = page_of(asked, "/deliveries/m-1")
     assert "evidence: resumed" in delivery.text
     assert f"/records/{record.key}" in delivery.links()
@@ -151,7 +151,7 @@ def test_a_proved_record_without_any_delivery_says_who_told_of_it(client: Client
     world.put(connection, [record])
     page = page_of(client(), f"/records/{record.key}")
     assert "Proved by Coder’s API" in page.text
-    assert "Coder’s API told of this build, no notification did" in page.text
+    assert "Coder’s API reported this build; no notification did" in page.text
 
 
 def test_what_no_delivery_told_is_said_to_be_unknown(client: Client, connection: "redis.Redis") -> None:

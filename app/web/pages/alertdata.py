@@ -81,7 +81,7 @@ class Firing:
 
 
 def firing(store: Store) -> list[Firing]:
-    """Return the alerts that fire, the most severe first; those of the meters before the many that scopes may have."""
+    """Return the active alerts, the most severe first; those of the meters before the many that scopes may have."""
     standing = [one for one in alert_views(store, ()) if one.state.level and one.said]
     now = clock.now()
     active = store.silences.active(now) if standing else []

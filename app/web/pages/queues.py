@@ -25,7 +25,7 @@ from app.web.pages.frame import chosen, to
 
 _FAILED_SHOWN: Final = 50
 _QUARANTINE_SHOWN: Final = 50
-#: Deliveries looked at for those that were not understood; `awb replay` looks at all.
+#: Deliveries looked at for those that were not recognized; `awb replay` looks at all.
 _LOOKED_AT: Final = 1000
 _UNKNOWN_SHOWN: Final = 50
 _NUMBER: Final = re.compile(r"[0-9]{1,6}")
@@ -42,7 +42,7 @@ _SAYINGS: Final = {
     "under way": ("warning", "Nothing was done: it is being classified just now."),
     "understood": ("warning", "Nothing was done: it was understood, and is counted if it counts."),
     "not kept": ("warning", "Nothing was done: its content was not kept."),
-    "not known": ("warning", "Nothing was done: it is not known, or expired."),
+    "Unknown": ("warning", "Nothing was done: it is not known, or expired."),
     "duplicate": ("ok", "It had already been accepted, and left the quarantine."),
     "unreadable": ("warning", "Nothing was done: it is still no notification."),
     "discarded": ("ok", "Discarded."),
