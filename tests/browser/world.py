@@ -48,7 +48,7 @@ VERBS = ("fix", "add", "port", "test", "tidy", "speed-up", "document", "review")
 THINGS = ("login", "billing", "search", "exports", "webhooks", "docs", "cache", "api-client", "build")
 REASON = (
     "A paused task was resumed, which starts its workspace again: one more Agent Workspace Build, unless that build is "
-    "reported to have failed."
+    "reported as failed."
 )
 CODER = {"coder_url": "https://coder.example.com", "coder_token": "a-token-of-the-tests"}
 CHANNELS = {
