@@ -154,7 +154,7 @@ def checked(
             from app.config.keptsecret import ensure_session_secret  # noqa: PLC0415 - the receiver alone needs it
 
             config = replace(config, settings=ensure_session_secret(config.settings))
-        wrong = [] if lean else [*_wrong_receivers(config), *_wrong_relays(config)]
+        wrong = [] if lean else [*_wrong_receivers(config), *_wrong_relays(config, starts=secret)]
     except ConfigError as error:
         return None, [problem.removeprefix("configuration: ") for problem in error.problems]
     return config, wrong
@@ -173,13 +173,15 @@ def _wrong_receivers(config: Config) -> list[str]:
     return wrong
 
 
-def _wrong_relays(config: Config) -> list[str]:
+def _wrong_relays(config: Config, *, starts: bool) -> list[str]:
     if not config.settings.relaying:
         return []
     from app.config.keptsecret import relay_secret  # noqa: PLC0415 - needed where something is relayed only
     from app.notifiers.relay.directory import problems  # noqa: PLC0415 - the same
 
-    relay_secret(config.settings)
+    if starts:
+        # Made at the start: a secret that a command made elsewhere would open nothing.
+        relay_secret(config.settings)
     return problems(config.settings, config.relay_rules)
 
 

@@ -23,7 +23,10 @@ def lines(result: Result) -> Iterator[tuple[str, str]]:
     documented = sum(row.as_documented for row in result.scenarios)
     share = f" ({usage['percent']}%)" if usage["percent"] is not None else ""
     yield "Usage", f"{usage['used']:,} of {usage['limit']:,}{share} since {first}; the period ends on {last}"
-    yield "Truth", f"{result.truth:,} Agent Workspace Builds, each of them counted once; Coder counts {_coder(usage)}"
+    yield (
+        "Truth",
+        f"{result.truth:,} Agent Workspace Builds, each counted once; Coder's own number, minutes old: {_coder(usage)}",
+    )
     yield "Estimate", f"{result.estimate:,} would be counted by notifications alone, without Coder's API"
     yield "Forecast", str(result.forecast["words"])
     yield "Users", _top(usage["by_user"])
@@ -48,7 +51,7 @@ def details(result: Result) -> Iterator[Table]:
 
 
 def _coder(usage: Mapping[str, Any]) -> str:
-    return "nothing" if usage["coder_actual"] is None else f"{usage['coder_actual']:,}"
+    return "unknown" if usage["coder_actual"] is None else f"{usage['coder_actual']:,}"
 
 
 def _top(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -78,6 +78,15 @@ def test_where_no_meter_runs_nothing_is_made_and_that_is_said(tmp_path: Path, wo
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("command", ["doctor", "reconcile", "export"])
+def test_no_secret_for_what_is_relayed_is_made_either(tmp_path: Path, command: str) -> None:
+    configured = tmp_path / "awb.toml"
+    configured.write_text('[[forward]]\nname = "teams"\nurl = "https://hooks.example.com/coder"\n', encoding="utf-8")
+    said = say(tmp_path, "--config", str(configured), command)
+    assert "o meter runs in" in said.stdout + said.stderr
+    assert list(tmp_path.iterdir()) == [configured]
+
+
 def test_doctor_says_it_too(tmp_path: Path) -> None:
     said = say(tmp_path, "doctor")
     assert said.returncode == 1
