@@ -1,5 +1,6 @@
 """What all commands share: the group, the configuration, Redis, and how they end."""
 
+import contextlib
 import getpass
 import os
 import sys
@@ -25,7 +26,7 @@ from app.config.types import DEPLOYMENT_NAME
 from app.core.text.spelling import did_you_mean
 from app.core.text.terminal import json_text
 from app.store.receive.inbox import deployments
-from app.store.server.connection import SOCKET_TIMEOUT, connect
+from app.store.server.connection import SOCKET_TIMEOUT, connect, unavailable
 from app.store.store import Store
 
 EXIT_FAILED: Final = commands.EXIT_FAILED
@@ -197,6 +198,16 @@ def find_meter(config: Config) -> None:
 
     if config.settings.redis_url is None and not embedded.runs(config.settings.data_dir):
         fail(no_meter(config.settings), EXIT_UNAVAILABLE)
+
+
+def absent(path: Path | None, error: Exception) -> str:
+    """Say why Redis cannot be used: where it is the embedded one, no meter runs."""
+    with contextlib.suppress(ConfigError):
+        settings = load(path).settings
+        if settings.redis_url is None and unavailable(error) == "unreachable":
+            here = settings.data_dir == Path(DEFAULT_DATA_DIR)
+            return runnable(no_meter(_of_instance(settings) if here else settings))
+    return f"Redis is {unavailable(error)}"
 
 
 def no_meter(settings: Settings) -> str:

@@ -9,8 +9,6 @@ from typing import Any, Final, NoReturn
 import click
 import redis
 
-from app.store.server.connection import unavailable
-
 EXIT_FAILED: Final = 1
 #: sysexits.h: a service is not there.
 EXIT_UNAVAILABLE: Final = 69
@@ -102,7 +100,9 @@ class Commands(click.Group):
         except BrokenPipeError:
             leave_broken_pipe()
         except redis.exceptions.RedisError as error:
-            fail(f"Redis is {unavailable(error)}", EXIT_UNAVAILABLE)
+            from app.cli.base import absent  # noqa: PLC0415 - it imports this module
+
+            fail(absent(ctx.obj, error), EXIT_UNAVAILABLE)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args and not ctx.resilient_parsing:

@@ -12,7 +12,7 @@ from typing import Any, Final, NoReturn
 import click
 import redis
 
-from app.cli.base import EXIT_UNAVAILABLE, fail, load_config, main, open_redis
+from app.cli.base import EXIT_UNAVAILABLE, absent, fail, load_config, main, open_redis
 from app.cli.welcome import Welcome
 from app.config.datadir import holds
 from app.config.load import EXIT_CONFIG, Config, ConfigError, load
@@ -157,7 +157,7 @@ def worker(context: click.Context, queue: str, burst: bool) -> None:
         worked = build(queue, open_redis(config), config)
         worked.work(burst=burst, logging_level="WARNING")
     except (redis.exceptions.RedisError, OSError) as error:
-        fail(f"Redis is {unavailable(error)}", EXIT_UNAVAILABLE)
+        fail(absent(context.obj, error), EXIT_UNAVAILABLE)
 
 
 @main.command()

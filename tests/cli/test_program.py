@@ -67,7 +67,7 @@ def test_what_a_command_says_to_run_runs(tmp_path: Path) -> None:
     "words",
     [
         ["webhook-url"], ["status"], ["top"], ["alerts"], ["queues"], ["quarantine"], ["deployments", "list"],
-        ["periods"], ["events"], ["export"], ["reconcile"],
+        ["periods"], ["events"], ["export"], ["reconcile"], ["worker", "awb-deliveries", "--burst"],
     ],
     ids=" ".join,
 )  # fmt: skip
