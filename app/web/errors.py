@@ -15,6 +15,9 @@ from werkzeug.exceptions import HTTPException
 from app.answers.shape import Answer
 from app.store.server.connection import unavailable
 
+#: The page about the API, and what leads a browser to it.
+API_DOCS: Final = "/api/docs"
+API_ENTRIES: Final = ("/api", "/api/v1")
 _PROBLEMS: Final = ("/api", "/metrics")
 _PROGRAMS: Final = ("/v1", "/v2", "/healthz", "/readyz", "/static")
 _RETRY_AFTER: Final = {"Retry-After": "10"}
@@ -53,7 +56,7 @@ class ProblemDetails(Answer):
     """RFC 9457, https://www.rfc-editor.org/rfc/rfc9457."""
 
     type: str
-    title: str = Field("", description="The status in words.")
+    title: str = Field(description="The status in words.")
     status: int
     detail: str
     errors: list[str] = Field([], description="Each single mistake of a request.")
@@ -74,7 +77,7 @@ def answer(problem: Problem, *, framed: bool | None = None) -> Response:
         problem: what is wrong.
         framed: the page has the frame of all pages, which names deployments; by default for those who were let in.
     """
-    if _for_people():
+    if for_people():
         known = g.get("person") is not None if framed is None else framed
         said = make_response(render_template("sorry.html", heading=problem.title, detail=problem.detail, framed=known))
     elif request.path.startswith(_PROBLEMS):
@@ -112,9 +115,12 @@ def _store_away(error: Exception) -> Response:
     why = unavailable(error)
     if why is None:
         raise error
-    detail = _AWAY if _for_people() else f"Redis is {why}."
+    detail = _AWAY if for_people() else f"Redis is {why}."
     return answer(Problem(503, detail, title=f"Redis is {why}", headers=_RETRY_AFTER))
 
 
-def _for_people() -> bool:
-    return not request.path.startswith((*_PROBLEMS, *_PROGRAMS))
+def for_people() -> bool:
+    """Tell whether whoever asks is to get a page: by the path and, where the API begins, by what a browser prefers."""
+    if request.path in API_ENTRIES:
+        return request.accept_mimetypes["text/html"] > request.accept_mimetypes["application/json"]
+    return request.path == API_DOCS or not request.path.startswith((*_PROBLEMS, *_PROGRAMS))

@@ -40,6 +40,7 @@ def paths(site: Site) -> list[str]:
         "/users",
         "/templates?name=aider&days=366",
         "/queues",
+        "/api/docs",
         f"/queues/{jobqueue.DELIVERIES}",
     ]
 

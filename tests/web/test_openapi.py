@@ -158,7 +158,7 @@ def test_every_route_is_in_the_document_and_nothing_else(world: tuple[Flask, "re
     routes = {
         (method, re.sub(r"<(\w+)>", r"{\1}", rule.rule.removeprefix("/api/v1")))
         for rule in world[0].url_map.iter_rules()
-        if rule.rule.startswith("/api/v1")
+        if rule.rule.startswith("/api/v1/")
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
     described = {(method.upper(), path) for path, item in document()["paths"].items() for method in item}

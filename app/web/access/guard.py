@@ -169,7 +169,7 @@ def _unwanted(policy: Policy) -> Response | None:
 
 
 def _for_programs() -> bool:
-    return request.path.startswith("/api/")
+    return (request.path + "/").startswith("/api/") and not errors.for_people()
 
 
 def _refuse(code: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:

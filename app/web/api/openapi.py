@@ -13,7 +13,9 @@ from app.web.api.call import Operation
 from app.web.api.table import OPERATIONS
 from app.web.errors import ProblemDetails
 
+TITLE: Final = "Coder AWB meter"
 VERSION: Final = "1.0.0"
+BASE: Final = "/api/v1"
 PATH: Final = "/openapi.json"
 _REF: Final = "#/components/schemas/{model}"
 _PROBLEM: Final = "application/problem+json"
@@ -22,6 +24,15 @@ _INTRODUCTION: Final = (
     "What was counted, why, and who was told. GET needs a viewer; everything else needs an admin. On the machine "
     "itself no login is needed. Moments are ISO 8601 in UTC. Errors are problems of RFC 9457. Fields may be added."
 )
+#: Groups of operations by the first part of their path; what is in none of them comes last.
+_TAGS: Final = {
+    "Usage": ("usage", "periods", "forecast", "records"),
+    "Alerts": ("alerts", "events", "silences", "notifications", "receivers"),
+    "Deliveries": ("deliveries", "relays"),
+    "Coder": ("coder", "reconcile"),
+    "Service": ("health", "queues", "audit", "openapi.json"),
+    "More": (),
+}
 _ALWAYS: Final = {
     400: "A parameter is wrong or unknown.",
     401: "Nobody is logged in, or the token is wrong.",
@@ -62,12 +73,14 @@ def document() -> dict[str, Any]:
         described = _operation(operation, names)
         paths.setdefault(operation.path, {})[operation.method.lower()] = described
     paths[PATH] = {"get": _itself()}
+    used = {operation["tags"][0] for methods in paths.values() for operation in methods.values()}
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Coder AWB meter", "version": VERSION, "description": _INTRODUCTION},
-        "servers": [{"url": "/api/v1"}],
+        "info": {"title": TITLE, "version": VERSION, "description": _INTRODUCTION},
+        "servers": [{"url": BASE}],
         # Any one of these; the last one is the machine itself, or a proxy that names the user.
         "security": [{"token": []}, {"session": []}, {}],
+        "tags": [{"name": tag} for tag in _TAGS if tag in used],
         "paths": paths,
         "components": {"schemas": schemas, "securitySchemes": _SECURITY},
     }
@@ -90,6 +103,7 @@ def _schemas() -> tuple[dict[type[BaseModel], dict[str, Any]], dict[str, Any]]:
 def _operation(operation: Operation, names: Mapping[type[BaseModel], dict[str, Any]]) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": operation.name,
+        "tags": [_tag(operation.path)],
         "summary": operation.says.partition(".")[0],
         "description": operation.says,
         "parameters": [*_path_parameters(operation.path), *_query_parameters(operation.query)],
@@ -97,12 +111,23 @@ def _operation(operation: Operation, names: Mapping[type[BaseModel], dict[str, A
     }
     if operation.method == "GET" and not operation.private:
         described["parameters"].append(
-            {"name": "If-None-Match", "in": "header", "required": False, "schema": {"type": "string"}}
+            {
+                "name": "If-None-Match",
+                "in": "header",
+                "required": False,
+                "schema": {"type": "string"},
+                "description": "The `ETag` of an earlier answer; 304 says that it is still right.",
+            }
         )
     if operation.body:
         content = {"application/json": {"schema": names[operation.body]}}
         described["requestBody"] = {"required": operation.body_required, "content": content}
     return described
+
+
+def _tag(path: str) -> str:
+    first = path.split("/")[1]
+    return next((tag for tag, parts in _TAGS.items() if first in parts), "More")
 
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:
@@ -154,6 +179,7 @@ def _itself() -> dict[str, Any]:
     """Describe the operation that answers this document."""
     return {
         "operationId": "openapi",
+        "tags": [_tag(PATH)],
         "summary": "This document",
         "parameters": [],
         "responses": {

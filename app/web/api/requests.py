@@ -100,7 +100,7 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 RelayTarget = Annotated[
     str,
     StringConstraints(pattern=r"^(relay|forward:[a-z0-9-]{1,40})$"),
-    Field(description="`relay` for people, `forward:<name>` for another webhook."),
+    Field(description="`relay` for people, or `forward:` and the name of another webhook."),
 ]
 
 

@@ -5,7 +5,6 @@ Nothing is counted in this process: several of them answer in turn, and counters
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
 import redis
@@ -23,6 +22,7 @@ from app.store.receive.inbox import Inbox, deployments
 from app.store.server.connection import unavailable
 from app.store.server.info import server_info
 from app.store.store import Store
+from app.web.about import version
 from app.web.metrics import sources
 from app.web.metrics.families import Sheet
 
@@ -32,7 +32,6 @@ MOST_DEPLOYMENTS: Final = 20
 #: Prometheus gives up after 10 seconds; until then it is to be told that Redis is away.
 _PATIENCE_SECONDS: Final = 2.0
 _GONE: Final = "unreachable"
-_DISTRIBUTION: Final = "coder-awb-meter"
 #: What reading from a store raises that is away, or holds what this version does not understand.
 _UNREADABLE: Final = (redis.exceptions.RedisError, OSError, ValueError, LookupError, TypeError)
 
@@ -57,7 +56,7 @@ class MeterCollector:
     def __init__(self, config: Config, connection: "redis.Redis") -> None:
         self.config = config
         self.redis = connection
-        self._version = _version()
+        self._version = version()
 
     def describe(self) -> Iterator[Metric]:
         """Tell the names, so that the registry need not scrape to know them."""
@@ -136,10 +135,3 @@ def _encoder(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:
         return choose_encoder(accept)
     except (TypeError, ValueError):  # a version that is no number
         return choose_encoder("")
-
-
-def _version() -> str:
-    try:
-        return version(_DISTRIBUTION)
-    except PackageNotFoundError:  # run from a checkout that is not installed
-        return "unknown"

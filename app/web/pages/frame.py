@@ -37,6 +37,7 @@ class Frame:
 
     deployment: str
     deployments: Sequence[str]
+    default: str
     pages: Sequence[tuple[str, str]] = _PAGES
 
     def here(self, path: str) -> bool:
@@ -133,7 +134,7 @@ def _frame(connection: "redis.Redis", default: str) -> Frame:
         known = []
     name = request.args.get("deployment", default)
     names = sorted({*known, default})
-    return Frame(name if name in names else default, names)
+    return Frame(name if name in names else default, names, default)
 
 
 def _with(path: str, args: Mapping[str, Any]) -> str:
