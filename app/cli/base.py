@@ -1,6 +1,5 @@
 """What all commands share: the group, the configuration, Redis, and how they end."""
 
-import contextlib
 import getpass
 import os
 import sys
@@ -15,6 +14,7 @@ from rich.console import Console
 from app.answers.shape import Answer
 from app.cli import commands
 from app.cli.commands import Commands, LazyCommands
+from app.cli.meter import find_meter, of_instance
 from app.cli.program import runnable
 from app.cli.terminal import Out, clean_streams
 from app.cli.version import print_version
@@ -26,7 +26,7 @@ from app.config.types import DEPLOYMENT_NAME
 from app.core.text.spelling import did_you_mean
 from app.core.text.terminal import json_text
 from app.store.receive.inbox import deployments
-from app.store.server.connection import SOCKET_TIMEOUT, connect, unavailable
+from app.store.server.connection import SOCKET_TIMEOUT, connect
 from app.store.store import Store
 
 EXIT_FAILED: Final = commands.EXIT_FAILED
@@ -142,7 +142,7 @@ def checked(
         config = load(context.obj)
         if not secret and config.settings.data_dir == Path(DEFAULT_DATA_DIR):
             # Only what starts a meter may do so in a new place.
-            config = replace(config, settings=_of_instance(config.settings))
+            config = replace(config, settings=of_instance(config.settings))
         if data_dir:
             from app.config.datadir import prepare  # noqa: PLC0415 - hardly any command needs it
 
@@ -184,37 +184,6 @@ def _wrong_relays(config: Config, *, starts: bool) -> list[str]:
         # Made at the start: a secret that a command made elsewhere would open nothing.
         relay_secret(config.settings)
     return problems(config.settings, config.relay_rules)
-
-
-def _of_instance(settings: Settings) -> Settings:
-    from app.config.datadir import of_instance  # noqa: PLC0415 - not needed where the directory is configured
-
-    return settings.model_copy(update={"data_dir": of_instance(settings.data_dir, os.environ)})
-
-
-def find_meter(config: Config) -> None:
-    """End with 69 where no meter runs: there is neither a Redis of one's own nor one in the data directory."""
-    from workers import embedded  # noqa: PLC0415 - not needed with a Redis of one's own
-
-    if config.settings.redis_url is None and not embedded.runs(config.settings.data_dir):
-        fail(no_meter(config.settings), EXIT_UNAVAILABLE)
-
-
-def absent(path: Path | None, error: Exception) -> str:
-    """Say why Redis cannot be used: where it is the embedded one, no meter runs."""
-    with contextlib.suppress(ConfigError):
-        settings = load(path).settings
-        if settings.redis_url is None and unavailable(error) == "unreachable":
-            here = settings.data_dir == Path(DEFAULT_DATA_DIR)
-            return runnable(no_meter(_of_instance(settings) if here else settings))
-    return f"Redis is {unavailable(error)}"
-
-
-def no_meter(settings: Settings) -> str:
-    return (
-        f"No meter runs in {settings.data_dir.resolve()}; start it with: awb run "
-        "(or set AWB_DATA_DIR to the directory of the one that runs)"
-    )
 
 
 def open_redis(config: Config, timeout: float = SOCKET_TIMEOUT, *, hurried: bool = False) -> "redis.Redis":

@@ -13,7 +13,6 @@ from app.cli.base import (
     EXIT_FAILED,
     EXIT_INCOMPLETE,
     fail,
-    find_meter,
     load_config,
     load_with_kept_secret,
     main,
@@ -22,6 +21,7 @@ from app.cli.base import (
     print_json,
 )
 from app.cli.health import show_findings
+from app.cli.meter import find_meter
 from app.coder.api import CoderApi, CoderApiError
 from app.config.load import EXIT_CONFIG, Config
 from app.core.count.meter import AWB, Usage

@@ -100,7 +100,7 @@ class Commands(click.Group):
         except BrokenPipeError:
             leave_broken_pipe()
         except redis.exceptions.RedisError as error:
-            from app.cli.base import absent  # noqa: PLC0415 - it imports this module
+            from app.cli.meter import absent  # noqa: PLC0415 - it imports this module
 
             fail(absent(ctx.obj, error), EXIT_UNAVAILABLE)
 

@@ -8,18 +8,8 @@ import redis
 from rich.markup import escape
 
 from app import clock
-from app.cli.base import (
-    AS_JSON,
-    actor,
-    fail,
-    find_meter,
-    known_deployment,
-    load_config,
-    main,
-    open_redis,
-    out,
-    print_json,
-)
+from app.cli.base import AS_JSON, actor, fail, known_deployment, load_config, main, open_redis, out, print_json
+from app.cli.meter import find_meter
 from app.cli.show import local, print_table
 from app.config.load import Config
 from app.core.text.spelling import did_you_mean

@@ -12,7 +12,8 @@ from typing import Any, Final, NoReturn
 import click
 import redis
 
-from app.cli.base import EXIT_UNAVAILABLE, absent, fail, load_config, main, open_redis
+from app.cli.base import EXIT_UNAVAILABLE, fail, load_config, main, open_redis
+from app.cli.meter import absent
 from app.cli.welcome import Welcome
 from app.config.datadir import holds
 from app.config.load import EXIT_CONFIG, Config, ConfigError, load

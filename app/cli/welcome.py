@@ -11,7 +11,8 @@ import click
 import redis
 
 from app import clock
-from app.cli.base import AS_JSON, EXIT_UNAVAILABLE, fail, load_with_kept_secret, main, no_meter, open_redis, print_json
+from app.cli.base import AS_JSON, EXIT_UNAVAILABLE, fail, load_with_kept_secret, main, open_redis, print_json
+from app.cli.meter import no_meter
 from app.cli.program import runnable
 from app.config.load import Config
 from app.config.settings import Settings

@@ -1,0 +1,42 @@
+"""The meter that a command is about: where it keeps its data, and what is said where none runs."""
+
+import contextlib
+import os
+from pathlib import Path
+
+from app.cli.commands import EXIT_UNAVAILABLE, fail
+from app.cli.program import runnable
+from app.config import datadir
+from app.config.load import Config, ConfigError, load
+from app.config.settings import DEFAULT_DATA_DIR, Settings
+from app.store.server.connection import unavailable
+
+
+def of_instance(settings: Settings) -> Settings:
+    """Return settings with the directory of the meter that was started somewhere else than in the default one."""
+    return settings.model_copy(update={"data_dir": datadir.of_instance(settings.data_dir, os.environ)})
+
+
+def find_meter(config: Config) -> None:
+    """End with 69 where no meter runs: there is neither a Redis of one's own nor one in the data directory."""
+    from workers import embedded  # noqa: PLC0415 - not needed with a Redis of one's own
+
+    if config.settings.redis_url is None and not embedded.runs(config.settings.data_dir):
+        fail(runnable(no_meter(config.settings)), EXIT_UNAVAILABLE)
+
+
+def absent(path: Path | None, error: Exception) -> str:
+    """Say why Redis cannot be used: where it is the embedded one, no meter runs."""
+    with contextlib.suppress(ConfigError):
+        settings = load(path).settings
+        if settings.redis_url is None and unavailable(error) == "unreachable":
+            here = settings.data_dir == Path(DEFAULT_DATA_DIR)
+            return runnable(no_meter(of_instance(settings) if here else settings))
+    return f"Redis is {unavailable(error)}"
+
+
+def no_meter(settings: Settings) -> str:
+    return (
+        f"No meter runs in {settings.data_dir.resolve()}; start it with: awb run "
+        "(or set AWB_DATA_DIR to the directory of the one that runs)"
+    )
