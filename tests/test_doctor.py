@@ -277,7 +277,7 @@ def test_a_queue_without_a_living_worker_is_an_error_that_names_it(connection: "
     (gone,) = [found for found in Queues(connection).workers() if found.queue == jobqueue.DELIVERIES]
     connection.expire(f"rq:worker:{gone.name}", 10)
     dead = [one for one in examine(config, connection) if one.check == "workers.alive" and one.outcome is ERROR]
-    assert [finding.says for finding in dead] == [f"{jobqueue.DELIVERIES}: no worker is alive"]
+    assert [finding.says for finding in dead] == [f"{jobqueue.DELIVERIES}: no worker is running"]
 
 
 def test_what_was_put_aside_is_a_warning(connection: "redis.Redis", config: Config) -> None:

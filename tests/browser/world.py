@@ -17,6 +17,7 @@ from app.core.count.meter import AWB, RecordState, UsageRecord
 from app.core.limit.drift import DriftPoint
 from app.pipeline.operate.silence import create_silence
 from app.pipeline.watch.warn import warn
+from app.store import keys
 from app.store.alert.outbox import Outbox
 from app.store.coder.state import CoderState
 from app.store.count.ledger import Ledger, RecordUpdate
@@ -207,6 +208,7 @@ def sample(
     if healthy:
         for queue in jobqueue.QUEUES:
             worker(queue, connection, config).register_birth()
+        connection.hset(keys.MARKS, "last_sweep_at", now.timestamp())
     create_silence(
         Store(connection, DEPLOYMENT),
         {"scope": "user:ken"},

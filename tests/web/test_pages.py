@@ -278,7 +278,7 @@ def test_a_channel_that_failed_last_is_marked(connection: "redis.Redis", redis_s
     config = world.sample(connection, redis_server.url, verified=False, healthy=False)
     page = page_of(world.application(config, connection).test_client(), "/")
     banner = " ".join(page.text.partition("Not working")[2].partition("Agent Workspace Builds")[0].split())
-    assert "awb-deliveries: no worker is alive" in banner
+    assert "awb-deliveries: no worker is running" in banner
     assert "email:ops@example.com: the newest message failed: recipientRefused: 550 no such mailbox" in banner
     assert "550 no such mailbox" in page.text
     assert "Last message was accepted" in page.text

@@ -38,27 +38,29 @@ def steps(progress: Progress) -> Sequence[Step]:
     found = (
         Step(
             "delivery", "Connect Coder", progress.delivered,
-            "`awb webhook-url` prints two lines for coderd's environment", "README.md#connect-your-deployment",
+            "put the two lines that `awb webhook-url` prints into coderd's environment",
+            "README.md#connect-your-deployment",
         ),
         Step(
             "templates", "List the templates of Coder Tasks", progress.templates,
-            "set AWB_AI_TEMPLATES=claude-code,aider", "README.md#connect-your-deployment",
+            "set `AWB_AI_TEMPLATES=claude-code,aider`", "README.md#connect-your-deployment",
         ),
         Step(
-            "token", "Add a token for Coder's API, which makes the count exact", progress.verifying,
-            "set AWB_CODER_URL and AWB_CODER_TOKEN, then: awb coder check", "docs/operation.md#with-coders-api",
+            "token", "Add a token for Coder's API for an exact count", progress.verifying,
+            "set `AWB_CODER_URL` and `AWB_CODER_TOKEN`, then run `awb coder check`",
+            "docs/operation.md#with-coders-api",
         ),
         Step(
-            "receiver", "Add a receiver of warnings", progress.receiver,
-            "set AWB_SLACK_WEBHOOK_URL, or AWB_SMTP_URL with AWB_EMAIL_FROM and AWB_EMAIL_TO", "docs/alerts.md",
+            "receiver", "Add a receiver for warnings", progress.receiver,
+            "set `AWB_SLACK_WEBHOOK_URL`, or `AWB_SMTP_URL`, `AWB_EMAIL_FROM` and `AWB_EMAIL_TO`", "docs/alerts.md",
         ),
         Step(
             "test-message", "Send a test message", progress.told,
-            "`awb notify test` sends one to each receiver", "docs/alerts.md",
+            "run `awb notify test`, which sends one to each receiver", "docs/alerts.md",
         ),
         Step(
-            "public-url", "Set the public URL, to which messages link", progress.public_url,
-            "set AWB_PUBLIC_URL to the address of this page in a browser", "docs/operation.md#access",
+            "public-url", "Set the public URL for links in messages", progress.public_url,
+            "set `AWB_PUBLIC_URL` to the address of this page in a browser", "docs/operation.md#access",
         ),
     )  # fmt: skip
     return () if all(step.done for step in found) else found

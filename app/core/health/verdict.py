@@ -42,6 +42,14 @@ class Verdict:
         return sorted(bad, key=lambda finding: _WORST_FIRST.index(finding.outcome))
 
     @property
+    def advice(self) -> list[tuple[str, list[Finding]]]:
+        """The troubles by what to do about them, so that one remedy is named once; the worst first."""
+        found: dict[str, list[Finding]] = {}
+        for finding in self.troubles:
+            found.setdefault(finding.hint or finding.says, []).append(finding)
+        return [(findings[0].hint, findings) for findings in found.values()]
+
+    @property
     def checks(self) -> list[str]:
         """The ids of all checks, each once."""
         return list(dict.fromkeys(finding.check for finding in self.findings))
@@ -91,7 +99,7 @@ def _persistence(persistence: Persistence) -> Finding:
 
 def _receivers(vitals: Vitals) -> Iterator[Finding]:
     if vitals.dry_run:
-        yield Finding("alerts.dry-run", Result.WARNING, "nothing is sent: it is a dry run", "unset AWB_DRY_RUN")
+        yield Finding("alerts.dry-run", Result.WARNING, "nothing is sent, because of the dry run", "unset AWB_DRY_RUN")
     if not vitals.receivers:
         hint = "set AWB_SLACK_WEBHOOK_URL, or AWB_SMTP_URL with AWB_EMAIL_FROM and AWB_EMAIL_TO"
         yield Finding("receivers.configured", Result.ERROR, "nobody is warned: no receiver is configured", hint)
@@ -103,7 +111,7 @@ def _receivers(vitals: Vitals) -> Iterator[Finding]:
             yield Finding("receivers.working", Result.OK, f"{name}: no message failed lately", subject=name)
         else:
             says = f"{name}: the newest message failed: {error}"
-            hint = "correct its settings, then: awb notify test"
+            hint = "correct its settings, then run `awb notify test`"
             yield Finding("receivers.working", Result.ERROR, says, hint, subject=name)
 
 
@@ -111,7 +119,9 @@ def _notifications(vitals: Vitals) -> Iterator[Finding]:
     check = "notifications.overdue"
     if vitals.overdue:
         says = f"{_number(vitals.overdue, 'message')} should have been sent by now"
-        yield Finding(check, Result.ERROR, says, "see awb messages, and whether a worker of awb-notifications runs")
+        yield Finding(
+            check, Result.ERROR, says, "run `awb messages`, and check that a worker for awb-notifications is running"
+        )
     else:
         yield Finding(check, Result.OK, "no message is overdue")
 
@@ -119,7 +129,7 @@ def _notifications(vitals: Vitals) -> Iterator[Finding]:
 def _relays(relays: Sequence[RelayVitals]) -> Iterator[Finding]:
     for relay in relays:
         result = Result.ERROR if relay.failing else Result.WARNING if relay.late else Result.OK
-        hint = "" if result is Result.OK else "see awb deliveries, and whether the target answers"
+        hint = "" if result is Result.OK else "run `awb deliveries`, and check whether the target answers"
         who = "people" if relay.target == "relay" else relay.target
         yield Finding("relays.working", result, f"{who}: {relay.says}", hint, subject=relay.target)
 
@@ -128,12 +138,12 @@ def _workers(queues: Sequence[QueueVitals]) -> Iterator[Finding]:
     for queue in queues:
         check = "workers.alive"
         if not queue.served and queue.waited_for:
-            hint = f"run `awb run`, or `awb worker {queue.name}`; where it runs already, its log says why it ends"
-            yield Finding(check, Result.ERROR, f"{queue.name}: no worker is alive", hint, subject=queue.name)
+            hint = "start `awb run`, or one `awb worker QUEUE` for each; if they were started, see their logs"
+            yield Finding(check, Result.ERROR, f"{queue.name}: no worker is running", hint, subject=queue.name)
         elif queue.served:
-            yield Finding(check, Result.OK, f"{queue.name}: a worker is alive", subject=queue.name)
+            yield Finding(check, Result.OK, f"{queue.name}: a worker is running", subject=queue.name)
         if queue.paused:
-            hint = f"awb queues resume {queue.name}"
+            hint = f"run `awb queues resume {queue.name}`"
             yield Finding("queues.paused", Result.WARNING, f"{queue.name} is paused", hint, subject=queue.name)
 
 
@@ -142,47 +152,53 @@ def _jobs(queues: Sequence[QueueVitals]) -> Iterator[Finding]:
         name = queue.name
         if queue.failed:
             says = f"{name}: {_number(queue.failed, 'job')} failed"
-            yield Finding("jobs.failed", Result.WARNING, says, "see them with awb queues", subject=name)
+            yield Finding("jobs.failed", Result.WARNING, says, "run `awb queues` to see them", subject=name)
         if queue.oldest_age is not None and queue.oldest_age > _OLD_JOB and not queue.paused:
-            says = f"{name}: the oldest job waits for {queue.oldest_age / 60:.0f} min"
-            yield Finding("jobs.waiting", Result.WARNING, says, "see awb queues; more workers may run", subject=name)
+            says = f"{name}: the oldest job has waited for {queue.oldest_age / 60:.0f} min"
+            yield Finding(
+                "jobs.waiting", Result.WARNING, says, "run `awb queues`; you can start more workers", subject=name
+            )
     if not any(queue.failed for queue in queues):
         yield Finding("jobs.failed", Result.OK, "no job has failed")
 
 
 def _scheduler(vitals: Vitals) -> Finding:
-    check, hint = "scheduler.alive", "run `awb run`, or `awb scheduler` and `awb worker awb-maintenance`"
+    check, hint = "scheduler.alive", "start `awb run`, or `awb scheduler` and `awb worker awb-maintenance`"
     if vitals.swept_at is None:
-        return Finding(check, Result.WARNING, "the scheduler has not swept yet", hint)
+        return Finding(check, Result.WARNING, "the scheduler has not run yet", hint)
     age = vitals.now - vitals.swept_at
     if age > _LATE_SWEEP:
-        return Finding(check, Result.ERROR, f"no sweep since {vitals.swept_at:%Y-%m-%d %H:%M} UTC", hint)
-    return Finding(check, Result.OK, f"the last sweep was {age.total_seconds():.0f} s ago")
+        return Finding(
+            check, Result.ERROR, f"the scheduler has not run since {vitals.swept_at:%Y-%m-%d %H:%M} UTC", hint
+        )
+    return Finding(check, Result.OK, f"the scheduler ran {age.total_seconds():.0f} s ago")
 
 
 def _steps(vitals: Vitals) -> Iterator[Finding]:
     """Report steps of the sweep that fail, or failed within the last day."""
     for step in vitals.steps:
-        when = f"failed until {step.at:%Y-%m-%d %H:%M}" if step.over else f"fails since {step.since:%Y-%m-%d %H:%M}"
+        when = (
+            f"failed until {step.at:%Y-%m-%d %H:%M}" if step.over else f"has failed since {step.since:%Y-%m-%d %H:%M}"
+        )
         yield Finding(
             f"sweep.{step.name.replace(' ', '-')}",
             Result.WARNING if step.over else Result.ERROR,
             f"{vitals.deployment}: the step “{step.name}” of the sweep {when} UTC ({step.error})",
-            "it works again by itself; the log says what failed"
+            "it works again; the log says what failed"
             if step.over
-            else "look for “sweep step failed” in the log of the workers; the other steps and deployments go on",
+            else "search the workers' log for “sweep step failed”; other steps and deployments are not affected",
         )
 
 
 def _deliveries(vitals: Vitals) -> Finding:
     check = "input.deliveries"
     if vitals.last_delivery is None:
-        hint = "enable webhooks in Coder (`awb webhook-url` prints the lines), then: coder notifications test"
+        hint = "enable webhooks in Coder with the lines of `awb webhook-url`, then run `coder notifications test`"
         return Finding(check, Result.WARNING, "no delivery has ever arrived", hint)
     quiet = vitals.now - vitals.last_delivery
-    says = f"{vitals.deployment}: the last delivery came {quiet.total_seconds() / 3600:.1f} h ago"
+    says = f"{vitals.deployment}: the last delivery arrived {quiet.total_seconds() / 3600:.1f} h ago"
     if quiet > vitals.silence_allowed:
-        hint = "is Coder's webhook still on? `awb coder check` says; AWB_SILENCE_HOURS is how long none may come"
+        hint = "run `awb coder check` to see whether the webhook is still on; AWB_SILENCE_HOURS sets how long is normal"
         return Finding(check, Result.WARNING, says, hint)
     return Finding(check, Result.OK, says)
 
@@ -191,7 +207,7 @@ def _quarantine(vitals: Vitals) -> Finding:
     check = "input.quarantine"
     if vitals.quarantined:
         says = f"{vitals.deployment}: {_number(vitals.quarantined, 'body', 'bodies')} could not be read"
-        return Finding(check, Result.WARNING, says, "look at them with `awb quarantine`")
+        return Finding(check, Result.WARNING, says, "run `awb quarantine` to see them")
     return Finding(check, Result.OK, "the quarantine is empty")
 
 
@@ -209,7 +225,7 @@ def _refused(vitals: Vitals) -> Iterator[Finding]:
     others = [reason for reason in runs if reason not in UNAUTHORIZED and now - runs[reason].last < RUN_PAUSE]
     if others:
         says = ", ".join(f"{WORDS[reason]}: {runs[reason].count:,}" for reason in others)
-        hint = "is it your Coder? it needs the path that `awb webhook-url` prints, and no redirect on the way"
+        hint = "if it is your Coder, give it the URL that `awb webhook-url` prints, without a redirect on the way"
         yield Finding("input.refused", Result.WARNING, f"posts were refused: {says}", hint)
     if not wrong and not others:
         yield Finding("input.refused", Result.OK, "no post was refused within a day")
@@ -220,15 +236,15 @@ def _coder(vitals: Vitals, coder: CoderVitals | None) -> Iterator[Finding]:
     if coder is None:
         return
     if coder.failing_since:
-        says = f"Coder's API fails since {coder.failing_since:%Y-%m-%d %H:%M} UTC: {coder.failure}"
-        yield Finding(check, Result.ERROR, says, "run: awb coder check")
+        says = f"Coder's API has failed since {coder.failing_since:%Y-%m-%d %H:%M} UTC: {coder.failure}"
+        yield Finding(check, Result.ERROR, says, "run `awb coder check`")
     elif coder.reconciled_at is None:
-        yield Finding(check, Result.WARNING, "no pass over Coder's API is complete yet", "run: awb reconcile")
+        yield Finding(check, Result.WARNING, "no pass over Coder's API has finished yet", "run `awb reconcile`")
     else:
         ago = vitals.now - coder.reconciled_at
         says = f"the last pass over Coder's API began {ago.total_seconds() / 60:.0f} min ago"
         late = ago > coder.every * _LATE_PASSES
-        yield Finding(check, Result.WARNING if late else Result.OK, says, "run: awb reconcile" if late else "")
+        yield Finding(check, Result.WARNING if late else Result.OK, says, "run `awb reconcile`" if late else "")
 
 
 def _number(number: int, one: str, many: str = "") -> str:

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 import redis
 from flask import Blueprint, abort, request
+from markupsafe import Markup, escape
 
 from app.config.load import Config
 from app.config.types import DEPLOYMENT_NAME
@@ -62,6 +63,8 @@ def install(routes: Blueprint, config: Config, connection: "redis.Redis") -> Non
         ("minute", minute),
         ("day", day_text),
         ("short_day", short_day),
+        ("prose", prose),
+        ("sentence", sentence),
         ("duration", duration),
     ):
         routes.add_app_template_filter(text, name)
@@ -92,6 +95,18 @@ def refresh() -> int | None:
     text = request.args.get("refresh", "")
     seconds = int(text) if re.fullmatch("[0-9]{1,4}", text) else 0
     return seconds if seconds >= _SHORTEST_REFRESH else None
+
+
+def prose(text: str) -> Markup:
+    """Write our own sentence as HTML; commands in it stand between backticks."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped before
+
+
+def sentence(text: str) -> str:
+    """Begin with a capital and end with a full stop, but for what begins with a name such as awb-deliveries."""
+    first = text if re.match(r"[\w.@-]*[-.@:]", text) else text[:1].upper() + text[1:]
+    # Markup stays what it is.
+    return first if first.endswith((".", "…", "!", "?")) else first + "."
 
 
 def record_path(key: str) -> str:
