@@ -4,21 +4,12 @@ Run it again after a change of app/core/wording or app/notifiers/slack/blocks.py
 """
 
 import html
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from app.core.alert.decision import AlertState, evaluate
-from app.core.count.meter import AWB, Usage
-from app.core.limit.forecast import forecast
-from app.core.limit.limits import Limit
-from app.core.limit.period import PeriodRule
-from app.core.limit.threshold import Threshold
-from app.core.wording.context import Context
-from app.core.wording.threshold import describe
 from app.notifiers.slack.blocks import render
+from tests.pictures.alert import alert
 from tests.pictures.screenshot import take
 
-NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 STYLE = """
 body{margin:0;background:#fff;font:15px/1.46 Lato,"Noto Sans","DejaVu Sans",sans-serif;color:#1d1c1d}
 .m{display:flex;gap:10px;padding:16px 20px}.a{width:36px;height:36px;border-radius:6px;background:#7c3085;color:#fff;
@@ -31,22 +22,7 @@ h3{font-size:18px;margin:6px 0 8px}
 
 
 def main() -> None:
-    usage = Usage(
-        deployment="prod",
-        meter=AWB,
-        period=PeriodRule.parse("yearly:03-01").at(NOW.date()),
-        limit=Limit(1000),
-        counted=912,
-        provisional=912,
-        as_of=NOW,
-        by_user=[("dana", 311), ("ci-bot", 268), ("amir", 97)],
-        by_template=[("claude-code", 702), ("aider-ci", 210)],
-    )
-    decision = evaluate(AlertState("75%", usage.period.start, NOW, NOW), usage, [Threshold.parse("90%")], NOW)
-    days = [(NOW.date() - timedelta(days=back), 3 + back % 3) for back in range(228, 0, -1)]
-    expected = forecast(days, usage.used, usage.limit, usage.period, NOW)
-    context = Context("https://coder.example.com", "https://awb.example.com", forecast=expected.words())
-    message = render(describe(decision, usage, context), buttons=True)
+    message = render(alert(), buttons=True)
     body = "".join(block(item) for item in message["blocks"])
     page = f"""<!doctype html><meta charset="utf-8"><style>{STYLE}</style>
     <div class="m"><div class="a">AWB</div><div><span class="n">Coder AWB meter</span> <span class="t">9:30</span>
