@@ -32,6 +32,8 @@ def paths(site: Site) -> list[str]:
         f"/records/{record.key}",
         f"/deliveries/{record.deliveries[0]}",
         "/deliveries",
+        "/relays",
+        "/relays?target=forward:teams&state=failed",
         f"/days/{world.clock.at(record.at).date()}",
         "/periods",
         "/alerts?said=silenced",

@@ -11,6 +11,7 @@ from app.pipeline.relay.work import work_lane
 from app.store.store import Store
 from tests.conftest import RedisServer
 from tests.notifiers.httpsink import answer, sink
+from tests.notifiers.mailserver import MailServer, running
 from tests.pipeline.fragile import Fuse, Where, fragile
 from tests.relay.world import World, to, with_forwards
 from tests.web.make import notification
@@ -77,3 +78,45 @@ def test_accepting_is_one_command_with_forwards_as_without(
     assert {"eval", "multi", "exec"} & calls.keys() == set()
     assert calls["rpush"] == 3 + 3 * 5
     assert connection.llen("rq:queue:awb-forward") == 5
+
+
+@pytest.mark.parametrize("where", ["before", "after"])
+@pytest.mark.parametrize("limit", [30, 1])
+def test_mail_survives_a_crash_at_any_command_and_doubles_only_behind_the_answer(
+    connection: "redis.Redis", redis_server: RedisServer, clock: time_machine.Traveller, where: Where, limit: int
+) -> None:
+    """With a limit of one, the second and third message are summed up."""
+    with running(MailServer()) as mail:
+        settings = {
+            "relay": "email",
+            "relay_limit": limit,
+            "smtp_url": f"smtp://127.0.0.1:{mail.port}?tls=none",
+            "email_from": "coder@example.com",
+        }
+        world = World(connection, with_forwards(redis_server.url, **settings), clock)
+
+        def fresh() -> str:
+            connection.flushall()
+            mail.mails.clear()
+            for number in range(3):
+                assert world.post(notification(f"m-{number}", user_email="ada@example.com")) == "accepted"
+            return str(connection.zrange("awb:v1:prod:relay:lanes", 0, -1)[0].decode())  # type: ignore[index]
+
+        def work(lane: str, fuse: Fuse) -> None:
+            work_lane(Store(fragile(redis_server.url, fuse), "prod"), world.config, lane)
+
+        work(fresh(), Fuse())  # so that Redis knows every script
+        lane, whole = fresh(), Fuse()
+        work(lane, whole)
+        world.wait(700)
+        undisturbed = len(mail.mails)
+        assert undisturbed == (3 if limit == 30 else 2)
+        for at in range(1, whole.sent + 1):
+            lane = fresh()
+            with pytest.raises(redis.exceptions.ConnectionError):
+                work(lane, Fuse(at, where))
+            world.wait(900)
+            assert {world.state(f"m-{number}", "relay")["state"] for number in range(3)} == {"sent"}
+            assert undisturbed <= len(mail.mails) <= undisturbed + 1
+            assert world.originals() == []
+            assert connection.exists("awb:v1:prod:relay:lanes", "awb:v1:prod:relay:held") == 0

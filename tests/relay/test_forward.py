@@ -212,6 +212,22 @@ def test_user_and_password_of_the_url_become_basic_authentication(make: Any) -> 
     assert request.headers["authorization"] == "Basic " + base64.b64encode(b"coder:p@ss").decode()
 
 
+def test_a_flow_of_power_automate_gets_the_path_with_its_signature_as_it_is(make: Any) -> None:
+    """Its URL is the secret; it takes JSON and answers 202."""
+    query = "api-version=2016-06-01&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig=x-Y_z"
+    path = f"/workflows/0a1b/triggers/manual/paths/invoke?{query}"
+    with sink(answer(202)) as there:
+        world = make(to(there.port, "teams", url=f"http://127.0.0.1:{there.port}{path}"))
+        body = notification("m-1")
+        world.post(body)
+        world.work()
+        [request] = there.requests
+    assert (request.path, request.body) == (path, body)
+    assert request.headers["content-type"] == "application/json"
+    assert world.state("m-1", "forward:teams")["state"] == "sent"
+    assert b"sig=" not in everything(world.connection)
+
+
 def test_what_comes_back_is_not_forwarded_again(make: Any) -> None:
     """Its message id stops it in one deployment; the header stops it in the others as well."""
     with sink(answer(200)) as there:
