@@ -155,6 +155,10 @@ def worker(context: click.Context, queue: str, burst: bool) -> None:
             wait_for_redis(asked)
     _prepare(config)
     try:
+        if queue in (jobqueue.RELAY, jobqueue.FORWARD) and config.settings.relaying:
+            from app.pipeline.relay.work import warm_up  # noqa: PLC0415 - for these workers alone
+
+            warm_up(config)
         worked = build(queue, open_redis(config), config)
         worked.work(burst=burst, logging_level="WARNING")
     except (redis.exceptions.RedisError, OSError) as error:

@@ -75,6 +75,9 @@ def opensmtpd() -> Iterator[Mta]:
     )
     with _LOCK.open("w") as lock, (directory / "log").open("wb") as log:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        # What a run that was killed left behind goes nowhere any more.
+        for left in (_SPOOL / "queue").glob("*"):
+            shutil.rmtree(left, ignore_errors=True)
         process = subprocess.Popen([PROGRAM, "-d", "-f", configuration], stdout=log, stderr=log)
         try:
             wait_until(lambda: _answers(mta.port), 30)

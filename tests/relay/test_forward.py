@@ -271,6 +271,18 @@ def test_a_worker_that_dies_in_the_midst_costs_nothing(make: Any) -> None:
     assert world.state("m-0", "forward:sink")["attempts"] == "2"
 
 
+def test_a_job_too_many_hurries_no_lane_that_waits_for_its_time(make: Any) -> None:
+    with sink(answer(500)) as there:
+        world = make(to(there.port))
+        world.post(notification("m-1"))
+        world.work()
+        for _ in range(3):
+            work_lane(world.store, world.config, "forward:sink")
+        assert len(there.requests) == 1
+        world.wait(10)
+        assert len(there.requests) == 2
+
+
 def test_a_target_that_is_no_longer_configured_gets_nothing_more(make: Any, redis_server: RedisServer) -> None:
     with sink(answer(500)) as there:
         world = make(to(there.port))
