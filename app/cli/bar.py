@@ -13,14 +13,16 @@ from app.core.limit.threshold import Threshold, fixed_levels, highest_level
 _STYLES: Final = {"ok": "green", "warning": "yellow", "critical": "red"}
 
 
-def standing(usage: Usage, thresholds: Sequence[Threshold]) -> tuple[str, str]:
+def standing(usage: Usage, thresholds: Sequence[Threshold], *, projected: bool = True) -> tuple[str, str]:
     """Say how usage stands to its limit: a severity's word, and a few words for people."""
     used, count = usage.used, usage.limit.count
     if count is None:
         return "ok", "there is no limit"
     if used and used >= count:
         return "critical", f"over the limit by {used - count:,}" if used > count else "the limit is reached"
-    level = highest_level(used, usage.limit, thresholds)
+    level = highest_level(used, usage.limit, thresholds, projected=projected)
+    if level is None and not projected:
+        return "ok", "not projected to reach the limit"
     if level is None:
         return "ok", "below every threshold" if count else "nothing is included"
     return "warning", f"past {level.name}"
@@ -34,13 +36,16 @@ def marks(limit: Limit, thresholds: Sequence[Threshold]) -> dict[int, str]:
     return found | {ceil(level.at): level.name for level in fixed_levels(limit, thresholds)}
 
 
-def bar(usage: Usage, thresholds: Sequence[Threshold], width: int) -> tuple[Text, Text] | None:
+def bar(
+    usage: Usage, thresholds: Sequence[Threshold], width: int, *, projected: bool = True
+) -> tuple[Text, Text] | None:
     """Return the bar and the names of the thresholds under it; None without a positive limit.
 
     Args:
         usage: what is shown.
         thresholds: the configured ones.
         width: characters of the bar.
+        projected: usage is projected to exceed the limit, or nobody can say.
     """
     levels = marks(usage.limit, thresholds)
     if not levels:
@@ -48,7 +53,7 @@ def bar(usage: Usage, thresholds: Sequence[Threshold], width: int) -> tuple[Text
     whole = max(*levels, usage.used)
     full = min(max(usage.used * width // whole, int(usage.used > 0)), width)
     places = {min(-(-at * width // whole), width) - 1: name for at, name in sorted(levels.items())}
-    style = _STYLES[standing(usage, thresholds)[0]]
+    style = _STYLES[standing(usage, thresholds, projected=projected)[0]]
     # A mark looks the same on a full cell as on an empty one where there are no colours, so they differ in shape.
     signs = {(True, True): "┃", (True, False): "│", (False, True): "█", (False, False): "░"}
     cells = [signs[cell in places, cell < full] for cell in range(width)]

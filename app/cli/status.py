@@ -24,6 +24,7 @@ from app.core.count.era import NO_LONGER_COUNTED
 from app.core.count.meter import AWB, Mode, Usage
 from app.core.text.sparkline import sparkline
 from app.core.wording.context import period_text
+from app.pipeline.outlook import is_projected
 from app.pipeline.usage import current_usage
 
 _TOP: Final = 3
@@ -53,7 +54,7 @@ def status(context: click.Context, deployment: str | None, as_json: bool) -> Non
     if usage.gone:
         _show_successors(told)
     else:
-        _show_usage(usage, config)
+        _show_usage(usage, config, projected=is_projected(store, config, usage))
     print_wide(facts_table([*_usage_facts(usage, told, config), *_alert_facts(told, config), *_next(told, config)]))
 
 
@@ -68,14 +69,14 @@ def _show_health(told: Status) -> None:
         out.print()
 
 
-def _show_usage(usage: Usage, config: Config) -> None:
-    severity, words = standing(usage, config.thresholds)
+def _show_usage(usage: Usage, config: Config, *, projected: bool) -> None:
+    severity, words = standing(usage, config.thresholds, projected=projected)
     limit = "unlimited" if usage.limit.count is None else f"{usage.limit.count:,}"
     share = "" if usage.percent is None else f"  {usage.percent:g}%"
     left = usage.limit.left(usage.used)
     more = f"  ({left:,} left)" if left else ""
     out.print(f"[bold]{usage.used:,} of {limit}[/bold] Agent Workspace Builds{share}{more}")
-    drawn = bar(usage, config.thresholds, max(min(out.width, _WIDEST_BAR), _NARROWEST_BAR))
+    drawn = bar(usage, config.thresholds, max(min(out.width, _WIDEST_BAR), _NARROWEST_BAR), projected=projected)
     for line in drawn or ():
         out.print(line)
     out.print(Text.assemble((severity.upper(), STYLES[severity]), f": {words}"))

@@ -191,7 +191,7 @@ def _days_by_level(value: Mapping[str, int]) -> Mapping[str, int]:
     for level, days in value.items():
         if not 0 <= days <= 365:  # noqa: PLR2004 - a year
             raise ValueError(f"“{level}” takes days from 0 (never) to 365")
-    return {str(Threshold.parse(level)): days for level, days in value.items()}
+    return {Threshold.parse(level).level: days for level, days in value.items()}
 
 
 Address = Annotated[str, AfterValidator(_address)]

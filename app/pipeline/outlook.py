@@ -9,6 +9,7 @@ from app.config.load import Config
 from app.core.count.meter import Usage, meter_of
 from app.core.limit.forecast import Forecast, forecast
 from app.core.limit.period import Period
+from app.core.limit.threshold import needs_projection
 from app.core.wording.context import Context
 from app.pipeline.usage import coder_version, current_allowance
 from app.store.store import Store
@@ -40,6 +41,17 @@ def outlook(store: Store, usage: Usage) -> Outlook:
     expected = forecast(days, usage.used, usage.limit, usage.period, usage.as_of)
     shown = [row for row in days if row[0] >= usage.period.start]
     return Outlook(usage, shown, None if usage.gone else expected)
+
+
+def is_projected(store: Store, config: Config, usage: Usage) -> bool:
+    """Tell whether thresholds that wait for a projection are to warn; True where none of them waits.
+
+    The days are read only where the highest crossed level depends on it.
+    """
+    if not needs_projection(usage.used, usage.limit, config.thresholds):
+        return True
+    expected = outlook(store, usage).forecast
+    return expected is None or expected.exceeds()
 
 
 def context_of(store: Store, config: Config, seen: Outlook) -> Context:

@@ -240,3 +240,21 @@ def test_no_input_is_too_odd(
     days: list[tuple[date, int]], used: int, limit: int | None, period: Period, now: datetime
 ) -> None:
     assert forecast(days, used, Limit(limit), period, now).words()
+
+
+@pytest.mark.parametrize(
+    ("limit", "exceeds"), [(500, True), (2000, True), (3500, False), (3700, False), (9000, False), (None, False)]
+)
+def test_thresholds_that_wait_warn_if_the_limit_is_reached_or_surely_will_be(
+    steady: list[tuple[date, int]], limit: int | None, exceeds: bool
+) -> None:
+    assert look(steady, limit, "2026-04-11", hour=0).exceeds() is exceeds
+
+
+def test_with_too_little_data_thresholds_that_wait_warn() -> None:
+    assert look(every_day("2026-01-01", "2026-01-03"), 100_000, "2026-01-04").exceeds()
+
+
+@pytest.mark.parametrize(("limit", "exceeds"), [(1200, True), (2000, False)])
+def test_without_an_end_the_horizon_stands_for_it(steady: list[tuple[date, int]], limit: int, exceeds: bool) -> None:
+    assert look(steady, limit, "2026-04-11", LIFETIME).exceeds() is exceeds

@@ -407,3 +407,68 @@ def test_a_share_is_rounded_down_so_that_a_hundred_means_reached(
 
 def test_community_and_premium_include_a_thousand() -> None:
     assert INCLUDED_BUILDS == 1000
+
+
+WAITING = thresholds("75%", "80% if projected", "100%")
+
+
+def test_a_level_that_waits_for_the_projection_is_crossed_only_with_it() -> None:
+    assert decide("75%", usage(850), WAITING, projected=False).reason is Reason.NONE
+    later = decide("75%", usage(850), WAITING, projected=True)
+    assert (later.reason, later.level) == (Reason.ESCALATED, "80%")
+
+
+def test_the_limit_waits_for_no_projection_whatever_is_configured() -> None:
+    reached = decide("", usage(1000), thresholds("80% if projected"), projected=False)
+    assert (reached.reason, reached.level) == (Reason.FIRST, "80%")
+
+
+@pytest.mark.parametrize("days", [1, 3, 40])
+def test_a_projection_that_falls_takes_no_announced_level_back_and_repeats_it_no_more(days: int) -> None:
+    then, repeat = NOON + timedelta(days=days), timedelta(hours=1)
+    state = announced("80%")
+    for moment in (NOON, then):
+        fallen = evaluate(state, usage(850), WAITING, moment, repeat, projected=False)
+        assert (fallen.reason, fallen.state.level) == (Reason.NONE, "80%")
+        state = fallen.state
+    assert evaluate(state, usage(850), WAITING, then, repeat, projected=True).reason is Reason.REPEAT
+
+
+def test_the_same_threshold_with_and_without_the_condition_does_not_wait() -> None:
+    both = thresholds("80%", "80% if projected")
+    assert decide("", usage(850), both, projected=False).reason is Reason.FIRST
+    repeated = decide("80%", usage(850), both, projected=False, repeat_every=timedelta(hours=1))
+    assert repeated.reason is Reason.REPEAT
+
+
+@pytest.mark.parametrize("text", ["100% if projected", "120% if projected", "+10% if projected"])
+def test_the_condition_is_refused_where_there_is_nothing_to_project(text: str) -> None:
+    with pytest.raises(ValueError, match="below 100%"):
+        Threshold.parse(text)
+
+
+@pytest.mark.parametrize("text", ["80% if", "80% projected", "80% if projected soon", "if projected"])
+def test_a_condition_that_is_none_is_refused_with_the_right_one(text: str) -> None:
+    with pytest.raises(ValueError, match="80% if projected"):
+        Threshold.parse(text)
+
+
+@given(
+    st.lists(st.tuples(LEVELS, st.booleans()), max_size=6),
+    st.none() | st.integers(0, 250),
+    st.lists(st.tuples(st.integers(0, 600), st.booleans()), min_size=1, max_size=30),
+)
+def test_a_projection_that_moves_to_and_fro_announces_no_level_twice_and_takes_none_back(
+    configured: list[tuple[Threshold, bool]], limit: int | None, moves: list[tuple[int, bool]]
+) -> None:
+    levels = [replace(level, if_projected=waits) for level, waits in configured]
+    rising, state, spoken = sorted(used for used, _ in moves), AlertState(), []
+    for used, (_, projected) in zip(rising, moves, strict=True):
+        decision = evaluate(state, usage(used, limit), levels, NOON, projected=projected)
+        state = decision.state
+        spoken += [decision.level] if decision.reason is not Reason.NONE else []
+        assert decision.reason in (Reason.NONE, Reason.FIRST, Reason.ESCALATED)
+    assert len(set(spoken)) == len(spoken)
+    settled = evaluate(state, usage(rising[-1], limit), levels, NOON).state
+    highest = highest_level(rising[-1], Limit(limit), levels)
+    assert settled.level == (highest.name if highest else "")

@@ -15,6 +15,7 @@ from app.core.count.evidence import Evidence
 from app.core.count.meter import AWB, RecordState, UsageRecord
 from app.pipeline.watch import bursts, digests, scopes
 from app.pipeline.watch.foresee import foresee
+from app.pipeline.watch.sweep import sweep
 from app.store import keys
 from app.store.alert.alerts import Alerts
 from app.store.alert.outbox import Outbox
@@ -287,3 +288,27 @@ def test_a_digest_compares_with_the_week_before_and_says_what_happened(
     assert facts["This period"] == "12 of 1,000 (1.2%), 988 left"
     assert facts["Top users"] == "ada 7"
     assert alert.meaning == "Nothing else changed this week."
+
+
+def test_the_sweep_announces_a_waiting_threshold_once_the_projection_says_so(
+    connection: "redis.Redis", redis_server: RedisServer, clock: time_machine.Traveller
+) -> None:
+    config = settings(redis_server, forecast_alerts="false", thresholds="80% if projected", limit=1000)
+    # 850 in the first two weeks of January, and then next to nothing.
+    for n in range(14):
+        builds(connection, 61, datetime(2026, 1, 2, 9, tzinfo=UTC) + n * DAY)
+    for n in range(40):
+        builds(connection, 1, datetime(2026, 2, 10, 9, tzinfo=UTC) + n * DAY, owner="grace")
+    clock.move_to(datetime(2026, 12, 1, 12, tzinfo=UTC))
+    for n in range(20):
+        builds(connection, 1, datetime(2026, 11, 10, 9, tzinfo=UTC) + n * DAY, owner="grace")
+    sweep(connection, config)
+    assert told(connection) == []
+    for n in range(10):
+        builds(connection, 8, datetime(2026, 12, 1, 15, tzinfo=UTC) + n * DAY, owner="alan")
+    clock.move_to(datetime(2026, 12, 11, 12, tzinfo=UTC))
+    # Nothing was delivered: time and the counted days alone decide.
+    sweep(connection, config)
+    assert [(kind, reason) for kind, reason, _ in told(connection)] == [("awb", "first")]
+    sweep(connection, config)
+    assert len(told(connection)) == 1

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from app.core.count.meter import Usage
 from app.core.limit.limits import Limit
-from app.core.limit.threshold import Level, Threshold, highest_level, is_made, level_named
+from app.core.limit.threshold import Level, Threshold, highest_level, is_made, level_named, waits
 from app.core.stored import Day, Moment, read
 
 # A level that was announced is taken back only this far below it, so that corrections around it do not flap.
@@ -115,6 +115,8 @@ def evaluate(
     thresholds: Sequence[Threshold],
     now: datetime,
     repeat_every: timedelta | None = None,
+    *,
+    projected: bool = True,
 ) -> Decision:
     """Decide what to announce about the usage of the current period.
 
@@ -124,6 +126,9 @@ def evaluate(
         thresholds: the configured thresholds; their order does not matter.
         now: the moment of the decision, timezone-aware.
         repeat_every: say an unresolved level again after this time; None for never.
+        projected: usage is projected to exceed the limit, or nobody can say. A level that depends on it and was
+            announced stands as long as the usage does, for a projection moves to and fro; but it is not repeated
+            meanwhile.
     """
     fresh = AlertState(period_start=usage.period.start, period_end=usage.period.end, limit=usage.limit.count)
     if state.period_start is not None and state.period_start < usage.period.start:
@@ -131,7 +136,7 @@ def evaluate(
         return Decision(Reason.SUMMARY, "", state.level, because, fresh)
     # A period that was moved back, as when a licence runs out, goes on with the level that was announced.
     state = replace(state, period_start=usage.period.start)
-    level = highest_level(usage.used, usage.limit, thresholds)
+    level = highest_level(usage.used, usage.limit, thresholds, projected=projected)
     announced = level_named(state.level, usage.used, usage.limit, thresholds) if state.level else None
     stands = announced is not None and is_made(announced, thresholds)
     if level is not None and (announced is None or level.at > announced.at):
@@ -140,7 +145,8 @@ def evaluate(
         return Decision(Reason.NONE, "", "", "No threshold is reached.", fresh)
     near = stands and announced is not None and usage.used > announced.at - _slack(usage.limit)
     if near or (level is not None and level.name == state.level):
-        return _same_level(state, fresh, now, repeat_every)
+        again = None if waits(state.level, thresholds) and not projected else repeat_every
+        return _same_level(state, fresh, now, again)
     if stands and state.limit == usage.limit.count and now - (state.below_since or now) < HOLD:
         return _holds(state, fresh, now)
     return _went_down(state, level, usage, fresh, now)

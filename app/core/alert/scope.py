@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from app.core.count.meter import AWB
 from app.core.limit.threshold import Threshold, ThresholdKind
@@ -32,6 +32,13 @@ class ScopeRule(BaseModel):
     thresholds: tuple[Threshold, ...] = (Threshold(ThresholdKind.PERCENT, 100),)
     per: Literal["period", "month", "day"] = "period"
     meter: str = AWB
+
+    @field_validator("thresholds")
+    @classmethod
+    def _without_projection(cls, thresholds: tuple[Threshold, ...]) -> tuple[Threshold, ...]:
+        if any(threshold.if_projected for threshold in thresholds):
+            raise ValueError("“if projected” is for the limit of the deployment; leave it out of sub-limits")
+        return thresholds
 
 
 class BurstRule(BaseModel):

@@ -70,6 +70,14 @@ class Forecast:
         """Tell whether the breach falls inside the period, or inside the HORIZON where it has no end."""
         return self.breach is not None and self.breach < self.until
 
+    def exceeds(self) -> bool:
+        """Tell whether thresholds that ask for a projection are to warn (`if projected`).
+
+        Too little data counts as yes: a warning that nobody needed is the smaller mistake. Without an end of the
+        period the HORIZON stands for it, as in `in_period`.
+        """
+        return self.reached or not self.enough or (self.confident and self.in_period())
+
     def words(self) -> str:
         """Say it in one or two sentences."""
         said = f"{self._outlook()}." if self.enough else "No forecast yet."

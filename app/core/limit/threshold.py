@@ -14,6 +14,7 @@ from app.core.limit.limits import Limit
 from app.core.text.parsed import Parsed
 
 _HIGHEST_PERCENT: Final = 100_000
+_LIMIT_PERCENT: Final = 100
 
 
 class ThresholdKind(StrEnum):
@@ -27,27 +28,50 @@ class ThresholdKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Threshold(Parsed):
+    """A configured threshold.
+
+    Attributes:
+        if_projected: crossed only while usage is projected to exceed the limit (`Forecast.exceeds`). Never from the
+            limit on: what has happened needs no projection.
+    """
+
     kind: ThresholdKind
     value: int
+    if_projected: bool = False
 
     @classmethod
     def parse(cls, text: str | int) -> "Threshold":
-        """Read `75`, `75%`, `+10%` (every further 10% beyond the limit) or `900 builds` (absolute).
+        """Read `75`, `75%`, `+10%` (every further 10 % beyond the limit) or `900 builds` (absolute).
+
+        A threshold below the limit may end with `if projected`.
 
         Raises:
             ValueError: with what is allowed.
         """
-        found = re.fullmatch(r"(\+?)\s*(\d{1,9})\s*(%|builds?|)", str(text).strip().lower())
-        plus, digits, unit = found.groups() if found else ("", "0", "")
+        found = re.fullmatch(r"(\+?)\s*(\d{1,9})\s*(%|builds?|)(\s*if\s+projected)?", str(text).strip().lower())
+        plus, digits, unit, condition = found.groups() if found else ("", "0", "", None)
         value = int(digits)
         absolute = unit.startswith("build")
         if not value or (plus and absolute) or (not absolute and value > _HIGHEST_PERCENT):
-            raise ValueError(f"“{text}” is no threshold: use 75 or 75%, +10% for every further 10%, or 900 builds")
+            raise ValueError(
+                f"“{text}” is no threshold: use 75 or 75%, +10% for every further 10 %, or 900 builds; below the limit "
+                "also “80% if projected”"
+            )
+        if condition and (plus or (not absolute and value >= _LIMIT_PERCENT)):
+            raise ValueError(
+                f"“{text}”: “if projected” is for thresholds below 100%; at the limit there is nothing to project. "
+                "Leave it out"
+            )
         if plus:
             return cls(ThresholdKind.FURTHER, value)
-        return cls(ThresholdKind.ABSOLUTE if absolute else ThresholdKind.PERCENT, value)
+        return cls(ThresholdKind.ABSOLUTE if absolute else ThresholdKind.PERCENT, value, bool(condition))
 
     def __str__(self) -> str:
+        return f"{self.level} if projected" if self.if_projected else self.level
+
+    @property
+    def level(self) -> str:
+        """The name of the level that it makes; of one beyond the limit the first step."""
         match self.kind:
             case ThresholdKind.PERCENT:
                 return f"{self.value}%"
@@ -60,16 +84,36 @@ class Threshold(Parsed):
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A crossed threshold at a given limit: its name, and the usage from which on it is crossed."""
+    """A crossed threshold at a given limit: its name, and the usage from which on it is crossed.
+
+    Attributes:
+        if_projected: only while usage is projected to exceed the limit.
+    """
 
     name: str
     at: Fraction
+    if_projected: bool = False
 
 
-def highest_level(used: int, limit: Limit, thresholds: Sequence[Threshold]) -> Level | None:
-    """Return the highest crossed level, or None."""
-    crossed = [level for level in _levels(used, limit, thresholds) if used >= level.at]
-    return max(crossed, key=lambda level: level.at) if crossed and used > 0 else None
+def highest_level(used: int, limit: Limit, thresholds: Sequence[Threshold], *, projected: bool = True) -> Level | None:
+    """Return the highest crossed level, or None.
+
+    Args:
+        used: the usage.
+        limit: what is included.
+        thresholds: the configured ones.
+        projected: usage is projected to exceed the limit, or nobody can say (`Forecast.exceeds`).
+    """
+    over = limit.count is not None and used >= limit.count
+    levels = [level for level in _levels(used, limit, thresholds) if projected or over or not level.if_projected]
+    crossed = [level for level in levels if used >= level.at]
+    return max(crossed, key=lambda level: (level.at, not level.if_projected)) if crossed and used > 0 else None
+
+
+def needs_projection(used: int, limit: Limit, thresholds: Sequence[Threshold]) -> bool:
+    """Tell whether the highest crossed level depends on the projection."""
+    without = highest_level(used, limit, thresholds, projected=False)
+    return highest_level(used, limit, thresholds) != without
 
 
 def _levels(used: int, limit: Limit, thresholds: Sequence[Threshold]) -> list[Level]:
@@ -79,12 +123,14 @@ def _levels(used: int, limit: Limit, thresholds: Sequence[Threshold]) -> list[Le
 
 def fixed_levels(limit: Limit, thresholds: Sequence[Threshold]) -> list[Level]:
     """Return the levels that lie where they are whatever the usage: absolute ones, the soft limit, and shares."""
-    levels = [Level(str(t), Fraction(t.value)) for t in thresholds if t.kind is ThresholdKind.ABSOLUTE]
+    absolute = [t for t in thresholds if t.kind is ThresholdKind.ABSOLUTE]
+    levels = [Level(t.level, Fraction(t.value), t.if_projected) for t in absolute]
     # A soft limit of zero is Coder's way to say that there is none.
     if limit.count and limit.soft and limit.soft < limit.count:
         levels.append(Level(str(Threshold(ThresholdKind.SOFT, limit.soft)), Fraction(limit.soft)))
     if limit.count:
-        levels += [_percent_level(t.value, limit.count) for t in thresholds if t.kind is ThresholdKind.PERCENT]
+        shares = [t for t in thresholds if t.kind is ThresholdKind.PERCENT]
+        levels += [_percent_level(t.value, limit.count, if_projected=t.if_projected) for t in shares]
     elif limit.count == 0 and any(t.kind is not ThresholdKind.ABSOLUTE for t in thresholds):
         # Nothing is included: the first build is over. Shares of nothing have no meaning.
         levels.append(Level("100%", Fraction(0)))
@@ -127,5 +173,11 @@ def is_made(level: Level, thresholds: Sequence[Threshold]) -> bool:
     )
 
 
-def _percent_level(percent: int, count: int) -> Level:
-    return Level(f"{percent}%", Fraction(count * percent, 100))
+def waits(name: str, thresholds: Sequence[Threshold]) -> bool:
+    """Tell whether a level of this name depends on the projection, whatever the usage."""
+    named = [threshold for threshold in thresholds if threshold.level == name]
+    return bool(named) and all(threshold.if_projected for threshold in named)
+
+
+def _percent_level(percent: int, count: int, *, if_projected: bool = False) -> Level:
+    return Level(f"{percent}%", Fraction(count * percent, 100), if_projected)

@@ -12,7 +12,7 @@ from app.core.count.meter import AWB
 from app.core.limit.period import Period
 from app.core.wording.digest import DigestFacts, digest_alert
 from app.pipeline.notify.announce import change
-from app.pipeline.outlook import context_of, outlook
+from app.pipeline.outlook import context_of, is_projected, outlook
 from app.pipeline.usage import coder_version, current_usage
 from app.store.alert.alerts import Change, StoredAlert
 from app.store.count.snapshot import TOP
@@ -43,7 +43,8 @@ def _report(store: Store, config: Config, kind: DigestKind) -> None:
             # A new installation has no last week, and a deployment that used nothing has nothing to read about.
             return Change(reported, now)
         context = context_of(store, config, outlook(store, usage))
-        alert = digest_alert(span, facts, usage, context, usage_severity(usage, config.thresholds))
+        severity = usage_severity(usage, config.thresholds, projected=is_projected(store, config, usage))
+        alert = digest_alert(span, facts, usage, context, severity)
         return Change(reported, now, alert, alert.summary)
 
     change(store, config, f"digest-{kind}", decide)

@@ -13,7 +13,7 @@ from app.core.count.meter import Usage, meter_of
 from app.core.limit.period import Period
 from app.core.wording.threshold import describe
 from app.pipeline.notify.announce import change
-from app.pipeline.outlook import context_of, outlook
+from app.pipeline.outlook import context_of, is_projected, outlook
 from app.pipeline.usage import current_usage
 from app.store.alert.alerts import Change, StoredAlert
 from app.store.count.snapshot import TOP
@@ -46,7 +46,10 @@ def _decide(store: Store, config: Config, found: StoredAlert) -> Change | None:
     usage = current_usage(store, config, meter, top=False)
     if usage.gone:
         return None
-    decision = evaluate(state, usage, config.thresholds, usage.as_of, config.repeat_every(state.level))
+    projected = is_projected(store, config, usage)
+    decision = evaluate(
+        state, usage, config.thresholds, usage.as_of, config.repeat_every(state.level), projected=projected
+    )
     if decision.reason is Reason.REPEAT and store.silences.acknowledges(meter, state):
         # What somebody acknowledged is not repeated, but is still evaluated.
         return None

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, make_response, render_template
 
 from app.config.load import Config
 from app.core.count.meter import AWB, Usage
-from app.pipeline.outlook import outlook
+from app.pipeline.outlook import is_projected, outlook
 from app.pipeline.usage import current_usage
 from app.web.access.feedtoken import BADGE, CALENDAR
 from app.web.feeds.badge import badge_of
@@ -28,7 +28,7 @@ def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
     def badge() -> Response:
         store = chosen(config, connection)
         usage = current_usage(store, config, AWB, top=False)
-        severity, words = standing(usage, config)
+        severity, words = standing(usage, config, projected=is_projected(store, config, usage))
         text = render_template("badge.svg", badge=badge_of(usage, severity), words=words)
         return _feed(text, f"{_MIME_SVG}; charset=utf-8")
 

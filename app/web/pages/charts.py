@@ -10,7 +10,7 @@ from typing import Final
 from app.core.count.meter import Usage
 from app.core.limit.drift import DriftPoint
 from app.core.limit.limits import Limit
-from app.core.limit.threshold import Threshold, fixed_levels, further_levels
+from app.core.limit.threshold import Threshold, fixed_levels, further_levels, waits
 from app.core.text.lines import short_day
 from app.web.pages.axes import LABEL_ROOM, Mark
 
@@ -39,7 +39,7 @@ class DriftLine:
     lowest: int
 
 
-def meter_bar(usage: Usage, thresholds: Sequence[Threshold]) -> MeterBar | None:
+def meter_bar(usage: Usage, thresholds: Sequence[Threshold], *, projected: bool = True) -> MeterBar | None:
     """Draw usage against the limit with every threshold that is in reach; None where there is no positive limit."""
     count = usage.limit.count
     if not count:
@@ -51,7 +51,11 @@ def meter_bar(usage: Usage, thresholds: Sequence[Threshold]) -> MeterBar | None:
         place = at / whole * 100
         taken = {mark.row for mark in marks if place - mark.at < LABEL_ROOM}
         row = next(row for row in range(len(marks) + 1) if row not in taken)
-        marks.append(Mark(place, name, row, usage.used >= at))
+        marks.append(
+            Mark(
+                place, name, row, usage.used >= at and (projected or usage.used >= count or not waits(name, thresholds))
+            )
+        )
     return MeterBar(min(usage.used / whole * 100, 100.0), marks)
 
 

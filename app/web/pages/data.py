@@ -16,7 +16,7 @@ from app.core.limit.threshold import highest_level
 from app.core.limit.trend import WEEK, Trend, trend
 from app.core.text.lines import day_text
 from app.core.wording.consequence import consequence
-from app.pipeline.outlook import outlook
+from app.pipeline.outlook import is_projected, outlook
 from app.pipeline.usage import coder_version, current_allowance, current_usage
 from app.store.store import Store
 from app.web.pages.axes import Mark
@@ -77,7 +77,8 @@ def overview(store: Store, config: Config) -> Overview:
     today = usage.as_of.astimezone(UTC).date()
     seen = outlook(store, usage)
     forecast = seen.forecast if present else None
-    severity, words = standing(usage, config)
+    projected = not present or is_projected(store, config, usage)
+    severity, words = standing(usage, config, projected=projected)
     last_day = min(today, usage.period.last or today)
     return Overview(
         usage=usage,
@@ -87,7 +88,7 @@ def overview(store: Store, config: Config) -> Overview:
         words=words,
         meaning=_meaning(store, config, usage) if present else "",
         forecast=forecast,
-        bar=meter_bar(usage, config.thresholds),
+        bar=meter_bar(usage, config.thresholds, projected=projected),
         burn=burn_up(seen.days, usage, forecast, today),
         days=seen.days,
         window=day_window(store.snapshot(usage.meter), seen.days, (usage.period.start, last_day), today, usage.used),
@@ -96,11 +97,11 @@ def overview(store: Store, config: Config) -> Overview:
     )
 
 
-def standing(usage: Usage, config: Config) -> tuple[Severity, str]:
+def standing(usage: Usage, config: Config, *, projected: bool = True) -> tuple[Severity, str]:
     """Say in a few words how usage stands to its limit."""
-    severity = usage_severity(usage, config.thresholds)
+    severity = usage_severity(usage, config.thresholds, projected=projected)
     used, count = usage.used, usage.limit.count
-    level = highest_level(used, usage.limit, config.thresholds)
+    level = highest_level(used, usage.limit, config.thresholds, projected=projected)
     if count is None:
         return severity, "No longer counted" if usage.gone else "Unlimited"
     if count == 0:
@@ -108,7 +109,7 @@ def standing(usage: Usage, config: Config) -> tuple[Severity, str]:
     if used >= count:
         return severity, f"Over the limit by {used - count:,}" if used > count else "Limit reached"
     if level is None:
-        return severity, "Below every threshold"
+        return severity, "Below every threshold" if projected else "Not projected to reach the limit"
     return severity, f"Past {'the ' if level.name[0].isalpha() else ''}{level.name}"
 
 
