@@ -136,7 +136,7 @@ def workers_of(settings: Settings) -> list[tuple[str, str]]:
     Each target of forwards has a worker of its own, so that one that is slow to answer holds up no other. People have
     two: a passcode comes next when either has done with the message in its hands.
     """
-    found = [(f"worker {queue}", queue) for queue in jobqueue.STANDING]
+    found = [(f"worker {queue}", queue) for queue in jobqueue.CORE]
     if settings.relay != "off":
         found += [(f"worker {jobqueue.RELAY} {number}", jobqueue.RELAY) for number in (1, 2)]
     forwarding = min(len(settings.forward), _MOST_FORWARDING)

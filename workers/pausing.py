@@ -10,7 +10,7 @@ from rq.worker import SimpleWorker, WorkerStatus
 
 from app.store.rq.queues import Queues
 
-_LOOK_EVERY: Final = 1.0
+_POLL_SECONDS: Final = 1.0
 
 
 class PausableWorker(SimpleWorker):
@@ -31,7 +31,7 @@ class PausableWorker(SimpleWorker):
                 paused = True
                 self.set_state(WorkerStatus.SUSPENDED)
             self.heartbeat()
-            time.sleep(_LOOK_EVERY)
+            time.sleep(_POLL_SECONDS)
 
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None

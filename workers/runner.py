@@ -36,7 +36,7 @@ BATCH: Final = 200
 # With RQ's defaults an idle worker notices a dead one's jobs after many minutes.
 _WORKER_TTL: Final = 60
 _MAINTENANCE_SECONDS: Final = 30
-_LOOK_EVERY: Final = 0.5
+_POLL_SECONDS: Final = 0.5
 # Where rq.utils.get_version keeps what it has read.
 _RQ_VERSION: Final = "__rq_redis_server_version"
 
@@ -196,16 +196,16 @@ def _set_server_version(connection: "redis.Redis") -> None:
 
 def wait_for_redis(connection: "redis.Redis") -> None:
     """Wait until Redis takes writes: a worker that starts and ends again would be started ever more rarely."""
-    said = ""
+    logged = ""
     while True:
         try:
             check_writable(connection)
         except (redis.exceptions.RedisError, OSError) as error:
             why = unavailable(error) or "failing"
-            if why != said:
+            if why != logged:
                 log.warning("worker waits for Redis", why=why)
-            said = why
-            time.sleep(_LOOK_EVERY)
+            logged = why
+            time.sleep(_POLL_SECONDS)
         else:
             return
 

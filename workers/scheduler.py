@@ -30,7 +30,7 @@ setattr(rqscheduler, "Job", CheckedJob)  # noqa: B010 - a name that RQ does not 
 #: Seconds between sweeps.
 SWEEP_EVERY: Final = 60
 #: Seconds between looks at what is due, and between tries while Redis is away.
-LOOK_EVERY: Final = 1.0
+POLL_SECONDS: Final = 1.0
 
 
 class Scheduler:
@@ -56,7 +56,7 @@ class Scheduler:
             except (redis.exceptions.RedisError, OSError) as error:
                 log.warning("scheduler waits for Redis", why=unavailable(error))
                 self.rq = self._rq()
-            self.stopped.wait(LOOK_EVERY)
+            self.stopped.wait(POLL_SECONDS)
         self._release()
         log.info("scheduler stopped")
 

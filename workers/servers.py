@@ -61,10 +61,10 @@ def installed() -> Iterator[Server]:
 def program_of(path: Path) -> Program | None:
     """Ask a program what it is; None where it does not run or is something else."""
     try:
-        said = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
+        output = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
     except (OSError, subprocess.TimeoutExpired):
         return None
-    found = re.search(r"(redis|valkey)\b.*?\bv=([0-9]+(?:\.[0-9]+)*)", said, re.IGNORECASE | re.DOTALL)
+    found = re.search(r"(redis|valkey)\b.*?\bv=([0-9]+(?:\.[0-9]+)*)", output, re.IGNORECASE | re.DOTALL)
     return Program(found[1].lower(), _numbers(found[2])) if found else None
 
 

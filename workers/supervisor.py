@@ -27,7 +27,7 @@ from workers.parts import CAN_FORK, FIRST_DELAY, PARENT_FD, Child, Forked, Proce
 
 log = structlog.get_logger(__name__)
 _LONGEST_DELAY, _HEALTHY_AFTER = 30.0, 60.0
-_LOOK_EVERY: Final = 0.2
+_POLL_SECONDS: Final = 0.2
 # In the order of the listeners: `bind`, and `metrics_bind` where it is set.
 _LISTEN_OPTIONS: Final = ("--listen-fd", "--metrics-fd")
 
@@ -117,7 +117,7 @@ class Supervisor:
                 while not self.stopping:
                     is_ready = is_ready or ready()
                     self._check_children()
-                    time.sleep(_LOOK_EVERY)
+                    time.sleep(_POLL_SECONDS)
             finally:
                 for listener in self.listeners:
                     listener.close()

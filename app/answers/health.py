@@ -13,7 +13,7 @@ from app.core.finding import Result
 from app.core.health.verdict import Verdict, judge
 from app.core.health.vitals import CoderVitals, Persistence, QueueVitals, RelayVitals, StepVitals, Vitals
 from app.notifiers.receivers import receivers
-from app.pipeline.relay.fares import Condition, fares
+from app.pipeline.relay.targetstatus import Condition, target_statuses
 from app.store.alert.outbox import FAILED, SENT
 from app.store.gauges import last_sweep
 from app.store.receive.refusals import RefusalCounters
@@ -95,12 +95,12 @@ def vitals(store: Store, config: Config) -> Vitals:
         coder=_coder(store, config),
         relays=[
             RelayVitals(
-                target=fare.target,
-                says=fare.says,
-                late=fare.condition is Condition.LATE,
-                failing=fare.condition is Condition.FAILING,
+                target=status.target,
+                says=status.says,
+                late=status.condition is Condition.LATE,
+                failing=status.condition is Condition.FAILING,
             )
-            for fare in fares(store, config)
+            for status in target_statuses(store, config)
         ],
     )
 
@@ -122,7 +122,7 @@ def _queues(connection: "redis.Redis") -> list[QueueVitals]:
         QueueVitals(
             name=queue.name,
             served=queue.name in served,
-            waited_for=queue.name in jobqueue.STANDING or bool(queue.length),
+            waited_for=queue.name in jobqueue.CORE or bool(queue.length),
             paused=queue.paused,
             length=queue.length,
             failed=queue.failed,

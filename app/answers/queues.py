@@ -5,7 +5,7 @@ from typing import Self
 from pydantic import Field
 
 from app.answers.shape import Answer, Blank, Moment, Sent
-from app.pipeline.operate.quarantine import Shown
+from app.pipeline.operate.quarantine import BodyView
 from app.store.rq import jobqueue
 from app.store.rq.queues import Queues as Overseen
 from app.store.rq.queues import QueueState
@@ -98,7 +98,7 @@ class Quarantined(Answer):
     note: Blank
 
     @classmethod
-    def of(cls, shown: Shown) -> Self:
+    def of(cls, shown: BodyView) -> Self:
         return cls(
             message_id=shown.body.message_id,
             received_at=shown.body.received_at,

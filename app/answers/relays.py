@@ -7,7 +7,7 @@ from pydantic import Field
 from app.answers.alerts import LIMIT
 from app.answers.shape import Answer, Blank, Moment, one_of
 from app.config.load import Config
-from app.pipeline.relay.fares import Condition, fares
+from app.pipeline.relay.targetstatus import Condition, target_statuses
 from app.store.relay.relayviews import RelayRow
 from app.store.store import Store
 
@@ -64,7 +64,7 @@ class Relays(Answer):
             ValueError: `before` is not one that this gave out.
         """
         rows, following = store.relayviews.page(before, limit, state, target)
-        found = [Target.pick(fare) for fare in fares(store, config)]
+        found = [Target.pick(target) for target in target_statuses(store, config)]
         return cls(relays=[Relay.of(row) for row in rows], next=following, targets=found)
 
 

@@ -59,8 +59,8 @@ def ack(context: click.Context, name: str, level: str, deployment: str | None, a
         acknowledge,
     )
 
-    asked = deployment or context.meta.get("deployment")
-    store, config = open_store(context, asked, lean=False)
+    chosen = deployment or context.meta.get("deployment")
+    store, config = open_store(context, chosen, lean=False)
     firing = store.alerts.firing()
     if name not in firing:
         listed = f"; firing: {', '.join(firing)}" if firing else "; none fires"

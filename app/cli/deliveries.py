@@ -14,7 +14,7 @@ from app.pipeline.relay.replay import Again, replay, replay_failed
 
 #: Where the group leaves the deployment for its commands, which take the option, too.
 _CHOSEN: Final = "app.cli.deliveries.deployment"
-_BECAME: Final = {
+_RESULTS: Final = {
     Again.QUEUED: "is tried once more",
     Again.NOT_FAILED: "did not fail there, or is not known",
     Again.NOT_KEPT: "its content is not kept any more",
@@ -47,23 +47,23 @@ def deliveries(
         return
     store, config = open_store(context, deployment)
     try:
-        told = Relays.of(store, config, limit, before, state=state or "", target=target or (PERSON if state else ""))
+        answer = Relays.of(store, config, limit, before, state=state or "", target=target or (PERSON if state else ""))
     except ValueError:
         fail("--before takes the `next` of an earlier list, as its JSON has it")
     if as_json:
-        print_json(told)
+        print_json(answer)
         return
-    for one in told.targets:
+    for one in answer.targets:
         out.print(f"{escape(one.target)}: {styled(one.condition)}: {escape(one.says)}")
-    if not told.relays:
-        out.print("Nothing is passed on." if not told.targets else "No message.")
+    if not answer.relays:
+        out.print("Nothing is passed on." if not answer.targets else "No message.")
         return
     print_table(
         ("received", "message", "template", "target", "state", "tries", "what"),
-        [_row(row, config.zone) for row in told.relays],
+        [_row(row, config.zone) for row in answer.relays],
         right=("tries",),
     )
-    if told.next:
+    if answer.next:
         out.print("[dim]There is more: --limit shows it.[/dim]")
 
 
@@ -84,10 +84,10 @@ def replay_deliveries(
         found = replay_failed(store, target, actor())
         out.print(f"{found.queued} are tried once more; of {found.not_kept} the content is not kept any more")
         sys.exit(EXIT_FAILED if found.not_kept else 0)
-    became = {one: replay(store, one, target, actor()) for one in message_ids}
-    for one, word in became.items():
-        out.print(escape(f"{one}: {_BECAME[word]}"))
-    sys.exit(0 if set(became.values()) == {Again.QUEUED} else EXIT_FAILED)
+    results = {one: replay(store, one, target, actor()) for one in message_ids}
+    for one, word in results.items():
+        out.print(escape(f"{one}: {_RESULTS[word]}"))
+    sys.exit(0 if set(results.values()) == {Again.QUEUED} else EXIT_FAILED)
 
 
 def _row(row: Relay, zone: Any) -> tuple[Any, ...]:

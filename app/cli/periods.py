@@ -32,9 +32,9 @@ def period_of(store: Store, config: Config, present: Usage, day: date) -> Period
 def periods(context: click.Context, deployment: str | None, as_json: bool) -> None:
     """List the usage periods that there are records of, the newest first."""
     store, config = open_store(context, deployment)
-    told = Periods.of(store, config)
+    answer = Periods.of(store, config)
     if as_json:
-        print_json(told)
+        print_json(answer)
         return
     print_table(
         ("period", "used", "limit", "%", "provisional"),
@@ -46,11 +46,11 @@ def periods(context: click.Context, deployment: str | None, as_json: bool) -> No
                 row.percent,
                 f"{row.provisional:,}",
             )
-            for row in told.periods
+            for row in answer.periods
         ],
         right=("used", "limit", "%", "provisional"),
     )
-    for note in told.notes:
+    for note in answer.notes:
         out.print(escape(note), style="dim")
 
 
@@ -69,37 +69,37 @@ def _span(row: shape.Period) -> str:
 def forecast(context: click.Context, deployment: str | None, as_json: bool) -> None:
     """Say when the limit will be reached at the present pace, and how sure that is."""
     store, config = open_store(context, deployment)
-    told = Forecast.of(store, config)
+    answer = Forecast.of(store, config)
     if as_json:
-        print_json(told)
+        print_json(answer)
         return
-    out.print(escape(told.words))
+    out.print(escape(answer.words))
     out.print()
-    print_wide(facts_table((label, text) for label, text in _facts(told) if text))
+    print_wide(facts_table((label, text) for label, text in _facts(answer) if text))
 
 
-def _facts(told: Forecast) -> list[tuple[str, str]]:
-    paces = [("in this period", told.pace_period), ("28 days", told.pace_28), ("7 days", told.pace_7)]
+def _facts(answer: Forecast) -> list[tuple[str, str]]:
+    paces = [("in this period", answer.pace_period), ("28 days", answer.pace_28), ("7 days", answer.pace_7)]
     pace = ", ".join(f"{number:,.1f} ({label})" for label, number in paces if number is not None)
-    limit = "unlimited" if told.limit is None else f"{told.limit:,}"
-    expected = told.enough and told.projected is not None
+    limit = "unlimited" if answer.limit is None else f"{answer.limit:,}"
+    expected = answer.enough and answer.projected is not None
     return [
-        ("used", f"{told.used:,} of {limit}"),
-        ("period", _span(told.period)),
+        ("used", f"{answer.used:,} of {limit}"),
+        ("period", _span(answer.period)),
         ("builds a day", pace),
-        ("pace of the forecast", f"{told.pace:,.1f} a day" if told.enough else ""),
-        ("end of the period", f"{told.projected:,} ({told.low:,} to {told.high:,})" if expected else ""),
-        ("limit reached", _breach(told) if told.enough else ""),
-        ("why", escape(told.why)),
+        ("pace of the forecast", f"{answer.pace:,.1f} a day" if answer.enough else ""),
+        ("end of the period", f"{answer.projected:,} ({answer.low:,} to {answer.high:,})" if expected else ""),
+        ("limit reached", _breach(answer) if answer.enough else ""),
+        ("why", escape(answer.why)),
     ]
 
 
-def _breach(told: Forecast) -> str:
-    if told.reached:
+def _breach(answer: Forecast) -> str:
+    if answer.reached:
         return "already"
-    if told.breach is None:
+    if answer.breach is None:
         return "not in sight"
-    days = [day_text(day) for day in (told.breach_earliest, told.breach_latest) if day]
-    where = "" if told.breach_in_period else ", after the period"
+    days = [day_text(day) for day in (answer.breach_earliest, answer.breach_latest) if day]
+    where = "" if answer.breach_in_period else ", after the period"
     between = f" (between {' and '.join(days)})" if len(days) > 1 else ""
-    return f"{day_text(told.breach)}{between}{where}"
+    return f"{day_text(answer.breach)}{between}{where}"

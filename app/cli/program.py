@@ -19,8 +19,8 @@ _MENTION: Final = re.compile(rf"(?<![\w./=-]){NAME}(?= (?:{_COMMANDS})\b)")
 @cache
 def program() -> str:
     """Return what to type for `awb`: its name where the shell finds this very program by it, else its whole path."""
-    beside = Path(sys.executable).with_name(NAME)
-    ours = Path(sys.argv[0]) if Path(sys.argv[0]).name == NAME else beside
+    sibling = Path(sys.executable).with_name(NAME)
+    ours = Path(sys.argv[0]) if Path(sys.argv[0]).name == NAME else sibling
     if not ours.is_file():
         return shlex.join([sys.executable, "-m", "app.cli"])
     found = shutil.which(NAME)

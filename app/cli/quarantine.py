@@ -14,7 +14,7 @@ from app.store.receive.inbox import QUARANTINE_KEPT
 
 #: Where the group leaves the deployment for its commands, which take the option, too.
 _CHOSEN: Final = "app.cli.quarantine.deployment"
-_BECAME = {
+_RESULTS = {
     Released.QUEUED: "queued for classification",
     Released.DUPLICATE: "was accepted before; taken out of the quarantine",
     Released.UNREADABLE: "is still no notification; `awb quarantine show` says why",
@@ -75,10 +75,10 @@ def show_body(context: click.Context, message_id: str, deployment: str | None, a
 def release_bodies(context: click.Context, message_ids: tuple[str, ...], deployment: str | None) -> None:
     """Classify bodies that can be read now. Exit code 1 if one stays where it is."""
     store, _ = open_store(context, deployment or context.meta[_CHOSEN])
-    became = {one: release(store, one, actor()) for one in message_ids}
-    for one, word in became.items():
-        out.print(escape(f"{one}: {_BECAME[word]}"))
-    sys.exit(0 if set(became.values()) <= {Released.QUEUED, Released.DUPLICATE} else EXIT_FAILED)
+    results = {one: release(store, one, actor()) for one in message_ids}
+    for one, word in results.items():
+        out.print(escape(f"{one}: {_RESULTS[word]}"))
+    sys.exit(0 if set(results.values()) <= {Released.QUEUED, Released.DUPLICATE} else EXIT_FAILED)
 
 
 @quarantine.command("discard")

@@ -193,9 +193,9 @@ def replay(
     out.print(f"{tally.looked_at:,} deliveries looked at, {tally.queued:,} queued for classification.")
 
 
-def _show_replayed(became: dict[str, Replayed], *, as_json: bool) -> NoReturn:
+def _show_replayed(results: dict[str, Replayed], *, as_json: bool) -> NoReturn:
     if as_json:
-        print_json([{"message_id": one, "became": word.value} for one, word in became.items()])
-    for one, word in ({} if as_json else became).items():
+        print_json([{"message_id": one, "became": word.value} for one, word in results.items()])
+    for one, word in ({} if as_json else results).items():
         out.print(escape(f"{one}: {word.value}"))
-    sys.exit(0 if set(became.values()) == {Replayed.QUEUED} else EXIT_FAILED)
+    sys.exit(0 if set(results.values()) == {Replayed.QUEUED} else EXIT_FAILED)

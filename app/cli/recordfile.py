@@ -163,5 +163,5 @@ def _record(value: Any, where: str) -> UsageRecord | LineError:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))
-        said = f"{place}: {first['msg']}" if place else str(first["msg"])
-        return LineError(f"{where}: {said.replace('Value error, ', '')}")
+        message = f"{place}: {first['msg']}" if place else str(first["msg"])
+        return LineError(f"{where}: {message.replace('Value error, ', '')}")

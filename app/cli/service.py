@@ -151,8 +151,8 @@ def worker(context: click.Context, queue: str, burst: bool) -> None:
     follow_parent()
     if not burst:
         # By a connection of its own: RQ waits longer for an answer than we do.
-        with open_redis(config, RECEIVER_TIMEOUT) as asked:
-            wait_for_redis(asked)
+        with open_redis(config, RECEIVER_TIMEOUT) as connection:
+            wait_for_redis(connection)
     _prepare(config)
     try:
         if queue in (jobqueue.RELAY, jobqueue.FORWARD) and config.settings.relaying:

@@ -46,22 +46,24 @@ def status(context: click.Context, deployment: str | None, as_json: bool) -> Non
     """Show usage, limit, forecast, alerts and messages of the present period."""
     store, config = open_store(context, deployment)
     usage = current_usage(store, config, AWB, top=False)
-    told = Status.now(store, config)
+    status = Status.now(store, config)
     if as_json:
-        print_json(told)
+        print_json(status)
         return
-    _show_health(told)
+    _show_health(status)
     if usage.gone:
-        _show_successors(told)
+        _show_successors(status)
     else:
         _show_usage(usage, config, projected=is_projected(store, config, usage))
-    print_wide(facts_table([*_usage_facts(usage, told, config), *_alert_facts(told, config), *_next(told, config)]))
+    print_wide(
+        facts_table([*_usage_facts(usage, status, config), *_alert_facts(status, config), *_next(status, config)])
+    )
 
 
-def _show_health(told: Status) -> None:
+def _show_health(status: Status) -> None:
     """Say what does not work and what to do, the worst first, before anything else."""
     rows = []
-    for check in told.health.troubles:
+    for check in status.health.troubles:
         style, word = _TROUBLES[check.outcome]
         rows.append((word, Text.assemble((check.says, style), f" → {runnable(check.hint)}" if check.hint else "")))
     if rows:
@@ -83,10 +85,10 @@ def _show_usage(usage: Usage, config: Config, *, projected: bool) -> None:
     out.print()
 
 
-def _show_successors(told: Status) -> None:
+def _show_successors(status: Status) -> None:
     """Say that builds are no longer counted, and what Coder meters in their place."""
     out.print(NO_LONGER_COUNTED)
-    for meter in told.coder.meters if told.coder else ():
+    for meter in status.coder.meters if status.coder else ():
         share = "" if meter.percent is None else f"  {meter.percent:g}%"
         out.print(f"[bold]{_used(meter)}[/bold] {escape(meter.name)}{share}")
     out.print()
@@ -97,31 +99,31 @@ def _used(meter: MeterUsage) -> str:
     return f"{meter.used:,} of {limit}"
 
 
-def _usage_facts(usage: Usage, told: Status, config: Config) -> list[tuple[str, str | Text]]:
-    coder = _coder_facts(told, told.coder, config.zone) if told.coder else []
+def _usage_facts(usage: Usage, status: Status, config: Config) -> list[tuple[str, str | Text]]:
+    coder = _coder_facts(status, status.coder, config.zone) if status.coder else []
     if usage.gone:
         return [("counted until then", f"{usage.counted:,} Agent Workspace Builds"), *coder]
-    days = told.last_30_days
+    days = status.last_30_days
     facts: list[tuple[str, str | Text]] = [("last 30 days", f"{sparkline(days)}  {_about(days)}")]
-    facts += [("forecast", escape(told.forecast.words)), ("period", escape(period_text(usage)))]
-    tops = ", ".join(f"{row.name or '(unknown)'} {row.used:,}" for row in told.by_user[:_TOP])
+    facts += [("forecast", escape(status.forecast.words)), ("period", escape(period_text(usage)))]
+    tops = ", ".join(f"{row.name or '(unknown)'} {row.used:,}" for row in status.by_user[:_TOP])
     facts += [("top users", escape(tops))] if tops else []
-    return [*facts, ("mode", _MODES[told.mode]), *coder]
+    return [*facts, ("mode", _MODES[status.mode]), *coder]
 
 
 def _about(days: list[int]) -> str:
     return f"{sum(days):,} in all, {max(days):,} on the busiest day, {days[-1]:,} today (UTC)"
 
 
-def _coder_facts(told: Status, coder: Coder, zone: ZoneInfo) -> list[tuple[str, str | Text]]:
+def _coder_facts(status: Status, coder: Coder, zone: ZoneInfo) -> list[tuple[str, str | Text]]:
     facts: list[tuple[str, str | Text]] = [
         ("Coder", escape(f"{coder.version or '(not asked yet)'}, licence: {coder.licence}"))
     ]
-    if told.drift is not None:
-        causes = " ".join(coder.drift_causes) if told.drift else ""
-        number = f"{told.drift:+,}" if told.drift else "none"
-        said = f"{number} against Coder's own {told.coder_actual:,} as of its last refresh. {causes}"
-        facts.append(("drift", escape(said.strip())))
+    if status.drift is not None:
+        causes = " ".join(coder.drift_causes) if status.drift else ""
+        number = f"{status.drift:+,}" if status.drift else "none"
+        text = f"{number} against Coder's own {status.coder_actual:,} as of its last refresh. {causes}"
+        facts.append(("drift", escape(text.strip())))
     facts += [("", escape(f"{meter.name}: {_used(meter)}")) for meter in coder.meters]
     if coder.pass_progress:
         facts.append(("", escape(f"The pass under way {coder.pass_progress.words}.")))
@@ -135,22 +137,22 @@ def _coder_facts(told: Status, coder: Coder, zone: ZoneInfo) -> list[tuple[str, 
     return facts
 
 
-def _alert_facts(told: Status, config: Config) -> list[tuple[str, str | Text]]:
+def _alert_facts(status: Status, config: Config) -> list[tuple[str, str | Text]]:
     zone = config.zone
     facts: list[tuple[str, str | Text]] = []
-    for alert in told.alerts:
+    for alert in status.alerts:
         if alert.state is AlertStatus.FIRING or alert.name == AWB:
             facts.append(("alert" if not facts else "", _alert(alert, config)))
-    for number, silence in enumerate(told.silences):
+    for number, silence in enumerate(status.silences):
         what = " ".join(f"{field}={glob}" for field, glob in silence.matchers.items())
         why = f": {silence.comment}" if silence.comment else ""
-        said = f"{what} until {local(silence.ends_at, zone)}, by {silence.author}{why}"
-        facts.append(("" if number else "silenced", escape(said)))
-    for number, message in enumerate(told.notifications):
+        text = f"{what} until {local(silence.ends_at, zone)}, by {silence.author}{why}"
+        facts.append(("" if number else "silenced", escape(text)))
+    for number, message in enumerate(status.notifications):
         at = local(message.sent_at or message.decided_at, zone)
         error = f" ({escape(shorten(message.error, _LONGEST_ERROR, placeholder='…'))})" if message.error else ""
-        said = f"{at}  {styled(message.state)} to {escape(message.receiver)}: {escape(message.headline)}"
-        facts.append(("" if number else "messages", said + error))
+        text = f"{at}  {styled(message.state)} to {escape(message.receiver)}: {escape(message.headline)}"
+        facts.append(("" if number else "messages", text + error))
     return facts
 
 
@@ -165,22 +167,22 @@ def _alert(alert: Alert, config: Config) -> str:
     return f"{styled('firing')} {escape(alert.name + level + since + headline)}; {escape(known)}"
 
 
-def _next(told: Status, config: Config) -> list[tuple[str, str | Text]]:
+def _next(status: Status, config: Config) -> list[tuple[str, str | Text]]:
     """Say where to look next, the most urgent first."""
     steps = []
-    waiting = [one for one in told.alerts if one.state is AlertStatus.FIRING and not one.acknowledged_by]
+    waiting = [one for one in status.alerts if one.state is AlertStatus.FIRING and not one.acknowledged_by]
     if waiting:
         steps.append(f"[bold]awb alerts ack {escape(waiting[0].name)}[/]  says that somebody knows")
-    if any(message.state == "failed" for message in told.notifications):
+    if any(message.state == "failed" for message in status.notifications):
         steps.append("[bold]awb messages[/] and [bold]awb doctor[/]  say why messages fail")
-    if told.mode is Mode.WEBHOOK_ONLY and not config.verifying(told.deployment):
+    if status.mode is Mode.WEBHOOK_ONLY and not config.verifying(status.deployment):
         steps.append("AWB_CODER_URL and AWB_CODER_TOKEN make the number exact")
     steps += [
         "[bold]awb top[/] and [bold]awb why OWNER/WORKSPACE[/]  say who and why",
         escape(config.settings.public_url),
     ]
     shown = [("next" if not number else "", step) for number, step in enumerate(filter(None, steps))]
-    return [*shown, ("as of", escape(f"{_as_of(told.as_of, config)}, deployment {told.deployment}"))]
+    return [*shown, ("as of", escape(f"{_as_of(status.as_of, config)}, deployment {status.deployment}"))]
 
 
 def _as_of(at: datetime, config: Config) -> str:

@@ -44,11 +44,11 @@ def top(
     store, config = open_store(context, deployment)
     present = current_usage(store, config, AWB, top=False)
     span = _span(store, config, present, period, month, days)
-    told = _answer(store, present, span, by, most)
+    answer = _answer(store, present, span, by, most)
     if as_json:
-        print_json(told)
+        print_json(answer)
         return
-    _show(told, span, present.as_of.date())
+    _show(answer, span, present.as_of.date())
 
 
 def _span(
@@ -78,17 +78,17 @@ def _answer(store: Store, present: Usage, span: Period, by: str, most: int) -> d
     }
 
 
-def _show(told: dict[str, Any], span: Period, today: date) -> None:
+def _show(answer: dict[str, Any], span: Period, today: date) -> None:
     last = min(span.end - timedelta(days=1), today) if span.end else today
-    out.print(f"[bold]{told['total']:,}[/bold] Agent Workspace Builds from {span.start} to {last} (UTC)")
-    if not told["rows"]:
+    out.print(f"[bold]{answer['total']:,}[/bold] Agent Workspace Builds from {span.start} to {last} (UTC)")
+    if not answer["rows"]:
         return
-    highest = told["rows"][0]["used"]
+    highest = answer["rows"][0]["used"]
     print_table(
-        (told["by"], "used", "%", ""),
+        (answer["by"], "used", "%", ""),
         [
             (escape(row["name"] or "(unknown)"), f"{row['used']:,}", row["percent"], _bar(row["used"], highest))
-            for row in told["rows"]
+            for row in answer["rows"]
         ],
         right=("used", "%"),
     )

@@ -21,7 +21,7 @@ def version() -> str:
         return f"{told.get('project', {}).get('version', '(unknown)')} (from a checkout, not installed)"
 
 
-def print_version(context: click.Context, _option: click.Parameter, asked: bool) -> None:
-    if asked and not context.resilient_parsing:
+def print_version(context: click.Context, _option: click.Parameter, requested: bool) -> None:
+    if requested and not context.resilient_parsing:
         click.echo(f"awb, version {version()}")
         context.exit()

@@ -45,11 +45,11 @@ class Welcome:
             running = "The Coder AWB meter is running. "
             click.echo(running + _welcome(self._config.settings, show_secret=self._show_secret))
         elif time.monotonic() >= self._deadline:
-            said = (
+            text = (
                 f"awb: no worker lives for {', '.join(idle)}: deliveries are kept, but not worked on; "
                 "the log above says why, and `awb doctor` looks at the rest"
             )
-            click.echo(runnable(said), err=True)
+            click.echo(runnable(text), err=True)
         else:
             return False
         return True

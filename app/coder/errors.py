@@ -128,22 +128,22 @@ class _Complaint(BaseModel):
 def complaint(body: bytes) -> str:
     """Return what Coder says about a refusal; nothing where it is not Coder that speaks."""
     try:
-        said = _Complaint.model_validate_json(body)
+        parsed = _Complaint.model_validate_json(body)
     except ValidationError:
         return ""
-    fields = [f"{item.field}: {item.detail}" for item in said.validations or []]
-    return " ".join(part for part in (said.message, said.detail, *fields) if part)
+    fields = [f"{item.field}: {item.detail}" for item in parsed.validations or []]
+    return " ".join(part for part in (parsed.message, parsed.detail, *fields) if part)
 
 
-def redirect_target(asked: str, location: str) -> str:
+def redirect_target(requested: str, location: str) -> str:
     """Say where a redirect leads, by its host alone, and what to do about it."""
     try:
-        there = origin(urljoin(asked, location))
+        there = origin(urljoin(requested, location))
     except ValueError:
         there = None
     if there is None:
         return "to what is no web address: check AWB_CODER_URL"
-    if there == origin(asked):
+    if there == origin(requested):
         return "to another page of its own: AWB_CODER_URL must be its access URL, with no login page before it"
     return f"to {there}: set AWB_CODER_URL to that"
 

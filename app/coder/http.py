@@ -25,7 +25,7 @@ from app.net.session import WebSession, is_preparable
 #: Connections, and so requests at once.
 CONNECTIONS: Final = 4
 _LONGEST_WAIT: Final = 60.0
-_LONGEST_COMPLAINT, _LONGEST_SAID, _CHUNK = 65_536, 300, 65_536
+_LONGEST_COMPLAINT, _LONGEST_DETAIL, _CHUNK = 65_536, 300, 65_536
 _DONE: Final = frozenset({200, 201, 202, 204})
 
 T = TypeVar("T")
@@ -167,11 +167,11 @@ class CoderHttp:
     def _refused(self, call: str, response: requests.Response, body: bytes) -> _Failed:
         status = response.status_code
         kind, text = meaning(status)
-        said = self._clean(complaint(body))[:_LONGEST_SAID]
+        detail = self._clean(complaint(body))[:_LONGEST_DETAIL]
         if kind is Failure.REDIRECTED:
             text += " " + redirect_target(self._url, response.headers.get("Location", ""))
-        elif said and kind is not Failure.UNAUTHORIZED:
-            text += f"; Coder says: {said}"
+        elif detail and kind is not Failure.UNAUTHORIZED:
+            text += f"; Coder says: {detail}"
         # Coder answers 500 for errors of its database that pass, too.
         again = status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR
         wait = retry_after(response.headers.get("Retry-After")) if again else None
@@ -200,8 +200,8 @@ def _body(response: requests.Response, most: int, deadline: float) -> bytes:
 
 def _wait(failed: _Failed, attempt: int) -> float | None:
     """Return the seconds until the next attempt, with jitter so that threads spread; None where there is none."""
-    asked = failed.error.retry_after
-    if not failed.again or (asked is not None and asked > _LONGEST_WAIT):
+    retry_after = failed.error.retry_after
+    if not failed.again or (retry_after is not None and retry_after > _LONGEST_WAIT):
         return None
     jitter = random.uniform(0.5, 1.0)  # noqa: S311 - no secret
-    return 2.0 ** (attempt - 1) * jitter if asked is None else asked + jitter
+    return 2.0 ** (attempt - 1) * jitter if retry_after is None else retry_after + jitter

@@ -85,11 +85,11 @@ def notices(environ: Mapping[str, str]) -> tuple[str, ...]:
     links = sorted(name for name in service_links(environ) if name.startswith(PREFIX) and name not in known)
     if not links:
         return ()
-    said = (
+    message = (
         f"{len(links)} variables of Kubernetes' service links are ignored ({links[0]}, …); "
         "enableServiceLinks: false in the pod's spec keeps them out"
     )
-    return (said,)
+    return (message,)
 
 
 def why_unreadable(error: Exception) -> str:

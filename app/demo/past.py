@@ -56,23 +56,23 @@ class Past:
             end: where the past ends.
             progress: told the moment that is played, and the share that is done, from 0 to 1.
         """
-        looks = self._looks(end)
+        moments = self._moments(end)
         with clock.reading(lambda: self._now):
             prepare(self._redis)
             recount_if_templates_changed(self._redis, self.config)
-            for number, moment in enumerate(looks, 1):
+            for number, moment in enumerate(moments, 1):
                 self._timeline.play_until(moment)
                 self._deliver()
                 self._now = max(moment, self._timeline.world.now)
-                self._look()
-                progress(moment, number / len(looks))
+                self._check()
+                progress(moment, number / len(moments))
 
-    def _looks(self, end: datetime) -> Sequence[datetime]:
+    def _moments(self, end: datetime) -> Sequence[datetime]:
         begin = self._timeline.world.now
         midnight = begin.replace(hour=0, minute=0, second=0, microsecond=0)
         days = range((end - midnight).days + 1)
-        looks = [midnight + timedelta(days=day, hours=_HOURS[day % len(_HOURS)]) for day in days]
-        return [*(moment for moment in looks if begin < moment < end), end]
+        moments = [midnight + timedelta(days=day, hours=_HOURS[day % len(_HOURS)]) for day in days]
+        return [*(moment for moment in moments if begin < moment < end), end]
 
     def _deliver(self) -> None:
         """Take in what Coder has sent since the last look, each message soon after what it tells of."""
@@ -82,7 +82,7 @@ class Past:
             take(inbox, message.body, message.id)
             self.messages.append(message)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         """Do what workers and scheduler do: count, ask Coder, evaluate, send."""
         self._tick += 1
         self._work(jobqueue.DELIVERIES)

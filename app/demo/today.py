@@ -19,7 +19,7 @@ _BAD_NETWORK: Final = Faults(refused=0.2, unanswered=0.1, lease_lost=0.1)
 #: One message in so many is sent again at the end, as after a lost lease.
 _SENT_AGAIN: Final = 3
 #: Seconds between two looks at what happens next while the page is left open.
-_LOOK_EVERY: Final = 1.0
+_POLL_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Today:
 
     def go_on(self, stop: threading.Event) -> None:
         """Let the team work on, as fast as time passes."""
-        while not stop.wait(_LOOK_EVERY):
+        while not stop.wait(_POLL_SECONDS):
             self._timeline.play_until(clock.now())
             self._send(self._outbox.collect(), Faults())
 

@@ -35,22 +35,22 @@ def _public(settings: Settings) -> Iterator[Finding]:
     base, named = settings.public_url, {}
     if settings.proxy_user_header:
         named = {settings.proxy_user_header: next(iter(settings.proxy_admins), "awb-doctor")}
-    asked = [_opens(settings, base, headers) for headers in ({}, _AS_HERE, _FORWARDED, *([named] if named else []))]
-    if None in asked[:1]:
+    opened = [_opens(settings, base, headers) for headers in ({}, _AS_HERE, _FORWARDED, *([named] if named else []))]
+    if None in opened[:1]:
         return
-    if any(asked[:3]):
-        says = f"everybody who reaches {base} may look and act"
+    if any(opened[:3]):
+        text = f"everybody who reaches {base} may look and act"
         hint = (
             "set AWB_TRUST_LOOPBACK to auto, list the proxy in AWB_PROXY_ADDRESSES and let it send X-Forwarded-For; "
             "do it now"
         )
-    elif any(asked[3:]):
-        says = f"everybody who sends {settings.proxy_user_header} to {base} is whom it names"
+    elif any(opened[3:]):
+        text = f"everybody who sends {settings.proxy_user_header} to {base} is whom it names"
         hint = f"let the proxy set or remove {settings.proxy_user_header} on every request; do it now"
     else:
         yield Finding("access.public", Result.OK, f"{base} shows nothing to strangers")
         return
-    yield Finding("access.public", Result.ERROR, says, hint)
+    yield Finding("access.public", Result.ERROR, text, hint)
 
 
 def _loopback(settings: Settings) -> Iterator[Finding]:
@@ -61,17 +61,17 @@ def _loopback(settings: Settings) -> Iterator[Finding]:
         return
     check = "access.loopback"
     if forwarded or (here and not settings.loopback_trusted):
-        says = f"what answers at {base} lets everybody in who comes through a proxy on this machine"
-        yield Finding(check, Result.ERROR, says, "restart the service: it runs with other settings than these")
+        text = f"what answers at {base} lets everybody in who comes through a proxy on this machine"
+        yield Finding(check, Result.ERROR, text, "restart the service: it runs with other settings than these")
     elif not here:
         yield Finding(check, Result.OK, "without a login this machine sees nothing either")
     elif settings.exposed:
-        says = "AWB_TRUST_LOOPBACK lets everybody in who comes through a proxy or forwarder on this machine"
-        yield Finding(check, Result.WARNING, says, "set it to auto, unless there is none on this machine")
+        text = "AWB_TRUST_LOOPBACK lets everybody in who comes through a proxy or forwarder on this machine"
+        yield Finding(check, Result.WARNING, text, "set it to auto, unless there is none on this machine")
     elif not settings.on_loopback:
-        says = f"no login is needed on this machine, while {settings.bind} can be reached from elsewhere"
+        text = f"no login is needed on this machine, while {settings.bind} can be reached from elsewhere"
         hint = "if a container engine or a forwarder passes connections on, set AWB_TRUST_LOOPBACK=never or a password"
-        yield Finding(check, Result.WARNING, says, hint)
+        yield Finding(check, Result.WARNING, text, hint)
     else:
         yield Finding(check, Result.OK, "this machine alone gets in, without a login")
 

@@ -67,19 +67,19 @@ def _redis(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
         right = missing_right(error)
         hint = f"let the Redis user run {right} ({_RIGHTS})" if right else "start it, or check AWB_REDIS_URL"
         hint = trust.REMEDY if trust.is_untrusted(error) else hint
-        says = f"Redis is {unavailable(error)}"
+        text = f"Redis is {unavailable(error)}"
         if config.settings.redis_url is None:
-            says = f"no meter runs in {config.settings.data_dir.resolve()}"
+            text = f"no meter runs in {config.settings.data_dir.resolve()}"
             hint = "start it with: awb run (or set AWB_DATA_DIR to the directory of the one that runs)"
-        yield Finding("redis.reachable", Result.ERROR, says, hint)
+        yield Finding("redis.reachable", Result.ERROR, text, hint)
         return
     yield Finding("redis.reachable", Result.OK, "Redis answers and takes writes")
     info = server.facts
-    told = str(info.get("valkey_version") or info["redis_version"])
+    version = str(info.get("valkey_version") or info["redis_version"])
     # Valkey calls itself Redis 7.2.4 towards clients; its own version is newer than any that lacks something.
     new_enough = tuple(int(part) for part in str(info["redis_version"]).split(".")[:2]) >= OLDEST_VERSION
     yield Finding(
-        "redis.version", Result.OK if new_enough else Result.ERROR, f"version {told}",
+        "redis.version", Result.OK if new_enough else Result.ERROR, f"version {version}",
         "" if new_enough else "RQ loses jobs on servers before 6.2; use a newer one",
     )  # fmt: skip
     if server.missing:

@@ -17,7 +17,7 @@ from app.store.receive.inbox import deployments
 from app.store.store import Store
 
 _LATELY: Final = 30 * 86_400
-_LOOKED_AT: Final = 1000
+_MOST_CHECKED: Final = 1000
 _SWITCH_ON: Final = "set AWB_RELAY=email with AWB_SMTP_URL and AWB_EMAIL_FROM (docs/relay.md)"
 
 
@@ -36,8 +36,8 @@ def examine_relaying(config: Config, connection: "redis.Redis") -> Iterator[Find
 def _users(store: Store) -> Iterator[Finding]:
     """Look for notifications that are for users and of no use to the count: by mail, nobody gets those."""
     names: set[str] = set()
-    pages = store.kept.newest(clock.now().timestamp() - _LATELY, _LOOKED_AT)
-    for kept in islice((one for page in pages for one in page), _LOOKED_AT):
+    pages = store.kept.newest(clock.now().timestamp() - _LATELY, _MOST_CHECKED)
+    for kept in islice((one for page in pages for one in page), _MOST_CHECKED):
         template = str(kept.record.get("template") or "")
         if template and template not in NEEDED.values() and not template.startswith(("Task ", "Test ", "Trouble")):
             names.add(template)

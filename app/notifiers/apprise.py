@@ -71,14 +71,14 @@ class AppriseNotifier(Notifier):
         try:
             done = within(self._patience, lambda: self._hand_over(notification))
         except Exception as error:  # noqa: BLE001 - plugins raise what they like, and its text may hold the URL
-            reason, said = FailureReason.NETWORK, type(error).__name__
+            reason, message = FailureReason.NETWORK, type(error).__name__
         else:
             if done:
                 return
-            reason, said = FailureReason.SERVER_ERROR, "it was not accepted"
+            reason, message = FailureReason.SERVER_ERROR, "it was not accepted"
         # Outside the handler, so that the plugin's error does not travel on as __context__.
         raise NotifyError(
-            f"{self._scheme}:// by Apprise: {said}; try `apprise -v` with the same URL to see why",
+            f"{self._scheme}:// by Apprise: {message}; try `apprise -v` with the same URL to see why",
             reason=reason,
             permanent=False,
         )

@@ -28,39 +28,39 @@ def check(who: str, status: int, retry_after: str | None) -> None:
         status: of the answer.
         retry_after: the header of that name.
     """
-    said = f"{who} answered {status}"
-    refuse_trouble(said, status, retry_after, later=_LATER)
+    text = f"{who} answered {status}"
+    refuse_trouble(text, status, retry_after, later=_LATER)
     match status:
         case _ if 200 <= status < 300:  # noqa: PLR2004 - the class of success
             return
         case _ if status in _AUTH:
-            said += ": it does not let us in; check its URL"
-            raise NotifyError(said, reason=FailureReason.AUTH_ERROR, permanent=True)
+            text += ": it does not let us in; check its URL"
+            raise NotifyError(text, reason=FailureReason.AUTH_ERROR, permanent=True)
         case 410:  # https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
-            said += ": gone, it wants no more messages; take it out of the configuration or give a new URL"
+            text += ": gone, it wants no more messages; take it out of the configuration or give a new URL"
         case _ if status < requests.codes.bad_request:
-            said += ": redirects are not followed; give the final URL"
-    raise NotifyError(said, reason=FailureReason.CLIENT_ERROR, permanent=True)
+            text += ": redirects are not followed; give the final URL"
+    raise NotifyError(text, reason=FailureReason.CLIENT_ERROR, permanent=True)
 
 
-def refuse_trouble(said: str, status: int, retry_after: str | None, *, later: frozenset[int]) -> None:
+def refuse_trouble(text: str, status: int, retry_after: str | None, *, later: frozenset[int]) -> None:
     """Raise when the status says that nothing is taken at the moment: 429, 5xx, or one of `later`."""
     if status == requests.codes.too_many_requests:
-        raise rate_limited(said, retry_after)
+        raise rate_limited(text, retry_after)
     if status >= requests.codes.server_error or status in later:
-        asked = seconds(retry_after, _USUAL_WAIT) if retry_after else None
-        raise NotifyError(said, reason=FailureReason.SERVER_ERROR, permanent=False, retry_after=asked)
+        wait = seconds(retry_after, _USUAL_WAIT) if retry_after else None
+        raise NotifyError(text, reason=FailureReason.SERVER_ERROR, permanent=False, retry_after=wait)
 
 
-def rate_limited(said: str, retry_after: str | None) -> NotifyError:
+def rate_limited(text: str, retry_after: str | None) -> NotifyError:
     wait = seconds(retry_after, _USUAL_WAIT)
-    return NotifyError(said, reason=FailureReason.RATE_LIMITED, permanent=False, retry_after=wait)
+    return NotifyError(text, reason=FailureReason.RATE_LIMITED, permanent=False, retry_after=wait)
 
 
 def seconds(header: str | None, otherwise: float) -> float:
     """Read Retry-After, and keep it within bounds."""
-    asked = seconds_to_wait(header, clock.now())
-    wait = otherwise if asked is None else asked
+    requested = seconds_to_wait(header, clock.now())
+    wait = otherwise if requested is None else requested
     return min(max(wait, _SHORTEST_WAIT), _LONGEST_WAIT)
 
 

@@ -22,10 +22,10 @@ def current_usage(store: Store, config: Config, meter: str, *, top: bool) -> Usa
     entitlements = state.entitlements() if config.verifying(store.deployment) else None
     found = current_allowance(config, entitlements, meter)
     today = now.date()
-    told = _going_on(found.period, today) if found.period and found.period.start <= today else None
-    period = told or config.period_rule.at(today)
+    licensed = _extended(found.period, today) if found.period and found.period.start <= today else None
+    period = licensed or config.period_rule.at(today)
     # Seats are no counter: their feature has no period, and Coder's number is the present one.
-    actual = found.actual if told or found.period is None else None
+    actual = found.actual if licensed or found.period is None else None
     if not meter_of(meter).counted_here:
         return Usage(store.deployment, meter, period, found.limit, actual or 0, 0, now, actual, mode=Mode.VERIFIED)
     reconciled = config.verifying(store.deployment) and state.mark("reconciled_at") is not None
@@ -55,7 +55,7 @@ def coder_version(store: Store, config: Config) -> Version | None:
     return info.number if info else None
 
 
-def _going_on(period: Period, today: date) -> Period:
+def _extended(period: Period, today: date) -> Period:
     """Let the last period go on until Coder tells of another: all builds there ever were belong to none."""
     return period if period.contains(today) else Period(period.start, None)
 

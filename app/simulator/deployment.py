@@ -149,7 +149,7 @@ class Deployment:
         """Move the clock forward to a moment; it never goes back."""
         self.now = max(self.now, at)
 
-    def knows(self, template: NotificationTemplate) -> bool:
+    def has_template(self, template: NotificationTemplate) -> bool:
         """Tell whether this version has a notification template."""
         return template.since <= self.version and (template.until is None or self.version < template.until)
 
@@ -159,24 +159,24 @@ class Deployment:
     @property
     def known_templates(self) -> list[NotificationTemplate]:
         """The notification templates of this version."""
-        return [template for template in CATALOGUE if self.knows(template)]
+        return [template for template in CATALOGUE if self.has_template(template)]
 
     def on_by_default(self, template: NotificationTemplate) -> bool:
         return template.on or (template in TASK_STATUS.values() and not self.does(Behaviour.QUIET_STATUS))
 
-    def tells(self, user: User, template: NotificationTemplate) -> bool:
+    def notifies(self, user: User, template: NotificationTemplate) -> bool:
         """Tell whether a notification of this template is enqueued for a user."""
         disabled = self.preferences[user.id].get(template.id)
         wanted = self.on_by_default(template) if disabled is None else not disabled
-        return wanted and self.knows(template)
+        return wanted and self.has_template(template)
 
     def _make_users(self) -> list[User]:
         """Make admins of each role, a pipeline's account, and developers, some of whom follow their agents."""
-        told = frozenset({"Workspace Created", "Workspace Manually Updated"})
+        enabled = frozenset({"Workspace Created", "Workspace Manually Updated"})
         users = [
-            User(self.new_id(), "olivia", "Olivia Owner", frozenset({Role.OWNER}), told),
-            User(self.new_id(), "tariq", "Tariq Admin", frozenset({Role.TEMPLATE_ADMIN}), told),
-            User(self.new_id(), "uma", "", frozenset({Role.OWNER, Role.TEMPLATE_ADMIN}), told),
+            User(self.new_id(), "olivia", "Olivia Owner", frozenset({Role.OWNER}), enabled),
+            User(self.new_id(), "tariq", "Tariq Admin", frozenset({Role.TEMPLATE_ADMIN}), enabled),
+            User(self.new_id(), "uma", "", frozenset({Role.OWNER, Role.TEMPLATE_ADMIN}), enabled),
             User(self.new_id(), "ci-pipeline", "CI pipeline"),
         ]
         for username in _PEOPLE:

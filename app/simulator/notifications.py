@@ -64,7 +64,7 @@ class Outbox:
         if draft is None:
             return
         for user in draft.recipients:
-            if not self._world.tells(user, draft.template):
+            if not self._world.notifies(user, draft.template):
                 continue
             payload = _payload(draft, user)
             method = self._world.method_of(draft.template)

@@ -79,15 +79,17 @@ def answer(problem: Problem, *, framed: bool | None = None) -> Response:
     """
     if for_people():
         known = g.get("person") is not None if framed is None else framed
-        said = make_response(render_template("sorry.html", heading=problem.title, detail=problem.detail, framed=known))
+        response = make_response(
+            render_template("sorry.html", heading=problem.title, detail=problem.detail, framed=known)
+        )
     elif request.path.startswith(_PROBLEMS):
-        said = _problem_details(problem)
+        response = _problem_details(problem)
     else:
         word = "unavailable" if problem.status == HTTPStatus.SERVICE_UNAVAILABLE else "error"
-        said = jsonify(status=word, reason=problem.title, detail=problem.detail)
-    said.status_code = problem.status
-    said.headers.update(problem.headers)
-    return said
+        response = jsonify(status=word, reason=problem.title, detail=problem.detail)
+    response.status_code = problem.status
+    response.headers.update(problem.headers)
+    return response
 
 
 def _problem_details(problem: Problem) -> Response:
@@ -98,10 +100,10 @@ def _problem_details(problem: Problem) -> Response:
         detail=problem.detail,
         errors=list(problem.errors),
     )
-    said = jsonify(details.model_dump(mode="json", exclude_defaults=True))
-    said.content_type = "application/problem+json"
-    said.headers["Cache-Control"] = "no-store"
-    return said
+    response = jsonify(details.model_dump(mode="json", exclude_defaults=True))
+    response.content_type = "application/problem+json"
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def _http_error(error: HTTPException) -> Response:

@@ -90,7 +90,7 @@ def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
     """Build the route; without a signing secret it answers 404."""
     routes = Blueprint("slack", __name__)
     secret = config.settings.slack_signing_secret
-    beside = ThreadPoolExecutor(_WORKERS, "slack-action")
+    pool = ThreadPoolExecutor(_WORKERS, "slack-action")
 
     @routes.post("/v1/slack/actions")
     def act() -> Response:
@@ -110,7 +110,7 @@ def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
         if press is None or wanted is None:
             return jsonify({})
         outcome: Future[_Outcome] = Future()
-        beside.submit(_work, config, connection, signature, press, wanted, outcome)
+        pool.submit(_work, config, connection, signature, press, wanted, outcome)
         return _answer(outcome)
 
     return routes
@@ -198,13 +198,13 @@ def _do(config: Config, connection: "redis.Redis", press: _Press, action: _Actio
     if not DEPLOYMENT_NAME.fullmatch(target.deployment):
         return _OLD_BUTTON
     try:
-        said = _apply(config, connection, Button(action.action_id), target, press.by, clock.now())
+        result = _apply(config, connection, Button(action.action_id), target, press.by, clock.now())
     except StaleError as stale:
-        said = str(stale)
+        result = str(stale)
     log.info(
-        "slack action", user=press.by, action=action.action_id, alert=target.alert, threshold=target.level, said=said
+        "slack action", user=press.by, action=action.action_id, alert=target.alert, threshold=target.level, said=result
     )
-    return said
+    return result
 
 
 def _apply(config: Config, connection: "redis.Redis", button: Button, target: Target, by: str, now: datetime) -> str:

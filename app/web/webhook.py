@@ -22,7 +22,7 @@ from app.config.types import DEPLOYMENT_NAME
 from app.core.access.origin import client_of, names_loopback
 from app.core.alert.refusal import DOCTOR, Refusal
 from app.core.count.delivery import NOT_JSON
-from app.pipeline.count.intake import Taken, take
+from app.pipeline.count.intake import IntakeOutcome, take
 from app.pipeline.relay.accepting import Relaying
 from app.store.receive.inbox import Inbox, TooManyDeploymentsError, accepting_channel
 from app.store.server.connection import unavailable
@@ -148,14 +148,14 @@ def _take(inbox: Inbox, relaying: Relaying | None) -> tuple[Refusal | None, Resp
     except TooManyDeploymentsError:
         log.warning("delivery refused", deployment=deployment, why="one deployment too many")
         return Refusal.WRONG_PATH, _answer(404, "error", reason="unknown deployment", detail=_UNKNOWN_HINT)
-    if receipt.taken is Taken.QUARANTINED:
+    if receipt.outcome is IntakeOutcome.QUARANTINED:
         log.warning("delivery quarantined", deployment=deployment, message_id=receipt.message_id, why=receipt.reason)
         aside = _answer(202, "quarantined", message_id=receipt.message_id, reason=receipt.reason)
         return Refusal.NOT_JSON if receipt.reason.startswith(NOT_JSON) else None, aside
-    taken = f"delivery {receipt.taken.value}"
+    taken = f"delivery {receipt.outcome.value}"
     log.debug(taken, deployment=deployment, message_id=receipt.message_id)
-    code = 202 if receipt.taken is Taken.ACCEPTED else 200
-    return None, _answer(code, receipt.taken.value, message_id=receipt.message_id)
+    code = 202 if receipt.outcome is IntakeOutcome.ACCEPTED else 200
+    return None, _answer(code, receipt.outcome.value, message_id=receipt.message_id)
 
 
 def _password(value: str) -> bytes:

@@ -44,7 +44,7 @@ def test_queues_without_a_worker_are_named_instead_of_a_welcome(
     show(welcome)
     said = capsys.readouterr()
     assert said.out == ""
-    assert f"no worker lives for {', '.join(q for q in jobqueue.STANDING if q != jobqueue.DELIVERIES)}:" in said.err
+    assert f"no worker lives for {', '.join(q for q in jobqueue.CORE if q != jobqueue.DELIVERIES)}:" in said.err
 
 
 @pytest.mark.usefixtures("no_patience", "jobs_run")

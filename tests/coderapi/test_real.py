@@ -45,7 +45,7 @@ def test_a_deleted_workspace_still_names_its_task_and_everything_else() -> None:
 
 def test_an_ordinary_workspace_says_that_it_has_no_task() -> None:
     workspace = Workspace.model_validate(answer("workspace.ordinary"))
-    assert workspace.tells_task
+    assert workspace.has_task_field
     assert HAS_TASK not in workspace.names
 
 

@@ -53,7 +53,7 @@ def test_without_routes_everybody_gets_everything() -> None:
 def test_a_route_takes_what_all_of_its_fields_take(
     route: dict[str, Any], labels: dict[str, str], *, taken: bool
 ) -> None:
-    assert Route(**route).takes({**LABELS, **labels}) is taken
+    assert Route(**route).matches({**LABELS, **labels}) is taken
     # What no route takes goes to everybody.
     assert told({**route, "receivers": ["webhook"]}, **labels) == (["webhook"] if taken else RECEIVERS)
 

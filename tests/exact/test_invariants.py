@@ -28,7 +28,7 @@ def test_invariant_the_same_message_twice_is_one_stored_event(stage: Stage) -> N
     task(stage)
     [first, *_] = stage.outbox.collect()
     with stage.now():
-        taken = [take(stage.inbox, first.body, first.id).taken for _ in range(5)]
+        taken = [take(stage.inbox, first.body, first.id).outcome for _ in range(5)]
         stage.drain()
     assert taken == [Taken.ACCEPTED, *[Taken.DUPLICATE] * 4]
     assert stage.inbox.stats()["accepted"] == 1

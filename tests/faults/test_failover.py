@@ -16,7 +16,7 @@ from tests.faults.forwarder import Forwarder
 from tests.faults.system import System, free_port
 from tests.pipeline.streams import messages_of
 from workers.runner import QuietWorker
-from workers.scheduler import LOOK_EVERY as PAUSE
+from workers.scheduler import POLL_SECONDS as PAUSE
 from workers.scheduler import Scheduler
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")

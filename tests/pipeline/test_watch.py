@@ -14,7 +14,7 @@ from app.core.alert.foresight import HOLD
 from app.core.count.evidence import Evidence
 from app.core.count.meter import AWB, RecordState, UsageRecord
 from app.pipeline.watch import bursts, digests, scopes
-from app.pipeline.watch.foresee import foresee
+from app.pipeline.watch.forecasts import check_forecast
 from app.pipeline.watch.sweep import sweep
 from app.store import keys
 from app.store.alert.alerts import Alerts
@@ -73,13 +73,13 @@ def test_a_limit_in_sight_is_told_once_and_taken_back_when_it_is_out_of_sight_fo
 ) -> None:
     every_day(connection, 60, 8)
     config, raised = settings(redis_server), settings(redis_server, limit=10_000)
-    assert foresee(Store(connection, DEPLOYMENT), config, AWB) is Reason.FIRST
-    assert foresee(Store(connection, DEPLOYMENT), config, AWB) is Reason.NONE
+    assert check_forecast(Store(connection, DEPLOYMENT), config, AWB) is Reason.FIRST
+    assert check_forecast(Store(connection, DEPLOYMENT), config, AWB) is Reason.NONE
     [(kind, reason, headline)] = told(connection)
     assert (kind, reason) == ("forecast", "first")
     assert "limit expected to be reached on " in headline
     # An edited limit is nobody's jitter.
-    assert foresee(Store(connection, DEPLOYMENT), raised, AWB) is Reason.RESOLVED
+    assert check_forecast(Store(connection, DEPLOYMENT), raised, AWB) is Reason.RESOLVED
     assert "no longer expected to be reached" in told(connection)[-1][2]
 
 
@@ -88,13 +88,13 @@ def test_a_projection_that_moves_to_and_fro_says_nothing(
 ) -> None:
     every_day(connection, 60, 8)
     config = settings(redis_server)
-    foresee(Store(connection, DEPLOYMENT), config, AWB)
+    check_forecast(Store(connection, DEPLOYMENT), config, AWB)
     clock.shift(200 * DAY)  # nothing was used since
-    assert foresee(Store(connection, DEPLOYMENT), config, AWB) is Reason.NONE
+    assert check_forecast(Store(connection, DEPLOYMENT), config, AWB) is Reason.NONE
     clock.shift(HOLD - timedelta(seconds=1))
-    assert foresee(Store(connection, DEPLOYMENT), config, AWB) is Reason.NONE
+    assert check_forecast(Store(connection, DEPLOYMENT), config, AWB) is Reason.NONE
     clock.shift(timedelta(seconds=1))
-    assert foresee(Store(connection, DEPLOYMENT), config, AWB) is Reason.RESOLVED
+    assert check_forecast(Store(connection, DEPLOYMENT), config, AWB) is Reason.RESOLVED
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_without_a_breach_ahead_nothing_is_foreseen(
 ) -> None:
     every_day(connection, days, number)
     config = settings(redis_server, **{"forecast_alerts": "true", **more})
-    assert foresee(Store(connection, DEPLOYMENT), config, AWB) is Reason.NONE
+    assert check_forecast(Store(connection, DEPLOYMENT), config, AWB) is Reason.NONE
     assert told(connection) == []
 
 

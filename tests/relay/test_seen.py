@@ -11,7 +11,7 @@ import time_machine
 from app.answers.health import verdict
 from app.core.finding import Result
 from app.doctor.relaying import examine_relaying
-from app.pipeline.relay.fares import Condition, fares
+from app.pipeline.relay.targetstatus import Condition, target_statuses
 from tests.cli.conftest import call
 from tests.conftest import SECRET, RedisServer, make_config
 from tests.notifiers.httpsink import HttpSink, answer, sink
@@ -138,18 +138,18 @@ def test_metrics_have_numbers_for_each_target(world: World) -> None:
 
 def test_how_a_target_fares(world: World, there: HttpSink) -> None:
     assert verdict(world.store, world.config).of("relays.working", "forward:sink") is Result.ERROR
-    [fare] = fares(world.store, world.config)
-    assert (fare.condition, fare.says) == (Condition.FAILING, "1 messages failed within 24 hours: it answered 503")
+    [target] = target_statuses(world.store, world.config)
+    assert (target.condition, target.says) == (Condition.FAILING, "1 messages failed within 24 hours: it answered 503")
     there.replies[:] = [answer(500)]
     world.wait(1200)
-    [fare] = fares(world.store, world.config)
-    assert fare.condition is Condition.LATE
-    assert fare.says.startswith("1 messages wait, the oldest for 20 minutes: it answered 500")
+    [target] = target_statuses(world.store, world.config)
+    assert target.condition is Condition.LATE
+    assert target.says.startswith("1 messages wait, the oldest for 20 minutes: it answered 500")
     assert verdict(world.store, world.config).of("relays.working", "forward:sink") is Result.WARNING
     there.replies[:] = [answer(200)]
     world.wait(86_400 + 1200)
-    [fare] = fares(world.store, world.config)
-    assert fare.condition is Condition.OK
+    [target] = target_statuses(world.store, world.config)
+    assert target.condition is Condition.OK
 
 
 def test_doctor_warns_while_users_get_nothing(

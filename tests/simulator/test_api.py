@@ -161,7 +161,7 @@ def test_notifications_are_switched_on_for_a_user_and_then_sent(world: World, cl
     assert client.get(path) == []
     answer = client.call(path, "PUT", {"template_disabled_map": {idle: False}})
     assert [(row["id"], row["disabled"]) for row in answer.json()] == [(idle, False)]
-    assert world.tells(quiet, next(t for t in world.known_templates if t.name == "Task Idle"))
+    assert world.notifies(quiet, next(t for t in world.known_templates if t.name == "Task Idle"))
     client.token = client.server.token_of(world.developers[1])
     assert client.call(path).status_code == (200 if quiet == world.developers[1] else 404)
 

@@ -26,7 +26,7 @@ def test_without_workers_deliveries_are_still_taken_and_the_queues_are_named(
 ) -> None:
     worker(jobqueue.DELIVERIES, connection, config).register_birth()
     readyz = client.get("/readyz")
-    idle = [name for name in jobqueue.STANDING if name != jobqueue.DELIVERIES]
+    idle = [name for name in jobqueue.CORE if name != jobqueue.DELIVERIES]
     assert readyz.status_code == 200
     assert readyz.get_json() == {"status": "degraded", "redis": "ok", "without_worker": idle}
 

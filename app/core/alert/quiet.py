@@ -82,11 +82,11 @@ def quiet_until(spans: Sequence[QuietSpan], zone: tzinfo, now: datetime) -> date
     Spans that follow each other without a gap are one quiet. A quiet without end is none: a message that could never
     be sent must not wait for ever.
     """
-    moment = asked = now.astimezone(UTC)
+    moment = start = now.astimezone(UTC)
     for _ in range(_LONGEST * max(len(spans), 1)):
         ends = [end for span in spans if (end := span.ending(moment, zone)) is not None]
         if not ends:
-            return None if moment == asked else moment
+            return None if moment == start else moment
         moment = max(ends)
     return None
 

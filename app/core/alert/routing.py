@@ -57,7 +57,7 @@ class LevelGlob(Parsed):
     def __str__(self) -> str:
         return self.name if self.at_least is None else f">={self.at_least}%"
 
-    def takes(self, level: str) -> bool:
+    def matches(self, level: str) -> bool:
         if self.at_least is None:
             return self.name == level.replace(" ", "")
         share = _SHARE.fullmatch(level)
@@ -104,7 +104,7 @@ class Route(BaseModel):
     def escalate_after(self) -> timedelta | None:
         return timedelta(hours=self.escalate_after_hours) if self.escalate_after_hours and self.escalate_to else None
 
-    def takes(self, labels: Mapping[str, str]) -> bool:
+    def matches(self, labels: Mapping[str, str]) -> bool:
         """Tell whether a message with these labels is this route's."""
         pairs = (
             (self.meters, "meter"),
@@ -114,7 +114,7 @@ class Route(BaseModel):
             (self.reasons, "reason"),
         )
         return all(_any(globs, labels.get(name, "")) for globs, name in pairs) and (
-            not self.levels or any(item.takes(labels.get("level", "")) for item in self.levels)
+            not self.levels or any(item.matches(labels.get("level", "")) for item in self.levels)
         )
 
 
@@ -124,7 +124,7 @@ def addressed(routes: Sequence[Route], labels: Mapping[str, str], receivers: Seq
     A message that no route takes goes to everybody: forgetting a route must not lose a warning. A route that takes it
     and names nobody says so on purpose.
     """
-    taking = [route for route in routes if route.takes(labels)]
+    taking = [route for route in routes if route.matches(labels)]
     if not taking:
         return list(receivers)
     return named(receivers, [glob for route in taking for glob in route.receivers])
@@ -143,7 +143,7 @@ def escalations(routes: Sequence[Route], labels: Mapping[str, str]) -> list[tupl
     return [
         (route.name or f"route-{number}", route)
         for number, route in enumerate(routes, start=1)
-        if route.escalate_after and route.takes(labels)
+        if route.escalate_after and route.matches(labels)
     ]
 
 
@@ -151,7 +151,7 @@ def quiet_spans(
     routes: Sequence[Route], labels: Mapping[str, str], receiver: str, general: Sequence[QuietSpan]
 ) -> list[Sequence[QuietSpan]]:
     """Return the quiet hours of each way by which a message reaches a receiver: one that is open is enough."""
-    ways = [route for route in routes if route.takes(labels) and named([receiver], route.receivers)]
+    ways = [route for route in routes if route.matches(labels) and named([receiver], route.receivers)]
     own = [route.quiet_hours for route in ways]
     return [general if hours is None else hours for hours in own] or [general]
 

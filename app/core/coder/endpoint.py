@@ -42,23 +42,23 @@ def compare(endpoint: EndpointUrl, expected: Expected) -> Iterator[Finding]:
 
 
 def _address(endpoint: EndpointUrl, expected: Expected) -> Finding:
-    says = f"Coder sends to {endpoint.shown}"
+    text = f"Coder sends to {endpoint.shown}"
     ours = urlsplit(expected.public_url)
     here = not expected.public_url or origin(expected.public_url) == origin(endpoint.shown)
     deployment = _deployment(endpoint.path, ours.path if here else "", anywhere=not (here and expected.public_url))
     if deployment is None:
         hint = f"the path must end in {PATH}; {_PRINTED}"
-        return Finding("coder.endpoint", Result.ERROR, f"{says}, a path that takes no notifications", hint)
+        return Finding("coder.endpoint", Result.ERROR, f"{text}, a path that takes no notifications", hint)
     if not here:
         # Compared and never called: an address that another system names is not for this program to open.
         hint = "correct AWB_PUBLIC_URL or CODER_NOTIFICATIONS_WEBHOOK_ENDPOINT; Coder loses what is redirected"
-        wrong = f"{says}, while AWB_PUBLIC_URL is {expected.public_url}"
+        wrong = f"{text}, while AWB_PUBLIC_URL is {expected.public_url}"
         return Finding("coder.endpoint", Result.WARNING, wrong, hint)
     if deployment and deployment != expected.deployment:
         hint = f"end the path in {PATH}, or set AWB_DEPLOYMENT to {deployment}"
-        wrong = f"{says}: that counts for the deployment {deployment}, not for {expected.deployment}"
+        wrong = f"{text}: that counts for the deployment {deployment}, not for {expected.deployment}"
         return Finding("coder.endpoint", Result.ERROR, wrong, hint)
-    return Finding("coder.endpoint", Result.OK, says)
+    return Finding("coder.endpoint", Result.OK, text)
 
 
 def _deployment(path: str, prefix: str, *, anywhere: bool) -> str | None:

@@ -35,13 +35,13 @@ def expiry(key: ApiKey | None, user: User, now: datetime) -> Finding:
         return Finding("coder.expiry", Result.WARNING, "Coder does not show when this token expires", hint)
     soon = found.at - now <= WARN_BEFORE
     outcome = Result.WARNING if soon else Result.OK
-    says = _expires(found, now)
+    text = _expires(found, now)
     if not soon:
-        return Finding("coder.expiry", outcome, says)
+        return Finding("coder.expiry", outcome, text)
     if found.moves and found.lifetime:
-        return Finding("coder.expiry", outcome, says, _rests(found.lifetime, user))
+        return Finding("coder.expiry", outcome, text, _rests(found.lifetime, user))
     hint = f"make a new one in time: {OF_A_YEAR}" if OWNER not in user.role_names else _another_account()
-    return Finding("coder.expiry", outcome, says, hint)
+    return Finding("coder.expiry", outcome, text, hint)
 
 
 def _expires(found: Expiry, now: datetime) -> str:
@@ -72,25 +72,25 @@ def _span(span: timedelta) -> str:
 def scopes(key: ApiKey) -> Finding:
     """Say whether a limited token can do what counting needs."""
     if key.only_some:
-        says = "the token is limited to single workspaces or templates: builds of all others are not proved"
-        return Finding("coder.scopes", Result.ERROR, says, "make a token without an allow-list")
+        text = "the token is limited to single workspaces or templates: builds of all others are not proved"
+        return Finding("coder.scopes", Result.ERROR, text, "make a token without an allow-list")
     missing = missing_scopes(key.limits)
     if missing:
-        says = f"the token's scopes are too few for counting; missing: {', '.join(missing)}"
-        return Finding("coder.scopes", Result.ERROR, says, "make a token with these scopes, or without limits")
-    says = "the token's scopes suffice for counting, but for nothing else"
+        text = f"the token's scopes are too few for counting; missing: {', '.join(missing)}"
+        return Finding("coder.scopes", Result.ERROR, text, "make a token with these scopes, or without limits")
+    text = "the token's scopes suffice for counting, but for nothing else"
     hint = "use a token without limited scopes for this check and for `awb coder subscribe`"
-    return Finding("coder.scopes", Result.WARNING, says, hint)
+    return Finding("coder.scopes", Result.WARNING, text, hint)
 
 
 def workspaces(user: User) -> Finding:
     if user.role_names & _SEES_ALL:
         return Finding("coder.workspaces", Result.OK, f"the roles of {user.username} show everybody's workspaces")
-    says = (
+    text = (
         f"{user.username} is neither owner nor template admin of the site: builds of workspaces that Coder does not "
         "show are not proved"
     )
-    return Finding("coder.workspaces", Result.WARNING, says, f"give the account the site role {TEMPLATE_ADMIN}")
+    return Finding("coder.workspaces", Result.WARNING, text, f"give the account the site role {TEMPLATE_ADMIN}")
 
 
 def deleted(user: User, source: HistorySource, *, records_audit: bool) -> Finding:
@@ -103,13 +103,13 @@ def deleted(user: User, source: HistorySource, *, records_audit: bool) -> Findin
     """
     if source is not HistorySource.NONE:
         found_by = "the provisioner jobs" if source is HistorySource.PROVISIONER_JOBS else "the audit log"
-        says = f"tasks that were deleted between two passes are found by {found_by}"
-        return Finding("coder.deleted", Result.OK, says)
-    says = "a task that is made and deleted between two passes is missed unless a notification of it arrives"
+        text = f"tasks that were deleted between two passes are found by {found_by}"
+        return Finding("coder.deleted", Result.OK, text)
+    text = "a task that is made and deleted between two passes is missed unless a notification of it arrives"
     if records_audit:
-        return Finding("coder.deleted", Result.WARNING, says, _auditor(user, "the audit log"))
+        return Finding("coder.deleted", Result.WARNING, text, _auditor(user, "the audit log"))
     hint = "this Coder keeps no audit log; an owner's token finds it by the provisioner jobs"
-    return Finding("coder.deleted", Result.WARNING, says, hint)
+    return Finding("coder.deleted", Result.WARNING, text, hint)
 
 
 def _auditor(user: User, what: str) -> str:
@@ -120,29 +120,29 @@ def _auditor(user: User, what: str) -> str:
 
 
 def endpoint_unread(user: User | None) -> Finding:
-    says = "endpoint and secret are not compared: Coder does not show them to this token"
+    text = "endpoint and secret are not compared: Coder does not show them to this token"
     remedy = _auditor(user, "them") if user else f"the account needs the site role {AUDITOR}"
-    return Finding("coder.endpoint", Result.WARNING, says, f"{remedy}; `awb webhook-url` prints ours")
+    return Finding("coder.endpoint", Result.WARNING, text, f"{remedy}; `awb webhook-url` prints ours")
 
 
 def absent(names: Sequence[str], minutes: int) -> Finding:
     """Say what this Coder does not announce; its API shows the builds all the same."""
     since = ".".join(map(str, ANNOUNCES_RESUMES.spans[0][0]))
-    says = (
+    text = (
         f"{' and '.join(names)} came with v{since}: this Coder does not announce a resumed task; its API shows it, "
         f"within {minutes} min"
     )
-    return Finding("coder.announced", Result.OK, says)
+    return Finding("coder.announced", Result.OK, text)
 
 
 def preferences_failed(user: User, key: ApiKey | None) -> Finding:
     """Explain a 500: so Coder answers a token whose scopes do not cover preferences, and no scope does."""
-    says = f"Coder answered 500 when asked what is switched on for {user.username}"
+    text = f"Coder answered 500 when asked what is switched on for {user.username}"
     if key is not None and not key.limits:
-        return Finding("coder.templates", Result.WARNING, says, "try again later, and see Coder's log")
+        return Finding("coder.templates", Result.WARNING, text, "try again later, and see Coder's log")
     known = "the token's scopes are limited" if key else "where a token's scopes are limited"
     hint = f"that is its answer {'because ' if key else ''}{known}; counting needs no preferences"
-    return Finding("coder.templates", Result.WARNING, says, hint)
+    return Finding("coder.templates", Result.WARNING, text, hint)
 
 
 def failures(user: User, another: bool | None) -> Finding:
@@ -153,18 +153,18 @@ def failures(user: User, another: bool | None) -> Finding:
         another: some active user has the site role; None where that is not known.
     """
     if TEMPLATE_ADMIN in user.role_names:
-        says = f"{user.username} is a template admin, to whom Coder sends Workspace Manual Build Failed"
-        return Finding("coder.failures", Result.OK, says)
+        text = f"{user.username} is a template admin, to whom Coder sends Workspace Manual Build Failed"
+        return Finding("coder.failures", Result.OK, text)
     if another:
-        says = "Coder sends Workspace Manual Build Failed to template admins, and there is one"
-        return Finding("coder.failures", Result.OK, says)
+        text = "Coder sends Workspace Manual Build Failed to template admins, and there is one"
+        return Finding("coder.failures", Result.OK, text)
     who = "there is none" if another is False else "whether there is one is not known"
-    says = f"Coder sends Workspace Manual Build Failed only to users with the site role {TEMPLATE_ADMIN}; {who}"
+    text = f"Coder sends Workspace Manual Build Failed only to users with the site role {TEMPLATE_ADMIN}; {who}"
     hint = "give one user that role, or an estimate counts first starts that failed"
-    return Finding("coder.failures", Result.WARNING, says, hint)
+    return Finding("coder.failures", Result.WARNING, text, hint)
 
 
 def without_creations(user: User) -> Finding:
-    says = f"{user.username} never receives Workspace Created: Coder sends it to owners and template admins of the site"
+    text = f"{user.username} never receives Workspace Created: Coder sends it to owners and template admins of the site"
     hint = "let one of them switch it on, or new tasks are found by the API alone"
-    return Finding("coder.recipient", Result.WARNING, says, hint)
+    return Finding("coder.recipient", Result.WARNING, text, hint)

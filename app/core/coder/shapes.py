@@ -108,7 +108,7 @@ class Workspace(CoderModel):
 
     Attributes:
         task_id: of the task that it has or had, deleted or not; the listing of v2.28 leaves it out of some.
-        tells_task: Coder says whether there is one; it does from v2.28 on, for as long as there are tasks.
+        has_task_field: Coder says whether there is one; it does from v2.28 on, for as long as there are tasks.
     """
 
     id: str
@@ -120,13 +120,13 @@ class Workspace(CoderModel):
     organization_id: Id = ""
     organization_name: str = ""
     task_id: Id = ""
-    tells_task: bool = False
+    has_task_field: bool = False
     latest_build: Build | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _note_task(cls, data: Any) -> Any:
-        return {**data, "tells_task": "task_id" in data} if isinstance(data, dict) else data
+        return {**data, "has_task_field": "task_id" in data} if isinstance(data, dict) else data
 
     @property
     def names(self) -> dict[str, str]:

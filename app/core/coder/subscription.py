@@ -99,10 +99,10 @@ def reached(templates: Sequence[NotificationTemplate], default: str, *, relay: s
     what = "everything" if len(sent) == len(templates) else names_of(sent)
     if relay != "off":
         return Finding(check, Result.OK, f"Coder sends {what} by webhook, and users get it by {relay} from here")
-    says = f"Coder sends {what} by webhook, so users get no e-mail of it"
+    text = f"Coder sends {what} by webhook, so users get no e-mail of it"
     if default == WEBHOOK:
-        says += ", one-time passcodes included"
-    return Finding(check, Result.WARNING, says, "set AWB_RELAY=email (docs/relay.md)")
+        text += ", one-time passcodes included"
+    return Finding(check, Result.WARNING, text, "set AWB_RELAY=email (docs/relay.md)")
 
 
 def any_of(roles: frozenset[str]) -> str:

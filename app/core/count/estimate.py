@@ -60,8 +60,8 @@ def provisional_records(
     if not (evidence.task or listed):
         return ()
     story = _best(evidence)
-    standing = min(evidence.base.records, story.total)
-    wanted = story.total - standing
+    settled = min(evidence.base.records, story.total)
+    wanted = story.total - settled
     kept = story.sightings[: max(len(story.sightings) - story.taken_back, wanted)]
     return tuple(
         UsageRecord(
@@ -79,7 +79,7 @@ def provisional_records(
             deliveries=tuple(sighting.message_id for sighting in sightings),
             weight=evidence.weight,
         )
-        for number, (first, sightings) in enumerate(kept[len(kept) - wanted :], standing + 1)
+        for number, (first, sightings) in enumerate(kept[len(kept) - wanted :], settled + 1)
     )
 
 
@@ -97,9 +97,9 @@ def fold(evidence: Evidence, records: Sequence[UsageRecord], keep: int = KEPT) -
     kinds = (evidence.resumed, evidence.paused, evidence.failed_resumes)
     gone = {one for sightings in kinds for one in sightings[: max(len(sightings) - keep, 0)]}
     total, base = _best(evidence).total, evidence.base
-    standing = min(base.records, total)
+    settled = min(base.records, total)
     if not gone:
-        return replace(evidence, base=replace(base, records=standing)), frozenset()
+        return replace(evidence, base=replace(base, records=settled)), frozenset()
     shorter = replace(
         evidence,
         resumed=evidence.resumed[-keep:],
@@ -117,8 +117,8 @@ def fold(evidence: Evidence, records: Sequence[UsageRecord], keep: int = KEPT) -
     messages = frozenset(sighting.message_id for sighting in gone)
     # Whichever story turns out to be the best one later, it must be able to name all starts that do not stand yet.
     needed = [story.total - len(story.sightings) for story in _stories(shorter)]
-    named = [n for n, record in enumerate(records, standing + 1) if not messages.isdisjoint(record.deliveries)]
-    return replace(shorter, base=replace(base, records=max(standing, *needed, *named))), messages
+    named = [n for n, record in enumerate(records, settled + 1) if not messages.isdisjoint(record.deliveries)]
+    return replace(shorter, base=replace(base, records=max(settled, *needed, *named))), messages
 
 
 def record_key(workspace_id: str, number: int) -> str:
@@ -130,7 +130,7 @@ def record_number(key: str) -> int:
     return int(key.rpartition(":")[2])
 
 
-def standing_keys(evidence: Evidence, workspace_id: str) -> list[str]:
+def settled_keys(evidence: Evidence, workspace_id: str) -> list[str]:
     """Return the keys of the records that are derived no longer."""
     return [record_key(workspace_id, number) for number in range(1, evidence.base.records + 1)]
 

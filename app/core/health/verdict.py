@@ -110,17 +110,17 @@ def _receivers(vitals: Vitals) -> Iterator[Finding]:
         if error is None:
             yield Finding("receivers.working", Result.OK, f"{name}: no message failed lately", subject=name)
         else:
-            says = f"{name}: the newest message failed: {error}"
+            text = f"{name}: the newest message failed: {error}"
             hint = "correct its settings, then run `awb notify test`"
-            yield Finding("receivers.working", Result.ERROR, says, hint, subject=name)
+            yield Finding("receivers.working", Result.ERROR, text, hint, subject=name)
 
 
 def _notifications(vitals: Vitals) -> Iterator[Finding]:
     check = "notifications.overdue"
     if vitals.overdue:
-        says = f"{_number(vitals.overdue, 'message')} should have been sent by now"
+        text = f"{_number(vitals.overdue, 'message')} should have been sent by now"
         yield Finding(
-            check, Result.ERROR, says, "run `awb messages`, and check that a worker for awb-notifications is running"
+            check, Result.ERROR, text, "run `awb messages`, and check that a worker for awb-notifications is running"
         )
     else:
         yield Finding(check, Result.OK, "no message is overdue")
@@ -151,12 +151,12 @@ def _jobs(queues: Sequence[QueueVitals]) -> Iterator[Finding]:
     for queue in queues:
         name = queue.name
         if queue.failed:
-            says = f"{name}: {_number(queue.failed, 'job')} failed"
-            yield Finding("jobs.failed", Result.WARNING, says, "run `awb queues` to see them", subject=name)
+            text = f"{name}: {_number(queue.failed, 'job')} failed"
+            yield Finding("jobs.failed", Result.WARNING, text, "run `awb queues` to see them", subject=name)
         if queue.oldest_age is not None and queue.oldest_age > _OLD_JOB and not queue.paused:
-            says = f"{name}: the oldest job has waited for {queue.oldest_age / 60:.0f} min"
+            text = f"{name}: the oldest job has waited for {queue.oldest_age / 60:.0f} min"
             yield Finding(
-                "jobs.waiting", Result.WARNING, says, "run `awb queues`; you can start more workers", subject=name
+                "jobs.waiting", Result.WARNING, text, "run `awb queues`; you can start more workers", subject=name
             )
     if not any(queue.failed for queue in queues):
         yield Finding("jobs.failed", Result.OK, "no job has failed")
@@ -196,18 +196,18 @@ def _deliveries(vitals: Vitals) -> Finding:
         hint = "enable webhooks in Coder with the lines of `awb webhook-url`, then run `coder notifications test`"
         return Finding(check, Result.WARNING, "no delivery has ever arrived", hint)
     quiet = vitals.now - vitals.last_delivery
-    says = f"{vitals.deployment}: the last delivery arrived {quiet.total_seconds() / 3600:.1f} h ago"
+    text = f"{vitals.deployment}: the last delivery arrived {quiet.total_seconds() / 3600:.1f} h ago"
     if quiet > vitals.silence_allowed:
         hint = "run `awb coder check` to see whether the webhook is still on; AWB_SILENCE_HOURS sets how long is normal"
-        return Finding(check, Result.WARNING, says, hint)
-    return Finding(check, Result.OK, says)
+        return Finding(check, Result.WARNING, text, hint)
+    return Finding(check, Result.OK, text)
 
 
 def _quarantine(vitals: Vitals) -> Finding:
     check = "input.quarantine"
     if vitals.quarantined:
-        says = f"{vitals.deployment}: {_number(vitals.quarantined, 'body', 'bodies')} could not be read"
-        return Finding(check, Result.WARNING, says, "run `awb quarantine` to see them")
+        text = f"{vitals.deployment}: {_number(vitals.quarantined, 'body', 'bodies')} could not be read"
+        return Finding(check, Result.WARNING, text, "run `awb quarantine` to see them")
     return Finding(check, Result.OK, "the quarantine is empty")
 
 
@@ -216,17 +216,17 @@ def _refused(vitals: Vitals) -> Iterator[Finding]:
     runs, now = vitals.refusals, vitals.now
     wrong = unauthorized(runs, now)
     if wrong:
-        says = (
+        text = (
             f"{wrong.count:,} posts without the right secret since {wrong.since:%Y-%m-%d %H:%M} UTC, the last "
             f"{(now - wrong.last).total_seconds() / 60:,.0f} min ago"
         )
         hint = "probably your Coder: compare CODER_NOTIFICATIONS_WEBHOOK_ENDPOINT of coderd with `awb webhook-url`"
-        yield Finding("input.secret", Result.WARNING, says, hint)
+        yield Finding("input.secret", Result.WARNING, text, hint)
     others = [reason for reason in runs if reason not in UNAUTHORIZED and now - runs[reason].last < RUN_PAUSE]
     if others:
-        says = ", ".join(f"{WORDS[reason]}: {runs[reason].count:,}" for reason in others)
+        text = ", ".join(f"{WORDS[reason]}: {runs[reason].count:,}" for reason in others)
         hint = "if it is your Coder, give it the URL that `awb webhook-url` prints, without a redirect on the way"
-        yield Finding("input.refused", Result.WARNING, f"posts were refused: {says}", hint)
+        yield Finding("input.refused", Result.WARNING, f"posts were refused: {text}", hint)
     if not wrong and not others:
         yield Finding("input.refused", Result.OK, "no post was refused within a day")
 
@@ -236,15 +236,15 @@ def _coder(vitals: Vitals, coder: CoderVitals | None) -> Iterator[Finding]:
     if coder is None:
         return
     if coder.failing_since:
-        says = f"Coder's API has failed since {coder.failing_since:%Y-%m-%d %H:%M} UTC: {coder.failure}"
-        yield Finding(check, Result.ERROR, says, "run `awb coder check`")
+        text = f"Coder's API has failed since {coder.failing_since:%Y-%m-%d %H:%M} UTC: {coder.failure}"
+        yield Finding(check, Result.ERROR, text, "run `awb coder check`")
     elif coder.reconciled_at is None:
         yield Finding(check, Result.WARNING, "no pass over Coder's API has finished yet", "run `awb reconcile`")
     else:
         ago = vitals.now - coder.reconciled_at
-        says = f"the last pass over Coder's API began {ago.total_seconds() / 60:.0f} min ago"
+        text = f"the last pass over Coder's API began {ago.total_seconds() / 60:.0f} min ago"
         late = ago > coder.every * _LATE_PASSES
-        yield Finding(check, Result.WARNING if late else Result.OK, says, "run `awb reconcile`" if late else "")
+        yield Finding(check, Result.WARNING if late else Result.OK, text, "run `awb reconcile`" if late else "")
 
 
 def _number(number: int, one: str, many: str = "") -> str:

@@ -65,12 +65,12 @@ class Forward(BaseModel):
     allow_private: bool = False
     passcodes: bool = False
 
-    def takes(self, template_id: str, name: str, *, passcode: bool) -> bool:
+    def matches(self, template_id: str, name: str, *, passcode: bool) -> bool:
         """Tell whether a notification of this template goes there."""
-        return (self.passcodes or not passcode) and takes_template(self.templates, template_id, name)
+        return (self.passcodes or not passcode) and matches_template(self.templates, template_id, name)
 
 
-def takes_template(globs: Sequence[str], template_id: str, name: str) -> bool:
+def matches_template(globs: Sequence[str], template_id: str, name: str) -> bool:
     """Tell whether a template is one of those that globs name, by name or id; without globs every one is."""
     return not globs or any(
         fnmatchcase(value.casefold(), glob.casefold()) for glob in globs for value in (template_id, name) if value

@@ -38,15 +38,15 @@ class Patience:
         return self.person_seconds if target == PERSON else max(self.forward_kept_seconds, FORWARD_SECONDS)
 
 
-def delay(failures: int, asked: float | None, *, passcode: bool, chance: float = 0.0) -> float:
+def delay(failures: int, retry_after: float | None, *, passcode: bool, chance: float = 0.0) -> float:
     """Return the seconds until the next attempt.
 
     Args:
         failures: how often the target failed in a row, from 1.
-        asked: what the other side asked for.
+        retry_after: seconds that the other side requested; None if none.
         passcode: one waits who cannot wait long.
         chance: from 0 to 1; up to a fifth is added, so that what failed together is not tried again together.
     """
     steps = _SOON if passcode else _DELAYS
     wait = float(steps[min(failures, len(steps)) - 1]) * (1 + chance / 5)
-    return max(wait, asked or 0.0)
+    return max(wait, retry_after or 0.0)

@@ -42,6 +42,6 @@ def lanes(subject: Subject, message_id: str, routes: Routes, alias: Callable[[st
         key = f"passcode {message_id}" if subject.passcode else subject.recipient.casefold()
         yield Lane(PERSON, person_lane(alias(key), passcode=subject.passcode), urgent=subject.passcode)
     for forward in routes.forwards:
-        if forward.takes(subject.template_id, subject.name, passcode=subject.passcode):
+        if forward.matches(subject.template_id, subject.name, passcode=subject.passcode):
             target = forward_target(forward.name)
             yield Lane(target, target)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from app.core.relay.forward import TemplateGlobs, takes_template
+from app.core.relay.forward import TemplateGlobs, matches_template
 from app.core.relay.group import GROUPS, group_of
 from app.core.relay.original import Subject
 from app.core.text.spelling import did_you_mean
@@ -49,10 +49,10 @@ class RelayRule(BaseModel):
                 raise ValueError(f"“{glob}” is no group{did_you_mean(glob, GROUPS)}; groups are {', '.join(GROUPS)}")
         return value
 
-    def takes(self, subject: Subject) -> bool:
+    def matches(self, subject: Subject) -> bool:
         group = group_of(subject.name)
         return (
-            takes_template(self.templates, subject.template_id, subject.name)
+            matches_template(self.templates, subject.template_id, subject.name)
             and (not self.groups or any(_same(group, glob) for glob in self.groups))
             and (not self.recipients or any(_same(subject.recipient, glob) for glob in self.recipients))
         )
@@ -64,7 +64,7 @@ def way_of(subject: Subject, rules: Sequence[RelayRule], usual: Way) -> Way:
     A passcode is always relayed: without it nobody gets into an account again, so rules choose its way only.
     """
     for rule in rules:
-        if rule.takes(subject) and not (subject.passcode and rule.relay is Way.NONE):
+        if rule.matches(subject) and not (subject.passcode and rule.relay is Way.NONE):
             return rule.relay
     return usual
 

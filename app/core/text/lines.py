@@ -13,13 +13,13 @@ def one_line(text: str) -> str:
     return _BIDI.sub("", _CONTROL.sub(" ", whole)).strip()
 
 
-def day_text(day: date, beside: date | None = None) -> str:
+def day_text(day: date, other: date | None = None) -> str:
     """Write a day as people do, without the year if a day in the same text already has it."""
-    year = "" if beside is not None and beside.year == day.year else f" {day.year}"
+    year = "" if other is not None and other.year == day.year else f" {day.year}"
     return f"{day.day} {day:%B}{year}"
 
 
-def short_day(day: date, beside: date | None = None) -> str:
+def short_day(day: date, other: date | None = None) -> str:
     """Write a day with a short month, such as 30 Dec 2026; the year is left out as by `day_text`."""
-    year = "" if beside is not None and beside.year == day.year else f" {day.year}"
+    year = "" if other is not None and other.year == day.year else f" {day.year}"
     return f"{day.day} {day:%b}{year}"

@@ -177,25 +177,25 @@ def _failure(error: Exception, server: SmtpServer) -> NotifyError:
     return NotifyError(f"{server.host}: {shown}", reason=reason, permanent=final)
 
 
-def _refusal(error: Exception, code: int, said: bytes | str, reason: FailureReason) -> tuple[FailureReason, bool, str]:
-    text = _reply(code, said)
+def _refusal(error: Exception, code: int, reply: bytes | str, reason: FailureReason) -> tuple[FailureReason, bool, str]:
+    text = _reply(code, reply)
     if _OF_THE_NAME.search(text):
-        return FailureReason.SERVER_ERROR, False, _name_refused(code, said)
+        return FailureReason.SERVER_ERROR, False, _name_refused(code, reply)
     # Worth another try: 4xx even for a password (454 in RFC 4954, section 6), and any greeting (it may be starting up).
     # A text is smtplib's own (“Line too long.”), for what servers say comes as bytes.
-    if not 500 <= code <= 599 or isinstance(error, smtplib.SMTPConnectError) or isinstance(said, str):  # noqa: PLR2004
+    if not 500 <= code <= 599 or isinstance(error, smtplib.SMTPConnectError) or isinstance(reply, str):  # noqa: PLR2004
         return FailureReason.SERVER_ERROR, False, text
     signing_in = code in _AUTH_CODES or isinstance(error, smtplib.SMTPAuthenticationError)
     return FailureReason.AUTH_ERROR if signing_in else reason, True, text
 
 
-def _name_refused(code: int, said: bytes | str) -> str:
+def _name_refused(code: int, reply: bytes | str) -> str:
     """Word a refusal of the name in EHLO: an admin mends it, so the mail is tried again until then."""
-    return f"it refuses the name that we greet it with, set AWB_SMTP_HELO to one that it accepts: {_reply(code, said)}"
+    return f"it refuses the name that we greet it with, set AWB_SMTP_HELO to one that it accepts: {_reply(code, reply)}"
 
 
-def _reply(code: int, said: bytes | str) -> str:
-    return f"{code} {said.decode('utf-8', 'replace') if isinstance(said, bytes) else said}"
+def _reply(code: int, reply: bytes | str) -> str:
+    return f"{code} {reply.decode('utf-8', 'replace') if isinstance(reply, bytes) else reply}"
 
 
 def _without_password(text: str, server: SmtpServer) -> str:

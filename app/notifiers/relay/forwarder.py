@@ -144,25 +144,25 @@ def problems(forward: Forward) -> list[str]:
         try:
             read_key(secret)
         except ValueError as error:
-            said = str(error).replace("the webhook's secret", str(forward.secret_file))
-            found.append(f"secret_file: {said}; a token belongs into bearer_file")
+            text = str(error).replace("the webhook's secret", str(forward.secret_file))
+            found.append(f"secret_file: {text}; a token belongs into bearer_file")
     return found
 
 
 def _check(reply: pinned.Reply) -> None:
     if reply.taken:
         return
-    said, status = f"it answered {reply.status}", reply.status
-    asked = min(seconds(reply.retry_after, 0.0), _LONGEST_RETRY_AFTER) if reply.retry_after else None
+    text, status = f"it answered {reply.status}", reply.status
+    wait = min(seconds(reply.retry_after, 0.0), _LONGEST_RETRY_AFTER) if reply.retry_after else None
     if status == requests.codes.too_many_requests:
-        raise NotifyError(said, reason=FailureReason.RATE_LIMITED, permanent=False, retry_after=asked)
+        raise NotifyError(text, reason=FailureReason.RATE_LIMITED, permanent=False, retry_after=wait)
     if status >= requests.codes.server_error:
-        raise NotifyError(said, reason=FailureReason.SERVER_ERROR, permanent=False, retry_after=asked)
+        raise NotifyError(text, reason=FailureReason.SERVER_ERROR, permanent=False, retry_after=wait)
     if status in (requests.codes.unauthorized, requests.codes.forbidden):
-        raise NotifyError(f"{said}: it does not let us in", reason=FailureReason.AUTH_ERROR, permanent=False)
+        raise NotifyError(f"{text}: it does not let us in", reason=FailureReason.AUTH_ERROR, permanent=False)
     if requests.codes.multiple_choices <= status < requests.codes.bad_request:
-        said += ": redirects are not followed; give the final URL"
-    raise NotifyError(said, reason=FailureReason.CLIENT_ERROR, permanent=status in _FINAL, retry_after=asked)
+        text += ": redirects are not followed; give the final URL"
+    raise NotifyError(text, reason=FailureReason.CLIENT_ERROR, permanent=status in _FINAL, retry_after=wait)
 
 
 def _no_answer(error: Exception) -> NotifyError:

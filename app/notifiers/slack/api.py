@@ -140,17 +140,17 @@ class SlackApi:
 
     def _call(self, method: str, **content: Any) -> dict[str, Any]:
         answer = post(self._session, f"{self._url}/{method}", _LONGEST_ANSWER, **content)
-        said = f"Slack answered {answer.status} to {method}"
-        refuse_trouble(said, answer)
+        text = f"Slack answered {answer.status} to {method}"
+        refuse_trouble(text, answer)
         if answer.status in {requests.codes.unauthorized, requests.codes.forbidden}:
-            raise NotifyError(f"{said}: {_INSTALL}", reason=FailureReason.AUTH_ERROR, permanent=True)
+            raise NotifyError(f"{text}: {_INSTALL}", reason=FailureReason.AUTH_ERROR, permanent=True)
         if answer.status != requests.codes.ok:
-            text = f"{said}; is something between this service and Slack, or AWB_SLACK_API_URL wrong?"
+            text = f"{text}; is something between this service and Slack, or AWB_SLACK_API_URL wrong?"
             raise NotifyError(text, reason=FailureReason.CLIENT_ERROR, permanent=True)
         found = _object(answer.text)
         if found is None:
             # A page of a proxy, or an answer that broke off: nobody knows what became of the call.
-            text = f"{said} with something that is no answer of Slack's"
+            text = f"{text} with something that is no answer of Slack's"
             raise NotifyError(text, reason=FailureReason.SERVER_ERROR, permanent=False)
         if found.get("ok") is not True:
             raise refusal(method, found, answer)
@@ -161,17 +161,17 @@ def refusal(method: str, found: Mapping[str, Any], answer: Answer) -> SlackRefus
     """Return what an answer with `ok: false` means."""
     error = found.get("error")
     word = error if isinstance(error, str) and _WORD.fullmatch(error) else ""
-    said = f"Slack refused {method}: {word or 'without a word that can be shown'}"
+    text = f"Slack refused {method}: {word or 'without a word that can be shown'}"
     if word in TOO_MANY:
-        limited = rate_limited(said, answer.headers.get("Retry-After"))
+        limited = rate_limited(text, answer.headers.get("Retry-After"))
         wait = limited.retry_after
-        return SlackRefusalError(word, said, reason=limited.reason, permanent=False, retry_after=wait)
+        return SlackRefusalError(word, text, reason=limited.reason, permanent=False, retry_after=wait)
     if word in LATER:
-        return SlackRefusalError(word, said, reason=FailureReason.SERVER_ERROR, permanent=False)
+        return SlackRefusalError(word, text, reason=FailureReason.SERVER_ERROR, permanent=False)
     if word in AUTH_ERRORS:
         remedy = f"{AUTH_ERRORS[word]}{_needed(found)}"
-        return SlackRefusalError(word, f"{said}; {remedy}", reason=FailureReason.AUTH_ERROR)
-    return SlackRefusalError(word, f"{said}; {CLIENT_ERRORS[word]}" if word in CLIENT_ERRORS else said)
+        return SlackRefusalError(word, f"{text}; {remedy}", reason=FailureReason.AUTH_ERROR)
+    return SlackRefusalError(word, f"{text}; {CLIENT_ERRORS[word]}" if word in CLIENT_ERRORS else text)
 
 
 def _needed(found: Mapping[str, Any]) -> str:

@@ -48,6 +48,6 @@ def post(session: WebSession, url: str, longest: int, **content: Any) -> Answer:
     raise failure
 
 
-def refuse_trouble(said: str, answer: Answer) -> None:
+def refuse_trouble(text: str, answer: Answer) -> None:
     """Raise when the status says that Slack takes nothing at the moment: 408, 429, or 5xx."""
-    httpanswer.refuse_trouble(said, answer.status, answer.headers.get("Retry-After"), later=_LATER)
+    httpanswer.refuse_trouble(text, answer.status, answer.headers.get("Retry-After"), later=_LATER)

@@ -60,19 +60,19 @@ def _word(answer: Answer) -> str:
 def _check(answer: Answer) -> None:
     """Raise what the answer means, unless it means that the message was taken."""
     word = _word(answer)
-    said = f"Slack answered {answer.status} {word}".rstrip()
-    refuse_trouble(said, answer)
+    text = f"Slack answered {answer.status} {word}".rstrip()
+    refuse_trouble(text, answer)
     match answer.status:
         case 200 if answer.text == "ok":
             return
         case status if word in _DEAD_URL or (status in {401, 403, 404, 410} and not word):
             raise NotifyError(
-                f"{said}: the webhook URL is wrong or switched off; make a new one in Slack",
+                f"{text}: the webhook URL is wrong or switched off; make a new one in Slack",
                 reason=FailureReason.AUTH_ERROR,
                 permanent=True,
             )
         case 200:
-            said += " without its usual “ok”: is this the URL of a Slack webhook?"
+            text += " without its usual “ok”: is this the URL of a Slack webhook?"
         case status if requests.codes.multiple_choices <= status < requests.codes.bad_request:
-            said += ": redirects are not followed; is this the URL of a Slack webhook?"
-    raise NotifyError(said, reason=FailureReason.CLIENT_ERROR, permanent=True)
+            text += ": redirects are not followed; is this the URL of a Slack webhook?"
+    raise NotifyError(text, reason=FailureReason.CLIENT_ERROR, permanent=True)

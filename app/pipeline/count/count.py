@@ -14,13 +14,13 @@ import structlog
 from app import clock
 from app.config.load import Config
 from app.core.count.delivery import Event, to_event
-from app.core.count.estimate import fold, provisional_records, standing_keys
+from app.core.count.estimate import fold, provisional_records, settled_keys
 from app.core.count.evidence import Evidence
 from app.core.count.meter import AWB, UsageRecord
 from app.core.count.rules import EvidenceKind, Outcome, Verdict, classify
 from app.store.coder.state import CoderState
 from app.store.conflicts import retry_conflicts
-from app.store.count.ledger import Ledger, RecordUpdate, Seen
+from app.store.count.ledger import Ledger, RecordUpdate, StoredWorkspace
 from app.store.count.records import Records
 from app.store.receive.inbox import Inbox, Remembered
 from app.store.rq import readyjob
@@ -89,16 +89,16 @@ def add_evidence(ledger: Ledger, config: Config, items: Sequence[Classified]) ->
 
     def attempt(waiting: Mapping[str, Sequence[Classified]]) -> Collection[str]:
         nonlocal change
-        known = ledger.read_seen({one: [item.event.message_id for item in waiting[one]] for one in waiting})
+        known = ledger.read_workspaces({one: [item.event.message_id for item in waiting[one]] for one in waiting})
         updates = []
-        for workspace_id, seen in known.items():
-            after = seen.evidence
+        for workspace_id, stored in known.items():
+            after = stored.evidence
             for item in waiting[workspace_id]:
-                if item.event.message_id not in seen.counted:
+                if item.event.message_id not in stored.counted:
                     after = after.with_event(item.event, item.verdict)
-            if after != seen.evidence:
+            if after != stored.evidence:
                 at = max(item.event.received_at for item in waiting[workspace_id])
-                updates.append(update_of(ledger, config, workspace_id, seen, after, at))
+                updates.append(update_of(ledger, config, workspace_id, stored, after, at))
         if not updates:
             return ()
         moved, conflicts = ledger.update_records(updates)
@@ -138,11 +138,11 @@ def recount(store: Store, config: Config) -> int:
 
     def attempt(waiting: Mapping[str, None]) -> Collection[str]:
         nonlocal change
-        known = ledger.read_seen(dict.fromkeys(waiting, ()))
+        known = ledger.read_workspaces(dict.fromkeys(waiting, ()))
         # What is stored was derived with another list: everything is sent.
         again = [
-            replace(update_of(ledger, config, workspace_id, seen, seen.evidence, 0), unchanged=())
-            for workspace_id, seen in known.items()
+            replace(update_of(ledger, config, workspace_id, stored, stored.evidence, 0), unchanged=())
+            for workspace_id, stored in known.items()
         ]
         moved, conflicts = ledger.update_records(again)
         change += moved
@@ -154,7 +154,7 @@ def recount(store: Store, config: Config) -> int:
 
 
 def update_of(
-    ledger: Ledger, config: Config, workspace_id: str, seen: Seen, after: Evidence, at: float
+    ledger: Ledger, config: Config, workspace_id: str, stored: StoredWorkspace, after: Evidence, at: float
 ) -> RecordUpdate:
     """Return what a change of a workspace's evidence makes of its records."""
 
@@ -162,16 +162,16 @@ def update_of(
         return provisional_records(evidence, ledger.meter, workspace_id, config.ai_templates, config.reason_of)
 
     records = derived(after)
-    before = {record.key: record for record in derived(seen.evidence) if record.key in seen.keys}
+    before = {record.key: record for record in derived(stored.evidence) if record.key in stored.keys}
     kept, folded = fold(after, records)
     return RecordUpdate(
         workspace_id,
-        seen.version,
+        stored.version,
         kept,
         records,
         at,
         unchanged={record.key for record in records if before.get(record.key) == record},
-        standing=_renamed(ledger, workspace_id, seen.evidence, after),
+        settled=_renamed(ledger, workspace_id, stored.evidence, after),
         folded=folded,
     )
 
@@ -185,7 +185,7 @@ def _renamed(ledger: Ledger, workspace_id: str, before: Evidence, after: Evidenc
 
     if not before.base.records or named(before) == named(after):
         return []
-    found = Records(ledger.connection, ledger.deployment, ledger.meter).read(standing_keys(before, workspace_id))
+    found = Records(ledger.connection, ledger.deployment, ledger.meter).read(settled_keys(before, workspace_id))
     return [replace(record, **named(after)) for record in found]
 
 

@@ -38,12 +38,12 @@ def forget_owner(store: Store, config: Config, workspace_ids: Collection[str], u
     ledger, naming = store.ledger(AWB), Naming(store.redis, store.deployment, AWB)
 
     def attempt(waiting: Mapping[str, None]) -> Collection[str]:
-        known = ledger.read_seen(dict.fromkeys(waiting, ()))
+        known = ledger.read_workspaces(dict.fromkeys(waiting, ()))
         updates = []
-        for workspace_id, seen in known.items():
+        for workspace_id, stored in known.items():
             # The earliest word of a name holds: from now on no delivery brings the old one back.
-            names = {**seen.evidence.names, _OWNER: (0, 0.0, "", instead)}
-            update = update_of(ledger, config, workspace_id, seen, replace(seen.evidence, names=names), 0)
+            names = {**stored.evidence.names, _OWNER: (0, 0.0, "", instead)}
+            update = update_of(ledger, config, workspace_id, stored, replace(stored.evidence, names=names), 0)
             updates.append(update)
         _moved, conflicts = ledger.update_records(updates)
         return conflicts
@@ -51,9 +51,9 @@ def forget_owner(store: Store, config: Config, workspace_ids: Collection[str], u
     for workspace_id in workspace_ids:
         retry_conflicts({workspace_id: None}, attempt)
         naming.rename(workspace_id, {_OWNER: instead})
-        told = ledger.known([workspace_id])[workspace_id].names
-        if told:
-            ledger.name({workspace_id: {**told, _OWNER: instead}})
+        names = ledger.known([workspace_id])[workspace_id].names
+        if names:
+            ledger.name({workspace_id: {**names, _OWNER: instead}})
     naming.forget(_OWNER, user, instead)
     records = store.records(AWB)
     return sum(len(records.of_workspace(workspace_id)) for workspace_id in workspace_ids)

@@ -17,8 +17,8 @@ def _no_header(_name: str) -> None:
     return None
 
 
-class Taken(StrEnum):
-    """What became of a POST."""
+class IntakeOutcome(StrEnum):
+    """Outcome of a POST to the webhook."""
 
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
@@ -27,7 +27,7 @@ class Taken(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    taken: Taken
+    outcome: IntakeOutcome
     message_id: str
     reason: str = ""
 
@@ -56,11 +56,11 @@ def take(
         delivery = read_delivery(body, header_message_id)
     except InvalidDeliveryError as error:
         inbox.quarantine(error.message_id, received_at, error.reason, body, keep=not may_hold_secret(body))
-        return Receipt(Taken.QUARANTINED, error.message_id, error.reason)
+        return Receipt(IntakeOutcome.QUARANTINED, error.message_id, error.reason)
     job = readyjob.delivery_job(inbox.deployment, delivery.message_id, received_at, delivery.payload)
     relayed = NOTHING
     if relaying:
         relays = Relays(inbox.connection, inbox.deployment)
         relayed = relaying.relayed(relays, delivery.message_id, received_at, body, header)
     new = inbox.accept(job, delivery.message_id, received_at, relayed)
-    return Receipt(Taken.ACCEPTED if new else Taken.DUPLICATE, delivery.message_id)
+    return Receipt(IntakeOutcome.ACCEPTED if new else IntakeOutcome.DUPLICATE, delivery.message_id)

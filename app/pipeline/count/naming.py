@@ -34,9 +34,9 @@ class Names:
         """
         known = self.ledger.known([workspace.id for workspace in workspaces])
         changed = {w.id: w.names for w in workspaces if not w.names.items() <= known[w.id].names.items()}
-        told = identities([workspace.names for workspace in workspaces])
-        former = self.naming.newest(told)
-        renamed = {one: name for one, name in told.items() if former.get(one, name) != name}
+        listed = identities([workspace.names for workspace in workspaces])
+        former = self.naming.newest(listed)
+        renamed = {one: name for one, name in listed.items() if former.get(one, name) != name}
         if renamed:
             self._follow(renamed)
         for workspace_id, names in changed.items():
@@ -44,7 +44,7 @@ class Names:
                 self.naming.rename(workspace_id, names)
         self.ledger.name({one: {**known[one].names, **names} for one, names in changed.items()})
         self.naming.have_names(one for one, names in changed.items() if names.keys() >= _NEEDED)
-        new = {one: name for one, name in told.items() if former.get(one) != name}
+        new = {one: name for one, name in listed.items() if former.get(one) != name}
         if new:
             self.naming.keep(new)
 

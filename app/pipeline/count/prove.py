@@ -14,7 +14,7 @@ from app.core.count.proof import counting, ended_prefix, proved_records
 from app.pipeline.count.naming import Names
 from app.store.coder.state import CoderState, Due
 from app.store.conflicts import ConflictError, retry_conflicts
-from app.store.count.ledger import Known, Ledger, RecordUpdate
+from app.store.count.ledger import Ledger, ReconciledWorkspace, RecordUpdate
 from app.store.count.naming import Naming
 
 log = structlog.get_logger(__name__)
@@ -110,7 +110,12 @@ def _builds(api: CoderApi, workspace_id: str, last: int) -> list[Build] | None:
 
 
 def _names(
-    state: CoderState, ledger: Ledger, api: CoderApi, workspace_id: str, known: Known, builds: Sequence[Build]
+    state: CoderState,
+    ledger: Ledger,
+    api: CoderApi,
+    workspace_id: str,
+    known: ReconciledWorkspace,
+    builds: Sequence[Build],
 ) -> Mapping[str, str]:
     """Return what a workspace's records need besides its builds; Coder is asked once, if no listing has told of it.
 
@@ -128,11 +133,11 @@ def _names(
     names = {**known.names, **workspace.names}
     if names != known.names:
         Names(state.connection, state.deployment).learn([workspace])
-    return names if workspace.tells_task else _trusting_flags(state, names)
+    return names if workspace.has_task_field else _trusting_flags(state, names)
 
 
 def _names_of_job(
-    state: CoderState, ledger: Ledger, workspace_id: str, known: Known, builds: Sequence[Build]
+    state: CoderState, ledger: Ledger, workspace_id: str, known: ReconciledWorkspace, builds: Sequence[Build]
 ) -> Mapping[str, str]:
     """Return what is known of a workspace that is not shown, with its builds' organization; what lacks is noted."""
     naming = Naming(state.connection, state.deployment, ledger.meter)

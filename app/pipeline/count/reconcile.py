@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 _PAGE: Final = 100
 # The past is read again from so long before the last pass: a job may have run for long, and clocks differ.
 _OVERLAP: Final = 3600.0
-_FIRST_LOOK_BACK: Final = 400 * 86_400.0
+_FIRST_LOOKBACK: Final = 400 * 86_400.0
 # A pass that stood still for so long begins anew: what it has seen is too old.
 _STALE: Final = 3600.0
 # No deployment has so many workspaces: whatever answers does not heed the offset.
@@ -160,7 +160,7 @@ class _Walk:
         if former and former.until:
             return former.until - _OVERLAP
         last = self.state.moment("reconciled_at")
-        return last.timestamp() - _OVERLAP if last else at - _FIRST_LOOK_BACK
+        return last.timestamp() - _OVERLAP if last else at - _FIRST_LOOKBACK
 
     def _listing(self, now: PassState) -> tuple[PassState, list[str]]:
         """Ask for the workspaces of one page whose latest build is not proved yet."""

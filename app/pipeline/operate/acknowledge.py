@@ -39,7 +39,7 @@ class _Firing:
     """An alert that fires, as it stands now."""
 
     state: AlertState
-    said: Alert
+    announced: Alert
 
 
 def acknowledge(
@@ -74,7 +74,7 @@ def acknowledge(
         state = firing.state
         silences.acknowledge(Acknowledgement(alert_name, state.level, state.since, by, clock.now()))
         log.warning("alert acknowledged", deployment=store.deployment, alert=alert_name, threshold=state.level, by=by)
-    _show_in_thread(store, config, firing.said, by)
+    _show_in_thread(store, config, firing.announced, by)
     return new
 
 
@@ -114,23 +114,23 @@ def snooze(
         raise StaleError(_PERIOD_OVER)
     if ends <= now:
         raise ValueError("the end of a snooze must lie in the future")
-    silence = _save_snooze(store, firing.said, Silence("", {}, by, one_line(comment), now, ends))
-    _show_in_thread(store, config, firing.said, by)
+    silence = _save_snooze(store, firing.announced, Silence("", {}, by, one_line(comment), now, ends))
+    _show_in_thread(store, config, firing.announced, by)
     return silence
 
 
-def _save_snooze(store: Store, said: Alert, wanted: Silence) -> Silence:
+def _save_snooze(store: Store, announced: Alert, wanted: Silence) -> Silence:
     """Keep a snooze in place of those before it; the same one again stays as it is."""
-    silences, matchers, now = store.silences, _matchers(said), wanted.starts_at
+    silences, matchers, now = store.silences, _matchers(announced), wanted.starts_at
     before = [found for found in silences.active(now) if found.matchers == matchers and _is_snooze(found)]
     same = (found for found in before if (found.author, found.ends_at) == (wanted.author, wanted.ends_at))
     silence = next(same, None)
     if silence is None:
-        identity = _SNOOZE + _digest(said.name, wanted.author, now.isoformat(), wanted.ends_at.isoformat())
+        identity = _SNOOZE + _digest(announced.name, wanted.author, now.isoformat(), wanted.ends_at.isoformat())
         silence = replace(wanted, id=identity, matchers=matchers)
         # The new one first: if we die in between, both hold, until the next click.
         silences.add(silence)
-        about = {"deployment": said.deployment, "alert": said.name, "threshold": said.level}
+        about = {"deployment": announced.deployment, "alert": announced.name, "threshold": announced.level}
         log.warning("alert snoozed", **about, by=silence.author, until=silence.ends_at.isoformat())
     for old in before:
         if old.id != silence.id:
@@ -151,20 +151,20 @@ def end(store: Store, config: Config, silence_id: str, by: str) -> Silence | Non
     if _is_snooze(ended):
         firing = _snoozed(store, ended)
         if firing is not None:
-            _show_in_thread(store, config, firing.said, by, ended_by=by)
+            _show_in_thread(store, config, firing.announced, by, ended_by=by)
     return ended
 
 
 def _firing(found: StoredAlert, level: str, group_key: str) -> _Firing:
-    state, said = found.state, found.last
-    if said is None or not state.level:
+    state, announced = found.state, found.last
+    if announced is None or not state.level:
         raise StaleError("This alert is resolved; there is nothing to do.")
-    if group_key and said.group_key != group_key:
+    if group_key and announced.group_key != group_key:
         raise StaleError(_PERIOD_OVER)
     # A burst's words name a number of builds where its state does not.
-    if level and level not in (state.level, said.level):
-        raise StaleError(f"This alert is at {said.level or state.level} now, no longer at {level}.")
-    return _Firing(state, said)
+    if level and level not in (state.level, announced.level):
+        raise StaleError(f"This alert is at {announced.level or state.level} now, no longer at {level}.")
+    return _Firing(state, announced)
 
 
 def _snoozed(store: Store, silence: Silence) -> _Firing | None:
@@ -172,46 +172,46 @@ def _snoozed(store: Store, silence: Silence) -> _Firing | None:
     for name in store.alerts.firing():
         if glob.escape(name) == silence.matchers.get("alert"):
             firing = _firing(store.alerts.read(name), "", "")
-            return firing if _matchers(firing.said) == silence.matchers else None
+            return firing if _matchers(firing.announced) == silence.matchers else None
     return None
 
 
-def _show_in_thread(store: Store, config: Config, said: Alert, by: str, ended_by: str = "") -> None:
+def _show_in_thread(store: Store, config: Config, announced: Alert, by: str, ended_by: str = "") -> None:
     """Note what people did to an alert, unless its words say so already, and show it where it has a thread."""
     now = clock.now()
 
     def decide(found: StoredAlert) -> Change | None:
         try:
-            firing = _firing(found, said.level, said.group_key)
+            firing = _firing(found, announced.level, announced.group_key)
         except StaleError:
             return None  # the level has just changed, and its own news is on its way
         actor = _done(store, firing, now, ended_by)
-        if firing.said.actor == actor:
+        if firing.announced.actor == actor:
             return None
-        alert = replace(firing.said, reason=Reason.ACKNOWLEDGED, actor=actor)
+        alert = replace(firing.announced, reason=Reason.ACKNOWLEDGED, actor=actor)
         return Change(firing.state, now, alert, f"{actor}.", actor=by)
 
-    change(store, config, said.name, decide, receivers=_with_thread(store, config, said))
+    change(store, config, announced.name, decide, receivers=_with_thread(store, config, announced))
 
 
 def _done(store: Store, firing: _Firing, now: datetime, ended_by: str) -> str:
-    said, silences = firing.said, store.silences
-    known = silences.acknowledges(said.name, firing.state)
-    given = silences.acknowledgement(said.name) if known else None
-    snoozes = [one for one in silences.active(now) if one.matchers == _matchers(said) and _is_snooze(one)]
+    announced, silences = firing.announced, store.silences
+    known = silences.acknowledges(announced.name, firing.state)
+    given = silences.acknowledgement(announced.name) if known else None
+    snoozes = [one for one in silences.active(now) if one.matchers == _matchers(announced) and _is_snooze(one)]
     last = max(snoozes, key=lambda one: one.ends_at, default=None)
     return actor_text(given.by if given else "", last.author if last else "", last.ends_at if last else None, ended_by)
 
 
-def _with_thread(store: Store, config: Config, said: Alert) -> list[str]:
+def _with_thread(store: Store, config: Config, announced: Alert) -> list[str]:
     """Return the receivers that hold a thread about this alert, where a change can be shown."""
     slack = [receiver for receiver in receivers(config.settings) if receiver.startswith("slack:")]
-    return [receiver for receiver in slack if store.outbox.thread(receiver, said.group_key)]
+    return [receiver for receiver in slack if store.outbox.thread(receiver, announced.group_key)]
 
 
-def _matchers(said: Alert) -> dict[str, str]:
+def _matchers(announced: Alert) -> dict[str, str]:
     """Match the messages of this alert's level, whatever its name holds; notices have none."""
-    labels = said.labels()
+    labels = announced.labels()
     return {field: glob.escape(labels[field]) for field in ("alert", "level") if labels[field]}
 
 

@@ -34,8 +34,8 @@ def check(connection: "redis.Redis", config: Config, api: CoderApi) -> Iterator[
         yield Finding("coder.token", Result.ERROR, str(error), "check AWB_CODER_URL and AWB_CODER_TOKEN")
         return
     yield coderrights.signed_in(user)
-    asked = _Check(connection, config, api, user)
-    for name, question in asked.questions():
+    checks = _Check(connection, config, api, user)
+    for name, question in checks.questions():
         try:
             yield from question()
         except CoderApiError as error:
@@ -120,12 +120,12 @@ class _Check:
         info = self.api.build_info()
         number = info.number
         if TASKS_GONE.holds(number):
-            says = f"{info.version} has no Coder Tasks: Agent Workspace Builds are no longer counted"
-            yield Finding("coder.version", Result.WARNING, says, "agent hours and seats are read from the licence")
+            text = f"{info.version} has no Coder Tasks: Agent Workspace Builds are no longer counted"
+            yield Finding("coder.version", Result.WARNING, text, "agent hours and seats are read from the licence")
             return
         if TALLY_BUG.holds(number):
-            says = f"{info.version} counts every start of a workspace from an AI template"
-            yield Finding("coder.version", Result.WARNING, says, "update to v2.28.9, v2.29.4 or v2.30")
+            text = f"{info.version} counts every start of a workspace from an AI template"
+            yield Finding("coder.version", Result.WARNING, text, "update to v2.28.9, v2.29.4 or v2.30")
         else:
             yield Finding("coder.version", Result.OK, info.version or "unknown")
         if names := subscription.absent(self.known):
@@ -142,16 +142,15 @@ class _Check:
             yield Finding("coder.licence", Result.OK, f"no licence, so Coder reports no count of its own; {ours}")
             return
         if TASKS_GONE.holds(self.api.build_info().number):
-            says = f"{LicenceStatus.ENTITLED.value}; its limit of builds no longer means anything"
-            yield Finding("coder.licence", Result.OK, says)
+            text = f"{LicenceStatus.ENTITLED.value}; its limit of builds no longer means anything"
+            yield Finding("coder.licence", Result.OK, text)
             return
-        told = "unlimited" if found.limit.count is None else f"limit {found.limit.count:,}"
-        says = (
-            f"{found.standing.value}, {told}, Coder's own count {found.actual if found.actual is not None else 'none'}"
-        )
+        included = "unlimited" if found.limit.count is None else f"limit {found.limit.count:,}"
+        own = "none" if found.actual is None else found.actual
+        text = f"{found.standing.value}, {included}, Coder's own count {own}"
         bad = found.standing is LicenceStatus.NOT_ENTITLED
         hint = "Coder may refuse to start task workspaces; talk to your account team" if bad else ""
-        yield Finding("coder.licence", Result.WARNING if bad else Result.OK, says, hint)
+        yield Finding("coder.licence", Result.WARNING if bad else Result.OK, text, hint)
 
     def groups(self) -> Iterator[Finding]:
         """Ask only where sub-limits by group need the answer."""
@@ -174,8 +173,8 @@ class _Check:
         licensed = self.entitlements is not None and self.entitlements.has_license
         owner = subscription.OWNER in self.user.role_names
         hint = "run: awb coder subscribe" if licensed and owner else method_hint(licensed=licensed)
-        says = f"not sent by webhook: {subscription.names_of(others)}"
-        yield Finding("coder.method", Result.ERROR, says, hint)
+        text = f"not sent by webhook: {subscription.names_of(others)}"
+        yield Finding("coder.method", Result.ERROR, text, hint)
 
     def relay(self) -> Iterator[Finding]:
         """Say who gets no e-mail because Coder sends by webhook."""
@@ -193,8 +192,8 @@ class _Check:
         got = subscription.reception(self.known, disabled, self.user.role_names)
         name = self.user.username
         if got.off:
-            says = f"off for {name}: {subscription.names_of(got.off)}"
-            yield Finding("coder.templates", Result.WARNING, says, "run: awb coder subscribe")
+            text = f"off for {name}: {subscription.names_of(got.off)}"
+            yield Finding("coder.templates", Result.WARNING, text, "run: awb coder subscribe")
         if got.on:
             yield Finding("coder.templates", Result.OK, f"on for {name}: {subscription.names_of(got.on)}")
 
@@ -221,8 +220,8 @@ class _Check:
             return
         usage = current_usage(Store(self.connection, self.config.settings.deployment), self.config, AWB, top=True)
         if usage.by_user and usage.by_user[0][0] == name.lower():
-            says = f"{name} creates most tasks, and Coder tells nobody of their own"
+            text = f"{name} creates most tasks, and Coder tells nobody of their own"
             hint = "let another owner or template admin switch Workspace Created on"
-            yield Finding("coder.recipient", Result.WARNING, says, hint)
+            yield Finding("coder.recipient", Result.WARNING, text, hint)
         elif usage.by_user:
             yield Finding("coder.recipient", Result.OK, f"{name} is not the one who creates most tasks")

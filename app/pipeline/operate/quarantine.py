@@ -24,7 +24,7 @@ class Released(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class BodyView:
     """A body for its reader.
 
     Attributes:
@@ -39,19 +39,19 @@ class Shown:
     problem: str
 
 
-def show(store: Store, message_id: str) -> Shown | None:
+def show(store: Store, message_id: str) -> BodyView | None:
     """Return a quarantined body, or None where there is none (any more)."""
     found = store.quarantine.find(message_id)
     if found is None:
         return None
     if found.body is None:
-        return Shown(found, None, "It might hold a secret, so only its size was kept.", found.reason)
+        return BodyView(found, None, "It might hold a secret, so only its size was kept.", found.reason)
     content, note = _content(found.body)
     try:
         read_delivery(found.body, message_id)
     except InvalidDeliveryError as error:
-        return Shown(found, content, note, error.reason)
-    return Shown(found, content, note, "")
+        return BodyView(found, content, note, error.reason)
+    return BodyView(found, content, note, "")
 
 
 def release(store: Store, message_id: str, by: str) -> Released:
@@ -71,8 +71,8 @@ def release(store: Store, message_id: str, by: str) -> Released:
     received_at = found.received_at.timestamp()
     job = readyjob.delivery_job(store.deployment, delivery.message_id, received_at, delivery.payload)
     # The inbox notes when Coder was last heard of, which a release must not set back.
-    last_heard = inbox.stats().get("last_delivery_at", 0.0)
-    new = inbox.accept(job, delivery.message_id, max(received_at, last_heard))
+    last_delivery = inbox.stats().get("last_delivery_at", 0.0)
+    new = inbox.accept(job, delivery.message_id, max(received_at, last_delivery))
     quarantine.remove(message_id)
     return Released.QUEUED if new else Released.DUPLICATE
 

@@ -151,20 +151,20 @@ def _plan_provisional(
     if ledger.has_proved(workspace_id):
         return None, Imported(held_back=len(records))
     kinds = {rule.name: rule.verdict.evidence for rule in config.rules}
-    told = [record for record in records if kinds.get(record.rule)]
-    messages = [message_id for record in told for message_id in record.deliveries]
-    folded = ledger.read_seen({workspace_id: messages})[workspace_id].counted
+    derivable = [record for record in records if kinds.get(record.rule)]
+    messages = [message_id for record in derivable for message_id in record.deliveries]
+    folded = ledger.read_workspaces({workspace_id: messages})[workspace_id].counted
     grown = evidence
-    for record in told:
+    for record in derivable:
         news = [message_id for message_id in record.deliveries if message_id not in folded]
         if news:
             grown = _with_record(grown, replace(record, deliveries=tuple(news)), kinds)
     before, after = (_estimate(config, workspace_id, one) for one in (evidence, grown))
-    new = min(max(len(after) - len(before), 0), len(told))
-    counted = Imported(new=new, known=len(told) - new, held_back=len(records) - len(told))
+    new = min(max(len(after) - len(before), 0), len(derivable))
+    counted = Imported(new=new, known=len(derivable) - new, held_back=len(records) - len(derivable))
     if grown == evidence:
         return None, counted
-    return RecordUpdate(workspace_id, version, grown, after, max(record.at for record in told)), counted
+    return RecordUpdate(workspace_id, version, grown, after, max(record.at for record in derivable)), counted
 
 
 def _with_record(evidence: Evidence, record: UsageRecord, kinds: Mapping[str, EvidenceKind | None]) -> Evidence:

@@ -71,8 +71,8 @@ def _changes(store: Store, period: Period) -> list[str]:
     ends_at = period.ends_at or datetime.max.replace(tzinfo=UTC)
     events = store.alerts.events(200, before=ends_at.timestamp())
     start = period.starts_at.timestamp()
-    told = [event["because"] for event in events if event["at"] >= start and event["kind"] != "digest"]
+    changes = [event["because"] for event in events if event["at"] >= start and event["kind"] != "digest"]
     drifts = [p.drift for p in store.coder.drift() if period.contains(p.at.date())]
     if drifts and drifts[0] != drifts[-1]:
-        told.append(f"The drift against Coder's own number went from {drifts[0]:+,} to {drifts[-1]:+,}.")
-    return list(dict.fromkeys(told))[:_MOST_CHANGES]
+        changes.append(f"The drift against Coder's own number went from {drifts[0]:+,} to {drifts[-1]:+,}.")
+    return list(dict.fromkeys(changes))[:_MOST_CHANGES]

@@ -40,7 +40,7 @@ class SweepSteps:
             self._failed(name, error)
             raise
         except Exception as error:
-            if is_away(error):
+            if is_unavailable(error):
                 raise
             self._failed(name, error)
         else:
@@ -74,7 +74,7 @@ def each(items: Mapping[str, _T], do: Callable[[_T], object]) -> None:
         except BaseTimeoutException:
             raise
         except Exception as error:
-            if is_away(error):
+            if is_unavailable(error):
                 raise
             log.error("one item failed, the others go on", item=name, error=describe(error))
             errors.append(error)
@@ -82,7 +82,7 @@ def each(items: Mapping[str, _T], do: Callable[[_T], object]) -> None:
         raise ExceptionGroup("some items failed", errors)
 
 
-def is_away(error: Exception) -> bool:
+def is_unavailable(error: Exception) -> bool:
     """Tell whether Redis cannot be reached or takes no writes, as opposed to refusing this one command."""
     return isinstance(error, redis.exceptions.RedisError) and unavailable(error) != "failing"
 

@@ -18,7 +18,7 @@ from app.pipeline import watch as room
 from app.pipeline.count.count import recount
 from app.pipeline.usage import active_meters
 from app.pipeline.watch.escalate import escalate
-from app.pipeline.watch.foresee import foresee
+from app.pipeline.watch.forecasts import check_forecast
 from app.pipeline.watch.refusals import watch_refusals
 from app.pipeline.watch.retire import retire
 from app.pipeline.watch.steps import SweepSteps, each
@@ -63,7 +63,7 @@ def _sweep(store: Store, config: Config) -> None:
     # Without the entitlements there is still what is counted here.
     for meter in meters or [AWB]:
         steps.perform(f"warn {meter}", warn, store, config, meter)
-        steps.perform(f"foresee {meter}", foresee, store, config, meter)
+        steps.perform(f"foresee {meter}", check_forecast, store, config, meter)
     for name, watch in watchers().items():
         steps.perform(f"watch {name}", watch, store, config)
     steps.perform("escalate", escalate, store, config)

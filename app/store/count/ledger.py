@@ -30,7 +30,7 @@ class RecordUpdate:
         proved: records to be added for good.
         last_proved: number of the last build that is proved; None leaves it.
         unchanged: keys of records that are stored just so and need not be sent.
-        standing: records that are derived no longer and are to be written once more.
+        settled: records that are derived no longer and are to be written once more.
         folded: messages that the evidence knows as numbers only from now on.
     """
 
@@ -42,25 +42,25 @@ class RecordUpdate:
     proved: Sequence[UsageRecord] = ()
     last_proved: int | None = None
     unchanged: Collection[str] = ()
-    standing: Sequence[UsageRecord] = ()
+    settled: Sequence[UsageRecord] = ()
     folded: Collection[str] = ()
 
     @property
     def sent(self) -> list[UsageRecord]:
         """The records that the script is given."""
         changed = [record for record in self.records if record.key not in self.unchanged]
-        return [*changed, *self.standing, *self.proved]
+        return [*changed, *self.settled, *self.proved]
 
     @property
     def replaceable(self) -> list[str]:
         """Keys of the records that may still be replaced: all but those that stand for what was folded."""
-        standing = self.evidence.base.records
+        settled = self.evidence.base.records
         found = [record.key for record in self.records]
-        return [key for key in found if record_number(key) > standing] if standing else found
+        return [key for key in found if record_number(key) > settled] if settled else found
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ReconciledWorkspace:
     """What earlier passes over Coder's API left of a workspace.
 
     Attributes:
@@ -73,7 +73,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class StoredWorkspace:
     """A workspace as it is stored.
 
     Attributes:
@@ -99,10 +99,11 @@ class Ledger:
     def read(self, workspace_ids: Sequence[str]) -> dict[str, tuple[int, Evidence]]:
         """Return version and evidence of workspaces, in one round trip; version 0 is one never seen."""
         return {
-            one: (seen.version, seen.evidence) for one, seen in self.read_seen(dict.fromkeys(workspace_ids, ())).items()
+            one: (stored.version, stored.evidence)
+            for one, stored in self.read_workspaces(dict.fromkeys(workspace_ids, ())).items()
         }
 
-    def read_seen(self, messages: Mapping[str, Sequence[str]]) -> dict[str, Seen]:
+    def read_workspaces(self, messages: Mapping[str, Sequence[str]]) -> dict[str, StoredWorkspace]:
         """Return what is known of workspaces and of messages about each of them, in one round trip."""
         with self.redis.pipeline(transaction=False) as pipe:
             for workspace_id, message_ids in messages.items():
@@ -112,20 +113,20 @@ class Ledger:
                 pipe.smismember(keys.folded(self.deployment, self.meter, workspace_id), digests)
             rows = pipe.execute()
         return {
-            one: _seen(
+            one: _stored(
                 [message for message, has in zip(messages[one], rows[2 * n + 1], strict=False) if has], *rows[2 * n]
             )
             for n, one in enumerate(messages)
         }
 
-    def known(self, workspace_ids: Sequence[str]) -> dict[str, Known]:
+    def known(self, workspace_ids: Sequence[str]) -> dict[str, ReconciledWorkspace]:
         """Return what is known of workspaces from Coder's API, in one round trip."""
         with self.redis.pipeline(transaction=False) as pipe:
             for workspace_id in workspace_ids:
                 pipe.hmget(keys.workspace(self.deployment, self.meter, workspace_id), "n", "t")
             rows = pipe.execute()
         return {
-            workspace_id: Known(int(number or 0), json.loads(names or b"{}"))
+            workspace_id: ReconciledWorkspace(int(number or 0), json.loads(names or b"{}"))
             for workspace_id, (number, names) in zip(workspace_ids, rows, strict=True)
         }
 
@@ -223,18 +224,18 @@ def message_digest(message_id: str) -> bytes:
     return hashlib.blake2s(message_id.encode(), digest_size=8).digest()
 
 
-def _seen(
+def _stored(
     counted: Collection[str],
     version: bytes | None,
     evidence: bytes | None,
     base: bytes | None,
     stored_keys: bytes | None,
-) -> Seen:
+) -> StoredWorkspace:
     known = Evidence.from_json(evidence or b"{}")
     # Where nothing but the numbers is left, a version without folding has put proved builds in their place.
     if base and (known.resumed or known.paused or known.failed_resumes):
         known = replace(known, base=Folded.from_json(base))
-    return Seen(int(version or 0), known, frozenset(json.loads(stored_keys or b"[]")), frozenset(counted))
+    return StoredWorkspace(int(version or 0), known, frozenset(json.loads(stored_keys or b"[]")), frozenset(counted))
 
 
 def _lookup_names(updates: Sequence[RecordUpdate]) -> Iterator[tuple[str, str]]:

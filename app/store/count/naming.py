@@ -25,11 +25,11 @@ class Naming:
 
     def newest(self, identities: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
         """Return the newest known names of identities, such as ("owner", id); unknown ones are left out."""
-        asked = list(identities)
-        if not asked:
+        pairs = list(identities)
+        if not pairs:
             return {}
-        found = self.redis.hmget(keys.newest_names(self.deployment), [f"{which}:{id_}" for which, id_ in asked])
-        return {one: name.decode() for one, name in zip(asked, found, strict=True) if name is not None}
+        found = self.redis.hmget(keys.newest_names(self.deployment), [f"{which}:{id_}" for which, id_ in pairs])
+        return {one: name.decode() for one, name in zip(pairs, found, strict=True) if name is not None}
 
     def keep(self, names: Mapping[tuple[str, str], str]) -> None:
         """Keep these as the newest names; a former name leads to its identity until somebody else takes it."""

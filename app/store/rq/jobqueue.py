@@ -20,8 +20,8 @@ MAINTENANCE: Final = "awb-maintenance"
 RELAY: Final = "awb-relay"
 FORWARD: Final = "awb-forward"
 #: Queues whose workers always run.
-STANDING: Final = (DELIVERIES, NOTIFICATIONS, MAINTENANCE)
-QUEUES: Final = (*STANDING, RELAY, FORWARD)
+CORE: Final = (DELIVERIES, NOTIFICATIONS, MAINTENANCE)
+QUEUES: Final = (*CORE, RELAY, FORWARD)
 
 CLASSIFY: Final = "workers.jobs.classify_delivery"
 SEND: Final = "workers.jobs.send_notification"

@@ -110,7 +110,7 @@ class Queues:
             if worker.state != "dead" and (since is None or (worker.last_heartbeat or since) > since)
         }
         idle = [name for name in jobqueue.QUEUES if name not in served]
-        return [name for name in idle if name in jobqueue.STANDING or self.redis.llen(jobqueue.queue_key(name))]
+        return [name for name in idle if name in jobqueue.CORE or self.redis.llen(jobqueue.queue_key(name))]
 
     def failed(self, queue: str, limit: int, offset: int = 0) -> list[JobState]:
         """Return failed jobs, the latest first."""

@@ -40,9 +40,9 @@ def server_info(connection: "redis.Redis") -> ServerInfo:
     Raises:
         redis.exceptions.RedisError: the server does not answer.
     """
-    asked = commands(connection)
+    client = commands(connection)
     try:
-        return ServerInfo(dict(asked.info()))
+        return ServerInfo(dict(client.info()))
     except ResponseError as error:
         right = missing_right(error)
         if right is None:
@@ -56,19 +56,19 @@ def append_fsync(connection: "redis.Redis") -> str:
     Raises:
         redis.exceptions.RedisError: the server does not answer.
     """
-    asked: Any = connection
+    client: Any = connection
     try:
-        told = asked.config_get("appendfsync")
+        reply = client.config_get("appendfsync")
     except ResponseError:  # managed servers have no CONFIG, and few users may run it
         return ""
-    return "".join(_text(value) for value in told.values())
+    return "".join(_text(value) for value in reply.values())
 
 
 def server_version(connection: "redis.Redis") -> str:
     """Return the version by HELLO, which every Redis user may run; 0 where that does not tell."""
-    asked = commands(connection)
-    told = asked.execute_command("HELLO")
-    pairs = told.items() if isinstance(told, dict) else zip(told[::2], told[1::2], strict=False)
+    client = commands(connection)
+    reply = client.execute_command("HELLO")
+    pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=False)
     facts = {_text(name): _text(value) for name, value in pairs}
     return facts.get("version", "0")
 

@@ -130,8 +130,8 @@ def _identify(policy: Policy, sessions: Sessions) -> Person | None:
 
 
 def _away(error: _UnknownError) -> Response:
-    said = f"Redis is {error}, so nobody can be let in. Try again later."
-    return _refuse(503, said, {"Retry-After": str(login.RETRY_AFTER_SECONDS)})
+    detail = f"Redis is {error}, so nobody can be let in. Try again later."
+    return _refuse(503, detail, {"Retry-After": str(login.RETRY_AFTER_SECONDS)})
 
 
 def _metrics(elsewhere: bool) -> Response | None:

@@ -73,7 +73,7 @@ def _try(policy: Policy, throttle: Throttle, audit: Audit, sessions: Sessions) -
     who = policy.who(request.form.get("name", "").strip(), request.form.get("password", ""))
     if who is None:
         log.warning("login failed", client=client)
-        return _page(401, _WRONG_LOGIN if policy.asks_names else _WRONG, policy=policy)
+        return _page(401, _WRONG_LOGIN if policy.needs_name else _WRONG, policy=policy)
     # A viewer who guesses an admin's password must not wipe out the failures by the own one in between.
     (throttle.reset if who.role is Role.ADMIN else throttle.forgive)(client)
     audit.write(who.name, "login", f"from {client}")
@@ -93,6 +93,6 @@ def _later(code: int, message: str, seconds: int, policy: Policy) -> Response:
 
 def _page(code: int, message: str = "", *, policy: Policy | None = None) -> Response:
     following = local_path(request.values.get("next"))
-    names = policy is not None and policy.asks_names
+    names = policy is not None and policy.needs_name
     page = render_template("login.html", message=message, next=following, ask=policy is not None, names=names)
     return make_response(page, code)

@@ -84,7 +84,7 @@ class Policy:
         return self.public_url.startswith("https://")
 
     @property
-    def asks_names(self) -> bool:
+    def needs_name(self) -> bool:
         """Tell whether the login asks for a name."""
         return any(name not in list(Role) for name in self.people)
 

@@ -55,15 +55,15 @@ def acknowledge_alert(call: Call) -> Acknowledged:
 )
 def add_silence(call: Call) -> Silence:
     _known(call)
-    asked = call.body
+    body = call.body
     try:
         silence = create_silence(
             call.store,
-            asked.matchers,
-            asked.until.astimezone(UTC),
+            body.matchers,
+            body.until.astimezone(UTC),
             call.actor,
-            asked.comment,
-            asked.key,
+            body.comment,
+            body.key,
         )
     except (SilenceError, OverflowError) as error:
         raise Problem(422, f"No such silence can be made: {error}.") from error

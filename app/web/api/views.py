@@ -62,16 +62,16 @@ def forecast(call: Call) -> Forecast:
     query=requests.RecordsQuery,
 )
 def records(call: Call) -> Records:
-    asked = call.query
+    query = call.query
     page, following = call.store.records(AWB).page(
-        asked.cursor,
-        asked.limit,
-        start=asked.start.timestamp() if asked.start else None,
-        end=asked.end.timestamp() if asked.end else None,
-        user=asked.user or "",
-        template=asked.template or "",
-        organization=asked.organization or "",
-        state=asked.state or "",
+        query.cursor,
+        query.limit,
+        start=query.start.timestamp() if query.start else None,
+        end=query.end.timestamp() if query.end else None,
+        user=query.user or "",
+        template=query.template or "",
+        organization=query.organization or "",
+        state=query.state or "",
     )
     return _sealed(Records(records=[Record.pick(record) for record in page], next=following))
 
@@ -149,11 +149,11 @@ def delivery(call: Call) -> Delivery:
     query=requests.RelaysQuery,
 )
 def relays(call: Call) -> Relays:
-    asked = call.query
-    if asked.state and not asked.target:
+    query = call.query
+    if query.state and not query.target:
         raise Problem(400, "`state` needs a `target`, whose messages are meant.")
     found = Relays.of(
-        call.store, call.config, asked.limit, asked.cursor, state=asked.state or "", target=asked.target or ""
+        call.store, call.config, query.limit, query.cursor, state=query.state or "", target=query.target or ""
     )
     return _sealed(found)
 

@@ -19,7 +19,7 @@ from app.core.limit.drift import growth
 from app.core.limit.threshold import fixed_levels, further_levels
 from app.notifiers.base import FailureReason
 from app.notifiers.receivers import receiver_slug, receivers
-from app.pipeline.count.intake import Taken
+from app.pipeline.count.intake import IntakeOutcome
 from app.pipeline.outlook import outlook
 from app.pipeline.usage import active_meters, current_usage
 from app.store.alert.tallies import error_field, outcome_field, sent_at_field
@@ -108,7 +108,7 @@ def _put_forecast(sheet: Sheet, store: Store, usage: Usage) -> None:
 
 
 def put_deliveries(sheet: Sheet, deployment: str, stats: Mapping[str, float]) -> None:
-    for outcome in Taken:
+    for outcome in IntakeOutcome:
         sheet.put("awb_deliveries_total", stats.get(outcome.value, 0), deployment, outcome.value)
     sheet.put("awb_last_delivery_timestamp_seconds", stats.get("last_delivery_at", 0), deployment)
 

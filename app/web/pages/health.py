@@ -26,7 +26,7 @@ from app.web.pages.frame import duration, to
 #: A worker without a heartbeat for so many seconds is not working (RQ's heartbeat is below a minute here).
 _WORKER_SILENT: Final = 120
 _OLD_JOB: Final = 300
-_MESSAGES_LOOKED_AT: Final = 100
+_MOST_MESSAGES: Final = 100
 _QUEUE_CHECKS: Final = ("workers.alive", "queues.paused", "jobs.failed", "jobs.waiting")
 SEVERITIES: Final = {
     Result.ERROR: Severity.CRITICAL,
@@ -172,7 +172,7 @@ def _channels(store: Store, config: Config, found: Verdict) -> Sequence[Part]:
         hint = "Set AWB_SLACK_WEBHOOK_URL, or AWB_SMTP_URL with AWB_EMAIL_FROM and AWB_EMAIL_TO."
         severity = _severity(found, "receivers.configured")
         return [Part("Receivers", severity, "None is configured: nobody is warned", hint)]
-    return [_channel(one, found) for one in channels(store, listed, _MESSAGES_LOOKED_AT)]
+    return [_channel(one, found) for one in channels(store, listed, _MOST_MESSAGES)]
 
 
 def _channel(channel: dict[str, Any], found: Verdict) -> Part:

@@ -26,7 +26,7 @@ from app.web.pages.frame import chosen, to
 _FAILED_SHOWN: Final = 50
 _QUARANTINE_SHOWN: Final = 50
 #: Deliveries looked at for those that were not recognized; `awb replay` looks at all.
-_LOOKED_AT: Final = 1000
+_MOST_CHECKED: Final = 1000
 _UNKNOWN_SHOWN: Final = 50
 _NUMBER: Final = re.compile(r"[0-9]{1,6}")
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,200}")
@@ -118,9 +118,9 @@ def _add_reviews(routes: Blueprint, config: Config, connection: "redis.Redis") -
 
     @routes.get("/queues/unknown")
     def unknown() -> str:
-        found = not_understood(chosen(config, connection), among=_LOOKED_AT, most=_UNKNOWN_SHOWN)
+        found = not_understood(chosen(config, connection), among=_MOST_CHECKED, most=_UNKNOWN_SHOWN)
         return render_template(
-            "queueunknown.html", found=found, looked_at=_LOOKED_AT, at=clock.at, said=_done_message()
+            "queueunknown.html", found=found, looked_at=_MOST_CHECKED, at=clock.at, said=_done_message()
         )
 
 
@@ -146,9 +146,9 @@ def _add_review_acts(routes: Blueprint, config: Config, connection: "redis.Redis
     @routes.post("/queues/quarantine/<message_id>/release")
     @require_admin
     def release_body(message_id: str) -> Response:
-        became = release(chosen(config, connection), _checked(message_id), _actor())
-        still = became in (Released.UNREADABLE, Released.NOT_KEPT)
-        return _redirect(f"/queues/quarantine/{message_id}" if still else "/queues/quarantine", became.value)
+        result = release(chosen(config, connection), _checked(message_id), _actor())
+        still = result in (Released.UNREADABLE, Released.NOT_KEPT)
+        return _redirect(f"/queues/quarantine/{message_id}" if still else "/queues/quarantine", result.value)
 
     @routes.post("/queues/quarantine/<message_id>/discard")
     @require_admin
@@ -162,7 +162,7 @@ def _add_review_acts(routes: Blueprint, config: Config, connection: "redis.Redis
         store, message_id = chosen(config, connection), request.form.get("message_id", "")
         if message_id:
             return _redirect("/queues/unknown", replay(store, _checked(message_id), _actor()).value)
-        tally = replay_unknown(store, _actor(), most=_LOOKED_AT)
+        tally = replay_unknown(store, _actor(), most=_MOST_CHECKED)
         return _redirect("/queues/unknown", "queued" if tally.queued else "unchanged", tally.queued)
 
 

@@ -9,8 +9,8 @@ from flask import Blueprint, Response, abort, make_response, redirect, render_te
 from app.answers.relays import Relay
 from app.config.load import Config
 from app.core.relay.target import PERSON
-from app.pipeline.relay.fares import fares
 from app.pipeline.relay.replay import Again, replay, replay_failed
+from app.pipeline.relay.targetstatus import target_statuses
 from app.store.relay.relays import FAILED, PENDING
 from app.web.access.guard import person, require_admin
 from app.web.pages.frame import chosen, to
@@ -42,7 +42,7 @@ def add_routes(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
             "relays.html",
             rows=[Relay.of(row) for row in rows],
             following=following,
-            targets=fares(store, config),
+            targets=target_statuses(store, config),
             state=state,
             target=target,
             said=_SAYINGS.get(request.args.get("done", "")),

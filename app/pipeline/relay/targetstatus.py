@@ -25,7 +25,7 @@ class Condition(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Fare:
+class TargetStatus:
     """One target.
 
     Attributes:
@@ -40,7 +40,7 @@ class Fare:
     failed_lately: int
 
 
-def fares(store: Store, config: Config) -> list[Fare]:
+def target_statuses(store: Store, config: Config) -> list[TargetStatus]:
     """Return how each configured target fares, and each other one for which messages wait; reads only."""
     settings = config.settings
     configured = [PERSON] if settings.relay != "off" else []
@@ -50,11 +50,11 @@ def fares(store: Store, config: Config) -> list[Fare]:
     found = []
     for name in names:
         row = rows.get(name) or TargetRow(name, 0, None, 0, 0, "", None)
-        found.append(_fare(store, row, configured=name in configured))
+        found.append(_status(store, row, configured=name in configured))
     return found
 
 
-def _fare(store: Store, row: TargetRow, *, configured: bool) -> Fare:
+def _status(store: Store, row: TargetRow, *, configured: bool) -> TargetStatus:
     now = clock.now()
     failed = store.relayviews.failed_since(row.target, (now - _LATELY).timestamp())
     waits = timedelta(seconds=now.timestamp() - row.oldest) if row.oldest is not None else timedelta()
@@ -68,4 +68,4 @@ def _fare(store: Store, row: TargetRow, *, configured: bool) -> Fare:
         says, condition = f"{failed} messages failed within 24 hours{last}", Condition.FAILING
     else:
         says, condition = f"{row.sent} messages delivered, {row.pending} wait", Condition.OK
-    return Fare(row.target, condition, says, row.pending, failed)
+    return TargetStatus(row.target, condition, says, row.pending, failed)

@@ -11,7 +11,7 @@ from app.store.alert.alerts import Change, StoredAlert
 from app.store.store import Store
 
 
-def foresee(store: Store, config: Config, meter: str) -> Reason:
+def check_forecast(store: Store, config: Config, meter: str) -> Reason:
     """Announce a breach that is newly expected, or that it no longer is; return the reason of what was announced."""
     if not config.settings.forecast_alerts:
         return Reason.NONE
