@@ -122,7 +122,7 @@ def command(server: Path, data_dir: Path) -> list[str]:
 
 
 def runs(data_dir: Path) -> bool:
-    """Tell whether the server of a data directory takes connections, even if it is still loading its data."""
+    """Return whether the server of a data directory takes connections, even if it is still loading its data."""
     if not data_dir.is_dir():
         return False
     with socket.socket(socket.AF_UNIX) as probe:
@@ -229,7 +229,7 @@ def _last_words(data_dir: Path) -> str:
 
 
 def start_log_anew(data_dir: Path) -> None:
-    """Keep the log from growing for ever: what a start finds too long becomes the one older log that is kept."""
+    """Keep the log from growing forever: what a start finds too long becomes the one older log that is kept."""
     log = log_file(data_dir)
     with contextlib.suppress(FileNotFoundError):
         if log.stat().st_size > _LONGEST_LOG:

@@ -73,7 +73,7 @@ class Forked:
         # A signal that came before the child has its own handlers would be taken by a copy of ours, and be lost.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
-            # What lies in the permanent generation is looked at, and thereby copied, by no collector any more.
+            # What lies in the permanent generation is checked, and thereby copied, by no collector any more.
             gc.freeze()
             self._process = get_context("fork").Process(target=_begin, args=(run, name), name=name)
             self._process.start()
@@ -93,7 +93,7 @@ class Forked:
         """Wait for its end.
 
         Raises:
-            subprocess.TimeoutExpired: it goes on.
+            subprocess.TimeoutExpired: it continues.
         """
         self._process.join(timeout)
         if self.returncode is None:

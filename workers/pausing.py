@@ -38,7 +38,7 @@ class PausableWorker(SimpleWorker):
     ) -> "tuple[Job, Queue] | None":
         """Take a job. One that came to a worker which waited for it when the queue was paused goes back untouched.
 
-        If we die before that, it lies in RQ's intermediate list, and the next worker of the queue takes it up.
+        If the process dies before that, the job is in RQ's intermediate list, where the queue's next worker finds it.
         """
         while not self._stop_requested:
             taken: Any = super().dequeue_job_and_maintain_ttl(timeout, max_idle_time)

@@ -99,7 +99,7 @@ class QuietWorker(PausableWorker):
 
 
 def _fetch(queue: Queue, job_id: str) -> Job | None:
-    """Return a job of a queue's list, whatever it says of its queue itself; None where there is none."""
+    """Return a job of a queue's list, whatever it says of its queue itself; None if there is none."""
     try:
         return CheckedJob.fetch(job_id, connection=queue.connection, serializer=queue.serializer)
     except NoSuchJobError:
@@ -114,7 +114,7 @@ def _objection(job: Job) -> str:
 class DeliveryWorker(QuietWorker):
     """Takes the job that RQ dequeued together with those behind it, and counts them as one batch.
 
-    All of them lie in RQ's intermediate list until they are done. If we die here, RQ's maintenance finds them there
+    They stay in RQ's intermediate list until they are done. If the process dies, RQ's maintenance finds them there
     and queues them again with one retry less, and a job that was tried before runs alone under RQ's full bookkeeping,
     so that one bad job cannot take its neighbours with it a second time.
     """
@@ -236,7 +236,7 @@ def adopt(new: SimpleWorker) -> None:
 
 
 def _is_dead(worker_name: str, queue_name: str) -> bool:
-    """Tell whether this names a worker of ours on this machine whose process is gone; of others nothing is known."""
+    """Return whether this names a worker of ours on this machine whose process is gone; of others nothing is known."""
     here = f"{queue_name}-{_host()}-"
     pid = worker_name.removeprefix(here).partition("-")[0]
     return worker_name.startswith(here) and pid.isdecimal() and not alive(int(pid))

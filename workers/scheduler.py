@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 setattr(rqscheduler, "Job", CheckedJob)  # noqa: B010 - a name that RQ does not export
 #: Seconds between sweeps.
 SWEEP_EVERY: Final = 60
-#: Seconds between looks at what is due, and between tries while Redis is away.
+#: Seconds between looks at what is due, and between tries while Redis is unavailable.
 POLL_SECONDS: Final = 1.0
 
 

@@ -34,7 +34,7 @@ class Program:
         return f"{self.kind}-server {'.'.join(map(str, self.version))}"
 
     def reads(self, written: "Program") -> bool:
-        """Tell whether it surely reads what another wrote; it may read more."""
+        """Return whether it surely reads what another wrote; it may read more."""
         return self.kind == written.kind and self.version >= written.version
 
 

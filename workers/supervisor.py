@@ -158,7 +158,7 @@ class Supervisor:
             self._start(child)
 
     def _prepare(self, embedded_url: str | None) -> None:
-        """Migrate what lies in Redis before any part works with it; one that is away is looked at by each part."""
+        """Migrate the data in Redis before any part works with it; one that is away is checked by each part."""
         own = self.config.settings.redis_url
         try:
             url = embedded_url or (own.get_secret_value() if own else "")

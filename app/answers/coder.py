@@ -127,7 +127,7 @@ class Coder(PassAnswer):
 
 
 class Reconcile(PassAnswer):
-    """The last pass over Coder's API, what waits to be verified, and the newest drift."""
+    """The last pass over Coder's API, the workspaces waiting to be verified, and the newest drift."""
 
     pass_begun_at: Moment | None = Field(description="Its listings are done, its workspaces not yet verified.")
     due: int = Field(description="Workspaces that wait to be verified.")

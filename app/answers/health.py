@@ -59,7 +59,7 @@ class Health(Answer):
 
 
 def verdict(store: Store, config: Config) -> Verdict:
-    """Return the verdict; where Redis is away, that is the verdict."""
+    """Return the verdict; where Redis is unavailable, that is the verdict."""
     now = clock.now()
     try:
         check_writable(store.redis)
@@ -72,7 +72,7 @@ def vitals(store: Store, config: Config) -> Vitals:
     """Return what is seen of a deployment.
 
     Raises:
-        redis.exceptions.RedisError: Redis is away.
+        redis.exceptions.RedisError: Redis is unavailable.
     """
     now, settings = clock.now(), config.settings
     swept, last = last_sweep(store.redis), store.inbox.stats().get("last_delivery_at")

@@ -72,7 +72,7 @@ class Queues(Answer):
 
     @classmethod
     def of(cls, found: Overseen, *, failed: int) -> Self:
-        """Return the present state, with at most so many failed jobs of each queue."""
+        """Return the present state, with at most that many failed jobs of each queue."""
         return cls(
             suspended=found.suspended(),
             queues=[Queue.of(one) for one in found.overview()],

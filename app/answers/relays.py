@@ -41,7 +41,7 @@ class Target(Answer):
 
 
 class Relays(Answer):
-    """What was passed on, newest first, and how each target fares."""
+    """What was passed on, newest first, and the status of each target."""
 
     relays: list[Relay]
     next: str | None
@@ -58,7 +58,7 @@ class Relays(Answer):
         state: str = "",
         target: str = "",
     ) -> Self:
-        """Return a page of at most so many messages.
+        """Return a page of at most that many messages.
 
         Raises:
             ValueError: `before` is not one that this gave out.
@@ -69,7 +69,7 @@ class Relays(Answer):
 
 
 class Replayed(Answer):
-    """What came of the wish to replay."""
+    """Result of a request to replay."""
 
     message_id: str
     target: str

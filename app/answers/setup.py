@@ -13,7 +13,7 @@ def setup_steps(store: Store, config: Config) -> Sequence[Step]:
     """Return the checklist; empty once everything is done.
 
     Raises:
-        redis.exceptions.RedisError: Redis is away.
+        redis.exceptions.RedisError: Redis is unavailable.
     """
     stats, settings = store.inbox.stats(), config.settings
     configured = receivers(settings)

@@ -58,7 +58,7 @@ def main(context: click.Context, path: Path | None) -> None:
       0    all is well
       1    a check failed, or nothing matched
       2    the command line is wrong
-      69   Redis is away
+      69   Redis is unavailable
       78   the configuration is wrong
       130  interrupted by Ctrl-C
     """  # noqa: D301 - click looks for the backspace itself
@@ -197,7 +197,7 @@ def open_redis(config: Config, timeout: float = SOCKET_TIMEOUT, *, hurried: bool
 
 
 def open_store(context: click.Context, deployment: str | None, *, lean: bool = True) -> tuple[Store, Config]:
-    """Return the store of the deployment, and the configuration. Where Redis is away, the group ends with 69."""
+    """Return the store of the deployment, and the configuration. Where Redis is unavailable, the group ends with 69."""
     config = load_config(context, lean=lean)
     find_meter(config)
     connection, name = open_redis(config), deployment or config.settings.deployment

@@ -138,6 +138,6 @@ def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
 
 def leave_broken_pipe() -> None:
     """End in silence, as programs do whose reader went away."""
-    # Python flushes standard output once more at its end, and would complain.
+    # Python flushes standard output again at its end, and would complain.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(EXIT_BROKEN_PIPE)

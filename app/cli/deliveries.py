@@ -1,4 +1,4 @@
-"""`awb deliveries`: what was passed on to people and other webhooks, and what became of it."""
+"""`awb deliveries`: what was passed on to people and other webhooks, and with what result."""
 
 import sys
 from typing import Any, Final
@@ -76,7 +76,7 @@ def deliveries(
 def replay_deliveries(
     context: click.Context, message_ids: tuple[str, ...], all_failed: bool, target: str, deployment: str | None
 ) -> None:
-    """Try messages once more that a target did not get, while their content is kept. Exit code 1 if one is not."""
+    """Try messages again that a target did not get, while their content is kept. Exit code 1 if one is not."""
     store, _ = open_store(context, deployment or context.meta[_CHOSEN])
     if bool(message_ids) == all_failed or not target:
         fail("name a --target, and either messages or --all-failed")

@@ -85,7 +85,7 @@ def _known_by(row: dict[str, Any]) -> str:
 def remove(context: click.Context, name: str, yes: bool, as_json: bool) -> None:
     """Delete everything that is kept of a deployment: records, deliveries, alerts, and jobs that wait.
 
-    Its name is learnt again if it posts once more.
+    Its name is learnt again if it posts again.
     """
     config = load_config(context, lean=True)
     find_meter(config)

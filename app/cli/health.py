@@ -31,7 +31,7 @@ def examine(context: click.Context, as_json: bool) -> None:
     connection = open_redis(config_in_force)
     code = show_findings(doctor.examine(config_in_force, connection), as_json=as_json)
     if not as_json:
-        # Where Redis is away, that was said above.
+        # Where Redis is unavailable, that was said above.
         with contextlib.suppress(redis.exceptions.RedisError, OSError):
             _show_setup(setup_steps(Store(connection, config_in_force.settings.deployment), config_in_force))
     sys.exit(code)

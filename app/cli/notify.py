@@ -59,7 +59,7 @@ def test(context: click.Context, chosen: tuple[str, ...], deployment: str | None
         if not as_json:
             error = f": {escape(outcome['error'])}" if outcome["error"] else ""
             out.print(f"{styled(outcome['state'])}  {escape(outcome['receiver'])}{error}")
-    # Whoever tests may do so because Redis is away.
+    # Whoever tests may do so because Redis is unavailable.
     with contextlib.suppress(redis.exceptions.RedisError, OSError):
         listed = ", ".join(outcome["receiver"] for outcome in outcomes)
         Audit(open_redis(config), name).write(actor(), "send test message", listed)
@@ -81,7 +81,7 @@ def _receivers(config: Config, chosen: tuple[str, ...]) -> list[str]:
 
 
 def _tried(config: Config, deployment: str, chosen: list[str]) -> Iterator[dict[str, Any]]:
-    """Yield what became of a test message to each receiver."""
+    """Yield the outcome of a test message to each receiver."""
     for receiver in chosen:
         now = clock.now()
         alert = own_words(config.settings.texts, trial_alert(deployment, receiver, bare_context(config), now))

@@ -150,7 +150,7 @@ def pause(context: click.Context, queue: str) -> None:
 @_QUEUE
 @click.pass_context
 def resume(context: click.Context, queue: str) -> None:
-    """Let a paused queue go on."""
+    """Let a paused queue continue."""
     changed = _operator(context).resume(queue)
     out.print(f"{queue} goes on." if changed else f"{queue} was not paused.")
 
@@ -175,7 +175,7 @@ def replay(
     deployment: str | None,
     as_json: bool,
 ) -> None:
-    """Classify deliveries again that were not understood, by the rules that the workers have in force.
+    """Classify deliveries again that were not understood, by the rules that the workers have loaded.
 
     After a change of the rules restart the workers first. What counts then counts once, however often it is replayed.
     """

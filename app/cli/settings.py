@@ -33,7 +33,7 @@ def check(context: click.Context, as_json: bool) -> None:
 @AS_JSON
 @click.pass_context
 def show(context: click.Context, as_json: bool) -> None:
-    """Show what is in force, secrets masked."""
+    """Show what is in effect, secrets masked."""
     values = masked(load_config(context).settings)
     if as_json:
         print_json(values)

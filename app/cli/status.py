@@ -1,4 +1,4 @@
-"""`awb status`: how much is used, what it leads to, who was told, and where to look next."""
+"""`awb status`: usage, forecast, recent messages, and where to look next."""
 
 from datetime import datetime
 from textwrap import shorten

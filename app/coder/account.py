@@ -34,7 +34,7 @@ class CoderAccount:
         raise failure
 
     def someone_has_role(self, role: str) -> bool:
-        """Tell whether an active user has a site role, as far as this account sees users."""
+        """Return whether an active user has a site role, as far as this account sees users."""
         found = self._http.read(
             UserList.model_validate_json, f"{_API}/users", {"q": f"role:{role} status:active", "limit": 1}
         )

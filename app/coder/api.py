@@ -1,4 +1,4 @@
-"""Coder's REST API, as far as counting and setting up need it: one method per question, answered in models.
+"""The parts of Coder's REST API that counting and setup need: one method per question, answered in models.
 
 Meanings and parameters: Coder, docs/reference/api, coderd/searchquery and coderd/httpmw.
 """
@@ -147,7 +147,7 @@ class CoderApi:
         return None
 
     def groups(self) -> dict[str, list[str]]:
-        """Return user names by group; a name that several organizations use is told as `<organization>/<name>`.
+        """Return user names by group; a name that several organizations use becomes `<organization>/<name>`.
 
         Raises:
             CoderApiError: NOT_FOUND where this Coder has no groups: they are Premium's.

@@ -69,7 +69,7 @@ class CoderApiError(Exception):
 
     @property
     def permanent(self) -> bool:
-        """Tell whether asking again cannot help until an admin changes something."""
+        """Return whether a retry cannot help until an admin changes something."""
         return self.kind in _PERMANENT
 
 
@@ -87,7 +87,7 @@ def meaning(status: int) -> tuple[Failure, str]:
 
 
 def broken(error: OSError | urllib3.exceptions.HTTPError) -> tuple[Failure, str]:
-    """Return what an error of the connection means; only its kind is told, for its text may hold what was sent."""
+    """Return what a connection error means; only its kind, because its text may contain what was sent."""
     match error:
         case requests.exceptions.SSLError() | urllib3.exceptions.SSLError() | ssl.SSLError():
             if "CERTIFICATE_VERIFY_FAILED" in str(error):

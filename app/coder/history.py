@@ -1,4 +1,4 @@
-"""Coder's memory of past builds, page by page, so that reading it may stop anywhere and go on later."""
+"""Coder's memory of past builds, page by page, so that reading it may stop anywhere and continue later."""
 
 from datetime import datetime
 from typing import Final
@@ -49,5 +49,5 @@ class CoderHistory:
         return self._http.read(AuditList.model_validate_json, f"{_API}/audit", query).audit_logs
 
     def keeps_audit_log(self) -> bool:
-        """Tell whether there is any entry at all."""
+        """Return whether there is any entry."""
         return bool(self._http.read(AuditList.model_validate_json, f"{_API}/audit", {"limit": 1}).audit_logs)

@@ -22,7 +22,7 @@ from app.core.text.lines import one_line
 from app.core.text.weburl import is_web_url
 from app.net.session import WebSession, is_preparable
 
-#: Connections, and so requests at once.
+#: Connections, and therefore concurrent requests.
 CONNECTIONS: Final = 4
 _LONGEST_WAIT: Final = 60.0
 _LONGEST_COMPLAINT, _LONGEST_DETAIL, _CHUNK = 65_536, 300, 65_536
@@ -185,7 +185,7 @@ def _is_base_url(url: str) -> bool:
 
 
 def _body(response: requests.Response, most: int, deadline: float) -> bytes:
-    """Read at most so many bytes, and no longer than until the deadline, however slowly they come.
+    """Read at most that many bytes, and no longer than until the deadline, however slowly they come.
 
     Raises:
         TimeoutError: the deadline passed.
@@ -199,7 +199,7 @@ def _body(response: requests.Response, most: int, deadline: float) -> bytes:
 
 
 def _wait(failed: _Failed, attempt: int) -> float | None:
-    """Return the seconds until the next attempt, with jitter so that threads spread; None where there is none."""
+    """Return the seconds until the next attempt, with jitter so that threads spread; None if there is none."""
     retry_after = failed.error.retry_after
     if not failed.again or (retry_after is not None and retry_after > _LONGEST_WAIT):
         return None

@@ -29,7 +29,7 @@ def prepare(data_dir: Path, instead: str = "") -> None:
     """
     try:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # Not os.access: it knows nothing of read-only mounts on some systems, nor of quotas.
+        # Not os.access: on some systems it ignores read-only mounts and quotas.
         with tempfile.TemporaryFile(dir=data_dir):
             return
     except OSError as error:
@@ -50,7 +50,7 @@ def of_instance(default: Path, environ: Mapping[str, str]) -> Path:
 
 
 def holds(data_dir: Path, name: str) -> bool:
-    """Tell whether a file is there; False also where nobody may look."""
+    """Return whether a file is there; False also where nobody may look."""
     with contextlib.suppress(OSError):
         return (data_dir / name).exists()
     return False

@@ -1,4 +1,4 @@
-"""The environment as settings: `AWB_<KEY>`, secrets from files by `AWB_<KEY>_FILE`, and what is no setting."""
+"""The environment as settings: `AWB_<KEY>`, secrets from files by `AWB_<KEY>_FILE`, and unknown variables."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -63,7 +63,7 @@ def secret_files(environ: Mapping[str, str], problems: list[str]) -> dict[str, s
 
 
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
-    """Say which variables with our prefix are no setting; Kubernetes' service links are left out."""
+    """Return the variables with our prefix that are not settings; Kubernetes' service links are left out."""
     fields = [PREFIX + key.upper() for key in Settings.model_fields]
     known = {*fields, PREFIX + "CONFIG", _NOT_OURS, *(f"{PREFIX}{key.upper()}_FILE" for key in SECRET_FIELDS)}
     links = set(service_links(environ))

@@ -31,7 +31,7 @@ def kept_secret(data_dir: Path, name: str, variable: str) -> str:
         prepare(data_dir, variable)
     try:
         if not file.exists():
-            # Written aside and linked, so that two first starts agree on one secret and none is ever half written.
+            # Written to another file and linked, so that two first starts agree on one secret and none is half written.
             # NamedTemporaryFile makes it with mode 0600, under a name that no other start has.
             with tempfile.NamedTemporaryFile("w", dir=data_dir, prefix=f".{name}.") as draft:
                 draft.write(secrets.token_hex(24) + "\n")

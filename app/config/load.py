@@ -54,10 +54,10 @@ class Config:
     """Checked settings, and what was compiled from them.
 
     Attributes:
-        source: the file that was read, None where there is none.
+        source: the file that was read, None if there is none.
         rules_source: the file that the rules came from.
         notices: what is worth saying, though nothing is wrong.
-        relay_rules: by which way notifications reach people.
+        relay_rules: how notifications reach people.
     """
 
     settings: Settings
@@ -81,7 +81,7 @@ class Config:
         return self.settings.period
 
     def verifying(self, deployment: str) -> bool:
-        """Tell whether this deployment's API is configured; there is one token, for one deployment."""
+        """Return whether this deployment's API is configured; there is one token, for one deployment."""
         settings = self.settings
         return bool(settings.coder_url and settings.coder_token) and deployment == settings.deployment
 
@@ -205,7 +205,7 @@ def _validate(
     except ValidationError as error:
         found = error.errors(include_input=False, include_url=False)
         problems += [_sentence(item, source, environ) for item in found]
-        # Pydantic looks at settings together only when each of them is right; everything is to be said at once.
+        # Pydantic checks settings together only if each of them is valid; every mistake is to be reported at once.
         missing = incomplete(values) if all(item["loc"] for item in found) else []
         problems += [f"configuration: {problem}" for problem in missing]
     return None

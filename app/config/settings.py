@@ -222,17 +222,17 @@ class Settings(BaseModel):
 
     @property
     def exposed(self) -> bool:
-        """Tell whether something says that others reach this service, so that a proxy or forwarder may run here."""
+        """Return whether a setting suggests that others reach this service, so a proxy or forwarder may run here."""
         passwords = (self.admin_password_hash, self.viewer_password_hash, self.logins)
         ways_in = (*passwords, self.api_tokens, self.proxy_addresses)
         return is_public(self.public_url) or any(ways_in)
 
     @property
     def relaying(self) -> bool:
-        """Tell whether anything is relayed or forwarded."""
+        """Return whether anything is relayed or forwarded."""
         return self.relay != "off" or bool(self.forward)
 
     @property
     def loopback_trusted(self) -> bool:
-        """Tell whether people on this machine are admins without a login."""
+        """Return whether people on this machine are admins without a login."""
         return self.trust_loopback == "always" or (self.trust_loopback == "auto" and not self.exposed)

@@ -11,7 +11,7 @@ def incomplete(values: Mapping[str, Any]) -> list[str]:
     """Say what is missing where settings only work together; empty when nothing is."""
     found = []
     relay = values.get("relay") or "off"
-    # People have addresses of their own, so relaying needs neither recipients nor channels.
+    # People have their own addresses, so relaying needs neither recipients nor channels.
     for name, wanted, needed in (
         ("e-mail", _EMAIL, _EMAIL[:2] if relay != "off" else ()),
         ("the Slack bot", _SLACK_BOT, _SLACK_BOT[:1] if relay == "slack" else ()),

@@ -36,7 +36,7 @@ _NO_URL: Final = "must be a URL such as https://coder.example.com, without user 
 
 
 def in_stray_quotes(text: str) -> bool:
-    """Tell whether a text begins or ends with a quotation mark, as where an env file held one too many."""
+    """Return whether a text begins or ends with a quotation mark, as where an env file held one too many."""
     return text.startswith(_QUOTES) or text.endswith(_QUOTES)
 
 

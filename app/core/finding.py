@@ -19,7 +19,7 @@ class Finding:
     Attributes:
         check: stable id, such as `redis.version`.
         hint: what to do; empty when all is well.
-        subject: what it is about where a check looks at several, such as a queue's name.
+        subject: what it is about, if a check covers several things, such as a queue's name.
     """
 
     check: str

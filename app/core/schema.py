@@ -1,4 +1,4 @@
-"""The version of what lies in Redis, and whether this version of the service may work with what it finds there."""
+"""The version of the data in Redis, and whether this version of the service may work with what it finds there."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -16,10 +16,10 @@ class SchemaError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """What is noted beside the data.
+    """What is stored with the data.
 
     Attributes:
-        version: of the newest version that ever wrote here.
+        version: of the newest version that has written here.
         readable_from: the earliest version that reads what that one wrote.
         ran_back_to: the earliest version that wrote here since, after a rollback; 0 for none.
     """

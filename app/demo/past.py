@@ -75,7 +75,7 @@ class Past:
         return [*(moment for moment in moments if begin < moment < end), end]
 
     def _deliver(self) -> None:
-        """Take in what Coder has sent since the last look, each message soon after what it tells of."""
+        """Take in what Coder has sent since the last look, each message soon after what it mentions."""
         inbox = Store(self._redis, self.config.settings.deployment).inbox
         for message in self.outbox.collect():
             self._now = max(self._now, message.happening.at + _ON_ITS_WAY)

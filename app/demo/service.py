@@ -138,7 +138,7 @@ class Service:
         return self._get(f"/api/v1/records/{key}", absent=requests.codes.not_found)
 
     def wait_classified(self, messages: Iterable[str]) -> None:
-        """Wait until the service has looked at each of these messages."""
+        """Wait until the service has checked each of these messages."""
         waiting = list(messages)
 
         def done() -> bool:

@@ -9,7 +9,7 @@ from app.simulator.model import Role, User
 from app.simulator.month import Timeline
 from app.simulator.world import World
 
-#: Days that a page which is left open can go on, and those from today to the end of the period.
+#: Days that a page which is left open can continue, and those from today to the end of the period.
 _FUTURE_DAYS: Final = 14
 _DAYS_LEFT: Final = 29
 LIMIT: Final = 1000

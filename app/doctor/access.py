@@ -77,7 +77,7 @@ def _loopback(settings: Settings) -> Iterator[Finding]:
 
 
 def _opens(settings: Settings, base: str, headers: Mapping[str, str]) -> bool | None:
-    """Tell whether the usage is shown for these headers; None where nothing answers."""
+    """Return whether the usage is shown for these headers; None where nothing answers."""
     with WebSession(settings.ca_file, direct=True) as session:
         try:
             answer = session.get(f"{base}{_PATH}", headers={"User-Agent": DOCTOR, **headers}, timeout=_TIMEOUT)

@@ -22,7 +22,7 @@ _SWITCH_ON: Final = "set AWB_RELAY=email with AWB_SMTP_URL and AWB_EMAIL_FROM (d
 
 
 def examine_relaying(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
-    """Yield findings; none where Redis is away, which is said by others."""
+    """Yield findings; none if Redis is unavailable, which others report."""
     try:
         known = dict.fromkeys([config.settings.deployment, *deployments(connection)])
         for deployment in known if config.settings.relay == "off" else ():

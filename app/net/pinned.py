@@ -47,7 +47,7 @@ class Reply:
 
 
 def is_public(address: Ip) -> bool:
-    """Tell whether an address lies in the open Internet, whatever it is wrapped in."""
+    """Return whether an address lies in the open Internet, whatever it is wrapped in."""
     if isinstance(address, IPv6Address):
         if address in _TRANSLATED:
             return is_public(IPv4Address(int(address) & 0xFFFFFFFF))

@@ -1,4 +1,4 @@
-"""The session of every outgoing request: it goes where it is told, and nowhere else."""
+"""The session of every outgoing request: it connects to the given URL and nowhere else."""
 
 import os
 import socket
@@ -33,9 +33,9 @@ class WebSession(requests.Session):
         """Prepare the session; nothing is opened or read yet.
 
         Args:
-            ca_file: certificates to trust besides the system's.
+            ca_file: certificates to trust in addition to the system's.
             direct: go past every proxy, as for our own addresses.
-            connections: at most so many at once; more wait. None for no bound.
+            connections: at most that many at once; more wait. None for no bound.
         """
         super().__init__()
         # Among what requests takes from the environment is .netrc, whose credentials win over those of a request.
@@ -85,7 +85,7 @@ class _Adapter(HTTPAdapter):
 
 
 def is_here(url: str) -> bool:
-    """Tell whether a URL leads to this very machine."""
+    """Return whether a URL leads to this machine."""
     host = (urlsplit(url).hostname or "").rstrip(".").lower()
     if host == "localhost" or host.endswith(".localhost") or host == socket.gethostname().lower():
         return True
@@ -98,7 +98,7 @@ def is_here(url: str) -> bool:
 
 
 def is_preparable(url: str) -> bool:
-    """Tell whether requests can ask this address, an international name among them."""
+    """Return whether requests can use this address, including an international name."""
     try:
         return bool(requests.Request("GET", url).prepare().url)
     except ValueError:  # requests.exceptions.InvalidURL is one

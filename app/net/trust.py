@@ -5,7 +5,7 @@ import ssl
 from pathlib import Path
 from typing import Final
 
-#: For errors: what a company with a CA of its own is to do.
+#: For errors: the remedy for a company with its own CA.
 REMEDY: Final = "put your CA into the system's trust store, or name its file in AWB_CA_FILE"
 
 
@@ -35,7 +35,7 @@ def problem(ca_file: Path) -> str | None:
 
 
 def is_untrusted(error: BaseException) -> bool:
-    """Tell whether an error, or what it was raised from, is a certificate that was not trusted."""
+    """Return whether an error, or what it was raised from, is a certificate that was not trusted."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(seen):

@@ -16,7 +16,7 @@ def within(seconds: float, work: Callable[[], T]) -> T:
     """Run `work` in a thread of its own and wait at most `seconds` for it.
 
     Raises:
-        TimeoutError: it has not ended; it goes on unheard until its own timeouts end it, so it may still succeed.
+        TimeoutError: it has not ended; it continues in the background until its own timeouts, so it may still succeed.
         Exception: what `work` raised.
     """
     outcome: Future[T] = Future()

@@ -1,4 +1,4 @@
-"""Outlook: the forecast of a meter, and what else alerts tell besides the usage."""
+"""Outlook: the forecast of a meter, and what else alerts show in addition to usage."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _BEFORE: Final = timedelta(days=60)
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What is to be expected of a meter.
+    """The expected development of a meter.
 
     Attributes:
         days: (UTC day, units) of the period, oldest first, days without usage missing.
@@ -35,7 +35,7 @@ def outlook(store: Store, usage: Usage) -> Outlook:
     """Return the forecast from the days of the usage's period; None for a meter that is gone, or has no days here."""
     if not meter_of(usage.meter).counted_here:
         return Outlook(usage, (), None)
-    # Days before the period tell the pace, though not the usage: a month's first days would know nothing else.
+    # Days before the period count for the pace, though not for usage: early in a month there is nothing else.
     known = Period(usage.period.start - _BEFORE, usage.period.end)
     days = store.snapshot(usage.meter).by_day(known, usage.as_of.date())
     expected = forecast(days, usage.used, usage.limit, usage.period, usage.as_of)
@@ -55,7 +55,7 @@ def is_projected(store: Store, config: Config, usage: Usage) -> bool:
 
 
 def context_of(store: Store, config: Config, seen: Outlook) -> Context:
-    """Return what the words of an alert need besides the usage."""
+    """Return what the text of an alert needs in addition to usage."""
     usage, expected = seen.usage, seen.forecast
     entitlements = store.coder.entitlements() if config.verifying(store.deployment) else None
     found = current_allowance(config, entitlements, usage.meter)
@@ -76,7 +76,7 @@ def bare_context(config: Config) -> Context:
 
 
 def burn_up(days: Sequence[tuple[date, int]], used: int) -> tuple[tuple[date, int], ...]:
-    """Sum days up, thinned to as many points as a small chart shows; the last is the usage that is told."""
+    """Add days up, thinned to as many points as a small chart shows; the last is the usage shown."""
     total, points = 0, []
     for day, units in days:
         total += units

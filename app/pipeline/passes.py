@@ -54,10 +54,10 @@ def verify(store: Store, config: Config) -> Verified | None:
 
 
 def reconcile(store: Store, config: Config, tick: int, part: int = 1) -> Listed | None:
-    """List what changed for a while and leave it to be verified; None where no API is configured.
+    """List what changed, for a limited time, and mark it to be verified; None if no API is configured.
 
-    What is not listed yet is the next part's, behind the verifying of what was found so far. If we die before that is
-    queued, the next tick goes on from the same step.
+    The next part lists the rest, after what was found so far is verified. If the process dies before it is
+    queued, the next tick continues from the same step.
     """
     if not config.verifying(store.deployment):
         return None

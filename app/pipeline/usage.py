@@ -56,7 +56,7 @@ def coder_version(store: Store, config: Config) -> Version | None:
 
 
 def _extended(period: Period, today: date) -> Period:
-    """Let the last period go on until Coder tells of another: all builds there ever were belong to none."""
+    """Extend the last period until Coder reports another one, so that every build belongs to a period."""
     return period if period.contains(today) else Period(period.start, None)
 
 

@@ -94,7 +94,7 @@ class Deployment:
         return max(self._refreshed, self.now - (self.now - self._started) % _REFRESH)
 
     def does(self, behaviour: Behaviour) -> bool:
-        """Tell whether this version of Coder behaves so."""
+        """Return whether this version of Coder behaves so."""
         return does(self.version, behaviour)
 
     @property
@@ -112,7 +112,7 @@ class Deployment:
 
     @property
     def admins(self) -> list[User]:
-        """Owners and template admins, who are told of new workspaces."""
+        """Owners and template admins, who are notified of new workspaces."""
         return [user for user in self.users if user.roles & {Role.OWNER, Role.TEMPLATE_ADMIN}]
 
     @property
@@ -150,7 +150,7 @@ class Deployment:
         self.now = max(self.now, at)
 
     def has_template(self, template: NotificationTemplate) -> bool:
-        """Tell whether this version has a notification template."""
+        """Return whether this version has a notification template."""
         return template.since <= self.version and (template.until is None or self.version < template.until)
 
     def method_of(self, template: NotificationTemplate) -> str:
@@ -165,7 +165,7 @@ class Deployment:
         return template.on or (template in TASK_STATUS.values() and not self.does(Behaviour.QUIET_STATUS))
 
     def notifies(self, user: User, template: NotificationTemplate) -> bool:
-        """Tell whether a notification of this template is enqueued for a user."""
+        """Return whether a notification of this template is enqueued for a user."""
         disabled = self.preferences[user.id].get(template.id)
         wanted = self.on_by_default(template) if disabled is None else not disabled
         return wanted and self.has_template(template)

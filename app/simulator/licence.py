@@ -19,7 +19,7 @@ class Licence:
         limit: -1 is unlimited; 0 disables the feature.
         soft_limit: what the licences of 2025 had below their (hard) limit.
         entitled: False for a licence that does not cover the feature.
-        enabled: False where the feature is switched off all the same.
+        enabled: False where the feature is turned off anyway.
     """
 
     limit: int = _INCLUDED
@@ -34,7 +34,7 @@ class Licence:
         return at >= self.period_end
 
     def covers(self, at: datetime) -> bool:
-        """Tell whether Coder adds this moment's builds: by whole UTC days, and both ends belong to the period."""
+        """Return whether Coder adds this moment's builds: by whole UTC days, and both ends belong to the period."""
         return self.period_start.astimezone(UTC).date() <= at.date() <= self.period_end.astimezone(UTC).date()
 
 

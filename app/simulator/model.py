@@ -52,7 +52,7 @@ class User:
     """A user.
 
     Attributes:
-        opted_in: names of the notification templates that are off by default and that this user switched on.
+        opted_in: names of the notification templates that are off by default and that this user turned on.
     """
 
     id: str
@@ -131,7 +131,7 @@ class Build:
         reason: Coder's own build reason, such as `initiator`, `autostart` or `task_resume`.
         why: who wanted it and what for, for people.
         has_task: the workspace had a task when the build succeeded.
-        has_ai_task: the flag as Coder shows it, which on some versions tells of the template; None unless it succeeded.
+        has_ai_task: the flag as Coder shows it, which on some versions mentions the template; None unless it succeeded.
         error: what the job's end says; empty where it succeeded or never began.
     """
 
@@ -163,7 +163,7 @@ class Build:
 
     @property
     def counts(self) -> bool:
-        """Tell whether it is an Agent Workspace Build."""
+        """Return whether it is an Agent Workspace Build."""
         return self.transition is Transition.START and self.succeeded and self.has_task
 
 
@@ -186,7 +186,7 @@ class Workspace:
 
     @property
     def busy(self) -> bool:
-        """Tell whether a build is under way: Coder refuses another one meanwhile."""
+        """Return whether a build is under way: Coder refuses another one meanwhile."""
         return bool(self.builds) and not self.latest.ended
 
     @property

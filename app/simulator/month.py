@@ -56,7 +56,7 @@ class Timeline:
             self._plan_day(self.end - timedelta(days=days - day), tasks)
 
     def at(self, when: datetime, action: Action) -> None:
-        """Put something in; what lies in the past happens next."""
+        """Put something in; what is in the past happens next."""
         heapq.heappush(self._queue, (when, next(self._numbers), action))
 
     def every(self, minutes: float, action: Action) -> None:
@@ -160,7 +160,7 @@ class Timeline:
         self._follow_build(workspace, workspace.latest)
 
     def _follow_build(self, workspace: Workspace, build: Build) -> None:
-        """End a build some time later, in one way or another, and decide then how it goes on."""
+        """End a build some time later, in one way or another, and decide then how it continues."""
         world, luck = self.world, self.world.rng.random()
 
         def end() -> None:
@@ -222,7 +222,7 @@ class Timeline:
         self._later(10, 2000, lambda: self._go_on(workspace))
 
     def _pause_and_resume(self, workspace: Workspace) -> None:
-        """Pause and resume twice within minutes: the second resume of a day is one that nobody is told of."""
+        """Pause and resume twice within minutes: the second resume of a day is one that is not announced."""
         for _ in range(2):
             self.world.pause(workspace)
             self.world.resume(workspace)

@@ -21,7 +21,7 @@ class Message:
 
     Attributes:
         id: `msg_id`, the same on every attempt.
-        happening: what it tells of.
+        happening: what it mentions.
     """
 
     id: str
@@ -36,7 +36,7 @@ class Outbox:
 
     Attributes:
         messages: everything enqueued so far, in order.
-        silent: happenings that no message tells of.
+        silent: happenings that no message mentions.
     """
 
     def __init__(self, world: World) -> None:

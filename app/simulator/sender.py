@@ -2,7 +2,7 @@
 
 coderd/notifications/notifier.go and dispatch/webhook.go: up to 20 concurrent POSTs a tick, every status from 300 on
 and every transport error retried later, five attempts, and the same `msg_id` again when a lease is lost. The answer's
-body and its Retry-After are not looked at.
+body and its Retry-After are not checked.
 """
 
 import random
@@ -40,7 +40,7 @@ class Faults:
     Attributes:
         refused: nobody listens.
         unanswered: the receiver has it, but its answer is lost.
-        lease_lost: answered, but sent again all the same.
+        lease_lost: answered, but sent again anyway.
     """
 
     refused: float = 0.0

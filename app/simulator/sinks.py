@@ -25,7 +25,7 @@ class Post:
 
     Attributes:
         at: arrival, in seconds since the epoch.
-        message: the parsed body, None where it is no JSON.
+        message: the parsed body, None where it is not JSON.
         status: what was answered.
     """
 

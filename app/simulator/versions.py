@@ -62,5 +62,5 @@ RANGES: Final[Mapping[Behaviour, tuple[tuple[Version, Version | None], ...]]] = 
 
 
 def does(version: Version, behaviour: Behaviour) -> bool:
-    """Tell whether a version behaves so."""
+    """Return whether a version behaves so."""
     return any(first <= version and (end is None or version < end) for first, end in RANGES[behaviour])

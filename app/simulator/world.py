@@ -57,7 +57,7 @@ class World(Provisioner):
         return self._create(workspace, why, fails=fails, unfinished=unfinished)
 
     def create_prebuild(self, template: Template, *, fails: bool = False, unfinished: bool = False) -> Workspace:
-        """Let Coder start a workspace in advance, which belongs to nobody and to no task. Nobody is told."""
+        """Let Coder start a workspace in advance, which belongs to nobody and to no task. Nobody is notified."""
         owner, name = self.prebuilds_user, f"prebuild-{self.rng.getrandbits(32):08x}"
         workspace = Workspace(self.new_id(), name, owner, template, self.now)
         self._add(workspace)
@@ -115,7 +115,7 @@ class World(Provisioner):
     ) -> Build:
         """Start a workspace by hand, by a connection or by its schedule. Success is not announced.
 
-        What runs already can be started once more. With `updates` a schedule brings a new version along, and the
+        What runs already can be started again. With `updates` a schedule brings a new version along, and the
         owner gets a message about it before anybody knows whether the build succeeds.
         """
         self._need(bool(workspace.builds), "start", workspace)

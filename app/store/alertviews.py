@@ -1,4 +1,4 @@
-"""Alerts as they stand: state, last words and acknowledgement of many, in three round trips."""
+"""Current alerts: state, last announcement and acknowledgement of many, in three round trips."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from app.store.store import Store
 
 @dataclass(frozen=True, slots=True)
 class AlertView:
-    """One alert as it stands.
+    """The current state of one alert.
 
     Attributes:
-        said: what was said last of it, None where nothing ever was.
-        acknowledged_by: who knows of what fires now; empty where nobody is known to.
+        said: its last announcement, None if there was none.
+        acknowledged_by: who acknowledged what fires now; empty for nobody.
     """
 
     name: str

@@ -43,7 +43,7 @@ class Audit:
         self.redis.xadd(self._key, {"at": repr(clock.now().timestamp()), **fields}, maxlen=KEPT, approximate=False)
 
     def newest(self, limit: int) -> list[AuditEntry]:
-        """Return at most so many entries, the newest first."""
+        """Return at most that many entries, the newest first."""
         return list(self._entries(limit)) if limit > 0 else []
 
     def _entries(self, limit: int) -> Iterator[AuditEntry]:

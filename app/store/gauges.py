@@ -1,4 +1,4 @@
-"""What metrics read besides the other read models; the cost does not grow with the history."""
+"""What metrics read in addition to the other read models; the cost does not grow with the history."""
 
 import json
 from dataclasses import dataclass

@@ -12,14 +12,14 @@ from app.store.server.commands import commands
 from app.store.store import Store
 from app.store.timeline import Place, behind
 
-#: What tells an event from the others of its moment stands in front of this in its JSON.
+#: The part of its JSON before this distinguishes an event from others at the same time.
 _KIND: Final = ',"kind":'
 
 Page = tuple[list[dict[str, Any]], str | None]
 
 
 def deliveries(store: Store, cursor: str | None, limit: int) -> Page:
-    """Return what became of deliveries, by arrival, and the next cursor; those that have expired are left out.
+    """Return the outcome of deliveries, by arrival, and the next cursor; those that have expired are left out.
 
     Raises:
         ValueError: the cursor is not one that this gave out.
@@ -58,7 +58,7 @@ def notifications(store: Store, cursor: str | None, limit: int) -> Page:
     if place is None:
         rows = outbox.history(limit + 1)
     else:
-        # One decision sends a message to every receiver, so many are of one moment.
+        # One decision sends a message to every receiver, so many have the same time.
         same = server.zcount(keys.notifications(store.deployment), place.at, place.at)
         found = outbox.history(limit + 1 + same, before=math.nextafter(place.at, math.inf))
         after = (place.at, place.member.encode())

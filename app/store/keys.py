@@ -8,7 +8,7 @@ refuses.
 from datetime import date
 
 PREFIX = "awb:v1"
-#: Set of the deployments that ever posted.
+#: Set of the deployments that have posted.
 DEPLOYMENTS = f"{PREFIX}:deployments"
 #: Set of the deployments whose removal was begun.
 REMOVING = f"{PREFIX}:removing"
@@ -20,7 +20,7 @@ PROBE = f"{PREFIX}:probe"
 #: Hash of the moments at which the sweep last turned to a deployment, by its name.
 SWEPT = f"{PREFIX}:swept"
 
-#: Hash of the version of what lies here (app/core/schema.py): `version`, `readable_from`, `ran_back_to`.
+#: Hash of the version of what is stored here (app/core/schema.py): `version`, `readable_from`, `ran_back_to`.
 SCHEMA = f"{PREFIX}:schema"
 #: Hash of posts that the webhook refused: four fields for each reason (app/store/scripts/refuse.lua).
 REFUSED = f"{PREFIX}:refused"
@@ -51,7 +51,7 @@ def stats(deployment: str) -> str:
 
 
 def delivery(deployment: str, message_id: str) -> str:
-    """JSON: what became of one delivery. Expires."""
+    """JSON: the outcome of one delivery. Expires."""
     return _key(deployment, "delivery", message_id)
 
 
@@ -61,7 +61,7 @@ def deliveries(deployment: str) -> str:
 
 
 def quarantined(deployment: str, message_id: str) -> str:
-    """Hash: an authenticated body that is no notification, with the reason. Expires."""
+    """Hash: an authenticated body that is not a notification, with the reason. Expires."""
     return _key(deployment, "quarantined", message_id)
 
 
@@ -100,7 +100,7 @@ def named(deployment: str, meter: str) -> str:
 
 
 def reasons(deployment: str) -> str:
-    """Hash of the reasons that records name by a digest: few texts, told by very many records."""
+    """Hash of the reasons that records reference by digest: few texts, shared by very many records."""
     return _key(deployment, "reasons")
 
 
@@ -150,7 +150,7 @@ def pending(deployment: str) -> str:
 
 
 def due(deployment: str) -> str:
-    """Sorted set of workspaces to be verified with Coder's API, by the time from which on."""
+    """Sorted set of workspaces to verify with Coder's API, by the time from which they are due."""
     return _key(deployment, "due")
 
 
@@ -180,7 +180,7 @@ def former_names(deployment: str) -> str:
 
 
 def nameless(deployment: str) -> str:
-    """Set of workspaces whose records lack names that Coder did not tell."""
+    """Set of workspaces whose records lack names that Coder did not report."""
     return _key(deployment, "nameless")
 
 
@@ -195,7 +195,7 @@ def pass_seen(deployment: str) -> str:
 
 
 def looked(deployment: str) -> str:
-    """Sorted set of workspaces by the newest build of Coder's past that led to a look at them."""
+    """Sorted set of workspaces by the newest past build because of which they were checked."""
     return _key(deployment, "looked")
 
 
@@ -250,12 +250,12 @@ def failures(deployment: str) -> str:
 
 
 def relay_original(deployment: str, message_id: str) -> str:
-    """The original of a message that waits to be relayed, sealed. Expires."""
+    """The encrypted original of a message that waits to be relayed. Expires."""
     return _key(deployment, "relay", "original", message_id)
 
 
 def relay_message(deployment: str, message_id: str) -> str:
-    """Hash: what became of relaying one message. Expires.
+    """Hash: the outcome of relaying one message. Expires.
 
     `template`, `received_at`, `passcode`, `open` (how many targets have not got it), and for each target `<target>`
     and one of `/state`, `/attempts`, `/reason`, `/at`, `/via`, `/lane`.
@@ -304,7 +304,7 @@ def relay_sent(deployment: str, lane: str) -> str:
 
 
 def relay_summing(deployment: str, lane: str) -> str:
-    """Mark of a lane whose messages were held back, to be summed up. Expires."""
+    """Mark of a lane whose messages were held, to be summarized. Expires."""
     return _key(deployment, "relay", "summing", lane)
 
 
@@ -314,12 +314,12 @@ def relay_slack(deployment: str, alias: str) -> str:
 
 
 def relay_down(deployment: str, way: str) -> str:
-    """When a way that does not work at the moment, such as `email`, is to be tried again. Expires then."""
+    """When to retry a method that does not work at the moment, such as `email`. Expires then."""
     return _key(deployment, "relay", "down", way)
 
 
 def relay_targets(deployment: str) -> str:
-    """Set of the targets that ever had a message."""
+    """Set of the targets that have ever had a message."""
     return _key(deployment, "relay", "targets")
 
 

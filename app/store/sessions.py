@@ -9,7 +9,7 @@ from app.store.server.commands import commands
 
 
 class Sessions:
-    """The sessions of all processes, by the hash of their id: what lies in Redis lets nobody in."""
+    """The sessions of all processes, by the hash of their id: what Redis stores lets nobody in."""
 
     def __init__(self, connection: "redis.Redis") -> None:
         self.redis = commands(connection)

@@ -51,12 +51,12 @@ def behind(
     low: float = -math.inf,
     below: float = math.inf,
 ) -> list[tuple[str, float]]:
-    """Return at most so many (member, score), newest first; those of one moment in descending order.
+    """Return at most that many (member, score), newest first; those of one moment in descending order.
 
     Args:
         connection: Redis.
         key: of the sorted set.
-        place: where to go on; None for the beginning.
+        place: where to continue; None for the beginning.
         most: how many.
         low: the lowest score that belongs to it.
         below: the lowest score that is too high.

@@ -47,7 +47,7 @@ class Refusals:
         self._some.set()
 
     def flush(self) -> None:
-        """Write what waits. Where Redis is away it goes on waiting."""
+        """Write what waits. Where Redis is unavailable it continues waiting."""
         with self._lock:
             self._some.clear()
             taken, self._waiting = self._waiting, {}

@@ -44,7 +44,7 @@ _UNKNOWN_HINT = (
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """The secrets in force, as bytes: the present one, and during a rotation the former one."""
+    """The secrets in effect, as bytes: the present one, and during a rotation the former one."""
 
     accepted: tuple[bytes, ...]
 
@@ -64,7 +64,7 @@ class Secrets:
             if scheme.lower() == "bearer"
             else b""
         )
-        # Every secret is compared, so that the time tells nothing of which one came close.
+        # Every secret is compared, so that timing reveals nothing of which one came close.
         return sum(hmac.compare_digest(offered, secret) for secret in self.accepted) > 0
 
 
@@ -128,7 +128,7 @@ def _refuse(secrets: Secrets | None, limit: int, deployment: str) -> tuple[Refus
 
 
 def _sent_by_a_page() -> bool:
-    """Tell whether a browser sends this for a page that is not our own; Coder sends no Origin."""
+    """Return whether a browser sends this for a page that is not our own; Coder sends no Origin."""
     rebound = "Origin" in request.headers and not names_loopback(request.environ.get("HTTP_HOST", ""))
     return rebound or sent_by_another_site("")
 

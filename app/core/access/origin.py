@@ -16,7 +16,7 @@ _SITE_BITS: Final = 64
 
 
 def from_this_machine(peer: str, host: str, protocol: str, headers: Iterable[str]) -> bool:
-    """Tell whether a request looks like that of a person on this machine.
+    """Return whether a request looks like that of a person on this machine.
 
     A page that rebinds a name to loopback does not, nor does what a proxy marks as forwarded. It is no proof: through a
     proxy or forwarder on this machine a stranger can send a request that looks the same, because the client writes the
@@ -25,7 +25,7 @@ def from_this_machine(peer: str, host: str, protocol: str, headers: Iterable[str
     Args:
         peer: address of the other end.
         host: the Host header.
-        protocol: such as HTTP/1.1. In nginx's default a proxy speaks 1.0 to what is behind it, writes the Host anew
+        protocol: such as HTTP/1.1. In nginx's default a proxy speaks 1.0 to what is behind it, rewrites the Host
             and adds nothing that would give it away (ngx_http_proxy_module, proxy_http_version and proxy_set_header).
         headers: names of all headers.
     """
@@ -35,14 +35,14 @@ def from_this_machine(peer: str, host: str, protocol: str, headers: Iterable[str
 
 
 def names_loopback(host: str) -> bool:
-    """Tell whether a Host header names this machine; one that a page rebound to loopback does not."""
+    """Return whether a Host header names this machine; one that a page rebound to loopback does not."""
     found = _HOST.fullmatch(host)
     name = (found[1] or found[2]) if found else ""
     return name.lower() == "localhost" or is_loopback(name)
 
 
 def is_public(url: str) -> bool:
-    """Tell whether a URL leads to this service from other machines; an empty one does not."""
+    """Return whether a URL leads to this service from other machines; an empty one does not."""
     host = urlsplit(url).hostname or ""
     return bool(host) and host != "localhost" and not is_loopback(host)
 
@@ -54,7 +54,7 @@ def _forwards(name: str) -> bool:
 def client_of(peer: str, forwarded_for: str, proxies: Sequence[Network]) -> str:
     """Return whose address is behind the trusted proxies, one text per IPv4 address or IPv6 network of a site.
 
-    What stands left of the first address that is no proxy's may be made up by the client.
+    What stands left of the first address that is no proxy's may be forged by the client.
     """
     client = peer
     for hop in reversed(forwarded_for.split(",")):
@@ -68,10 +68,10 @@ def client_of(peer: str, forwarded_for: str, proxies: Sequence[Network]) -> str:
 
 
 def is_foreign(*, origin: str | None, fetch_site: str | None, host: str, scheme: str, public_url: str) -> bool:
-    """Tell whether a browser says that another site's page sent this request.
+    """Return whether a browser says that another site's page sent this request.
 
     Args:
-        origin: the Origin header, None where there is none.
+        origin: the Origin header, None if there is none.
         fetch_site: the Sec-Fetch-Site header; browsers leave it out on plain HTTP except to loopback.
         host: the Host header.
         scheme: of the request as it arrived here, behind a proxy not that of the browser.

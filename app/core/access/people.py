@@ -97,7 +97,7 @@ def token_digest(token: str) -> str:
 
 
 def person_of_token(tokens: Sequence[ApiToken], offered: str) -> Person | None:
-    """Return who has this token; every entry is compared, so that the time tells nothing."""
+    """Return who has this token; every entry is compared, so that timing reveals nothing."""
     digest = token_digest(offered)
     found = [token for token in tokens if hmac.compare_digest(token.digest, digest)]
     return Person(found[0].name, found[0].role, "token") if found else None

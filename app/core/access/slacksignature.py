@@ -14,7 +14,7 @@ _TIMESTAMP: Final = re.compile(r"[0-9]{1,12}")
 
 
 def is_signed(secret: str, body: bytes, timestamp: str, signature: str, now: float) -> bool:
-    """Tell whether Slack signed a request.
+    """Return whether Slack signed a request.
 
     Args:
         secret: the app's signing secret; nothing is signed with a blank one.

@@ -31,7 +31,7 @@ class AlertKind(StrEnum):
 
     @property
     def fires(self) -> bool:
-        """Tell whether alerts of this kind stand until they are over; reports and tests are only sent."""
+        """Return whether alerts of this kind stand until they are over; reports and tests are only sent."""
         return self not in (AlertKind.DIGEST, AlertKind.TEST)
 
 
@@ -55,7 +55,7 @@ class Alert:
         meaning: what it means and what to do next.
         links: (label, URL) pairs; only URLs from the configuration or of coder.com.
         footer: where this comes from.
-        used: units used, as the alert says it; None where it speaks of no number.
+        used: units used, as the alert says it; None where it mentions no number.
         limit: the limit; None when unlimited, or of no meaning here.
         burn_up: (UTC day, units used up to its end) of the period, oldest first, for a chart; at most 120 points.
         breach: day on which the limit is expected to be reached.
@@ -86,7 +86,7 @@ class Alert:
 
     @property
     def leads(self) -> bool:
-        """Tell whether this is the news of the thread itself, and not a word beside it."""
+        """Return whether this is the news of the thread itself, and not a word beside it."""
         return self.kind is AlertKind.THRESHOLD
 
     def labels(self, receiver: str = "") -> dict[str, str]:

@@ -31,9 +31,9 @@ class Reason(StrEnum):
     ESCALATED = "escalated"
     REPEAT = "repeat"
     RESOLVED = "resolved"
-    #: A usage period ended; what it came to.
+    #: A usage period ended; its total.
     SUMMARY = "summary"
-    #: Nobody acknowledged it in time, so somebody else is told.
+    #: Nobody acknowledged it in time, so the next receivers are notified.
     UNACKNOWLEDGED = "unacknowledged"
     #: Somebody acknowledged or snoozed it.
     ACKNOWLEDGED = "acknowledged"
@@ -58,7 +58,7 @@ class AlertState:
         announced_at: when a notification about it was last decided.
         limit: the limit that the level belongs to; None when unlimited or not known.
         below_since: since when usage is well below the announced level.
-        escalated: names of the routes that told somebody else about this level.
+        escalated: names of the routes that have escalated this level.
     """
 
     level: str = ""
@@ -93,11 +93,11 @@ _STATE: Final = TypeAdapter(AlertState)
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to announce, and the state that stands once it is.
+    """What to announce, and the state afterwards.
 
     Attributes:
-        reason: NONE when nothing is to be sent; the state may have changed all the same.
-        level: name of the level that the notification speaks of.
+        reason: NONE when nothing is to be sent; the state may have changed anyway.
+        level: name of the level that the notification mentions.
         previous: name of the level announced before; empty for none.
         because: one sentence on what led here, for logs and the message.
     """
@@ -134,7 +134,7 @@ def evaluate(
     if state.period_start is not None and state.period_start < usage.period.start:
         because = f"A new usage period began on {usage.period.start.isoformat()}."
         return Decision(Reason.SUMMARY, "", state.level, because, fresh)
-    # A period that was moved back, as when a licence runs out, goes on with the level that was announced.
+    # A period that was moved back, as when a licence runs out, continues with the level that was announced.
     state = replace(state, period_start=usage.period.start)
     level = highest_level(usage.used, usage.limit, thresholds, projected=projected)
     announced = level_named(state.level, usage.used, usage.limit, thresholds) if state.level else None

@@ -40,7 +40,7 @@ class Dispatch:
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What the decision depends on besides the notification.
+    """What the decision depends on, apart from the notification.
 
     Attributes:
         held: it waited before for the end of quiet hours or of a silence.
@@ -62,7 +62,7 @@ class Circumstances:
 def dispatch(alert: Alert, receiver: str, about: Circumstances) -> Dispatch:
     """Decide about one notification.
 
-    Silences and quiet hours delay what still holds when they end: the newest state is what is told then. A test is
+    Silences and quiet hours delay messages; when they end, the latest state is sent if it still applies. A test is
     always sent: somebody waits for it.
     """
     if about.dry_run and alert.kind is not AlertKind.TEST:

@@ -1,4 +1,4 @@
-"""Foresight: when a projection is news, and when it is taken back."""
+"""Forecast alerts: when a projection is announced, and when it is resolved."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -8,7 +8,7 @@ from app.core.alert.decision import AlertState, Reason
 from app.core.count.meter import Usage
 from app.core.limit.forecast import Forecast
 
-#: A projection that moves to and fro around the limit must hold for so long before the alert is taken back.
+#: A projection that moves around the limit must stay below it this long before the alert is resolved.
 HOLD: Final = timedelta(days=3)
 _LEVEL: Final = "forecast"
 
@@ -26,7 +26,7 @@ def evaluate_forecast(state: AlertState, usage: Usage, expected: Forecast) -> tu
     over = usage.limit.count is not None and usage.used >= usage.limit.count
     in_sight = expected.in_period() and not over
     if state.level and (in_sight or over):
-        # Over the limit the threshold speaks, and the forecast has come true: nothing to take back, nor to repeat.
+        # Over the limit, the threshold alert applies and the forecast has come true: nothing to resolve or repeat.
         return Reason.NONE, replace(state, below_since=None)
     if not state.level:
         if in_sight and expected.confident:

@@ -53,7 +53,7 @@ class QuietSpan(Parsed):
 
     def __str__(self) -> str:
         days = sorted(self.weekdays)
-        # Days that go on over the end of the week begin after the gap.
+        # Days that continue over the end of the week begin after the gap.
         first = next((day for day in days if (day - 1) % 7 not in self.weekdays), 0)
         last = (first + len(days) - 1) % 7
         named = "" if len(days) == len(_DAYS) else _DAYS[first] if first == last else f"{_DAYS[first]}-{_DAYS[last]}"
@@ -80,7 +80,7 @@ def quiet_until(spans: Sequence[QuietSpan], zone: tzinfo, now: datetime) -> date
     """Return when (UTC) the quiet that holds now is over; None when it is not quiet.
 
     Spans that follow each other without a gap are one quiet. A quiet without end is none: a message that could never
-    be sent must not wait for ever.
+    be sent must not wait forever.
     """
     moment = start = now.astimezone(UTC)
     for _ in range(_LONGEST * max(len(spans), 1)):

@@ -1,4 +1,4 @@
-"""Routes: which messages go to which receivers, when they may not, and who is told if nobody acknowledges."""
+"""Routes: which messages go to which receivers, when they must wait, and who is notified if nobody acknowledges."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -74,7 +74,7 @@ class Route(BaseModel):
         receivers: names or globs of receivers; empty sends what it takes to nobody.
         quiet_hours: when its messages wait; None for the general ones, empty for never.
         escalate_after_hours: 0 for never.
-        escalate_to: who is told when a level is not acknowledged by then.
+        escalate_to: receivers if a level is not acknowledged by then.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -105,7 +105,7 @@ class Route(BaseModel):
         return timedelta(hours=self.escalate_after_hours) if self.escalate_after_hours and self.escalate_to else None
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Tell whether a message with these labels is this route's."""
+        """Return whether a message with these labels is this route's."""
         pairs = (
             (self.meters, "meter"),
             (self.kinds, "kind"),

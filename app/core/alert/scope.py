@@ -42,7 +42,7 @@ class ScopeRule(BaseModel):
 
 
 class BurstRule(BaseModel):
-    """The `[burst]` table of the configuration: so many builds by one user within so many hours; 0 for never."""
+    """The `[burst]` table of the configuration: number of builds by one user and number of hours; 0 for never."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

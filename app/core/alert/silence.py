@@ -12,7 +12,7 @@ from app.core.stored import Moment, read
 from app.core.text.mailbox import receiver_key
 from app.core.text.spelling import did_you_mean
 
-#: What a matcher may look at: the labels of a notification (app/core/alert/alert.py).
+#: What a matcher can match: the labels of a notification (app/core/alert/alert.py).
 FIELDS: Final = ("alert", "kind", "meter", "level", "scope", "severity", "reason", "receiver")
 _LONGEST_TEXT: Final = 500
 
@@ -40,7 +40,7 @@ class Silence:
         return self.starts_at <= now < self.ends_at
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Tell whether every label is matched; the spelling of an e-mail address does not matter."""
+        """Return whether every label is matched; the spelling of an e-mail address does not matter."""
         return all(
             fnmatchcase(receiver_key(labels.get(field, "")), receiver_key(glob))
             if field == "receiver"

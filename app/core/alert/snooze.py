@@ -1,4 +1,4 @@
-"""Buttons under an alert: what each asks for, of which alert, and for how long."""
+"""Buttons below an alert: the action, the alert and the duration of each."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -15,7 +15,7 @@ from app.core.text.lines import day_text
 
 #: Longest `value` of a button: https://docs.slack.dev/reference/block-kit/block-elements/button-element
 LONGEST_VALUE: Final = 2000
-#: A snooze of what has no period ends at last, so that nothing is muted for good by one click.
+#: A snooze of an alert without a period ends after this time, so that one click mutes nothing forever.
 LONGEST_SNOOZE: Final = timedelta(days=366)
 _ACKNOWLEDGED: Final = "Acknowledged by "
 _WITHOUT: Final = (AlertKind.NOTICE, AlertKind.DIGEST, AlertKind.TEST)
@@ -79,7 +79,7 @@ _TARGET: Final = TypeAdapter(Target)
 
 
 def buttons_of(alert: Alert) -> tuple[Button, ...]:
-    """Return the buttons under an alert: none where nothing stands, nothing that was done already."""
+    """Return the buttons below an alert: none if it is not active, and none for what was already done."""
     unresolved = alert.kind not in _WITHOUT and bool(alert.name and alert.level) and alert.reason not in _OVER
     if not unresolved or len(Target.of(alert).as_value()) > LONGEST_VALUE:
         return ()
@@ -101,7 +101,7 @@ def next_level_until(now: datetime, period_end: date | None) -> datetime:
 
 
 def is_acknowledged(alert: Alert) -> bool:
-    """Tell whether its words say that somebody acknowledged it."""
+    """Return whether its words say that somebody acknowledged it."""
     return alert.actor.startswith(_ACKNOWLEDGED)
 
 

@@ -87,7 +87,7 @@ def _secret(endpoint: EndpointUrl, expected: Expected) -> Finding:
         return Finding("coder.secret", Result.WARNING, f"the secret is not compared: {why}", hint)
     offered = endpoint.password.get_secret_value().encode("utf-8", "surrogatepass")
     known = (expected.secret, expected.former_secret)
-    # Both are compared, in constant time, so that the time tells nothing of which one came close.
+    # Both are compared, in constant time, so that timing reveals nothing of which one came close.
     present, former = [hmac.compare_digest(offered, secret.encode()) and secret != "" for secret in known]
     if present:
         return Finding("coder.secret", Result.OK, "Coder's endpoint carries the right secret")

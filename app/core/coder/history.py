@@ -1,4 +1,4 @@
-"""What Coder tells of builds of the past: its provisioner jobs and its audit log, deleted workspaces included.
+"""What Coder reports about past builds: its provisioner jobs and its audit log, deleted workspaces included.
 
 Shapes: Coder, docs/reference/api/organizations.md and enterprise.md; seen on v2.31.9 and v2.29.6.
 """
@@ -13,7 +13,7 @@ from app.core.coder.shapes import CoderModel, Id, Listed, Shape
 
 
 class HistorySource(StrEnum):
-    """What tells of workspaces that were made and deleted between two passes."""
+    """What reports workspaces that were created and deleted between two passes."""
 
     PROVISIONER_JOBS = "provisionerjobs"
     AUDIT = "audit"

@@ -1,4 +1,4 @@
-"""A pass over what Coder has, as far as it has come: small steps, each of which leads to a state that can be kept."""
+"""The progress of a pass over Coder's API: small steps, each of which leads to a state that can be saved."""
 
 from enum import StrEnum
 from typing import Final
@@ -59,11 +59,11 @@ class PassState(BaseModel):
         offset: workspaces listed so far, as the next page's offset.
         full: whether every workspace is verified, changed or not.
         listed: workspaces that Coder listed.
-        asked: workspaces that are to be verified.
+        asked: workspaces to verify.
         windows: what is still to be read of the past, oldest first; it outlives the pass.
         until: the past is read up to here, but for the windows; None before the first pass.
         back_to: the oldest moment read so far in the window that is being read.
-        source: what tells of deleted workspaces, as far as this pass knows; None until it does.
+        source: what reports deleted workspaces; None until this pass knows.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

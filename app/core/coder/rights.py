@@ -126,7 +126,7 @@ def endpoint_unread(user: User | None) -> Finding:
 
 
 def absent(names: Sequence[str], minutes: int) -> Finding:
-    """Say what this Coder does not announce; its API shows the builds all the same."""
+    """Say what this Coder does not announce; its API shows the builds anyway."""
     since = ".".join(map(str, ANNOUNCES_RESUMES.spans[0][0]))
     text = (
         f"{' and '.join(names)} came with v{since}: this Coder does not announce a resumed task; its API shows it, "

@@ -47,7 +47,7 @@ class EndpointUrl(CoderModel):
     which holds no user info.
 
     Attributes:
-        password: of the user info; only for comparing, shown and written nowhere. None where Coder does not tell it.
+        password: of the user info; only for comparing, shown and written nowhere. None if Coder does not report it.
     """
 
     scheme: str = ""

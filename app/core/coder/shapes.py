@@ -1,4 +1,4 @@
-"""What Coder's REST API says, as far as counting needs it: unknown fields are ignored, missing ones have an answer.
+"""The parts of Coder's REST API that counting needs: unknown fields are ignored, missing ones have a default.
 
 Shapes: Coder, docs/reference/api (tasks.md, enterprise.md, workspaces.md); meanings: coderd/provisionerdserver and
 enterprise/coderd/license.
@@ -90,9 +90,9 @@ class Build(CoderModel):
 
     @property
     def is_awb(self) -> bool:
-        """Tell whether this build consumed an Agent Workspace Build, if its workspace has or had a task at all.
+        """Return whether this build consumed an Agent Workspace Build, if its workspace has or had a task at all.
 
-        A start that succeeded while its workspace had a task; nothing else is looked at (coder/coder PR 21696). Of
+        A start that succeeded while its workspace had a task; nothing else is checked (coder/coder PR 21696). Of
         builds made by the versions in FLAG_MEANS_TEMPLATE the flag does not say that.
         """
         return self.transition == "start" and self.job.status == "succeeded" and self.has_ai_task is True
@@ -143,7 +143,7 @@ class Workspace(CoderModel):
 
     @property
     def deleted(self) -> bool:
-        """Tell whether its last build deleted it; Coder has no field for that."""
+        """Return whether its last build deleted it; Coder has no field for that."""
         latest = self.latest_build
         return latest is not None and latest.transition == "delete" and latest.job.status == "succeeded"
 
@@ -209,6 +209,6 @@ class BuildInfo(CoderModel):
 
     @property
     def number(self) -> tuple[int, int, int] | None:
-        """Return the version as numbers, such as (2, 30, 1) for `v2.30.1+abc`; None where it does not tell."""
+        """Return the version as numbers, such as (2, 30, 1) for `v2.30.1+abc`; None if it does not say."""
         found = re.match(r"v?(\d+)\.(\d+)\.(\d+)", self.version)
         return (int(found[1]), int(found[2]), int(found[3])) if found else None

@@ -38,8 +38,8 @@ class Reception:
     """What one user gets of the notifications that the count uses.
 
     Attributes:
-        on: switched on.
-        off: switched off, and the user may switch them on.
+        on: turned on.
+        off: turned off, and the user may switch them on.
         never: Coder never sends them to a user with these roles.
     """
 

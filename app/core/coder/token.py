@@ -35,8 +35,8 @@ class Expiry:
     """When a token expires.
 
     Attributes:
-        at: the moment, as it stands now.
-        lifetime: from a use to the expiry; None where Coder does not tell it.
+        at: when it expires, if it is not used again.
+        lifetime: from a use to the expiry; None if Coder does not report it.
         moves: each use of the token moves the moment to a whole lifetime later; None where that cannot be known yet.
     """
 
@@ -62,7 +62,7 @@ class ApiKey(CoderModel):
 
     @property
     def only_some(self) -> bool:
-        """Tell whether it is limited to some workspaces or templates, by their ids."""
+        """Return whether it is limited to some workspaces or templates, by their ids."""
         return bool(self.allow_list) and "*:*" not in self.allow_list
 
     @property
@@ -72,7 +72,7 @@ class ApiKey(CoderModel):
         return () if _EVERYTHING.intersection(scopes) else scopes
 
     def expiry(self, now: datetime) -> Expiry | None:
-        """Return when it expires, judged at a moment at which it was just used; None where Coder does not tell.
+        """Return when it expires, judged at a moment at which it was just used; None if Coder does not say.
 
         Coder moves the expiry of a token that is used, unless CODER_DISABLE_SESSION_EXPIRY_REFRESH is set. So a token
         that was just used and has less than its lifetime left is one that is not moved.

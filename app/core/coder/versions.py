@@ -1,6 +1,6 @@
 """Where Coder's versions differ: each difference as data, with the versions it holds for and where that is known from.
 
-A difference that this program looks at belongs here, and nowhere else.
+Every difference that this program depends on belongs here, and nowhere else.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Trait:
     source: str
 
     def holds(self, version: Version | None) -> bool:
-        """Tell whether it holds; not for a version that is not known."""
+        """Return whether it holds; not for a version that is not known."""
         return version is not None and any(first <= version < end for first, end in self.spans)
 
 
@@ -47,5 +47,5 @@ LIMIT_BLOCKS: Final = Trait(
 )
 #: Task Paused and Task Resumed exist.
 ANNOUNCES_RESUMES: Final = Trait((((2, 31, 1), _OPEN),), "seen on v2.31.9; Coder's source at the tags")
-#: There are no Coder Tasks any more, and the count stands still.
+#: There are no Coder Tasks any more, and the count no longer changes.
 TASKS_GONE: Final = Trait((((2, 37, 0), _OPEN),), "coder/coder PR 28789 and PR 29085")

@@ -15,7 +15,7 @@ from app.core.text.spelling import did_you_mean
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What rules can look up besides the payload: named lists such as `ai_templates`, case-folded."""
+    """What rules can use in addition to the payload: named lists such as `ai_templates`, case-folded."""
 
     lists: Mapping[str, frozenset[str]]
 

@@ -17,7 +17,7 @@ from app.core.count.redaction import redact
 # RQ accepts only these characters in a job id, and the message id becomes part of one.
 _MESSAGE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _WORKSPACE_LINK = re.compile(r"https?://[^/]+/@([^/]+)/([^/?#]+)")
-#: How the reason of a body begins that is no JSON.
+#: Beginning of the reason for a body that is not JSON.
 NOT_JSON = "not valid JSON"
 NIL_UUID = "00000000-0000-0000-0000-000000000000"
 
@@ -46,14 +46,14 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """The parsed meaning of a delivery. Names that the payload does not tell are empty strings.
+    """The parsed meaning of a delivery. Names that the payload lacks are empty strings.
 
     Attributes:
         received_at: arrival, in seconds since the epoch.
         workspace_id: Coder's UUID, else `name:<owner>/<workspace>` for payloads before v1.2, else empty.
         owner: user name of the workspace's owner, never the recipient's unless they are the same by design.
-        build_number: the build the notification speaks of, where it names one.
-        payload: the redacted payload, for rules that look at `labels.…` and `data.…`.
+        build_number: the build the notification mentions, where it names one.
+        payload: the redacted payload, for rules about `labels.…` and `data.…`.
     """
 
     deployment: str

@@ -13,7 +13,7 @@ from app.core.count.meter import AWB
 
 #: Which versions lack a meter; what is not named has no end.
 GONE: Final[Mapping[str, Trait]] = {AWB: TASKS_GONE}
-#: For wherever the number would stand.
+#: Shown instead of the number.
 NO_LONGER_COUNTED: Final = (
     "This version of Coder has no Coder Tasks: Agent Workspace Builds are no longer counted. "
     "Coder Agents are metered by agent runtime hours and AI Governance seats."
@@ -21,5 +21,5 @@ NO_LONGER_COUNTED: Final = (
 
 
 def is_gone(meter: str, version: Version | None) -> bool:
-    """Tell whether this version of Coder no longer has a meter; one that is not known is taken for an earlier one."""
+    """Return whether this version of Coder no longer has a meter; an unknown version still has it."""
     return meter in GONE and GONE[meter].holds(version)

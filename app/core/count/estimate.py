@@ -136,7 +136,7 @@ def settled_keys(evidence: Evidence, workspace_id: str) -> list[str]:
 
 
 def _best(evidence: Evidence) -> _Story:
-    """Return the longest explanation; of equals, the one that speaks of starts themselves."""
+    """Return the longest explanation; of equals, the one that mentions starts themselves."""
     return max(_stories(evidence), key=lambda story: story.total)
 
 

@@ -19,7 +19,7 @@ _SIGHTINGS_KEPT: Final = 20
 FIRST_BUILD: Final = "1"
 FAILED_RESUME: Final = "message "
 _NAMES: Final = ("workspace", "owner", "template", "organization")
-# Kept beside the names, because `ai_templates` may list a template by its id.
+# Kept in addition to the names, because `ai_templates` may list a template by its id.
 _TEMPLATE_ID: Final = "template_id"
 
 
@@ -107,7 +107,7 @@ class Evidence:
         if kind is EvidenceKind.TASK_SEEN:
             return replace(grown, seen=_union(self.seen, one, _SIGHTINGS_KEPT))
         if kind is EvidenceKind.FAILED:
-            # Manual Build Failed has the build's number; a failed resume is told to the owner alone, without it.
+            # Manual Build Failed has the build's number; a failed resume is reported only to the owner, without it.
             build = f"{FAILED_RESUME}{event.message_id}" if event.build_number is None else str(event.build_number)
             if build == FIRST_BUILD or event.build_number is None:
                 return replace(grown, failed={**self.failed, build: min(one, self.failed.get(build, one))})
@@ -119,7 +119,7 @@ class Evidence:
 
     @property
     def failed_resumes(self) -> list[Sighting]:
-        """The failed resumes, oldest first; which of the resumes failed is not told."""
+        """The failed resumes, oldest first; Coder does not report which of the resumes failed."""
         return sorted(one for build, one in self.failed.items() if build.startswith(FAILED_RESUME))
 
     @property

@@ -18,7 +18,7 @@ class Meter:
     """What is metered.
 
     Attributes:
-        feature: the feature of Coder's entitlements that tells limit, period and Coder's own number.
+        feature: the feature of Coder's entitlements with limit, period and Coder's own number.
         name: as people say it; `short` where there is little room.
         counted_here: we count it from notifications; else Coder's own number is all there is.
         proved: Coder's API proves its units (app/core/count/proof.py); else what is counted stays an estimate.

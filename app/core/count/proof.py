@@ -35,7 +35,7 @@ def proved_records(builds: Sequence[Build], evidence: Evidence, names: Mapping[s
 
     Args:
         builds: ended builds of one workspace, ascending.
-        evidence: what deliveries told of the workspace; each is named by the build that it led to.
+        evidence: what deliveries reported about the workspace; each is named by the build that it led to.
         names: the workspace's names as Coder gave them: template and organization are in no build.
     """
     counted = counting(builds)
@@ -65,7 +65,7 @@ def _record(build: Build, evidence: Evidence, names: Mapping[str, str], deliveri
 
 
 def _deliveries_by_build(builds: Sequence[Build], evidence: Evidence) -> dict[str, list[str]]:
-    """Give each delivery to the last build begun before it arrived, for Coder tells of none earlier."""
+    """Give each delivery to the last build begun before it arrived, because Coder reports none earlier."""
     found: dict[str, list[str]] = {}
     sightings: list[Sighting] = sorted((*evidence.created, *evidence.resumed, *evidence.seen, *evidence.paused))
     for sighting in sightings if builds else ():

@@ -1,6 +1,6 @@
 """What of a payload may be kept: names and ids, never secrets, prompts, addresses or free text.
 
-Some keys show that their value is secret; the value is then dropped wherever else it stands, too.
+Some keys show that their value is secret; the value is then removed everywhere else, too.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from app.core.count.secretvalue import TooManySecretsError, without_repeated
 
-#: Stands where a value was dropped, so that a reader sees that there was one.
+#: Replaces a removed value, so that a reader sees that there was one.
 REDACTED: Final = "[not stored]"
 
 # A passcode mail carries its code in a label, in the text and in the reset link
@@ -60,7 +60,7 @@ def _kind_alone(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def holds_passcode(payload: Mapping[str, Any]) -> bool:
-    """Tell whether this is a one-time passcode, by template or by label."""
+    """Return whether this is a one-time passcode, by template or by label."""
     labels = payload.get("labels")
     return (
         str(payload.get("notification_template_id")).lower() == ONE_TIME_PASSCODE_TEMPLATE
@@ -70,9 +70,9 @@ def holds_passcode(payload: Mapping[str, Any]) -> bool:
 
 
 def may_hold_secret(body: bytes) -> bool:
-    """Tell whether a body that is no notification could hold a passcode and so must not be kept.
+    """Return whether a body that is not a notification could hold a passcode and so must not be kept.
 
-    Of one that is no JSON, anything that no search would find counts: other encodings, characters spelled as escapes.
+    Of one that is not JSON, anything that no search would find counts: other encodings, characters spelled as escapes.
     """
     try:
         text = json.dumps(json.loads(body), ensure_ascii=False)

@@ -94,7 +94,7 @@ def load_rules(text: str, file: str) -> tuple[Rule, ...]:
 
     Args:
         text: TOML with an array of tables `rule`.
-        file: the name that errors speak of.
+        file: the name that errors mention.
 
     Raises:
         RulesError: with every problem found, each naming file, rule and remedy.

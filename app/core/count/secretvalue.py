@@ -1,19 +1,19 @@
-"""Secrets known by their value: what one place of a payload shows to be secret is secret wherever else it stands."""
+"""Secrets known by their value: what one place of a payload shows to be secret is secret everywhere else."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
-#: Stands in a text where a secret was cut out of it.
+#: Replaces a secret that was removed from a text.
 CUT_OUT: Final = "[…]"
 
-# Shorter values are no secrets, and would be found in the midst of names.
+# Shorter values are not secrets, and would be found in the midst of names.
 _SHORTEST: Final = 6
-# No notification of Coder's has or repeats so many, and searching for all of them would take long.
+# No notification of Coder's contains this many, and searching for more would take long.
 _MOST_FORMS: Final = 500
 _MOST: Final = 100
-# A plain name under one of these keys often is the name of the workspace too, which is no secret.
+# A plain name under one of these keys often is the name of the workspace too, which is not a secret.
 _OFTEN_A_NAME = re.compile(r"prompt|e_?mail")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 # In links: `otp=…` in a query or a fragment, and the password in user info.

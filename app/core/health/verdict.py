@@ -13,7 +13,7 @@ from app.core.health.vitals import CoderVitals, Persistence, QueueVitals, RelayV
 _LATE_SWEEP: Final = timedelta(minutes=5)
 #: Seconds that a job may wait.
 _OLD_JOB: Final = 300.0
-#: A pass over Coder's API that is so many intervals late.
+#: Intervals after which a pass over Coder's API is late.
 _LATE_PASSES: Final = 3
 _WORST_FIRST: Final = (Result.ERROR, Result.WARNING, Result.OK)
 

@@ -27,7 +27,7 @@ class QueueVitals:
         served: a living worker is registered for it.
         waited_for: it is always served, or jobs wait in it.
         length: jobs that wait.
-        failed: jobs that failed for good.
+        failed: jobs that will not be retried.
         oldest_age: seconds that the oldest job waits; None where none does.
     """
 
@@ -56,7 +56,7 @@ class RelayVitals:
     """One target of relays or forwards.
 
     Attributes:
-        says: how it fares, one sentence.
+        says: its status, in one sentence.
         late: messages wait for longer than they should.
         failing: messages failed within a day.
     """

@@ -13,7 +13,7 @@ from app.core.coder.versions import TALLY_BUG
 # Coder refreshes its number every 10 minutes, and replicas differ; younger steps say nothing.
 _SETTLED: Final = timedelta(hours=2)
 _GROWTH_WINDOW: Final = timedelta(days=7)
-# So many builds of growth within the window are an alert.
+# Growth within the window, in builds, that raises an alert.
 _GROWTH_ALERT: Final = 5
 
 
@@ -32,7 +32,7 @@ class DriftPoint:
 
 
 def growth(history: Sequence[DriftPoint], period_start: datetime) -> int:
-    """Return by how much the drift moved away from where it was a week ago, or at the period's first settled point.
+    """Return how far the drift has moved from a week ago, or from the period's first settled point.
 
     Args:
         history: oldest first.
@@ -61,7 +61,7 @@ def known_causes(drift: int, version: tuple[int, int, int] | None, *, sees_delet
     Args:
         drift: counted less Coder's number.
         version: Coder's version, if known.
-        sees_deleted: Coder's provisioner jobs or its audit log tell this token of deleted workspaces.
+        sees_deleted: Coder's provisioner jobs or audit log show deleted workspaces to this token.
     """
     causes = []
     if drift < 0:

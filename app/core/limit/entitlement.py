@@ -35,7 +35,7 @@ class Allowance:
     """What is included, for which time, and what Coder counted.
 
     Attributes:
-        period: None where Coder tells none; the configured one holds then.
+        period: None if Coder reports none; the configured one holds then.
         actual: Coder's own number as of the entitlements' refresh; None where it counts nothing.
     """
 

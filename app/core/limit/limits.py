@@ -13,7 +13,7 @@ class Limit:
 
     Attributes:
         count: units included; None is unlimited (Coder writes -1).
-        soft: units from which on Coder's licence already speaks of "included"; None where there is none.
+        soft: units from which on Coder's licence already mentions "included"; None if there is none.
     """
 
     count: int | None

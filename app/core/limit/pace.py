@@ -1,6 +1,6 @@
 """The pace: what the days so far let one expect of the days to come. docs/forecast.md says it in words.
 
-Whole days before the present one tell it, each weighed by its age and held against what its weekday usually brings: a
+It is derived from whole days before today, each weighted by age and relative to its weekday's usual share: a
 quiet weekend is no fall, and a few busy days after a quiet month are seen soon.
 """
 
@@ -15,17 +15,17 @@ from typing import Final
 
 WEEK: Final = 7
 MONTH: Final = 28
-#: The last year tells the pace, the last eight weeks what a weekday brings.
+#: The pace is derived from the last year, the weekdays' shares from the last eight weeks.
 _MEMORY: Final = 365
 _PROFILE: Final = 56
 
 # Everything below was chosen on worlds other than those that the documentation reports.
-#: A day counts half as much as one so many days later.
+#: A day counts half as much as one this many days later.
 _HALF_LIFE: Final = 21.0
-#: What a weekday brings against the others, from Monday on, before it was seen; worth so many weeks of counting.
+#: Prior share of each weekday, from Monday on, and its weight in weeks of counting.
 _USUAL_WEEK: Final = (1.0, 1.0, 1.0, 1.0, 1.0, 0.5, 0.5)
 _USUAL_WEEKS: Final = 2.0
-#: Variance of a day against its mean is 1 + pace before days were seen; worth so many days.
+#: Prior variance of a day relative to its mean is 1 + pace; its weight in days.
 _USUAL_NOISE_DAYS: Final = 14.0
 #: Squared relative change from one 28 days to the next before any was seen; worth one of them.
 _USUAL_CHANGE: Final = 0.01
@@ -88,9 +88,9 @@ class Model:
         return sum(self.rates) / WEEK
 
     def builds(self, days: int, edge: float) -> int:
-        """Return the builds from now to the end of the day so many days ahead, at so many standard deviations.
+        """Return the builds from now to the end of a day ahead, at some number of standard deviations.
 
-        Never falls from day to day, nor with the edge. The distribution is taken for a gamma distribution, by the
+        Never falls from day to day, nor with the edge. The distribution is treated as a gamma distribution, by the
         approximation of Wilson and Hilferty.
         """
         weeks, rest = divmod(max(days, 0), WEEK)
@@ -102,7 +102,7 @@ class Model:
         return int((min if edge < 0 else max)(mean, value) + 0.5) if edge else int(mean + 0.5)
 
     def day(self, missing: int | None, today: date, horizon: int, edge: float) -> date | None:
-        """Return the day on which so many builds more are reached."""
+        """Return the day on which a number of further builds is reached."""
         if missing is None or self.builds(horizon, edge) < missing:
             return None
         ahead = bisect_left(range(horizon), missing, key=lambda days: self.builds(days, edge))

@@ -25,7 +25,7 @@ class PeriodKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """Whole UTC days from `start` up to, not including, `end`; no end means for good."""
+    """Whole UTC days from `start` up to, not including, `end`; no end means forever."""
 
     start: date
     end: date | None
@@ -58,7 +58,7 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class PeriodRule(Parsed):
-    """How periods follow each other: for good, from anniversary to anniversary, or from month to month.
+    """How periods follow each other: never, from anniversary to anniversary, or from month to month.
 
     Attributes:
         month: month of the anniversary, for yearly periods.

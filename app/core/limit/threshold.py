@@ -20,7 +20,7 @@ _LIMIT_PERCENT: Final = 100
 class ThresholdKind(StrEnum):
     PERCENT = "percent"
     ABSOLUTE = "absolute"
-    #: Every so many per cent beyond the limit.
+    #: Step beyond the limit, in per cent.
     FURTHER = "further"
     #: The licence's own soft limit, where it has one below the limit.
     SOFT = "soft"
@@ -111,7 +111,7 @@ def highest_level(used: int, limit: Limit, thresholds: Sequence[Threshold], *, p
 
 
 def needs_projection(used: int, limit: Limit, thresholds: Sequence[Threshold]) -> bool:
-    """Tell whether the highest crossed level depends on the projection."""
+    """Return whether the highest crossed level depends on the projection."""
     without = highest_level(used, limit, thresholds, projected=False)
     return highest_level(used, limit, thresholds) != without
 
@@ -122,7 +122,7 @@ def _levels(used: int, limit: Limit, thresholds: Sequence[Threshold]) -> list[Le
 
 
 def fixed_levels(limit: Limit, thresholds: Sequence[Threshold]) -> list[Level]:
-    """Return the levels that lie where they are whatever the usage: absolute ones, the soft limit, and shares."""
+    """Return the levels that do not depend on usage: absolute ones, the soft limit, and shares."""
     absolute = [t for t in thresholds if t.kind is ThresholdKind.ABSOLUTE]
     levels = [Level(t.level, Fraction(t.value), t.if_projected) for t in absolute]
     # A soft limit of zero is Coder's way to say that there is none.
@@ -140,7 +140,7 @@ def fixed_levels(limit: Limit, thresholds: Sequence[Threshold]) -> list[Level]:
 def further_levels(
     used: int, limit: Limit, thresholds: Sequence[Threshold], *, crossed: int = 1, ahead: int = 0
 ) -> list[Level]:
-    """Return levels beyond a positive limit: of each threshold so many newest crossed ones, and so many ahead."""
+    """Return levels beyond a positive limit: for each threshold the last crossed ones, and the next ones ahead."""
     levels: list[Level] = []
     for threshold in thresholds:
         if threshold.kind is ThresholdKind.FURTHER and limit.count:
@@ -153,14 +153,14 @@ def further_levels(
 
 
 def level_named(name: str, used: int, limit: Limit, thresholds: Sequence[Threshold]) -> Level | None:
-    """Say where an announced level lies at today's limit; None when it means nothing any more."""
+    """Return the value of an announced level at today's limit; None if it no longer means anything."""
     if name.endswith("%") and limit.count:
         return _percent_level(int(name[:-1]), limit.count)
     return next((level for level in _levels(used, limit, thresholds) if level.name == name), None)
 
 
 def is_made(level: Level, thresholds: Sequence[Threshold]) -> bool:
-    """Tell whether the thresholds, as they are configured now, still make this level."""
+    """Return whether the thresholds, as they are configured now, still make this level."""
     if not level.name.endswith("%"):
         return True  # found among the levels of today
     percent = int(level.name[:-1])
@@ -174,7 +174,7 @@ def is_made(level: Level, thresholds: Sequence[Threshold]) -> bool:
 
 
 def waits(name: str, thresholds: Sequence[Threshold]) -> bool:
-    """Tell whether a level of this name depends on the projection, whatever the usage."""
+    """Return whether a level of this name depends on the projection, whatever the usage."""
     named = [threshold for threshold in thresholds if threshold.level == name]
     return bool(named) and all(threshold.if_projected for threshold in named)
 

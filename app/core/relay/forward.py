@@ -66,12 +66,12 @@ class Forward(BaseModel):
     passcodes: bool = False
 
     def matches(self, template_id: str, name: str, *, passcode: bool) -> bool:
-        """Tell whether a notification of this template goes there."""
+        """Return whether a notification of this template goes there."""
         return (self.passcodes or not passcode) and matches_template(self.templates, template_id, name)
 
 
 def matches_template(globs: Sequence[str], template_id: str, name: str) -> bool:
-    """Tell whether a template is one of those that globs name, by name or id; without globs every one is."""
+    """Return whether a template is one of those that globs name, by name or id; without globs every one is."""
     return not globs or any(
         fnmatchcase(value.casefold(), glob.casefold()) for glob in globs for value in (template_id, name) if value
     )

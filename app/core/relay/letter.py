@@ -27,8 +27,8 @@ class Letter:
         text: without markup.
         markdown: the same, as Markdown.
         actions: label and URL.
-        template_id: of the notification, for the link by which it is switched off; empty for none.
-        base_url: of the deployment, as far as its links tell it; empty where they do not.
+        template_id: of the notification, for the link by which it is turned off; empty for none.
+        base_url: of the deployment, if its links show it; otherwise empty.
     """
 
     title: str

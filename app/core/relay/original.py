@@ -9,7 +9,7 @@ from app.core.count.redaction import holds_passcode
 
 #: Names the meters that a notification has passed, each as a digest, separated by commas.
 VIA: Final = "X-AWB-Via"
-#: A notification that has passed so many meters goes no further.
+#: A notification that has passed this many meters is not forwarded.
 MOST_HOPS: Final = 5
 _JSON: Final = "application/json"
 _LONGEST_HEADER: Final = 500
@@ -30,7 +30,7 @@ class Original:
     via: tuple[str, ...] = ()
 
     def pack(self) -> bytes:
-        """Write it as bytes, to be sealed."""
+        """Return it as bytes, for encryption."""
         head = json.dumps([self.message_id, self.content_type, list(self.via)], separators=(",", ":"))
         return head.encode() + b"\n" + self.body
 
@@ -79,7 +79,7 @@ def read_content_type(header: str | None) -> str:
 
 
 def loops(via: tuple[str, ...], instance: str) -> bool:
-    """Tell whether a notification came back to a meter that forwarded it, or passes far too many."""
+    """Return whether a notification came back to a meter that forwarded it, or passes far too many."""
     return instance in via or len(via) >= MOST_HOPS
 
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from app.core.relay.target import PERSON
 
-#: A forward that is not taken for a day is dead letter.
+#: A forward that is not accepted within a day has failed.
 FORWARD_SECONDS: Final = 86_400
 #: Coder's passcodes are good for 20 minutes.
 PASSCODE_SECONDS: Final = 1_200
@@ -19,7 +19,7 @@ class Patience:
 
     Attributes:
         person_seconds: a message to a person is tried for so long.
-        forward_kept_seconds: so long the original is kept for a forward that did not take it, to be replayed.
+        forward_kept_seconds: how long the original is kept for a forward that did not accept it, for a replay.
     """
 
     person_seconds: int

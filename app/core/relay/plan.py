@@ -24,7 +24,7 @@ class Routes:
     forwards: Sequence[Forward]
 
     def way(self, subject: Subject) -> Way:
-        """Return by which way a notification reaches its recipient."""
+        """Return how a notification reaches its recipient."""
         return Way.NONE if self.usual is None else way_of(subject, self.rules, self.usual)
 
 

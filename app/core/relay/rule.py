@@ -1,4 +1,4 @@
-"""Rules of relaying, the `[[relay]]` tables of the rules: by which way a notification reaches its recipient."""
+"""Rules of relaying, the `[[relay]]` tables of the rules: how a notification reaches its recipient."""
 
 import tomllib
 from collections.abc import Iterator, Sequence

@@ -29,7 +29,7 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """One message to be relayed, as the receiver hands it to Redis.
+    """One message to relay, as the receiver hands it to Redis.
 
     Attributes:
         template: name of the notification's template, for people to read.

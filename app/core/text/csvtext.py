@@ -13,7 +13,7 @@ _EVALUATED: Final = re.compile(r"'*+(?:[\t\r\n]|[\s\x00-\x1f\ufeff]*+[=+\-@ï¼ï¼
 
 
 def guarded(cell: Any) -> Any:
-    """Return a cell that is no formula: a text that might be one gets an apostrophe before it."""
+    """Return a cell that is not a formula: a text that might be one gets an apostrophe in front."""
     return f"'{cell}" if isinstance(cell, str) and _EVALUATED.match(cell) else cell
 
 

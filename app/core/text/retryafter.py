@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 def seconds_to_wait(header: str | None, now: datetime) -> float | None:
     """Read whole seconds or an HTTP date (RFC 9110, section 10.2.3); None where it says neither.
 
-    What lies in the past is zero.
+    What is in the past is zero.
     """
     if header is None:
         return None

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from typing import Final
 
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"
-#: Not the lowest block: nothing at all is told apart from little.
+#: Not the lowest block, so that zero looks different from a small number.
 _NOTHING: Final = "·"
 
 
@@ -17,6 +17,6 @@ def sparkline(numbers: Sequence[int]) -> str:
 
 
 def last_days(days: Sequence[tuple[date, int]], last: date, count: int) -> list[int]:
-    """Return the units of so many days up to and including `last`, oldest first; days that are missing are zero."""
+    """Return the units of a number of days up to and including `last`, oldest first; missing days are zero."""
     units = dict(days)
     return [units.get(last - timedelta(days=ago), 0) for ago in range(count - 1, -1, -1)]

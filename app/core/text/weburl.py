@@ -21,12 +21,12 @@ class Origin(NamedTuple):
 
 
 def is_web_link(url: str) -> bool:
-    """Tell whether this may be shown as a link."""
+    """Return whether this may be shown as a link."""
     return _WEB_URL.fullmatch(url) is not None
 
 
 def is_web_url(url: str) -> bool:
-    """Tell whether this names a server, and so may be asked."""
+    """Return whether this names a server, so that requests can be sent to it."""
     return is_web_link(url) and origin(url) is not None
 
 

@@ -1,6 +1,6 @@
 """Counting: deliveries become verdicts, verdicts become evidence, evidence becomes records, each exactly once.
 
-Deliveries are counted in batches: one read and one script for each workspace, however many deliveries speak of it.
+Deliveries are counted in batches: one read and one script for each workspace, however many deliveries mention it.
 """
 
 from collections import defaultdict
@@ -41,12 +41,12 @@ class Classified:
 def count(connection: "redis.Redis", config: Config, deliveries: Sequence[Sequence[Any]]) -> set[tuple[str, str]]:
     """Count queued deliveries and return the (deployment, meter) pairs whose usage changed.
 
-    If we die between the ledger and the log of deliveries, the jobs run again: the ledger knows the evidence and moves
-    nothing, and the log is written.
+    If the process dies between ledger and log of deliveries, the jobs run again: the ledger already has
+    the evidence and changes nothing, and the log is written.
 
     Args:
         connection: Redis.
-        config: rules and lists in force.
+        config: rules and lists in effect.
         deliveries: (deployment, message id, arrival, redacted payload) each, as the receiver queued them.
 
     Raises:
@@ -66,7 +66,7 @@ def count(connection: "redis.Redis", config: Config, deliveries: Sequence[Sequen
 def _request_verification(connection: "redis.Redis", config: Config, classified: Sequence[Classified]) -> None:
     """Request the verification of every workspace that a delivery names, counted or not.
 
-    If we die before this, the job runs again; the next pass over the listings would find it, too.
+    If the process dies before this, the job runs again; the next pass over the listings would find it, too.
     """
     mentioned: dict[str, set[str]] = defaultdict(set)
     for item in classified:
@@ -128,7 +128,7 @@ def _log_counted(
 
 
 def recount(store: Store, config: Config) -> int:
-    """Derive every workspace's records anew, after a change of the list of AI templates; return the change in units.
+    """Derive every workspace's records again, after a change of the list of AI templates; return the change in units.
 
     Raises:
         ConflictError: a workspace kept changing; the ones before it are recounted.

@@ -30,7 +30,7 @@ def workspaces_of(store: Store, user: str) -> list[str]:
 def forget_owner(store: Store, config: Config, workspace_ids: Collection[str], user: str, instead: str) -> int:
     """Put another name in place of a user's in the records of these workspaces; return how many records there are.
 
-    Each workspace changes atomically. If we die between two, doing it again changes the rest.
+    Each workspace changes atomically. If the process dies between two, doing it again changes the rest.
 
     Raises:
         ConflictError: a workspace kept changing; those before it are done.

@@ -15,7 +15,7 @@ from app.core.count.meter import AWB
 from app.store.count.ledger import Ledger
 from app.store.count.naming import IDENTITIES, Naming
 
-#: Workspaces of which Coder is asked for names at once, and looked at among those that are kept.
+#: Workspaces of which Coder is asked for names at once, and checked among those that are kept.
 _ASKED, _SCANNED = 50, 500
 _NEEDED: Final = frozenset({"template", "organization"})
 

@@ -1,7 +1,7 @@
 """The past as Coder remembers it: what leads to workspaces that were made and deleted between two passes.
 
-Provisioner jobs tell of every edition's builds, to owners and organization template admins. Where the token may not
-read them, the audit log does, but not on an AGPL server, which answers with an empty one. Both tell of ordinary
+Provisioner jobs show every edition's builds to owners and organization template admins. Where the token may not
+read them, the audit log does, but not on an AGPL server, which answers with an empty one. Both mention ordinary
 workspaces as well, so what a look was taken at is remembered.
 """
 
@@ -19,7 +19,7 @@ from app.store.count.naming import Naming
 
 #: How many jobs are asked for, one number after the other, until they reach back far enough.
 _LIMITS: Final = (200, 1000, 5000, 20_000, 50_000)
-#: What was looked at before the windows that are read now need not be remembered.
+#: What was checked before the windows that are read now need not be remembered.
 _REMEMBERED: Final = 86_400.0
 # A log with more entries than this does not end: whatever answers does not heed the offset.
 _MOST_ENTRIES: Final = 5_000_000
@@ -54,7 +54,7 @@ def available(api: CoderApi) -> HistorySource:
 class Past:
     """Reads windows of the past, one answer of Coder's at a time.
 
-    What an answer leads to is noted before the step is kept: if we die between, the same answer is read once more.
+    What an answer leads to is noted before the step is kept: if we die between, the same answer is read again.
     """
 
     def __init__(self, api: CoderApi, state: CoderState, ledger: Ledger, passes: Passes) -> None:
@@ -65,7 +65,7 @@ class Past:
         self.passes = passes
 
     def step(self, now: PassState, at: float) -> tuple[PassState, list[str]]:
-        """Read one answer for the newest window; return the state after it, and the workspaces to be verified.
+        """Read one answer for the newest window; return the state after it, and the workspaces to verify.
 
         Raises:
             CoderApiError: Coder did not answer.
@@ -118,7 +118,7 @@ class Past:
         if len(jobs) < limit or oldest < window.since:
             after = after.instead()
         elif limit == _LIMITS[-1]:
-            # Older than the jobs that one answer can hold: the audit log goes on from there, where it may.
+            # Older than the jobs that one answer can hold: the audit log continues from there, where it may.
             after = after.instead(Window(since=window.since, to=oldest, source=HistorySource.AUDIT))
         else:
             after = after.instead(window.model_copy(update={"read": limit}))
@@ -161,7 +161,7 @@ class Past:
 
 
 def _source(now: PassState, window: Window, source: HistorySource) -> PassState:
-    """Note what tells of the newest part of the past; where organizations differ, the one that tells less."""
+    """Note what reports the newest part of the past; where organizations differ, the one that tells less."""
     if window.to != now.begun:
         return now
     order = list(HistorySource)

@@ -20,7 +20,7 @@ from app.store.count.naming import Naming
 log = structlog.get_logger(__name__)
 # Each asks Coder again.
 _ROUNDS: Final = 5
-# A running build is looked at again after half of its age so far, within these bounds.
+# A running build is checked again after half of its age so far, within these bounds.
 _SOONEST_CHECK, _LATEST_CHECK = 10.0, 600.0
 
 
@@ -86,12 +86,12 @@ def _close(state: CoderState, due: Due) -> None:
 
 
 def _undecided(builds: Sequence[Build]) -> bool:
-    """Tell whether no build says if there is a task: failed and cancelled ones do not, and a later one may count."""
+    """Return whether no build says if there is a task: failed and cancelled ones do not, and a later one may count."""
     return bool(builds) and all(build.has_ai_task is None for build in builds)
 
 
 def _without_task(builds: Sequence[Build]) -> bool:
-    """Tell whether the builds of a workspace have all ended and none is of a task, or may be."""
+    """Return whether the builds of a workspace have all ended and none is of a task, or may be."""
     flags = {build.has_ai_task for build in builds}
     return False in flags and True not in flags and all(build.ended for build in builds)
 
@@ -117,7 +117,7 @@ def _names(
     known: ReconciledWorkspace,
     builds: Sequence[Build],
 ) -> Mapping[str, str]:
-    """Return what a workspace's records need besides its builds; Coder is asked once, if no listing has told of it.
+    """Return what a workspace's records need besides its builds; Coder is asked once, if no listing has mentioned it.
 
     Where Coder does not say whether there is a task, the flag of its builds is all there is to go by, if this version
     does not flag builds by their template.

@@ -1,7 +1,7 @@
-"""Reconcile: find the builds that no notification told of, by listing what Coder has and verifying what changed.
+"""Reconcile: find the builds that no notification mentioned, by listing what Coder has and verifying what changed.
 
 A pass is a row of small steps. Where it is stands in Redis after each of them, so a pass that a job's time, a failure
-or a crash ends goes on from there. Two processes may take its steps side by side: whoever is slower starts its step
+or a crash ends continues from there. Two processes may take its steps side by side: whoever is slower starts its step
 again from where the faster one left it.
 """
 
@@ -34,7 +34,7 @@ _PAGE: Final = 100
 # The past is read again from so long before the last pass: a job may have run for long, and clocks differ.
 _OVERLAP: Final = 3600.0
 _FIRST_LOOKBACK: Final = 400 * 86_400.0
-# A pass that stood still for so long begins anew: what it has seen is too old.
+# A pass that stood still for so long begins again: what it has seen is too old.
 _STALE: Final = 3600.0
 # No deployment has so many workspaces: whatever answers does not heed the offset.
 _MOST: Final = 1_000_000
@@ -46,7 +46,7 @@ class Listed:
 
     Attributes:
         listed: workspaces that Coder listed.
-        asked: workspaces that are to be verified.
+        asked: workspaces to verify.
         failure: what stopped it; nothing found so far is lost.
         complete: every listing was read to its end.
     """
@@ -67,18 +67,18 @@ def list_changes(
     seconds: float = math.inf,
     progress: Progress = lambda _listed, _asked: None,
 ) -> Listed:
-    """List what Coder has and note what is to be verified; `verify_due` does it and ends the pass.
+    """List what Coder has and note what is to verify; `verify_due` does it and ends the pass.
 
     Workspaces are noted as they are found, then the step that found them is kept, and the pass is noted as begun once
-    the listings are complete. If we die anywhere, that step is taken once more, by whoever goes on with the pass.
+    the listings are complete. If the process dies, whoever continues the pass takes that step again.
 
     Args:
         store: the deployment's data.
         api: the deployment's API.
         full: verify every listed workspace, changed or not.
         since: how far back to look for deleted workspaces, instead of the last pass.
-        anew: begin a pass, even if one is under way; else go on with that.
-        seconds: stop after about this long; the pass can go on later.
+        anew: begin a new pass even if one is under way; otherwise continue that one.
+        seconds: stop after about this long; the pass can continue later.
         progress: told after every step.
     """
     stop_at = clock.now().timestamp() + seconds
@@ -198,7 +198,7 @@ class _Walk:
         return now.model_copy(update={"phase": Phase.GONE, "asked": now.asked + wanted}), ids
 
     def _unlisted(self, now: PassState) -> tuple[PassState, list[str]]:
-        """Look once more at workspaces that are in no listing any more: deleted, or their task is."""
+        """Look again at workspaces that are in no listing any more: deleted, or their task is."""
         gone = self.passes.unseen_open()
         self.state.close(gone)
         return now.model_copy(update={"phase": Phase.HISTORY, "asked": now.asked + self._request(gone)}), gone

@@ -93,14 +93,14 @@ def verify_due(
 ) -> Verified:
     """Verify every workspace that is due, at most four at once, and end the pass that made them due.
 
-    If we die here, what is not verified stays due. Deliveries that come meanwhile make their workspace due anew.
+    If the process dies here, unverified workspaces stay due. Deliveries that arrive meanwhile make theirs due again.
 
     Args:
         store: the deployment's data.
-        config: the configuration in force.
+        config: the configuration in effect.
         api: the deployment's API.
         seconds: stop after about this long; the rest stays due.
-        progress: told after every batch how many were looked at and how many are left.
+        progress: told after every batch how many were checked and how many are left.
     """
     state = store.coder
     work = _Work(state, store.ledger(AWB), api, clock.now().timestamp() + seconds)
@@ -116,7 +116,7 @@ def verify_due(
     failure = _failure(state, api, work.breaker)
     if failure is None:
         state.stumbled({workspace_id: str(error) for workspace_id, error in work.failed.items()}, clock.now())
-    # While the API fails, the pass goes on, though nothing may be due at the moment.
+    # While the API fails, the pass continues, though nothing may be due at the moment.
     if all_done and state.mark("failing_since") is None:
         end_pass(store.redis, config, state)
     return Verified(work.looked, work.change, failure, len(work.failed))

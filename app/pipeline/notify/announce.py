@@ -33,7 +33,7 @@ def change(
     """Change an alert as `decide` says, once, however many processes do the same at the same time.
 
     The first one to change the state wins; the others decide again, from the state that holds then. After a crash
-    before the change the next evaluation decides anew; after a crash behind it the notifications are in the outbox.
+    before the change the next evaluation decides again; after a crash behind it the notifications are in the outbox.
 
     Args:
         store: the deployment's data.

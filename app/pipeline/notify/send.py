@@ -30,8 +30,8 @@ _CHANCE = random.SystemRandom()
 def send(store: Store, config: Config, notification_id: str) -> float | None:
     """Make one attempt; return the seconds after which to try again, or None when it is done or waits.
 
-    If we die between the receiver's answer and `mark_sent`, the message is sent once more when the claim ends: that is
-    the only way to a doubled message.
+    If the process dies before `mark_sent`, the message is sent again when the claim ends; this is
+    the only way to a duplicate message.
     """
     outbox = store.outbox
     now = clock.now()

@@ -1,4 +1,4 @@
-"""Acknowledging and snoozing: what people say about an alert is kept, and shown where the alert was told.
+"""Acknowledging and snoozing: both are stored, and shown wherever the alert was sent.
 
 Every one of these is done by button, command or page, and may be done twice.
 """
@@ -31,12 +31,12 @@ _PERIOD_OVER: Final = "This alert belongs to a period that is over."
 
 
 class StaleError(Exception):
-    """What was to be acknowledged or snoozed no longer stands; the text says what does."""
+    """The alert to acknowledge or snooze has changed; the text says how."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Firing:
-    """An alert that fires, as it stands now."""
+    """The current state of a firing alert."""
 
     state: AlertState
     announced: Alert
@@ -51,20 +51,20 @@ def acknowledge(
     *,
     group_key: str = "",
 ) -> bool:
-    """Note that somebody knows of an alert's level; False when somebody was known to already.
+    """Acknowledge an alert's level; False if it was already acknowledged.
 
-    If we die after the acknowledgement is kept, it holds, and the next click tells the others of it.
+    If the process dies after the acknowledgement is stored, it holds, and the next click shows it in the thread.
 
     Args:
         store: the deployment's data.
         config: receivers.
         alert_name: such as `awb`.
-        level: the level that is meant; empty for the one that stands.
+        level: the level to acknowledge; empty for the current one.
         by: who it was, as they are known to the surface that they used.
-        group_key: the thread that is meant, which tells this period from an earlier one; empty for any.
+        group_key: the thread, which distinguishes this period from an earlier one; empty for any.
 
     Raises:
-        StaleError: the level no longer stands.
+        StaleError: the level no longer applies.
     """
     by = _actor(by)
     firing = _firing(store.alerts.read(alert_name), level, group_key)
@@ -89,7 +89,7 @@ def snooze(
     *,
     group_key: str = "",
 ) -> Silence:
-    """Send nothing more about an alert's level for a time; a higher level is told all the same.
+    """Send nothing more about an alert's level for a time; a higher level is still announced.
 
     The last snooze of a level counts: it ends those before it. The same arguments again change nothing.
 
@@ -104,8 +104,8 @@ def snooze(
         group_key: as for `acknowledge`.
 
     Raises:
-        StaleError: the level no longer stands.
-        ValueError: the end lies in the past.
+        StaleError: the level no longer applies.
+        ValueError: the end is in the past.
     """
     by, now = _actor(by), clock.now()
     firing = _firing(store.alerts.read(alert_name), level, group_key)
@@ -139,7 +139,7 @@ def _save_snooze(store: Store, announced: Alert, wanted: Silence) -> Silence:
 
 
 def end(store: Store, config: Config, silence_id: str, by: str) -> Silence | None:
-    """End a silence or a snooze early, and have what it held back looked at again; None when there is none."""
+    """End a silence or a snooze early and check again what it held back; None if there is none."""
     by, now = _actor(by), clock.now()
     silences = store.silences
     before = next((found for found in silences.all() if found.id == silence_id), None)
@@ -168,7 +168,7 @@ def _firing(found: StoredAlert, level: str, group_key: str) -> _Firing:
 
 
 def _snoozed(store: Store, silence: Silence) -> _Firing | None:
-    """Return the alert that a snooze was about, where it still stands."""
+    """Return the alert that a snooze was about, if it is still active."""
     for name in store.alerts.firing():
         if glob.escape(name) == silence.matchers.get("alert"):
             firing = _firing(store.alerts.read(name), "", "")
@@ -177,7 +177,7 @@ def _snoozed(store: Store, silence: Silence) -> _Firing | None:
 
 
 def _show_in_thread(store: Store, config: Config, announced: Alert, by: str, ended_by: str = "") -> None:
-    """Note what people did to an alert, unless its words say so already, and show it where it has a thread."""
+    """Record what people did to an alert, unless it already says so, and show it in its thread."""
     now = clock.now()
 
     def decide(found: StoredAlert) -> Change | None:
@@ -210,7 +210,7 @@ def _with_thread(store: Store, config: Config, announced: Alert) -> list[str]:
 
 
 def _matchers(announced: Alert) -> dict[str, str]:
-    """Match the messages of this alert's level, whatever its name holds; notices have none."""
+    """Return matchers for the messages of this alert's level; notices have none."""
     labels = announced.labels()
     return {field: glob.escape(labels[field]) for field in ("alert", "level") if labels[field]}
 

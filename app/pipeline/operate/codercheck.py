@@ -213,7 +213,7 @@ class _Check:
         yield coderrights.failures(self.user, another=another if another or sees_users else None)
 
     def recipient(self) -> Iterator[Finding]:
-        """Say whether new tasks are announced to the token's user: Coder tells nobody of their own."""
+        """Check whether new tasks are announced to the token's user: Coder does not announce people's own tasks."""
         name = self.user.username
         if not subscription.RECIPIENTS[subscription.CREATED] & self.user.role_names:
             yield coderrights.without_creations(self.user)

@@ -27,10 +27,10 @@ class Erased:
     """What was removed, or lost its name.
 
     Attributes:
-        instead: the name that stands in the records from now on.
+        instead: the pseudonym in the records from now on.
         records: of the count; they stay, without the user's name.
         deliveries: kept ones that named the user; their payloads went.
-        messages: that were to be passed on; their contents went.
+        messages: number of messages to pass on whose contents were deleted.
         conversations: ids of Slack.
         groups: of Coder that listed the user.
     """

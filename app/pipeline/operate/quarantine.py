@@ -14,7 +14,7 @@ from app.store.store import Store
 
 
 class Released(StrEnum):
-    """What became of the wish to release a body."""
+    """Result of a request to release a body."""
 
     QUEUED = "queued"
     DUPLICATE = "duplicate"
@@ -28,9 +28,9 @@ class BodyView:
     """A body for its reader.
 
     Attributes:
-        content: the JSON in it, redacted; None where there is none that can be shown.
-        note: why there is no content, in a sentence without any of it.
-        problem: why it is no notification, by today's code; empty when it can be released.
+        content: the JSON in it, redacted; None if there is none that can be shown.
+        note: why there is no content.
+        problem: why the current code does not accept it as a notification; empty if it can be released.
     """
 
     body: QuarantinedBody
@@ -40,7 +40,7 @@ class BodyView:
 
 
 def show(store: Store, message_id: str) -> BodyView | None:
-    """Return a quarantined body, or None where there is none (any more)."""
+    """Return a quarantined body, or None if there is none (any more)."""
     found = store.quarantine.find(message_id)
     if found is None:
         return None
@@ -57,7 +57,7 @@ def show(store: Store, message_id: str) -> BodyView | None:
 def release(store: Store, message_id: str, by: str) -> Released:
     """Queue a body for classification if it can be read now, and take it out of the quarantine.
 
-    If we die between the two, it is in both places; released again, it is a duplicate, and leaves the quarantine then.
+    If the process dies between the two, the body is in both places; released again, it is a duplicate.
     """
     quarantine, inbox = store.quarantine, store.inbox
     found = quarantine.find(message_id)
@@ -70,7 +70,7 @@ def release(store: Store, message_id: str, by: str) -> Released:
     store.audit.write(by, "release from quarantine", message_id)
     received_at = found.received_at.timestamp()
     job = readyjob.delivery_job(store.deployment, delivery.message_id, received_at, delivery.payload)
-    # The inbox notes when Coder was last heard of, which a release must not set back.
+    # The inbox notes when Coder last posted, which a release must not set back.
     last_delivery = inbox.stats().get("last_delivery_at", 0.0)
     new = inbox.accept(job, delivery.message_id, max(received_at, last_delivery))
     quarantine.remove(message_id)

@@ -1,7 +1,7 @@
 """What operators do to queues, each act with a line in the audit trail.
 
 The line is written before the act: if we die between the two, the trail says more than was done, never less. Whoever
-was slower than another operator or a worker finds nothing left to do, and is told so.
+was slower than another operator or a worker finds nothing left to do, and gets a message that says so.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -74,7 +74,7 @@ class Operator:
         return self.queues.pause(queue, self.by)
 
     def resume(self, queue: str) -> bool:
-        """Let a queue go on; True when it was paused."""
+        """Resume a queue; True if it was paused."""
         self._note("resume queue", queue)
         return self.queues.resume(queue)
 
@@ -100,7 +100,7 @@ class Operator:
     def _portions(self, queue: str, total: int) -> Iterator[tuple[int, list[str]]]:
         seen = 0
         while seen < total:
-            # Each portion leaves the registry, so that the next one stands at its beginning.
+            # Each portion leaves the registry, so the next one is at its beginning.
             ids = self.queues.failed_ids(queue, min(_AT_ONCE, total - seen))
             if not ids:
                 return
@@ -110,7 +110,7 @@ class Operator:
     def _delete_failed(self, queue: str, ids: list[str]) -> int:
         jobs = self._failed(ids)
         deleted = self._remove(jobs)
-        # Entries without a failed job, which expired or was queued anew by others.
+        # Entries without a failed job, which expired or was queued again by others.
         self.queues.forget_failed(queue, sorted(set(ids) - {job.id for job in jobs}))
         return len(deleted)
 
@@ -122,7 +122,7 @@ class Operator:
         return self.queues.remove(marked, int(self._keep.total_seconds()))
 
     def _marked(self, job: JobState, known: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Return the record of a delivery whose job is deleted: what was known of it stands, and who deleted it."""
+        """Return the record of a delivery whose job is deleted: what is known of it stays, plus who deleted it."""
         return {**(known or _unclassified(job)), "deleted": {"by": self.by, "at": clock.now().timestamp()}}
 
 

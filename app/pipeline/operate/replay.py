@@ -1,8 +1,8 @@
-"""Replay: kept deliveries that were not understood are classified again, by the rules that are in force now.
+"""Replay: kept deliveries that no rule matched are classified again, by the current rules.
 
 Only those: what gave evidence once is counted, and its evidence may be consumed by a proof since then. A replayed
 delivery goes the way of a new one, through the queue, with its own message id and time of arrival; so it counts once,
-however often it is replayed. If we die on the way, the rest is replayed by doing it again.
+however often it is replayed. If the process dies on the way, the rest is replayed by doing it again.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from app.store.store import Store
 
 
 class Replayed(StrEnum):
-    """What became of the wish to replay a delivery."""
+    """Result of a request to replay a delivery."""
 
     QUEUED = "queued"
     UNDER_WAY = "under way"
@@ -27,7 +27,7 @@ class Replayed(StrEnum):
 
 @dataclass(slots=True)
 class Tally:
-    """What a replay of many did: deliveries looked at, and those queued."""
+    """Result of replaying many: number of deliveries checked, and of those queued."""
 
     looked_at: int = 0
     queued: int = 0
@@ -59,14 +59,14 @@ def replay_unknown(
         store: the deployment's data.
         by: who wants it, for the audit trail.
         since: those that arrived from then on, in seconds since the epoch.
-        most: look at no more than so many of the newest deliveries.
-        progress: called with the deliveries looked at and all that there are.
+        most: check at most this many of the newest deliveries.
+        progress: called with the number of deliveries checked and the total.
     """
     kept, tally = store.kept, Tally()
     known = kept.count(since)
     total = known if most is None else min(known, most)
     if total:
-        store.audit.write(by, "replay deliveries", f"not understood, of the newest {total}")
+        store.audit.write(by, "replay deliveries", f"unrecognized, of the newest {total}")
     for page in kept.newest(since, most):
         for one in page:
             tally.looked_at += 1
@@ -79,7 +79,7 @@ def replay_unknown(
 
 
 def not_understood(store: Store, *, among: int, most: int) -> list[KeptDelivery]:
-    """Return the newest deliveries that can be replayed, of so many newest that are looked at."""
+    """Return the deliveries that can be replayed among a number of the newest."""
     pages = store.kept.newest(0.0, among)
     found = [one for page in pages for one in page if _refusal(one) is None]
     return found[:most]

@@ -30,7 +30,7 @@ def create_silence(
         store: the deployment's data.
         matchers: glob by label (app/core/alert/silence.py `parse_matchers`).
         until: its end, timezone-aware.
-        by: who asks for it, as the surface knows them.
+        by: who requests it, as the surface identifies them.
         comment: why; people read it.
         key: what makes a repeated request the same one; by default the moment.
 

@@ -1,4 +1,4 @@
-"""Subscribing: what Coder has to be told so that the notifications that the count uses arrive by webhook."""
+"""Subscribing: the settings in Coder that make the notifications for the count arrive by webhook."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ __all__ = ["NEEDED", "Plan", "carry_out", "make_plan"]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be changed in Coder, and what this token's user cannot change.
+    """What to change in Coder, and what this token's user cannot change.
 
     Attributes:
         user: id of the token's user.
@@ -77,7 +77,7 @@ def _preferences(api: CoderApi, user: str) -> dict[str, bool]:
 
 
 def carry_out(api: CoderApi, plan: Plan) -> None:
-    """Make the changes; what was made before a failure stands, and the next plan holds the rest."""
+    """Make the changes; those made before a failure stay, and the next plan has the rest."""
     if plan.enable:
         api.set_preferences(plan.user, {template.id: False for template in plan.enable})
     for template in plan.by_webhook:

@@ -31,12 +31,12 @@ Progress = Callable[[int], object]
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What became of a file's records; of a dry run, what would.
+    """The outcome of importing a file's records, or of a dry run.
 
     Attributes:
         new: counted from now on.
-        known: here already, or told by evidence that is.
-        held_back: left out, because this meter knows something else of the workspace, or has no such rule.
+        known: here already, or covered by existing evidence.
+        held_back: left out, because this meter has different data about the workspace, or lacks the rule.
     """
 
     new: int = 0
@@ -48,7 +48,7 @@ class Imported:
 
 
 class BusyLedgerError(Exception):
-    """Workspaces kept changing while they were updated; importing again goes on where this ended."""
+    """Workspaces kept changing while they were updated; importing again continues from here."""
 
 
 def export(store: Store, *, start: float | None = None, end: float | None = None) -> Iterator[UsageRecord]:
@@ -74,14 +74,14 @@ def import_records(
 ) -> Imported:
     """Take over records, each workspace atomically; doing it again changes nothing.
 
-    If we die here, some workspaces are updated and the others are not: the next import goes on with those.
+    If the process dies here, some workspaces are updated and the others are not: the next import continues with those.
 
     Args:
         store: the deployment's data.
-        config: rules and lists in force.
+        config: rules and lists in effect.
         read: gives the file's records from the beginning; it is called twice, for what is proved comes first.
         dry_run: change nothing.
-        progress: told after every batch how many records were looked at, of both rounds.
+        progress: called after every batch with the number of records checked, over both rounds.
 
     Raises:
         BusyLedgerError: some are taken over, some are not.
@@ -100,7 +100,7 @@ def import_records(
     return took
 
 
-#: What to update, if anything, and how the records of one workspace are to be counted.
+#: What to update, if anything, and how to count the records of one workspace.
 _Plan = tuple[RecordUpdate | None, Imported]
 _Planner = Callable[[Ledger, Config, Sequence[UsageRecord], int, Evidence], _Plan]
 
@@ -186,7 +186,7 @@ def _with_record(evidence: Evidence, record: UsageRecord, kinds: Mapping[str, Ev
             payload={},
         )
         evidence = evidence.with_event(event, verdict)
-    # The other meter counted it, whatever list of templates this one has.
+    # The other meter counted it, regardless of this one's list of templates.
     return replace(evidence, task=True)
 
 

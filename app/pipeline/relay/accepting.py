@@ -28,7 +28,7 @@ class Relaying:
     """What the receiver relays.
 
     Raises:
-        ConfigError: there is no secret, and none can be made.
+        ConfigError: there is no secret, and none can be created.
     """
 
     def __init__(self, config: Config) -> None:

@@ -17,7 +17,7 @@ from app.store.relay.people import People
 from app.store.relay.relays import Waiting
 from app.store.store import Store
 
-#: So many messages of a lane are summed up in one.
+#: Messages of a lane that are summarized in one.
 _MOST_SUMMED: Final = 200
 
 

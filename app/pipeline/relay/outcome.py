@@ -1,4 +1,4 @@
-"""How an attempt may end besides having been taken or refused."""
+"""How an attempt can end other than by being accepted or refused."""
 
 
 class PutOffError(Exception):

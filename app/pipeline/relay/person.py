@@ -52,7 +52,7 @@ class Post:
 
 
 def to_person(store: Store, config: Config, post: Post) -> str:
-    """Deliver once; return by which way it went.
+    """Deliver once; return the method used.
 
     Raises:
         NotifyError: it was not taken.
@@ -123,7 +123,7 @@ def _mail(config: Config, post: Post) -> None:
 
 
 def _try(people: People, way: Way, post: Post, work: Callable[[], None]) -> None:
-    """Try a way unless it failed for everybody a moment ago; a passcode tries it all the same."""
+    """Try a method unless it just failed for everybody; passcodes try it anyway."""
     wait = people.wait_for_way(way.value, clock.now().timestamp())
     if wait and not post.subject.passcode:
         raise PutOffError(wait)

@@ -11,7 +11,7 @@ def seal_of(config: Config) -> Seal:
     """Return the seal by the configured secret, else by the one of the data directory, made where it is missing.
 
     Raises:
-        ConfigError: there is no secret, and none can be made.
+        ConfigError: there is no secret, and none can be created.
     """
     return _seal(relay_secret(config.settings))
 

@@ -1,4 +1,4 @@
-"""How relays and forwards fare: what health verdict, doctor and pages say of each target."""
+"""The status of each relay and forward target, for the health verdict, doctor and pages."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,7 +17,7 @@ _LATELY: Final = timedelta(hours=24)
 
 
 class Condition(StrEnum):
-    """How a target fares."""
+    """Status of a target."""
 
     OK = "ok"
     LATE = "late"
@@ -29,7 +29,7 @@ class TargetStatus:
     """One target.
 
     Attributes:
-        condition: LATE while messages wait for more than 15 minutes, FAILING where some failed within a day.
+        condition: LATE if a message has waited for more than 15 minutes, FAILING if one failed within a day.
         says: one sentence for people.
     """
 
@@ -41,7 +41,7 @@ class TargetStatus:
 
 
 def target_statuses(store: Store, config: Config) -> list[TargetStatus]:
-    """Return how each configured target fares, and each other one for which messages wait; reads only."""
+    """Return the status of each configured target, and of others with waiting messages; reads only."""
     settings = config.settings
     configured = [PERSON] if settings.relay != "off" else []
     configured += [forward_target(forward.name) for forward in settings.forward]

@@ -36,7 +36,7 @@ _TURN: Final = timedelta(seconds=5)
 _HOLD: Final = timedelta(seconds=75)
 #: A lane that is due for so long has no job any more.
 _OVERDUE: Final = timedelta(seconds=3)
-#: After so many attempts that ended in a mistake of this program, a message holds up its lane no longer.
+#: After this many attempts that ended in an error of this program, a message no longer blocks its lane.
 _MOST_MISTAKES: Final = 5
 _FINAL: Final = frozenset({FailureReason.CLIENT_ERROR, FailureReason.RECIPIENT_REFUSED})
 _CHANCE = random.SystemRandom()
@@ -45,7 +45,7 @@ _CHANCE = random.SystemRandom()
 def work_lane(store: Store, config: Config, lane: str) -> None:
     """Deliver what waits in a lane, for a while.
 
-    If we die on the way, nothing is lost: the message that was on its way is delivered once more when our hold ends.
+    If the process dies here, nothing is lost: the message is delivered again when the lane's hold ends.
     """
     relays, began = store.relays, clock.now()
     held_until = began + _HOLD
@@ -122,7 +122,7 @@ def _failed(
     now, reason = clock.now(), _failure_text(error, passcode=waiting.passcode)
     seconds = patience_of(config).tries_for(target_of(lane), passcode=waiting.passcode)
     relays.note_failure(lane, waiting.message_id, error.reason.value, reason, now)
-    # Whatever else is wrong, such as a password, an admin may mend while it is tried again.
+    # An admin may fix anything else, such as a password, while it is retried.
     final = error.permanent and error.reason in _FINAL
     if final or now.timestamp() - waiting.since > seconds:
         _end(relays, lane, waiting, FAILED, reason)

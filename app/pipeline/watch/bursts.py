@@ -26,7 +26,7 @@ def watch(store: Store, config: Config) -> None:
     """Look for users with very many builds in a short time, and forget those that have calmed down.
 
     Raises:
-        ExceptionGroup: some users could not be looked at; the others were.
+        ExceptionGroup: some users could not be checked; the others were.
     """
     rule = config.settings.burst
     if not rule.builds:

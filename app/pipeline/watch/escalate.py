@@ -24,7 +24,7 @@ def escalate(store: Store, config: Config) -> list[str]:
     """Notify the next receivers of every alert that is overdue; return `<alert> <route>` of those escalated now.
 
     Raises:
-        ExceptionGroup: some alerts could not be looked at; the others were.
+        ExceptionGroup: some alerts could not be checked; the others were.
     """
     after = [route.escalate_after for route in config.settings.routes if route.escalate_after]
     if not after:

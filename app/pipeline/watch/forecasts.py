@@ -1,4 +1,4 @@
-"""Foreseeing: an alert when the projection reaches the limit within the period, taken back when it no longer does."""
+"""Forecast alerts: raised if the projection reaches the limit within the period, resolved when it no longer does."""
 
 from app.config.load import Config
 from app.core.alert.decision import Reason
@@ -12,7 +12,7 @@ from app.store.store import Store
 
 
 def check_forecast(store: Store, config: Config, meter: str) -> Reason:
-    """Announce a breach that is newly expected, or that it no longer is; return the reason of what was announced."""
+    """Announce that a breach is now expected, or no longer is; return the reason of the alert."""
     if not config.settings.forecast_alerts:
         return Reason.NONE
 

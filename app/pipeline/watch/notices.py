@@ -27,7 +27,7 @@ _LONGEST_BUILD = 3600.0
 def give_notice(store: Store, config: Config) -> list[Notice]:
     """Announce every notice that newly holds; return those that this process announced.
 
-    Each notice has an alert state of its own: its change and the notifications are one script, as with thresholds.
+    Each notice has its own alert state: its change and the notifications are one script, as with thresholds.
     """
     now = clock.now()
     active = {_KEY_PREFIX + notice.key: notice for notice in active_notices(situation(store, config))}
@@ -79,9 +79,9 @@ def situation(store: Store, config: Config) -> Situation:
 
 
 def _proved_since(store: Store, last: float | None, state: CoderState) -> int:
-    """Count builds proved after the last delivery, or after the meter first reconciled when none ever came.
+    """Count builds proved after the last delivery, or after the meter first reconciled if there was none.
 
-    A delivery comes before the end of the build that it tells of.
+    A delivery comes before the end of the build that it mentions.
     """
     begun = state.moment("first_reconciled_at")
     since = last + _LONGEST_BUILD if last is not None else (begun.timestamp() if begun else None)

@@ -1,6 +1,6 @@
 """Retiring: what was announced of a meter that this version of Coder no longer has is forgotten, without a word.
 
-The notice that it is no longer counted says all there is to say; "resolved" would be wrong.
+The notice that it is no longer counted is enough; "resolved" would be wrong.
 """
 
 import structlog

@@ -28,7 +28,7 @@ def watch(store: Store, config: Config) -> None:
     """Hold every name against the sub-limits that the configuration sets for it.
 
     Raises:
-        ExceptionGroup: some names could not be looked at; the others were.
+        ExceptionGroup: some names could not be checked; the others were.
     """
     version, alerts = coder_version(store, config), store.alerts
     rules = [rule for rule in config.settings.scopes if not is_gone(rule.meter, version)]

@@ -30,7 +30,7 @@ class SweepSteps:
         """Perform a step; what it raises is logged and kept for `awb doctor`.
 
         Raises:
-            redis.exceptions.RedisError: Redis is away; every other step would fail, too.
+            redis.exceptions.RedisError: Redis is unavailable; every other step would fail, too.
             rq.timeouts.BaseTimeoutException: the time of the job is up. It is kept as this step's failure.
         """
         self._performed.add(name)
@@ -60,11 +60,11 @@ class SweepSteps:
 
 
 def each(items: Mapping[str, _T], do: Callable[[_T], object]) -> None:
-    """Do something for every item, whatever happens to the others.
+    """Do something for every item, even if others fail.
 
     Raises:
         ExceptionGroup: some of them failed; raised after the last one.
-        redis.exceptions.RedisError: Redis is away; the rest was not tried.
+        redis.exceptions.RedisError: Redis is unavailable; the rest was not tried.
         rq.timeouts.BaseTimeoutException: the time of the job is up; the rest was not tried.
     """
     errors: list[Exception] = []
@@ -83,7 +83,7 @@ def each(items: Mapping[str, _T], do: Callable[[_T], object]) -> None:
 
 
 def is_unavailable(error: Exception) -> bool:
-    """Tell whether Redis cannot be reached or takes no writes, as opposed to refusing this one command."""
+    """Return whether Redis cannot be reached or takes no writes, as opposed to refusing this one command."""
     return isinstance(error, redis.exceptions.RedisError) and unavailable(error) != "failing"
 
 

@@ -32,7 +32,7 @@ from app.store.steps import note_swept, swept_at
 from app.store.store import Store
 
 log = structlog.get_logger(__name__)
-#: A notification this much behind its time has lost its job.
+#: A notification this far overdue has lost its job.
 _OVERDUE: Final = timedelta(seconds=30)
 
 
@@ -43,7 +43,7 @@ def sweep(connection: "redis.Redis", config: Config) -> None:
     getting theirs.
 
     Raises:
-        redis.exceptions.RedisError: Redis is away.
+        redis.exceptions.RedisError: Redis is unavailable.
     """
     known = deployments(connection) or [config.settings.deployment]
     last = swept_at(connection, known)

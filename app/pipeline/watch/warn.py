@@ -1,4 +1,4 @@
-"""Warning: usage is held against the thresholds, and what is news becomes notifications in the outbox."""
+"""Warning: usage is compared with the thresholds, and changes become notifications in the outbox."""
 
 from dataclasses import replace
 from functools import partial
@@ -20,7 +20,7 @@ from app.store.count.snapshot import TOP
 from app.store.store import Store
 
 log = structlog.get_logger(__name__)
-# A new period first sums the old one up and may cross a threshold at once.
+# A new period first summarizes the old one, and may cross a threshold immediately.
 _MOST: Final = 50
 
 
@@ -71,7 +71,7 @@ def _with_tops(store: Store, usage: Usage) -> Usage:
 
 
 def _ended(store: Store, usage: Usage, state: AlertState) -> Usage | None:
-    """Return what the period that ended came to; None when there is nothing to sum up."""
+    """Return the total of the period that ended; None if there is nothing to summarize."""
     if state.period_start is None or not meter_of(usage.meter).counted_here:
         return None
     end = min(state.period_end or usage.period.start, usage.period.start)

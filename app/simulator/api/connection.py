@@ -57,7 +57,7 @@ class Connection(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         with self.answers.under_way(self.command, self.path) as kind:
             faults = self.answers.faults
-            # A rate limit and a broken server answer before anything is looked at.
+            # A rate limit and a broken server answer before anything is checked.
             if kind is FaultKind.REFUSED:
                 self._reset()
             elif kind is FaultKind.RATE_LIMITED:

@@ -39,7 +39,7 @@ def search_workspaces(query: str) -> dict[str, str]:
 
 
 def matches(workspace: Workspace, found: Mapping[str, str], *, by_task: bool) -> bool:
-    """Tell whether a workspace is what is searched for."""
+    """Return whether a workspace is what is searched for."""
     after, before = moment(found, "last_used_after"), moment(found, "last_used_before")
     used = workspace.last_used_at
     has_task = boolean(found, "has-ai-task")

@@ -67,7 +67,7 @@ class Request:
             raise AnswerError(HTTPStatus.FORBIDDEN, "Forbidden.", _NO_PERMISSION)
 
     def sees(self, workspace: Workspace) -> bool:
-        """Tell whether the caller sees a workspace and its builds: their own as long as it exists, or every one."""
+        """Return whether the caller sees a workspace and its builds: their own as long as it exists, or every one."""
         return self.has(Right.WORKSPACES) or (workspace.owner == self.caller and not workspace.deleted)
 
 

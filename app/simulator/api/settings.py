@@ -31,7 +31,7 @@ def deployment_config(world: Deployment) -> dict[str, Any]:
 
 
 def preferences(world: Deployment, user: User) -> list[dict[str, Any]]:
-    """Return what a user switched on or off; nothing of what they left alone."""
+    """Return what a user turned on or off; nothing of what they left alone."""
     return [
         {"id": template_id, "disabled": disabled, "updated_at": views.moment(world.now)}
         for template_id, disabled in world.preferences[user.id].items()

@@ -21,10 +21,10 @@ _AT_ONCE: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is to stand of an alert from now on.
+    """The new state of an alert.
 
     Attributes:
-        alert: the words of it, None where nothing is said.
+        alert: what to announce, None for nothing.
         because: one sentence on what led here.
         notifications: those that carry the words.
         actor: who did it, where a person did.
@@ -40,7 +40,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class StoredAlert:
-    """An alert as it lies in Redis, read when it is asked for: one that cannot be read spoils no other."""
+    """An alert as stored in Redis, read only when needed, so that an unreadable one does not affect others."""
 
     name: str
     version: int

@@ -1,4 +1,4 @@
-"""How a notification lies in Redis: a hash of its receiver, its alert (JSON), its state, and what happened to it."""
+"""A notification in Redis: a hash of its receiver, its alert (JSON), its state and its history."""
 
 import json
 from collections.abc import Mapping

@@ -136,7 +136,7 @@ class Outbox:
         return int(self.redis.zcard(keys.pending(self.deployment)))
 
     def reconsider_held(self, now: datetime) -> None:
-        """Have held notifications looked at by the next sweep: a silence ended early, or quiet hours were edited."""
+        """Make the next sweep check held notifications: a silence ended early, or quiet hours were edited."""
         members = [item.decode() for item in self.redis.zrange(keys.pending(self.deployment), 0, -1)]
         for member in members:
             if self.redis.hget(keys.notification(self.deployment, member), "held"):
@@ -201,7 +201,7 @@ def newest_field(notification: Notification) -> str:
 def queue_all(connection: "redis.Redis", deployment: str, notifications: Sequence[Notification]) -> None:
     """Queue the sending of notifications that the outbox holds.
 
-    If we die before or on the way, the sweep finds those without a job overdue and queues them.
+    If the process dies before or on the way, the sweep finds those without a job overdue and queues them.
     """
     for notification in notifications:
         enqueue(connection, plainjob.notification_job(deployment, notification.id))

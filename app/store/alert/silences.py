@@ -17,10 +17,10 @@ from app.store.server.commands import commands
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """Somebody knows of an alert's level; a higher level or a new period needs a new one.
+    """The acknowledgement of an alert's level; a higher level or a new period needs a new one.
 
     Attributes:
-        since: when the acknowledged level was reached, which tells this occurrence from a later one.
+        since: when the acknowledged level was reached, which distinguishes this occurrence from a later one.
     """
 
     alert: str
@@ -36,7 +36,7 @@ class Acknowledgement:
         return cls(alert, given.level, given.since, given.by, given.at)
 
     def covers(self, state: AlertState) -> bool:
-        """Tell whether it is of what fires now, and not of a lower level or an earlier occurrence."""
+        """Return whether it covers what fires now, not a lower level or an earlier occurrence."""
         return bool(state.level) and (self.level, self.since) == (state.level, state.since)
 
 
@@ -74,7 +74,7 @@ class Silences:
         self.redis.hsetnx(keys.silences(self.deployment), silence.id, json.dumps(silence.as_json()))
 
     def end(self, silence_id: str, by: str, now: datetime) -> Silence | None:
-        """End a silence early; None when there is none with this id."""
+        """End a silence early; None if there is none with this id."""
         stored = self.redis.hget(keys.silences(self.deployment), silence_id)
         if stored is None:
             return None
@@ -112,6 +112,6 @@ class Silences:
         return None if stored is None else Acknowledgement.read(alert, stored)
 
     def acknowledges(self, alert: str, state: AlertState) -> bool:
-        """Tell whether somebody acknowledged what fires now."""
+        """Return whether somebody acknowledged what fires now."""
         given = self.acknowledgement(alert)
         return given is not None and given.covers(state)

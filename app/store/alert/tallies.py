@@ -7,7 +7,7 @@ from app.store import keys
 
 
 def ended(pipe: Pipeline, deployment: str, receiver: str, outcome: str, sent_at: float | None = None) -> None:
-    """Count a notification that came to an end, within the transaction that ends it.
+    """Count a notification that finished, within the transaction that ends it.
 
     Args:
         pipe: the transaction.

@@ -10,7 +10,7 @@ from app.store import keys
 from app.store.server.commands import commands
 from app.store.server.connection import script
 
-# The set of what a pass has seen, should nobody ever end it.
+# Of the set of what a pass has seen, in case nobody ends the pass.
 _SEEN_SECONDS: Final = 7 * 86_400
 
 
@@ -23,7 +23,7 @@ class Passes:
         self._step = script(connection, "step")
 
     def load(self) -> tuple[int, PassState | None]:
-        """Return the present pass, or the last one if it is done, with the version that `step` asks for."""
+        """Return the current pass, or the last one if it is done, with the version that `step` expects."""
         version, stored = self.redis.hmget(keys.pass_state(self.deployment), "v", "s")
         return int(version or 0), None if stored is None else PassState.model_validate_json(stored)
 
@@ -63,7 +63,7 @@ class Passes:
         return [one for one, at in zip(builds, known, strict=True) if at is None or at < builds[one]]
 
     def note_examined(self, builds: dict[str, float], forget: float) -> None:
-        """Note the builds of the past that led to a look at their workspace, and forget those before some moment."""
+        """Record past builds whose workspace was checked because of them, and forget those before some time."""
         if builds:
             self.redis.zadd(keys.looked(self.deployment), builds, gt=True)
         self.redis.zremrangebyscore(keys.looked(self.deployment), "-inf", forget)

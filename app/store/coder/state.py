@@ -1,4 +1,4 @@
-"""What Coder's API last said, and which workspaces are to be looked at: the durable side of verify and reconcile."""
+"""What Coder's API last reported, and the workspaces to check: the durable side of verify and reconcile."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ _HISTORY_KEPT: Final = 2000
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A workspace to be verified; `mark` changes when something new is heard of it meanwhile."""
+    """A workspace to verify; `mark` changes when something new about it arrives meanwhile."""
 
     workspace_id: str
     mark: float
@@ -35,7 +35,7 @@ class CoderState:
         self._done = script(connection, "verified")
 
     def request_verification(self, workspace_ids: Iterable[str], at: float) -> None:
-        """Note that these workspaces are to be verified from some moment on; once for any number of reasons."""
+        """Mark workspaces to be verified from some time on; once for any number of reasons."""
         members = dict.fromkeys(workspace_ids, at)
         if members:
             self.redis.zadd(keys.due(self.deployment), members)
@@ -50,11 +50,11 @@ class CoderState:
         return int(self.redis.zcount(keys.due(self.deployment), "-inf", now))
 
     def work_waits(self, now: float) -> bool:
-        """Tell whether something is to be verified, or a pass to be ended."""
+        """Return whether anything is left to verify, or a pass to finish."""
         return bool(self.due_count(now)) or self.mark("pass_begun_at") is not None
 
     def verified(self, due: Due, again_at: float | None) -> None:
-        """Take a workspace off the list, or put it off, unless something new was heard of it meanwhile."""
+        """Remove a workspace from the list, or postpone it, unless something new about it arrived meanwhile."""
         self._done(
             keys=[keys.due(self.deployment)],
             args=[due.workspace_id, repr(due.mark), "" if again_at is None else repr(again_at)],
@@ -65,7 +65,7 @@ class CoderState:
         return {member.decode() for member in self.redis.smembers(keys.open_workspaces(self.deployment))}
 
     def close(self, workspace_ids: Sequence[str]) -> None:
-        """Note that these are in no listing any more: they are looked at once more, and then no longer."""
+        """Record that these are in no listing any more: they are checked one last time."""
         if workspace_ids:
             self.redis.sadd(keys.closing(self.deployment), *workspace_ids)
 
@@ -141,9 +141,9 @@ class CoderState:
         self.note(failing_since=None, failure=None)
 
     def stumbled(self, failures: Mapping[str, str], at: datetime) -> None:
-        """Note, by workspace, what Coder failed with for it alone; `mark_task` takes it away.
+        """Record Coder's failures that concern single workspaces; `mark_task` clears them.
 
-        Counting is no transaction with the rest: a failure that is counted twice makes the next look come later.
+        Counting is not part of a transaction: a failure that is counted twice only delays the next check.
         """
         for workspace_id, error in failures.items():
             earlier = self._failures([workspace_id]).get(workspace_id)
@@ -166,7 +166,7 @@ class CoderState:
         return {one: json.loads(row) for one, row in zip(workspace_ids, rows, strict=True) if row is not None}
 
     def history_source(self) -> HistorySource | None:
-        """Return what told of deleted workspaces in the last pass; None before any."""
+        """Return what reported deleted workspaces in the last pass; None before any."""
         mark = self.mark("history_source")
         return None if mark is None else HistorySource(mark)
 

@@ -27,10 +27,10 @@ class RecordUpdate:
 
     Attributes:
         records: all records that may still be replaced; those that are no longer among them are withdrawn.
-        proved: records to be added for good.
+        proved: records to add permanently.
         last_proved: number of the last build that is proved; None leaves it.
         unchanged: keys of records that are stored just so and need not be sent.
-        settled: records that are derived no longer and are to be written once more.
+        settled: records that are no longer derived, to write again.
         folded: messages that the evidence knows as numbers only from now on.
     """
 
@@ -53,7 +53,7 @@ class RecordUpdate:
 
     @property
     def replaceable(self) -> list[str]:
-        """Keys of the records that may still be replaced: all but those that stand for what was folded."""
+        """Keys of the records that may still be replaced: all but those of folded evidence."""
         settled = self.evidence.base.records
         found = [record.key for record in self.records]
         return [key for key in found if record_number(key) > settled] if settled else found
@@ -64,7 +64,7 @@ class ReconciledWorkspace:
     """What earlier passes over Coder's API left of a workspace.
 
     Attributes:
-        last_proved: number of the last build that was looked at and had ended; 0 for none.
+        last_proved: number of the last build that was checked and had ended; 0 for none.
         names: its names as a listing gave them.
     """
 
@@ -108,7 +108,7 @@ class Ledger:
         with self.redis.pipeline(transaction=False) as pipe:
             for workspace_id, message_ids in messages.items():
                 pipe.hmget(keys.workspace(self.deployment, self.meter, workspace_id), "v", "e", "b", "k")
-                # Asked for one that nobody has, where there is nothing to ask for.
+                # With no messages, a name that does not exist keeps the command valid.
                 digests = [message_digest(one) for one in message_ids] or [b""]
                 pipe.smismember(keys.folded(self.deployment, self.meter, workspace_id), digests)
             rows = pipe.execute()
@@ -131,7 +131,7 @@ class Ledger:
         }
 
     def has_proved(self, workspace_id: str) -> bool:
-        """Tell whether any build of a workspace is proved to have counted."""
+        """Return whether any build of a workspace is proved to have counted."""
         return bool(self.redis.exists(keys.proved(self.deployment, self.meter, workspace_id)))
 
     def name(self, workspaces: Mapping[str, Mapping[str, str]]) -> None:
@@ -146,7 +146,7 @@ class Ledger:
         return int(self.redis.zcount(keys.records(self.deployment, self.meter), f"({start!r}", end))
 
     def owners_since(self, start: float, most: int) -> list[str]:
-        """Return the owner of each of the newest records later than `start`, at most so many."""
+        """Return the owner of each of the newest records later than `start`, at most that many."""
         index = keys.records(self.deployment, self.meter)
         found = self.redis.zrange(index, "+inf", f"({start!r}", desc=True, byscore=True, offset=0, num=most)
         names = [keys.record(self.deployment, self.meter, key.decode()) for key in found]
@@ -156,7 +156,7 @@ class Ledger:
     def update_records(self, updates: Sequence[RecordUpdate]) -> tuple[int, list[str]]:
         """Put evidence and records in place, each workspace atomically.
 
-        If we die here, some workspaces are updated and the others are not; the jobs run again and update those.
+        If the process dies here, some workspaces are not updated; the jobs run again and update those.
 
         Returns:
             The change in units, and the workspaces that somebody else changed since they were read.
@@ -167,7 +167,7 @@ class Ledger:
             pipe.hset(keys.reasons(self.deployment), mapping=reasons or {"": ""})
             for update in updates:
                 self._update_script(keys=self._keys(update), args=self._args(update), client=pipe)
-            # Names only help people to look up; written twice or too much they do no harm.
+            # Names only help people to search; writing them twice does no harm.
             for name, workspace_id in _lookup_names(updates):
                 pipe.zadd(keys.named(self.deployment, self.meter), {f"{name}\n{workspace_id}": 0})
             answers = [int(answer) for answer in pipe.execute()[1 : len(updates) + 1]]

@@ -66,7 +66,7 @@ class Naming:
     def rename(self, workspace_id: str, names: Mapping[str, str]) -> int:
         """Give the proved records of a workspace its newest names; return how many had others.
 
-        Each record moves atomically with the totals by name. If we die between two, the next call renames the rest.
+        Each record moves atomically with the totals by name. If the process dies here, the next call renames the rest.
 
         Args:
             workspace_id: whose records.
@@ -95,7 +95,7 @@ class Naming:
         return int(self._rename(keys=[], args=[prefix, keys.top_prefix(self.deployment, self.meter), *args]))
 
     def lack_names(self, workspace_ids: Iterable[str]) -> None:
-        """Note workspaces whose records lack names that Coder did not tell."""
+        """Note workspaces whose records lack names that Coder did not report."""
         wanted = list(workspace_ids)
         if wanted:
             self.redis.sadd(keys.nameless(self.deployment), *wanted)

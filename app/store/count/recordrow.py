@@ -1,4 +1,4 @@
-"""How a usage record lies in Redis: an array without names, for there may be hundreds of thousands."""
+"""A usage record in Redis: an array without field names, because there may be hundreds of thousands."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ from app.core.count.meter import RecordState, UsageRecord
 _DAY_CHARS: Final = 11
 _OWNER: Final = 2
 _FIELDS: Final = 12
-# What stands for the last fields where they are missing: workspace, rule, reason, deliveries, build.
+# Defaults of the last fields if they are missing: workspace, rule, reason, deliveries, build.
 _LAST: Final = ("", "", "", (), None)
 _WORKSPACE: Final = 7
 

@@ -17,7 +17,7 @@ from app.store.server.commands import commands
 from app.store.server.connection import script
 from app.store.timeline import Place
 
-#: Records that one call looks at. Where a filter takes few of them, a page is short and has a next one.
+#: Records that one call reads. If a filter matches few of them, the page is short and has a next one.
 SCANNED_AT_MOST: Final = 10_000
 _CHUNK: Final = 1000
 # What is asked for by a name of its own, as identities are kept (app/store/count/naming.py).
@@ -121,7 +121,7 @@ class Records:
     ) -> tuple[list[UsageRecord], str | None]:
         """Walk through spans, newest first, until the page is full or enough was scanned."""
         found: list[UsageRecord] = []
-        # One more than wanted tells whether there is a next page. Where few are taken, more are scanned each time.
+        # One more than wanted shows whether there is a next page. If few match, more are scanned each time.
         left, most = SCANNED_AT_MOST, min(limit + 1, _CHUNK)
         for span in spans:
             while True:
@@ -144,7 +144,7 @@ class Records:
     def _scan(
         self, span: _Span, place: Place | None, most: int, wanted: Mapping[str, str]
     ) -> tuple[int, Place | None, list[tuple[Place, UsageRecord]]]:
-        """Look at so many records; return how many there were, the place of the last, and those that are wanted."""
+        """Read a number of records; return how many there were, the position of the last, and those that match."""
         top = repr(place.at) if place and place.at < span.below else f"({span.below!r}"
         scanned, last, score, *rows = self._walk(
             keys=[keys.records(self.deployment, self.meter)],

@@ -23,7 +23,7 @@ TOP: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Breakdown:
-    """Usage of a period by name and by day; names may be empty where deliveries did not tell."""
+    """Usage of a period by name and by day; names may be empty if deliveries lacked them."""
 
     by_user: Sequence[tuple[str, int]]
     by_template: Sequence[tuple[str, int]]

@@ -27,7 +27,7 @@ class Deployments:
         self.connection, self.redis = connection, commands(connection)
 
     def names(self) -> list[str]:
-        """Return the deployments that ever posted, sorted."""
+        """Return the deployments that have posted, sorted."""
         return sorted(item.decode() for item in self.redis.smembers(keys.DEPLOYMENTS))
 
     def unfinished(self) -> list[str]:
@@ -47,7 +47,7 @@ class Deployments:
     def remove(self, deployment: str) -> None:
         """Delete everything that is kept of a deployment.
 
-        A crash on the way leaves it among the unfinished; then it is to be removed once more. A delivery that comes
+        A crash on the way leaves it among the unfinished; then it is to be removed again. A delivery that comes
         meanwhile makes the name known again.
         """
         with self.redis.pipeline(transaction=True) as pipe:

@@ -17,7 +17,7 @@ from app.store.rq import jobqueue, readyjob
 from app.store.server.channel import Channel
 from app.store.server.commands import Fields, commands
 
-#: Quarantined bodies kept, and for how long. They cannot be counted by any retry; an admin looks at the newest.
+#: Quarantined bodies kept, and for how long. No retry can count them; an admin reviews the newest.
 QUARANTINE_KEPT: Final = 200
 _QUARANTINE_SECONDS: Final = 90 * 86_400
 _TRIMMED_AT_ONCE: Final = 20
@@ -25,7 +25,7 @@ _TRIMMED_AT_ONCE: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What became of one delivery, to be stored."""
+    """The stored outcome of one delivery."""
 
     message_id: str
     received_at: float
@@ -105,7 +105,7 @@ class Inbox:
         return bool(taken)
 
     def quarantine(self, message_id: str, received_at: float, reason: str, body: bytes, *, keep: bool) -> None:
-        """Note an authenticated body that is no notification; its text only where that holds no secret.
+        """Note an authenticated body that is not a notification; its text only where that holds no secret.
 
         Raises:
             TooManyDeploymentsError: nothing was written.
@@ -127,7 +127,7 @@ class Inbox:
             self.redis.zrem(keys.quarantine(self.deployment), *ids)
 
     def remember(self, pipe: Pipeline, rows: Sequence[Remembered], keep_seconds: int) -> None:
-        """Write what became of deliveries into a pipeline; writing it again changes nothing."""
+        """Write the outcome of deliveries into a pipeline; writing it again changes nothing."""
         for row in rows:
             summary = json.dumps(row.summary, separators=(",", ":"))
             pipe.set(keys.delivery(self.deployment, row.message_id), summary, ex=keep_seconds)
@@ -144,7 +144,7 @@ class Inbox:
             pipe.zrem(keys.deliveries(self.deployment), *expired)
 
     def delivery(self, message_id: str) -> dict[str, Any] | None:
-        """Return what became of a delivery, or None when it is not known (any more)."""
+        """Return the outcome of a delivery, or None when it is not known (any more)."""
         text = self.redis.get(keys.delivery(self.deployment, message_id))
         return None if text is None else dict(json.loads(text))
 
@@ -185,5 +185,5 @@ def accepting_channel(connection: "redis.Redis") -> Channel:
 
 
 def deployments(connection: "redis.Redis") -> list[str]:
-    """Return the deployments that ever posted, sorted."""
+    """Return the deployments that have posted, sorted."""
     return Deployments(connection).names()

@@ -1,4 +1,4 @@
-"""Deliveries that are kept with their payload, to be classified anew."""
+"""Deliveries that are kept with their payload, to be classified again."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ _PAGE: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class KeptDelivery:
-    """The record of one delivery, and its text as it was read, to be compared with what is stored later."""
+    """The record of one delivery, and its text as it was read, for comparison with what is stored later."""
 
     record: dict[str, Any]
     text: bytes
@@ -48,7 +48,7 @@ class Kept:
         return int(self.redis.zcount(keys.deliveries(self.deployment), since, "+inf"))
 
     def newest(self, since: float, most: int | None = None) -> Iterator[list[KeptDelivery]]:
-        """Yield pages of deliveries that arrived since then, the newest first; at most so many.
+        """Yield pages of deliveries that arrived since then, the newest first; at most that many.
 
         By rank from the newest end, where deliveries that arrive meanwhile let some be seen twice, but none be missed.
         """

@@ -44,7 +44,7 @@ class Quarantine:
         return int(self.redis.zcount(keys.quarantine(self.deployment), moment.timestamp(), "+inf"))
 
     def remove(self, message_id: str) -> bool:
-        """Take a body out for good; True when it was there."""
+        """Delete a body; True if it was there."""
         with self.redis.pipeline(transaction=True) as pipe:
             pipe.delete(keys.quarantined(self.deployment, message_id))
             pipe.zrem(keys.quarantine(self.deployment), message_id)

@@ -1,4 +1,4 @@
-"""Counters of posts that the webhook refused: one small hash for the whole service, whatever is posted."""
+"""Counters of posts that the webhook refused: one small hash for the whole service."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Refused:
 
 
 class RefusalCounters:
-    """The counters in Redis. Names of deployments are not told apart: without the secret anybody may make them up."""
+    """The counters in Redis. They do not distinguish deployments: without the secret anybody can make up names."""
 
     def __init__(self, connection: "redis.Redis") -> None:
         self.redis = commands(connection)

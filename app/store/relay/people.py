@@ -34,7 +34,7 @@ class People:
         return self.redis.delete(keys.relay_slack(self.deployment, alias))
 
     def note_sent(self, lane: str, seconds: int, now: float) -> None:
-        """Count a message; the count ends so many seconds after its first one."""
+        """Count a message; the count expires a number of seconds after the first one."""
         key = keys.relay_sent(self.deployment, lane)
         number, until = self._sent(key)
         if now >= until:
@@ -42,7 +42,7 @@ class People:
         self.redis.set(key, f"{number + 1} {until:.3f}", ex=seconds)
 
     def wait_for_limit(self, lane: str, most: int, now: float) -> float:
-        """Return the seconds until a person may get the next message; what waits until then is to be summed up."""
+        """Return the seconds until a person may get the next message; those that wait until then are summarized."""
         number, until = self._sent(keys.relay_sent(self.deployment, lane))
         if not most or number < most or now >= until:
             return 0.0
@@ -60,7 +60,7 @@ class People:
         self.redis.delete(keys.relay_summing(self.deployment, lane))
 
     def wait_for_way(self, way: str, now: float) -> float:
-        """Return the seconds for which a way is not to be tried; 0 where it works, as far as is known."""
+        """Return the seconds for which not to try a method; 0 if it is not known to fail."""
         until = self.redis.get(keys.relay_down(self.deployment, way))
         return max(0.0, float(until) - now) if until else 0.0
 

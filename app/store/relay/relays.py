@@ -1,4 +1,4 @@
-"""Relayed messages: where each waits, what became of it for each target, and its sealed original while it is needed.
+"""Relayed messages: where each waits, the outcome of it for each target, and its sealed original while it is needed.
 
 A message is accepted and put into its lanes in one step (app/store/scripts/accept.lua). A lane is worked through by one
 worker at a time, which holds it until a moment that stands in the set of lanes; if it dies, the scheduler finds it
@@ -32,7 +32,7 @@ PENDING: Final = "pending"
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The message that is to be delivered next.
+    """The message to deliver next.
 
     Attributes:
         since: from when on it is tried, in seconds since the epoch: its arrival, or its replay.
@@ -148,7 +148,7 @@ class Relays:
         return Waiting(message_id, since, int(attempts or 0) + 1, int(failures or 0), bool(passcode), sealed)
 
     def uncount(self, lane: str, message_id: str) -> None:
-        """Say that an attempt was none: it was put off."""
+        """Record that an attempt was not made but postponed."""
         self.redis.hincrby(keys.relay_message(self.deployment, message_id), f"{target_of(lane)}/attempts", -1)
 
     def waiting_in(self, lane: str, most: int) -> list[tuple[str, bytes | None]]:
@@ -206,7 +206,7 @@ class Relays:
             pipe.execute()
 
     def again(self, message_id: str, target: str, now: datetime) -> int:
-        """Have a failed message tried once more: 1 when it waits again, 0 when it did not fail, -1 without original."""
+        """Have a failed message retried: 1 when it waits again, 0 when it did not fail, -1 without original."""
         name = self.deployment
         stored = self.redis.hget(keys.relay_message(name, message_id), f"{target}/lane")
         if stored is None:
@@ -231,7 +231,7 @@ class Relays:
         )
 
     def hurry(self, lanes: Sequence[str], now: datetime) -> None:
-        """Have lanes that wait for their time looked at now."""
+        """Make waiting lanes due now."""
         for lane in lanes:
             self.redis.zadd(keys.relay_lanes(self.deployment), {lane: now.timestamp()}, xx=True)
 

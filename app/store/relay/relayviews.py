@@ -45,7 +45,7 @@ class TargetRow:
 
     Attributes:
         oldest: arrival of the message that waits longest; None where none waits.
-        failed: messages that it did not get, as far as they are kept.
+        failed: messages that it did not get and that are still kept.
         error: of the last attempt that failed, and its time.
     """
 
@@ -59,7 +59,7 @@ class TargetRow:
 
 
 class RelayViews:
-    """The relayed messages of one deployment, to be looked at."""
+    """Read model of one deployment's relayed messages."""
 
     def __init__(self, connection: "redis.Redis", deployment: str) -> None:
         self.connection, self.redis = connection, commands(connection)
@@ -81,7 +81,7 @@ class RelayViews:
         """Return rows, newest first, and the next cursor.
 
         Args:
-            cursor: where to go on; None for the beginning.
+            cursor: where to continue; None for the beginning.
             limit: how many messages.
             state: `pending` or `failed`, of one target; empty for all messages.
             target: which target's.
@@ -101,14 +101,14 @@ class RelayViews:
         return rows, following
 
     def ids(self, cursor: str | None, most: int) -> tuple[list[str], str | None]:
-        """Return the ids of relayed messages, newest first, and where to go on; None at the end."""
+        """Return the ids of relayed messages, newest first, and where to continue; None at the end."""
         place = None if cursor is None else Place.parse(cursor)
         found = behind(self.connection, keys.relay_messages(self.deployment), place, most)
         ids = [message_id for message_id, _ in found]
         return ids, str(Place(found[-1][1], ids[-1])) if len(found) == most else None
 
     def targets(self) -> list[TargetRow]:
-        """Return every target that ever had a message, in three round trips."""
+        """Return every target that has ever had a message, in three round trips."""
         names = sorted(name.decode() for name in self.redis.smembers(keys.relay_targets(self.deployment)))
         stats = {name.decode(): value for name, value in self.redis.hgetall(keys.relay_stats(self.deployment)).items()}
         with self.redis.pipeline(transaction=False) as pipe:

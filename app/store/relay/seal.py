@@ -28,7 +28,7 @@ class Seal:
         root = sha256(b"awb relay\0" + secret.encode()).digest()
         self._cipher = AESGCM(hmac_digest(root, b"content", "sha256"))
         self._names = hmac_digest(root, b"names", "sha256")
-        #: Tells secrets apart without showing anything of them.
+        #: Identifies a secret without revealing anything about it.
         self.mark = hmac_digest(root, b"mark", "sha256")[:_MARK_BYTES]
         #: Names this installation to other meters and to itself.
         self.instance = hmac_digest(root, b"instance", "sha256").hex()[:16]

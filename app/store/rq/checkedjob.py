@@ -1,4 +1,4 @@
-"""Jobs as a worker reads them: whatever lies in Redis in a job's place, reading it raises nothing.
+"""Jobs as a worker reads them: reading never raises, whatever Redis holds in place of a job.
 
 Who can write to Redis, or a program that went wrong there, could otherwise stop every worker with one job.
 """
@@ -11,7 +11,7 @@ from rq.job import Job, JobStatus
 
 from app.store.rq import jobqueue
 
-#: Jobs of ours have none of these: each runs something of its own, or waits for others.
+#: Our jobs have none of these: each runs other code, or waits for others.
 _NOT_OURS: Final = (
     b"success_callback_name",
     b"failure_callback_name",
@@ -47,10 +47,10 @@ class CheckedJob(Job):
             self._forget(raw_data)
 
     def refresh(self) -> None:
-        """Read the job anew.
+        """Read the job again.
 
         Raises:
-            NoSuchJobError: there is nothing, or something that is no hash.
+            NoSuchJobError: there is nothing, or something that is not a hash.
         """
         try:
             super().refresh()  # type: ignore[no-untyped-call]

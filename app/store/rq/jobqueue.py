@@ -60,7 +60,7 @@ def create_job(of: Queue, job_id: str, function: str, args: Sequence[Any], descr
         job_id=job_id,
         description=description,
         timeout=TIMEOUT_SECONDS,
-        # What happened to a delivery or a notification stands in our own store; a finished job tells nothing more.
+        # The result of a delivery or a notification is in our own store; a finished job adds nothing.
         result_ttl=0,
         failure_ttl=FAILURE_TTL,
         meta={"schema": VERSION},

@@ -18,14 +18,14 @@ FIELDS: Final = (
     "data", "origin", "status", "description", "created_at", "enqueued_at", "ended_at",
     "retries_left", "retry_intervals", "number_of_retries",
 )  # fmt: skip
-#: RQ's words for what lies in the registry of failed jobs.
+#: RQ's statuses of jobs in the registry of failed jobs.
 FAILED: Final = frozenset({"failed", "stopped"})
 _LONGEST_REASON: Final = 300
 #: Of a payload or a traceback that is larger than this when unpacked, nothing is read: somebody else wrote it.
 _LARGEST: Final = 4_000_000
 _OWN_ARGUMENTS: Final = 4
 _FRAME: Final = '  File "'
-#: Ids, names and paths. Any other text among a job's arguments has no key that tells what it is.
+#: Ids, names and paths. Any other text among a job's arguments has no key that identifies it.
 _PLAIN: Final = re.compile(r"[\w./:%+-]{0,200}")
 
 
@@ -39,7 +39,7 @@ class JobState:
         payload: the job's arguments, redacted; None where they cannot be read.
         reason: why it failed last, redacted; empty when it did not.
         failed_at: when it failed last.
-        attempts: how often it was tried, as far as RQ notes it.
+        attempts: how often it was tried, according to RQ.
         deployment: whose delivery it carries; empty if it carries none.
         message_id: which delivery it carries.
         received_at: when that arrived, in seconds since the epoch.
@@ -69,7 +69,7 @@ def read_job(
     *,
     hide: Callable[[str], str],
 ) -> JobState | None:
-    """Read a job, or return None where there is none.
+    """Read a job, or return None if there is none.
 
     Args:
         job_id: its id.

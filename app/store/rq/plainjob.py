@@ -1,4 +1,4 @@
-"""The jobs that RQ can write itself: which there are, and their ids, by which the same job is known."""
+"""The jobs that RQ itself can write, and the ids that identify the same job."""
 
 import hashlib
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from app.store.rq import jobqueue
 
 @dataclass(frozen=True, slots=True)
 class PlainJob:
-    """A job to be queued; the attributes are those of `jobqueue.create_job`."""
+    """A job to queue; the attributes are those of `jobqueue.create_job`."""
 
     id: str
     queue: str
@@ -38,7 +38,7 @@ def sweep_job(tick: int) -> PlainJob:
 
 
 def verify_job(deployment: str) -> PlainJob:
-    """Build the job that verifies whatever is due; one at a time serves any number of deliveries."""
+    """Build the job that verifies what is due; one at a time serves any number of deliveries."""
     description = f"verify due workspaces of {deployment}"
     return PlainJob(f"verify-{deployment}", jobqueue.MAINTENANCE, jobqueue.VERIFY, [deployment], description)
 
@@ -49,7 +49,7 @@ def reconcile_job(deployment: str, tick: int, part: int = 1) -> PlainJob:
     Args:
         deployment: its name.
         tick: what it is queued for.
-        part: jobs of a tick, from 1; a job cannot queue another one of its own id.
+        part: number of the job within a tick, from 1; a job cannot queue another one with its own id.
     """
     description = f"reconcile {deployment} with Coder"
     job_id = f"reconcile-{deployment}_{tick}" + (f"_{part}" if part > 1 else "")

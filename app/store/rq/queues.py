@@ -1,6 +1,6 @@
 """What operators see and do in RQ's queues: lengths, workers, failed jobs; requeue, delete, pause.
 
-Every look takes two or three round trips and reads a bounded number of entries, however much lies in Redis.
+Every read takes two or three round trips and a bounded number of entries, however much is stored in Redis.
 Every change is one script, so that a worker, RQ's own commands and other operators may be at it at the same time.
 """
 
@@ -92,7 +92,7 @@ class Queues:
         return [_queue_state(*one, now) for one in zip(jobqueue.QUEUES, rows, oldest, strict=True)]
 
     def suspended(self) -> bool:
-        """Tell whether `rq suspend` holds all workers of this Redis."""
+        """Return whether `rq suspend` holds all workers of this Redis."""
         return bool(self.redis.exists(WORKERS_SUSPENDED))
 
     def workers(self) -> list[WorkerState]:
@@ -100,7 +100,7 @@ class Queues:
         return read_workers(self.connection)
 
     def without_worker(self, since: datetime | None = None) -> list[str]:
-        """Return the queues that no living worker serves, or none that was heard from since a moment.
+        """Return the queues without a live worker, or without one that has reported since a moment.
 
         Queues that are not always served count only while something waits in them.
         """
@@ -116,7 +116,7 @@ class Queues:
         """Return failed jobs, the latest first."""
         ids = self.redis.zrevrange(_key(FailedJobRegistry, queue), offset, offset + limit - 1)
         found = self.jobs([job_id.decode() for job_id in ids])
-        # A job of the same id that was queued anew leaves its entry here until it fails again or is requeued.
+        # A job of the same id that was queued again leaves its entry here until it fails again or is requeued.
         return [job for job in found if job.status in FAILED]
 
     def failed_count(self, queue: str) -> int:
@@ -132,7 +132,7 @@ class Queues:
         return [job_id.decode() for job_id in self.redis.zrange(_key(FailedJobRegistry, queue), 0, limit - 1)]
 
     def job(self, job_id: str) -> JobState | None:
-        """Return a job of one of our queues, None where there is none."""
+        """Return a job of one of our queues, None if there is none."""
         return next(iter(self.jobs([job_id])), None)
 
     def jobs(self, job_ids: Sequence[str]) -> list[JobState]:
@@ -202,7 +202,7 @@ class Queues:
         return bool(self.redis.hsetnx(keys.MARKS, _mark(queue), note))
 
     def resume(self, queue: str) -> bool:
-        """Let our workers go on with this queue; True when it was paused."""
+        """Let our workers continue with this queue; True if it was paused."""
         return bool(self.redis.hdel(keys.MARKS, _mark(queue)))
 
     def is_paused(self, queue: str) -> bool:

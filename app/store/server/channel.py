@@ -30,7 +30,7 @@ class Channel:
     def call(self, keys: Sequence[bytes], args: Sequence[bytes]) -> int:
         """Run the script and return its answer.
 
-        A connection that turns out to be dead, or to lead to a server that is no master any more, is opened anew once;
+        A connection that turns out to be dead, or to lead to a server that is no longer a master, is reopened once;
         so the script may run twice. For an answer it waits once, as long as the pool's `socket_timeout`.
 
         Raises:
@@ -44,7 +44,7 @@ class Channel:
         if kept is not None and not kept.outdated:
             try:
                 return self._once(kept, tail)
-            except BlockingIOError:  # the time is over; a new connection would only wait once more
+            except BlockingIOError:  # the time is over; a new connection would only wait again
                 raise
             except (RedisConnectionError, OSError):
                 pass

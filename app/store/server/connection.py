@@ -1,4 +1,4 @@
-"""Connections to Redis, and the scripts loaded from beside this file."""
+"""Connections to Redis, and the scripts."""
 
 import re
 import threading
@@ -38,7 +38,7 @@ _FORBIDDEN: Final = re.compile(r"run the '([^']+)'")
 
 
 class MovedError(ReadOnlyError, RedisConnectionError):
-    """This server is no master any more. For redis-py and RQ this is a lost connection: they open it anew."""
+    """This server is no longer a master. For redis-py and RQ this is a lost connection: they open it again."""
 
 
 class Silence:
@@ -58,7 +58,7 @@ class Silence:
         self._until = 0.0
 
     def check(self) -> None:
-        """Go on if Redis answers as far as anybody knows, or if it is time that somebody tries.
+        """Return if Redis is not known to be failing, or if it is time to try again.
 
         Raises:
             redis.exceptions.TimeoutError: it did not answer a moment ago.
@@ -80,13 +80,13 @@ class Silence:
 
 
 class Era:
-    """Counts how often this process found a server that is no master any more."""
+    """Counts how often this process found a server that is no longer a master."""
 
     number = 0
 
 
 class _Watched(AbstractConnection):
-    """A connection that is opened anew once any connection of its era met a server that is no master any more.
+    """A connection that is reopened once any connection of its era met a server that is no longer a master.
 
     After a fail-over the old master may live on as a replica and keep its connections; a new one leads to the master.
     """
@@ -116,7 +116,7 @@ class _Watched(AbstractConnection):
         """Read an answer.
 
         Raises:
-            MovedError: this server is no master any more.
+            MovedError: this server is no longer a master.
         """
         try:
             answer = super().read_response(*args, **kwargs)
@@ -167,14 +167,14 @@ def connect(
 ) -> "redis.Redis":
     """Open a pool of connections; nothing is sent before the first command.
 
-    A command that fails for a lost connection is tried once more, at once: every script of ours may run twice. One
+    A command that fails for a lost connection is retried, at once: every script of ours may run twice. One
     that Redis does not answer in time is not.
 
     Args:
         url: redis://, rediss:// or unix://.
         timeout: seconds to wait for a connection, and for each answer.
         ca_file: more certificates that rediss:// trusts.
-        hurried: while Redis does not answer only one caller at a time waits for it, and the others fail at once.
+        hurried: while Redis does not answer, only one caller at a time waits for it, and the others fail immediately.
     """
     kind = parse_url(url).get("connection_class", Connection)  # type: ignore[no-untyped-call]
     # What the URL says itself, as ?ssl_ca_certs=…, wins over this.
@@ -194,7 +194,7 @@ def connect(
 
 
 def with_timeout(connection: "redis.Redis", timeout: float) -> "redis.Redis":
-    """Return connections of their own to the same Redis that wait so many seconds for each answer, all hurried."""
+    """Return separate connections to the same Redis with a timeout in seconds for each answer, all hurried."""
     known = connection.connection_pool
     changed = {"socket_timeout": timeout, "socket_connect_timeout": timeout, "silence": Silence(timeout)}
     pool = redis.ConnectionPool(known.connection_class, **{**known.connection_kwargs, **changed})
@@ -202,7 +202,7 @@ def with_timeout(connection: "redis.Redis", timeout: float) -> "redis.Redis":
 
 
 def is_no_master(error: Exception) -> bool:
-    """Tell whether a server refused because it is a replica."""
+    """Return whether a server refused because it is a replica."""
     return isinstance(error, ReadOnlyError) or any(word in str(error) for word in _NO_MASTER)
 
 
@@ -212,7 +212,7 @@ def script_text(name: str) -> str:
 
 
 def script(connection: "redis.Redis", name: str) -> Any:
-    """Return a script by name, ready to call; Redis is told its text only when it does not know it yet."""
+    """Return a script by name, ready to call; its text is sent only if Redis does not have it yet."""
     return connection.register_script(script_text(name))
 
 

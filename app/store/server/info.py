@@ -25,7 +25,7 @@ class ServerInfo:
 
 
 def check_writable(connection: "redis.Redis") -> None:
-    """Ask for a write, which changes nothing: nothing less shows that Redis can take deliveries.
+    """Make a write that changes nothing: nothing less shows that Redis can accept deliveries.
 
     Raises:
         redis.exceptions.RedisError: it cannot, or the Redis user may not.
@@ -35,7 +35,7 @@ def check_writable(connection: "redis.Redis") -> None:
 
 
 def server_info(connection: "redis.Redis") -> ServerInfo:
-    """Read INFO or, where the Redis user may not run it, the version that HELLO tells.
+    """Read INFO or, if the Redis user may not run it, the version from HELLO.
 
     Raises:
         redis.exceptions.RedisError: the server does not answer.
@@ -65,7 +65,7 @@ def append_fsync(connection: "redis.Redis") -> str:
 
 
 def server_version(connection: "redis.Redis") -> str:
-    """Return the version by HELLO, which every Redis user may run; 0 where that does not tell."""
+    """Return the version from HELLO, which every Redis user may run; 0 if it has none."""
     client = commands(connection)
     reply = client.execute_command("HELLO")
     pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=False)

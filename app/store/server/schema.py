@@ -43,13 +43,13 @@ def prepare(
     readable_from: int = READABLE_FROM,
     migrations: Sequence[Migration] = MIGRATIONS,
 ) -> None:
-    """Bring what lies in Redis to this version, or note that this version works with a newer one's data.
+    """Bring the data in Redis to this version, or note that this version works with a newer one's data.
 
-    If we die on the way, the next start makes the migrations that are not noted yet.
+    If the process dies on the way, the next start makes the migrations that are not noted yet.
 
     Raises:
         app.core.schema.SchemaError: it cannot be read by this version; nothing was changed.
-        redis.exceptions.RedisError: Redis is away.
+        redis.exceptions.RedisError: Redis is unavailable.
     """
     found = read_schema(connection)
     if found is None:

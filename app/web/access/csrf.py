@@ -28,7 +28,7 @@ def csrf_token() -> str:
 
 
 def sent_by_another_site(public_url: str) -> bool:
-    """Tell whether the browser says that another site's page sent this request."""
+    """Return whether the browser says that another site's page sent this request."""
     return is_foreign(
         origin=request.headers.get("Origin"),
         fetch_site=request.headers.get("Sec-Fetch-Site"),
@@ -39,7 +39,7 @@ def sent_by_another_site(public_url: str) -> bool:
 
 
 def reads_across_origins(public_url: str) -> bool:
-    """Tell whether a script of another site wants to read: only that sends an Origin with GET, a followed link none."""
+    """Return whether a script of another site wants to read: only that sends an Origin with GET, unlike a link."""
     return "Origin" in request.headers and sent_by_another_site(public_url)
 
 

@@ -12,7 +12,7 @@ _FEEDS: Final = (BADGE, CALENDAR)
 
 
 def admits(request: Request, token: SecretStr | None) -> bool:
-    """Tell whether a request for a feed carries the token. It opens the feeds and nothing else."""
+    """Return whether a request for a feed carries the token. It opens the feeds and nothing else."""
     given = request.args.get("token", "")
     if token is None or not given or request.path not in _FEEDS or request.method not in ("GET", "HEAD"):
         return False

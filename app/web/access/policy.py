@@ -76,7 +76,7 @@ class Policy:
 
     @property
     def configured(self) -> bool:
-        """Tell whether anybody gets in from elsewhere."""
+        """Return whether anybody gets in from elsewhere."""
         return bool(self.people or self.tokens or (self.proxies and self.user_header))
 
     @property
@@ -85,7 +85,7 @@ class Policy:
 
     @property
     def needs_name(self) -> bool:
-        """Tell whether the login asks for a name."""
+        """Return whether the login asks for a name."""
         return any(name not in list(Role) for name in self.people)
 
     def named(self, name: str) -> Who | None:
@@ -100,7 +100,7 @@ class Policy:
         """Return who logs in.
 
         Args:
-            name: empty for a password that is shared; each of them is tried then, so that the time tells nothing.
+            name: empty for a password that is shared; each of them is tried then, so that timing reveals nothing.
             password: as it was typed.
         """
         if len(password) > LONGEST_PASSWORD:
@@ -128,7 +128,7 @@ class Policy:
         return within(request.remote_addr or "", self.proxies)
 
     def from_this_machine(self, request: Request) -> bool:
-        """Tell whether a request looks like that of a person on this machine; a configured proxy's never does."""
+        """Return whether a request looks like that of a person on this machine; a configured proxy's never does."""
         if self.from_proxy(request) or (self.user_header and self.user_header in request.headers):
             return False
         host = request.environ.get("HTTP_HOST", "")

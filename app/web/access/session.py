@@ -60,7 +60,7 @@ def end(sessions: Sessions) -> None:
     """End the session, and with it every copy of its cookie.
 
     Raises:
-        redis.exceptions.RedisError: it may go on.
+        redis.exceptions.RedisError: it may continue.
     """
     known = session.get("id")
     if isinstance(known, str):
@@ -76,7 +76,7 @@ def person(policy: Policy, sessions: Sessions) -> Person | None:
     """
     made, name = session.get("id"), session.get("name")
     who = policy.named(name) if isinstance(name, str) and isinstance(made, str) else None
-    # The signature's own age begins anew with each change of the cookie.
+    # The signature's own age begins again with each change of the cookie.
     if who is None or session.get("bound") != policy.binding(who) or session.get("ends", 0) <= clock.now().timestamp():
         return None
     return Person(who.name, who.role, "session") if sessions.name(str(made)) == who.name else None

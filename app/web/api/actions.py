@@ -94,7 +94,7 @@ def end_silence(call: Call) -> Silence:
     problems={404: "No such deployment has ever posted."},
 )
 def send_test(call: Call) -> Queued:
-    """Queue a test message; /notifications tells what became of it."""
+    """Queue a test message; /notifications tells the outcome of it."""
     _known(call)
     receiver = receiver_key(call.body.receiver)
     if receiver not in configured_receivers(call.config.settings):

@@ -145,7 +145,7 @@ def delivery(call: Call) -> Delivery:
 @operation(
     "GET",
     "/relays",
-    "What was passed on to people and other webhooks, newest first, and how each target fares.",
+    "What was passed on to people and other webhooks, newest first, and the status of each target.",
     query=requests.RelaysQuery,
 )
 def relays(call: Call) -> Relays:

@@ -29,7 +29,7 @@ from app.web.metrics.families import Sheet
 log = structlog.get_logger(__name__)
 #: A deployment with a name that nobody meant must not make the scrape grow.
 MOST_DEPLOYMENTS: Final = 20
-#: Prometheus gives up after 10 seconds; until then it is to be told that Redis is away.
+#: Prometheus gives up after 10 seconds; until then it is to be told that Redis is unavailable.
 _PATIENCE_SECONDS: Final = 2.0
 _GONE: Final = "unreachable"
 #: What reading from a store raises that is away, or holds what this version does not understand.
@@ -101,7 +101,7 @@ class MeterCollector:
         sources.put_notifications(sheet, self.config, deployment, stats)
 
     def _deployments(self, sheet: Sheet) -> list[str]:
-        """Return the deployments to tell of, the configured one first."""
+        """Return the deployments to mention, the configured one first."""
         names = list(dict.fromkeys([self.config.settings.deployment, *deployments(self.redis)]))
         sheet.put("awb_deployments", len(names))
         return names[:MOST_DEPLOYMENTS]
@@ -123,7 +123,7 @@ def _failure(source: Callable[[], None]) -> str:
 
 
 def _impatient(connection: "redis.Redis") -> "redis.Redis":
-    """Return connections of their own that give up soon: a silent Redis is to be told of, not waited for."""
+    """Return connections of their own that give up soon: a silent Redis is reported, not waited for."""
     pool = connection.connection_pool
     patience = {"socket_timeout": _PATIENCE_SECONDS, "socket_connect_timeout": _PATIENCE_SECONDS}
     settings = {**pool.connection_kwargs, **patience, "retry": Retry(NoBackoff(), 0)}

@@ -72,7 +72,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
 
     @property
     def waiting(self) -> bool:
-        """Tell whether the client has to do something before anything goes on here."""
+        """Return whether the client has to do something before anything continues here."""
         return not self.requests
 
     def service(self) -> None:
@@ -83,7 +83,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         self._served, self.begun = True, time.monotonic()
 
     def overdue(self, now: float) -> bool:
-        """Tell whether the client was given time enough."""
+        """Return whether the client was given time enough."""
         if self._lingers_until is not None:
             return now > self._lingers_until
         if not self.waiting:
