@@ -8,7 +8,7 @@ import redis
 
 from app.config.load import Config
 from app.core.count.meter import RecordState
-from app.pipeline.count.intake import Taken, take
+from app.pipeline.count.intake import IntakeOutcome, take
 from app.simulator.licence import Licence
 from app.simulator.model import Workspace
 from app.simulator.notifications import Message
@@ -30,7 +30,7 @@ def test_invariant_the_same_message_twice_is_one_stored_event(stage: Stage) -> N
     with stage.now():
         taken = [take(stage.inbox, first.body, first.id).outcome for _ in range(5)]
         stage.drain()
-    assert taken == [Taken.ACCEPTED, *[Taken.DUPLICATE] * 4]
+    assert taken == [IntakeOutcome.ACCEPTED, *[IntakeOutcome.DUPLICATE] * 4]
     assert stage.inbox.stats()["accepted"] == 1
     stage.verify()
     stage.assert_exact()
