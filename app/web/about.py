@@ -40,13 +40,9 @@ def version() -> str:
     return str(_package().get("Version") or UNKNOWN)
 
 
-def blueprint(settings: Settings) -> Blueprint:
-    """Build the route of the README, and give every template `about`."""
-    routes, about = Blueprint("about", __name__), About.of(settings)
-
-    @routes.app_context_processor
-    def shared() -> dict[str, Any]:
-        return {"about": about}
+def blueprint() -> Blueprint:
+    """Build the route of the README."""
+    routes = Blueprint("about", __name__)
 
     @routes.get(_README)
     def readme() -> Response:

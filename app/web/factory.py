@@ -48,7 +48,7 @@ def create_app(config: Config, connection: "redis.Redis", *, insecure: bool = Fa
     refusals = app.extensions[EXTENSION] = Refusals(connection)
     app.register_blueprint(webhook.blueprint(config, connection, None if insecure else secrets, refusals))
     app.register_blueprint(api.blueprint(config, connection))
-    app.register_blueprint(about.blueprint(config.settings))
+    app.register_blueprint(about.blueprint())
     app.register_blueprint(entry.blueprint(config, connection))
     app.register_blueprint(slackactions.blueprint(config, connection))
     app.register_blueprint(pages.blueprint(config, connection))

@@ -16,6 +16,7 @@ from app.config.types import DEPLOYMENT_NAME
 from app.core.text.lines import day_text, short_day
 from app.store.receive.inbox import deployments
 from app.store.store import Store
+from app.web.about import About
 
 _PAGES: Final = (
     ("/", "Usage"),
@@ -51,12 +52,12 @@ class Frame:
 
 
 def install(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
-    """Give every template of the application `frame`, `to`, `here`, `refresh` and the filters for moments and days."""
-    default = config.settings.deployment
+    """Give every template `about`, `frame`, `to`, `here`, `refresh` and the filters for moments and days."""
+    default, about = config.settings.deployment, About.of(config.settings)
 
     @routes.app_context_processor
     def shared() -> dict[str, Any]:
-        return {"frame": _frame(connection, default), "to": to, "here": here, "refresh": refresh()}
+        return {"about": about, "frame": _frame(connection, default), "to": to, "here": here, "refresh": refresh()}
 
     for name, text in (
         ("iso", iso),
