@@ -106,6 +106,35 @@ def test_an_admin_acknowledges_an_alert_and_makes_and_ends_a_silence(site: Site)
     assert {"alert": "awb"} not in [silence.matchers for silence in silences.active(world.clock.now())]
 
 
+@pytest.mark.parametrize("act", ["acknowledge", "snooze", "silence", "end", "pause", "resume", "requeue"])
+def test_a_confirmation_is_in_view_on_a_phone_beside_what_was_acted_on(site: Site, act: str) -> None:
+    site.tab.set_viewport_size({"width": 390, "height": 700})
+    tab = site.go("/alerts?alert=awb" if act in ("acknowledge", "snooze", "silence", "end") else "/queues")
+    buttons = {"acknowledge": "Acknowledge", "snooze": "Snooze for a day", "silence": "Silence", "end": "End now"}
+    if act in ("silence", "end"):
+        tab.get_by_label("Comment").fill("the new licence comes")
+        tab.get_by_role("button", name="Silence", exact=True).click()
+        expect(tab.get_by_role("status")).to_be_in_viewport(ratio=1)
+    if act in ("acknowledge", "snooze", "end"):
+        tab.get_by_role("button", name=buttons[act]).first.click()
+    if act in ("pause", "resume"):
+        tab.get_by_role("button", name=f"Pause {jobqueue.QUEUES[-1]}").click()
+    if act == "resume":
+        tab.get_by_role("button", name=f"Resume {jobqueue.QUEUES[-1]}").click()
+    if act == "requeue":
+        write_failed(site.connection, 30)
+        site.go(f"/queues/{jobqueue.DELIVERIES}")
+        tab.get_by_role("button", name="Requeue").last.click()
+    status = tab.get_by_role("status")
+    expect(status).to_have_count(1)
+    expect(status).to_be_in_viewport(ratio=1)
+    if act == "acknowledge":
+        expect(status).to_have_text("Acknowledged. No more reminders at 75%; you will still be warned at 90%.")
+        expect(tab.get_by_role("listitem").filter(has=status)).to_contain_text("Acknowledged by loopback")
+    if act in ("pause", "resume"):
+        expect(tab.get_by_role("row").filter(has=status)).to_contain_text(jobqueue.QUEUES[-1])
+
+
 def test_an_operator_requeues_a_failed_job(site: Site) -> None:
     write_failed(site.connection, 1)
     tab = site.go("/")

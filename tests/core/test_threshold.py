@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from app.core.alert.decision import HOLD, AlertState, AlertStatus, Decision, Reason, evaluate
 from app.core.count.meter import Usage
 from app.core.limit.limits import INCLUDED_BUILDS, Limit
-from app.core.limit.threshold import Threshold, ThresholdKind, highest_level
+from app.core.limit.threshold import Threshold, ThresholdKind, highest_level, next_level
 from tests.core.make import NOON, usage
 
 DEFAULT = tuple(Threshold.parse(text) for text in ("75%", "90%", "100%", "+10%"))
@@ -472,3 +472,16 @@ def test_a_projection_that_moves_to_and_fro_announces_no_level_twice_and_takes_n
     settled = evaluate(state, usage(rising[-1], limit), levels, NOON).state
     highest = highest_level(rising[-1], Limit(limit), levels)
     assert settled.level == (highest.name if highest else "")
+
+
+@pytest.mark.parametrize(
+    ("name", "used", "following"),
+    [("75%", 800, "90%"), ("90%", 950, "100%"), ("100%", 1000, "110%"), ("110%", 1150, "120%"), ("old", 800, None)],
+)
+def test_the_level_after_an_announced_one_is_the_next_higher(name: str, used: int, following: str | None) -> None:
+    found = next_level(name, used, Limit(1000), DEFAULT)
+    assert (found and found.name) == following
+
+
+def test_after_the_last_level_there_is_none() -> None:
+    assert next_level("100%", 1000, Limit(1000), thresholds("75%", "100%")) is None

@@ -159,6 +159,14 @@ def level_named(name: str, used: int, limit: Limit, thresholds: Sequence[Thresho
     return next((level for level in _levels(used, limit, thresholds) if level.name == name), None)
 
 
+def next_level(name: str, used: int, limit: Limit, thresholds: Sequence[Threshold]) -> Level | None:
+    """Return the level that follows an announced one; None for the last, and where the name means nothing any more."""
+    here = level_named(name, used, limit, thresholds)
+    levels = [*fixed_levels(limit, thresholds), *further_levels(used, limit, thresholds, ahead=1)]
+    higher = [level for level in levels if here is not None and level.at > here.at]
+    return min(higher, key=lambda level: level.at, default=None)
+
+
 def is_made(level: Level, thresholds: Sequence[Threshold]) -> bool:
     """Return whether the thresholds, as they are configured now, still make this level."""
     if not level.name.endswith("%"):

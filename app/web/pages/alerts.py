@@ -3,6 +3,8 @@
 import glob
 import hashlib
 import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -15,26 +17,41 @@ from app.answers.alerts import Events, Silences
 from app.answers.messages import Notifications
 from app.config.load import Config
 from app.core.alert.silence import parse_matchers
+from app.core.count.meter import AWB
+from app.core.limit.threshold import next_level
 from app.pipeline.operate.acknowledge import StaleError, acknowledge, end, snooze
 from app.pipeline.operate.silence import SilenceError, create_silence
+from app.pipeline.usage import current_usage
+from app.store.store import Store
 from app.web.access.guard import person, require_admin
-from app.web.pages.alertdata import events_table, firing, messages_table, silences_table
+from app.web.pages.alertdata import Firing, events_table, firing, messages_table, silences_table
 from app.web.pages.base import respond
 from app.web.pages.frame import chosen, to
 
 _PAGE: Final = 25
+#: Sayings that stand beside the list of silences; the others stand with the alert that they are about.
+_OF_SILENCES: Final = ("silenced", "ended", "no-silence")
 #: How long a silence may be asked for: hours by what the form says.
 DURATIONS: Final = {"1": "1 hour", "4": "4 hours", "24": "1 day", "168": "7 days", "720": "30 days"}
 #: What a page says after an act, by a code: never a text from the address.
 SAYINGS: Final = {
-    "acknowledged": ("ok", "Acknowledged. Nobody is reminded of this level; a higher one is told."),
+    "acknowledged": ("ok", "Acknowledged. No more reminders{at}; you will still be warned {next}."),
     "known": ("ok", "It was acknowledged before."),
-    "snoozed": ("ok", "Snoozed. A higher level is told all the same."),
+    "snoozed": ("ok", "Snoozed. No reminders{at} until then; you will still be warned {next}."),
     "silenced": ("ok", "Silenced."),
     "ended": ("ok", "The silence has ended. What it held back is sent within a minute."),
     "gone": ("warning", "Nothing was done: the alert has changed meanwhile. It is shown as it stands now."),
     "no-silence": ("warning", "Nothing was done: there is no such silence."),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """What the page says after an act; `place` is the part of the page beside which it stands."""
+
+    level: str
+    sentence: str
+    place: str
 
 
 def add_routes(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
@@ -58,9 +75,9 @@ def _add_alert_acts(routes: Blueprint, config: Config, connection: "redis.Redis"
         try:
             new = acknowledge(store, config, name, level, _actor())
         except StaleError:
-            return _done("gone")
+            return _done("gone", name)
         store.audit.write(_actor(), "acknowledge", f"{name} {level}")
-        return _done("acknowledged" if new else "known")
+        return _done("acknowledged" if new else "known", name)
 
     @routes.post("/alerts/snooze")
     @require_admin
@@ -71,9 +88,9 @@ def _add_alert_acts(routes: Blueprint, config: Config, connection: "redis.Redis"
         try:
             snooze(store, config, name, level, _actor(), until)
         except StaleError:
-            return _done("gone")
+            return _done("gone", name)
         store.audit.write(_actor(), "snooze", f"{name} {level} for {hours} h")
-        return _done("snoozed")
+        return _done("snoozed", name)
 
 
 def _add_silence_acts(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
@@ -90,16 +107,16 @@ def _add_silence_acts(routes: Blueprint, config: Config, connection: "redis.Redi
         except ValueError as error:
             return _page(config, connection, problem=str(error), code=422)
         store.audit.write(_actor(), "silence", f"{made.id}: {' '.join(lines)}")
-        return _done("silenced", "silences")
+        return _done("silenced")
 
     @routes.post("/silences/end")
     @require_admin
     def end_silence() -> Response:
         store, silence_id = chosen(config, connection), _field("id")
         if end(store, config, silence_id, _actor()) is None:
-            return _done("no-silence", "silences")
+            return _done("no-silence")
         store.audit.write(_actor(), "end silence", silence_id)
-        return _done("ended", "silences")
+        return _done("ended")
 
 
 def _page(config: Config, connection: "redis.Redis", problem: str = "", code: int = 200) -> Response:
@@ -109,7 +126,7 @@ def _page(config: Config, connection: "redis.Redis", problem: str = "", code: in
         messages = Notifications.of(store, _PAGE, request.args.get("messages"))
     except ValueError:
         abort(404, "This place in the list is none that a page of ours led to. Begin again at the first page.")
-    silences = Silences.of(store).silences
+    silences, alerts = Silences.of(store).silences, firing(store)
     tables = {
         "events": events_table(events.events),
         "messages": messages_table(messages.notifications),
@@ -118,13 +135,13 @@ def _page(config: Config, connection: "redis.Redis", problem: str = "", code: in
     answer = respond(
         "alerts.html",
         {name: partial(tables.__getitem__, name) for name in tables},
-        alerts=firing(store),
+        alerts=alerts,
         active=[silence for silence in silences if silence.active],
         over=silences_table([silence for silence in silences if not silence.active]),
         tables=tables,
         following={"events": events.next, "messages": messages.next},
         durations=DURATIONS,
-        said=SAYINGS.get(request.args.get("said", "")),
+        said=_confirmation(store, config, alerts),
         problem=problem,
         matchers=request.form.get("matchers") or _about(request.args.get("alert", "")),
         form=request.form,
@@ -161,6 +178,24 @@ def _form_key() -> str:
     return hashlib.blake2s("\0".join(parts).encode(), digest_size=12).hexdigest() if _field("once") else ""
 
 
-def _done(said: str, anchor: str = "firing") -> Response:
-    """Redirect after a POST, so that loading the page again does nothing again."""
-    return make_response(redirect(f"{to('/alerts', said=said)}#{anchor}", 303))
+def _done(said: str, about: str = "") -> Response:
+    """Redirect after a POST to the confirmation, so that loading the page again does nothing again."""
+    return make_response(redirect(f"{to('/alerts', said=said, about=about)}#done", 303))
+
+
+def _confirmation(store: Store, config: Config, alerts: Sequence[Firing]) -> Confirmation | None:
+    code = request.args.get("said", "")
+    if code not in SAYINGS:
+        return None
+    level, sentence = SAYINGS[code]
+    about = next((alert for alert in alerts if alert.name == request.args.get("about", "")), None)
+    place = "silences" if code in _OF_SILENCES else f"alert {about.name}" if about else "firing"
+    ahead = _next_level(store, config, about) if about and about.name == AWB else ""
+    at = f" at {about.level}" if ahead and about else ""
+    return Confirmation(level, sentence.format(at=at, next=f"at {ahead}" if ahead else "if it gets worse"), place)
+
+
+def _next_level(store: Store, config: Config, alert: Firing) -> str:
+    usage = current_usage(store, config, AWB, top=False)
+    found = next_level(alert.level, usage.used, usage.limit, config.thresholds)
+    return found.name if found else ""

@@ -83,6 +83,7 @@ def _add_pages(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
             suspended=queues.suspended(),
             now=clock.now(),
             said=_done_message(),
+            beside=request.args.get("about", ""),
         )
 
     @routes.get("/queues/<queue>")
@@ -130,9 +131,8 @@ def _add_queue_acts(routes: Blueprint, config: Config, connection: "redis.Redis"
     def act_on_queue(queue: str, act: str) -> Response:
         run, done, back = _QUEUE_ACTS[act]
         changed = run(Operator(connection, config, _actor()), _known(queue))
-        return _redirect(
-            back.format(queue), done if changed else "unchanged", None if isinstance(changed, bool) else changed
-        )
+        number = None if isinstance(changed, bool) else changed
+        return _redirect(back.format(queue), done if changed else "unchanged", number, about=queue)
 
     @routes.post("/queues/<queue>/jobs/<job_id>/<any(requeue, delete):act>")
     @require_admin
@@ -189,8 +189,9 @@ def _actor() -> str:
     return asker.name if asker else ""
 
 
-def _redirect(path: str, done: str, number: int | None = None) -> Response:
-    return make_response(redirect(to(path, done=done, n=number or None), 303))
+def _redirect(path: str, done: str, number: int | None = None, about: str | None = None) -> Response:
+    """Redirect to the confirmation, which stands beside the queue that it is about, else at the head of the page."""
+    return make_response(redirect(f"{to(path, done=done, n=number or None, about=about)}#done", 303))
 
 
 def _done_message() -> tuple[str, str] | None:

@@ -59,6 +59,6 @@ def add_routes(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
         actor = asker.name if asker else ""
         if not message_id:
             replay_failed(store, target, actor)
-            return make_response(redirect(to("/relays", done="all"), 303))
+            return make_response(redirect(to("/relays", done="all") + "#done", 303))
         done = replay(store, message_id, target, actor).value
-        return make_response(redirect(to("/relays", done=done), 303))
+        return make_response(redirect(to("/relays", done=done) + "#done", 303))

@@ -32,5 +32,5 @@ def add_routes(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
 
 
 def _back(said: str) -> Response:
-    answer: Response = redirect(to("/", said=said) + "#setup", 303)  # type: ignore[assignment]
+    answer: Response = redirect(to("/", said=said) + "#done", 303)  # type: ignore[assignment]
     return answer
