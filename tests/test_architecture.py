@@ -71,7 +71,7 @@ PLAIN_JOBS = [
     plainjob.reconcile_job("default", 7),
     plainjob.reconcile_job("default", 7, 2),
     plainjob.recount_job("f"),
-    plainjob.lane_job("default", "mail:ada", "m1", forward=False),
+    plainjob.lane_job("default", "mail:ada", "m1", jobqueue.RELAY),
 ]
 
 

@@ -133,12 +133,12 @@ def spawn(command: Sequence[str], fds: Sequence[int], environment: dict[str, str
 def workers_of(settings: Settings) -> list[tuple[str, str]]:
     """Return the workers that run with these settings, each with its queue.
 
-    Each target of forwards has a worker of its own, so that one that is slow to answer holds up no other. People have
-    two: a passcode comes next when either has done with the message in its hands.
+    Each target of forwards has a worker of its own, so that one that is slow to answer holds up no other, and passcodes
+    have one that nothing else keeps busy.
     """
     found = [(f"worker {queue}", queue) for queue in jobqueue.CORE]
     if settings.relay != "off":
-        found += [(f"worker {jobqueue.RELAY} {number}", jobqueue.RELAY) for number in (1, 2)]
+        found += [(f"worker {queue}", queue) for queue in (jobqueue.PASSCODES, jobqueue.RELAY)]
     forwarding = min(len(settings.forward), _MOST_FORWARDING)
     found += [(f"worker {jobqueue.FORWARD} {number}", jobqueue.FORWARD) for number in range(1, forwarding + 1)]
     return found

@@ -155,7 +155,7 @@ def worker(context: click.Context, queue: str, burst: bool) -> None:
             wait_for_redis(connection)
     _prepare(config)
     try:
-        if queue in (jobqueue.RELAY, jobqueue.FORWARD) and config.settings.relaying:
+        if queue not in jobqueue.CORE and config.settings.relaying:
             from app.pipeline.relay.work import warm_up  # noqa: PLC0415 - for these workers alone
 
             warm_up(config)

@@ -52,7 +52,7 @@ class World:
 
     def work(self) -> None:
         """Do the jobs of all queues that relay, one after the other, without an RQ worker for each look."""
-        for name in (jobqueue.RELAY, jobqueue.FORWARD):
+        for name in (jobqueue.PASSCODES, jobqueue.RELAY, jobqueue.FORWARD):
             store: Any = self.connection
             while job_id := store.lpop(jobqueue.queue_key(name)):
                 job = Job.fetch(job_id.decode(), connection=self.connection, serializer=JSONSerializer)
@@ -62,7 +62,7 @@ class World:
 
     def drain(self) -> None:
         """Let RQ's workers do the same."""
-        for name in (jobqueue.RELAY, jobqueue.FORWARD):
+        for name in (jobqueue.PASSCODES, jobqueue.RELAY, jobqueue.FORWARD):
             drain(self.connection, self.config, name)
 
     def wait(self, seconds: float) -> None:

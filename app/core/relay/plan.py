@@ -40,7 +40,7 @@ def lanes(subject: Subject, message_id: str, routes: Routes, alias: Callable[[st
     if subject.recipient and routes.way(subject) is not Way.NONE:
         # A passcode waits behind nothing, and nothing behind it.
         key = f"passcode {message_id}" if subject.passcode else subject.recipient.casefold()
-        yield Lane(PERSON, person_lane(alias(key), passcode=subject.passcode), urgent=subject.passcode)
+        yield Lane(PERSON, person_lane(alias(key), passcode=subject.passcode))
     for forward in routes.forwards:
         if forward.matches(subject.template_id, subject.name, passcode=subject.passcode):
             target = forward_target(forward.name)

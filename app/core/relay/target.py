@@ -10,6 +10,8 @@ from typing import Final
 #: The target that is the person the notification is for.
 PERSON: Final = "relay"
 _FORWARD: Final = "forward:"
+_PERSON: Final = "person:"
+_PASSCODE: Final = "passcode:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +21,10 @@ class Lane:
     Attributes:
         target: `relay`, or `forward:<name>`.
         name: of the lane: `forward:<name>`, `person:<alias>`, or `passcode:<alias>`, one for each passcode.
-        urgent: ahead of everything that waits for a worker.
     """
 
     target: str
     name: str
-    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,12 @@ class Parcel:
 
 def person_lane(alias: str, *, passcode: bool = False) -> str:
     """Name the lane of a person, or that of one passcode."""
-    return f"{'passcode' if passcode else 'person'}:{alias}"
+    return f"{_PASSCODE if passcode else _PERSON}{alias}"
+
+
+def is_passcode(lane: str) -> bool:
+    """Tell whether a lane is that of a passcode."""
+    return lane.startswith(_PASSCODE)
 
 
 def forward_target(name: str) -> str:

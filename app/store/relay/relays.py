@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import redis
 
-from app.core.relay.target import Lane, Parcel, forward_name, target_of
+from app.core.relay.target import Lane, Parcel, forward_name, is_passcode, target_of
 from app.store import keys
 from app.store.rq import jobqueue, plainjob
 from app.store.rq.plainjob import PlainJob
@@ -74,8 +74,7 @@ class Relays:
             found += [keys.relay_lane(name, lane.name), keys.relay_pending(name, lane.target), job.key, job.queue_key]
             fields += [f"{lane.target}/state", PENDING, f"{lane.target}/lane", lane.name]
             texts = [field.decode() if isinstance(field, bytes) else field for field in job.fields]
-            push = "LPUSH" if lane.urgent else "RPUSH"
-            lanes.append({"target": lane.target, "lane": lane.name, "id": job.id, "job": texts, "push": push})
+            lanes.append({"target": lane.target, "lane": lane.name, "id": job.id, "job": texts})
         plan = {
             "id": message_id,
             "keep": str(parcel.keep_seconds),
@@ -236,8 +235,14 @@ class Relays:
             self.redis.zadd(keys.relay_lanes(self.deployment), {lane: now.timestamp()}, xx=True)
 
 
+def _queue_of(lane: str) -> str:
+    if is_passcode(lane):
+        return jobqueue.PASSCODES
+    return jobqueue.RELAY if forward_name(lane) is None else jobqueue.FORWARD
+
+
 def lane_job(deployment: str, lane: str, occasion: str) -> PlainJob:
-    return plainjob.lane_job(deployment, lane, occasion, forward=forward_name(lane) is not None)
+    return plainjob.lane_job(deployment, lane, occasion, _queue_of(lane))
 
 
 def _job(deployment: str, lane: Lane, occasion: str) -> ReadyJob:

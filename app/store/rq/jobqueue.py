@@ -19,9 +19,11 @@ MAINTENANCE: Final = "awb-maintenance"
 #: Relaying to people, and forwarding to other webhooks; their workers run only where that is configured.
 RELAY: Final = "awb-relay"
 FORWARD: Final = "awb-forward"
+#: Passcodes wait behind nothing, so they have a worker of their own.
+PASSCODES: Final = "awb-passcodes"
 #: Queues whose workers always run.
 CORE: Final = (DELIVERIES, NOTIFICATIONS, MAINTENANCE)
-QUEUES: Final = (*CORE, RELAY, FORWARD)
+QUEUES: Final = (*CORE, PASSCODES, RELAY, FORWARD)
 
 CLASSIFY: Final = "workers.jobs.classify_delivery"
 SEND: Final = "workers.jobs.send_notification"

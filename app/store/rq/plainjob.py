@@ -67,17 +67,16 @@ def recount_job(fingerprint: str) -> PlainJob:
     )
 
 
-def lane_job(deployment: str, lane: str, occasion: str, *, forward: bool) -> PlainJob:
+def lane_job(deployment: str, lane: str, occasion: str, queue: str) -> PlainJob:
     """Build the job that works through a lane.
 
     Args:
         deployment: its name.
         lane: its name.
         occasion: why it is queued, such as a message id: the same occasion queues one job.
-        forward: it is another webhook's, not a person's.
+        queue: where it waits.
     """
     digest = hashlib.blake2s(f"{lane} {occasion}".encode(), digest_size=12).hexdigest()
-    queue = jobqueue.FORWARD if forward else jobqueue.RELAY
     return PlainJob(
         f"lane-{deployment}-{digest}", queue, jobqueue.WORK_LANE, [deployment, lane], f"relay of {deployment}"
     )

@@ -49,7 +49,7 @@ if ARGV[8] ~= '' then
     if redis.call('ZADD', KEYS[11], 'NX', tonumber(ARGV[4]) - 1, one.lane) == 1 then
       redis.call('HSET', KEYS[at + 3], unpack(one.job))
       redis.call('SADD', KEYS[5], KEYS[at + 4])
-      redis.call(one.push, KEYS[at + 4], one.id)
+      redis.call('RPUSH', KEYS[at + 4], one.id)
     end
   end
 end
