@@ -233,3 +233,17 @@ def test_filters_and_search_suggest_what_there_is(client: Client, connection: "r
     lists = {a["list"] for a in page.all("input") if "list" in a}
     assert lists == {a["id"] for a in page.all("datalist")} == {"users", "templates", "organizations", "workspaces"}
     assert {a.get("value") for a in page.all("option")} >= {'x"<y>', "aider", "lab", 'x"<y>/w1'}
+
+
+@pytest.mark.parametrize("path", ["/records", "/deliveries", "/days/2026-05-12"])
+def test_moments_on_pages_are_in_the_configured_zone_and_exports_stay_utc(
+    client: Client, connection: "redis.Redis", path: str
+) -> None:
+    put(connection, world.build(1, datetime(2026, 5, 12, 22, 30, tzinfo=UTC)))
+    asked = client(time_zone="Asia/Tokyo")
+    text = page_of(asked, path).text
+    assert "13 May 2026, 07:30" in text
+    assert "22:30" not in text
+    assert "Times are Asia/Tokyo; days are UTC, as Coder counts them." in text
+    assert "2026-05-12T22:30" in asked.get(path, query_string={"format": "csv"}).text
+    assert "All days and times are UTC" in page_of(client(), path).text

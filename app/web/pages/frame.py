@@ -3,7 +3,8 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -57,11 +58,18 @@ def install(routes: Blueprint, config: Config, connection: "redis.Redis") -> Non
 
     @routes.app_context_processor
     def shared() -> dict[str, Any]:
-        return {"about": about, "frame": _frame(connection, default), "to": to, "here": here, "refresh": refresh()}
+        return {
+            "about": about,
+            "zone": config.settings.time_zone,
+            "frame": _frame(connection, default),
+            "to": to,
+            "here": here,
+            "refresh": refresh(),
+        }
 
     for name, text in (
         ("iso", iso),
-        ("minute", minute),
+        ("minute", partial(minute, zone=config.zone)),
         ("day", day_text),
         ("short_day", short_day),
         ("prose", prose),
@@ -131,8 +139,8 @@ def iso(moment: datetime | date) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
-def minute(moment: datetime) -> str:
-    at = moment.astimezone(UTC)
+def minute(moment: datetime, zone: tzinfo = UTC) -> str:
+    at = moment.astimezone(zone)
     return f"{short_day(at)}, {at:%H:%M}"
 
 
