@@ -137,7 +137,7 @@ def test_when_all_is_well_every_check_is_ok(
     assert server.mails == []
 
 
-def test_a_bare_installation_is_told_what_is_missing(
+def test_a_bare_installation_is_shown_what_is_missing(
     running: Receiver, redis_server: RedisServer, connection: "redis.Redis"
 ) -> None:
     found = outcomes(at(running, redis_server, webhook_secret="", ai_templates=""), connection)
@@ -195,7 +195,7 @@ def test_builds_that_lie_in_the_future_are_found(connection: Any, deployment: st
     put(connection, [build(2, now + timedelta(hours=3))], deployment)
     (found,) = [one for one in examine_counting(config, connection) if one.check == "clock.records"]
     assert (found.outcome, found.subject) == (WARNING, deployment)
-    assert found.says.startswith("1 build lies in the future")
+    assert found.says.startswith("1 build is in the future")
 
 
 ELSEWHERE = [
@@ -454,6 +454,6 @@ def test_an_open_door_behind_a_real_proxy_is_found(redis_server: RedisServer, co
                 assert found["access.public"] is outcome, name
 
 
-def test_a_dry_run_is_told(redis_server: RedisServer, connection: "redis.Redis") -> None:
+def test_a_dry_run_is_reported(redis_server: RedisServer, connection: "redis.Redis") -> None:
     found = outcomes(make_config(redis_server.url, dry_run="true"), connection)
     assert found["alerts.dry-run"] is Result.WARNING

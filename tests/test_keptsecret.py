@@ -43,14 +43,14 @@ def test_a_configured_secret_leaves_the_directory_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"short\n", b"\xff" * 40])
-def test_a_spoilt_file_is_told_by_name_and_not_by_content(tmp_path: Path, content: bytes) -> None:
+def test_a_spoilt_file_is_reported_by_name_and_not_by_content(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "session-secret").write_bytes(content)
     with pytest.raises(ConfigError, match=r"session-secret: .*(delete it|AWB_SESSION_SECRET)") as raised:
         kept_secret(tmp_path, "session-secret", "AWB_SESSION_SECRET")
     assert "short" not in str(raised.value)
 
 
-def test_a_directory_that_cannot_be_written_is_told_with_the_remedy(tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_written_is_reported_with_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file in its place")
     with pytest.raises(ConfigError, match=r"AWB_DATA_DIR: .* is no directory; .*or set AWB_SESSION_SECRET"):
         made(Settings(data_dir=tmp_path / "data"))

@@ -17,7 +17,7 @@ _A_HASH = f"scrypt:32768:8:1$aaaaaaaa${'0' * 128}"
 
 @main.group()
 def access() -> None:
-    """Make passwords and tokens for people and programs on other machines."""
+    """Create passwords and tokens for people and programs on other machines."""
 
 
 @access.command("hash")
@@ -32,7 +32,7 @@ def hash_password() -> None:
 
 @access.command()
 @click.argument("name")
-@click.option("--role", type=click.Choice([role.value for role in Role]), required=True, help="What they may do.")
+@click.option("--role", type=click.Choice([role.value for role in Role]), required=True, help="Their role.")
 def login(name: str, role: str) -> None:
     """Ask for a person's password twice and print their entry for AWB_LOGINS.
 
@@ -65,10 +65,10 @@ def _checked(password: str) -> str:
 
 
 @access.command()
-@click.option("--role", type=click.Choice([role.value for role in Role]), required=True, help="What it may do.")
+@click.option("--role", type=click.Choice([role.value for role in Role]), required=True, help="Its role.")
 @AS_JSON
 def token(role: str, as_json: bool) -> None:
-    """Make a random API token and print it, once, with its entry for AWB_API_TOKENS.
+    """Create a random API token and print it once, with its entry for AWB_API_TOKENS.
 
     Programs send it as `Authorization: Bearer TOKEN`. The entry holds only its hash.
     """

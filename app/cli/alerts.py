@@ -15,7 +15,7 @@ from app.core.text.spelling import did_you_mean
 @AS_JSON
 @click.pass_context
 def alerts(context: click.Context, deployment: str | None, as_json: bool) -> None:
-    """Show how alerts stand, those that fire first, with what was said last; or acknowledge one."""
+    """Show alerts, firing ones first, each with its last message; or acknowledge one."""
     context.meta["deployment"] = deployment
     if context.invoked_subcommand:
         return
@@ -39,18 +39,18 @@ def _row(alert: Alert, config: Config) -> tuple[str, ...]:
         escape(alert.level or "–"),
         local(alert.since, config.zone) if fires else "–",
         escape(alert.acknowledged_by or ("by nobody" if fires else "–")),
-        escape(alert.said.headline if alert.said else "nothing yet"),
+        escape(alert.said.headline if alert.said else "no message yet"),
     )
 
 
 @alerts.command()
 @click.argument("name")
-@click.option("--level", default="", help="Only if this is the level that stands, such as 90%.")
+@click.option("--level", default="", help="Only if the alert is at this level, such as 90%.")
 @DEPLOYMENT
 @AS_JSON
 @click.pass_context
 def ack(context: click.Context, name: str, level: str, deployment: str | None, as_json: bool) -> None:
-    """Say that somebody knows of the alert NAME: its level is not repeated or escalated, a higher one is told.
+    """Acknowledge the alert NAME: its level is not repeated or escalated; a higher one is still announced.
 
     Exit code 1 if the alert, or this level of it, does not stand.
     """
@@ -64,7 +64,7 @@ def ack(context: click.Context, name: str, level: str, deployment: str | None, a
     firing = store.alerts.firing()
     if name not in firing:
         listed = f"; firing: {', '.join(firing)}" if firing else "; none fires"
-        fail(f"no alert “{name}” fires{did_you_mean(name, firing)}{listed}")
+        fail(f"no alert “{name}” is firing{did_you_mean(name, firing)}{listed}")
     try:
         new = acknowledge(store, config, name, level.replace(" %", "%"), actor())
     except StaleError as error:
@@ -74,4 +74,4 @@ def ack(context: click.Context, name: str, level: str, deployment: str | None, a
     if as_json:
         print_json({"alert": name, "acknowledged_by": actor(), "new": new})
         return
-    out.print(escape(f"{name} is acknowledged by {actor()}." if new else f"{name} was acknowledged before."))
+    out.print(escape(f"{name} is acknowledged by {actor()}." if new else f"{name} was already acknowledged."))

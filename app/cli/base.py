@@ -55,9 +55,9 @@ def main(context: click.Context, path: Path | None) -> None:
 
     \b
     Exit codes:
-      0    all is well
+      0    success
       1    a check failed, or nothing matched
-      2    the command line is wrong
+      2    wrong usage
       69   Redis is unavailable
       78   the configuration is wrong
       130  interrupted by Ctrl-C
@@ -236,4 +236,4 @@ def known_deployment(_context: click.Context, _option: click.Parameter, value: s
 
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-DEPLOYMENT = click.option("--deployment", callback=known_deployment, help="Another deployment than the configured one.")
+DEPLOYMENT = click.option("--deployment", callback=known_deployment, help="A deployment other than the configured one.")

@@ -58,7 +58,7 @@ def _api(config: Config, *, attempts: int = 4) -> Iterator[CoderApi]:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def reconcile(context: click.Context, full: bool, since: datetime | None, as_json: bool) -> None:
-    """Find builds that nobody announced, by Coder's API, now. The scheduler does it every few minutes anyway.
+    """Find unannounced builds through Coder's API now. The scheduler also does this every few minutes.
 
     Exit code 75: everything else is done, but Coder kept failing for some workspaces; they are tried again later.
     """
@@ -114,7 +114,7 @@ def _show(done: dict[str, Any], *, as_json: bool) -> None:
     out.print(f"{done['listed']:,} workspaces listed, {done['verified']:,} verified, {done['change']:+,} builds.")
     if done["left"]:
         what = "1 workspace is" if done["left"] == 1 else f"{done['left']:,} workspaces are"
-        out.print(f"{what} left: Coder kept failing there; the log says how. The next jobs try again.")
+        out.print(f"{what} left: Coder kept failing there; see the log. The next jobs retry them.")
     known = done["drift"] is not None
     actual = f"; Coder reports {done['coder_actual']:,}, drift {done['drift']:+,}" if known else ""
     out.print(f"{done['used']:,} used, {done['counted']:,} counted{actual}.")
@@ -122,14 +122,14 @@ def _show(done: dict[str, Any], *, as_json: bool) -> None:
 
 @main.group()
 def coder() -> None:
-    """Check and set up the Coder deployment, by its API."""
+    """Check and set up the Coder deployment through its API."""
 
 
 @coder.command("check")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def check_coder(context: click.Context, as_json: bool) -> None:
-    """Say whether Coder sends and shows what the count needs; exit code 1 if something is broken."""
+    """Check whether Coder sends and shows what the count needs; exit code 1 if something is broken."""
     config = load_with_kept_secret(context)
     with _api(config, attempts=_ATTEMPTS) as api:
         code = show_findings(check(open_redis(config), config, api), as_json=as_json)
@@ -137,11 +137,11 @@ def check_coder(context: click.Context, as_json: bool) -> None:
 
 
 @coder.command()
-@click.option("--yes", is_flag=True, help="Change it; without this, only show what would be changed.")
+@click.option("--yes", is_flag=True, help="Make the changes; without this, only show them.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def subscribe(context: click.Context, yes: bool, as_json: bool) -> None:
-    """Switch on the notifications that the count needs, for the token's user."""
+    """Turn on the notifications that the count needs, for the token's user."""
     config = load_config(context)
     with _api(config, attempts=_ATTEMPTS) as api:
         plan = make_plan(api)
@@ -163,12 +163,12 @@ def subscribe(context: click.Context, yes: bool, as_json: bool) -> None:
 
 def _show_plan(plan: Plan, *, done: bool) -> None:
     for template in plan.enable:
-        out.print(f"switch on for the token's user: {template.name}")
+        out.print(f"turn on for the token's user: {template.name}")
     for template in plan.by_webhook:
         out.print(f"send by webhook: {template.name}")
     for sentence in plan.left:
         out.print(f"left: {sentence}.")
     if plan.empty:
-        out.print("Nothing to change: what this token's user can receive is on.")
+        out.print("Nothing to change: everything that this token's user can receive is on.")
     else:
-        out.print("Done." if done else "Nothing is changed yet. To do it: awb coder subscribe --yes")
+        out.print("Done." if done else "Nothing changed yet. To make the changes, run: awb coder subscribe --yes")

@@ -15,19 +15,19 @@ from app.pipeline.relay.replay import Again, replay, replay_failed
 #: Where the group leaves the deployment for its commands, which take the option, too.
 _CHOSEN: Final = "app.cli.deliveries.deployment"
 _RESULTS: Final = {
-    Again.QUEUED: "is tried once more",
-    Again.NOT_FAILED: "did not fail there, or is not known",
-    Again.NOT_KEPT: "its content is not kept any more",
+    Again.QUEUED: "queued for a retry",
+    Again.NOT_FAILED: "not failed there, or not found",
+    Again.NOT_KEPT: "its content is no longer kept",
 }
 _TARGET = click.option(
-    "--target", default="", metavar="TARGET", help="One target alone: `relay` for people, or forward:NAME."
+    "--target", default="", metavar="TARGET", help="Only this target: `relay` for people, or forward:NAME."
 )
 
 
 @main.group(invoke_without_command=True)
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Messages to show.")
-@click.option("--before", metavar="CURSOR", help="Go on where a list ended: `next` of its JSON.")
-@click.option("--state", type=click.Choice(["pending", "failed"]), help="Those of a target that wait, or failed.")
+@click.option("--before", metavar="CURSOR", help="Continue a list: `next` of its JSON.")
+@click.option("--state", type=click.Choice(["pending", "failed"]), help="Only pending or failed messages of a target.")
 @_TARGET
 @DEPLOYMENT
 @AS_JSON
@@ -49,14 +49,14 @@ def deliveries(
     try:
         answer = Relays.of(store, config, limit, before, state=state or "", target=target or (PERSON if state else ""))
     except ValueError:
-        fail("--before takes the `next` of an earlier list, as its JSON has it")
+        fail("--before takes the `next` of an earlier list's JSON")
     if as_json:
         print_json(answer)
         return
     for one in answer.targets:
         out.print(f"{escape(one.target)}: {styled(one.condition)}: {escape(one.says)}")
     if not answer.relays:
-        out.print("Nothing is passed on." if not answer.targets else "No message.")
+        out.print("No relays or forwards are configured." if not answer.targets else "No message.")
         return
     print_table(
         ("received", "message", "template", "target", "state", "tries", "what"),
@@ -64,25 +64,25 @@ def deliveries(
         right=("tries",),
     )
     if answer.next:
-        out.print("[dim]There is more: --limit shows it.[/dim]")
+        out.print("[dim]There is more: raise --limit.[/dim]")
 
 
 @deliveries.command("replay")
 @click.argument("message_ids", metavar="ID...", nargs=-1)
-@click.option("--all-failed", is_flag=True, help="Everything that the target did not get.")
+@click.option("--all-failed", is_flag=True, help="All messages that the target did not get.")
 @_TARGET
 @DEPLOYMENT
 @click.pass_context
 def replay_deliveries(
     context: click.Context, message_ids: tuple[str, ...], all_failed: bool, target: str, deployment: str | None
 ) -> None:
-    """Try messages again that a target did not get, while their content is kept. Exit code 1 if one is not."""
+    """Retry messages that a target did not get, while their content is kept. Exit code 1 if one cannot be retried."""
     store, _ = open_store(context, deployment or context.meta[_CHOSEN])
     if bool(message_ids) == all_failed or not target:
         fail("name a --target, and either messages or --all-failed")
     if all_failed:
         found = replay_failed(store, target, actor())
-        out.print(f"{found.queued} are tried once more; of {found.not_kept} the content is not kept any more")
+        out.print(f"{found.queued} queued for a retry; the content of {found.not_kept} is no longer kept")
         sys.exit(EXIT_FAILED if found.not_kept else 0)
     results = {one: replay(store, one, target, actor()) for one in message_ids}
     for one, word in results.items():

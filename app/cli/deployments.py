@@ -23,14 +23,14 @@ _KINDS = {"record": "usage records", "ws": "workspaces", "delivery": "deliveries
 
 @main.group()
 def deployments() -> None:
-    """List the deployments that post to this meter, or remove one with everything that is kept of it."""
+    """List the deployments that post to this meter, or remove one with all its data."""
 
 
 @deployments.command("list")
 @AS_JSON
 @click.pass_context
 def list_deployments(context: click.Context, as_json: bool) -> None:
-    """List configured and learnt deployments."""
+    """List configured deployments, and those added by their first delivery."""
     config = load_config(context, lean=True)
     find_meter(config)
     found = rows(open_redis(config), config)
@@ -79,13 +79,13 @@ def _known_by(row: dict[str, Any]) -> str:
 
 @deployments.command()
 @click.argument("name", callback=known_deployment)
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @AS_JSON
 @click.pass_context
 def remove(context: click.Context, name: str, yes: bool, as_json: bool) -> None:
-    """Delete everything that is kept of a deployment: records, deliveries, alerts, and jobs that wait.
+    """Delete all data of a deployment: records, deliveries, alerts and waiting jobs.
 
-    Its name is learnt again if it posts again.
+    Its name is added again if it posts again.
     """
     config = load_config(context, lean=True)
     find_meter(config)
@@ -106,4 +106,4 @@ def remove(context: click.Context, name: str, yes: bool, as_json: bool) -> None:
     if as_json:
         print_json({"removed": name, "deleted": deleted})
         return
-    out.print(escape(f"{name}: removed. Have its Coder post elsewhere, or the name is learnt again."))
+    out.print(escape(f"{name}: removed. Point its Coder elsewhere, or the name will be added again."))

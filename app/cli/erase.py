@@ -11,7 +11,7 @@ from app.pipeline.operate.erase import erase as erase_user
 
 @main.command()
 @click.argument("user")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @DEPLOYMENT
 @AS_JSON
 @click.pass_context

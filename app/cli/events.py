@@ -11,7 +11,7 @@ from app.cli.base import AS_JSON, DEPLOYMENT, fail, main, open_store, out, print
 from app.cli.show import local, print_table, styled
 
 _LIMIT = click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Rows to show.")
-_BEFORE = click.option("--before", metavar="CURSOR", help="Go on where a list ended: `next` of its JSON.")
+_BEFORE = click.option("--before", metavar="CURSOR", help="Continue a list: `next` of its JSON.")
 
 
 @main.command()
@@ -26,7 +26,7 @@ def events(context: click.Context, limit: int, before: str | None, deployment: s
     try:
         told = Events.of(store, limit, before)
     except ValueError:
-        fail("--before takes the `next` of an earlier list, as its JSON has it")
+        fail("--before takes the `next` of an earlier list's JSON")
     if as_json:
         print_json(told)
         return
@@ -55,7 +55,7 @@ def messages(context: click.Context, limit: int, before: str | None, deployment:
     try:
         told = Notifications.of(store, limit, before)
     except ValueError:
-        fail("--before takes the `next` of an earlier list, as its JSON has it")
+        fail("--before takes the `next` of an earlier list's JSON")
     if as_json:
         print_json(told)
         return
@@ -88,4 +88,4 @@ def _show(rows: list[tuple[Any, ...]], titles: tuple[str, ...], following: str |
         return
     print_table(titles, rows, right=("tries",))
     if following:
-        out.print("[dim]There is more: --limit shows it.[/dim]")
+        out.print("[dim]There is more: raise --limit.[/dim]")

@@ -22,7 +22,9 @@ _DAY: Final = click.DateTime(["%Y-%m-%d"])
 
 
 @main.command("export")
-@click.option("--format", "kind", type=click.Choice(FORMATS), default="csv", show_default=True, help="Of the file.")
+@click.option(
+    "--format", "kind", type=click.Choice(FORMATS), default="csv", show_default=True, help="Format of the file."
+)
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("--from", "first", type=_DAY, metavar="DAY", help="The first day (UTC).")
 @click.option("--to", "last", type=_DAY, metavar="DAY", help="The last day (UTC).")

@@ -39,7 +39,7 @@ def examine(context: click.Context, as_json: bool) -> None:
 
 def _show_setup(steps: Sequence[Step]) -> None:
     if steps:
-        out.print(f"\nSet-up: {sum(step.done for step in steps)} of {len(steps)} done")
+        out.print(f"\nSetup: {sum(step.done for step in steps)} of {len(steps)} done")
     for step in steps:
         mark = "[green]done[/green] " if step.done else "[yellow]to do[/yellow]"
         out.print(f"  {mark}  {escape(step.title)}")

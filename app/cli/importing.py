@@ -22,12 +22,12 @@ _MOST_PROBLEMS: Final = 20
 
 @main.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
-@click.option("--dry-run", is_flag=True, help="Check every line and say what would be done, but change nothing.")
+@click.option("--dry-run", is_flag=True, help="Check every line and show what would change, but change nothing.")
 @DEPLOYMENT
 @AS_JSON
 @click.pass_context
 def import_command(context: click.Context, file: Path, dry_run: bool, deployment: str | None, as_json: bool) -> None:
-    """Take over the records in FILE (- for standard input), written by `awb export` in any format.
+    """Import the records in FILE (- for standard input), written by `awb export` in any format.
 
     Every line is checked before anything is written; one that is wrong ends it with code 1. Importing twice
     changes nothing. A proved record is never changed. Held back, because they could count a build twice, are
@@ -54,7 +54,7 @@ def import_command(context: click.Context, file: Path, dry_run: bool, deployment
         print_json({"dry_run": dry_run, "read": total, **asdict(took)})
         return
     would = "would be " if dry_run else ""
-    out.print(f"{total:,} records read: {took.new:,} {would}new, {took.known:,} known already.")
+    out.print(f"{total:,} records read: {took.new:,} {would}new, {took.known:,} already known.")
     if took.held_back:
         why = "this meter knows something else of their workspaces, or has no such rule"
         out.print(f"{took.held_back:,} {would}held back: {why}.")
@@ -87,13 +87,13 @@ def _check(source: Path, named: Path) -> int:
         fail(f"{named} cannot be read: {error.strerror}")
     if wrong and wrong == total:
         # Not a few bad lines, but another file.
-        fail(f"{problems[0]}; no line of it is a record as `awb export` writes them, and nothing was imported")
+        fail(f"{problems[0]}; no line is a record as written by `awb export`; nothing was imported")
     for problem in problems:
         click.echo(f"awb: {problem}", err=True)
     if wrong > _MOST_PROBLEMS:
         click.echo(f"awb: and {wrong - _MOST_PROBLEMS:,} more", err=True)
     if wrong:
-        fail(f"{wrong:,} of {total:,} lines are no records; nothing was imported", EXIT_FAILED)
+        fail(f"{wrong:,} of {total:,} lines are not records; nothing was imported", EXIT_FAILED)
     return total
 
 

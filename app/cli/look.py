@@ -32,7 +32,7 @@ def explain(context: click.Context, file: IO[bytes], as_json: bool) -> None:
     try:
         delivery = read_delivery(file.read())
     except InvalidDeliveryError as error:
-        fail(f"not a Coder notification: {error.reason}. The receiver would put it into quarantine.")
+        fail(f"not a Coder notification: {error.reason}. The receiver would quarantine it.")
     event = to_event(loaded.settings.deployment, delivery.message_id, clock.now().timestamp(), delivery.payload)
     verdict = classify(event, loaded.rules, loaded.facts)
     counts, meaning = _counts(event, verdict, loaded.ai_templates)
@@ -95,7 +95,7 @@ def why(context: click.Context, what: str, deployment: str | None, as_json: bool
         sys.exit(0 if answers else EXIT_FAILED)
     if not answers:
         known = "a usage key, a workspace id, a workspace name, OWNER/WORKSPACE or a user"
-        fail(f"nothing is counted for “{what}”. Give {known}.")
+        fail(f"nothing was counted for “{what}”. Give {known}.")
     for number, answer in enumerate(answers):
         if number:
             out.print()

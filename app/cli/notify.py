@@ -100,11 +100,11 @@ def _tried(config: Config, deployment: str, chosen: list[str]) -> Iterator[dict[
     type=click.Choice([kind.value for kind in AlertKind]),
     default=AlertKind.THRESHOLD.value,
     show_default=True,
-    help="What the message is about.",
+    help="Kind of message.",
 )
-@click.option("--level", default="90%", show_default=True, help="The threshold that is reached.")
+@click.option("--level", default="90%", show_default=True, help="The threshold reached.")
 @click.option("--html", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Write the e-mail here.")
-@click.option("--slack", is_flag=True, help="Print what Slack gets, for its Block Kit Builder.")
+@click.option("--slack", is_flag=True, help="Print the Slack message, for Block Kit Builder.")
 @AS_JSON
 @click.pass_context
 def preview(context: click.Context, kind: str, level: str, html: Path | None, slack: bool, as_json: bool) -> None:
@@ -126,7 +126,7 @@ def preview(context: click.Context, kind: str, level: str, html: Path | None, sl
         _write(html, _mail(config, alert, "html"))
     else:
         click.echo(_mail(config, alert, "plain"))
-        out.print("[bold]Your \\[texts] may use:[/bold]")
+        out.print("[bold]Variables for your \\[texts]:[/bold]")
         shown = ((f"{{{{ {name} }}}}", escape(_short(value))) for name, value in variables(built_in).items())
         print_wide(facts_table(shown))
 

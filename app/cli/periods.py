@@ -22,7 +22,7 @@ def period_of(store: Store, config: Config, present: Usage, day: date) -> Period
     try:
         return usage_of(store, config, present, day).period
     except UnknownPeriodError:
-        fail(f"no usage period with records holds {day}; `awb periods` lists those that there are")
+        fail(f"no usage period with records contains {day}; `awb periods` lists them")
 
 
 @main.command()

@@ -16,10 +16,10 @@ from app.store.receive.inbox import QUARANTINE_KEPT
 _CHOSEN: Final = "app.cli.quarantine.deployment"
 _RESULTS = {
     Released.QUEUED: "queued for classification",
-    Released.DUPLICATE: "was accepted before; taken out of the quarantine",
-    Released.UNREADABLE: "is still no notification; `awb quarantine show` says why",
+    Released.DUPLICATE: "was already accepted; removed from quarantine",
+    Released.UNREADABLE: "still not a valid notification; see `awb quarantine show`",
     Released.NOT_KEPT: "its content was not kept",
-    Released.NOT_KNOWN: "not known, or expired",
+    Released.NOT_KNOWN: "not found, or expired",
 }
 
 
@@ -53,7 +53,7 @@ def show_body(context: click.Context, message_id: str, deployment: str | None, a
     store, _ = open_store(context, deployment or context.meta[_CHOSEN])
     found = show(store, message_id)
     if found is None:
-        fail(f"“{message_id}” is not in quarantine (any more)")
+        fail(f"“{message_id}” is not in quarantine")
     answer = Quarantined.of(found)
     if as_json:
         print_json(answer)
@@ -65,7 +65,7 @@ def show_body(context: click.Context, message_id: str, deployment: str | None, a
     if found.content is not None:
         out.print(escape(json.dumps(found.content, indent=2, ensure_ascii=False)))
     if not found.problem:
-        out.print(f"It can be read now: awb quarantine release {escape(message_id)}")
+        out.print(f"It can be read now. Run: awb quarantine release {escape(message_id)}")
 
 
 @quarantine.command("release")
@@ -90,5 +90,5 @@ def discard_bodies(context: click.Context, message_ids: tuple[str, ...], deploym
     store, _ = open_store(context, deployment or context.meta[_CHOSEN])
     done = {one: discard(store, one, actor()) for one in message_ids}
     for one, was_there in done.items():
-        out.print(escape(f"{one}: {'discarded' if was_there else 'not there'}"))
+        out.print(escape(f"{one}: {'discarded' if was_there else 'not found'}"))
     sys.exit(0 if all(done.values()) else EXIT_FAILED)

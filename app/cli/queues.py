@@ -53,7 +53,7 @@ def queues(context: click.Context, as_json: bool) -> None:
         return
     _show_queues(found.queues)
     if found.suspended:
-        out.print("All workers are suspended by `rq suspend`; `rq resume` lets them go on.")
+        out.print("All workers are suspended by `rq suspend`; `rq resume` resumes them.")
     _show_workers(found.workers, config.zone)
     if found.failed_jobs:
         out.print()
@@ -77,7 +77,7 @@ def _show_queues(rows: Sequence[Queue]) -> None:
 def _show_workers(rows: Sequence[Worker], zone: ZoneInfo) -> None:
     out.print()
     if not rows:
-        out.print("No worker is registered: nothing is counted and nothing is sent. `awb run` starts them.")
+        out.print("No workers are registered: nothing is counted or sent. Start them with `awb run`.")
         return
     cells = []
     for row in rows:
@@ -104,7 +104,7 @@ def requeue(context: click.Context, job_ids: tuple[str, ...], all_failed: str | 
 @click.option(
     "--all-failed", type=click.Choice(jobqueue.QUEUES), metavar="QUEUE", help="Every failed job of this queue."
 )
-@click.option("--yes", is_flag=True, help="Do not ask before all failed jobs of a queue are deleted.")
+@click.option("--yes", is_flag=True, help="Delete all failed jobs of a queue without confirmation.")
 @click.pass_context
 def delete(context: click.Context, job_ids: tuple[str, ...], all_failed: str | None, yes: bool) -> None:
     """Delete jobs that failed or wait. Of a delivery the record stays, and `awb replay` can take it up again."""
@@ -143,7 +143,7 @@ def _each(
 def pause(context: click.Context, queue: str) -> None:
     """Let our workers take no job of a queue until it is resumed. Deliveries are still accepted, and wait."""
     changed = _operator(context).pause(queue)
-    out.print(f"{queue} is paused." if changed else f"{queue} was paused already.")
+    out.print(f"{queue} is paused." if changed else f"{queue} was already paused.")
 
 
 @queues.command()
@@ -152,17 +152,17 @@ def pause(context: click.Context, queue: str) -> None:
 def resume(context: click.Context, queue: str) -> None:
     """Let a paused queue continue."""
     changed = _operator(context).resume(queue)
-    out.print(f"{queue} goes on." if changed else f"{queue} was not paused.")
+    out.print(f"{queue} is running again." if changed else f"{queue} was not paused.")
 
 
 @main.command()
 @click.argument("message_ids", metavar="[MESSAGE_ID]...", nargs=-1)
-@click.option("--unknown", is_flag=True, help="Every delivery that was not understood.")
+@click.option("--unknown", is_flag=True, help="Every unrecognized delivery.")
 @click.option(
     "--since",
     type=click.DateTime(["%Y-%m-%d"]),
     metavar="DAY",
-    help="Those of them that arrived from this day on (UTC).",
+    help="Only those that arrived on or after this day (UTC).",
 )
 @DEPLOYMENT
 @AS_JSON
@@ -175,7 +175,7 @@ def replay(
     deployment: str | None,
     as_json: bool,
 ) -> None:
-    """Classify deliveries again that were not understood, by the rules that the workers have loaded.
+    """Classify unrecognized deliveries again, by the rules that the workers have loaded.
 
     After a change of the rules restart the workers first. What counts then counts once, however often it is replayed.
     """
@@ -190,7 +190,7 @@ def replay(
     if as_json:
         print_json({"looked_at": tally.looked_at, "queued": tally.queued})
         return
-    out.print(f"{tally.looked_at:,} deliveries looked at, {tally.queued:,} queued for classification.")
+    out.print(f"{tally.looked_at:,} deliveries checked, {tally.queued:,} queued for classification.")
 
 
 def _show_replayed(results: dict[str, Replayed], *, as_json: bool) -> NoReturn:

@@ -45,10 +45,10 @@ def records(
         print_json([Record.pick(record).plain() for record in found])
         sys.exit(0 if found else EXIT_FAILED)
     if not found:
-        fail("nothing is counted for that")
+        fail("nothing was counted for that")
     show_records(found, config)
     if len(found) == limit:
-        out.print("There may be more: --limit shows them.")
+        out.print("There may be more: raise --limit.")
 
 
 def newest(

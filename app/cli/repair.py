@@ -12,7 +12,7 @@ from app.config.load import ConfigError
 
 
 @main.command()
-@click.option("--dry-run", is_flag=True, help="Only say what would be cut off.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be cut off.")
 @click.pass_context
 def repair(context: click.Context, dry_run: bool) -> None:
     """Cut a damaged end off the embedded Redis' file, after a copy of it, and try it out.

@@ -88,7 +88,7 @@ def load_or_none(path: Path | None) -> Settings | None:
 @click.option("--metrics-fd", type=int, hidden=True)
 @click.pass_context
 def web(context: click.Context, insecure: bool, listen_fd: int | None, metrics_fd: int | None) -> None:
-    """Run the receiver alone."""
+    """Run only the receiver."""
     from app.web import server  # noqa: PLC0415 - slow to import
     from app.web.factory import create_app  # noqa: PLC0415 - the same
     from app.web.metrics import server as metricserver  # noqa: PLC0415 - the same
@@ -123,7 +123,7 @@ def _prepare(config: Config) -> None:
     except SchemaError as error:
         fail(str(error), EXIT_CONFIG)
     except (redis.exceptions.RedisError, OSError) as error:
-        click.echo(f"Redis is {unavailable(error)}; its schema was not looked at", err=True)
+        click.echo(f"Redis is {unavailable(error)}; its schema was not checked", err=True)
 
 
 def _cannot_listen(settings: Settings, error: OSError) -> str:
@@ -139,7 +139,7 @@ def _end(_signal: int, _frame: Any) -> NoReturn:
 
 @main.command()
 @click.argument("queue", type=click.Choice(jobqueue.QUEUES))
-@click.option("--burst", is_flag=True, help="End when the queue is empty.")
+@click.option("--burst", is_flag=True, help="Exit when the queue is empty.")
 @click.pass_context
 def worker(context: click.Context, queue: str, burst: bool) -> None:
     """Run the worker of one queue."""
@@ -168,7 +168,7 @@ def worker(context: click.Context, queue: str, burst: bool) -> None:
 @main.command()
 @click.pass_context
 def scheduler(context: click.Context) -> None:
-    """Run the scheduler: delayed retries and the sweep. Several may run; the work is done once."""
+    """Run the scheduler: delayed retries and the sweep. You can run several; the work is done once."""
     from workers.scheduler import Scheduler  # noqa: PLC0415 - slow to import
     from workers.supervisor import follow_parent  # noqa: PLC0415 - the same
 
@@ -179,11 +179,11 @@ def scheduler(context: click.Context) -> None:
 
 
 @main.command()
-@click.option("--keep", is_flag=True, default=None, help="Leave the page up at the end; on a terminal it is anyway.")
+@click.option("--keep", is_flag=True, default=None, help="Keep the page running at the end; the default on a terminal.")
 @click.option("--verbose", is_flag=True, help="Show every scenario and every message.")
-@click.option("--days", type=click.IntRange(7, 366), default=91, show_default=True, help="How many days to play.")
+@click.option("--days", type=click.IntRange(7, 366), default=91, show_default=True, help="Days to simulate.")
 def demo(keep: bool | None, verbose: bool, days: int) -> None:
-    """Play three months of a simulated Coder against the real meter, with local sinks for Slack and mail."""
+    """Simulate three months of Coder against the real meter, with local sinks for Slack and mail."""
     from app.demo.demo import run_demo  # noqa: PLC0415 - needs the optional extra `demo`
 
     sys.exit(run_demo(keep=keep, verbose=verbose, days=days))

@@ -28,13 +28,13 @@ class Span(click.ParamType[timedelta]):
             return value
         number, unit = str(value)[:-1], _UNITS.get(str(value)[-1:])
         if unit is None or not (number.isascii() and number.isdecimal() and 0 < len(number) < 6):  # noqa: PLR2004 - days of centuries
-            self.fail(f"“{value}” is no length of time: write 30m, 12h, 7d or 2w", param, ctx)
+            self.fail(f"“{value}” is not a duration: write 30m, 12h, 7d or 2w", param, ctx)
         return timedelta(**{unit: int(number)})
 
 
 @main.group()
 def silence() -> None:
-    """Keep messages from being sent for a time, and take that back."""
+    """Hold messages back for a time, and end that."""
 
 
 @silence.command()
@@ -46,7 +46,7 @@ def silence() -> None:
     metavar="MOMENT",
     help="Such as 2030-05-01T08:00, in the time zone of the configuration.",
 )
-@click.option("--comment", required=True, help="Why, for those who wonder later why nobody was told.")
+@click.option("--comment", required=True, help="Reason, for those who wonder later why nobody was notified.")
 @DEPLOYMENT
 @AS_JSON
 @click.pass_context
@@ -87,7 +87,7 @@ def add(
 
 
 @silence.command("list")
-@click.option("--all", "ended_too", is_flag=True, help="Those that have ended, too.")
+@click.option("--all", "ended_too", is_flag=True, help="Include silences that have ended.")
 @DEPLOYMENT
 @AS_JSON
 @click.pass_context
@@ -99,7 +99,7 @@ def list_silences(context: click.Context, ended_too: bool, deployment: str | Non
         print_json(Silences(silences=found))
         return
     if not found:
-        out.print("Nothing is silenced.")
+        out.print("No active silences.")
         return
     print_table(
         ("id", "matchers", "until", "by", "comment"),
@@ -122,7 +122,7 @@ def list_silences(context: click.Context, ended_too: bool, deployment: str | Non
 @AS_JSON
 @click.pass_context
 def end(context: click.Context, silence_id: str, deployment: str | None, as_json: bool) -> None:
-    """End a silence, or a snooze; what it held back is sent within a minute. Exit code 1 if there is none such."""
+    """End a silence, or a snooze; what it held back is sent within a minute. Exit code 1 if there is none."""
     from app.pipeline.operate.acknowledge import end as end_silence  # noqa: PLC0415 - slow to import, for lists in vain
 
     store, config = open_store(context, deployment, lean=False)

@@ -43,7 +43,7 @@ _MODES: Final = {
 @AS_JSON
 @click.pass_context
 def status(context: click.Context, deployment: str | None, as_json: bool) -> None:
-    """Show usage, limit, forecast, alerts and messages of the present period."""
+    """Show usage, limit, forecast, alerts and messages of the current period."""
     store, config = open_store(context, deployment)
     usage = current_usage(store, config, AWB, top=False)
     status = Status.now(store, config)
@@ -172,13 +172,13 @@ def _next(status: Status, config: Config) -> list[tuple[str, str | Text]]:
     steps = []
     waiting = [one for one in status.alerts if one.state is AlertStatus.FIRING and not one.acknowledged_by]
     if waiting:
-        steps.append(f"[bold]awb alerts ack {escape(waiting[0].name)}[/]  says that somebody knows")
+        steps.append(f"[bold]awb alerts ack {escape(waiting[0].name)}[/]  acknowledges it")
     if any(message.state == "failed" for message in status.notifications):
-        steps.append("[bold]awb messages[/] and [bold]awb doctor[/]  say why messages fail")
+        steps.append("[bold]awb messages[/] and [bold]awb doctor[/]  show why messages fail")
     if status.mode is Mode.WEBHOOK_ONLY and not config.verifying(status.deployment):
         steps.append("AWB_CODER_URL and AWB_CODER_TOKEN make the number exact")
     steps += [
-        "[bold]awb top[/] and [bold]awb why OWNER/WORKSPACE[/]  say who and why",
+        "[bold]awb top[/] and [bold]awb why OWNER/WORKSPACE[/]  show who and why",
         escape(config.settings.public_url),
     ]
     shown = [("next" if not number else "", step) for number, step in enumerate(filter(None, steps))]

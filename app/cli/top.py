@@ -20,10 +20,12 @@ _BAR: Final = 20
 
 
 @main.command()
-@click.option("--by", type=click.Choice(_DIMENSIONS), default="user", show_default=True, help="What to rank.")
-@click.option("--period", type=click.DateTime(["%Y-%m-%d"]), metavar="START", help="The usage period with this day.")
+@click.option("--by", type=click.Choice(_DIMENSIONS), default="user", show_default=True, help="Rank by this.")
+@click.option(
+    "--period", type=click.DateTime(["%Y-%m-%d"]), metavar="START", help="The usage period that contains this day."
+)
 @click.option("--month", type=click.DateTime(["%Y-%m"]), metavar="YYYY-MM", help="A month (UTC).")
-@click.option("--days", type=click.IntRange(1, 3660), metavar="N", help="The last N days (UTC), today among them.")
+@click.option("--days", type=click.IntRange(1, 3660), metavar="N", help="The last N days (UTC), including today.")
 @click.option("--limit", "most", type=click.IntRange(1, 1000), default=10, show_default=True, help="Rows to show.")
 @DEPLOYMENT
 @AS_JSON
@@ -38,7 +40,7 @@ def top(
     deployment: str | None,
     as_json: bool,
 ) -> None:
-    """Show who used most, in the present usage period unless another span is given."""
+    """Show the top users, in the current usage period unless another span is given."""
     if sum(given is not None for given in (period, month, days)) > 1:
         raise click.UsageError("give one of --period, --month and --days")
     store, config = open_store(context, deployment)

@@ -59,7 +59,7 @@ class Welcome:
 @AS_JSON
 @click.pass_context
 def webhook_url(context: click.Context, as_json: bool) -> None:
-    """Print the lines that connect Coder, secret included."""
+    """Print the lines that connect Coder, including the secret."""
     config = load_with_kept_secret(context)
     if config.settings.webhook_secret is None:
         elsewhere = "the webhook secret is not known here; set AWB_WEBHOOK_SECRET, or AWB_DATA_DIR as `awb web` has it"

@@ -39,16 +39,16 @@ def _public(settings: Settings) -> Iterator[Finding]:
     if None in opened[:1]:
         return
     if any(opened[:3]):
-        text = f"everybody who reaches {base} may look and act"
+        text = f"anybody who reaches {base} has full access"
         hint = (
             "set AWB_TRUST_LOOPBACK to auto, list the proxy in AWB_PROXY_ADDRESSES and let it send X-Forwarded-For; "
             "do it now"
         )
     elif any(opened[3:]):
-        text = f"everybody who sends {settings.proxy_user_header} to {base} is whom it names"
+        text = f"everybody who sends {settings.proxy_user_header} to {base} is logged in as the user it names"
         hint = f"let the proxy set or remove {settings.proxy_user_header} on every request; do it now"
     else:
-        yield Finding("access.public", Result.OK, f"{base} shows nothing to strangers")
+        yield Finding("access.public", Result.OK, f"{base} requires a login")
         return
     yield Finding("access.public", Result.ERROR, text, hint)
 
@@ -61,19 +61,19 @@ def _loopback(settings: Settings) -> Iterator[Finding]:
         return
     check = "access.loopback"
     if forwarded or (here and not settings.loopback_trusted):
-        text = f"what answers at {base} lets everybody in who comes through a proxy on this machine"
+        text = f"the service at {base} lets in everybody who comes through a proxy on this machine"
         yield Finding(check, Result.ERROR, text, "restart the service: it runs with other settings than these")
     elif not here:
-        yield Finding(check, Result.OK, "without a login this machine sees nothing either")
+        yield Finding(check, Result.OK, "this machine needs a login as well")
     elif settings.exposed:
-        text = "AWB_TRUST_LOOPBACK lets everybody in who comes through a proxy or forwarder on this machine"
+        text = "AWB_TRUST_LOOPBACK lets in everybody who comes through a proxy or forwarder on this machine"
         yield Finding(check, Result.WARNING, text, "set it to auto, unless there is none on this machine")
     elif not settings.on_loopback:
         text = f"no login is needed on this machine, while {settings.bind} can be reached from elsewhere"
         hint = "if a container engine or a forwarder passes connections on, set AWB_TRUST_LOOPBACK=never or a password"
         yield Finding(check, Result.WARNING, text, hint)
     else:
-        yield Finding(check, Result.OK, "this machine alone gets in, without a login")
+        yield Finding(check, Result.OK, "only this machine has access without a login")
 
 
 def _opens(settings: Settings, base: str, headers: Mapping[str, str]) -> bool | None:

@@ -28,7 +28,7 @@ def examine_counting(config: Config, connection: "redis.Redis") -> Iterator[Find
     if not config.settings.ai_templates and not verifying:
         yield Finding(
             "count.templates", Result.WARNING, "no AI templates are listed",
-            "list the templates of Coder Tasks in AWB_AI_TEMPLATES, or new tasks are counted late or not at all",
+            "list the templates of Coder Tasks in AWB_AI_TEMPLATES, or new tasks count late or not at all",
         )  # fmt: skip
     store = Store(connection, own)
     found = verdict(store, config)
@@ -52,9 +52,9 @@ def _ahead(store: Store) -> Iterator[Finding]:
     """Find builds that lie in the future: a clock ran ahead when they came, and they are in no sum until then."""
     count = store.ledger(AWB).count_since(clock.now().timestamp() + _TOLERATED_SECONDS)
     if count:
-        builds = "1 build lies" if count == 1 else f"{count:,} builds lie"
+        builds = "1 build is" if count == 1 else f"{count:,} builds are"
         yield Finding(
-            "clock.records", Result.WARNING, f"{builds} in the future: a clock ran ahead when their notifications came",
+            "clock.records", Result.WARNING, f"{builds} in the future: a clock was ahead at their arrival",
             "synchronise the clocks (NTP); they count from that day on; a pass with Coder's API puts what it proves "
             "at the time that Coder tells",
             store.deployment,

@@ -48,13 +48,13 @@ def _secret(config: Config) -> Iterator[Finding]:
     yield Finding("secret.present", Result.OK, "a webhook secret is set")
     if settings.webhook_secret_previous:
         yield Finding(
-            "secret.rotation", Result.WARNING, "the former webhook secret is still accepted",
+            "secret.rotation", Result.WARNING, "the previous webhook secret is still accepted",
             "unset AWB_WEBHOOK_SECRET_PREVIOUS once Coder has the new one",
         )  # fmt: skip
     if not settings.on_loopback and urlsplit(settings.public_url).scheme != "https":
         yield Finding(
             "secret.transport", Result.WARNING, "Coder would send the secret unencrypted",
-            "put a TLS proxy in front and name its URL in AWB_PUBLIC_URL",
+            "put a TLS proxy in front and set AWB_PUBLIC_URL to its URL",
         )  # fmt: skip
 
 
@@ -73,7 +73,7 @@ def _redis(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
             hint = "start it with: awb run (or set AWB_DATA_DIR to the directory of the one that runs)"
         yield Finding("redis.reachable", Result.ERROR, text, hint)
         return
-    yield Finding("redis.reachable", Result.OK, "Redis answers and takes writes")
+    yield Finding("redis.reachable", Result.OK, "Redis answers and accepts writes")
     info = server.facts
     version = str(info.get("valkey_version") or info["redis_version"])
     # Valkey calls itself Redis 7.2.4 towards clients; its own version is newer than any that lacks something.
@@ -86,7 +86,7 @@ def _redis(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
         yield Finding(
             "redis.rights", Result.WARNING,
             f"append-only file and maxmemory-policy cannot be seen: the Redis user may not run {server.missing}",
-            f"allow it with +info, or see to appendonly yes and maxmemory-policy noeviction yourself ({_RIGHTS})",
+            f"allow it with +info, or make sure of appendonly yes and maxmemory-policy noeviction yourself ({_RIGHTS})",
         )  # fmt: skip
     else:
         yield _policy(info)
@@ -107,7 +107,7 @@ def _policy(info: dict[str, object]) -> Finding:
     policy = str(info.get("maxmemory_policy", "unknown"))
     return Finding(
         "redis.policy", Result.OK if policy == "noeviction" else Result.ERROR, f"maxmemory-policy {policy}",
-        "" if policy == "noeviction" else "set maxmemory-policy noeviction: any other may throw the ledger away",
+        "" if policy == "noeviction" else "set maxmemory-policy noeviction: any other may delete the ledger",
     )  # fmt: skip
 
 

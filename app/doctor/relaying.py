@@ -45,7 +45,7 @@ def _users(store: Store) -> Iterator[Finding]:
         shown = ", ".join(sorted(names)[:3])
         yield Finding(
             "relay.users", Result.WARNING,
-            f"{store.deployment}: Coder sends here what is for users ({shown}), who get no e-mail of it",
+            f"{store.deployment}: Coder sends notifications for users here ({shown}), so they get no e-mail",
             _SWITCH_ON,
         )  # fmt: skip
 
@@ -56,6 +56,8 @@ def _mail_server(config: Config) -> Iterator[Finding]:
         server, sender = smtp_server(config.settings)
         Mailer(server, sender, trusted=config.settings.ca_file).probe()
     except (NotifyError, ValueError) as error:
-        yield Finding("relay.mail", Result.ERROR, f"the mail server does not take mail: {error}", "check AWB_SMTP_URL")
+        yield Finding(
+            "relay.mail", Result.ERROR, f"the mail server does not accept mail: {error}", "check AWB_SMTP_URL"
+        )
     else:
-        yield Finding("relay.mail", Result.OK, "the mail server lets us in")
+        yield Finding("relay.mail", Result.OK, "the mail server accepts the login")

@@ -144,7 +144,7 @@ def test_silences_are_listed_ended_and_then_over(awb: Awb, connection: "redis.Re
     missing = awb("silence", "end", made[:-1])
     assert (missing.exit_code, f"did you mean “{made}”?" in missing.stderr) == (1, True)
     assert awb("silence", "end", made).exit_code == 0
-    assert awb("silence", "list").stdout == "Nothing is silenced.\n"
+    assert awb("silence", "list").stdout == "No active silences.\n"
     (over,) = json.loads(awb("silence", "list", "--all", "--json").stdout)["silences"]
     assert (over["id"], over["active"], over["ended_by"]) == (made, False, ME)
     assert acts(connection) == [(ME, "end silence"), (ME, "add silence")]
@@ -166,7 +166,7 @@ def test_a_test_message_reaches_every_receiver_now(awb: Awb, connection: "redis.
     assert acts(connection) == [(ME, "send test message")]
 
 
-def test_one_failure_is_told_and_ends_with_code_1(awb: Awb) -> None:
+def test_one_failure_is_reported_and_ends_with_code_1(awb: Awb) -> None:
     with SlackSink() as slack, MailSink(refuse="550 no such user") as smtp:
         told = awb("notify", "test", "--json", AWB_SLACK_WEBHOOK_URL=slack.url, **mail(smtp))
     assert told.exit_code == 1

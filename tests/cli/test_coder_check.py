@@ -242,7 +242,7 @@ def test_when_the_token_expires_is_said_fourteen_days_ahead(
         (("coder:all",), ["*:*"], None, ""),
     ],
 )
-def test_a_token_with_limited_scopes_is_told_which_of_them_counting_lacks(
+def test_a_token_with_limited_scopes_is_reported_with_those_that_counting_lacks(
     ask: Ask, scopes: tuple[str, ...], allowed: list[str], outcome: str | None, says: str
 ) -> None:
     record = {**codersays.key(codersays.YEAR, *scopes), "allow_list": allowed}
@@ -250,7 +250,7 @@ def test_a_token_with_limited_scopes_is_told_which_of_them_counting_lacks(
     assert (found and found[0], says in (found or ("", ""))[1]) == (outcome, True)
 
 
-def test_who_creates_most_tasks_is_not_the_one_to_be_told_of_new_ones(ask: Ask, connection: "redis.Redis") -> None:
+def test_who_creates_most_tasks_is_not_notified_of_new_ones(ask: Ask, connection: "redis.Redis") -> None:
     one = made_up(OWNER)
     at = one.now - timedelta(hours=1)
     put(connection, [build(1, at, owner="ada"), build(2, at, owner="ada"), build(3, at, owner="counter-bot")])

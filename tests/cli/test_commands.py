@@ -85,7 +85,7 @@ def test_a_mistyped_command_or_option_is_a_usage_error_with_a_hint(words: list[s
     assert f"Did you mean {hint}" in result.stderr
 
 
-def test_the_version_is_told_where_the_package_is_not_installed() -> None:
+def test_the_version_is_reported_where_the_package_is_not_installed() -> None:
     result = call("--version")
     assert result.exit_code == 0
     told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
@@ -239,7 +239,7 @@ def test_why_says_why_a_workspace_was_counted(awb: Awb, three_builds: None, what
 def test_why_of_nothing_counted_fails(awb: Awb, three_builds: None) -> None:
     text, as_json = awb("why", "ada/nothing"), awb("why", "ada/nothing", "--json")
     assert (text.exit_code, as_json.exit_code) == (1, 1)
-    assert "nothing is counted for “ada/nothing”" in text.stderr
+    assert "nothing was counted for “ada/nothing”" in text.stderr
     assert json.loads(as_json.stdout) == []
     assert awb("why", "ada/w0", "--deployment", "eu").exit_code == 1
 

@@ -47,7 +47,7 @@ def test_records_for_people_have_one_row_each_and_say_that_there_may_be_more(awb
     rows = rows_of(awb("records", "--user", "ada", "--limit", "2"))
     assert rows[0].split() == ["at", "user", "workspace", "template", "key"]
     assert all(" ada " in row for row in rows[1:3])
-    assert rows[3] == "There may be more: --limit shows them."
+    assert rows[3] == "There may be more: raise --limit."
 
 
 def test_why_of_a_user_lists_the_builds_of_that_user(awb: Awb, builds: None) -> None:
@@ -91,7 +91,7 @@ def test_importing_another_file_says_one_line(awb: Awb, tmp_path: Path, content:
     assert done.exit_code == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"awb: {file}:")
-    assert line.endswith("no line of it is a record as `awb export` writes them, and nothing was imported")
+    assert line.endswith("no line is a record as written by `awb export`; nothing was imported")
 
 
 def test_an_empty_quarantine_is_said_to_be_empty(awb: Awb, connection: "redis.Redis") -> None:

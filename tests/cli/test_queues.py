@@ -48,7 +48,7 @@ def test_queues_are_listed_with_workers_and_failed_jobs(awb: Awb, connection: An
     assert (result.exit_code, result.stderr) == (0, "")
     rows = [line.split() for line in result.stdout.splitlines()]
     assert [row for row in rows if row[:2] == [DELIVERIES, "2"] and row[-3:] == ["1", "goes", "on"]]
-    assert "No worker is registered" in result.stdout
+    assert "No workers are registered" in result.stdout
     assert re.search(r"delivery-prod-m0 .* 4 +ValueError: \[bold\]odd token=\*\*\*", result.stdout)
 
 
@@ -102,8 +102,8 @@ def test_a_queue_is_paused_and_resumed(awb: Awb, connection: "redis.Redis") -> N
     said = [awb("queues", act, DELIVERIES, **HERE).stdout for act in ("pause", "pause", "resume", "resume")]
     assert said == [
         f"{DELIVERIES} is paused.\n",
-        f"{DELIVERIES} was paused already.\n",
-        f"{DELIVERIES} goes on.\n",
+        f"{DELIVERIES} was already paused.\n",
+        f"{DELIVERIES} is running again.\n",
         f"{DELIVERIES} was not paused.\n",
     ]
     assert awb("queues", "pause", "theirs").exit_code == 2
@@ -131,7 +131,7 @@ def test_what_was_not_understood_is_replayed(
     accept(connection, odd(3))
     work_off(connection, config)
     result = awb("replay", *options, **HERE)
-    assert result.stdout == f"{number} deliveries looked at, {number} queued for classification.\n"
+    assert result.stdout == f"{number} deliveries checked, {number} queued for classification.\n"
     assert result.exit_code == 0
     assert json.loads(awb("replay", *options, "--json", **HERE).stdout) == {"looked_at": number, "queued": 0}
     assert awb("replay", *options, "--deployment", "eu", **HERE).stdout.startswith("0 deliveries")
@@ -177,7 +177,7 @@ def test_quarantined_bodies_are_released_or_stay(
 ) -> None:
     result = awb("quarantine", "release", "good", "bad", **HERE)
     assert result.exit_code == 1
-    assert result.stdout.startswith("good: queued for classification\nbad: is still no notification")
+    assert result.stdout.startswith("good: queued for classification\nbad: still not a valid notification")
     work_off(connection, config)
     assert used(connection) == 1
     assert [row["message_id"] for row in inbox.quarantined()] == ["bad"]
@@ -185,7 +185,7 @@ def test_quarantined_bodies_are_released_or_stay(
 
 def test_quarantined_bodies_are_discarded(awb: Awb, inbox: Inbox) -> None:
     result = awb("quarantine", "discard", "bad", "none", **HERE)
-    assert (result.exit_code, result.stdout) == (1, "bad: discarded\nnone: not there\n")
+    assert (result.exit_code, result.stdout) == (1, "bad: discarded\nnone: not found\n")
     assert [row["message_id"] for row in inbox.quarantined()] == ["good"]
 
 

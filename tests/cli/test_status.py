@@ -126,7 +126,7 @@ def test_status_says_what_fires_who_knows_what_is_silenced_and_what_was_sent(awb
     assert re.search(r"silenced +level=75% until .*, by grace: the \[bold\]move", shown)
     assert re.search(r"messages +\d+ \w+ \d\d:\d\d  pending to slack: AWB 80%", shown)
     assert re.search(r"last 30 days +·{22}█{8}  8 in all, 1 on the busiest day, 1 today \(UTC\)", shown)
-    assert "awb alerts ack awb  says that somebody knows" in shown
+    assert "awb alerts ack awb  acknowledges it" in shown
     awb("alerts", "ack", "awb", AWB_LIMIT="10")
     known = awb("status", AWB_LIMIT="10").stdout
     assert "acknowledged by" in known
@@ -139,7 +139,7 @@ def test_a_message_that_failed_leads_to_the_doctor(awb: Awb, warned: None, conne
     assert "awb doctor" not in awb("status", AWB_LIMIT="10").stdout
     outbox.mark_failed(message["id"], "Slack answered 404: " + "x" * 500)
     shown = awb("status", AWB_LIMIT="10").stdout
-    assert "awb messages and awb doctor  say why messages fail" in shown
+    assert "awb messages and awb doctor  show why messages fail" in shown
     assert "failed to slack" in shown
     assert max(map(len, shown.splitlines())) < 250
 

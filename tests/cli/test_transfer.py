@@ -148,7 +148,7 @@ def test_what_editors_add_to_a_file_refuses_nothing(awb: Awb, kind: str, odd: st
     file.write_bytes(ODD[odd]("".join(lines_of(records, kind))).encode())
     assert list(read_records(file)) == records
     result = awb("import", "--dry-run", str(file))
-    assert (result.exit_code, rows_of(result)[0]) == (0, "2 records read: 2 would be new, 0 known already.")
+    assert (result.exit_code, rows_of(result)[0]) == (0, "2 records read: 2 would be new, 0 already known.")
 
 
 def test_rows_of_empty_cells_as_spreadsheets_leave_them_are_no_records(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_no_records_make_a_file_that_can_be_read(awb: Awb, kind: str, tmp_path: 
     file = tmp_path / "empty"
     file.write_text(awb("export", "--format", kind).stdout, encoding="utf-8")
     result = awb("import", str(file))
-    assert (result.exit_code, rows_of(result)) == (0, ["0 records read: 0 new, 0 known already."])
+    assert (result.exit_code, rows_of(result)) == (0, ["0 records read: 0 new, 0 already known."])
 
 
 def test_records_are_read_while_the_file_is_written(connection: "redis.Redis") -> None:
@@ -251,7 +251,7 @@ def test_what_was_exported_counts_the_same_elsewhere_and_twice_changes_nothing(
     assert named(here(connection, "eu")) == named(here(connection))
     before = everything()
     assert rows_of(awb("import", str(file), "--deployment", "eu", **settings)) == [
-        f"{total:,} records read: 0 new, {total:,} known already."
+        f"{total:,} records read: 0 new, {total:,} already known."
     ]
     assert everything() == before
 
@@ -403,7 +403,7 @@ def test_what_is_no_file_of_records_is_said_to_be_none(
     assert connection.dbsize() == 0
 
 
-def test_very_many_wrong_lines_are_counted_and_not_all_told(awb: Awb, tmp_path: Path) -> None:
+def test_very_many_wrong_lines_are_counted_and_not_all_shown(awb: Awb, tmp_path: Path) -> None:
     file = tmp_path / "records.jsonl"
     file.write_text("{}\n" * 100, encoding="utf-8")
     wrong = awb("import", str(file)).stderr.splitlines()
@@ -411,11 +411,11 @@ def test_very_many_wrong_lines_are_counted_and_not_all_told(awb: Awb, tmp_path: 
     file.write_text(GOOD + "\n" + "{}\n" * 100, encoding="utf-8")
     wrong = awb("import", str(file)).stderr.splitlines()
     assert len(wrong) == 22
-    assert wrong[-2:] == ["awb: and 80 more", "awb: 100 of 101 lines are no records; nothing was imported"]
+    assert wrong[-2:] == ["awb: and 80 more", "awb: 100 of 101 lines are not records; nothing was imported"]
 
 
 def test_standard_input_is_a_file_too(awb: Awb, connection: "redis.Redis") -> None:
-    assert rows_of(awb("import", "-", stdin=GOOD.encode())) == ["1 records read: 1 new, 0 known already."]
+    assert rows_of(awb("import", "-", stdin=GOOD.encode())) == ["1 records read: 1 new, 0 already known."]
     assert [one.state for one in here(connection)] == [PROVED]
     wrong = awb("import", "-", stdin=b"{}")
     assert (wrong.exit_code, "awb: standard input:1: " in wrong.stderr) == (1, True)

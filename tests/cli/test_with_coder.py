@@ -81,19 +81,19 @@ def test_reconcile_finishes_the_others_where_one_workspace_keeps_failing(awb: Aw
     assert "1 workspace is left" in done.stdout
 
 
-def test_subscribing_shows_the_plan_and_carries_it_out_when_told_to(awb: Awb, coder: dict[str, str]) -> None:
+def test_subscribing_shows_the_plan_and_carries_it_out_with_yes(awb: Awb, coder: dict[str, str]) -> None:
     plan = awb("coder", "subscribe", "--json", **coder)
     would = json.loads(plan.stdout)
     assert plan.exit_code == 1
     assert would["enable"]
     assert would["changed"] is False
-    assert "Nothing is changed yet" in awb("coder", "subscribe", **coder).stdout
+    assert "Nothing changed yet" in awb("coder", "subscribe", **coder).stdout
     done = awb("coder", "subscribe", "--yes", "--json", **coder)
     assert (done.exit_code, json.loads(done.stdout)) == (0, {**would, "changed": True})
     again = awb("coder", "subscribe", **coder)
     assert (again.exit_code, again.stdout.splitlines()[-1]) == (
         0,
-        "Nothing to change: what this token's user can receive is on.",
+        "Nothing to change: everything that this token's user can receive is on.",
     )
 
 

@@ -130,12 +130,12 @@ def test_names_are_given_as_they_are_because_escaping_is_the_notifiers_work() ->
         ({"end": NOON.date()}, "1 January 2026 to 1 March 2026, over"),
     ],
 )
-def test_the_period_is_told_with_its_last_day(more: dict[str, Any], text: str) -> None:
+def test_the_period_is_reported_with_its_last_day(more: dict[str, Any], text: str) -> None:
     expected = "since 1 January 2026, without end" if more["end"] is None else text
     assert ("Period", expected) in alert(usage(900, **more)).facts
 
 
-def test_times_are_told_in_utc_wherever_they_were_read() -> None:
+def test_times_are_reported_in_utc_wherever_they_were_read() -> None:
     tokyo = datetime(2026, 3, 2, 1, 30, tzinfo=timezone(timedelta(hours=9)))
     said = alert(usage(900, as_of=tokyo))
     assert "2026-03-01 16:30 UTC" in said.footer

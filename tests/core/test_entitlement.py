@@ -111,7 +111,7 @@ def test_in_the_grace_period_limit_period_and_number_stay() -> None:
     assert found(said) == Allowance(LicenceStatus.GRACE, Limit(300), OF_YEAR, 9)
 
 
-def test_without_a_usage_period_none_is_told() -> None:
+def test_without_a_usage_period_none_is_reported() -> None:
     assert found(entitlements(limit=300, usage_period=None)).period is None
 
 

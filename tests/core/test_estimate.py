@@ -126,7 +126,7 @@ def test_a_late_failure_takes_back_one_of_the_newest_starts() -> None:
     assert [bounded.stored[number].deliveries for number in sorted(bounded.stored)][-2:] == [("r7",), ("r8",)]
 
 
-def test_a_creation_that_is_heard_of_late_counts_once() -> None:
+def test_a_creation_that_arrives_late_counts_once() -> None:
     bounded = Bounded(2)
     for n in range(6):
         bounded.take((R, f"r{n}", 10.0 + n, None))

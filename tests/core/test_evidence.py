@@ -146,7 +146,7 @@ def test_a_delivery_that_came_twice_stands_at_its_first_arrival() -> None:
     assert evidence_of((R, late), (R, early)) == evidence_of((R, early), (R, late)) == evidence_of((R, early))
 
 
-def test_a_failed_build_told_twice_is_one_failed_build_told_first_by_the_earlier() -> None:
+def test_a_failed_build_reported_twice_is_one_failed_build_reported_first_by_the_earlier() -> None:
     early, late = event("a", 1.0, 1), event("b", 2.0, 1)
     assert evidence_of((F, late), (F, early)) == evidence_of((F, early), (F, late))
     assert evidence_of((F, late), (F, early)).failed["1"].message_id == "a"

@@ -48,7 +48,7 @@ def drifting(*drifts: int) -> list[DriftPoint]:
     return [DriftPoint(NOON - timedelta(days=days - n), 100 + drift, 100) for n, drift in enumerate(drifts)]
 
 
-def test_where_all_is_well_nothing_is_told() -> None:
+def test_where_all_is_well_nothing_is_reported() -> None:
     assert notices() == []
     assert notices(entitlements=saying(), history=drifting(-30, -30, -30)) == []
 
@@ -110,7 +110,7 @@ def test_a_very_long_warning_is_cut() -> None:
 @pytest.mark.parametrize(
     ("version", "gone"), [(None, False), ((2, 36, 9), False), ((2, 37, 0), True), ((2, 40, 1), True), ((3, 0, 0), True)]
 )
-def test_a_version_without_tasks_is_told(version: tuple[int, int, int] | None, gone: bool) -> None:
+def test_a_version_without_tasks_is_reported(version: tuple[int, int, int] | None, gone: bool) -> None:
     assert keys(version=version) == (["tasks-gone"] if gone else [])
 
 
@@ -124,14 +124,14 @@ def test_a_version_without_tasks_is_told(version: tuple[int, int, int] | None, g
         (LicenceStatus.NOT_ENTITLED, [("not-entitled", Severity.CRITICAL)]),
     ],
 )
-def test_a_licence_that_expired_or_covers_nothing_is_told(
+def test_a_licence_that_expired_or_covers_nothing_is_reported(
     standing: LicenceStatus, expected: list[tuple[str, Severity]]
 ) -> None:
     found = notices(allowance=Allowance(standing, Limit(0)))
     assert [(notice.key, notice.severity) for notice in found] == expected
 
 
-def test_growing_drift_is_told_with_its_causes_and_once_a_period() -> None:
+def test_growing_drift_is_reported_with_its_causes_and_once_a_period() -> None:
     [notice] = notices(history=drifting(0, -3, -8), version=(2, 29, 1), sees_deleted=False)
     assert notice.key == "drift-2026-01-01"
     assert "the API proves 92 builds, and Coder reports 100" in notice.summary
@@ -143,11 +143,11 @@ def test_growing_drift_is_told_with_its_causes_and_once_a_period() -> None:
 
 
 @pytest.mark.parametrize("hours", [0, 1, 23.99])
-def test_an_api_that_is_away_for_less_than_a_day_is_not_told(hours: float) -> None:
+def test_an_api_that_is_away_for_less_than_a_day_is_not_reported(hours: float) -> None:
     assert keys(unreached_since=NOON - timedelta(hours=hours)) == []
 
 
-def test_an_api_that_is_away_for_a_day_is_told_with_the_reason() -> None:
+def test_an_api_that_is_away_for_a_day_is_reported_with_the_reason() -> None:
     since = NOON - timedelta(hours=24)
     [notice] = notices(unreached_since=since, failure="the token is wrong")
     assert "since 2026-03-01 12:00 UTC: the token is wrong" in notice.summary
@@ -166,7 +166,7 @@ def test_silence_is_broken_input_only_while_builds_are_proved(
     assert keys(silent_since=since, proved_since_silence=proved) == (["input-broken"] if broken else [])
 
 
-def test_everything_at_once_is_told_at_once() -> None:
+def test_everything_at_once_is_reported_at_once() -> None:
     found = keys(
         entitlements=saying("w", errors=("e",)),
         allowance=Allowance(LicenceStatus.GRACE, Limit(5)),
@@ -177,7 +177,7 @@ def test_everything_at_once_is_told_at_once() -> None:
     assert len(set(found)) == 6
 
 
-def test_without_tasks_nothing_else_is_told_of_the_count() -> None:
+def test_without_tasks_nothing_else_is_reported_about_the_count() -> None:
     of_the_count = {
         "allowance": Allowance(LicenceStatus.NOT_ENTITLED, Limit(0)),
         "history": drifting(0, 0, 9),
@@ -188,7 +188,7 @@ def test_without_tasks_nothing_else_is_told_of_the_count() -> None:
 
 
 @pytest.mark.parametrize(("days", "told"), [(7.01, False), (7, True), (0.5, True), (-3, True)])
-def test_a_token_that_ends_although_it_is_used_is_told_seven_days_before(days: float, told: bool) -> None:
+def test_a_token_that_ends_although_it_is_used_is_reported_seven_days_before(days: float, told: bool) -> None:
     ends = NOON + timedelta(days=days)
     assert keys(token_ends_at=ends) == ([f"token-ends-{ends:%Y-%m-%d}"] if told else [])
     assert keys(token_ends_at=None) == []

@@ -172,7 +172,7 @@ def test_the_given_payload_is_left_alone() -> None:
         (b'{"notification_name": "Task Paused"', False),
     ],
 )
-def test_an_unreadable_body_that_may_hold_a_passcode_is_told_apart(raw: bytes, may: bool) -> None:
+def test_an_unreadable_body_that_may_hold_a_passcode_is_distinguished(raw: bytes, may: bool) -> None:
     assert may_hold_secret(raw) is may
 
 

@@ -454,7 +454,7 @@ def test_each_mistake_is_named_with_file_rule_and_remedy(text: str, said: list[s
     assert all(problem.startswith("rules.toml: ") for problem in refused.value.problems)
 
 
-def test_all_mistakes_are_told_at_once() -> None:
+def test_all_mistakes_are_reported_at_once() -> None:
     text = (
         "rules = 1\n"
         + rule('{ nmae = "x", name = { globb = "y" } }', "wieght = 1")

@@ -168,7 +168,7 @@ def test_a_level_that_was_stepped_down_from_can_be_reached_again() -> None:
     assert (lower.level, again.reason, again.level) == ("75%", Reason.ESCALATED, "90%")
 
 
-def test_a_limit_that_is_unlimited_now_is_told_as_the_cause() -> None:
+def test_a_limit_that_is_unlimited_now_is_reported_as_the_cause() -> None:
     assert decide("90%", usage(950, None)).because == "The limit is unlimited now."
     assert decide("90%", usage(5, 1000)).because == "No threshold is reached any more."
 

@@ -93,7 +93,7 @@ def test_coders_errors_are_critical(stage: Stage) -> None:
     assert b'"severity":"critical"' in stage.connection.hget(key, "alert")
 
 
-def test_a_version_without_tasks_is_told_instead_of_silence(stage: Stage) -> None:
+def test_a_version_without_tasks_is_reported_instead_of_silence(stage: Stage) -> None:
     stage.world.licence = licence()
     tasks(stage.world, 3)
     stage.tell()
@@ -108,7 +108,7 @@ def test_a_version_without_tasks_is_told_instead_of_silence(stage: Stage) -> Non
     stage.assert_exact()
 
 
-def test_an_api_that_is_away_for_a_day_is_told_once_and_again_after_it_was_back(stage: Stage) -> None:
+def test_an_api_that_is_away_for_a_day_is_reported_once_and_again_after_it_was_back(stage: Stage) -> None:
     stage.look()
     for _ in range(2):
         said = []
@@ -132,7 +132,7 @@ def test_an_api_that_fails_now_and_then_is_not_away(stage: Stage) -> None:
         assert stage.notices() == []
 
 
-def test_a_token_that_was_revoked_is_told_by_what_to_do(stage: Stage) -> None:
+def test_a_token_that_was_revoked_is_reported_by_what_to_do(stage: Stage) -> None:
     stage.look()
     stage.server.revoke(stage.server.token)
     for _ in range(26):
@@ -145,7 +145,7 @@ def test_a_token_that_was_revoked_is_told_by_what_to_do(stage: Stage) -> None:
     assert stage.server.token not in text
 
 
-def test_silence_is_told_only_while_builds_are_proved_and_nothing_arrives(stage: Stage) -> None:
+def test_silence_is_reported_only_while_builds_are_proved_and_nothing_arrives(stage: Stage) -> None:
     tasks(stage.world, 2)
     stage.tell()
     stage.look()
@@ -169,7 +169,7 @@ def test_silence_is_told_only_while_builds_are_proved_and_nothing_arrives(stage:
     assert len(stage.sent()) == 1
 
 
-def test_the_build_that_the_last_notification_told_of_is_no_sign_of_silence(stage: Stage) -> None:
+def test_the_build_that_the_last_notification_announced_is_no_sign_of_silence(stage: Stage) -> None:
     workspace = stage.world.create_task(stage.world.user("ada"), unfinished=True)
     stage.tell()
     stage.world.finish(workspace.latest, stage.world.now + timedelta(minutes=9))
@@ -200,7 +200,7 @@ def test_builds_of_before_the_first_pass_are_no_silence(stage: Stage) -> None:
     assert stage.notices() == ["input-broken"]
 
 
-def test_a_licence_that_covers_nothing_is_told_until_it_does(stage: Stage) -> None:
+def test_a_licence_that_covers_nothing_is_reported_until_it_does(stage: Stage) -> None:
     stage.world.licence = licence(entitled=False)
     stage.look()
     assert stage.notices() == ["not-entitled"]
@@ -215,14 +215,14 @@ def test_a_licence_that_covers_nothing_is_told_until_it_does(stage: Stage) -> No
     assert stage.notices() == ["not-entitled"]
 
 
-def test_a_grace_period_is_told(stage: Stage) -> None:
+def test_a_grace_period_is_reported(stage: Stage) -> None:
     feature = {"entitlement": "grace_period", "enabled": True, "limit": 5}
     said = {"has_license": True, "features": {"managed_agent_limit": feature}}
     stage.state.save_licence(Entitlements.model_validate(said), None, stage.world.now)
     assert (stage.notices(), stage.notices()) == (["grace-period"], [])
 
 
-def test_growing_drift_is_told_once_and_a_constant_one_never(stage: Stage) -> None:
+def test_growing_drift_is_reported_once_and_a_constant_one_never(stage: Stage) -> None:
     keep_drifting(stage, *([-30] * 9))
     assert stage.notices() == []
     stage.connection.delete(f"awb:v1:{DEPLOYMENT}:drift")

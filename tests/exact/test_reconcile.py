@@ -397,7 +397,7 @@ def test_a_meter_that_begins_late_finds_what_there_ever_was(connection: "redis.R
         stage.assert_exact()
 
 
-def test_a_pass_told_how_far_to_look_back_finds_what_is_older_than_the_last_pass(stage: Stage) -> None:
+def test_a_pass_with_an_earlier_start_finds_what_is_older_than_the_last_pass(stage: Stage) -> None:
     stage.world.licence = Licence()
     stage.look()
     old = stage.world.create_task(stage.world.user("ada"))

@@ -42,7 +42,7 @@ def test_the_message_says_all_in_plain_text() -> None:
         (alert(used=12, level="", reason=Reason.RESOLVED), "success"),
     ],
 )
-def test_the_severity_is_told_in_apprises_words(of: object, expected: str) -> None:
+def test_the_severity_is_reported_in_apprises_words(of: object, expected: str) -> None:
     assert told(of)["type"] == expected
 
 

@@ -345,7 +345,7 @@ def test_the_message_is_the_reviewed_one(name: str, shown: Any) -> None:
     assert json.loads((SNAPSHOTS / f"{name}.json").read_text("utf-8")) == render(shown)
 
 
-def test_severity_is_told_in_a_word_and_the_text_is_complete_without_blocks() -> None:
+def test_severity_is_reported_in_a_word_and_the_text_is_complete_without_blocks() -> None:
     message = render(alert())
     assert "Warning" in message["blocks"][0]["text"]["text"]
     for part in ("Warning", "912", "1,000", "90%"):

@@ -106,7 +106,7 @@ def test_a_second_acknowledgement_changes_nothing(connection: "redis.Redis", con
     assert (len(told(connection)), len(events(connection))) == (1, 1)
 
 
-def test_of_many_at_once_one_is_told(connection: "redis.Redis", config: Config) -> None:
+def test_of_many_at_once_one_is_reported(connection: "redis.Redis", config: Config) -> None:
     say(connection)
     begin_thread(connection)
     threads = [
@@ -296,7 +296,7 @@ def test_a_bursts_words_name_its_level(connection: "redis.Redis", config: Config
     assert snooze(Store(connection, PROD), config, "burst-1", "20 builds", "ada", None).matches(burst.labels())
 
 
-def test_an_end_brings_back_what_was_held_and_is_told(
+def test_an_end_brings_back_what_was_held_and_is_reported(
     connection: "redis.Redis", config: Config, clock: time_machine.Traveller
 ) -> None:
     say(connection)

@@ -33,7 +33,7 @@ def told(connection: "redis.Redis") -> list[tuple[str, str, str]]:
     return [(row["receiver"], row["reason"], row["level"]) for row in outbox(connection)]
 
 
-def test_after_the_time_the_next_one_is_told_once_for_each_level(
+def test_after_the_time_the_next_one_is_reported_once_for_each_level(
     connection: "redis.Redis", config: Any, world_clock: time_machine.Traveller
 ) -> None:
     run(connection, config, resumes(18))

@@ -116,7 +116,7 @@ def test_proved_builds_take_the_place_of_all_that_was_hinted(connection: Any, co
     assert used(connection) == 2
 
 
-def test_a_name_that_is_heard_of_late_is_given_to_every_record(connection: "redis.Redis", config: Any) -> None:
+def test_a_name_that_arrives_late_is_given_to_every_record(connection: "redis.Redis", config: Any) -> None:
     nameless = [
         (one, message, at, {**payload, "labels": {"workspace": "write-tests"}, "user_username": ""})
         for one, message, at, payload in resumes(LONG)

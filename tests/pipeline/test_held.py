@@ -61,7 +61,7 @@ def states(connection: "redis.Redis") -> list[tuple[str, str]]:
     return [(row["level"], row["state"]) for row in outbox(connection)]
 
 
-def test_quiet_hours_delay_the_message_and_then_the_newest_state_is_told(
+def test_quiet_hours_delay_the_message_and_then_the_newest_state_is_reported(
     connection: "redis.Redis", redis_server: RedisServer, slack: SlackSink, clock: time_machine.Traveller
 ) -> None:
     config = config_for(redis_server.url, slack_webhook_url=slack.url, quiet_hours="18:00-08:00")
@@ -80,7 +80,7 @@ def test_quiet_hours_delay_the_message_and_then_the_newest_state_is_told(
     assert "90%" in text
 
 
-def test_what_was_resolved_in_the_night_is_told_as_resolved(
+def test_what_was_resolved_in_the_night_is_reported_as_resolved(
     connection: "redis.Redis", redis_server: RedisServer, slack: SlackSink, clock: time_machine.Traveller
 ) -> None:
     settings: dict[str, Any] = {"slack_webhook_url": slack.url, "quiet_hours": "18:00-08:00"}
@@ -129,7 +129,7 @@ def test_a_silence_holds_its_level_and_lets_the_next_one_speak(
     assert states(connection) == [("90%", "superseded"), ("100%", "sent")]
 
 
-def test_what_still_holds_when_a_silence_is_taken_back_is_told(
+def test_what_still_holds_when_a_silence_is_taken_back_is_reported(
     connection: "redis.Redis", redis_server: RedisServer, slack: SlackSink, clock: time_machine.Traveller
 ) -> None:
     config = config_for(redis_server.url, slack_webhook_url=slack.url)

@@ -132,7 +132,7 @@ def test_a_worker_that_waited_when_the_pause_came_takes_nothing_either(
     assert waiting.wait(20) == 0
 
 
-def test_a_worker_of_a_paused_queue_can_be_told_to_end(connection: "redis.Redis", ada: Operator, waiting: Any) -> None:
+def test_a_worker_of_a_paused_queue_can_be_stopped(connection: "redis.Redis", ada: Operator, waiting: Any) -> None:
     ada.pause(DELIVERIES)
     accept(connection, resumes(1))
     wait_until(lambda: [one.state for one in ada.queues.workers()] == ["suspended"])
@@ -318,7 +318,9 @@ def test_a_replay_under_the_same_rules_changes_nothing(connection: "redis.Redis"
     assert (used(connection), jobs_in(connection)) == (2, NOTHING)
 
 
-def test_only_what_arrived_since_is_replayed_and_progress_is_told(connection: "redis.Redis", config: Config) -> None:
+def test_only_what_arrived_since_is_replayed_and_progress_is_reported(
+    connection: "redis.Redis", config: Config
+) -> None:
     accept(connection, odd(5))
     work_off(connection, config)
     seen: list[tuple[int, int]] = []
@@ -444,7 +446,7 @@ def test_a_body_without_an_id_counts_once_by_what_it_says(
     assert used(connection) == 1
 
 
-def test_a_release_does_not_set_back_when_coder_was_last_heard_of(connection: "redis.Redis", inbox: Inbox) -> None:
+def test_a_release_does_not_set_back_when_coder_last_posted(connection: "redis.Redis", inbox: Inbox) -> None:
     accept(connection, [(DEPLOYMENT, "new", STARTED_AT + 100, {})])
     put_aside(inbox, "m1", notification("m1"))
     release(Store(connection, DEPLOYMENT), "m1", "ada")

@@ -48,13 +48,13 @@ def record(expires: datetime = ENDS) -> tuple[int, Any]:
     return 200, key(YEAR, expires=expires)
 
 
-def test_a_token_that_use_does_not_extend_is_told_once_seven_days_before_it_ends(look: Any) -> None:
+def test_a_token_that_use_does_not_extend_is_reported_once_seven_days_before_it_ends(look: Any) -> None:
     assert look(ENDS - timedelta(days=8), record()) == []
     assert look(ENDS - timedelta(days=7), record()) == [f"notice-token-ends-{ENDS:%Y-%m-%d}"]
     assert look(ENDS - timedelta(days=6), record()) == []
 
 
-def test_a_token_that_use_extends_is_never_told(look: Any, connection: "redis.Redis") -> None:
+def test_a_token_that_use_extends_is_never_reported(look: Any, connection: "redis.Redis") -> None:
     week = timedelta(hours=168)
     for day in range(3):
         at = MADE + timedelta(days=day)

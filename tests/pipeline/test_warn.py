@@ -46,7 +46,7 @@ def test_nothing_is_said_below_the_first_threshold(connection: "redis.Redis", se
     assert outbox(connection) == []
 
 
-def test_every_level_is_told_to_every_receiver_once(connection: "redis.Redis", settings: dict[str, Any]) -> None:
+def test_every_level_is_reported_to_every_receiver_once(connection: "redis.Redis", settings: dict[str, Any]) -> None:
     config = config_for(**settings)
     for number in range(1, 23):
         count_up_to(connection, config, number)

@@ -68,7 +68,7 @@ def every_day(connection: "redis.Redis", days: int, number: int) -> None:
         builds(connection, number, datetime(2026, 3, 23, 10, tzinfo=UTC) - back * DAY)
 
 
-def test_a_limit_in_sight_is_told_once_and_taken_back_when_it_is_out_of_sight_for_days(
+def test_a_limit_in_sight_is_reported_once_and_resolved_when_it_is_out_of_sight_for_days(
     connection: "redis.Redis", redis_server: RedisServer, clock: time_machine.Traveller
 ) -> None:
     every_day(connection, 60, 8)
@@ -107,7 +107,7 @@ def test_a_projection_that_moves_to_and_fro_says_nothing(
         (60, 8, {"forecast_alerts": "false"}),
     ],
 )
-def test_without_a_breach_ahead_nothing_is_foreseen(
+def test_without_a_breach_ahead_nothing_is_forecast(
     connection: "redis.Redis",
     redis_server: RedisServer,
     clock: time_machine.Traveller,
@@ -220,7 +220,7 @@ def _record(workspace_id: str, owner: str, at: float) -> UsageRecord:
     )
 
 
-def test_a_burst_is_told_once_until_it_is_over(
+def test_a_burst_is_reported_once_until_it_is_over(
     connection: "redis.Redis", redis_server: RedisServer, clock: time_machine.Traveller
 ) -> None:
     config = settings(redis_server, burst='{"builds": 20, "hours": 2}')

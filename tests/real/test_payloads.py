@@ -114,7 +114,7 @@ def test_each_body_about_a_workspace_names_it_and_its_owner(source: Path, name: 
 
 
 @each_source
-def test_a_tasks_creation_and_an_ordinary_workspaces_cannot_be_told_apart(source: Path) -> None:
+def test_a_tasks_creation_and_an_ordinary_workspaces_cannot_be_distinguished(source: Path) -> None:
     task, ordinary = (
         read(source, "payloads", f"WorkspaceCreated.{name}")["payload"]
         for name in ("task.to-owner", "ordinary-from-ai-template")

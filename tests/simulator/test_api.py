@@ -166,7 +166,7 @@ def test_notifications_are_switched_on_for_a_user_and_then_sent(world: World, cl
     assert client.call(path).status_code == (200 if quiet == world.developers[1] else 404)
 
 
-def test_dispatch_methods_and_a_paused_notifier_are_told(world: World, client: Client) -> None:
+def test_dispatch_methods_and_a_paused_notifier_are_reported(world: World, client: Client) -> None:
     world.default_method, world.notifier_paused = "smtp", True
     assert client.get("/notifications/dispatch-methods")["default"] == "smtp"
     assert client.get("/notifications/settings") == {"notifier_paused": True}

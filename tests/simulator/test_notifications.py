@@ -30,7 +30,7 @@ def payload(message: Message) -> dict[str, Any]:
     return json.loads(message.body)["payload"]
 
 
-def test_a_new_workspace_is_told_to_each_admin_but_the_initiator(world: World, outbox: Outbox) -> None:
+def test_a_new_workspace_is_reported_to_each_admin_but_the_initiator(world: World, outbox: Outbox) -> None:
     world.create_task(world.developers[0])
     messages = outbox.collect()
     assert {message.recipient.username for message in messages} == {user.username for user in world.admins}
@@ -56,7 +56,7 @@ def test_workspace_created_has_envelope_and_payload_as_coder_sends_them(world: W
     assert f"**{workspace.name}**" in envelope["body_markdown"]
 
 
-def test_pauses_and_resumes_are_told_to_the_owner_alone(world: World, outbox: Outbox) -> None:
+def test_pauses_and_resumes_are_reported_to_the_owner_alone(world: World, outbox: Outbox) -> None:
     workspace = world.create_task(world.developers[0])
     outbox.collect()
     world.pause(workspace, by_timeout=True)
@@ -104,7 +104,7 @@ def test_status_changes_reach_only_who_asked_and_never_the_first_working(world: 
     assert outbox.collect() == []
 
 
-def test_a_failed_manual_build_is_told_to_template_admins_with_its_number(world: World, outbox: Outbox) -> None:
+def test_a_failed_manual_build_is_reported_to_template_admins_with_its_number(world: World, outbox: Outbox) -> None:
     workspace = world.create_task(world.developers[0], fails=True)
     failed = [message for message in outbox.collect() if message.name == "Workspace Manual Build Failed"]
     admins = [user for user in world.users if Role.TEMPLATE_ADMIN in user.roles]
@@ -115,7 +115,7 @@ def test_a_failed_manual_build_is_told_to_template_admins_with_its_number(world:
     assert labels["name"] == workspace.name
 
 
-def test_a_failed_autostart_is_told_to_the_owner_without_a_number(world: World, outbox: Outbox) -> None:
+def test_a_failed_autostart_is_reported_to_the_owner_without_a_number(world: World, outbox: Outbox) -> None:
     workspace = world.create_workspace(world.developers[0], world.template("go-backend"), why="work")
     world.stop(workspace)
     outbox.collect()
@@ -126,7 +126,7 @@ def test_a_failed_autostart_is_told_to_the_owner_without_a_number(world: World, 
 
 
 @pytest.mark.parametrize("reason", ["initiator", "cli", "ssh_connection", "autostart"])
-def test_a_successful_start_is_told_to_nobody(world: World, outbox: Outbox, reason: str) -> None:
+def test_a_successful_start_is_reported_to_nobody(world: World, outbox: Outbox, reason: str) -> None:
     workspace = world.create_workspace(world.developers[0], world.template("go-backend"), why="work")
     world.stop(workspace)
     outbox.collect()
@@ -134,7 +134,7 @@ def test_a_successful_start_is_told_to_nobody(world: World, outbox: Outbox, reas
     assert outbox.collect() == []
 
 
-def test_a_deletion_is_told_to_the_owner_unless_it_was_their_own(world: World, outbox: Outbox) -> None:
+def test_a_deletion_is_reported_to_the_owner_unless_it_was_their_own(world: World, outbox: Outbox) -> None:
     own, taken = (world.create_task(world.developers[0]) for _ in range(2))
     outbox.collect()
     world.delete(own)
@@ -182,7 +182,7 @@ MANUAL, AUTO = "Workspace Manual Build Failed", "Workspace Autobuild Failed"
         ("pause", ["Task Paused", AUTO]),
     ],
 )
-def test_a_build_that_fails_is_told_by_its_reason_whatever_it_was_to_do(
+def test_a_build_that_fails_is_reported_by_its_reason_whatever_it_was_to_do(
     world: World, outbox: Outbox, how: str, told: list[str]
 ) -> None:
     workspace = world.create_task(world.developers[0])
@@ -196,7 +196,7 @@ def test_a_build_that_fails_is_told_by_its_reason_whatever_it_was_to_do(
     assert sent(outbox) == told
 
 
-def test_a_build_cancelled_while_queued_is_told_to_nobody_and_one_that_ran_as_failed(
+def test_a_build_cancelled_while_queued_is_reported_to_nobody_and_one_that_ran_as_failed(
     world: World, outbox: Outbox
 ) -> None:
     queued, running = (world.create_task(world.developers[0], unfinished=True) for _ in range(2))
@@ -208,14 +208,16 @@ def test_a_build_cancelled_while_queued_is_told_to_nobody_and_one_that_ran_as_fa
     assert sent(outbox) == [MANUAL, MANUAL]
 
 
-def test_an_owner_of_the_site_who_is_no_template_admin_hears_of_no_failed_build(world: World, outbox: Outbox) -> None:
+def test_an_owner_of_the_site_who_is_no_template_admin_is_not_notified_of_failed_builds(
+    world: World, outbox: Outbox
+) -> None:
     world.create_task(world.developers[0], fails=True)
     owners = {user for user in world.users if user.roles == {Role.OWNER}}
     assert owners
     assert not owners & {message.recipient for message in outbox.collect() if message.name == MANUAL}
 
 
-def test_a_task_that_never_started_can_be_paused_and_that_is_told(world: World, outbox: Outbox) -> None:
+def test_a_task_that_never_started_can_be_paused_and_that_is_reported(world: World, outbox: Outbox) -> None:
     workspace = world.create_task(world.developers[0], fails=True)
     outbox.collect()
     world.pause(workspace)
@@ -223,7 +225,7 @@ def test_a_task_that_never_started_can_be_paused_and_that_is_told(world: World, 
     assert world.awbs == []
 
 
-def test_a_schedule_that_updates_is_told_before_anybody_knows_whether_the_build_succeeds(
+def test_a_schedule_that_updates_is_reported_before_anybody_knows_whether_the_build_succeeds(
     world: World, outbox: Outbox
 ) -> None:
     workspace = world.create_task(world.developers[0])
@@ -236,7 +238,9 @@ def test_a_schedule_that_updates_is_told_before_anybody_knows_whether_the_build_
     assert payload(updated)["labels"]["reason"] == payload(failed)["labels"]["reason"] == "autostart"
 
 
-def test_a_task_for_another_user_is_told_to_every_admin_but_the_one_who_made_it(world: World, outbox: Outbox) -> None:
+def test_a_task_for_another_user_is_reported_to_every_admin_but_the_one_who_made_it(
+    world: World, outbox: Outbox
+) -> None:
     admin = world.admins[0]
     workspace = world.create_task(world.developers[0], initiator=admin)
     messages = outbox.collect()

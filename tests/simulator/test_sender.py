@@ -117,9 +117,7 @@ def test_within_a_batch_the_order_is_arbitrary_and_the_seed_decides_it(receiver:
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 410, 429, 500, 503])
-def test_every_status_but_2xx_is_retried_with_the_same_id_and_without_waiting_as_told(
-    receiver: Receiver, status: int
-) -> None:
+def test_every_status_but_2xx_is_retried_with_the_same_id_and_without_waiting(receiver: Receiver, status: int) -> None:
     receiver.statuses = [status, status]
     (message, *_) = messages(1)
     report = Sender(receiver.url, 1, FAST).dispatch([message])

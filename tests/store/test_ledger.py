@@ -103,7 +103,9 @@ def test_one_conflict_does_not_hold_up_the_other_workspaces(connection: "redis.R
     assert into.update_records([stale, fresh]) == (1, ["w1"])
 
 
-def test_of_eight_that_race_on_one_workspace_one_settles_and_seven_are_told(connection: "redis.Redis") -> None:
+def test_of_eight_that_race_on_one_workspace_one_settles_and_seven_are_refused_with_a_message(
+    connection: "redis.Redis",
+) -> None:
     for version in range(20):
         barrier, outcomes = threading.Barrier(8), list[tuple[int, list[str]]]()
 

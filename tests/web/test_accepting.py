@@ -228,7 +228,7 @@ def test_slashes_too_many_change_nothing(
     assert deployments(connection) == [deployment]
 
 
-def test_scripts_that_redis_forgot_are_told_again(client: FlaskClient, connection: "redis.Redis") -> None:
+def test_scripts_that_redis_forgot_are_sent_again(client: FlaskClient, connection: "redis.Redis") -> None:
     for message_id in ("one", "two", "three"):
         connection.script_flush()
         assert answer(client.post("/v1/webhook", headers=basic(), data=notification(message_id))) == (202, "accepted")

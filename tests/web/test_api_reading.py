@@ -173,7 +173,7 @@ def test_reconcile_tells_the_last_pass_and_the_drift_with_its_causes(world: Flas
     assert "v2.28.0" in told["drift_causes"][0]
 
 
-def test_queues_and_receivers_are_told_without_secrets(world: FlaskClient) -> None:
+def test_queues_and_receivers_are_reported_without_secrets(world: FlaskClient) -> None:
     queues = get(world, "/queues")["queues"]
     assert {row["name"] for row in queues} == set(jobqueue.QUEUES)
     answer = ask(world, "/receivers")

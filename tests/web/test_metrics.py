@@ -153,7 +153,7 @@ def test_without_a_divisor_there_is_no_ratio(
     assert found.value("awb_usage_ratio", **AWB) is None
 
 
-def test_deliveries_are_told_by_outcome(connection: "redis.Redis", config: Config) -> None:
+def test_deliveries_are_reported_by_outcome(connection: "redis.Redis", config: Config) -> None:
     before = clock.now().timestamp()
     post = receiver_of(connection, config)
     assert [post(body) for body in (body_of("m1"), body_of("m1"), body_of("m2", 1), b"{")] == [202, 200, 202, 202]
@@ -162,7 +162,7 @@ def test_deliveries_are_told_by_outcome(connection: "redis.Redis", config: Confi
     assert (found.value("awb_last_delivery_timestamp_seconds", **ONE) or 0) >= round(before, 3)
 
 
-def test_queues_and_workers_are_told_by_queue(connection: "redis.Redis", config: Config) -> None:
+def test_queues_and_workers_are_reported_by_queue(connection: "redis.Redis", config: Config) -> None:
     post = receiver_of(connection, config)
     for number in range(2):
         post(body_of(f"m{number}", number))
@@ -177,7 +177,7 @@ def test_queues_and_workers_are_told_by_queue(connection: "redis.Redis", config:
     assert found.value("awb_workers", queue="awb-deliveries", state="idle") == 0
 
 
-def test_notifications_are_told_by_receiver_and_never_by_address(connection: "redis.Redis") -> None:
+def test_notifications_are_reported_by_receiver_and_never_by_address(connection: "redis.Redis") -> None:
     address = "ops@example.com"
     settings = {"smtp_url": "smtp://mail.example.com", "email_from": "awb@example.com", "email_to": address}
     with connection.pipeline() as pipe:
@@ -221,7 +221,7 @@ def test_the_announced_level_is_the_one_at_1(connection: "redis.Redis", config: 
     assert found.series("awb_alert_level", "level") == {"50%": 0, "75%": 1, "100%": 0}
 
 
-def test_firing_alerts_are_told_by_what_they_are_about(connection: "redis.Redis") -> None:
+def test_firing_alerts_are_reported_by_what_they_are_about(connection: "redis.Redis") -> None:
     alerts = Alerts(connection, "default")
     for name in ("awb", "forecast-awb", "scope-1f2e3d", "burst-aa", "burst-bb", "notice-input-broken"):
         alerts.announce(name, 0, Change(AlertState(level="x"), NOW))
@@ -241,7 +241,7 @@ def test_silences_count_while_they_hold(connection: "redis.Redis") -> None:
 API = {"coder_url": "https://coder.example.com", "coder_token": "0123456789-abcdefghijklmnopqrstuv"}
 
 
-def test_coders_number_and_the_drift_are_told(connection: "redis.Redis") -> None:
+def test_coders_number_and_the_drift_are_reported(connection: "redis.Redis") -> None:
     now = clock.now()
     state = CoderState(connection, "default")
     state.save_licence(entitlements(7, now), None, now)
@@ -291,7 +291,7 @@ def test_the_drift_grows_as_the_notice_about_it_says(
     assert growth(edges, start) == growth(state.drift(), start)
 
 
-def test_user_names_are_told_only_if_asked_and_never_too_many(connection: "redis.Redis") -> None:
+def test_user_names_are_shown_only_on_request_and_never_too_many(connection: "redis.Redis") -> None:
     into = ledger(connection)
     for number in range(MOST_USERS + 5):
         owner = f"user-{number:02}"
@@ -364,7 +364,7 @@ def only_introduce(listener: socket.socket, server: RedisServer) -> None:
                 client.sendall(upstream.recv(65_536))
 
 
-def test_what_cannot_be_read_is_absent_and_the_rest_is_told(connection: "redis.Redis") -> None:
+def test_what_cannot_be_read_is_absent_and_the_rest_is_reported(connection: "redis.Redis") -> None:
     connection.hset(keys.coder("default"), "entitlements", '{"secret prompt')
     with capture_logs() as logs:
         found = scrape(connection, **API)

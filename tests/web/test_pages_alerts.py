@@ -62,7 +62,7 @@ def followed(client: FlaskClient, answer: TestResponse) -> str:
     return page_of(client, location.partition("#")[0]).text
 
 
-def test_an_alert_that_fires_is_told_with_its_meaning_and_its_messages(client: FlaskClient) -> None:
+def test_an_alert_that_fires_is_reported_with_its_meaning_and_its_messages(client: FlaskClient) -> None:
     page = page_of(client)
     assert "AWB 80%" in page.text
     assert "On Coder v2.31 and later nothing is blocked" in page.text

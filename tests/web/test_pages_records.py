@@ -146,7 +146,7 @@ def test_a_record_says_why_it_counted_and_shows_its_evidence(client: Client, con
     assert "/records?deployment" not in "".join(delivery.links())
 
 
-def test_a_proved_record_without_any_delivery_says_who_told_of_it(client: Client, connection: "redis.Redis") -> None:
+def test_a_proved_record_without_any_delivery_says_what_proved_it(client: Client, connection: "redis.Redis") -> None:
     record = world.build(7, NOW, deliveries=(), state=RecordState.PROVED, build_id="b-1")
     world.put(connection, [record])
     page = page_of(client(), f"/records/{record.key}")
@@ -154,7 +154,7 @@ def test_a_proved_record_without_any_delivery_says_who_told_of_it(client: Client
     assert "Coder’s API reported this build; no notification did" in page.text
 
 
-def test_what_no_delivery_told_is_said_to_be_unknown(client: Client, connection: "redis.Redis") -> None:
+def test_what_no_delivery_contained_is_unknown(client: Client, connection: "redis.Redis") -> None:
     put(connection, world.build(7, NOW, workspace="", owner="", template="", organization=""))
     asked = client()
     assert world.workspace_id(7) in page_of(asked, "/records").text

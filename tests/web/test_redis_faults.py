@@ -218,7 +218,7 @@ def test_while_redis_hangs_every_request_is_answered_soon_however_many_there_are
         wait_until(lambda: ask(EVERY_KIND[6])[0] in (200, 202))
 
 
-def test_readiness_is_told_within_a_second() -> None:
+def test_readiness_is_reported_within_a_second() -> None:
     """It asks twice; only a Redis that falls silent in between lets it wait twice."""
     assert 2 * PATIENCE_SECONDS < 1
 

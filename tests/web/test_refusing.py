@@ -173,7 +173,7 @@ def test_get_is_answered_with_a_hint_at_redirects(client: FlaskClient, connectio
 
 
 @pytest.mark.parametrize("method", ["HEAD", "PUT", "PATCH", "DELETE"])
-def test_other_methods_are_refused_and_told_post(client: FlaskClient, connection: "redis.Redis", method: str) -> None:
+def test_other_methods_are_refused_with_allow_post(client: FlaskClient, connection: "redis.Redis", method: str) -> None:
     response = client.open("/v1/webhook", method=method, headers=basic(), data=notification())
     assert response.status_code == 405
     assert "POST" in response.headers["Allow"]

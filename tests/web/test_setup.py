@@ -96,6 +96,6 @@ def test_a_test_message_takes_an_admin_and_the_token_of_the_page(
 
 def test_doctor_shows_the_same_list(redis_server: RedisServer, connection: "redis.Redis") -> None:
     said = call("doctor", AWB_REDIS_URL=redis_server.url, AWB_WEBHOOK_SECRET=SECRET, AWB_AI_TEMPLATES="claude-code")
-    assert "Set-up: 1 of 6 done" in said.stdout
+    assert "Setup: 1 of 6 done" in said.stdout
     assert re.search(r"done +List the templates of Coder Tasks", said.stdout)
     assert re.search(r"to do +Add a receiver of warnings\n +→ set AWB_SLACK_WEBHOOK_URL", said.stdout)

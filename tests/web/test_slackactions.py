@@ -131,7 +131,7 @@ def acknowledged(connection: "redis.Redis") -> bool:
     return Silences(connection, "prod").acknowledges("awb", FIRING)
 
 
-def test_a_press_acknowledges_and_the_channel_is_told(
+def test_a_press_acknowledges_and_the_channel_is_notified(
     client: FlaskClient, connection: "redis.Redis", config: Config, slack: WebApi, firing: Notification
 ) -> None:
     asked = press(response_url=slack.url.replace("/api", "/answer"))
@@ -399,7 +399,7 @@ def test_links_need_no_redis(config: Config) -> None:
     assert answered.get_json() == {}
 
 
-def test_the_one_who_pressed_hears_that_redis_is_away(config: Config, slack: WebApi) -> None:
+def test_who_pressed_is_notified_that_redis_is_away(config: Config, slack: WebApi) -> None:
     client = client_of(config, connect("redis://127.0.0.1:1/0"))
     asked = press(response_url=slack.url.replace("/api", "/answer"))
     assert "could not be saved" in text_of(post(client, form(asked)))

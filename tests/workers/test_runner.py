@@ -323,7 +323,7 @@ def test_a_worker_killed_in_the_middle_of_a_thousand_deliveries_loses_and_double
     assert {row["level"] for row in outbox(connection)} >= {"100%"}
 
 
-def test_a_worker_that_is_told_to_stop_finishes_its_batch_first(
+def test_a_worker_that_has_to_stop_finishes_its_batch_first(
     connection: "redis.Redis", redis_server: RedisServer
 ) -> None:
     accept(connection, spread(2000))
