@@ -26,6 +26,7 @@ from app.simulator.sinks import SlackSink
 from app.store.rq import jobqueue, readyjob
 from app.store.store import Store
 from app.web.factory import create_app
+from app.web.pages.frame import sentence
 from app.web.refusals import EXTENSION
 from tests.cli.conftest import call
 from tests.conftest import SECRET, RedisServer, make_config
@@ -228,7 +229,7 @@ def test_what_breaks_is_said_alike_everywhere(
         assert {surface: found.get(check, 0) for surface, found in said.items()} == dict.fromkeys(said, NUMBERS[result])
         (finding,) = [one for one in verdict(well.store, well.config).troubles if one.check == check]
         page = html.unescape(well.client.get("/").get_data(as_text=True))
-        assert finding.says in page
+        assert sentence(finding.says) in page
         assert ("Not working" in page) is (result is Result.ERROR)
         assert finding.says in " ".join(_status(well, "--deployment", "default").split())
         assert f'awb_health{{deployment="default"}} {NUMBERS[result]}.0' in _metrics(well.client)

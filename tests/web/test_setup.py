@@ -19,10 +19,10 @@ from tests.workers.make import drain
 STEPS = [
     "Connect Coder",
     "List the templates of Coder Tasks",
-    "Add a token for Coder&#39;s API, which makes the count exact",
-    "Add a receiver of warnings",
+    "Add a token for Coder&#39;s API for an exact count",
+    "Add a receiver for warnings",
     "Send a test message",
-    "Set the public URL, to which messages link",
+    "Set the public URL for links in messages",
 ]
 
 
@@ -47,7 +47,7 @@ def test_a_new_installation_sees_every_step_and_that_nobody_is_warned(
 ) -> None:
     page = browser(redis_server, connection, ai_templates="").ask("/").text
     assert to_do(page) == STEPS
-    assert page.index("nobody is warned") < page.index('id="setup"') < page.index("CODER_NOTIFICATIONS_METHOD")
+    assert page.index("Nobody is warned") < page.index('id="setup"') < page.index("CODER_NOTIFICATIONS_METHOD")
     assert "Send test" not in page
 
 
@@ -98,4 +98,4 @@ def test_doctor_shows_the_same_list(redis_server: RedisServer, connection: "redi
     said = call("doctor", AWB_REDIS_URL=redis_server.url, AWB_WEBHOOK_SECRET=SECRET, AWB_AI_TEMPLATES="claude-code")
     assert "Setup: 1 of 6 done" in said.stdout
     assert re.search(r"done +List the templates of Coder Tasks", said.stdout)
-    assert re.search(r"to do +Add a receiver of warnings\n +→ set AWB_SLACK_WEBHOOK_URL", said.stdout)
+    assert re.search(r"to do +Add a receiver for warnings\n +→ set `AWB_SLACK_WEBHOOK_URL", said.stdout)
