@@ -79,6 +79,7 @@ def vitals(store: Store, config: Config) -> Vitals:
     names = receivers(settings)
     return Vitals(
         now=now,
+        zone=config.zone,
         deployment=store.deployment,
         persistence=_persistence(server_info(store.redis)),
         queues=_queues(store.redis),

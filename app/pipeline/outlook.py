@@ -67,12 +67,13 @@ def context_of(store: Store, config: Config, seen: Outlook) -> Context:
         forecast=expected.words() if expected and expected.enough else "",
         breach=expected.breach if expected and expected.confident else None,
         burn_up=burn_up(seen.days, usage.used),
+        zone=config.zone,
     )
 
 
 def bare_context(config: Config) -> Context:
     """Return the links alone, for words that need no number."""
-    return Context(coder_url=config.settings.coder_url, status_url=config.settings.public_url)
+    return Context(coder_url=config.settings.coder_url, status_url=config.settings.public_url, zone=config.zone)
 
 
 def burn_up(days: Sequence[tuple[date, int]], used: int) -> tuple[tuple[date, int], ...]:

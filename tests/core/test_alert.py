@@ -2,6 +2,7 @@ import json
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -254,3 +255,11 @@ def test_every_alert_is_complete_short_and_survives_the_store(reason: Reason, li
     assert len(said.headline) <= 150
     assert all((said.summary, said.meaning, said.footer, said.facts, said.links))
     assert Alert.from_json(json.dumps(said.as_json())) == said
+
+
+def test_moments_in_a_footer_are_in_the_configured_time_zone() -> None:
+    context = Context(zone=ZoneInfo("Europe/Berlin"))
+    said = describe(decided(Reason.FIRST, "90%"), usage(900, as_of=NOON), context)
+    assert "2026-03-02 13:00 CET" in said.footer
+    # Days stay UTC days, as Coder counts them.
+    assert ("Period", "1 January 2026 to 31 December 2026, 305 days left") in said.facts

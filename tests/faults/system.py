@@ -107,8 +107,10 @@ class System:
 
     def signal(self, name: str, number: signal.Signals = signal.SIGKILL) -> int:
         """Send a signal to a part as soon as it is up, and return its process id."""
-        wait_until(lambda: self.part(name), 60)
-        pid = self.part(name)
+        # Looked up once: a part that has just started may be gone when it is looked up again.
+        found: list[int | None] = []
+        wait_until(lambda: found.append(self.part(name)) or found[-1], 60)
+        pid = found[-1]
         assert pid is not None
         os.kill(pid, number)
         return pid

@@ -109,7 +109,7 @@ def test_a_step_is_shown_by_doctor_while_it_fails_and_for_a_day_after(
         world_clock.shift(timedelta(minutes=1))
     [(outcome, says)] = said()
     assert outcome == "error"
-    assert f"first: the step “warn awb” of the sweep fails since {begun:%Y-%m-%d %H:%M} UTC" in says
+    assert f"first: the step “warn awb” of the sweep has failed since {begun:%Y-%m-%d %H:%M} UTC" in says
     assert "Error at app." in says
     connection.hset(keys.alert("first", AWB), "s", sound)
     sweep(connection, config)

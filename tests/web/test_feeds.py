@@ -121,4 +121,4 @@ def test_the_wall_display_shows_the_number_and_what_is_broken(client: Client) ->
     text = client(limit=700, period="yearly:01-01").get("/wall").text
     assert ">600</strong>" in text
     assert "Past 75" in text
-    assert "Deliveries worker" in text
+    assert "awb-deliveries: no worker is running" in text

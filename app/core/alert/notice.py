@@ -8,7 +8,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
 from app.core.alert.severity import Severity
@@ -19,7 +19,7 @@ from app.core.count.era import is_gone
 from app.core.count.meter import AWB
 from app.core.limit.drift import DriftPoint, growth, is_growing, known_causes
 from app.core.limit.entitlement import Allowance, LicenceStatus
-from app.core.text.lines import day_text
+from app.core.text.lines import day_text, moment_text
 
 _API_AWAY: Final = timedelta(hours=24)
 # Warnings that our own thresholds say better and earlier (enterprise/coderd/license/license.go).
@@ -76,6 +76,7 @@ class Situation:
     silence_allowed: timedelta
     sees_deleted: bool
     token_ends_at: datetime | None = None
+    zone: tzinfo = UTC
 
 
 def active_notices(situation: Situation) -> list[Notice]:
@@ -174,7 +175,7 @@ def _token(situation: Situation) -> Notice | None:
         severity=Severity.WARNING,
         headline=f"The meter's token for Coder expires on {day_text(ends, situation.now)}",
         summary=f"The token that the meter uses for Coder deployment “{situation.deployment}” expires on "
-        f"{ends:%Y-%m-%d %H:%M} UTC, and Coder does not extend it.",
+        f"{moment_text(ends, situation.zone)}, and Coder does not extend it.",
         meaning="After that, the number is an estimate from notifications. Please create a new token, set "
         "AWB_CODER_TOKEN to it and restart the meter. Run `awb coder check` to see which account is best.",
     )
@@ -188,8 +189,8 @@ def _api(situation: Situation) -> Notice | None:
         key=f"api-away-{since.isoformat()}",
         severity=Severity.WARNING,
         headline="Coder's API has not answered for a day",
-        summary=f"The API of Coder deployment “{situation.deployment}” has failed since {since:%Y-%m-%d %H:%M} UTC: "
-        f"{situation.failure}",
+        summary=f"The API of Coder deployment “{situation.deployment}” has failed since "
+        f"{moment_text(since, situation.zone)}: {situation.failure}",
         meaning="Until it answers again, the number is an estimate from notifications. Run `awb coder check` for "
         "details.",
     )
@@ -200,7 +201,7 @@ def _input(situation: Situation) -> Notice | None:
     since = situation.silent_since
     if not situation.proved_since_silence or (since is not None and situation.now - since < situation.silence_allowed):
         return None
-    when = "ever" if since is None else f"since {since:%Y-%m-%d %H:%M} UTC"
+    when = "ever" if since is None else f"since {moment_text(since, situation.zone)}"
     return Notice(
         key="input-broken",
         severity=Severity.WARNING,

@@ -8,6 +8,7 @@ from typing import Final
 from app.core.alert.refusal import RUN_PAUSE, UNAUTHORIZED, WORDS, unauthorized
 from app.core.finding import Finding, Result
 from app.core.health.vitals import CoderVitals, Persistence, QueueVitals, RelayVitals, Vitals
+from app.core.text.lines import moment_text
 
 #: The sweep is due every minute.
 _LATE_SWEEP: Final = timedelta(minutes=5)
@@ -169,7 +170,7 @@ def _scheduler(vitals: Vitals) -> Finding:
     age = vitals.now - vitals.swept_at
     if age > _LATE_SWEEP:
         return Finding(
-            check, Result.ERROR, f"the scheduler has not run since {vitals.swept_at:%Y-%m-%d %H:%M} UTC", hint
+            check, Result.ERROR, f"the scheduler has not run since {moment_text(vitals.swept_at, vitals.zone)}", hint
         )
     return Finding(check, Result.OK, f"the scheduler ran {age.total_seconds():.0f} s ago")
 
@@ -178,12 +179,14 @@ def _steps(vitals: Vitals) -> Iterator[Finding]:
     """Report steps of the sweep that fail, or failed within the last day."""
     for step in vitals.steps:
         when = (
-            f"failed until {step.at:%Y-%m-%d %H:%M}" if step.over else f"has failed since {step.since:%Y-%m-%d %H:%M}"
+            f"failed until {moment_text(step.at, vitals.zone)}"
+            if step.over
+            else f"has failed since {moment_text(step.since, vitals.zone)}"
         )
         yield Finding(
             f"sweep.{step.name.replace(' ', '-')}",
             Result.WARNING if step.over else Result.ERROR,
-            f"{vitals.deployment}: the step “{step.name}” of the sweep {when} UTC ({step.error})",
+            f"{vitals.deployment}: the step “{step.name}” of the sweep {when} ({step.error})",
             "it works again; the log says what failed"
             if step.over
             else "search the workers' log for “sweep step failed”; other steps and deployments are not affected",
@@ -217,7 +220,7 @@ def _refused(vitals: Vitals) -> Iterator[Finding]:
     wrong = unauthorized(runs, now)
     if wrong:
         text = (
-            f"{wrong.count:,} posts without the right secret since {wrong.since:%Y-%m-%d %H:%M} UTC, the last "
+            f"{wrong.count:,} posts without the right secret since {moment_text(wrong.since, vitals.zone)}, the last "
             f"{(now - wrong.last).total_seconds() / 60:,.0f} min ago"
         )
         hint = "probably your Coder: compare CODER_NOTIFICATIONS_WEBHOOK_ENDPOINT of coderd with `awb webhook-url`"
@@ -236,7 +239,7 @@ def _coder(vitals: Vitals, coder: CoderVitals | None) -> Iterator[Finding]:
     if coder is None:
         return
     if coder.failing_since:
-        text = f"Coder's API has failed since {coder.failing_since:%Y-%m-%d %H:%M} UTC: {coder.failure}"
+        text = f"Coder's API has failed since {moment_text(coder.failing_since, vitals.zone)}: {coder.failure}"
         yield Finding(check, Result.ERROR, text, "run `awb coder check`")
     elif coder.reconciled_at is None:
         yield Finding(check, Result.WARNING, "no pass over Coder's API has finished yet", "run `awb reconcile`")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
 
 from app.core.alert.refusal import Refusal, Run
@@ -95,6 +95,7 @@ class Vitals:
         last_delivery: None for never; `silence_allowed` is how long none may come.
         quarantined: bodies that lie in the quarantine now.
         relays: targets of relays and forwards.
+        zone: in which moments are written.
     """
 
     now: datetime
@@ -114,3 +115,4 @@ class Vitals:
     refusals: Mapping[Refusal, Run] = field(default_factory=dict)
     coder: CoderVitals | None = None
     relays: Sequence[RelayVitals] = ()
+    zone: tzinfo = UTC

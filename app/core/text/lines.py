@@ -1,7 +1,7 @@
 """Cleaning of text that comes from people or other systems."""
 
 import re
-from datetime import date
+from datetime import UTC, date, datetime, tzinfo
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _BIDI = re.compile(r"[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -23,3 +23,9 @@ def short_day(day: date, other: date | None = None) -> str:
     """Write a day with a short month, such as 30 Dec 2026; the year is left out as by `day_text`."""
     year = "" if other is not None and other.year == day.year else f" {day.year}"
     return f"{day.day} {day:%b}{year}"
+
+
+def moment_text(moment: datetime, zone: tzinfo = UTC) -> str:
+    """Write a moment as the clocks of a zone show it, with the zone's name, such as 2026-11-26 09:30 CET."""
+    at = moment.astimezone(zone)
+    return f"{at:%Y-%m-%d %H:%M} {at:%Z}"

@@ -8,6 +8,7 @@ from app.core.alert.decision import Reason
 from app.core.alert.scope import BurstRule
 from app.core.alert.severity import Severity
 from app.core.count.meter import meter_of
+from app.core.text.lines import moment_text
 from app.core.wording.context import Context, links
 from app.core.wording.scene import Scene
 
@@ -36,7 +37,7 @@ def burst_alert(
         meaning="Check whether a pipeline starts tasks in a loop. Nothing is blocked, and the builds count.",
         facts=(("User", user), ("Builds", f"{builds:,} within the last {span} (alert from {rule.builds:,})")),
         links=links(context),
-        footer=f"Deployment {deployment} · {now.astimezone(UTC):%Y-%m-%d %H:%M} UTC · sent once until it is over",
+        footer=f"Deployment {deployment} · {moment_text(now, context.zone)} · sent once until it is over",
         used=builds,
     )
 

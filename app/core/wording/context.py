@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date
+from datetime import UTC, date, tzinfo
 from typing import Final
 
 from app.core.coder.versions import Version
@@ -25,6 +25,7 @@ class Context:
         forecast: pace and projection in words (app/core/limit/forecast.py); empty where there is none to speak of.
         breach: day on which the limit is expected to be reached.
         burn_up: (UTC day, units used up to its end), oldest first.
+        zone: in which moments are written.
     """
 
     coder_url: str = ""
@@ -34,6 +35,7 @@ class Context:
     forecast: str = ""
     breach: date | None = None
     burn_up: tuple[tuple[date, int], ...] = ()
+    zone: tzinfo = UTC
 
 
 def links(context: Context, *, contact: bool = False) -> tuple[tuple[str, str], ...]:

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC
 
 from app.core.alert.alert import Alert, AlertKind, group_key
 from app.core.alert.decision import Reason
 from app.core.alert.digest import DigestSpan, due_digest
 from app.core.alert.severity import Severity
 from app.core.count.meter import Usage, meter_of
+from app.core.text.lines import moment_text
 from app.core.wording.context import Context, links, period_text, top, usage_text
 from app.core.wording.scene import Scene
 
@@ -58,7 +58,7 @@ def digest_alert(span: DigestSpan, facts: DigestFacts, usage: Usage, context: Co
         facts=tuple(shown),
         meaning=" ".join(facts.changes) or f"Nothing else changed this {kind}.",
         links=links(context),
-        footer=f"Deployment {usage.deployment} · {usage.mode.value} · {usage.as_of.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
+        footer=f"Deployment {usage.deployment} · {usage.mode.value} · {moment_text(usage.as_of, context.zone)}",
         used=usage.used,
         limit=usage.limit.count,
         burn_up=context.burn_up,

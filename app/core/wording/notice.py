@@ -1,12 +1,13 @@
 """Words for notices (app/core/alert/notice.py)."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from app.core.alert.alert import Alert, AlertKind
 from app.core.alert.decision import Reason
 from app.core.alert.notice import Notice
 from app.core.alert.severity import Severity
 from app.core.count.meter import AWB
+from app.core.text.lines import moment_text
 from app.core.wording.context import Context, links
 from app.core.wording.scene import Scene
 
@@ -27,7 +28,7 @@ def notice_alert(notice: Notice, name: str, deployment: str, context: Context, n
         facts=(),
         meaning=notice.meaning,
         links=links(context, contact=notice.contact),
-        footer=f"Deployment {deployment} · {now.astimezone(UTC):%Y-%m-%d %H:%M} UTC · sent once until resolved",
+        footer=f"Deployment {deployment} · {moment_text(now, context.zone)} · sent once until resolved",
     )
 
 

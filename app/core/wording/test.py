@@ -1,11 +1,12 @@
 """Words for a test message."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from app.core.alert.alert import Alert, AlertKind
 from app.core.alert.decision import Reason
 from app.core.alert.severity import Severity
 from app.core.count.meter import AWB
+from app.core.text.lines import moment_text
 from app.core.wording.context import Context, links
 from app.core.wording.scene import Scene
 
@@ -26,7 +27,7 @@ def trial_alert(deployment: str, receiver: str, context: Context, now: datetime)
         facts=(("Receiver", receiver),),
         meaning="Nothing needs to be done.",
         links=links(context),
-        footer=f"Deployment {deployment} · {now.astimezone(UTC):%Y-%m-%d %H:%M} UTC · sent by hand",
+        footer=f"Deployment {deployment} · {moment_text(now, context.zone)} · sent by hand",
     )
 
 

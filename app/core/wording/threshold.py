@@ -1,11 +1,10 @@
 """Words for thresholds, from the first warning to the summary of a period that ended."""
 
-from datetime import UTC
-
 from app.core.alert.alert import Alert, group_key
 from app.core.alert.decision import Decision, Reason
 from app.core.alert.severity import Severity
 from app.core.count.meter import Usage, meter_of
+from app.core.text.lines import moment_text
 from app.core.wording.consequence import consequence
 from app.core.wording.context import Context, limit_text, links, period_text, share, top, usage_text
 from app.core.wording.scene import Scene
@@ -33,7 +32,7 @@ def describe(decision: Decision, usage: Usage, context: Context) -> Alert:
         facts=_facts(decision, usage, context),
         meaning=_meaning(decision, usage, context),
         links=links(context, contact=usage.limit.count is not None and not _over(decision)),
-        footer=_footer(decision, usage),
+        footer=_footer(decision, usage, context),
         used=usage.used,
         limit=usage.limit.count,
         burn_up=context.burn_up,
@@ -103,11 +102,11 @@ def _meaning(decision: Decision, usage: Usage, context: Context) -> str:
     return consequence(usage, context.standing, context.version)
 
 
-def _footer(decision: Decision, usage: Usage) -> str:
+def _footer(decision: Decision, usage: Usage, context: Context) -> str:
     verified = usage.mode.value == "verified"
     how = "verified with Coder's API" if verified else "estimate from notifications"
-    as_of = usage.as_of.astimezone(UTC)
-    return f"Deployment {usage.deployment} · {how} · {as_of:%Y-%m-%d %H:%M} UTC · reason: {decision.reason.value}"
+    as_of = moment_text(usage.as_of, context.zone)
+    return f"Deployment {usage.deployment} · {how} · {as_of} · reason: {decision.reason.value}"
 
 
 def sample(scene: Scene) -> Alert:

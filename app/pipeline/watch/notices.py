@@ -75,6 +75,7 @@ def situation(store: Store, config: Config) -> Situation:
         silence_allowed=timedelta(hours=config.settings.silence_hours),
         sees_deleted=state.sees_deleted,
         token_ends_at=state.moment("token_ends_at"),
+        zone=config.zone,
     )
 
 
