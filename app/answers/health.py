@@ -63,7 +63,7 @@ def verdict(store: Store, config: Config) -> Verdict:
     now = clock.now()
     try:
         check_writable(store.redis)
-        return judge(vitals(store, config))
+        return judge(vitals(store.glance(), config))
     except (redis.exceptions.RedisError, OSError) as error:
         return judge(Vitals(now=now, deployment=store.deployment, redis=unavailable(error) or "failing"))
 
@@ -117,8 +117,8 @@ def _persistence(server: ServerInfo) -> Persistence:
 
 
 def _queues(connection: "redis.Redis") -> list[QueueVitals]:
-    queues = Queues(connection)
-    served = {worker.queue for worker in queues.workers() if worker.state != "dead"}
+    workers, queues = Queues(connection).workers_and_queues()
+    served = {worker.queue for worker in workers if worker.state != "dead"}
     return [
         QueueVitals(
             name=queue.name,
@@ -129,7 +129,7 @@ def _queues(connection: "redis.Redis") -> list[QueueVitals]:
             failed=queue.failed,
             oldest_age=queue.oldest_age,
         )
-        for queue in queues.overview()
+        for queue in queues
     ]
 
 

@@ -73,10 +73,11 @@ class Queues(Answer):
     @classmethod
     def of(cls, found: Overseen, *, failed: int) -> Self:
         """Return the present state, with at most that many failed jobs of each queue."""
+        workers, queues = found.workers_and_queues()
         return cls(
             suspended=found.suspended(),
-            queues=[Queue.of(one) for one in found.overview()],
-            workers=[Worker.pick(one) for one in found.workers()],
+            queues=[Queue.of(one) for one in queues],
+            workers=[Worker.pick(one) for one in workers],
             failed_jobs=[FailedJob.pick(job) for name in jobqueue.QUEUES for job in found.failed(name, failed)],
         )
 

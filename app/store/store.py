@@ -4,6 +4,7 @@ from functools import cached_property
 
 import redis
 
+from app.store import keys
 from app.store.alert.alerts import Alerts
 from app.store.alert.outbox import Outbox
 from app.store.alert.silences import Silences
@@ -19,6 +20,7 @@ from app.store.receive.kept import Kept
 from app.store.receive.quarantine import Quarantine
 from app.store.relay.relays import Relays
 from app.store.relay.relayviews import RelayViews
+from app.store.server.glance import Glance
 from app.store.steps import Steps
 
 
@@ -33,6 +35,18 @@ class Store:
     def __init__(self, connection: "redis.Redis", deployment: str) -> None:
         self.redis = connection
         self.deployment = deployment
+
+    def glance(self) -> "Store":
+        """Return a store for one answer, which reads what sections of it share once; see `Glance`."""
+        if isinstance(self.redis, Glance):
+            return self
+        name = self.deployment
+        hashes = (keys.stats, keys.coder, keys.failures, keys.relay_stats, keys.silences)
+        sets = (keys.relay_targets, keys.firing)
+        ahead = [("HGETALL", key(name)) for key in hashes] + [("SMEMBERS", key(name)) for key in sets]
+        ahead += [("HGETALL", keys.MARKS), ("HGETALL", keys.REFUSED), ("SMEMBERS", keys.DEPLOYMENTS)]
+        more = [("HMGET", keys.pass_state(name), "v", "s"), ("HLEN", keys.failing(name)), ("INFO",)]
+        return Store(Glance(self.redis, [*ahead, *more]), name)
 
     @cached_property
     def alerts(self) -> Alerts:

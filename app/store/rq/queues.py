@@ -22,7 +22,7 @@ from app import clock
 from app.store import keys
 from app.store.rq import jobqueue
 from app.store.rq.jobs import FAILED, FIELDS, JobState, read_job, read_time
-from app.store.rq.workers import WorkerState, read_workers
+from app.store.rq.workers import WorkerState, ask_for_names, ask_for_states, known_names, read_workers, states
 from app.store.server.commands import commands
 from app.store.server.connection import script
 
@@ -71,25 +71,25 @@ class Queues:
 
     def overview(self) -> list[QueueState]:
         """Return every queue, in two round trips."""
+        return self.workers_and_queues()[1]
+
+    def workers_and_queues(self) -> tuple[list[WorkerState], list[QueueState]]:
+        """Return the registered workers and every queue, in two round trips."""
         now = clock.now()
         with self.redis.pipeline(transaction=False) as pipe:
+            ask_for_names(pipe)
             for name in jobqueue.QUEUES:
-                pipe.llen(jobqueue.queue_key(name))
-                pipe.lindex(jobqueue.queue_key(name), 0)
-                pipe.zcard(_key(StartedJobRegistry, name))
-                pipe.llen(_intermediate(name))
-                pipe.zcard(_key(DeferredJobRegistry, name))
-                pipe.zcard(_key(ScheduledJobRegistry, name))
-                # RQ's maintenance removes what has expired; until then it is not there any more.
-                pipe.zcount(_key(FailedJobRegistry, name), now.timestamp(), "+inf")
-                pipe.hget(keys.MARKS, _mark(name))
+                _ask_for_queue(pipe, name, now)
             found = pipe.execute()
+        names, found = known_names(found), found[len(jobqueue.QUEUES) :]
         rows = [found[at : at + 8] for at in range(0, len(found), 8)]
         with self.redis.pipeline(transaction=False) as pipe:
             for row in rows:
                 pipe.hget(jobqueue.job_key((row[1] or b"").decode()), "enqueued_at")
+            ask_for_states(pipe, names)
             oldest = pipe.execute()
-        return [_queue_state(*one, now) for one in zip(jobqueue.QUEUES, rows, oldest, strict=True)]
+        queues = [_queue_state(*one, now) for one in zip(jobqueue.QUEUES, rows, oldest[: len(rows)], strict=True)]
+        return states(names, oldest[len(rows) :]), queues
 
     def suspended(self) -> bool:
         """Return whether `rq suspend` holds all workers of this Redis."""
@@ -104,13 +104,14 @@ class Queues:
 
         Queues that are not always served count only while something waits in them.
         """
+        workers, queues = self.workers_and_queues()
         served = {
             worker.queue
-            for worker in self.workers()
+            for worker in workers
             if worker.state != "dead" and (since is None or (worker.last_heartbeat or since) > since)
         }
-        idle = [name for name in jobqueue.QUEUES if name not in served]
-        return [name for name in idle if name in jobqueue.CORE or self.redis.llen(jobqueue.queue_key(name))]
+        idle = [queue for queue in queues if queue.name not in served]
+        return [queue.name for queue in idle if queue.name in jobqueue.CORE or queue.length]
 
     def failed(self, queue: str, limit: int, offset: int = 0) -> list[JobState]:
         """Return failed jobs, the latest first."""
@@ -213,6 +214,18 @@ class Queues:
         put = script(self.connection, "giveback")
         lists = [keys.MARKS, _intermediate(queue), jobqueue.queue_key(queue)]
         return bool(put(keys=lists, args=[_mark(queue), job_id]))
+
+
+def _ask_for_queue(pipe: Any, name: str, now: datetime) -> None:
+    pipe.llen(jobqueue.queue_key(name))
+    pipe.lindex(jobqueue.queue_key(name), 0)
+    pipe.zcard(_key(StartedJobRegistry, name))
+    pipe.llen(_intermediate(name))
+    pipe.zcard(_key(DeferredJobRegistry, name))
+    pipe.zcard(_key(ScheduledJobRegistry, name))
+    # RQ's maintenance removes what has expired; until then it is not there any more.
+    pipe.zcount(_key(FailedJobRegistry, name), now.timestamp(), "+inf")
+    pipe.hget(keys.MARKS, _mark(name))
 
 
 def _mark(queue: str) -> str:

@@ -43,21 +43,39 @@ class WorkerState:
 def read_workers(connection: "redis.Redis") -> list[WorkerState]:
     """Return the registered workers of our queues; two round trips."""
     with connection.pipeline(transaction=False) as pipe:
-        for queue in jobqueue.QUEUES:
-            pipe.smembers(WORKERS_BY_QUEUE_KEY % queue)
-        members: Any = pipe.execute()
-    known = [
+        ask_for_names(pipe)
+        names = known_names(pipe.execute())
+    with connection.pipeline(transaction=False) as pipe:
+        ask_for_states(pipe, names)
+        return states(names, pipe.execute())
+
+
+def ask_for_names(pipe: Any) -> None:
+    """Put into a pipeline what `known_names` reads: one reply for each queue."""
+    for queue in jobqueue.QUEUES:
+        pipe.smembers(WORKERS_BY_QUEUE_KEY % queue)
+
+
+def known_names(replies: Sequence[Any]) -> list[tuple[str, str]]:
+    """Return queue and name of each worker from the first replies."""
+    return [
         (queue, name.decode().removeprefix(_PREFIX))
-        for queue, names in zip(jobqueue.QUEUES, members, strict=True)
+        for queue, names in zip(jobqueue.QUEUES, replies, strict=False)
         for name in sorted(names)[:_MOST]
     ]
-    with connection.pipeline(transaction=False) as pipe:
-        for _, name in known:
-            pipe.hmget(_PREFIX + name, "state", "last_heartbeat", "death")
-            pipe.ttl(_PREFIX + name)
-            pipe.smembers(WORKER_EXECUTIONS_KEY_TEMPLATE.format(name))
-        found: Any = pipe.execute()
-    return [_state(queue, name, *found[3 * n : 3 * n + 3]) for n, (queue, name) in enumerate(known)]
+
+
+def ask_for_states(pipe: Any, names: Sequence[tuple[str, str]]) -> None:
+    """Put into a pipeline what `states` reads: three replies for each worker."""
+    for _, name in names:
+        pipe.hmget(_PREFIX + name, "state", "last_heartbeat", "death")
+        pipe.ttl(_PREFIX + name)
+        pipe.smembers(WORKER_EXECUTIONS_KEY_TEMPLATE.format(name))
+
+
+def states(names: Sequence[tuple[str, str]], replies: Sequence[Any]) -> list[WorkerState]:
+    """Return the workers with these queues and names."""
+    return [_state(queue, name, *replies[3 * n : 3 * n + 3]) for n, (queue, name) in enumerate(names)]
 
 
 def _state(

@@ -183,14 +183,14 @@ def put_relays(sheet: Sheet, store: Store) -> None:
 
 def put_queues(sheet: Sheet, connection: "redis.Redis") -> None:
     """Put queues and workers; they serve every deployment."""
-    queues = Queues(connection)
-    for queue in queues.overview():
+    workers, queues = Queues(connection).workers_and_queues()
+    for queue in queues:
         sheet.put("awb_queue_length", queue.length, queue.name)
         sheet.put("awb_queue_oldest_age_seconds", queue.oldest_age or 0, queue.name)
         sheet.put("awb_queue_paused", queue.paused, queue.name)
         for registry in REGISTRIES:
             sheet.put("awb_queue_jobs", getattr(queue, registry), queue.name, registry)
-    found = Counter((worker.queue, worker.state) for worker in queues.workers())
+    found = Counter((worker.queue, worker.state) for worker in workers)
     for name in QUEUES:
         for state in WORKER_STATES:
             sheet.put("awb_workers", found[name, state], name, state)

@@ -75,11 +75,12 @@ def _add_pages(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
 
     @routes.get("/queues")
     def index() -> str:
+        workers, listed = queues.workers_and_queues()
         return render_template(
             "queues.html",
-            queues=queues.overview(),
+            queues=listed,
             health=verdict(Store(connection, config.settings.deployment), config),
-            workers=queues.workers(),
+            workers=workers,
             suspended=queues.suspended(),
             now=clock.now(),
             said=_done_message(),

@@ -70,7 +70,7 @@ def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
 def _add_usage(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
     @routes.get("/")
     def usage() -> Response:
-        store = chosen(config, connection)
+        store = chosen(config, connection).glance()
         setup, said = setup_steps(store, config), SAYINGS.get(request.args.get("said", ""))
         health = verdict(store, config)
         if never_received(store):
@@ -113,7 +113,7 @@ def _add_usage(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
 def _add_wall(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
     @routes.get("/wall")
     def wall() -> Response:
-        store = chosen(config, connection)
+        store = chosen(config, connection).glance()
         return make_response(render_template("wall.html", seen=overview(store, config), health=verdict(store, config)))
 
 
