@@ -214,7 +214,9 @@ def _apply(config: Config, connection: "redis.Redis", button: Button, target: Ta
         return "Acknowledged. Thank you." if new else "It was acknowledged already."
     silence = snooze(*about, snoozed_until(button, now), group_key=target.group_key)
     limit = "the next level, at most until " if button is Button.NEXT_LEVEL else ""
-    return f"Snoozed until {limit}{moment_text(silence.ends_at)}. A higher level is told all the same."
+    return (
+        f"Snoozed until {limit}{moment_text(silence.ends_at, config.zone)}. You will still be warned at higher levels."
+    )
 
 
 def _error(code: int, reason: str) -> Response:

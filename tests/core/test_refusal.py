@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -85,3 +86,9 @@ def test_both_reasons_together_are_one_run() -> None:
     }
     assert unauthorized(both, NOON) == Run(5, 5, NOON - HOUR, NOON - MINUTE)
     assert unauthorized({Refusal.TOO_LARGE: run()}, NOON) is None
+
+
+def test_it_names_the_moment_in_the_configured_time_zone() -> None:
+    found = notice({Refusal.WRONG_SECRET: run()}, zone=ZoneInfo("Asia/Kolkata"))
+    assert found is not None
+    assert found.summary.startswith("Since 2026-03-02 17:10 IST the meter")

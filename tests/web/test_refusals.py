@@ -270,7 +270,7 @@ def test_page_metrics_and_doctor_tell_of_it(connection: "redis.Redis", config: C
         found = {finding.check: finding for finding in examine(config, connection)}
         assert found["input.refused"].outcome is Result.OK
         assert "input.secret" not in found
-        assert "None lately" in client.get("/").text
+        assert "None recently" in client.get("/").text
 
 
 def test_the_log_names_the_client_behind_a_proxy(redis_server: RedisServer, connection: "redis.Redis") -> None:

@@ -7,12 +7,13 @@ closed list, and nothing of what was sent is kept.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import Final
 
 from app.core.alert.notice import Notice
 from app.core.alert.severity import Severity
+from app.core.text.lines import moment_text
 
 #: Refusals of one reason are one run as long as no pause between them is longer; one alert covers the run.
 RUN_PAUSE: Final = timedelta(hours=24)
@@ -93,6 +94,7 @@ def wrong_secret_notice(
     last_delivery: datetime | None,
     firing: bool,
     announced_at: datetime | None,
+    zone: tzinfo = UTC,
 ) -> Notice | None:
     """Return the notice about posts without the right secret while it holds, or newly should.
 
@@ -103,6 +105,7 @@ def wrong_secret_notice(
         last_delivery: arrival of the last delivery with the right secret; None for never.
         firing: the notice is announced.
         announced_at: when it was last announced; None for never.
+        zone: in which moments are written.
     """
     run = unauthorized(runs, now)
     if run is None:
@@ -113,12 +116,13 @@ def wrong_secret_notice(
     too_soon = announced_at is not None and now - announced_at < _REPEATED_AFTER
     if not firing and (run.count < 2 or run.last - run.since < _SHORTEST_RUN or too_soon):  # noqa: PLR2004 - once is a slip
         return None
-    return _notice(run, runs, now, deployment, delivering=last_delivery is not None and last_delivery > run.since)
-
-
-def _notice(run: Run, runs: Mapping[Refusal, Run], now: datetime, deployment: str, *, delivering: bool) -> Notice:
     wrong = Refusal.WRONG_SECRET in runs and now - runs[Refusal.WRONG_SECRET].last < RUN_PAUSE
     how = "with a wrong secret" if wrong else "without a secret"
+    delivering = last_delivery is not None and last_delivery > run.since
+    return _notice(run.count, how, moment_text(run.since, zone), deployment, delivering=delivering)
+
+
+def _notice(count: int, how: str, since: str, deployment: str, *, delivering: bool) -> Notice:
     who = "It may be a second Coder or a stranger." if delivering else "It is probably your Coder."
     so_far = (
         "Deliveries with the right secret arrive as well." if delivering else "No delivery has been accepted since."
@@ -127,8 +131,8 @@ def _notice(run: Run, runs: Mapping[Refusal, Run], now: datetime, deployment: st
         key=NOTICE_KEY,
         severity=Severity.WARNING,
         headline=f"Posts {how} are refused",
-        summary=f"Since {run.since:%Y-%m-%d %H:%M} UTC the meter of Coder deployment “{deployment}” has refused "
-        f"{run.count:,} posts {how}. {who} {so_far}",
+        summary=f"Since {since} the meter of Coder deployment “{deployment}” has refused "
+        f"{count:,} posts {how}. {who} {so_far}",
         meaning="Coder drops a notification after five refusals, and its build is then missing from the estimate. "
         "Compare CODER_NOTIFICATIONS_WEBHOOK_ENDPOINT of coderd with the output of `awb webhook-url`.",
     )

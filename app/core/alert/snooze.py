@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
 from typing import Final
 
@@ -105,14 +105,16 @@ def is_acknowledged(alert: Alert) -> bool:
     return alert.actor.startswith(_ACKNOWLEDGED)
 
 
-def actor_text(acknowledged_by: str, snoozed_by: str, until: datetime | None, ended_by: str = "") -> str:
+def actor_text(
+    acknowledged_by: str, snoozed_by: str, until: datetime | None, ended_by: str = "", zone: tzinfo = UTC
+) -> str:
     """Put into words, for an alert's `actor`, what people did to it; each name may be empty for nobody."""
     parts = [f"{_ACKNOWLEDGED}{acknowledged_by}" if acknowledged_by else ""]
-    parts += [f"Snoozed until {moment_text(until)} by {snoozed_by}" if snoozed_by and until else ""]
+    parts += [f"Snoozed until {moment_text(until, zone)} by {snoozed_by}" if snoozed_by and until else ""]
     parts += [f"Snooze ended by {ended_by}" if ended_by else ""]
     return " · ".join(part for part in parts if part)
 
 
-def moment_text(moment: datetime) -> str:
-    at = moment.astimezone(UTC)
-    return f"{day_text(at)}, {at:%H:%M} UTC"
+def moment_text(moment: datetime, zone: tzinfo = UTC) -> str:
+    at = moment.astimezone(zone)
+    return f"{day_text(at)}, {at:%H:%M} {at:%Z}"

@@ -5,7 +5,7 @@ jobs of provisioners, in whose place it reads the audit log.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
 from app.core.coder.history import HistorySource
@@ -14,6 +14,7 @@ from app.core.coder.subscription import AUDITOR, OWNER, TEMPLATE_ADMIN
 from app.core.coder.token import EXPIRY_SCOPE, OF_A_YEAR, WARN_BEFORE, ApiKey, Expiry, missing_scopes
 from app.core.coder.versions import ANNOUNCES_RESUMES
 from app.core.finding import Finding, Result
+from app.core.text.lines import moment_text
 
 _SEES_ALL: Final = frozenset({OWNER, TEMPLATE_ADMIN})
 #: Site roles that see every user (coderd/rbac/roles.go).
@@ -27,7 +28,7 @@ def signed_in(user: User) -> Finding:
     return Finding("coder.token", Result.OK, f"signed in as {user.username}, {with_roles}")
 
 
-def expiry(key: ApiKey | None, user: User, now: datetime) -> Finding:
+def expiry(key: ApiKey | None, user: User, now: datetime, zone: tzinfo = UTC) -> Finding:
     """Say when the token expires, and warn in time."""
     found = key.expiry(now) if key else None
     if found is None:
@@ -35,7 +36,7 @@ def expiry(key: ApiKey | None, user: User, now: datetime) -> Finding:
         return Finding("coder.expiry", Result.WARNING, "Coder does not show when this token expires", hint)
     soon = found.at - now <= WARN_BEFORE
     outcome = Result.WARNING if soon else Result.OK
-    text = _expires(found, now)
+    text = _expires(found, now, zone)
     if not soon:
         return Finding("coder.expiry", outcome, text)
     if found.moves and found.lifetime:
@@ -44,8 +45,8 @@ def expiry(key: ApiKey | None, user: User, now: datetime) -> Finding:
     return Finding("coder.expiry", outcome, text, hint)
 
 
-def _expires(found: Expiry, now: datetime) -> str:
-    at = f"{found.at:%Y-%m-%d %H:%M} UTC"
+def _expires(found: Expiry, now: datetime, zone: tzinfo) -> str:
+    at = moment_text(found.at, zone)
     if found.moves and found.lifetime:
         return f"the token expires {_span(found.lifetime)} after its last use, now on {at}"
     left = _span(found.at - now)

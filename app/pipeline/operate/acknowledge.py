@@ -185,7 +185,7 @@ def _show_in_thread(store: Store, config: Config, announced: Alert, by: str, end
             firing = _firing(found, announced.level, announced.group_key)
         except StaleError:
             return None  # the level has just changed, and its own news is on its way
-        actor = _done(store, firing, now, ended_by)
+        actor = _done(store, config, firing, now, ended_by)
         if firing.announced.actor == actor:
             return None
         alert = replace(firing.announced, reason=Reason.ACKNOWLEDGED, actor=actor)
@@ -194,13 +194,14 @@ def _show_in_thread(store: Store, config: Config, announced: Alert, by: str, end
     change(store, config, announced.name, decide, receivers=_with_thread(store, config, announced))
 
 
-def _done(store: Store, firing: _Firing, now: datetime, ended_by: str) -> str:
+def _done(store: Store, config: Config, firing: _Firing, now: datetime, ended_by: str) -> str:
     announced, silences = firing.announced, store.silences
     known = silences.acknowledges(announced.name, firing.state)
     given = silences.acknowledgement(announced.name) if known else None
     snoozes = [one for one in silences.active(now) if one.matchers == _matchers(announced) and _is_snooze(one)]
     last = max(snoozes, key=lambda one: one.ends_at, default=None)
-    return actor_text(given.by if given else "", last.author if last else "", last.ends_at if last else None, ended_by)
+    acknowledged, snoozed = given.by if given else "", last.author if last else ""
+    return actor_text(acknowledged, snoozed, last.ends_at if last else None, ended_by, config.zone)
 
 
 def _with_thread(store: Store, config: Config, announced: Alert) -> list[str]:

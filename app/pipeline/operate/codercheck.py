@@ -106,7 +106,7 @@ class _Check:
             return None
 
     def token(self) -> Iterator[Finding]:
-        yield coderrights.expiry(self.key, self.user, clock.now())
+        yield coderrights.expiry(self.key, self.user, clock.now(), self.config.zone)
         if self.key and (self.key.limits or self.key.only_some):
             yield coderrights.scopes(self.key)
 

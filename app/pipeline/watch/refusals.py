@@ -36,6 +36,7 @@ def watch_refusals(connection: "redis.Redis", config: Config) -> bool:
             last_delivery=clock.at(last) if last else None,
             firing=bool(state.level),
             announced_at=state.announced_at,
+            zone=config.zone,
         )
         if (notice is not None) == bool(state.level):
             return None

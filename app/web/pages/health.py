@@ -16,6 +16,7 @@ from app.core.count.meter import AWB
 from app.core.finding import Result
 from app.core.health.verdict import Verdict
 from app.core.health.vitals import QueueVitals
+from app.core.text.lines import moment_text
 from app.notifiers.receivers import receivers
 from app.store.coder.state import CoderState
 from app.store.server.info import server_info
@@ -92,9 +93,9 @@ def _refused(found: Verdict) -> Iterator[Part]:
     wrong, last = unauthorized(runs, clock.now()), max(run.last for run in runs.values())
     severity = _severity(found, "input.secret", "input.refused")
     if wrong is None:
-        yield Part("Refused posts", severity, "None lately for want of the secret", detail, last)
+        yield Part("Refused posts", severity, "None recently without the secret", detail, last)
     else:
-        words = f"{wrong.count:,} without the right secret since {wrong.since:%Y-%m-%d %H:%M} UTC"
+        words = f"{wrong.count:,} without the right secret since {moment_text(wrong.since, found.vitals.zone)}"
         yield Part("Refused posts", severity, words, detail, wrong.last)
 
 
