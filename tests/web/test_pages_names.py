@@ -124,3 +124,13 @@ def test_days_can_be_split(client: FlaskClient, count: Callable[..., None], by: 
         f"{by[0]}{n}" for n in range(2, 7)
     ]
     assert "Others: 3" in page.text
+
+
+def test_the_bars_of_one_name_are_not_split_by_the_builds_of_others(
+    client: FlaskClient, count: Callable[..., None]
+) -> None:
+    count("ada", 1)
+    count("bob", *[1.0] * 9)
+    page = page_of(client, "/users?name=ada&by=user")
+    assert "ada: 1" not in page.text
+    assert "bob" not in page.text

@@ -91,7 +91,9 @@ def overview(store: Store, config: Config) -> Overview:
         bar=meter_bar(usage, config.thresholds, projected=projected),
         burn=burn_up(seen.days, usage, forecast, today),
         days=seen.days,
-        window=day_window(store.snapshot(usage.meter), seen.days, (usage.period.start, last_day), today, usage.used),
+        window=day_window(
+            seen.days, (usage.period.start, last_day), today, usage.used, split=store.snapshot(usage.meter)
+        ),
         tops=tops(store, usage, present=present, today=today),
         trend=_trend(store, usage, today) if present and not usage.gone else None,
     )

@@ -83,7 +83,7 @@ def _one(store: Store, usage: Usage, dimension: str, name: str) -> Response:
         (day, units) for day, (units,) in zip(listed, snapshot.daily(dimension, [name], listed), strict=True) if units
     ]
     used = sum(units for _, units in days)
-    window = day_window(snapshot, days, (period.start, last), today, used)
+    window = day_window(days, (period.start, last), today, used)
     filters = Filters(**{dimension: name}, first=period.start, last=last)
     found, following = filters.page(rows, None, _BUILDS_SHOWN)
     return respond(

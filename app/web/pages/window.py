@@ -43,18 +43,22 @@ class DayWindow:
 
 
 def day_window(
-    snapshot: Snapshot, days: Sequence[tuple[date, int]], bounds: tuple[date, date], today: date, used: int
+    days: Sequence[tuple[date, int]],
+    bounds: tuple[date, date],
+    today: date,
+    used: int,
+    split: Snapshot | None = None,
 ) -> DayWindow:
     """Show the days that the address asks for, by `days`, `until` and `by`; 404 for what no link of ours asks.
 
     Args:
-        snapshot: where the usage of names is read.
         days: UTC days with usage and their units, oldest first.
         bounds: the first and the last day that may be shown.
         today: the day that is not over.
         used: usage at the end of `bounds`, at which the totals of the table end.
+        split: reads the names by which days may be split; without it they are not, as the days of one name are not.
     """
-    length, by = _length(), _split()
+    length, by = _length(), _split() if split else ""
     begin, end = bounds
     asked = day_of(request.args.get("until", "")) or end
     last = max(min(asked, end), begin)
@@ -63,7 +67,7 @@ def day_window(
     later = sum(units for day, units in days if day > last)
     oldest = days[0][0] if days else begin
     return DayWindow(
-        chart=day_bars(shown, first, last, today, _read(snapshot, by, first, last) if by else ()),
+        chart=day_bars(shown, first, last, today, _read(split, by, first, last) if split and by else ()),
         table=days_table(shown, used - later),
         first=first,
         last=last,
