@@ -41,13 +41,14 @@ class Overview:
     bar: MeterBar | None
     burn: BurnUp
     days: Sequence[tuple[date, int]]
-    window: DayWindow
-    tops: Tops
-    trend: Trend | None
+
+    @property
+    def today(self) -> date:
+        return self.usage.as_of.astimezone(UTC).date()
 
     @property
     def days_left(self) -> int | None:
-        return self.usage.period.days_left(self.usage.as_of.astimezone(UTC).date())
+        return self.usage.period.days_left(self.today)
 
     @property
     def bar_label(self) -> str:
@@ -67,6 +68,15 @@ class Overview:
 
     def _marks(self) -> Sequence[Mark]:
         return self.bar.marks if self.bar else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """A period by day and by name; `trend` compares this week with last, in the present period."""
+
+    window: DayWindow
+    tops: Tops
+    trend: Trend | None
 
 
 def overview(store: Store, config: Config) -> Overview:
@@ -91,11 +101,17 @@ def overview(store: Store, config: Config) -> Overview:
         bar=meter_bar(usage, config.thresholds, projected=projected),
         burn=burn_up(seen.days, usage, forecast, today),
         days=seen.days,
-        window=day_window(
-            seen.days, (usage.period.start, last_day), today, usage.used, split=store.snapshot(usage.meter)
-        ),
-        tops=tops(store, usage, present=present, today=today),
-        trend=_trend(store, usage, today) if present and not usage.gone else None,
+    )
+
+
+def details(store: Store, seen: Overview) -> Details:
+    """Gather what only the page of usage shows; a wall display does not."""
+    usage, today = seen.usage, seen.today
+    bounds = (usage.period.start, seen.last_day)
+    return Details(
+        window=day_window(seen.days, bounds, today, usage.used, split=store.snapshot(usage.meter)),
+        tops=tops(store, usage, present=seen.present, today=today),
+        trend=_trend(store, usage, today) if seen.present and not usage.gone else None,
     )
 
 

@@ -22,7 +22,7 @@ from app.web.pages import setup as pagesetup
 from app.web.pages.alertdata import firing, messages_table, silences_table
 from app.web.pages.base import respond
 from app.web.pages.charts import drift_line
-from app.web.pages.data import overview
+from app.web.pages.data import details, overview
 from app.web.pages.frame import chosen, to
 from app.web.pages.health import never_received, parts
 from app.web.pages.setup import SAYINGS
@@ -78,13 +78,14 @@ def _add_usage(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
             page = render_template("welcome.html", endpoint=endpoint, health=health, setup=setup, said=said)
             return make_response(page)
         seen = overview(store, config)
+        more = details(store, seen)
         history = store.coder.drift()
         held = [silence for silence in Silences.of(store).silences if silence.active]
         messages = messages_table(Notifications.of(store, _MESSAGES_SHOWN).notifications)
         alerts = firing(store) if seen.present else []
         tables: dict[str, Callable[[], Table]] = {
             "days": lambda: days_table(seen.days, seen.usage.used),
-            **{f"{top.dimension}s": top.table for top in seen.tops.listed},
+            **{f"{top.dimension}s": top.table for top in more.tops.listed},
             "drift": lambda: _drift_table(history),
             "messages": lambda: messages,
             "silences": lambda: silences_table(held),
@@ -93,6 +94,7 @@ def _add_usage(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
             "usage.html",
             tables,
             seen=seen,
+            more=more,
             spans=SPANS,
             coder=Coder.of(store, config),
             ranges=RANGES,
