@@ -23,7 +23,7 @@ from app import clock
 from app.config.load import Config
 from app.config.types import DEPLOYMENT_NAME
 from app.core.access.slacksignature import GOOD_FOR, is_signed
-from app.core.alert.snooze import Button, Target, moment_text, snoozed_until
+from app.core.alert.snooze import Button, Target, snoozed_until, until_text
 from app.net.session import WebSession
 from app.notifiers.base import NotifyError
 from app.notifiers.slack.answer import answer, may_answer, private
@@ -215,7 +215,7 @@ def _apply(config: Config, connection: "redis.Redis", button: Button, target: Ta
     silence = snooze(*about, snoozed_until(button, now), group_key=target.group_key)
     limit = "the next level, at most until " if button is Button.NEXT_LEVEL else ""
     return (
-        f"Snoozed until {limit}{moment_text(silence.ends_at, config.zone)}. You will still be warned at higher levels."
+        f"Snoozed until {limit}{until_text(silence.ends_at, config.zone)}. You will still be warned at higher levels."
     )
 
 

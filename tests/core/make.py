@@ -10,6 +10,7 @@ from typing import Any
 
 from app.core.alert.alert import Alert
 from app.core.alert.decision import AlertState, Decision, Reason
+from app.core.alert.severity import Severity
 from app.core.count.conditions import Facts
 from app.core.count.delivery import Event, read_delivery, to_event
 from app.core.count.evidence import Evidence
@@ -85,6 +86,26 @@ def usage(
 ) -> Usage:
     rest = {"deployment": "prod", "meter": AWB, "provisional": 0, "as_of": NOON, **more}
     return Usage(period=Period(start, end), limit=Limit(limit, soft), counted=used, **rest)
+
+
+def bare_alert(**more: Any) -> Alert:
+    """Return an alert of a reached level without texts, links and figures."""
+    usual: dict[str, Any] = {
+        "group_key": "prod:awb:2026-01-01",
+        "deployment": "prod",
+        "meter": AWB,
+        "reason": Reason.FIRST,
+        "level": "90%",
+        "severity": Severity.WARNING,
+        "headline": "",
+        "summary": "",
+        "facts": (),
+        "meaning": "",
+        "links": (),
+        "footer": "",
+        "name": AWB,
+    }
+    return Alert(**{**usual, **more})
 
 
 def alert(used: int = 912, level: str = "90%", reason: Reason = Reason.FIRST, **more: Any) -> Alert:

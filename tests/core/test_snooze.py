@@ -4,27 +4,13 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from app.core.alert.alert import Alert, AlertKind
+from app.core.alert.alert import AlertKind
 from app.core.alert.decision import Reason
-from app.core.alert.severity import Severity
 from app.core.alert.snooze import Button, Target, actor_text, buttons_of, next_level_until, snoozed_until
+from tests.core.make import bare_alert
 
 NOW = datetime(2026, 5, 4, 9, 30, tzinfo=UTC)
-ALERT = Alert(
-    group_key="prod:awb:2026-01-01",
-    deployment="prod",
-    meter="awb",
-    reason=Reason.FIRST,
-    level="90%",
-    severity=Severity.WARNING,
-    headline="",
-    summary="",
-    facts=(),
-    meaning="",
-    links=(),
-    footer="",
-    name="awb",
-)
+ALERT = bare_alert()
 TARGET = Target("prod", "awb", "90%", "prod:awb:2026-01-01")
 ALL = tuple(Button)
 

@@ -14,7 +14,6 @@ from app.config.load import Config
 from app.core.alert.alert import Alert, AlertKind, Notification
 from app.core.alert.decision import AlertState, Reason
 from app.core.alert.handle import Handle
-from app.core.alert.severity import Severity
 from app.core.alert.silence import silencing
 from app.pipeline.operate.acknowledge import StaleError, acknowledge, end, snooze
 from app.store.alert.alerts import Alerts, Change
@@ -22,26 +21,13 @@ from app.store.alert.outbox import Outbox
 from app.store.alert.silences import Silences
 from app.store.store import Store
 from tests.conftest import RedisServer, make_config
+from tests.core.make import bare_alert
 from tests.pipeline.fragile import Fuse, Where, fragile
 
 NOW = datetime(2026, 5, 4, 9, 30, tzinfo=UTC)
 PROD = "prod"
 FIRING = AlertState("90%", date(2026, 1, 1), NOW, NOW, date(2027, 1, 1), 1000)
-ALERT = Alert(
-    group_key="prod:awb:2026-01-01",
-    deployment=PROD,
-    meter="awb",
-    reason=Reason.FIRST,
-    level="90%",
-    severity=Severity.WARNING,
-    headline="AWB 90%",
-    summary="Coder deployment “prod” has reached 90%.",
-    facts=(),
-    meaning="",
-    links=(),
-    footer="",
-    name="awb",
-)
+ALERT = bare_alert(headline="AWB 90%", summary="Coder deployment “prod” has reached 90%.")
 HIGHER = replace(ALERT, level="100%", reason=Reason.ESCALATED)
 
 

@@ -8,33 +8,18 @@ import pytest
 import redis
 
 from app.config.load import Config
-from app.core.alert.alert import Alert
-from app.core.alert.decision import AlertState, Reason
-from app.core.alert.severity import Severity
+from app.core.alert.decision import AlertState
 from app.pipeline.notify.announce import change
 from app.store.alert.alerts import Change, StoredAlert
 from app.store.conflicts import ROUNDS, ConflictError, retry_conflicts
 from app.store.store import Store
 from tests.conftest import RedisServer, make_config
+from tests.core.make import bare_alert
 from tests.pipeline.fragile import Fuse, Where, fragile
 
 NOW = datetime(2026, 5, 4, 9, 30, tzinfo=UTC)
 HALF, FULL = (AlertState(level, since=NOW, announced_at=NOW) for level in ("50%", "100%"))
-ALERT = Alert(
-    group_key="prod:awb:2026-01-01",
-    deployment="prod",
-    meter="awb",
-    reason=Reason.FIRST,
-    level="50%",
-    severity=Severity.WARNING,
-    headline="AWB 50%",
-    summary="",
-    facts=(),
-    meaning="",
-    links=(),
-    footer="",
-    name="awb",
-)
+ALERT = bare_alert(level="50%", headline="AWB 50%")
 
 
 @pytest.fixture

@@ -110,11 +110,12 @@ def actor_text(
 ) -> str:
     """Put into words, for an alert's `actor`, what people did to it; each name may be empty for nobody."""
     parts = [f"{_ACKNOWLEDGED}{acknowledged_by}" if acknowledged_by else ""]
-    parts += [f"Snoozed until {moment_text(until, zone)} by {snoozed_by}" if snoozed_by and until else ""]
+    parts += [f"Snoozed until {until_text(until, zone)} by {snoozed_by}" if snoozed_by and until else ""]
     parts += [f"Snooze ended by {ended_by}" if ended_by else ""]
     return " · ".join(part for part in parts if part)
 
 
-def moment_text(moment: datetime, zone: tzinfo = UTC) -> str:
+def until_text(moment: datetime, zone: tzinfo = UTC) -> str:
+    """Write the end of a snooze as a sentence needs it, such as 26 November 2026, 09:30 CET."""
     at = moment.astimezone(zone)
     return f"{day_text(at)}, {at:%H:%M} {at:%Z}"
