@@ -36,7 +36,7 @@ class Delivery(Answer):
     workspace: str | None
     owner: str | None
     deleted: Deletion | None = Field(description="Who deleted its job, where somebody did.")
-    relays: list[Relay] = Field(description="To whom it was passed on, and what became of that.")
+    relays: list[Relay] = Field(description="Its relays and forwards, with their state.")
     payload: Sent = Field(description="What was kept of it, without secrets and prompts; null in lists.")
 
     @classmethod

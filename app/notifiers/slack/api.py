@@ -149,7 +149,7 @@ class SlackApi:
             raise NotifyError(text, reason=FailureReason.CLIENT_ERROR, permanent=True)
         found = _object(answer.text)
         if found is None:
-            # A page of a proxy, or an answer that broke off: nobody knows what became of the call.
+            # A page of a proxy, or an answer that broke off: whether the call was carried out is unknown.
             text = f"{text} with something that is no answer of Slack's"
             raise NotifyError(text, reason=FailureReason.SERVER_ERROR, permanent=False)
         if found.get("ok") is not True:

@@ -88,7 +88,7 @@ def end_silence(call: Call) -> Silence:
 @operation(
     "POST",
     "/notifications/test",
-    "Send a test message to a receiver; /notifications tells what became of it.",
+    "Send a test message to a receiver; /notifications shows its state.",
     body=requests.NotifyTestBody,
     status=202,
     problems={404: "No such deployment has ever posted."},

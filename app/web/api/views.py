@@ -120,7 +120,7 @@ def notifications(call: Call) -> Notifications:
 @operation(
     "GET",
     "/deliveries",
-    "What became of Coder's notifications, newest first, without payloads.",
+    "Coder's notifications with their verdicts, newest first, without payloads.",
     query=requests.PageQuery,
 )
 def deliveries(call: Call) -> Deliveries:
@@ -130,7 +130,7 @@ def deliveries(call: Call) -> Deliveries:
 @operation(
     "GET",
     "/deliveries/{message_id}",
-    "What became of one of Coder's notifications.",
+    "One of Coder's notifications with its verdict.",
     problems={404: "It was not received, is not classified yet, or has expired."},
     private=True,
 )

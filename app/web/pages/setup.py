@@ -11,7 +11,7 @@ from app.web.pages.frame import chosen, to
 
 #: What the page says afterwards, by a code: never a text from the address.
 SAYINGS = {
-    "test-queued": ("ok", "A test message is on its way to each receiver. Messages below say what became of it."),
+    "test-queued": ("ok", "A test message is on its way to each receiver. Its state is under “Recent messages”."),
     "no-receiver": ("warning", "Nothing was sent: no receiver is configured."),
 }
 
