@@ -58,6 +58,15 @@ def test_every_level_is_reported_to_every_receiver_once(connection: "redis.Redis
     }
 
 
+def test_a_message_names_its_moment_in_the_configured_time_zone(
+    connection: "redis.Redis", settings: dict[str, Any]
+) -> None:
+    count_up_to(connection, config_for(**settings, time_zone="Asia/Tokyo"), 15)
+    alert = Alerts(connection, DEPLOYMENT).last(AWB)
+    assert alert is not None
+    assert re.search(r"· \d{4}-\d\d-\d\d \d\d:\d\d JST ·", alert.footer)
+
+
 def test_a_jump_over_several_levels_announces_the_highest_alone(
     connection: "redis.Redis", settings: dict[str, Any]
 ) -> None:
