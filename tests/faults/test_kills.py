@@ -48,7 +48,12 @@ def hold(redis_url: str, messages: Sequence[Message], limit: int) -> None:
     assert highest
     assert levels(connection)[highest.name] == 1
     assert set(levels(connection).values()) == {1}
-    assert {row["state"] for row in outbox(connection)} == {"sent"}
+    rows = outbox(connection)
+    # What a kill delayed until a higher level had been sent is not sent any more: the receiver knows more already.
+    overtaken = [row for row in rows if row["state"] != "sent"]
+    assert {row["state"] for row in overtaken} <= {"superseded"}
+    assert rows[-1]["state"] == "sent"
+    assert rows[-1]["level"] == highest.name
 
 
 @pytest.mark.parametrize(
@@ -86,7 +91,7 @@ def test_parts_are_killed_while_a_thousand_deliveries_come_in(
         try:
             hold(server.url, messages, limit)
             told = Counter(message["text"] for message in slack.messages)
-            assert len(told) == len(outbox(connect(server.url)))
+            assert len(told) == sum(row["state"] == "sent" for row in outbox(connect(server.url)))
             assert not exactly_once or set(told.values()) == {1}
         finally:
             server.stop()
