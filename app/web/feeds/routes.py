@@ -11,7 +11,6 @@ from app.pipeline.outlook import is_projected, outlook
 from app.pipeline.usage import current_usage
 from app.web.access.feedtoken import BADGE, CALENDAR
 from app.web.feeds.badge import badge_of
-from app.web.feeds.calendar import calendar_of
 from app.web.pages.data import standing
 from app.web.pages.frame import chosen
 
@@ -34,6 +33,9 @@ def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
 
     @routes.get(CALENDAR)
     def calendar() -> Response:
+        # Only here: it brings 80 modules and 7 MB that most installations never need.
+        from app.web.feeds.calendar import calendar_of  # noqa: PLC0415
+
         store = chosen(config, connection)
         usage: Usage = current_usage(store, config, AWB, top=False)
         seen = outlook(store, usage)
