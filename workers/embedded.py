@@ -14,12 +14,15 @@ from typing import Final
 from urllib.parse import quote
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from app.store.server.connection import OLDEST_VERSION, connect
 from workers import aof, servers
 
 _START_SECONDS: Final = 60.0
 _CONNECT_SECONDS: Final = 2.0
+_ANSWER_SECONDS: Final = 5.0
 _LAST_LINES: Final = 5
 #: In bytes.
 _LONGEST_LOG: Final = 1_000_000
@@ -136,7 +139,7 @@ def runs(data_dir: Path) -> bool:
 
 def stop_stray(data_dir: Path) -> None:
     """Shut down an embedded Redis that outlived its supervisor; the caller holds the data directory's lock."""
-    connection = redis.Redis(unix_socket_path=str(socket_path(data_dir)), socket_timeout=5, socket_connect_timeout=2)
+    connection = _asked_once(data_dir)
     try:
         pid = int(connection.info("server")["process_id"])
         connection.shutdown(nosave=True)
@@ -153,7 +156,7 @@ def wait_ready(data_dir: Path, process: "subprocess.Popen[bytes]") -> None:
     Raises:
         EmbeddedRedisError: it ended, or did not answer in time.
     """
-    connection = redis.Redis(unix_socket_path=str(socket_path(data_dir)), socket_timeout=5)
+    connection = _asked_once(data_dir)
 
     def answers() -> bool:
         if process.poll() is not None:
@@ -171,6 +174,16 @@ def wait_ready(data_dir: Path, process: "subprocess.Popen[bytes]") -> None:
             servers.remember(data_dir, connection.info("server"))
     finally:
         connection.close()
+
+
+def _asked_once(data_dir: Path) -> "redis.Redis":
+    """Return a connection that does not retry: by default redis-py waits seconds for a server that is not there."""
+    return redis.Redis(
+        unix_socket_path=str(socket_path(data_dir)),
+        socket_timeout=_ANSWER_SECONDS,
+        socket_connect_timeout=_CONNECT_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+    )
 
 
 @contextlib.contextmanager

@@ -1,7 +1,10 @@
 """The embedded Redis: its directory may be called anything."""
 
+import contextlib
 import os
 import re
+import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -89,3 +92,26 @@ def test_a_long_log_is_started_anew_and_the_one_before_is_kept(short_dir: Path) 
     embedded.start_log_anew(short_dir)
     assert not log.exists()
     assert [file.name for file in short_dir.iterdir()] == ["redis.log.old"]
+
+
+def test_a_server_that_hangs_up_is_asked_once_and_not_waited_for(short_dir: Path) -> None:
+    hung_up: list[int] = []
+    with socket.socket(socket.AF_UNIX) as stray:
+        stray.bind(str(short_dir / "redis.sock"))
+        stray.listen()
+
+        def hang_up() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    stray.accept()[0].close()
+                    hung_up.append(1)
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        try:
+            embedded.stop_stray(short_dir)
+        finally:
+            stray.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+    assert len(hung_up) == 1
