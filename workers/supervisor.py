@@ -3,17 +3,14 @@
 import contextlib
 import fcntl
 import os
-import selectors
 import signal
 import socket
 import subprocess
-import sys
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final, Protocol, Self
+from typing import Final, Protocol, Self, cast
 
 import redis
 import structlog
@@ -23,25 +20,18 @@ from app.config.load import Config
 from app.store.server.connection import connect, unavailable
 from app.store.server.schema import prepare
 from workers import embedded
-from workers.parts import CAN_FORK, FIRST_DELAY, PARENT_FD, Child, Forked, Process, spawn, workers_of
+from workers.keeping import POLL_SECONDS, Parts, Runner
+from workers.parts import CAN_FORK, Child, workers_of
 
 log = structlog.get_logger(__name__)
-_LONGEST_DELAY, _HEALTHY_AFTER = 30.0, 60.0
-_POLL_SECONDS: Final = 0.2
 # In the order of the listeners: `bind`, and `metrics_bind` where it is set.
 _LISTEN_OPTIONS: Final = ("--listen-fd", "--metrics-fd")
 
 
-class Program(Protocol):
+class Program(Runner, Protocol):
     """`awb` itself, as far as the supervisor uses it."""
 
     def listen(self, host: str, port: int) -> socket.socket: ...
-
-    def prepare(self, command: str) -> None:
-        """Import what a command needs, so that the processes forked from now on share it."""
-
-    def run(self, words: Sequence[str]) -> None:
-        """Run a command of `awb` in this process, which ends with it."""
 
 
 class AlreadyRunningError(Exception):
@@ -83,11 +73,10 @@ class Supervisor:
         self.config = config
         self.program = program
         self.insecure = insecure
-        self.environment: dict[str, str] = {}
+        self.parts = Parts(program, self._give_up)
         self.listeners: list[socket.socket] = []
         self.lock: DataDirLock | None = None
         self.stopping = False
-        self.alive_read, self.alive_write = os.pipe()
         self.redis: Child | None = None
         self.web: list[Child] = []
         self.others: list[Child] = []
@@ -117,7 +106,7 @@ class Supervisor:
                 while not self.stopping:
                     is_ready = is_ready or ready()
                     self._check_children()
-                    time.sleep(_POLL_SECONDS)
+                    time.sleep(POLL_SECONDS)
             finally:
                 for listener in self.listeners:
                     listener.close()
@@ -134,15 +123,15 @@ class Supervisor:
             embedded.stop_stray(settings.data_dir)
             embedded.start_log_anew(settings.data_dir)
             self.redis = Child("redis", embedded.command(server, settings.data_dir), ours=False)
-            self._start(self.redis)
+            self.parts.start(self.redis)
         if CAN_FORK:
             self.program.prepare("web")  # while Redis loads its data
         if self.redis:
-            embedded.wait_ready(settings.data_dir, self._process(self.redis))
-            self.environment["AWB_REDIS_URL"] = embedded.url(settings.data_dir)
-        self._prepare(self.environment.get("AWB_REDIS_URL"))
+            embedded.wait_ready(settings.data_dir, cast("subprocess.Popen[bytes]", self.redis.process))
+            self.parts.environment["AWB_REDIS_URL"] = embedded.url(settings.data_dir)
+        self._prepare(self.parts.environment.get("AWB_REDIS_URL"))
         if self.config.source:
-            self.environment["AWB_CONFIG"] = str(self.config.source)
+            self.parts.environment["AWB_CONFIG"] = str(self.config.source)
         self.others = [
             *(Child(name, ["worker", queue]) for name, queue in workers_of(settings)),
             Child("scheduler", ["scheduler"]),
@@ -155,7 +144,7 @@ class Supervisor:
         for child in (*self.web, *self.others):
             if CAN_FORK:
                 self.program.prepare(child.command[0])
-            self._start(child)
+            self.parts.start(child)
 
     def _prepare(self, embedded_url: str | None) -> None:
         """Migrate the data in Redis before any part works with it; one that is away is checked by each part."""
@@ -167,90 +156,23 @@ class Supervisor:
         except (redis.exceptions.RedisError, OSError) as error:
             log.warning("schema not looked at", why=unavailable(error))
 
-    def _start(self, child: Child) -> None:
-        child.process = self._launch(child)
-        child.started_at = time.monotonic()
-        log.debug("started", part=child.name, pid=child.process.pid)
-
-    def _launch(self, child: Child) -> Process:
-        environment = {**self.environment, PARENT_FD: str(self.alive_read)}
-        if child.ours and CAN_FORK:
-            return Forked(lambda: self._run_part(child, environment), f"awb {child.name.removeprefix('worker awb-')}")
-        command = [sys.executable, "-m", "app.cli", *child.command] if child.ours else child.command
-        return spawn(command, [*child.fds, self.alive_read], environment)
-
-    def _run_part(self, child: Child, environment: dict[str, str]) -> None:
-        """Give up what is the supervisor's, and run a part in this process."""
-        # While a part held them, the supervisor's end would not show, and its lock and its addresses would outlive it.
-        os.close(self.alive_write)
+    def _give_up(self, child: Child) -> None:
+        """Close, in a part, what is the supervisor's: its lock and its addresses would outlive it there."""
         if self.lock:
             self.lock.file.close()
         for listener in self.listeners:
             if listener.fileno() not in child.fds:
                 listener.close()
-        os.environ.update(environment)
-        self.program.run(child.command)
 
     def _check_children(self) -> None:
-        now = time.monotonic()
         if self.redis:
             # It may lead through a link among temporary files, which systems clean up after some days.
             with contextlib.suppress(OSError, embedded.EmbeddedRedisError):
                 embedded.socket_path(self.config.settings.data_dir)
-        for child in ([self.redis] if self.redis else []) + self.others + self.web:
-            if child.running:
-                continue
-            if child.process is not None:
-                self._ended(child, now)
-            if now >= child.due:
-                self._start(child)
-
-    def _ended(self, child: Child, now: float) -> None:
-        code = self._process(child).returncode
-        if now - child.started_at > _HEALTHY_AFTER:
-            child.delay = FIRST_DELAY
-        log.error("part ended, will be started again", part=child.name, exit_code=code, seconds=child.delay)
-        child.process, child.due = None, now + child.delay
-        child.delay = min(child.delay * 2, _LONGEST_DELAY)
+        self.parts.look_after([*([self.redis] if self.redis else []), *self.others, *self.web])
 
     def _stop_all(self) -> None:
         """Stop taking deliveries in first, then let the workers finish, Redis last; each group has its own time."""
         for group in (self.web, self.others, [self.redis] if self.redis else []):
-            for child in group:
-                if child.process is not None and child.running:
-                    child.process.terminate()
-            deadline = time.monotonic() + self.config.settings.grace_seconds
-            for child in group:
-                self._wait(child, deadline)
-        os.close(self.alive_write)
-        os.close(self.alive_read)
-
-    def _wait(self, child: Child, deadline: float) -> None:
-        if child.process is None:
-            return
-        try:
-            child.process.wait(max(0.1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            log.error("part did not stop in time, killed", part=child.name)
-            child.process.kill()
-            child.process.wait()
-
-    @staticmethod
-    def _process(child: Child) -> Any:
-        assert child.process is not None  # noqa: S101 - for the type checker
-        return child.process
-
-
-def follow_parent() -> None:
-    """End this process by SIGTERM when the supervisor that started it is gone, even by kill -9."""
-    fd = os.environ.pop(PARENT_FD, "")
-    if not fd.isdecimal():
-        return
-
-    def watch(pipe: int) -> None:
-        selector: Any = selectors.DefaultSelector()
-        selector.register(pipe, selectors.EVENT_READ)
-        selector.select()
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=watch, args=(int(fd),), name="follow-parent", daemon=True).start()
+            self.parts.stop(group, self.config.settings.grace_seconds)
+        self.parts.close()

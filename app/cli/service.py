@@ -92,7 +92,7 @@ def web(context: click.Context, insecure: bool, listen_fd: int | None, metrics_f
     from app.web import server  # noqa: PLC0415 - slow to import
     from app.web.factory import create_app  # noqa: PLC0415 - the same
     from app.web.metrics import server as metricserver  # noqa: PLC0415 - the same
-    from workers.supervisor import follow_parent  # noqa: PLC0415 - the same
+    from workers.keeping import follow_parent  # noqa: PLC0415 - the same
 
     config = load_config(context, secret=not insecure, session=True, part=True)
     follow_parent()
@@ -143,9 +143,9 @@ def _end(_signal: int, _frame: Any) -> NoReturn:
 @click.pass_context
 def worker(context: click.Context, queue: str, burst: bool) -> None:
     """Run the worker of one queue."""
+    from workers.keeping import follow_parent  # noqa: PLC0415 - the same
     from workers.runner import wait_for_redis  # noqa: PLC0415 - RQ's worker is slow to import
     from workers.runner import worker as build  # noqa: PLC0415 - the same
-    from workers.supervisor import follow_parent  # noqa: PLC0415 - the same
 
     config = load_config(context, part=True)
     follow_parent()
@@ -169,8 +169,8 @@ def worker(context: click.Context, queue: str, burst: bool) -> None:
 @click.pass_context
 def scheduler(context: click.Context) -> None:
     """Run the scheduler: delayed retries and the sweep. You can run several; the work is done once."""
+    from workers.keeping import follow_parent  # noqa: PLC0415 - the same
     from workers.scheduler import Scheduler  # noqa: PLC0415 - slow to import
-    from workers.supervisor import follow_parent  # noqa: PLC0415 - the same
 
     config = load_config(context, part=True)
     follow_parent()

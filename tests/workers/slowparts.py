@@ -13,7 +13,8 @@ from typing import Any
 
 from app.config.load import load
 from app.web import server
-from workers.supervisor import Supervisor, follow_parent
+from workers.keeping import follow_parent
+from workers.supervisor import Supervisor
 
 #: How long a part other than the receiver takes to end, in seconds: half of its time.
 ENDING = 0.5
