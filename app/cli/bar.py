@@ -6,30 +6,17 @@ from typing import Final
 
 from rich.text import Text
 
+from app.core.alert.severity import Severity
 from app.core.count.meter import Usage
 from app.core.limit.limits import Limit
-from app.core.limit.threshold import Threshold, fixed_levels, highest_level
+from app.core.limit.threshold import Threshold, fixed_levels
+from app.core.wording.usagestatus import usage_status
 
-_STYLES: Final = {"ok": "green", "warning": "yellow", "critical": "red"}
-
-
-def standing(usage: Usage, thresholds: Sequence[Threshold], *, projected: bool = True) -> tuple[str, str]:
-    """Say how usage stands to its limit: a severity's word, and a few words for people."""
-    used, count = usage.used, usage.limit.count
-    if count is None:
-        return "ok", "there is no limit"
-    if used and used >= count:
-        return "critical", f"over the limit by {used - count:,}" if used > count else "the limit is reached"
-    level = highest_level(used, usage.limit, thresholds, projected=projected)
-    if level is None and not projected:
-        return "ok", "not projected to reach the limit"
-    if level is None:
-        return "ok", "below every threshold" if count else "nothing is included"
-    return "warning", f"past {level.name}"
+_STYLES: Final = {Severity.OK: "green", Severity.WARNING: "yellow", Severity.CRITICAL: "red"}
 
 
 def marks(limit: Limit, thresholds: Sequence[Threshold]) -> dict[int, str]:
-    """Return the thresholds of a positive limit by the usage from which on they are crossed."""
+    """Return the name of each threshold of a positive limit, by the usage at which it is crossed."""
     if not limit.count:
         return {}
     found = {limit.count: "limit"}
@@ -39,13 +26,13 @@ def marks(limit: Limit, thresholds: Sequence[Threshold]) -> dict[int, str]:
 def bar(
     usage: Usage, thresholds: Sequence[Threshold], width: int, *, projected: bool = True
 ) -> tuple[Text, Text] | None:
-    """Return the bar and the names of the thresholds under it; None without a positive limit.
+    """Return the bar and the line of threshold names below it; None without a positive limit.
 
     Args:
-        usage: what is shown.
-        thresholds: the configured ones.
-        width: characters of the bar.
-        projected: usage is projected to exceed the limit, or nobody can say.
+        usage: the usage to draw.
+        thresholds: the configured thresholds.
+        width: width of the bar in characters.
+        projected: whether usage is projected to exceed the limit; true if that is unknown.
     """
     levels = marks(usage.limit, thresholds)
     if not levels:
@@ -53,7 +40,7 @@ def bar(
     whole = max(*levels, usage.used)
     full = min(max(usage.used * width // whole, int(usage.used > 0)), width)
     places = {min(-(-at * width // whole), width) - 1: name for at, name in sorted(levels.items())}
-    style = _STYLES[standing(usage, thresholds, projected=projected)[0]]
+    style = _STYLES[usage_status(usage, thresholds, projected=projected).severity]
     # A mark looks the same on a full cell as on an empty one where there are no colours, so they differ in shape.
     signs = {(True, True): "┃", (True, False): "│", (False, True): "█", (False, False): "░"}
     cells = [signs[cell in places, cell < full] for cell in range(width)]

@@ -13,7 +13,7 @@ from app import clock
 from app.answers.alerts import Alert
 from app.answers.coder import Coder, MeterUsage
 from app.answers.status import Status
-from app.cli.bar import bar, standing
+from app.cli.bar import bar
 from app.cli.base import AS_JSON, DEPLOYMENT, main, open_store, out, print_json
 from app.cli.program import runnable
 from app.cli.show import STYLES, facts_table, local, print_wide, styled
@@ -24,6 +24,7 @@ from app.core.count.era import NO_LONGER_COUNTED
 from app.core.count.meter import AWB, Mode, Usage
 from app.core.text.sparkline import sparkline
 from app.core.wording.context import period_text
+from app.core.wording.usagestatus import usage_status
 from app.pipeline.outlook import is_projected
 from app.pipeline.usage import current_usage
 
@@ -72,7 +73,7 @@ def _show_health(status: Status) -> None:
 
 
 def _show_usage(usage: Usage, config: Config, *, projected: bool) -> None:
-    severity, words = standing(usage, config.thresholds, projected=projected)
+    status = usage_status(usage, config.thresholds, projected=projected)
     limit = "unlimited" if usage.limit.count is None else f"{usage.limit.count:,}"
     share = "" if usage.percent is None else f"  {usage.percent:g}%"
     left = usage.limit.left(usage.used)
@@ -81,7 +82,7 @@ def _show_usage(usage: Usage, config: Config, *, projected: bool) -> None:
     drawn = bar(usage, config.thresholds, max(min(out.width, _WIDEST_BAR), _NARROWEST_BAR), projected=projected)
     for line in drawn or ():
         out.print(line)
-    out.print(Text.assemble((severity.upper(), STYLES[severity]), f": {words}"))
+    out.print(Text.assemble((status.severity.upper(), STYLES[status.severity]), f": {status.words}"))
     out.print()
 
 

@@ -255,7 +255,7 @@ def test_status_is_readable(awb: Awb, three_builds: None) -> None:
     result = awb("status")
     assert result.exit_code == 0
     assert "3 of 1,000 Agent Workspace Builds  0.3%" in result.stdout
-    assert "OK: below every threshold" in result.stdout
+    assert "OK: Below all thresholds" in result.stdout
     rows = [" ".join(line.split()) for line in result.stdout.splitlines()]
     assert "top users ada 2, [/bold] 1" in rows
     assert "alert ok: nothing to say about awb" in rows

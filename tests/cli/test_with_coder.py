@@ -111,5 +111,5 @@ def test_status_of_a_coder_without_tasks_shows_the_successors_and_no_limit_of_bu
     assert NO_LONGER_COUNTED in shown
     assert "91 of 100 Coder Agent runtime hours 91%" in shown
     assert "CRITICAL" not in shown
-    assert "nothing is included" not in shown
+    assert "No builds are included" not in shown
     assert (told["gone"], told["limit"], told["forecast"]["words"]) == (True, None, NO_LONGER_COUNTED)

@@ -74,12 +74,12 @@ def test_without_any_delivery_the_page_says_how_to_connect_coder(client: Client)
 @pytest.mark.parametrize(
     ("limit", "builds", "words"),
     [
-        (10, 1, "Below every threshold"),
+        (10, 1, "Below all thresholds"),
         (10, 8, "Past 75%"),
         (10, 9, "Past 90%"),
         (10, 10, "Limit reached"),
         (10, 12, "Over the limit by 2"),
-        (0, 1, "Over: nothing is included"),
+        (0, 1, "Over the limit: no builds are included"),
         (-1, 3, "Unlimited"),
     ],
 )
@@ -294,7 +294,7 @@ def test_records_that_were_imported_are_shown_though_nothing_was_ever_delivered(
     client: Client, connection: "redis.Redis"
 ) -> None:
     world.put(connection, [world.build(1, NOW)])
-    assert "Below every threshold" in page_of(client(), "/").text
+    assert "Below all thresholds" in page_of(client(), "/").text
 
 
 def test_unlimited_and_nothing_counted_yet_need_no_chart_of_what_is_not_there(

@@ -6,11 +6,11 @@ from app import clock
 from app.config.load import Config
 from app.core.alert.decision import AlertState
 from app.core.alert.digest import DigestKind, DigestSpan, due_digest
-from app.core.alert.severity import usage_severity
 from app.core.count.era import is_gone
 from app.core.count.meter import AWB
 from app.core.limit.period import Period
 from app.core.wording.digest import DigestFacts, digest_alert
+from app.core.wording.usagestatus import usage_status
 from app.pipeline.notify.announce import change
 from app.pipeline.outlook import context_of, is_projected, outlook
 from app.pipeline.usage import coder_version, current_usage
@@ -43,8 +43,8 @@ def _report(store: Store, config: Config, kind: DigestKind) -> None:
             # A new installation has no last week, and a deployment that used nothing has nothing to read about.
             return Change(reported, now)
         context = context_of(store, config, outlook(store, usage))
-        severity = usage_severity(usage, config.thresholds, projected=is_projected(store, config, usage))
-        alert = digest_alert(span, facts, usage, context, severity)
+        status = usage_status(usage, config.thresholds, projected=is_projected(store, config, usage))
+        alert = digest_alert(span, facts, usage, context, status.severity)
         return Change(reported, now, alert, alert.summary)
 
     change(store, config, f"digest-{kind}", decide)

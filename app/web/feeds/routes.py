@@ -7,11 +7,11 @@ from flask import Blueprint, Response, make_response, render_template
 
 from app.config.load import Config
 from app.core.count.meter import AWB, Usage
+from app.core.wording.usagestatus import usage_status
 from app.pipeline.outlook import is_projected, outlook
 from app.pipeline.usage import current_usage
 from app.web.access.feedtoken import BADGE, CALENDAR
 from app.web.feeds.badge import badge_of
-from app.web.pages.data import standing
 from app.web.pages.frame import chosen
 
 _MIME_SVG = "image/svg+xml"
@@ -27,8 +27,8 @@ def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
     def badge() -> Response:
         store = chosen(config, connection)
         usage = current_usage(store, config, AWB, top=False)
-        severity, words = standing(usage, config, projected=is_projected(store, config, usage))
-        text = render_template("badge.svg", badge=badge_of(usage, severity), words=words)
+        status = usage_status(usage, config.thresholds, projected=is_projected(store, config, usage))
+        text = render_template("badge.svg", badge=badge_of(usage, status.severity), words=status.words)
         return _feed(text, f"{_MIME_SVG}; charset=utf-8")
 
     @routes.get(CALENDAR)

@@ -8,14 +8,13 @@ from flask import abort, request
 
 from app.answers.past import UnknownPeriodError, usage_of
 from app.config.load import Config
-from app.core.alert.severity import Severity, usage_severity
 from app.core.count.meter import AWB, Usage
 from app.core.limit.forecast import Forecast
 from app.core.limit.period import Period
-from app.core.limit.threshold import highest_level
 from app.core.limit.trend import WEEK, Trend, trend
 from app.core.text.lines import day_text
 from app.core.wording.consequence import consequence
+from app.core.wording.usagestatus import UsageStatus, usage_status
 from app.pipeline.outlook import is_projected, outlook
 from app.pipeline.usage import coder_version, current_allowance, current_usage
 from app.store.store import Store
@@ -34,8 +33,7 @@ class Overview:
     usage: Usage
     present: bool
     last_day: date
-    severity: Severity
-    words: str
+    status: UsageStatus
     meaning: str
     forecast: Forecast | None
     bar: MeterBar | None
@@ -88,14 +86,13 @@ def overview(store: Store, config: Config) -> Overview:
     seen = outlook(store, usage)
     forecast = seen.forecast if present else None
     projected = not present or is_projected(store, config, usage)
-    severity, words = standing(usage, config, projected=projected)
+    status = usage_status(usage, config.thresholds, projected=projected)
     last_day = min(today, usage.period.last or today)
     return Overview(
         usage=usage,
         present=present,
         last_day=last_day,
-        severity=severity,
-        words=words,
+        status=status,
         meaning=_meaning(store, config, usage) if present else "",
         forecast=forecast,
         bar=meter_bar(usage, config.thresholds, projected=projected),
@@ -113,22 +110,6 @@ def details(store: Store, seen: Overview) -> Details:
         tops=tops(store, usage, present=seen.present, today=today),
         trend=_trend(store, usage, today) if seen.present and not usage.gone else None,
     )
-
-
-def standing(usage: Usage, config: Config, *, projected: bool = True) -> tuple[Severity, str]:
-    """Say in a few words how usage stands to its limit."""
-    severity = usage_severity(usage, config.thresholds, projected=projected)
-    used, count = usage.used, usage.limit.count
-    level = highest_level(used, usage.limit, config.thresholds, projected=projected)
-    if count is None:
-        return severity, "No longer counted" if usage.gone else "Unlimited"
-    if count == 0:
-        return severity, "Over: nothing is included" if used else "Nothing is included"
-    if used >= count:
-        return severity, f"Over the limit by {used - count:,}" if used > count else "Limit reached"
-    if level is None:
-        return severity, "Below every threshold" if projected else "Not projected to reach the limit"
-    return severity, f"Past {'the ' if level.name[0].isalpha() else ''}{level.name}"
 
 
 def asked_usage(store: Store, config: Config, now_usage: Usage) -> Usage:
