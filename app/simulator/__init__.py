@@ -1,1 +1,1 @@
-"""A Coder deployment that does not exist: a seeded world, what it would notify, and how it would post it."""
+"""A simulated Coder deployment: a seeded world, the notifications it enqueues, and how it posts them."""

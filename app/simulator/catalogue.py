@@ -1,6 +1,6 @@
-"""Coder's notification templates: ids, words and links.
+"""Coder's notification templates: ids, texts and links.
 
-Ids as in coderd/notifications/events.go, and as v2.31.9 lists them.
+Ids are those of coderd/notifications/events.go, and as listed by v2.31.9.
 """
 
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ from app.simulator.versions import TASKLESS, Version
 
 @dataclass(frozen=True, slots=True)
 class NotificationTemplate:
-    """How one kind of notification reads.
+    """The texts of one kind of notification.
 
     Attributes:
-        title, body: format strings over the labels.
-        actions: (label, URL format) pairs over the labels, `base` and the recipient's `user_username`.
-        on: enabled by default; otherwise only for recipients who switched it on.
-        bold: the Markdown body sets labels in bold.
-        since, until: Coder's version that brought it, and the one that no longer has it.
+        title, body: format strings that take the labels.
+        actions: pairs of a label and a URL format, which also takes `base` and the recipient's `user_username`.
+        on: whether it is enabled by default; otherwise only for recipients who switched it on.
+        bold: whether the Markdown body sets labels in bold.
+        since, until: the first version of Coder that has it, and the first that no longer does.
     """
 
     id: str
@@ -34,7 +34,7 @@ class NotificationTemplate:
 
     @property
     def group(self) -> str:
-        """Return where the dashboard lists it."""
+        """Return the group under which the dashboard lists it."""
         if self.name.startswith(("Prebuil", "Template ", "Report: ")):
             return "Template Events"
         if self.name.startswith(("User ", "Your ", "One-Time ")):
@@ -150,7 +150,7 @@ TASK_STATUS: Final[Mapping[str, NotificationTemplate]] = {
         "The task '{task}' has failed. Check the logs for more details.",
     ),
 }
-#: Listed by Coder, though nothing in a simulated world leads to them.
+#: Templates that Coder lists, but that nothing in a simulated world uses.
 OTHERS: Final = tuple(
     NotificationTemplate(template_id, name, "", "", ())
     for template_id, name in (

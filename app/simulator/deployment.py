@@ -1,4 +1,4 @@
-"""What stands still in a simulated deployment: its version, licence, users, templates, settings and clock."""
+"""The state of a simulated deployment apart from builds: version, licence, users, templates, settings and clock."""
 
 import random
 import threading
@@ -21,29 +21,29 @@ _REFRESH: Final = timedelta(minutes=10)
 
 
 class Deployment:
-    """A Coder deployment in which nothing is built yet.
+    """A Coder deployment without any builds yet.
 
     Attributes:
-        now: the world's clock, which moves only when it is told to, or when a build takes its time.
-        usage: Coder's own tally of Agent Workspace Builds.
-        usage_since: where it begins, if later than the deployment.
-        webhook_endpoint: where Coder sends what goes by webhook.
-        agpl: built without the enterprise code: no licence, audit entries, groups, usage events, methods of templates.
-        default_method: the notification method of templates that have none of their own, which stand in `methods`.
-        preferences: for each user's id, which notification templates (ids) they disabled or enabled.
-        lock: held while something happens; whoever reads in another thread takes it too.
+        now: the world's clock. It moves only through calls and the duration of builds.
+        usage: Coder's own record of Agent Workspace Builds.
+        usage_since: the start of that record, if later than the deployment's.
+        webhook_endpoint: the URL to which Coder posts webhook notifications.
+        agpl: built without the enterprise code: no licence, audit entries, groups, usage events or template methods.
+        default_method: the notification method of templates that have none in `methods`.
+        preferences: for each user id, the notification templates (ids) that the user disabled or enabled.
+        lock: held during every change; other threads take it to read.
     """
 
     def __init__(
         self, seed: int, *, start: datetime = START, display_names: bool = False, version: Version = CURRENT
     ) -> None:
-        """Make the users and templates; nothing has happened yet.
+        """Create the users and templates; no build exists yet.
 
         Args:
-            seed: the same seed and the same actions give the same world, ids included.
-            start: the world's clock.
+            seed: the same seed and the same actions give the same world, including ids.
+            start: the initial time of the world's clock.
             display_names: give templates a display name that differs from their name.
-            version: Coder's.
+            version: the version of Coder.
         """
         self.rng = random.Random(seed)
         self.now = start
@@ -80,7 +80,7 @@ class Deployment:
 
     @property
     def licence(self) -> Licence | None:
-        """The licence; None is Community. A new one refreshes the entitlements at once."""
+        """The licence; None for Community. Setting a licence refreshes the entitlements at once."""
         return self._licence
 
     @licence.setter
@@ -90,16 +90,16 @@ class Deployment:
 
     @property
     def refreshed_at(self) -> datetime:
-        """Return when the entitlements were last computed: every 10 minutes, and whenever something demands it."""
+        """Return when the entitlements were last computed: every 10 minutes, and on every forced refresh."""
         return max(self._refreshed, self.now - (self.now - self._started) % _REFRESH)
 
     def does(self, behaviour: Behaviour) -> bool:
-        """Return whether this version of Coder behaves so."""
+        """Return whether this version of Coder has a behaviour."""
         return does(self.version, behaviour)
 
     @property
     def actual(self) -> int | None:
-        """Return Coder's own count as of the last refresh; None where it shows none."""
+        """Return Coder's own count as of the last refresh; None if it reports none."""
         licence, at = self._licence, self.refreshed_at
         if licence is None or licence.expired(at) or not licence.entitled:
             return None
@@ -120,13 +120,13 @@ class Deployment:
         return [user for user in self.users if not user.roles]
 
     def add_user(self, username: str, *roles: Role) -> User:
-        """Add one more user, which changes nothing of what a seed makes of the world."""
+        """Add a user, without affecting what the seed generates."""
         user = User(str(uuid5(UUID(self.id), username)), username, username.title(), frozenset(roles))
         self.users.append(user)
         return user
 
     def add_organization(self, name: str, *templates: str) -> Organization:
-        """Add one more organization and give it some of the templates; a seed makes the same world otherwise."""
+        """Add an organization with some of the templates, without affecting what the seed generates."""
         organization = Organization(str(uuid5(UUID(self.id), f"organization {name}")), name, name.title())
         self.organizations.append(organization)
         for template in templates:
@@ -146,7 +146,7 @@ class Deployment:
         self.now += timedelta(minutes=minutes)
 
     def advance_to(self, at: datetime) -> None:
-        """Move the clock forward to a moment; it never goes back."""
+        """Move the clock forward to a time; it never goes back."""
         self.now = max(self.now, at)
 
     def has_template(self, template: NotificationTemplate) -> bool:
@@ -171,7 +171,7 @@ class Deployment:
         return wanted and self.has_template(template)
 
     def _make_users(self) -> list[User]:
-        """Make admins of each role, a pipeline's account, and developers, some of whom follow their agents."""
+        """Create admins of each role, a pipeline's account, and developers, some with status messages on."""
         enabled = frozenset({"Workspace Created", "Workspace Manually Updated"})
         users = [
             User(self.new_id(), "olivia", "Olivia Owner", frozenset({Role.OWNER}), enabled),

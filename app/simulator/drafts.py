@@ -1,4 +1,4 @@
-"""What Coder has to say of each happening: which notification, to whom, with which labels, data and targets."""
+"""The notification that Coder sends for each happening: template, recipients, labels, data and targets."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from app.simulator.world import World
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A notification before it is addressed."""
+    """A notification before it is rendered for each recipient."""
 
     template: NotificationTemplate
     recipients: tuple[User, ...]
@@ -22,7 +22,7 @@ class Draft:
 
 
 def draft_of(world: World, happening: Happening) -> Draft | None:
-    """Return the notification of a happening; None where Coder sends none, as for starts by hand or by schedule."""
+    """Return the notification of a happening; None if Coder sends none, as for starts by hand or by schedule."""
     make = _DRAFTS.get(happening.kind)
     return make(world, happening) if make else None
 
@@ -80,10 +80,10 @@ def _to_admins(world: World, happening: Happening, notification: NotificationTem
 
 
 def _failed(world: World, happening: Happening) -> Draft | None:
-    """Tell template admins of failed manual builds, and the owner of every other one.
+    """Notify template admins of failed manual builds, and the owner of every other one.
 
-    Manual means the build reason `initiator` and nothing else, whatever the transition
-    (coderd/provisionerdserver/provisionerdserver.go); an owner of the site who is no template admin gets none.
+    Manual means the build reason `initiator`, whatever the transition
+    (coderd/provisionerdserver/provisionerdserver.go). A site owner who is not a template admin gets none.
     """
     workspace, build = happening.workspace, happening.build
     if build is None:

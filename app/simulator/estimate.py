@@ -1,4 +1,4 @@
-"""What a correct meter without an API token must say of a stream of deliveries, computed by the pure core alone."""
+"""The correct count of a meter without an API token for a stream of deliveries, computed with app/core alone."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ _DEPLOYMENT = "default"
 
 
 class Estimator:
-    """Provisional count over any stream of webhook bodies, in any order and with any duplicates."""
+    """Provisional count over a stream of webhook bodies in any order and with any duplicates."""
 
     def __init__(self, rules: Sequence[Rule], ai_templates: frozenset[str]) -> None:
         """Take the rules of the meter and the case-folded names of the AI templates."""
@@ -31,7 +31,7 @@ class Estimator:
         return sum(count for (_, workspace), count in self._counts.items() if workspace == workspace_id)
 
     def add(self, body: bytes) -> Verdict:
-        """Take one delivery; each arrives a second after the one before."""
+        """Add one delivery; each arrives one second after the previous one."""
         self._arrivals += 1
         delivery = read_delivery(body)
         event = to_event(_DEPLOYMENT, delivery.message_id, float(self._arrivals), delivery.payload)

@@ -1,11 +1,11 @@
-"""What a licence grants, and what Coder metered against it."""
+"""What a licence grants, and the usage that Coder metered against it."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 UNLIMITED: Final = -1
-#: What Premium includes without a claim of its own, and the period that goes with it.
+#: What Premium includes if it has no claim for the feature, and the period of that allowance.
 _INCLUDED: Final = 1000
 _INCLUDED_FROM: Final = datetime(2025, 7, 1, tzinfo=UTC)
 _INCLUDED_TO: Final = datetime(2125, 7, 1, tzinfo=UTC)
@@ -13,13 +13,13 @@ _INCLUDED_TO: Final = datetime(2125, 7, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Licence:
-    """A Premium licence, as far as Agent Workspace Builds go; unchanged, the limit that Premium includes.
+    """A Premium licence, limited to what concerns Agent Workspace Builds. By default it has Premium's included limit.
 
     Attributes:
         limit: -1 is unlimited; 0 disables the feature.
-        soft_limit: what the licences of 2025 had below their (hard) limit.
-        entitled: False for a licence that does not cover the feature.
-        enabled: False where the feature is turned off anyway.
+        soft_limit: the included number in licences of 2025, below their (hard) limit.
+        entitled: false if the licence does not cover the feature.
+        enabled: false if the feature is turned off regardless.
     """
 
     limit: int = _INCLUDED
@@ -34,13 +34,13 @@ class Licence:
         return at >= self.period_end
 
     def covers(self, at: datetime) -> bool:
-        """Return whether Coder adds this moment's builds: by whole UTC days, and both ends belong to the period."""
+        """Return whether Coder counts this moment's builds: by whole UTC days, including both ends of the period."""
         return self.period_start.astimezone(UTC).date() <= at.date() <= self.period_end.astimezone(UTC).date()
 
 
 @dataclass(frozen=True, slots=True)
 class AgentHours:
-    """Runtime hours of Coder Agents, which v2.37 and later meter; the period is the licence's."""
+    """Runtime hours of Coder Agents, metered by v2.37 and later, in the licence's period."""
 
     limit: int
     soft_limit: int
@@ -58,7 +58,7 @@ class Seats:
 
 @dataclass(frozen=True, slots=True)
 class UsageEvent:
-    """What Coder's own tally consists of; it does not tell which build it was."""
+    """One event in Coder's own record of usage; it does not identify the build."""
 
     at: datetime
     count: int = 1

@@ -1,4 +1,4 @@
-"""The nouns of a simulated Coder deployment."""
+"""The entities of a simulated Coder deployment."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -6,12 +6,12 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """The roles that decide who is notified and who may read what."""
+    """The roles that determine who is notified and who may read what."""
 
     OWNER = "owner"
     TEMPLATE_ADMIN = "template-admin"
     AUDITOR = "auditor"
-    #: Of the organization; all others are of the site.
+    #: A role in the organization; all others are site roles.
     ORGANIZATION_TEMPLATE_ADMIN = "organization-template-admin"
 
 
@@ -24,7 +24,7 @@ class Transition(StrEnum):
 
 
 class JobStatus(StrEnum):
-    """How far the job of a build is."""
+    """The status of a build's job."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -34,7 +34,7 @@ class JobStatus(StrEnum):
 
 
 class Kind(StrEnum):
-    """What can happen that Coder may tell about."""
+    """Events for which Coder may send a notification."""
 
     WORKSPACE_CREATED = "workspace created"
     WORKSPACE_UPDATED = "workspace updated"
@@ -52,7 +52,7 @@ class User:
     """A user.
 
     Attributes:
-        opted_in: names of the notification templates that are off by default and that this user turned on.
+        opted_in: names of notification templates that are off by default and that this user switched on.
     """
 
     id: str
@@ -78,8 +78,8 @@ class Template:
     """A template.
 
     Attributes:
-        organization: the one whose members may use it; its workspaces belong to it, too.
-        ai: made for Coder Tasks: an admin would list it as an AI template.
+        organization: the organization that owns it and its workspaces.
+        ai: made for Coder Tasks; an admin would list it as an AI template.
         version, version_id: the active version.
     """
 
@@ -94,7 +94,7 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class VersionImport:
-    """The job that read a new version of a template; provisioners do more than building workspaces."""
+    """The job that imported a new version of a template: provisioners do more than build workspaces."""
 
     version_id: str
     template: Template
@@ -107,8 +107,8 @@ class Task:
     """A Coder Task.
 
     Attributes:
-        app_id: the app whose agent reports.
-        state: last status that the agent reported; empty before the first.
+        app_id: the app whose agent reports the status.
+        state: the last status that the agent reported; empty before the first.
     """
 
     id: str
@@ -125,14 +125,15 @@ class Task:
 
 @dataclass(slots=True, eq=False)
 class Build:
-    """A workspace build, whether or not its job has ended.
+    """A workspace build; its job may still be running.
 
     Attributes:
         reason: Coder's own build reason, such as `initiator`, `autostart` or `task_resume`.
-        why: who wanted it and what for, for people.
-        has_task: the workspace had a task when the build succeeded.
-        has_ai_task: the flag as Coder shows it, which on some versions mentions the template; None unless it succeeded.
-        error: what the job's end says; empty where it succeeded or never began.
+        why: who wanted it and for what, as text for people.
+        has_task: whether the workspace had a task when the build succeeded.
+        has_ai_task: the flag as Coder reports it, which on some versions is about the template; None unless it
+            succeeded.
+        error: the error with which the job ended; empty if it succeeded or never began.
     """
 
     id: str
@@ -163,7 +164,7 @@ class Build:
 
     @property
     def counts(self) -> bool:
-        """Return whether it is an Agent Workspace Build."""
+        """Return whether this is an Agent Workspace Build."""
         return self.transition is Transition.START and self.succeeded and self.has_task
 
 
@@ -186,7 +187,7 @@ class Workspace:
 
     @property
     def busy(self) -> bool:
-        """Return whether a build is under way: Coder refuses another one meanwhile."""
+        """Return whether a build is in progress; Coder then refuses another one."""
         return bool(self.builds) and not self.latest.ended
 
     @property
@@ -207,10 +208,10 @@ class Workspace:
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """Something that happened, whether or not Coder tells anybody.
+    """Something that happened, whether or not Coder sends a notification for it.
 
     Attributes:
-        detail: the pause reason, or the status that a task's agent reported.
+        detail: the reason for a pause, or the status that a task's agent reported.
     """
 
     kind: Kind

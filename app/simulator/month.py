@@ -1,4 +1,4 @@
-"""Weeks of a team's life as a timeline, into which other things can be put: deliveries, outages, readings."""
+"""Weeks of a team's work as a timeline, to which tests add deliveries, outages and readings."""
 
 import heapq
 from collections.abc import Callable, Iterator, Sequence
@@ -23,10 +23,10 @@ _BY_TIMEOUT: Final = 0.5
 
 
 class Timeline:
-    """What will happen in a world, in order; each happening may bring about later ones.
+    """The upcoming actions of a world, in order; each action may schedule later ones.
 
-    Iterate over it and call each action, which moves the world's clock. Deterministic from the world's seed: what else
-    is put in must not use the world's `rng`.
+    Iterate over it and call each action, which moves the world's clock. The world's seed determines everything, so
+    added actions must not use the world's `rng`.
     """
 
     def __init__(
@@ -37,13 +37,13 @@ class Timeline:
         tasks_per_day: float | Sequence[float] = _TASKS_PER_DAY,
         people: Sequence[User] = (),
     ) -> None:
-        """Plan what people begin; what becomes of it is decided when it happens.
+        """Schedule what people begin; its outcome is decided when it happens.
 
         Args:
-            world: where it happens, from its clock's day on.
-            days: how long people begin anything; what they began ends on the last of them.
-            tasks_per_day: on a working day; a sequence has one number for each day.
-            people: who begins tasks, once for each share of them; all developers and the pipeline unless given.
+            world: the world to act in, starting from its clock's day.
+            days: the number of days on which people begin something; everything ends on the last of them.
+            tasks_per_day: tasks on a working day; a sequence gives one number for each day.
+            people: who begins tasks, repeated in proportion to their share; by default all developers and the pipeline.
         """
         self.world = world
         self._people = people or [*world.developers, world.user("ci-pipeline")]
@@ -56,18 +56,18 @@ class Timeline:
             self._plan_day(self.end - timedelta(days=days - day), tasks)
 
     def at(self, when: datetime, action: Action) -> None:
-        """Put something in; what is in the past happens next."""
+        """Schedule an action; one in the past runs next."""
         heapq.heappush(self._queue, (when, next(self._numbers), action))
 
     def every(self, minutes: float, action: Action) -> None:
-        """Put something in again and again, until the end."""
+        """Schedule an action at regular intervals until the end."""
         when = self.world.now + timedelta(minutes=minutes)
         while when < self.end:
             self.at(when, action)
             when += timedelta(minutes=minutes)
 
     def after_each(self, action: Action) -> None:
-        """Do something after each happening, such as collecting notifications."""
+        """Run an action after every other one, such as collecting notifications."""
         self._hooks.append(action)
 
     def __iter__(self) -> Iterator[tuple[datetime, Action]]:
@@ -76,7 +76,7 @@ class Timeline:
         self.world.advance_to(self.end)
 
     def play_until(self, moment: datetime) -> None:
-        """Let everything happen that is due before a moment, and move the world's clock there."""
+        """Run all actions that are due before a moment, and move the world's clock there."""
         while self._queue and self._queue[0][0] < moment:
             self._next()[1]()
         with self.world.lock:
@@ -88,7 +88,7 @@ class Timeline:
         return when, self._moved(when, action)
 
     def play(self) -> World:
-        """Let everything happen."""
+        """Run all actions."""
         for _, action in self:
             action()
         return self.world
@@ -160,7 +160,7 @@ class Timeline:
         self._follow_build(workspace, workspace.latest)
 
     def _follow_build(self, workspace: Workspace, build: Build) -> None:
-        """End a build some time later, in one way or another, and decide then how it continues."""
+        """End a build after some time with a random outcome, and schedule what follows."""
         world, luck = self.world, self.world.rng.random()
 
         def end() -> None:
@@ -170,13 +170,13 @@ class Timeline:
                 world.finish(build, succeeded=luck >= _CANCELED + _FAILED)
             self._later(3, 1500, lambda: self._go_on(workspace))
 
-        # Of the builds that are cancelled, half are still queued.
+        # Half of the cancelled builds are still queued.
         if _CANCELED / 2 < luck < 1 - _CANCELED:
             self._later(0.02, 0.2, lambda: None if build.ended else world.run(build))
         self._later(0.3, 6, end)
 
     def _go_on(self, workspace: Workspace) -> None:
-        """Let the next thing happen to a workspace that nobody builds at the moment."""
+        """Schedule the next action for a workspace that has no build in progress."""
         if workspace.deleted or workspace.busy:
             return
         actions = self._running(workspace) if workspace.running else self._stopped(workspace)
@@ -207,12 +207,12 @@ class Timeline:
         ]
         if workspace.has_task:
             actions.append((5, lambda: self._follow_build(workspace, world.resume(workspace, unfinished=True))))
-            # Also of a task that never started, or that is paused already.
+            # Also for a task that never started, or that is already paused.
             actions.append((1, lambda: self._pause(workspace)))
         return actions
 
     def _start(self, workspace: Workspace, reason: str) -> None:
-        """Start a workspace; a third of the schedules bring a new version along."""
+        """Start a workspace; a third of scheduled starts also update it to a new version."""
         updates = reason == "autostart" and self.world.rng.random() < 1 / 3
         build = self.world.start(workspace, reason=reason, updates=updates, unfinished=True)
         self._follow_build(workspace, build)
@@ -222,7 +222,7 @@ class Timeline:
         self._later(10, 2000, lambda: self._go_on(workspace))
 
     def _pause_and_resume(self, workspace: Workspace) -> None:
-        """Pause and resume twice within minutes: the second resume of a day is one that is not announced."""
+        """Pause and resume twice within minutes; the second resume on a day is not announced."""
         for _ in range(2):
             self.world.pause(workspace)
             self.world.resume(workspace)
@@ -233,22 +233,22 @@ class Timeline:
         self._later(2, 600, lambda: self._go_on(workspace))
 
     def _leave_over(self, workspace: Workspace) -> None:
-        """Delete what cannot be destroyed: a workspace stays, of whose task nothing is left."""
+        """Delete a task whose workspace cannot be destroyed, so that the workspace remains without its task."""
         self.world.delete(workspace, self._deleter(), fails=True)
         self.world.stop(workspace)
         self._later(10, 2000, lambda: self._go_on(workspace))
 
     def _deleter(self) -> User | None:
-        """Return an admin, or nobody for the owner."""
+        """Return an admin; None if the owner deletes it."""
         return self.world.rng.choice([None, None, self.world.admins[0]])
 
     def _later(self, least: float, most: float, action: Action) -> None:
-        """Let something happen within so many minutes; what would be after the end does not happen."""
+        """Schedule an action between `least` and `most` minutes from now, unless that is after the end."""
         at = self.world.now + timedelta(minutes=self.world.rng.uniform(least, most))
         if at < self.end:
             self.at(at, self._locked(action))
 
 
 def random_month(seed: int, *, days: int = 30, tasks_per_day: float = _TASKS_PER_DAY) -> World:
-    """Return a world in which so many days have passed."""
+    """Return a world in which the given number of days have passed."""
     return Timeline(World(seed), days=days, tasks_per_day=tasks_per_day).play()

@@ -1,4 +1,4 @@
-"""What Coder enqueues for each happening: one message per recipient with its own id, the same one once a day."""
+"""The messages that Coder enqueues for each happening: one per recipient, and identical ones only once a day."""
 
 import hashlib
 import json
@@ -20,8 +20,8 @@ class Message:
     """One webhook message.
 
     Attributes:
-        id: `msg_id`, the same on every attempt.
-        happening: what it mentions.
+        id: `msg_id`, which is the same on every attempt.
+        happening: the event that it reports.
     """
 
     id: str
@@ -36,19 +36,19 @@ class Outbox:
 
     Attributes:
         messages: everything enqueued so far, in order.
-        silent: happenings that no message mentions.
+        silent: happenings without any message.
     """
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._rng = random.Random(world.id)  # not the world's own, which would then depend on who listens
+        self._rng = random.Random(world.id)  # not the world's own: collecting must not change what happens
         self._read = 0
         self._hashes: set[str] = set()
         self.messages: list[Message] = []
         self.silent: list[Happening] = []
 
     def collect(self) -> list[Message]:
-        """Enqueue what happened since the last call and return the new messages."""
+        """Enqueue messages for everything since the last call, and return them."""
         news = self._world.happenings[self._read :]
         self._read += len(news)
         before = len(self.messages)
@@ -80,9 +80,9 @@ class Outbox:
 
 
 def _dedupe_hash(draft: Draft, user: User, method: str, payload: Mapping[str, Any], happening: Happening) -> str:
-    """Return what is unique among a UTC day's messages (compute_notification_message_dedupe_hash in Coder's database).
+    """Return a hash that is unique within a UTC day (compute_notification_message_dedupe_hash in Coder's database).
 
-    So nobody gets a message about the second resume, pause or failure of a task on one day.
+    Because of it, nobody is notified of the second resume, pause or failure of a task on one day.
     """
     what = [draft.template.id, user.id, method, payload, list(draft.targets), happening.at.date().isoformat()]
     return hashlib.md5(json.dumps(what, sort_keys=True).encode(), usedforsecurity=False).hexdigest()

@@ -1,4 +1,4 @@
-"""How builds are queued and end, and what their end means for the count."""
+"""How builds are queued and end, and how they affect the count."""
 
 from datetime import datetime, timedelta
 
@@ -9,12 +9,12 @@ from app.simulator.versions import CURRENT, Behaviour, Version
 
 
 class Provisioner(Deployment):
-    """A deployment that builds.
+    """A deployment that runs builds.
 
     Attributes:
-        happenings: everything that happened, whether or not Coder tells anybody.
-        workspaces: all there ever were.
-        imports: the versions of templates that were published later.
+        happenings: everything that happened, whether or not Coder sends a notification for it.
+        workspaces: all workspaces, including deleted ones.
+        imports: the template versions that were published later.
     """
 
     def __init__(
@@ -28,26 +28,26 @@ class Provisioner(Deployment):
 
     @property
     def awbs(self) -> list[Build]:
-        """Every Agent Workspace Build there truly was, oldest first."""
+        """All true Agent Workspace Builds, oldest first."""
         counted = [build for workspace in self.workspaces for build in workspace.builds if build.counts]
         return sorted(counted, key=lambda build: (build.completed_at or build.created_at, build.id))
 
     def counted(self, licence: Licence) -> list[Build]:
-        """Return the true Agent Workspace Builds of a licence's period, by Coder's whole UTC days."""
+        """Return the true Agent Workspace Builds of a licence's period, which Coder delimits by whole UTC days."""
         return [build for build in self.awbs if licence.covers(build.completed_at or build.created_at)]
 
     def workspace(self, workspace_id: str) -> Workspace | None:
         return self._by_id.get(workspace_id)
 
     def run(self, build: Build, at: datetime | None = None) -> None:
-        """Let a provisioner take up a queued build."""
+        """Let a provisioner start a queued build."""
         self._need_unfinished(build)
         self.advance_to(at or self.now)
         build.status = JobStatus.RUNNING
         build.started_at = self.now
 
     def finish(self, build: Build, at: datetime | None = None, *, succeeded: bool = True) -> None:
-        """End a queued or running build, at a moment or now."""
+        """End a queued or running build, at the given time or now."""
         self._need_unfinished(build)
         self.advance_to(at or self.now)
         workspace = self._by_id[build.workspace_id]
@@ -66,7 +66,7 @@ class Provisioner(Deployment):
             self._happened(Kind.DELETED, workspace, build=build, initiator=build.initiator)
 
     def cancel(self, build: Build, at: datetime | None = None) -> None:
-        """Cancel a build, which ends it at once. A queued one sends no message; a running one has failed."""
+        """Cancel a build, which ends at once. A queued one sends no message; a running one is reported as failed."""
         self._need_unfinished(build)
         self.advance_to(at or self.now)
         build.canceled_at = build.completed_at = self.now
@@ -90,7 +90,7 @@ class Provisioner(Deployment):
     def _queue(
         self, workspace: Workspace, transition: Transition, reason: str, why: str, initiator: User | None = None
     ) -> Build:
-        """Queue a build of the template's active version for a start, and of the workspace's own for all else."""
+        """Queue a build: a start uses the template's active version, anything else the workspace's current one."""
         template = workspace.template
         same = workspace.builds and transition is not Transition.START
         build = Build(
@@ -109,7 +109,7 @@ class Provisioner(Deployment):
         return build
 
     def _end(self, build: Build, *, fails: bool, unfinished: bool) -> Build:
-        """Let the build take its time and end, unless that is left to the caller."""
+        """Let time pass and end the build, unless the caller will end it."""
         if not unfinished:
             self.now += timedelta(seconds=round(self.rng.uniform(20, 50), 6))
             self.finish(build, succeeded=not fails)

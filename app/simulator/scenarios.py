@@ -1,4 +1,4 @@
-"""The scenario table of Coder's documentation, each scenario as it happens in a world.
+"""The scenarios of Coder's documentation, each played in a world.
 
 https://coder.com/docs/ai-coder/ai-governance, "How Coder Tasks usage is measured".
 """
@@ -13,12 +13,12 @@ from app.simulator.world import World
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One row.
+    """One row of the table.
 
     Attributes:
-        counts: what the documentation says.
-        prepare: what must have happened before; returns the workspace where that already exists.
-        play: the scenario itself, with the prepared workspace; returns the workspace it is about.
+        counts: whether it counts according to the documentation.
+        prepare: what must happen first; returns the existing workspace.
+        play: the scenario itself, given the prepared workspace; returns the workspace it is about.
     """
 
     title: str

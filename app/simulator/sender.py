@@ -1,8 +1,8 @@
-"""Posts messages as Coder's dispatcher does: in batches, all at once, at least once.
+"""Posts messages as Coder's dispatcher does: in concurrent batches, at least once.
 
-coderd/notifications/notifier.go and dispatch/webhook.go: up to 20 concurrent POSTs a tick, every status from 300 on
-and every transport error retried later, five attempts, and the same `msg_id` again when a lease is lost. The answer's
-body and its Retry-After are not checked.
+See coderd/notifications/notifier.go and dispatch/webhook.go: up to 20 concurrent POSTs per tick; any status of 300 or
+above and any transport error is retried later, up to five attempts; the same `msg_id` is sent again if a lease is lost.
+The response's body and Retry-After are ignored.
 """
 
 import random
@@ -24,7 +24,7 @@ _NON_2XX: Final = 300
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Coder's defaults, in seconds, are 15 a tick, 300 before a retry and 60 for an answer."""
+    """Timing in seconds. Coder's defaults are a tick of 15, a retry after 300 and a timeout of 60."""
 
     batch: int = 20
     tick: float = 0.02
@@ -35,12 +35,12 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """Shares of POSTs that go wrong on the way, from 0 to 1. From its fourth attempt on a message meets none.
+    """Shares of POSTs that fail on the way, from 0 to 1. From the fourth attempt on, none do.
 
     Attributes:
-        refused: nobody listens.
-        unanswered: the receiver has it, but its answer is lost.
-        lease_lost: answered, but sent again anyway.
+        refused: the connection is refused.
+        unanswered: the receiver gets the message, but its response is lost.
+        lease_lost: the receiver answers, but the message is sent again anyway.
     """
 
     refused: float = 0.0
@@ -50,11 +50,11 @@ class Faults:
 
 @dataclass(slots=True)
 class Report:
-    """What came of a dispatch.
+    """The result of a dispatch.
 
     Attributes:
-        statuses: how often each HTTP status was answered; 0 for no answer.
-        given_up: messages that failed in every attempt, which Coder then drops.
+        statuses: the number of responses with each HTTP status; 0 stands for no response.
+        given_up: messages that failed in every attempt and that Coder then drops.
     """
 
     posts: int = 0
@@ -74,7 +74,7 @@ class _Leased:
 
 
 class Sender:
-    """A seeded dispatcher for one webhook URL, whose userinfo becomes Basic authentication."""
+    """A seeded dispatcher for one webhook URL; userinfo in the URL is sent as Basic authentication."""
 
     def __init__(self, url: str, seed: int, pace: Pace | None = None) -> None:
         self._url = url
@@ -83,7 +83,7 @@ class Sender:
         self._local = threading.local()
 
     def dispatch(self, messages: Iterable[Message], faults: Faults | None = None) -> Report:
-        """Send everything, and return when each message is delivered or given up."""
+        """Send all messages, and return once each is delivered or given up."""
         report, faults = Report(), faults or Faults()
         waiting = [_Leased(message) for message in messages]
         with ThreadPoolExecutor(self._pace.batch) as pool:
@@ -100,7 +100,7 @@ class Sender:
         return report
 
     def _plan(self, leased: _Leased, faults: Faults) -> str:
-        """Draw what goes wrong here and not in the threads, so that the seed decides it."""
+        """Choose the fault here rather than in the threads, so that it depends only on the seed."""
         luck = self._rng.random()
         if leased.attempts > 2:  # noqa: PLR2004 - the network is back
             return ""
@@ -124,7 +124,7 @@ class Sender:
         return 0 if plan == "unanswered" else answer.status_code
 
     def _settle(self, leased: _Leased, plan: str, status: int, report: Report) -> bool:
-        """Book one attempt, and tell whether the message is to be sent again."""
+        """Record one attempt, and return whether the message must be sent again."""
         leased.attempts += 1
         report.posts += 1
         report.statuses[status] += 1
@@ -140,7 +140,7 @@ class Sender:
         return again or repeated
 
     def _session(self) -> requests.Session:
-        """Return this thread's session: Go keeps connections alive and sends few headers of its own."""
+        """Return this thread's session, which, like Go's client, keeps connections alive and sends few headers."""
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             session = requests.Session()

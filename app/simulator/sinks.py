@@ -1,4 +1,4 @@
-"""Stand-ins for Slack and a mail server on loopback, which keep what they receive."""
+"""Stand-ins for Slack and a mail server on loopback, which store what they receive."""
 
 import json
 import secrets
@@ -24,9 +24,9 @@ class Post:
     """One POST to the Slack sink.
 
     Attributes:
-        at: arrival, in seconds since the epoch.
-        message: the parsed body, None where it is not JSON.
-        status: what was answered.
+        at: time of arrival, in seconds since the epoch.
+        message: the parsed body; None if it is not JSON.
+        status: the status of the response.
     """
 
     at: float
@@ -35,7 +35,7 @@ class Post:
 
 
 class SlackSink:
-    """An incoming webhook as Slack has it: answers `ok`, and knows one secret path."""
+    """An incoming webhook like Slack's: it has one secret path and answers `ok`."""
 
     def __init__(self) -> None:
         self.posts: list[Post] = []
@@ -52,15 +52,15 @@ class SlackSink:
 
     @property
     def messages(self) -> list[Any]:
-        """Every message that was taken, oldest first."""
+        """Every message that was accepted, oldest first."""
         return [post.message for post in self.posts if post.status == _OK]
 
     def fail_next(self, posts: int, status: int, retry_after: int | None = None) -> None:
-        """Refuse the next posts, as Slack does with 429 and Retry-After, or with 500."""
+        """Refuse the next posts, with 429 and Retry-After as Slack does, or with 500."""
         self._failures = [(status, retry_after)] * posts
 
     def receive(self, path: str, body: bytes) -> tuple[int, bytes, int | None]:
-        """Take one POST and return status, body and Retry-After of the answer."""
+        """Process one POST, and return the response's status, body and Retry-After."""
         try:
             message = json.loads(body)
         except ValueError:
@@ -104,14 +104,14 @@ def _handler(sink: SlackSink) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(text)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-            """Stay silent."""
+            """Log nothing."""
 
     return Handler
 
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """One received message, with its envelope's recipients."""
+    """One received message with its envelope recipients."""
 
     at: float
     recipients: tuple[str, ...]
@@ -119,13 +119,13 @@ class Mail:
 
 
 class MailSink:
-    """A mail server without TLS. Needs the optional package aiosmtpd."""
+    """A mail server without TLS. It needs the optional package aiosmtpd."""
 
     def __init__(self, refuse: str = "") -> None:
-        """Prepare.
+        """Prepare the server; entering the context starts it.
 
         Args:
-            refuse: an SMTP answer such as `451 try again later` for every message; empty to take them.
+            refuse: an SMTP reply such as `451 try again later` to every message; empty to accept them.
         """
         self.refuse = refuse
         self.mails: list[Mail] = []
@@ -137,7 +137,7 @@ class MailSink:
         return f"smtp://{_HOST}:{self.port}?tls=none"
 
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
-        """Take or refuse one message."""
+        """Accept or refuse one message."""
         if self.refuse:
             return self.refuse
         message = message_from_bytes(envelope.content, policy=policy.default)
@@ -161,7 +161,7 @@ def _mail_controller(sink: MailSink) -> Any:
 
 
 def free_port() -> int:
-    """Return a loopback port that was free a moment ago."""
+    """Return a loopback port that was free at the time of the call."""
     with socket.socket() as probe:
         probe.bind((_HOST, 0))
         return int(probe.getsockname()[1])

@@ -1,4 +1,4 @@
-"""A day of a team that lives in a world: seeded, and weighted towards what people do most."""
+"""Random activity of a team in a world: seeded, with common actions more likely."""
 
 from collections.abc import Callable
 from typing import Final
@@ -7,27 +7,27 @@ from app.simulator.model import User, Workspace
 from app.simulator.world import World
 
 _STATES: Final = ("working", "idle", "idle", "complete", "failure")
-#: Connections start a workspace too, and count as any start of a task's workspace does.
+#: A connection also starts a workspace, and counts like any other start of a task's workspace.
 _START_REASONS: Final = ("initiator", "cli", "ssh_connection", "autostart")
 
 
 class Traffic:
-    """Random actions, each of them possible when it happens."""
+    """Random actions, each of which is possible when it happens."""
 
     def __init__(self, world: World, *, failures: bool = True, failing_resumes: bool = False) -> None:
-        """Prepare.
+        """Prepare the generator.
 
         Args:
-            world: where it happens.
-            failures: some builds fail.
-            failing_resumes: so do some resumes, of which Coder tells the owner without a build number.
+            world: the world to act in.
+            failures: whether some builds fail.
+            failing_resumes: whether some resumes fail, too. Coder then notifies the owner without a build number.
         """
         self.world = world
         self.failures = failures
         self.failing_resumes = failing_resumes
 
     def step(self) -> None:
-        """Let a few minutes pass, and one thing happen."""
+        """Let a few minutes pass, and perform one action."""
         rng = self.world.rng
         self.world.pass_time(rng.randint(1, 9))
         actions = self._possible()
@@ -78,7 +78,7 @@ class Traffic:
         return self.world.rng.choice(self.world.developers)
 
     def _deleter(self) -> User | None:
-        """Return an admin, or nobody for the owner."""
+        """Return an admin; None if the owner deletes it."""
         return self.world.rng.choice([None, self.world.admins[0]])
 
     def _fails(self) -> bool:

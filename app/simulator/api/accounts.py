@@ -1,4 +1,4 @@
-"""Users, their tokens and groups, and the organizations, each of which all of them are in."""
+"""Users, their tokens and groups, and the organizations. Every user is a member of every organization."""
 
 import secrets
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from app.simulator.api.request import AnswerError, Request, not_found
 from app.simulator.deployment import Deployment
 from app.simulator.model import Role, User
 
-#: The longest life of an owner's token (CODER_MAX_ADMIN_TOKEN_LIFETIME) and of everybody else's.
+#: The longest lifetime of an owner's token (CODER_MAX_ADMIN_TOKEN_LIFETIME) and of everybody else's.
 _OWNERS_LONGEST: Final = timedelta(hours=168)
 _LONGEST: Final = timedelta(hours=876_600)
 _NANOSECOND: Final = 1_000_000_000
@@ -21,10 +21,10 @@ _NANOSECOND: Final = 1_000_000_000
 
 @dataclass
 class Token:
-    """One token. Its end slides: it is so long after its last use.
+    """One token. Each use extends it: it expires `lifetime` after its last use.
 
     Attributes:
-        enforced: it is refused after its end; else it only says when that is.
+        enforced: whether the token is refused once it has expired; otherwise the expiry is only reported.
     """
 
     text: str
@@ -46,7 +46,7 @@ class Token:
 
 @dataclass
 class Tokens:
-    """The tokens of a deployment."""
+    """The tokens of a deployment, by their text."""
 
     world: Deployment
     _by_text: dict[str, Token] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class Tokens:
         return token
 
     def use(self, text: str) -> Token | None:
-        """Return a token that is good, and note that it was used."""
+        """Return a valid token and record that it was used; None if the token is unknown or has expired."""
         token = self._by_text.get(text)
         if token is None or (token.enforced and token.expires_at < self.world.now):
             return None
@@ -78,10 +78,10 @@ def longest_lifetime(user: User) -> timedelta:
 
 
 def user_of(world: Deployment, request: Request, *, others: bool) -> User:
-    """Return the user that a path names: the caller, or anybody if the caller may ask for others.
+    """Return the user named in a path: the caller, or any user if the caller may read others.
 
     Raises:
-        AnswerError: 404.
+        AnswerError: 404 for an unknown user, or one that the caller may not read.
     """
     name = request.parts[0]
     if name == "me":
@@ -93,7 +93,7 @@ def user_of(world: Deployment, request: Request, *, others: bool) -> User:
 
 
 def api_key(tokens: Tokens, user: User, token_id: str) -> dict[str, Any]:
-    """Return what Coder says of a token, by the part before its dash."""
+    """Return Coder's view of a token, found by the part before its dash."""
     token = tokens.find(token_id, user)
     if token is None:
         raise not_found()
@@ -148,7 +148,7 @@ def organizations(world: Deployment) -> list[dict[str, Any]]:
 
 
 def groups(world: Deployment) -> list[dict[str, Any]]:
-    """Answer GET /groups: each organization has Everyone alone. It needs a licence."""
+    """Answer GET /groups: each organization has only the group Everyone. The endpoint needs a licence."""
     licence = world.licence
     if licence is None or licence.expired(world.now):
         raise AnswerError(HTTPStatus.FORBIDDEN, "Template RBAC is a Premium feature. Contact sales!")

@@ -1,6 +1,6 @@
-"""The audit log of a world: builds when they end, workspaces and tasks when they are made.
+"""The audit log of a world: builds when they end, workspaces and tasks when they are created.
 
-It needs no licence; a server without the enterprise code answers, but records nothing (seen on v2.31.9).
+It needs no licence, but a server without the enterprise code records no entries (seen on v2.31.9).
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,7 +28,7 @@ _SEARCH: Final = frozenset(
         "build_reason",
     }
 )
-#: Without a limit Coder gives so many.
+#: The number of entries that Coder returns if no limit is given.
 _DEFAULT_LIMIT: Final = 100
 _MESSAGE: Final = "Invalid audit search query."
 
@@ -58,7 +58,7 @@ def audit_log(world: World, parameters: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _entries(world: World, of: Workspace) -> Iterator[tuple[datetime, dict[str, Any]]]:
-    # Coder leaves the owner empty.
+    # Coder leaves the owner empty here.
     fields = {"workspace_name": of.name, "workspace_id": of.id, "workspace_owner": ""}
     maker = of.builds[0].initiator if of.builds else of.owner
     yield of.created_at, _entry(world, of.created_at, "workspace", of.id, of.name, "create", maker, fields)
@@ -116,7 +116,7 @@ def _organization(of: Organization) -> dict[str, Any]:
 
 
 def _shown(entry: dict[str, Any], key: str) -> str:
-    """Return what a search key is compared with, in lower case."""
+    """Return the value that a search key is compared with, in lower case."""
     if key in {"username", "email"}:
         return str(entry["user"][key]).lower()
     if key == "build_reason":

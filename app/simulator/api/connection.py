@@ -1,4 +1,4 @@
-"""One connection of a client with the simulated Coder, and how it goes wrong."""
+"""One client connection to the simulated Coder, including its faults."""
 
 import json
 import socket
@@ -15,7 +15,7 @@ _TOKEN_HEADER: Final = "Coder-Session-Token"  # noqa: S105 - a header's name
 
 
 class Answers(Protocol):
-    """What a connection needs of the server."""
+    """The parts of the server that a connection uses."""
 
     @property
     def faults(self) -> ApiFaults: ...
@@ -26,7 +26,7 @@ class Answers(Protocol):
 
 
 def error_body(message: str, detail: str = "", validations: tuple[tuple[str, str], ...] = ()) -> dict[str, Any]:
-    """Return an error as each of Coder's endpoints writes it."""
+    """Return an error body in the shape that all endpoints of Coder share."""
     error: dict[str, Any] = {"message": message}
     if detail:
         error["detail"] = detail
@@ -36,7 +36,7 @@ def error_body(message: str, detail: str = "", validations: tuple[tuple[str, str
 
 
 class Connection(BaseHTTPRequestHandler):
-    """Answers one request after the other, in one write each."""
+    """Answers requests one after the other and writes each response at once."""
 
     protocol_version = "HTTP/1.1"
     timeout = 30
@@ -57,7 +57,7 @@ class Connection(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         with self.answers.under_way(self.command, self.path) as kind:
             faults = self.answers.faults
-            # A rate limit and a broken server answer before anything is checked.
+            # Rate limits and server errors come before any other check.
             if kind is FaultKind.REFUSED:
                 self._reset()
             elif kind is FaultKind.RATE_LIMITED:
@@ -93,10 +93,10 @@ class Connection(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def _reset(self) -> None:
-        """Close with RST, as a process that was killed does."""
+        """Close with RST, as happens when a process is killed."""
         self.close_connection = True
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-        """Stay silent."""
+        """Log nothing."""

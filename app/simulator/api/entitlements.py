@@ -1,6 +1,6 @@
-"""GET /entitlements: features, the warnings that go with them, and what cannot be determined.
+"""GET /entitlements: the features, their warnings, and the errors.
 
-enterprise/coderd/license/license.go; the texts are what clients recognise them by.
+The texts are those of enterprise/coderd/license/license.go, because clients match on them.
 """
 
 from typing import Any, Final
@@ -84,7 +84,7 @@ def _awb_warnings(world: Deployment, licence: Licence) -> list[str]:
     if actual >= licence.limit:
         return [_EXCEEDED if world.does(Behaviour.ADVISORY_LIMIT) else _EXCEEDED + _BLOCKED]
     soft = licence.soft_limit or 0
-    # A share of what lies above the soft limit, or of everything where that is none or the limit itself.
+    # The share of the range above the soft limit; of the whole limit if there is no soft limit or it equals the limit.
     base = 0 if soft == licence.limit else soft
     nearly = base + (licence.limit - base) * _NEARLY
     return [_APPROACHING] if actual >= nearly and not world.does(Behaviour.ADVISORY_LIMIT) else []

@@ -1,4 +1,4 @@
-"""What goes wrong between a client and Coder: drawn from a seed, or ordered."""
+"""Faults between a client and Coder: drawn from a seed, or requested by a test."""
 
 import random
 import threading
@@ -7,28 +7,28 @@ from enum import StrEnum
 
 
 class FaultKind(StrEnum):
-    """One way in which a request goes wrong."""
+    """One way in which a request can fail."""
 
-    #: The connection is reset before anything is answered.
+    #: The connection is reset before anything is sent.
     REFUSED = "refused"
     SERVER_ERROR = "server_error"
     RATE_LIMITED = "rate_limited"
     BROKEN_JSON = "broken_json"
-    #: The connection ends in the middle of the answer.
+    #: The connection closes in the middle of the response.
     DROP_CONNECTION = "drop_connection"
-    #: Answered rightly, but late.
+    #: The response is correct, but late.
     SLOW = "slow"
 
 
 @dataclass(frozen=True, slots=True)
 class ApiFaults:
-    """Shares of requests that go wrong, from 0 to 1; a request meets at most one fault.
+    """Shares of requests that fail, from 0 to 1; a request has at most one fault.
 
     Attributes:
-        slow: late answers, of those that nothing else befalls; only with `slow_seconds`.
-        slow_seconds: how late they are.
-        retry_after: what a 429 asks for, in seconds.
-        error_status: of a server error; 502 to 504 are what a proxy before Coder answers.
+        slow: share of late responses among requests without another fault; has no effect unless `slow_seconds` is set.
+        slow_seconds: the delay.
+        retry_after: the Retry-After of a 429, in seconds.
+        error_status: the status of a server error; 502 to 504 simulate a proxy in front of Coder.
     """
 
     refused: float = 0.0
@@ -43,7 +43,7 @@ class ApiFaults:
 
 
 class FaultPlan:
-    """Decides for each request, in the order of their arrival, which fault it meets."""
+    """Decides which fault each request has, in order of arrival."""
 
     def __init__(self, seed: int) -> None:
         self.faults = ApiFaults()
@@ -52,7 +52,7 @@ class FaultPlan:
         self._lock = threading.Lock()
 
     def fail_next(self, requests: int, kind: FaultKind) -> None:
-        """Order a fault for each of the next requests, before any other is drawn."""
+        """Make the next requests fail in this way, before any faults are drawn at random."""
         with self._lock:
             self._ordered += [kind] * requests
 

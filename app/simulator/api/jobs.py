@@ -1,6 +1,6 @@
-"""GET /organizations/{organization}/provisionerjobs: what provisioners did, the newest first, deleted workspaces too.
+"""GET /organizations/{organization}/provisionerjobs: jobs, newest first, including those of deleted workspaces.
 
-There are no pages: `limit` says how many, 50 unless given (coderd/provisionerjobs.go; seen on v2.31.9).
+The endpoint has no paging. `limit` is the number of jobs, by default 50 (coderd/provisionerjobs.go; seen on v2.31.9).
 """
 
 from collections.abc import Iterator, Mapping

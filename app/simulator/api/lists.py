@@ -1,4 +1,4 @@
-"""Lists of workspaces and builds: what is searched for, in which order, and how pages are cut.
+"""Lists of workspaces and builds: search, order and paging.
 
 coderd/searchquery and coderd/database/queries: workspaces.sql, workspacebuilds.sql.
 """
@@ -34,16 +34,16 @@ _WORKSPACE_SEARCH: Final = frozenset(
 
 
 def search_workspaces(query: str) -> dict[str, str]:
-    """Read the search of a list of workspaces; no version knows a key for deleted ones."""
+    """Parse the search query of the workspace list; no version has a key for deleted workspaces."""
     return terms(query, _WORKSPACE_SEARCH, "name", "Invalid workspace search query.")
 
 
 def matches(workspace: Workspace, found: Mapping[str, str], *, by_task: bool) -> bool:
-    """Return whether a workspace is what is searched for."""
+    """Return whether a workspace matches the search."""
     after, before = moment(found, "last_used_after"), moment(found, "last_used_before")
     used = workspace.last_used_at
     has_task = boolean(found, "has-ai-task")
-    # v2.28 looks at the latest build alone, whose flag is set only once it has succeeded.
+    # v2.28 looks only at the latest build, whose flag is set only once it has succeeded.
     flag = workspace.task is not None if by_task else bool(workspace.latest.has_ai_task)
     return (
         (has_task is None or has_task is flag)
@@ -57,15 +57,15 @@ def matches(workspace: Workspace, found: Mapping[str, str], *, by_task: bool) ->
 
 
 def page_of(items: Sequence[T], parameters: Mapping[str, str]) -> Sequence[T]:
-    """Cut one page; without a limit, everything from the offset on."""
+    """Return one page of the items; without a limit, everything from the offset on."""
     limit, offset = page(parameters)
     return items[offset : offset + limit] if limit else items[offset:]
 
 
 def builds_page(workspace: Workspace, parameters: Mapping[str, str]) -> Sequence[Build]:
-    """Return builds of a workspace, the newest first.
+    """Return the builds of a workspace, newest first.
 
-    `after_id` keeps what is newer than that build, although it is documented as the end of the page before.
+    `after_id` returns the builds newer than that one, although it is documented as the last build of the previous page.
     """
     since = moment(parameters, "since", "bad `since` format, must be RFC3339")
     after = parameters.get("after_id")

@@ -1,18 +1,18 @@
-"""The search language of Coder's lists: `key:value key:"quoted value" word`, all in lower case."""
+"""The search syntax of Coder's lists: `key:value key:"quoted value" word`, all in lower case."""
 
 import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-#: Page numbers are Go's int32.
+#: Coder reads page numbers as Go's int32.
 _MOST: Final = 2**31 - 1
 _TERM: Final = re.compile(r'(?:[^\s"]|"[^"]*")+')
 _PART: Final = re.compile(r'(?:[^:"]|"[^"]*")+')
 
 
 class BadRequestError(ValueError):
-    """Something that Coder answers with 400.
+    """A request that Coder rejects with 400.
 
     Attributes:
         validations: (field, detail) pairs.
@@ -24,16 +24,16 @@ class BadRequestError(ValueError):
 
 
 def terms(query: str, keys: frozenset[str], word: str, message: str) -> dict[str, str]:
-    """Read a search query.
+    """Parse a search query into its terms.
 
     Args:
-        query: as the client sent it.
-        keys: what may be searched for.
-        word: the key that a term without one has.
-        message: what to say of a wrong query.
+        query: the query as the client sent it.
+        keys: the keys that may be searched for.
+        word: the key of a term that has none.
+        message: the error message for an invalid query.
 
     Raises:
-        BadRequestError: the query has an unknown key, or a value with a colon that is not quoted.
+        BadRequestError: the query has an unknown key, or an unquoted value with a colon.
     """
     found: dict[str, str] = {}
     for term in _TERM.findall(query.lower()):
@@ -48,7 +48,7 @@ def terms(query: str, keys: frozenset[str], word: str, message: str) -> dict[str
 
 
 def boolean(found: Mapping[str, str], key: str) -> bool | None:
-    """Return a truth value, None where it is not searched for."""
+    """Return a Boolean search term; None if the search has no such key."""
     value = found.get(key)
     if value is None:
         return None
@@ -58,7 +58,7 @@ def boolean(found: Mapping[str, str], key: str) -> bool | None:
 
 
 def moment(found: Mapping[str, str], key: str, message: str = "Invalid search query.") -> datetime | None:
-    """Return a time, None where it is not searched for."""
+    """Return a time from the search; None if the search has no such key."""
     value = found.get(key)
     if not value:
         return None
@@ -72,7 +72,7 @@ def moment(found: Mapping[str, str], key: str, message: str = "Invalid search qu
 
 
 def page(parameters: Mapping[str, str]) -> tuple[int, int]:
-    """Return limit and offset; a limit of 0 is none."""
+    """Return the limit and the offset; a limit of 0 means no limit."""
     numbers = []
     for key in ("limit", "offset"):
         text = parameters.get(key) or "0"

@@ -1,4 +1,4 @@
-"""One request to the simulated API, what its caller may read, and answers that are not 200."""
+"""One request to the simulated API, what its caller may read, and error answers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ _NO_PERMISSION: Final = "You don't have permission to view this content."
 
 
 class Right(StrEnum):
-    """What is not for everybody."""
+    """A right that only some roles have."""
 
-    #: Every workspace with its builds, deleted ones too.
+    #: Read every workspace and its builds, including deleted ones.
     WORKSPACES = "workspaces"
     TASKS = "tasks"
     AUDIT_LOG = "audit log"
@@ -24,7 +24,7 @@ class Right(StrEnum):
     OTHER_USERS = "other users"
 
 
-#: The roles that have each right, as seen on v2.31.9; whoever lacks it has what is their own.
+#: The roles that have each right, as seen on v2.31.9. Other users see only what they own.
 _HOLDERS: Final[Mapping[Right, frozenset[Role]]] = {
     Right.WORKSPACES: frozenset({Role.OWNER, Role.TEMPLATE_ADMIN, Role.ORGANIZATION_TEMPLATE_ADMIN}),
     Right.TASKS: frozenset({Role.OWNER}),
@@ -38,12 +38,12 @@ _HOLDERS: Final[Mapping[Right, frozenset[Role]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request, whose path matched a route.
+    """One request whose path matched a route.
 
     Attributes:
-        caller: whose token it bore.
-        parts: what stands for the variables in the path.
-        body: parsed JSON; None without any.
+        caller: the user whose token it carries.
+        parts: the values of the variables in the path.
+        body: the parsed JSON body; None if there is none.
     """
 
     caller: User
@@ -58,21 +58,21 @@ class Request:
         return bool(_HOLDERS[right] & self.caller.roles)
 
     def need(self, right: Right) -> None:
-        """Refuse whoever lacks a right.
+        """Require a right.
 
         Raises:
-            AnswerError: 403.
+            AnswerError: 403 if the caller does not have it.
         """
         if not self.has(right):
             raise AnswerError(HTTPStatus.FORBIDDEN, "Forbidden.", _NO_PERMISSION)
 
     def sees(self, workspace: Workspace) -> bool:
-        """Return whether the caller sees a workspace and its builds: their own as long as it exists, or every one."""
+        """Return whether the caller may read a workspace: their own until it is deleted, or any with the right."""
         return self.has(Right.WORKSPACES) or (workspace.owner == self.caller and not workspace.deleted)
 
 
 class AnswerError(Exception):
-    """An answer that is not 200."""
+    """Any answer other than 200."""
 
     def __init__(self, status: HTTPStatus, message: str, detail: str = "") -> None:
         super().__init__(message)

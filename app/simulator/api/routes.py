@@ -1,4 +1,4 @@
-"""Which paths there are, who may read them, and what they answer."""
+"""The paths of the API, who may read them, and their answers."""
 
 import re
 from collections.abc import Callable
@@ -17,14 +17,14 @@ from app.simulator.versions import Behaviour
 from app.simulator.world import World
 
 Endpoint = Callable[[Request], Any]
-#: What a server without the enterprise code has no routes for.
+#: Routes that a server without the enterprise code does not have.
 _ENTERPRISE: Final = frozenset(
     {"/api/v2/entitlements", "/api/v2/groups", "/api/v2/notifications/templates/{id}/method"}
 )
 
 
 class Routes:
-    """The endpoints over one world."""
+    """The endpoints of one world."""
 
     def __init__(self, world: World, tokens: accounts.Tokens, base_url: Callable[[], str]) -> None:
         self._world = world
@@ -58,7 +58,7 @@ class Routes:
             self._table.append((method, pattern, re.compile(re.sub(r"\{\w+\}", "([^/]+)", pattern)), answer))
 
     def find(self, method: str, path: str) -> tuple[str, tuple[str, ...], Endpoint] | None:
-        """Return pattern, variables and endpoint of a path."""
+        """Return the pattern, the variables and the endpoint of a path; None for an unknown one."""
         for known, pattern, expression, answer in self._table:
             found = expression.fullmatch(path)
             if found and known == method:
@@ -66,7 +66,7 @@ class Routes:
         return None
 
     def build_info(self) -> dict[str, Any]:
-        """Answer the one endpoint that needs no token."""
+        """Answer the only endpoint that needs no token."""
         return {
             "external_url": "https://github.com/coder/coder",
             "version": "v{}.{}.{}".format(*self._world.version),
@@ -107,7 +107,7 @@ class Routes:
         found = terms(request.get("q"), TASK_SEARCH, "status", "Invalid task search query.")
         owner = found.get("owner", "")
         owner = request.caller.username if owner == "me" else owner
-        # Another rule than that of workspaces: a template admin sees no tasks of others.
+        # Unlike workspaces, tasks of other users are hidden from a template admin.
         listed = [
             views.task(self._world, workspace, workspace.task)
             for workspace in self._world.workspaces
@@ -133,7 +133,7 @@ class Routes:
             and request.sees(workspace)
             and matches(workspace, found, by_task=by_task)
         ]
-        # What runs comes first, then by owner and name: pages shift whenever a build ends.
+        # Running workspaces come first, then by owner and name, so pages shift whenever a build ends.
         chosen.sort(key=lambda w: (views.status(w.latest) != "running", w.owner.username.lower(), w.name.lower()))
         listed = [views.workspace(self._world, workspace) for workspace in page_of(chosen, request.parameters or {})]
         return {"workspaces": listed, "count": len(chosen)}

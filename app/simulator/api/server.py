@@ -1,4 +1,4 @@
-"""Coder's REST API on loopback, with what goes wrong between it and its clients."""
+"""Coder's REST API on loopback, with faults between it and its clients."""
 
 import json
 import threading
@@ -25,22 +25,22 @@ _BUILD_INFO: Final = "/api/v2/buildinfo"
 
 
 class ApiServer:
-    """Serves one world, whose lock is held for as long as an answer is computed.
+    """Serves one world and holds its lock while it computes an answer.
 
     Attributes:
-        token: of the first user who is an owner.
-        outage: every connection is reset until this is false again.
-        requests: how often each method and path was asked for, as `GET /api/v2/workspaces/{id}`.
-        calls: each path with its query, oldest first.
-        most_at_once: the most requests that were ever under way together.
+        token: a token of the first user who is an owner.
+        outage: while true, every connection is reset.
+        requests: the number of requests by method and route, such as `GET /api/v2/workspaces/{id}`.
+        calls: every path with its query, oldest first.
+        most_at_once: the highest number of concurrent requests so far.
     """
 
     def __init__(self, world: World, *, seed: int = 0) -> None:
-        """Prepare.
+        """Prepare the server; entering the context starts it.
 
         Args:
-            world: what is served.
-            seed: of the faults.
+            world: the world to serve.
+            seed: the seed of the faults.
         """
         self.world = world
         self.outage = False
@@ -70,18 +70,18 @@ class ApiServer:
         self._plan.faults = faults
 
     def fail_next(self, requests: int, kind: FaultKind | str) -> None:
-        """Let each of the next requests go wrong."""
+        """Make the next requests fail in this way."""
         self._plan.fail_next(requests, FaultKind(kind))
 
     def token_of(self, user: User, lifetime: timedelta | None = None) -> str:
-        """Make a token, which sees what its user's roles allow. With a lifetime it is refused after its end."""
+        """Create a token with the rights of its user's roles. With a lifetime it is refused once it has expired."""
         return self._tokens.make(user, lifetime).text
 
     def revoke(self, token: str) -> None:
         self._tokens.revoke(token)
 
     def answer(self, method: str, target: str, token: str, body: bytes) -> tuple[HTTPStatus, Any]:
-        """Return status and JSON of the right answer."""
+        """Return the status and the JSON of the correct answer."""
         try:
             done = HTTPStatus.CREATED if method == "POST" else HTTPStatus.OK
             return done, self._right_answer(method, target, token, body)
@@ -92,7 +92,7 @@ class ApiServer:
 
     @contextmanager
     def under_way(self, method: str, target: str) -> Iterator[FaultKind | None]:
-        """Count a request for as long as it is answered, and say what goes wrong with it."""
+        """Count a request while it is being answered, and yield its fault, if it has one."""
         path = urlsplit(target).path
         found = self._routes.find(method, path)
         with self._lock:
@@ -138,4 +138,4 @@ class _Listener(ThreadingHTTPServer):
     request_queue_size = 128
 
     def handleerror_body(self, request: Any, client_address: Any) -> None:
-        """Stay silent where a client went away."""
+        """Ignore clients that disconnect."""

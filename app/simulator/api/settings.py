@@ -1,4 +1,4 @@
-"""Notification templates, methods and preferences."""
+"""Notification templates, their methods and users' preferences."""
 
 from typing import Any, Final
 from uuid import UUID
@@ -25,13 +25,13 @@ def dispatch_methods(world: Deployment) -> dict[str, Any]:
 
 
 def deployment_config(world: Deployment) -> dict[str, Any]:
-    """Return what names the webhook; its URL is one text, user info included."""
+    """Return the webhook settings; the endpoint is one string, including any userinfo."""
     webhook = {"endpoint": world.webhook_endpoint}
     return {"config": {"notifications": {"method": world.default_method, "webhook": webhook}}}
 
 
 def preferences(world: Deployment, user: User) -> list[dict[str, Any]]:
-    """Return what a user turned on or off; nothing of what they left alone."""
+    """Return the templates that a user switched on or off; untouched ones are not listed."""
     return [
         {"id": template_id, "disabled": disabled, "updated_at": views.moment(world.now)}
         for template_id, disabled in world.preferences[user.id].items()
@@ -39,7 +39,7 @@ def preferences(world: Deployment, user: User) -> list[dict[str, Any]]:
 
 
 def change_preferences(world: Deployment, user: User, body: Any) -> list[dict[str, Any]]:
-    """Switch templates off (true) or on (false), and return everything that is switched."""
+    """Switch templates off (true) or on (false), and return all that the user has switched."""
     changes = body.get("template_disabled_map") if isinstance(body, dict) else None
     if not isinstance(changes, dict):
         raise BadRequestError("Request body must be valid JSON.", ("template_disabled_map", "is missing"))
@@ -53,7 +53,7 @@ def change_preferences(world: Deployment, user: User, body: Any) -> list[dict[st
 
 
 def change_method(world: Deployment, template_id: str, body: Any) -> bool:
-    """Give a template a method of its own, and tell whether that changes anything."""
+    """Set the method of a template, and return whether it differs from before."""
     method = body.get("method") if isinstance(body, dict) else None
     if method not in _METHODS:
         raise BadRequestError("Invalid request to update notification template method.", ("method", "is invalid"))

@@ -1,4 +1,4 @@
-"""The objects of Coder's API as JSON, as far as anybody reads them: codersdk."""
+"""The JSON objects of Coder's API, with the fields that clients read (codersdk)."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ _DONE: Final[Mapping[Transition, str]] = {
 
 
 def moment(at: datetime | None) -> str:
-    """Write a time as Go does: fractions only where there are any, and the zero time for none."""
+    """Format a time as Go does: fractions only if there are any, and the zero time for None."""
     if at is None:
         return _NEVER
     text = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f").rstrip("0").rstrip(".")
@@ -39,7 +39,7 @@ def status(build: Build) -> str:
 
 
 def build(world: World, of: Build) -> dict[str, Any]:
-    """Return a WorkspaceBuild; only one that succeeded says whether it was for a task."""
+    """Return a WorkspaceBuild; `has_ai_task` is set only once it has succeeded."""
     workspace = world.workspace(of.workspace_id)
     if workspace is None:
         raise LookupError(of.workspace_id)
@@ -71,7 +71,7 @@ def build(world: World, of: Build) -> dict[str, Any]:
 
 
 def job(of: Build, workspace: Workspace, *, metadata: bool) -> dict[str, Any]:
-    """Return a ProvisionerJob; what has not happened yet is missing, and within a build its metadata are empty."""
+    """Return a ProvisionerJob without fields for what has not happened yet; within a build its metadata are empty."""
     moments = {"started_at": of.started_at, "completed_at": of.completed_at, "canceled_at": of.canceled_at}
     return {
         "id": of.id[:-1] + "0",
@@ -92,7 +92,7 @@ def job(of: Build, workspace: Workspace, *, metadata: bool) -> dict[str, Any]:
 
 
 def import_job(world: World, of: VersionImport) -> dict[str, Any]:
-    """Return the ProvisionerJob that read a template's version."""
+    """Return the ProvisionerJob that imported a template version."""
     at = moment(of.at)
     return {
         "id": of.version_id[:-1] + "0",
@@ -124,7 +124,7 @@ def _metadata(of: Template | None = None, version: str = "", workspace: Workspac
 
 
 def workspace(world: World, of: Workspace) -> dict[str, Any]:
-    """Return a Workspace with its latest build. A task's id stays when the task is deleted, or all of it."""
+    """Return a Workspace with its latest build. Its task id remains after the task or the workspace is deleted."""
     template, owner = of.template, of.owner
     return {
         "id": of.id,
@@ -185,7 +185,7 @@ def task(world: World, of: Workspace, its: Task) -> dict[str, Any]:
 
 
 def task_status(of: Workspace) -> str:
-    """Return what the latest build makes of a task."""
+    """Return the status of a task as its workspace's latest build determines it."""
     latest = of.latest
     if latest.status in {JobStatus.FAILED, JobStatus.CANCELED}:
         return "error"
