@@ -126,6 +126,15 @@ def test_a_late_failure_takes_back_one_of_the_newest_starts() -> None:
     assert [bounded.stored[number].deliveries for number in sorted(bounded.stored)][-2:] == [("r7",), ("r8",)]
 
 
+def test_a_creation_that_outlives_its_failed_resumes_keeps_its_record() -> None:
+    steps: list[Step] = [(C, "c", 0.0, None)]
+    steps += [(R, f"r{n}", 10.0 + n, None) for n in range(3)] + [(F, f"f{n}", 20.0 + n, None) for n in range(3)]
+    bounded = Bounded(2)
+    bounded.take(*steps)
+    bounded.take(*reversed(steps))
+    assert [record.deliveries for record in bounded.stored.values()] == [("c",)]
+
+
 def test_a_creation_that_arrives_late_counts_once() -> None:
     bounded = Bounded(2)
     for n in range(6):

@@ -117,7 +117,10 @@ def fold(evidence: Evidence, records: Sequence[UsageRecord], keep: int = KEPT) -
     messages = frozenset(sighting.message_id for sighting in gone)
     # Whichever story turns out to be the best one later, it must be able to name all starts that do not stand yet.
     needed = [story.total - len(story.sightings) for story in _stories(shorter)]
-    named = [n for n, record in enumerate(records, settled + 1) if not messages.isdisjoint(record.deliveries)]
+    # Where the creation is folded with the resumes, so is its record: none of the later stories names it.
+    creation = {one.message_id for one in evidence.created} if base.created else frozenset()
+    unnamed = messages | creation
+    named = [n for n, record in enumerate(records, settled + 1) if not unnamed.isdisjoint(record.deliveries)]
     return replace(shorter, base=replace(base, records=max(settled, *needed, *named))), messages
 
 
