@@ -130,15 +130,24 @@ def spawn(command: Sequence[str], fds: Sequence[int], environment: dict[str, str
     )
 
 
-def workers_of(settings: Settings) -> list[tuple[str, str]]:
-    """Return the workers that run with these settings, each with its queue.
+def workers_of(settings: Settings, queues: Sequence[str] = ()) -> list[Child]:
+    """Return the workers that run with these settings, or those of some queues.
 
     Each target of forwards has a worker of its own, so that one that is slow to answer holds up no other, and passcodes
     have one that nothing else keeps busy.
+
+    Args:
+        settings: which say what is relayed and forwarded.
+        queues: each has a worker, also one for which these settings have no work.
     """
-    found = [(f"worker {queue}", queue) for queue in jobqueue.CORE]
-    if settings.relay != "off":
-        found += [(f"worker {queue}", queue) for queue in (jobqueue.PASSCODES, jobqueue.RELAY)]
+    relayed = (jobqueue.PASSCODES, jobqueue.RELAY) if settings.relay != "off" else ()
     forwarding = min(len(settings.forward), _MOST_FORWARDING)
-    found += [(f"worker {jobqueue.FORWARD} {number}", jobqueue.FORWARD) for number in range(1, forwarding + 1)]
+    served = queues or (*jobqueue.CORE, *relayed, *([jobqueue.FORWARD] if forwarding else []))
+    found = []
+    for queue in dict.fromkeys(served):
+        numbers = range(1, forwarding + 1) if queue == jobqueue.FORWARD and forwarding else [None]
+        found += [
+            Child(f"worker {queue}" if number is None else f"worker {queue} {number}", ["worker", queue])
+            for number in numbers
+        ]
     return found

@@ -6,7 +6,6 @@ in the worker's own process.
 
 import os
 import secrets
-import socket
 import time
 from typing import Any, Final
 
@@ -24,6 +23,7 @@ from app import clock
 from app.config.load import Config
 from app.store.rq import jobqueue, readyjob
 from app.store.rq.checkedjob import CheckedJob
+from app.store.rq.workers import this_host
 from app.store.server.connection import script, unavailable
 from app.store.server.info import check_writable, server_info
 from workers import jobs, runtime
@@ -177,7 +177,7 @@ def worker(queue_name: str, connection: "redis.Redis", config: Config | None = N
         connection=connection,
         job_class=CheckedJob,
         # In a container that is started again, host and process id come back while RQ still knows the dead worker.
-        name=f"{queue_name}-{_host()}-{os.getpid()}-{secrets.token_hex(3)}",
+        name=f"{queue_name}-{this_host()}-{os.getpid()}-{secrets.token_hex(3)}",
         serializer=JSONSerializer,
         worker_ttl=_WORKER_TTL,
         maintenance_interval=_MAINTENANCE_SECONDS,
@@ -220,7 +220,7 @@ def adopt(new: SimpleWorker) -> None:
         registry = queue.started_job_registry
         for job_id, execution_id in registry.get_job_and_execution_ids(cleanup=False):
             job = _fetch(queue, job_id)
-            if job is not None and _is_dead(job.worker_name or "", queue.name):
+            if job is not None and _is_dead(job.worker_name or "", new.name, queue.name):
                 # In this order: a job that is in no list would be lost, one in a list too many is not.
                 new.handle_job_failure(job, queue, exc_string="The worker died while it ran this job.")
                 queue.connection.zrem(registry.key, f"{job_id}:{execution_id}")
@@ -235,12 +235,11 @@ def adopt(new: SimpleWorker) -> None:
             intermediate.remove(job_id)
 
 
-def _is_dead(worker_name: str, queue_name: str) -> bool:
+def _is_dead(worker_name: str, own_name: str, queue_name: str) -> bool:
     """Return whether this names a worker of ours on this machine whose process is gone; of others nothing is known."""
-    here = f"{queue_name}-{_host()}-"
+    here = f"{queue_name}-{this_host()}-"
     pid = worker_name.removeprefix(here).partition("-")[0]
-    return worker_name.startswith(here) and pid.isdecimal() and not alive(int(pid))
-
-
-def _host() -> str:
-    return socket.gethostname().split(".")[0]
+    if not worker_name.startswith(here) or not pid.isdecimal():
+        return False
+    # In a container that is started again, this process has the id of the dead one.
+    return not alive(int(pid)) or (int(pid) == os.getpid() and worker_name != own_name)

@@ -133,7 +133,7 @@ class Supervisor:
         if self.config.source:
             self.parts.environment["AWB_CONFIG"] = str(self.config.source)
         self.others = [
-            *(Child(name, ["worker", queue]) for name, queue in workers_of(settings)),
+            *workers_of(settings),
             Child("scheduler", ["scheduler"]),
         ]
         listeners = [listener.fileno() for listener in self.listeners]

@@ -56,7 +56,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
     "Run": {
         "run": ("service", "Run everything"),
         "web": ("service", "Run only the receiver"),
-        "worker": ("service", "Run the worker of one queue"),
+        "worker": ("service", "Run the workers, or those of some queues"),
         "scheduler": ("service", "Run the scheduler"),
         "demo": ("service", "Simulate three months of Coder"),
     },

@@ -119,7 +119,8 @@ def web(context: click.Context, insecure: bool, listen_fd: int | None, metrics_f
 def _prepare(config: Config) -> None:
     """End where Redis holds what this version cannot read; each part waits in its own way for one that is away."""
     try:
-        prepare(open_redis(config))
+        with open_redis(config) as connection:
+            prepare(connection)
     except SchemaError as error:
         fail(str(error), EXIT_CONFIG)
     except (redis.exceptions.RedisError, OSError) as error:
@@ -138,17 +139,33 @@ def _end(_signal: int, _frame: Any) -> NoReturn:
 
 
 @main.command()
-@click.argument("queue", type=click.Choice(jobqueue.QUEUES))
-@click.option("--burst", is_flag=True, help="Exit when the queue is empty.")
+@click.argument("queues", metavar="[QUEUE]...", nargs=-1, type=click.Choice(jobqueue.QUEUES))
+@click.option("--burst", is_flag=True, help="Exit when the queue is empty; with one QUEUE only.")
 @click.pass_context
-def worker(context: click.Context, queue: str, burst: bool) -> None:
-    """Run the worker of one queue."""
-    from workers.keeping import follow_parent  # noqa: PLC0415 - the same
+def worker(context: click.Context, queues: tuple[str, ...], burst: bool) -> None:
+    """Run workers: of each QUEUE, or of all queues that the configuration needs. Each is a process of its own."""
+    from workers.keeping import follow_parent  # noqa: PLC0415 - slow to import
+
+    if burst and len(queues) != 1:
+        raise click.UsageError("--burst takes exactly one QUEUE")
+    config = load_config(context, part=True)
+    follow_parent()
+    if len(queues) == 1:
+        _work(context, config, queues[0], burst=burst)
+        return
+    from workers.crew import Crew  # noqa: PLC0415 - slow to import
+    from workers.parts import workers_of  # noqa: PLC0415 - the same
+
+    _prepare(config)
+    environment = {"AWB_CONFIG": str(config.source)} if config.source else {}
+    Crew(_Program(), workers_of(config.settings, queues), config.settings.grace_seconds).run(environment)
+
+
+def _work(context: click.Context, config: Config, queue: str, *, burst: bool) -> None:
+    """Be the worker of one queue."""
     from workers.runner import wait_for_redis  # noqa: PLC0415 - RQ's worker is slow to import
     from workers.runner import worker as build  # noqa: PLC0415 - the same
 
-    config = load_config(context, part=True)
-    follow_parent()
     if not burst:
         # By a connection of its own: RQ waits longer for an answer than we do.
         with open_redis(config, RECEIVER_TIMEOUT) as connection:

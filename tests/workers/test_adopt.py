@@ -1,3 +1,4 @@
+import os
 import socket
 
 import pytest
@@ -41,6 +42,22 @@ def test_a_job_that_a_dead_worker_of_this_machine_ran_is_taken_up_again(
     adopt(worker(jobqueue.MAINTENANCE, connection, config))
     assert status(job) == JobStatus.SCHEDULED
     assert jobqueue.queue(jobqueue.MAINTENANCE, connection).started_job_registry.get_job_ids(cleanup=False) == []
+
+
+def test_in_a_container_that_is_started_again_the_job_of_the_dead_worker_is_taken_up_at_once(
+    connection: "redis.Redis", config: Config
+) -> None:
+    """The process id is the same then: 1, as a rule."""
+    job = begin(connection, config, f"{jobqueue.MAINTENANCE}-{HOST}-{os.getpid()}-abcdef")
+    adopt(worker(jobqueue.MAINTENANCE, connection, config))
+    assert status(job) == JobStatus.SCHEDULED
+
+
+def test_a_worker_that_registers_once_more_leaves_its_own_job_alone(connection: "redis.Redis", config: Config) -> None:
+    again = worker(jobqueue.MAINTENANCE, connection, config)
+    job = begin(connection, config, again.name)
+    adopt(again)
+    assert status(job) == JobStatus.STARTED
 
 
 @pytest.mark.parametrize("name", [f"{HOST}-1-abcdef", f"another-machine-{NO_PROCESS}-abcdef", "odd"])

@@ -139,7 +139,7 @@ def _workers(queues: Sequence[QueueVitals]) -> Iterator[Finding]:
     for queue in queues:
         check = "workers.alive"
         if not queue.served and queue.waited_for:
-            hint = "start `awb run`, or one `awb worker QUEUE` for each; if they were started, see their logs"
+            hint = "start `awb run` or `awb worker`; if they were started, see their logs"
             yield Finding(check, Result.ERROR, f"{queue.name}: no worker is running", hint, subject=queue.name)
         elif queue.served:
             yield Finding(check, Result.OK, f"{queue.name}: a worker is running", subject=queue.name)

@@ -1,5 +1,6 @@
 """RQ's workers as Redis holds them."""
 
+import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,6 +39,16 @@ class WorkerState:
     state: str
     last_heartbeat: datetime | None
     current_job: str | None
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it runs on this host, or in this container."""
+        return self.name.startswith(f"{self.queue}-{this_host()}-")
+
+
+def this_host() -> str:
+    """Return what names of workers call this host: the name of workers is queue, host, process id, random text."""
+    return socket.gethostname().split(".")[0]
 
 
 def read_workers(connection: "redis.Redis") -> list[WorkerState]:

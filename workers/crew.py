@@ -1,0 +1,42 @@
+"""Several workers in one container or unit: a process each, kept running by this one."""
+
+import signal
+import threading
+from collections.abc import Sequence
+from types import FrameType
+
+from workers.keeping import POLL_SECONDS, Parts, Runner
+from workers.parts import CAN_FORK, Child
+
+
+class Crew:
+    """Runs workers until SIGTERM or SIGINT, and gives them time to finish what they have begun."""
+
+    def __init__(self, program: Runner, children: Sequence[Child], grace_seconds: float) -> None:
+        self._program = program
+        self._children = children
+        self._grace_seconds = grace_seconds
+        self._stopping = threading.Event()
+
+    def run(self, environment: dict[str, str]) -> None:
+        """Run them.
+
+        Args:
+            environment: what they get in addition to that of this process.
+        """
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._request_stop)
+        parts = Parts(self._program)
+        parts.environment |= environment
+        if CAN_FORK:
+            self._program.prepare("worker")
+        try:
+            while not self._stopping.is_set():
+                parts.look_after(self._children)
+                self._stopping.wait(POLL_SECONDS)
+        finally:
+            parts.stop(self._children, self._grace_seconds)
+            parts.close()
+
+    def _request_stop(self, _signal: int, _frame: FrameType | None) -> None:
+        self._stopping.set()
