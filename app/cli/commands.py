@@ -58,6 +58,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "web": ("service", "Run only the receiver"),
         "worker": ("service", "Run the workers, or those of some queues"),
         "scheduler": ("service", "Run the scheduler"),
+        "healthcheck": ("healthcheck", "Check a part, for container engines"),
         "demo": ("service", "Simulate three months of Coder"),
     },
 }
