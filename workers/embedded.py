@@ -126,7 +126,10 @@ def command(server: Path, data_dir: Path) -> list[str]:
 
 def runs(data_dir: Path) -> bool:
     """Return whether the server of a data directory takes connections, even if it is still loading its data."""
-    if not data_dir.is_dir():
+    try:
+        if not data_dir.is_dir():
+            return False
+    except OSError:
         return False
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(_CONNECT_SECONDS)

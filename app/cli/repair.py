@@ -25,9 +25,9 @@ def repair(context: click.Context, dry_run: bool) -> None:
     settings = load_config(context).settings
     if settings.redis_url:
         fail("AWB_REDIS_URL is set, so there is no embedded Redis to repair")
-    if not settings.data_dir.is_dir():
-        fail(f"{settings.data_dir}: there is no such directory; is AWB_DATA_DIR right?")
     try:
+        if not settings.data_dir.is_dir():
+            fail(f"{settings.data_dir}: there is no such directory; is AWB_DATA_DIR right?")
         prepare(settings.data_dir)
         with DataDirLock(settings.data_dir):
             damage = aof.find_damage(settings.data_dir)

@@ -180,7 +180,12 @@ def _find(path: Path | None, environ: Mapping[str, str], problems: list[str]) ->
     if named is None:
         default = packaged("awb-meter.toml")
         return default if default.exists() else None
-    if not named.is_file():
+    try:
+        is_file = named.is_file()
+    except OSError as error:
+        problems.append(f"{named}: cannot be read by user {os.getuid()}: {why_unreadable(error)}; check AWB_CONFIG")
+        return None
+    if not is_file:
         stray = " without the quotation mark" if in_stray_quotes(str(named)) else ""
         problems.append(f"{named}: there is no such file; check AWB_CONFIG or --config{stray}")
         return None

@@ -97,3 +97,18 @@ def test_a_taken_address_is_still_named_as_such(short_dir: Path) -> None:
     give(short_dir)
     code, said = awb(short_dir, *RUN, webhook_secret=SECRET, bind="192.0.2.7:8787")
     assert (code, "cannot listen on 192.0.2.7:8787" in said) == (1, True), said
+
+
+@pytest.mark.parametrize("words", [["status"], ["repair"], ["webhook-url"]])
+def test_a_path_that_cannot_be_looked_at_ends_in_a_sentence(words: list[str]) -> None:
+    too_long = Path("/var") / ("x" * 300)
+    code, said = awb(too_long, *words)
+    assert code != 0
+    assert str(too_long) in said
+    assert "Traceback" not in said
+
+
+def test_a_configuration_file_that_cannot_be_looked_at_is_named(short_dir: Path) -> None:
+    too_long = Path("/etc") / ("x" * 300)
+    code, said = awb(short_dir, "config", "check", config=str(too_long))
+    assert (code, f"{too_long}: cannot be read by user" in said, "Traceback" in said) == (78, True, False)
