@@ -15,7 +15,7 @@ from app.web.factory import create_app
 from tests.conftest import make_config
 
 ROOT = Path(__file__).parents[1]
-FILES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "config" / "awb-meter.toml"]
+FILES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "config" / "awb-meter.toml"]
 FOR_PEOPLE = FILES[:-1]
 
 

@@ -17,6 +17,7 @@ import structlog
 
 from app.config.datadir import LOCK
 from app.config.load import Config
+from app.net.servicemanager import ServiceManager
 from app.store.server.connection import connect, unavailable
 from app.store.server.schema import prepare
 from workers import embedded
@@ -73,6 +74,7 @@ class Supervisor:
         self.config = config
         self.program = program
         self.insecure = insecure
+        self.manager = ServiceManager.of(os.environ)
         self.parts = Parts(program, self._give_up)
         self.listeners: list[socket.socket] = []
         self.lock: DataDirLock | None = None
@@ -104,10 +106,14 @@ class Supervisor:
                 self._start_all()
                 is_ready = False
                 while not self.stopping:
-                    is_ready = is_ready or ready()
+                    if not is_ready and ready():
+                        is_ready = True
+                        self.manager.ready(f"Listening on {settings.bind}")
                     self._check_children()
+                    self.manager.keep_alive(time.monotonic())
                     time.sleep(POLL_SECONDS)
             finally:
+                self.manager.stopping()
                 for listener in self.listeners:
                     listener.close()
                 self._stop_all()

@@ -51,6 +51,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "config": ("settings", "Check or show the configuration"),
         "webhook-url": ("welcome", "The lines that connect Coder, with the secret"),
         "access": ("access", "Create passwords and tokens"),
+        "systemd-units": ("systemdunits", "Install the systemd units"),
         "completion": ("completion", "Completion for your shell"),
     },
     "Run": {

@@ -36,6 +36,9 @@ def absent(path: Path | None, error: Exception) -> str:
 
 
 def no_meter(settings: Settings) -> str:
+    closed = datadir.closed_instance()
+    if closed:
+        return f"systemd runs a meter in {closed}, which only root can read; repeat the command with sudo"
     return (
         f"No meter runs in {settings.data_dir.resolve()}; start it with: awb run "
         "(or set AWB_DATA_DIR to the directory of the one that runs)"

@@ -1,6 +1,7 @@
 """Commands that run the service or its parts."""
 
 import gc
+import os
 import signal
 import socket
 import sys
@@ -19,10 +20,13 @@ from app.config.datadir import holds
 from app.config.load import EXIT_CONFIG, Config, ConfigError, load
 from app.config.settings import Settings
 from app.core.schema import SchemaError
+from app.net.servicemanager import ServiceManager
 from app.store.rq import jobqueue
 from app.store.server.connection import RECEIVER_TIMEOUT, unavailable
 from app.store.server.schema import prepare
 
+#: Set by systemd where standard output goes to its journal.
+_JOURNAL: Final = "JOURNAL_STREAM"
 #: What the commands below import: `run` does it once, for all processes that it forks.
 _IMPORTS: Final[Mapping[str, Sequence[str]]] = {
     "web": ("app.web.factory", "app.web.metrics.server", "app.web.server"),
@@ -44,7 +48,8 @@ def run(context: click.Context, insecure: bool) -> None:
     config = load_config(context, secret=not insecure, part=True, data_dir=True)
     if insecure and not config.settings.on_loopback:
         fail("--insecure is for loopback addresses only; set AWB_BIND to 127.0.0.1:PORT", EXIT_CONFIG)
-    show = new_secret or sys.stdout.isatty()
+    # A journal keeps what it is given, and many people may read it.
+    show = sys.stdout.isatty() or (new_secret and _JOURNAL not in os.environ)
     welcome = Welcome(config, show_secret=show and not insecure)
     try:
         sys.exit(Supervisor(config, _Program(), insecure=insecure).run(welcome.try_to_show))
@@ -113,6 +118,7 @@ def web(context: click.Context, insecure: bool, listen_fd: int | None, metrics_f
     # What the start left behind is here to stay; the collector need not look at it again while deliveries wait.
     gc.collect()
     gc.freeze()
+    ServiceManager.of(os.environ).ready(f"Listening on {settings.bind}")
     server.server(app, config.settings, listener).run()
 
 
@@ -177,6 +183,7 @@ def _work(context: click.Context, config: Config, queue: str, *, burst: bool) ->
 
             warm_up(config)
         worked = build(queue, open_redis(config), config)
+        ServiceManager.of(os.environ).ready(f"Working on {queue}")
         worked.work(burst=burst, logging_level="WARNING")
     except (redis.exceptions.RedisError, OSError) as error:
         fail(absent(context.obj, error), EXIT_UNAVAILABLE)
@@ -192,6 +199,7 @@ def scheduler(context: click.Context) -> None:
     config = load_config(context, part=True)
     follow_parent()
     _prepare(config)
+    ServiceManager.of(os.environ).ready("Scheduling")
     Scheduler(open_redis(config), config).run()
 
 

@@ -49,6 +49,12 @@ def of_instance(default: Path, environ: Mapping[str, str]) -> Path:
     return next((folder for folder in (default, *kept) if holds(folder, LOCK)), default)
 
 
+def closed_instance() -> Path | None:
+    """Return the directory of the meter that systemd runs, if there is one that this user may not enter."""
+    kept = Path(_SYSTEM_STATE) / _NAME
+    return kept if kept.is_symlink() and not os.access(kept, os.X_OK) else None
+
+
 def holds(data_dir: Path, name: str) -> bool:
     """Return whether a file is there; False also where nobody may look."""
     with contextlib.suppress(OSError):

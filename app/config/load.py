@@ -34,7 +34,10 @@ from app.net import trust
 EXIT_CONFIG: Final = 78
 #: Set by systemd for a unit with StateDirectory=; several are separated by colons.
 _STATE_DIRECTORY: Final = "STATE_DIRECTORY"
+#: Read by commands on a machine where systemd runs the meter; systemd hands the same file to the service.
+SYSTEM_CONFIG: Final = Path("/etc/awb-meter/awb-meter.toml")
 _ROOT = Path(__file__).resolve().parents[2]
+_DEFAULTS = Path(__file__).resolve().parents[1] / "defaults"
 
 
 class ConfigError(Exception):
@@ -119,7 +122,8 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     """Read file and environment, check everything, and compile the rules.
 
     Args:
-        path: the file to read; by default `AWB_CONFIG`, else config/awb-meter.toml where it exists.
+        path: the file to read; by default `AWB_CONFIG`, else config/awb-meter.toml of a checkout, else
+            /etc/awb-meter/awb-meter.toml if this user can read it, else the packaged one.
         environ: the environment, `os.environ` by default.
 
     Raises:
@@ -153,10 +157,10 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     return Config(settings, rules, source, rules_source, notices(environ), relay_rules)
 
 
-def packaged(name: str) -> Path:
-    """Return a default file: from the checkout, else from the installed package."""
-    checkout = _ROOT / "config" / name
-    return checkout if checkout.exists() else Path(__file__).resolve().parents[1] / "defaults" / name
+def packaged(name: str, folder: str = "config") -> Path:
+    """Return a file or folder that comes with the program: from the checkout, else from the installed package."""
+    checkout = _ROOT / folder / name
+    return checkout if checkout.exists() else _DEFAULTS / name
 
 
 def masked(settings: Settings) -> dict[str, Any]:
@@ -178,7 +182,9 @@ def _find(path: Path | None, environ: Mapping[str, str], problems: list[str]) ->
     variable = value_of(environ, PREFIX + "CONFIG")
     named = path or (Path(variable) if variable else None)
     if named is None:
-        default = packaged("awb-meter.toml")
+        default = packaged(SYSTEM_CONFIG.name)
+        if not default.is_relative_to(_ROOT / "config") and os.access(SYSTEM_CONFIG, os.R_OK):
+            return SYSTEM_CONFIG
         return default if default.exists() else None
     try:
         is_file = named.is_file()

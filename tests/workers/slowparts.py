@@ -38,7 +38,7 @@ class Program:
         follow_parent()
         name = " ".join(words[:2]) if words[0] == "worker" else words[0]
         signal.signal(signal.SIGTERM, signal.SIG_IGN if name == "web" else self._end(name))
-        self.note(name, event="started", draw=random.random(), files=files(), pid=os.getpid())
+        self.note(name, event="started", draw=random.random(), files=files(), pid=os.getpid(), environ=list(os.environ))
         while True:
             time.sleep(0.05)
 
