@@ -18,14 +18,11 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from app.store.server.connection import OLDEST_VERSION, connect
-from workers import aof, servers
+from workers import aof, redislog, servers
 
 _START_SECONDS: Final = 60.0
 _CONNECT_SECONDS: Final = 2.0
 _ANSWER_SECONDS: Final = 5.0
-_LAST_LINES: Final = 5
-#: In bytes.
-_LONGEST_LOG: Final = 1_000_000
 # A Unix socket's path is at most 107 bytes on Linux and 103 on macOS.
 _LONGEST_SOCKET: Final = 103
 _PLAIN: Final = re.compile(r"[A-Za-z0-9/._-]+")
@@ -98,11 +95,6 @@ def url(data_dir: Path) -> str:
     return f"unix://{quote(str(socket_path(data_dir)))}"
 
 
-def log_file(data_dir: Path) -> Path:
-    """Return where the server writes its log, which starts with lines that only its developers need."""
-    return data_dir.resolve() / "redis.log"
-
-
 def command(server: Path, data_dir: Path) -> list[str]:
     """Return the command line: every write is on disk before it is confirmed, and nothing is ever evicted."""
     return [
@@ -120,7 +112,7 @@ def command(server: Path, data_dir: Path) -> list[str]:
         "--hash-max-ziplist-value", "1024",
         "--daemonize", "no",
         "--loglevel", "warning",
-        "--logfile", str(log_file(data_dir)),
+        "--logfile", str(redislog.path(data_dir)),
     ]  # fmt: skip
 
 
@@ -223,33 +215,15 @@ def _ended(data_dir: Path, server: Path, code: int) -> EmbeddedRedisError:
     written, program = servers.written_by(data_dir), servers.program_of(server)
     if written and program and not program.reads(written):
         return OtherServerError(
-            f"{ended}, see {log_file(data_dir)}. {written} wrote {data_dir}, and this is {program}, which may not read "
-            f"it: install {written} or newer again and put it on PATH"
+            f"{ended}, see {redislog.path(data_dir)}. {written} wrote {data_dir}, and this is {program}, which may not "
+            f"read it: install {written} or newer again and put it on PATH"
         )
     try:
         damage = aof.find_damage(data_dir)
     except aof.RepairError:
         damage = None
     more = f". The append-only file is damaged: {damage}. Run: awb repair" if damage else ""
-    return EmbeddedRedisError(ended + _last_words(data_dir) + more)
-
-
-def _last_words(data_dir: Path) -> str:
-    """Quote the end of the server's log; where it could not even open that, it has said so on standard error."""
-    log = log_file(data_dir)
-    try:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return ""
-    return f"; the end of {log}: {' / '.join(lines[-_LAST_LINES:])}"
-
-
-def start_log_anew(data_dir: Path) -> None:
-    """Keep the log from growing forever: what a start finds too long becomes the one older log that is kept."""
-    log = log_file(data_dir)
-    with contextlib.suppress(FileNotFoundError):
-        if log.stat().st_size > _LONGEST_LOG:
-            log.replace(log.with_suffix(".log.old"))
+    return EmbeddedRedisError(ended + redislog.last_words(data_dir) + more)
 
 
 def alive(pid: int) -> bool:

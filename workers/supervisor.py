@@ -20,7 +20,7 @@ from app.config.load import Config
 from app.net.servicemanager import ServiceManager
 from app.store.server.connection import connect, unavailable
 from app.store.server.schema import prepare
-from workers import embedded
+from workers import embedded, redislog
 from workers.keeping import POLL_SECONDS, Parts, Runner
 from workers.parts import CAN_FORK, Child, workers_of
 
@@ -127,7 +127,7 @@ class Supervisor:
         if settings.redis_url is None:
             server = embedded.find_server(settings.data_dir)
             embedded.stop_stray(settings.data_dir)
-            embedded.start_log_anew(settings.data_dir)
+            redislog.start_anew(settings.data_dir)
             self.redis = Child("redis", embedded.command(server, settings.data_dir), ours=False)
             self.parts.start(self.redis)
         if CAN_FORK:

@@ -12,7 +12,7 @@ import pytest
 from app.store.rq.queues import Queues
 from app.store.server.connection import connect
 from tests.conftest import RedisServer, make_config
-from workers import embedded
+from workers import embedded, redislog
 from workers.runner import worker
 
 ODD_NAMES = ["My Projects (2)", "a%2Fb", "a#1", "a?db=3", "ä 日本", 'it\'s "quoted"', "a\\b", "x" * 120]
@@ -68,7 +68,7 @@ def test_the_server_writes_its_log_to_the_data_directory_and_nothing_to_the_term
     with embedded.serving(short_dir) as connection:
         assert connection.ping()
     assert capfd.readouterr() == ("", "")
-    assert "starting" in embedded.log_file(short_dir).read_text(encoding="utf-8")
+    assert "starting" in redislog.path(short_dir).read_text(encoding="utf-8")
 
 
 def test_a_server_that_does_not_start_is_quoted(short_dir: Path) -> None:
@@ -83,13 +83,13 @@ def test_a_server_that_does_not_start_is_quoted(short_dir: Path) -> None:
 
 
 def test_a_long_log_is_started_anew_and_the_one_before_is_kept(short_dir: Path) -> None:
-    log = embedded.log_file(short_dir)
-    embedded.start_log_anew(short_dir)
+    log = redislog.path(short_dir)
+    redislog.start_anew(short_dir)
     log.write_text("short", encoding="utf-8")
-    embedded.start_log_anew(short_dir)
+    redislog.start_anew(short_dir)
     assert log.read_text(encoding="utf-8") == "short"
     log.write_text("x" * 2_000_000, encoding="utf-8")
-    embedded.start_log_anew(short_dir)
+    redislog.start_anew(short_dir)
     assert not log.exists()
     assert [file.name for file in short_dir.iterdir()] == ["redis.log.old"]
 
