@@ -1,4 +1,4 @@
-"""Logins by name: who they are, what they may do, and the hashes of their passwords."""
+"""Named logins: their roles and password hashes."""
 
 import re
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ _ENTRY: Final = re.compile(r"([^\s:,]{1,100}):(viewer|admin):(\S+)")
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A person who logs in with a password of their own."""
+    """A person who logs in with their own password."""
 
     name: str
     role: Role
@@ -19,10 +19,10 @@ class Login:
 
     @classmethod
     def parse(cls, text: str) -> "Login":
-        """Read `name:role:hash`.
+        """Parse `name:role:hash`.
 
         Raises:
-            ValueError: it is nothing of the kind; the text is not repeated, somebody may have put a password.
+            ValueError: the format is wrong. The message does not repeat the text, because it may contain a password.
         """
         found = _ENTRY.fullmatch(text)
         if not found or not found[1].isprintable():
@@ -40,10 +40,10 @@ class Login:
 
 
 def parse_logins(text: str) -> tuple[Login, ...]:
-    """Read AWB_LOGINS: entries separated by commas, white space or line breaks.
+    """Parse AWB_LOGINS: entries separated by commas, white space or line breaks.
 
     Raises:
-        ValueError: an entry is wrong, or a name comes twice.
+        ValueError: an entry is invalid, or a name occurs twice.
     """
     logins = tuple(Login.parse(entry) for entry in re.split(r"[\s,]+", text) if entry)
     names = [login.name for login in logins]

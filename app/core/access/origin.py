@@ -1,4 +1,4 @@
-"""Where a request comes from: this machine, this site, another one."""
+"""Where a request comes from: this machine, this site or another site."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -16,18 +16,18 @@ _SITE_BITS: Final = 64
 
 
 def from_this_machine(peer: str, host: str, protocol: str, headers: Iterable[str]) -> bool:
-    """Return whether a request looks like that of a person on this machine.
+    """Return whether a request appears to come from a person on this machine.
 
-    A page that rebinds a name to loopback does not, nor does what a proxy marks as forwarded. It is no proof: through a
-    proxy or forwarder on this machine a stranger can send a request that looks the same, because the client writes the
-    Host and a proxy need not mark anything.
+    A request from a page that rebinds a name to loopback does not, nor does one that a proxy marks as forwarded. This
+    is not proof: a proxy or forwarder on this machine can pass on a stranger's request that looks the same, because the
+    client chooses the Host header and the proxy need not mark anything.
 
     Args:
-        peer: address of the other end.
+        peer: the address of the connection's other end.
         host: the Host header.
-        protocol: such as HTTP/1.1. In nginx's default a proxy speaks 1.0 to what is behind it, rewrites the Host
-            and adds nothing that would give it away (ngx_http_proxy_module, proxy_http_version and proxy_set_header).
-        headers: names of all headers.
+        protocol: such as HTTP/1.1. By default nginx speaks HTTP/1.0 to its backend, rewrites Host and adds no header
+            that identifies it as a proxy (ngx_http_proxy_module, proxy_http_version and proxy_set_header).
+        headers: the names of all headers.
     """
     if protocol == "HTTP/1.0" or any(_forwards(name.lower()) for name in headers):
         return False
@@ -35,14 +35,14 @@ def from_this_machine(peer: str, host: str, protocol: str, headers: Iterable[str
 
 
 def names_loopback(host: str) -> bool:
-    """Return whether a Host header names this machine; one that a page rebound to loopback does not."""
+    """Return whether a Host header names this machine, which a page that rebound a name to loopback does not."""
     found = _HOST.fullmatch(host)
     name = (found[1] or found[2]) if found else ""
     return name.lower() == "localhost" or is_loopback(name)
 
 
 def is_public(url: str) -> bool:
-    """Return whether a URL leads to this service from other machines; an empty one does not."""
+    """Return whether a URL leads to this service from other machines; false for an empty one."""
     host = urlsplit(url).hostname or ""
     return bool(host) and host != "localhost" and not is_loopback(host)
 
@@ -52,9 +52,9 @@ def _forwards(name: str) -> bool:
 
 
 def client_of(peer: str, forwarded_for: str, proxies: Sequence[Network]) -> str:
-    """Return whose address is behind the trusted proxies, one text per IPv4 address or IPv6 network of a site.
+    """Return the client's address behind the trusted proxies: an IPv4 address, or the IPv6 network of its site.
 
-    What stands left of the first address that is no proxy's may be forged by the client.
+    Everything to the left of the first address that is not a proxy's may be forged by the client.
     """
     client = peer
     for hop in reversed(forwarded_for.split(",")):
@@ -68,14 +68,14 @@ def client_of(peer: str, forwarded_for: str, proxies: Sequence[Network]) -> str:
 
 
 def is_foreign(*, origin: str | None, fetch_site: str | None, host: str, scheme: str, public_url: str) -> bool:
-    """Return whether a browser says that another site's page sent this request.
+    """Return whether the browser's headers say that a page of another site sent this request.
 
     Args:
-        origin: the Origin header, None if there is none.
-        fetch_site: the Sec-Fetch-Site header; browsers leave it out on plain HTTP except to loopback.
+        origin: the Origin header; None if there is none.
+        fetch_site: the Sec-Fetch-Site header, which browsers omit on plain HTTP except to loopback.
         host: the Host header.
-        scheme: of the request as it arrived here, behind a proxy not that of the browser.
-        public_url: the configured one, which names the browser's side of a proxy.
+        scheme: the scheme of the request as received; behind a proxy it differs from the browser's.
+        public_url: the configured public URL, which is what the browser sees in front of a proxy.
     """
     if fetch_site is not None and fetch_site not in ("same-origin", "none"):
         return True
@@ -86,7 +86,7 @@ def is_foreign(*, origin: str | None, fetch_site: str | None, host: str, scheme:
 
 
 def local_path(text: str | None) -> str:
-    """Return a path of this site to go to after the login; `/` for whatever leads elsewhere or back to the login."""
+    """Return a local path to redirect to after login; `/` for anything that leads to another site or back to login."""
     if not text or not text.isprintable() or "\\" in text or len(text) > _LONGEST_PATH:
         return "/"
     if not text.startswith("/") or text.startswith("//") or re.match(r"/log(in|out)(?![\w-])", text):

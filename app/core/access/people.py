@@ -1,4 +1,4 @@
-"""Who may see and who may act: roles, and what proves one."""
+"""Who may read and who may make changes: roles, and the credentials that prove them."""
 
 import hashlib
 import hmac
@@ -11,28 +11,28 @@ from typing import Final, Literal
 
 Network = IPv4Network | IPv6Network
 
-#: A longer password is refused unseen: checking it would cost time for nothing.
+#: Longer passwords are rejected without a check, which would cost time for nothing.
 LONGEST_PASSWORD: Final = 1000
 
 _TOKEN: Final = re.compile(r"(viewer|admin):([0-9a-f]{64})")
-#: What werkzeug.security.generate_password_hash writes: method, salt, 64 bytes.
+#: The format of werkzeug.security.generate_password_hash: method, salt, 64 bytes.
 _PASSWORD_HASH: Final = re.compile(r"scrypt:([0-9]{1,7}):([0-9]{1,2}):([0-9]{1,2})\$[A-Za-z0-9]{8,64}\$[0-9a-f]{128}")
-#: Fewer rounds are too quick to guess; more would take the machine's memory at every login: 128 * n * r bytes.
+#: Fewer rounds would be too easy to guess; more would take too much memory for each login: 128 * n * r bytes.
 _ROUNDS: Final = range(2**14, 2**18 + 1)
 _MOST_BLOCKS: Final = 16
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9-]{1,60}")
-#: Headers of HTTP's own, which anybody may send.
+#: Headers of HTTP itself, which any client may send.
 _NO_USER_HEADER: Final = frozenset(
     {"host", "authorization", "cookie", "origin", "referer", "via", "forwarded", "x-real-ip", "x-csrf-token"}
 )
 _LONGEST_USER: Final = 200
-#: [IPv6], [IPv6]:port or IPv4:port, as Azure's gateways and others write them into X-Forwarded-For.
+#: [IPv6], [IPv6]:port or IPv4:port, as some gateways (Azure's, for example) write them into X-Forwarded-For.
 _WITH_PORT: Final = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?|([0-9.]+):[0-9]{1,5}")
 _MAPPED_BITS: Final = 96
 
 
 class Role(StrEnum):
-    """What a person may do: a viewer sees everything, an admin changes things, too."""
+    """What a person may do: a viewer can read everything; an admin can also make changes."""
 
     VIEWER = "viewer"
     ADMIN = "admin"
@@ -40,11 +40,11 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody who may at least see.
+    """An authenticated person, who may at least read.
 
     Attributes:
-        name: for the audit trail: a user of the proxy, else what proved the role.
-        by: what proved it.
+        name: for the audit trail: the proxy's user name, or else the kind of credential.
+        by: the kind of credential.
     """
 
     name: str
@@ -54,17 +54,17 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class ApiToken:
-    """A token as it is configured: its role, and the SHA-256 of it."""
+    """A configured token: its role and its SHA-256."""
 
     role: Role
     digest: str
 
     @classmethod
     def parse(cls, text: str) -> "ApiToken":
-        """Read `role:sha256hex`.
+        """Parse `role:sha256hex`.
 
         Raises:
-            ValueError: it is nothing of the kind; the text is not repeated, somebody may have put the token itself.
+            ValueError: the format is wrong. The message does not repeat the text, because it may be the token itself.
         """
         found = _TOKEN.fullmatch(text)
         if not found:
@@ -80,10 +80,10 @@ class ApiToken:
 
 
 def parse_tokens(texts: Iterable[str]) -> tuple[ApiToken, ...]:
-    """Read AWB_API_TOKENS.
+    """Parse AWB_API_TOKENS.
 
     Raises:
-        ValueError: an entry is wrong, or one token has two roles.
+        ValueError: an entry is invalid, or one token has two roles.
     """
     tokens = tuple(ApiToken.parse(text) for text in texts)
     if len({token.digest for token in tokens}) < len(tokens):
@@ -92,22 +92,22 @@ def parse_tokens(texts: Iterable[str]) -> tuple[ApiToken, ...]:
 
 
 def token_digest(token: str) -> str:
-    """Return what is kept of a token. It is random and long, so a plain hash cannot be guessed back."""
+    """Return the stored form of a token. Tokens are long and random, so a plain hash cannot be reversed by guessing."""
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def person_of_token(tokens: Sequence[ApiToken], offered: str) -> Person | None:
-    """Return who has this token; every entry is compared, so that timing reveals nothing."""
+    """Return the owner of a token, or None; every entry is compared, so that timing reveals nothing."""
     digest = token_digest(offered)
     found = [token for token in tokens if hmac.compare_digest(token.digest, digest)]
     return Person(found[0].name, found[0].role, "token") if found else None
 
 
 def check_password_hash_form(text: str) -> None:
-    """Check that a text is a password's hash at a sensible cost.
+    """Check that a text is a password hash of a reasonable cost.
 
     Raises:
-        ValueError: it is not; the text is not repeated, somebody may have put the password itself.
+        ValueError: it is not. The message does not repeat the text, because it may be the password itself.
     """
     found = _PASSWORD_HASH.fullmatch(text)
     if not found:
@@ -118,10 +118,10 @@ def check_password_hash_form(text: str) -> None:
 
 
 def parse_networks(texts: Iterable[str]) -> tuple[Network, ...]:
-    """Read AWB_PROXY_ADDRESSES: networks in CIDR notation, or addresses, whose ports and brackets mean nothing here.
+    """Parse AWB_PROXY_ADDRESSES: addresses, or networks in CIDR notation. Ports and brackets are ignored.
 
     Raises:
-        ValueError: one is no address or network, or is the whole Internet.
+        ValueError: an entry is not an address or network, or covers the whole Internet.
     """
     return tuple(_network(text) for text in texts)
 
@@ -142,12 +142,12 @@ def _network(text: str) -> Network:
 
 
 def parse_user_header(name: str) -> str:
-    """Check AWB_PROXY_USER_HEADER; empty stays empty.
+    """Check AWB_PROXY_USER_HEADER; an empty value stays empty.
 
     Raises:
-        ValueError: no such header can be told from one that anybody may send.
+        ValueError: not a header name, or one that clients send themselves.
     """
-    # WSGI reads X_User and X-User as one: what a proxy sets must differ from all that it passes on.
+    # WSGI treats X_User and X-User as the same header, so a name with an underscore could be forged.
     if name and not _HEADER_NAME.fullmatch(name):
         raise ValueError("takes the name of one header, letters, digits and dashes, such as X-Forwarded-User")
     if name.lower() in _NO_USER_HEADER:
@@ -156,10 +156,10 @@ def parse_user_header(name: str) -> str:
 
 
 def user_of_header(value: str) -> str | None:
-    """Return the one user a proxy names, None where it names none or two.
+    """Return the user name that a proxy sent; None if there is none or more than one.
 
     Args:
-        value: as WSGI has it, Latin-1. A header that came twice is joined with a comma, so a name holds none.
+        value: as WSGI passes it, in Latin-1. Repeated headers are joined with a comma, so a name cannot contain one.
     """
     try:
         name = value.encode("latin-1").decode("utf-8").strip()
@@ -169,7 +169,7 @@ def user_of_header(value: str) -> str | None:
 
 
 def parse_address(text: str) -> IPv4Address | IPv6Address | None:
-    """Return an IP address without its port, IPv4 also where it is written as IPv6; None for anything else."""
+    """Parse an IP address with or without a port, and return IPv4-mapped IPv6 as IPv4; None for anything else."""
     try:
         address = ip_address(_without_port(text))
     except ValueError:

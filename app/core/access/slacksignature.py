@@ -1,4 +1,4 @@
-"""Signatures of Slack's requests: an HMAC of the time and the body, good for five minutes to both sides of that time.
+"""Signatures of Slack's requests: an HMAC of time and body, valid for five minutes before and after that time.
 
 https://docs.slack.dev/authentication/verifying-requests-from-slack
 """
@@ -8,7 +8,7 @@ import hmac
 import re
 from typing import Final
 
-#: How far the time of a request may be from ours, in seconds.
+#: How far a request's time may differ from ours, in seconds.
 GOOD_FOR: Final = 300
 _TIMESTAMP: Final = re.compile(r"[0-9]{1,12}")
 
@@ -17,8 +17,8 @@ def is_signed(secret: str, body: bytes, timestamp: str, signature: str, now: flo
     """Return whether Slack signed a request.
 
     Args:
-        secret: the app's signing secret; nothing is signed with a blank one.
-        body: as it came; what Slack signs is text, so that bytes which are no UTF-8 are not from there.
+        secret: the app's signing secret; with an empty one no request is valid.
+        body: the raw body. Slack signs text, so a body that is not UTF-8 is not from Slack.
         timestamp: the header X-Slack-Request-Timestamp.
         signature: the header X-Slack-Signature.
         now: seconds since the epoch.
@@ -30,5 +30,5 @@ def is_signed(secret: str, body: bytes, timestamp: str, signature: str, now: flo
     except UnicodeDecodeError:
         return False
     digest = hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
-    # As bytes: of text it compares ASCII only.
+    # Compared as bytes, because compare_digest accepts only ASCII text.
     return hmac.compare_digest(f"v0={digest}".encode(), signature.encode("utf-8", "replace"))

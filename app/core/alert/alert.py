@@ -1,4 +1,4 @@
-"""Alerts: what there is to say, in neutral words, and the notifications that carry it to receivers."""
+"""Alerts in channel-neutral words, and the notifications that carry them to receivers."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,7 +14,7 @@ from app.core.stored import Day, known_or, read
 
 
 class AlertKind(StrEnum):
-    """What an alert is about; routes and silences choose by it."""
+    """What an alert is about; routes and silences match on it."""
 
     THRESHOLD = "threshold"
     FORECAST = "forecast"
@@ -26,40 +26,40 @@ class AlertKind(StrEnum):
 
     @classmethod
     def of_name(cls, name: str) -> "AlertKind":
-        """Return the kind of an alert by its name: `<kind>-<anything>`, or the id of a meter for its thresholds."""
+        """Return the kind of an alert by its name: `<kind>-<anything>`, or a meter's id for threshold alerts."""
         return next((kind for kind in cls if name.startswith(f"{kind.value}-")), cls.THRESHOLD)
 
     @property
     def fires(self) -> bool:
-        """Return whether alerts of this kind stand until they are over; reports and tests are only sent."""
+        """Return whether alerts of this kind stay active until they are resolved; reports and tests are only sent."""
         return self not in (AlertKind.DIGEST, AlertKind.TEST)
 
 
-# The words beside the headline; without them a message still says what it is about.
+# Optional texts; without them a message still says what it is about.
 _Text = Annotated[str, Field(default="")]
 _EMPTY: Final = Field(default=())
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """What there is to say, before any channel's markup. Every text may hold names that people chose: escape them.
+    """The content of an alert before any channel's markup. All texts may contain names that people chose: escape them.
 
     Attributes:
-        name: identity of the alert whose state changed, such as `awb`, `forecast-awb` or `scope-1f2e3d`.
-        group_key: identity of the thread that this alert belongs to: deployment, meter and period.
-        previous: name of the level that was announced before; empty for none.
-        scope: `user:ada` and the like; empty for the whole deployment.
+        name: the alert whose state changed, such as `awb`, `forecast-awb` or `scope-1f2e3d`.
+        group_key: the thread that this alert belongs to: deployment, meter and period.
+        previous: the level that was announced before; empty for none.
+        scope: such as `user:ada`; empty for the whole deployment.
         headline: at most 150 characters.
-        summary: one full sentence with number, limit and level, complete in itself.
+        summary: one full sentence with the number, the limit and the level, which can stand alone.
         facts: (label, value) pairs, the most important first.
-        meaning: what it means and what to do next.
-        links: (label, URL) pairs; only URLs from the configuration or of coder.com.
-        footer: where this comes from.
-        used: units used, as the alert says it; None where it mentions no number.
-        limit: the limit; None when unlimited, or of no meaning here.
-        burn_up: (UTC day, units used up to its end) of the period, oldest first, for a chart; at most 120 points.
-        breach: day on which the limit is expected to be reached.
-        actor: who acknowledged or snoozed it, and until when; empty otherwise.
+        meaning: what it means, and what to do next.
+        links: (label, URL) pairs; URLs only from the configuration or of coder.com.
+        footer: the source of the numbers.
+        used: units used, as the text states them; None if it states no number.
+        limit: the limit; None if unlimited or not applicable.
+        burn_up: points of a chart: (UTC day, units used by its end) of the period, oldest first; at most 120.
+        breach: the day on which the limit is expected to be reached.
+        actor: who acknowledged or snoozed it, and until when; otherwise empty.
     """
 
     group_key: str
@@ -86,11 +86,11 @@ class Alert:
 
     @property
     def leads(self) -> bool:
-        """Return whether this is the news of the thread itself, and not a word beside it."""
+        """Return whether this message starts its thread, rather than being a reply in it."""
         return self.kind is AlertKind.THRESHOLD
 
     def labels(self, receiver: str = "") -> dict[str, str]:
-        """Return what routes and silences look at; a resolved alert keeps the level that it had."""
+        """Return the labels that routes and silences match on; a resolved alert keeps the level that it had."""
         return {
             "alert": self.name,
             "kind": self.kind.value,
@@ -108,10 +108,10 @@ class Alert:
 
     @classmethod
     def from_json(cls, stored: str | bytes) -> "Alert":
-        """Read the JSON of what `as_json` returned, in this version or another one.
+        """Parse the JSON form of `as_json`, also from other versions.
 
         Raises:
-            ValueError: it is something else.
+            ValueError: the text is something else.
         """
         return read(_ALERT, stored)
 
@@ -124,10 +124,10 @@ class Notification:
     """One message to one receiver.
 
     Attributes:
-        id: stable over retries; letters, digits, `_` and `-`.
-        receiver: configured destination, such as `slack` or `email:ops@example.com`.
-        decided_at: when the decision fell, timezone-aware.
-        stands_in_for: the receiver that could not be reached and that this one stands in for; empty otherwise.
+        id: the same for all retries; letters, digits, `_` and `-`.
+        receiver: a configured destination, such as `slack` or `email:ops@example.com`.
+        decided_at: when it was decided, timezone-aware.
+        stands_in_for: the unreachable receiver that this one replaces; otherwise empty.
     """
 
     id: str
@@ -138,5 +138,5 @@ class Notification:
 
 
 def group_key(usage: Usage) -> str:
-    """Return the identity of a thread: one per deployment, meter and period."""
+    """Return the key of a thread: one per deployment, meter and period."""
     return f"{usage.deployment}:{usage.meter}:{usage.period.start.isoformat()}"

@@ -1,6 +1,6 @@
-"""Decisions: from usage, limit and an alert's state to what is announced, with its reason.
+"""Decisions: what to announce for a usage, a limit and an alert's state, with the reason.
 
-Level-triggered: only the highest crossed threshold speaks, and a state that is already announced says nothing again.
+Level-triggered: only the highest crossed threshold is announced, and each state is announced once.
 """
 
 from collections.abc import Sequence
@@ -17,25 +17,25 @@ from app.core.limit.limits import Limit
 from app.core.limit.threshold import Level, Threshold, highest_level, is_made, level_named, waits
 from app.core.stored import Day, Moment, read
 
-# A level that was announced is taken back only this far below it, so that corrections around it do not flap.
+# An announced level is resolved only this far below it, so that corrections around it do not flap.
 _HYSTERESIS_PERCENT: Final = 2
-# And only when usage stays there this long: a late notification may take a build back that the next one returns.
-# An edited limit or threshold does not wait, it is nobody's jitter.
+# And only after usage has stayed there this long: a late notification may remove a build that the next one restores.
+# A changed limit or threshold takes effect at once, because it is not jitter.
 HOLD: Final = timedelta(days=1)
 
 
 class Reason(StrEnum):
-    """Why a notification is sent, or that none is."""
+    """Why a notification is sent, or why none is."""
 
     FIRST = "first"
     ESCALATED = "escalated"
     REPEAT = "repeat"
     RESOLVED = "resolved"
-    #: A usage period ended; its total.
+    #: A usage period ended; this is its total.
     SUMMARY = "summary"
-    #: Nobody acknowledged it in time, so the next receivers are notified.
+    #: The level was not acknowledged in time, so further receivers are notified.
     UNACKNOWLEDGED = "unacknowledged"
-    #: Somebody acknowledged or snoozed it.
+    #: A person acknowledged or snoozed the alert.
     ACKNOWLEDGED = "acknowledged"
     DIGEST = "digest"
     TEST = "test"
@@ -49,16 +49,16 @@ class AlertStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AlertState:
-    """What was last announced for one alert: (deployment, meter, scope).
+    """What was last announced for one alert of a deployment.
 
     Attributes:
-        level: name of the announced level; empty when nothing is announced.
-        period_start: first day of the period that the level belongs to; `period_end` the first day after it.
-        since: when that level was reached.
+        level: the announced level; empty if none is.
+        period_start, period_end: first day of the period of that level, and the first day after it.
+        since: when the level was reached.
         announced_at: when a notification about it was last decided.
-        limit: the limit that the level belongs to; None when unlimited or not known.
-        below_since: since when usage is well below the announced level.
-        escalated: names of the routes that have escalated this level.
+        limit: the limit at which the level was reached; None if unlimited or unknown.
+        below_since: since when usage has been well below the announced level.
+        escalated: the routes that have escalated this level.
     """
 
     level: str = ""
@@ -80,10 +80,10 @@ class AlertState:
 
     @classmethod
     def from_json(cls, stored: str | bytes) -> "AlertState":
-        """Read the JSON of what `as_json` returned, in this version or another one.
+        """Parse the JSON form of `as_json`, also from other versions.
 
         Raises:
-            ValueError: it is something else.
+            ValueError: the text is something else.
         """
         return read(_STATE, stored)
 
@@ -93,13 +93,13 @@ _STATE: Final = TypeAdapter(AlertState)
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to announce, and the state afterwards.
+    """What to announce, and the resulting state.
 
     Attributes:
-        reason: NONE when nothing is to be sent; the state may have changed anyway.
-        level: name of the level that the notification mentions.
-        previous: name of the level announced before; empty for none.
-        because: one sentence on what led here, for logs and the message.
+        reason: NONE if nothing is to be sent; the state may change even then.
+        level: the level that the notification states.
+        previous: the level announced before; empty for none.
+        because: one sentence with the cause, for the log and the message.
     """
 
     reason: Reason
@@ -118,23 +118,23 @@ def evaluate(
     *,
     projected: bool = True,
 ) -> Decision:
-    """Decide what to announce about the usage of the current period.
+    """Decide what to announce for the usage of the current period.
 
     Args:
-        state: what was announced last.
-        usage: usage of the period that holds `now`.
-        thresholds: the configured thresholds; their order does not matter.
-        now: the moment of the decision, timezone-aware.
-        repeat_every: say an unresolved level again after this time; None for never.
-        projected: usage is projected to exceed the limit, or nobody can say. A level that depends on it and was
-            announced stands as long as the usage does, for a projection moves to and fro; but it is not repeated
-            meanwhile.
+        state: what was last announced.
+        usage: the usage of the period that contains `now`.
+        thresholds: the configured thresholds, in any order.
+        now: the time of the decision, timezone-aware.
+        repeat_every: repeat an unresolved level after this time; None for never.
+        projected: whether usage is projected to exceed the limit; true if that is unknown. Once announced, a level that
+            depends on the projection stays as long as usage does, because projections fluctuate; but it is not repeated
+            while the projection is below the limit.
     """
     fresh = AlertState(period_start=usage.period.start, period_end=usage.period.end, limit=usage.limit.count)
     if state.period_start is not None and state.period_start < usage.period.start:
         because = f"A new usage period began on {usage.period.start.isoformat()}."
         return Decision(Reason.SUMMARY, "", state.level, because, fresh)
-    # A period that was moved back, as when a licence runs out, continues with the level that was announced.
+    # A period whose start moved back, such as when a licence expires, keeps the announced level.
     state = replace(state, period_start=usage.period.start)
     level = highest_level(usage.used, usage.limit, thresholds, projected=projected)
     announced = level_named(state.level, usage.used, usage.limit, thresholds) if state.level else None

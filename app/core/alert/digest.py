@@ -1,4 +1,4 @@
-"""Digests: the weekly and monthly report, once for each week and month that is over."""
+"""Digests: the weekly and monthly reports, one for each completed week or month."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -7,13 +7,13 @@ from typing import Final, Literal
 from app.core.text.lines import day_text
 
 DigestKind = Literal["weekly", "monthly"]
-# Reports go out at the beginning of the working day; the time zone is the admin's.
+# Reports are sent at the start of the working day in the admin's time zone.
 _HOUR: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class DigestSpan:
-    """The whole days that a digest reports on: from `start` up to, not including, `end`."""
+    """The days that a digest covers, from `start` up to but not including `end`."""
 
     kind: DigestKind
     start: date
@@ -21,7 +21,7 @@ class DigestSpan:
 
     @property
     def id(self) -> str:
-        """Identity of the digest, such as `weekly-2026-W47` or `monthly-2026-10`."""
+        """The digest's id, such as `weekly-2026-W47` or `monthly-2026-10`."""
         if self.kind == "weekly":
             year, week, _ = self.start.isocalendar()
             return f"weekly-{year}-W{week:02}"
@@ -36,9 +36,9 @@ class DigestSpan:
 
 
 def due_digest(kind: DigestKind, local: datetime) -> DigestSpan:
-    """Return the newest digest that is due: of the last whole week or month, from 08:00 local time after it.
+    """Return the latest digest that is due: of the last full week or month, from 08:00 local time on the day after it.
 
-    After downtime this is still the newest one alone: older reports are in the history of the page, not in the chat.
+    After downtime only the latest is due: older figures are in the page's history.
     """
     day = (local - timedelta(hours=_HOUR)).date()
     if kind == "weekly":

@@ -1,4 +1,4 @@
-"""Dispatch: whether a notification goes out now, waits, or never goes, and why."""
+"""Dispatch: whether a notification is sent now, held or dropped, and why."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,21 +16,21 @@ from app.core.alert.silence import Silence, silencing
 class Step(StrEnum):
     SEND = "send"
     HOLD = "hold"
-    #: Someone silenced it, and what it says needs no saying later.
+    #: It was silenced, and its content does not need to be sent later.
     SILENCED = "silenced"
-    #: Something newer about the same alert is on its way to the same receiver, or there already.
+    #: A newer message about the same alert is pending for the same receiver, or has been delivered.
     SUPERSEDED = "superseded"
-    #: Dry run: decided and recorded, never sent.
+    #: Dry run: the notification is decided and recorded, but not sent.
     DRY_RUN = "dry-run"
 
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """What is to be done with a notification now.
+    """What to do with a notification now.
 
     Attributes:
-        why: for the history; empty when it is sent.
-        until: when to look again, for HOLD.
+        why: the reason, for the history; empty if it is sent.
+        until: for HOLD, when to decide again.
     """
 
     step: Step
@@ -40,12 +40,12 @@ class Dispatch:
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What the decision depends on, apart from the notification.
+    """What the decision depends on besides the notification.
 
     Attributes:
-        held: it waited before for the end of quiet hours or of a silence.
-        newest: nothing newer about the same alert is meant for the same receiver.
-        overtaken: something newer has reached the receiver already.
+        held: whether it has already waited for the end of quiet hours or a silence.
+        newest: whether it is the newest message about its alert for this receiver.
+        overtaken: whether a newer one has already reached the receiver.
     """
 
     now: datetime
@@ -60,17 +60,17 @@ class Circumstances:
 
 
 def dispatch(alert: Alert, receiver: str, about: Circumstances) -> Dispatch:
-    """Decide about one notification.
+    """Decide what to do with one notification.
 
     Silences and quiet hours delay messages; when they end, the latest state is sent if it still applies. A test is
-    always sent: somebody waits for it.
+    always sent, because somebody is waiting for it.
     """
     if about.dry_run and alert.kind is not AlertKind.TEST:
         return Dispatch(Step.DRY_RUN, "A dry run sends nothing.")
     if alert.kind is AlertKind.TEST or alert.reason is Reason.ACKNOWLEDGED:
         return Dispatch(Step.SEND)
     if about.overtaken or (about.held and not about.newest):
-        return Dispatch(Step.SUPERSEDED, "Something newer about the same alert took its place.")
+        return Dispatch(Step.SUPERSEDED, "A newer message about the same alert replaced it.")
     silence = silencing(about.silences, alert.labels(receiver), about.now)
     if silence is not None:
         return _silenced(alert, silence)

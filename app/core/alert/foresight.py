@@ -1,4 +1,4 @@
-"""Forecast alerts: when a projection is announced, and when it is resolved."""
+"""Forecast alerts: when a projection is announced, and when its alert is resolved."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -14,10 +14,10 @@ _LEVEL: Final = "forecast"
 
 
 def evaluate_forecast(state: AlertState, usage: Usage, expected: Forecast) -> tuple[Reason, AlertState]:
-    """Decide what is news: a confident projection begins an alert, and one that is out of sight for days ends it.
+    """Decide about the forecast alert: a confident projection starts it; days without one resolve it.
 
     Returns:
-        Why an alert is announced, NONE where it is not, and the state from now on.
+        The reason for an announcement (NONE if there is none) and the new state.
     """
     now = usage.as_of
     fresh = AlertState(period_start=usage.period.start, period_end=usage.period.end, limit=usage.limit.count)
@@ -26,7 +26,8 @@ def evaluate_forecast(state: AlertState, usage: Usage, expected: Forecast) -> tu
     over = usage.limit.count is not None and usage.used >= usage.limit.count
     in_sight = expected.in_period() and not over
     if state.level and (in_sight or over):
-        # Over the limit, the threshold alert applies and the forecast has come true: nothing to resolve or repeat.
+        # Over the limit the threshold alert takes over. The forecast came true, so there is nothing to resolve or
+        # repeat.
         return Reason.NONE, replace(state, below_since=None)
     if not state.level:
         if in_sight and expected.confident:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Handle:
-    """Where a receiver put a message, so that later ones can update it or answer it.
+    """Where a receiver stored a message, so that it can be updated or answered later.
 
     Attributes:
-        place: as the receiver names it, such as a Slack channel id.
-        message: as the receiver names it, such as Slack's `ts`.
+        place: the receiver's id of the place, such as a Slack channel id.
+        message: the receiver's id of the message, such as Slack's `ts`.
     """
 
     place: str

@@ -1,7 +1,7 @@
-"""Notices: what admins should know besides thresholds, each sent once for as long as it holds.
+"""Notices: what admins should know besides thresholds, each sent once while it applies.
 
-Coder's own warnings and errors about the licence reach nobody outside its dashboard; neither does it say when a number
-it reports stops to move.
+Coder shows its warnings and errors about the licence only on its dashboard, and does not report when one of its numbers
+stops changing.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from app.core.limit.entitlement import Allowance, LicenceStatus
 from app.core.text.lines import day_text, moment_text
 
 _API_AWAY: Final = timedelta(hours=24)
-# Warnings that our own thresholds say better and earlier (enterprise/coderd/license/license.go).
+# Warnings that our own thresholds give earlier and in more detail (enterprise/coderd/license/license.go).
 _OWN_SUBJECT: Final = (
     "You have built more workspaces with managed agents",
     "You are approaching the managed agent limit",
@@ -31,12 +31,12 @@ _OWN_SUBJECT: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One thing to say.
+    """One notice.
 
     Attributes:
-        key: identity; a notice with the same key is not said again while it holds.
+        key: identity; a notice with the same key is not repeated while it applies.
         meaning: what to do.
-        contact: Coder's account team can help.
+        contact: whether Coder's account team can help.
     """
 
     key: str
@@ -49,17 +49,17 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What is known of a deployment at one moment.
+    """What is known about a deployment at one moment.
 
     Attributes:
-        version: Coder's version, None if not known.
-        history: drift, oldest first.
-        unreached_since: when Coder's API last began to fail; None while it answers.
-        failure: what the API says, free of secrets.
-        silent_since: arrival of the last delivery; None when none ever came.
-        proved_since_silence: builds that the API proved after that.
+        version: Coder's version; None if unknown.
+        history: the drift, oldest first.
+        unreached_since: since when Coder's API has failed; None while it answers.
+        failure: the API's error, without secrets.
+        silent_since: arrival of the last delivery; None if there was none.
+        proved_since_silence: builds that the API has proved since then.
         silence_allowed: how long deliveries may be missing while builds are proved.
-        token_ends_at: when the token for Coder's API ends although it is in use; None where it does not, or may not.
+        token_ends_at: when the token for Coder's API expires even if it is used; None if use extends it, or if unknown.
     """
 
     deployment: str
@@ -80,9 +80,9 @@ class Situation:
 
 
 def active_notices(situation: Situation) -> list[Notice]:
-    """Return every notice that holds now."""
+    """Return every notice that applies now."""
     found = _licence_notices(situation)
-    # What is said of the count means nothing once there is none.
+    # Notices about the count do not apply once Coder no longer counts.
     of_the_count = [_frozen] if is_gone(AWB, situation.version) else [_entitlement, _drift, _input]
     others = (*of_the_count, _grace, _token, _api)
     return found + [notice for one in others if (notice := one(situation)) is not None]
@@ -109,7 +109,7 @@ def _licence_notices(situation: Situation) -> list[Notice]:
 
 
 def _without_numbers(text: str) -> str:
-    """Take a warning whose numbers move for the same warning."""
+    """Remove numbers, so that a warning counts as the same when only its numbers change."""
     return re.sub(r"\d+(?:[.,]\d+)*", "#", text)
 
 
@@ -197,7 +197,7 @@ def _api(situation: Situation) -> Notice | None:
 
 
 def _input(situation: Situation) -> Notice | None:
-    """The dead-man's switch: builds are proved, but no notification arrives."""
+    """The dead-man's switch: builds are proved, but no notifications arrive."""
     since = situation.silent_since
     if not situation.proved_since_silence or (since is not None and situation.now - since < situation.silence_allowed):
         return None

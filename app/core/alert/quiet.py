@@ -1,7 +1,7 @@
-"""Quiet hours: times of the week in which messages wait. Evaluation never does.
+"""Quiet hours: times of the week during which messages are held. Alerts are still evaluated.
 
-Where clocks are put back, a span begins when its begin comes for the first time and lasts until its end comes for the
-last time, so that a night is one quiet. Where they are put forward, a skipped time is the moment of the change.
+When clocks go back, a span starts at the first occurrence of its begin and lasts until the last occurrence of its end,
+so that a night is one quiet time. When they go forward, a skipped time is the moment of the change.
 """
 
 import re
@@ -19,13 +19,13 @@ _FORM: Final = re.compile(
     r"(?:(?P<first>[a-z]{3})(?:-(?P<last>[a-z]{3}))?)?\s*"
     r"(?:(?P<from>\d\d?:\d\d)\s*-\s*(?P<to>\d\d?:\d\d))?"
 )
-# A week of quiet is the longest that means anything; more would be a receiver that is never spoken to.
+# A longer quiet time would mean that the receiver never gets a message.
 _LONGEST: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class QuietSpan(Parsed):
-    """A span on some weekdays, in minutes of the local day; `end` before `begin` reaches into the next day."""
+    """A span on some weekdays, in minutes of the local day; if `end` is before `begin`, it ends on the next day."""
 
     weekdays: frozenset[int]
     begin: int
@@ -33,10 +33,10 @@ class QuietSpan(Parsed):
 
     @classmethod
     def parse(cls, text: str) -> "QuietSpan":
-        """Read `22:00-07:00`, `sat-sun`, `sun`, or `mon-fri 18:30-08:00`.
+        """Parse `22:00-07:00`, `sat-sun`, `sun`, or `mon-fri 18:30-08:00`.
 
         Raises:
-            ValueError: with what is allowed.
+            ValueError: with the allowed forms.
         """
         hint = f"“{text}” is no quiet time: use 22:00-07:00, sat-sun, or mon-fri 18:30-08:00"
         found = _FORM.fullmatch(text.strip().lower())
@@ -53,7 +53,7 @@ class QuietSpan(Parsed):
 
     def __str__(self) -> str:
         days = sorted(self.weekdays)
-        # Days that continue over the end of the week begin after the gap.
+        # Days that continue across the end of the week start after the gap.
         first = next((day for day in days if (day - 1) % 7 not in self.weekdays), 0)
         last = (first + len(days) - 1) % 7
         named = "" if len(days) == len(_DAYS) else _DAYS[first] if first == last else f"{_DAYS[first]}-{_DAYS[last]}"
@@ -62,9 +62,9 @@ class QuietSpan(Parsed):
         return f"{named} {_clock(self.begin)}-{_clock(self.end)}".strip()
 
     def ending(self, moment: datetime, zone: tzinfo) -> datetime | None:
-        """Return when (UTC) the span that holds this moment ends; None when none does."""
+        """Return when (UTC) the span that contains this moment ends; None if it contains none."""
         today = moment.astimezone(zone).date()
-        # Where clocks are put back over midnight, tomorrow may have begun once before.
+        # If clocks go back across midnight, tomorrow may already have begun once.
         for days in (-1, 0, 1):
             day = today + timedelta(days=days)
             if day.weekday() not in self.weekdays:
@@ -77,10 +77,9 @@ class QuietSpan(Parsed):
 
 
 def quiet_until(spans: Sequence[QuietSpan], zone: tzinfo, now: datetime) -> datetime | None:
-    """Return when (UTC) the quiet that holds now is over; None when it is not quiet.
+    """Return when (UTC) the current quiet time is over; None if it is not quiet now.
 
-    Spans that follow each other without a gap are one quiet. A quiet without end is none: a message that could never
-    be sent must not wait forever.
+    Adjoining spans count as one. Endless quiet counts as none, because messages must not be held forever.
     """
     moment = start = now.astimezone(UTC)
     for _ in range(_LONGEST * max(len(spans), 1)):
@@ -107,5 +106,5 @@ def _clock(minutes: int) -> str:
 
 
 def _wall(day: date, minutes: int) -> datetime:
-    # Wall-clock arithmetic: 07:00 is 07:00 on the days when clocks change, too.
+    # Clock arithmetic: 07:00 is 07:00 also on days when clocks change.
     return datetime.combine(day, time()) + timedelta(minutes=minutes)

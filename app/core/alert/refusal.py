@@ -1,8 +1,8 @@
-"""Refusals: posts to the webhook that were not taken, why, and when that is worth an alert.
+"""Refusals: posts to the webhook that were rejected, the reasons, and when to send an alert about them.
 
-Coder gives up on a notification after five tries, five minutes apart (coderd/notifications/manager.go), and shows the
-reason in its own log only. Everything here is bounded, because anybody may post without a secret: the reasons are a
-closed list, and nothing of what was sent is kept.
+Coder gives up on a notification after five attempts, five minutes apart (coderd/notifications/manager.go), and reports
+the reason only in its own log. All data here is bounded, because anybody can post without a secret: there is a fixed
+list of reasons, and nothing that was sent is kept.
 """
 
 from collections.abc import Mapping
@@ -15,19 +15,19 @@ from app.core.alert.notice import Notice
 from app.core.alert.severity import Severity
 from app.core.text.lines import moment_text
 
-#: Refusals of one reason are one run as long as no pause between them is longer; one alert covers the run.
+#: Refusals with one reason form one run until there is a pause longer than this; one alert covers a run.
 RUN_PAUSE: Final = timedelta(hours=24)
-#: Shorter than the time between two tries of Coder's: one slip, or a scanner passing by, says nothing.
+#: Shorter than the time between two of Coder's attempts: a single mistake or a passing scanner needs no alert.
 _SHORTEST_RUN: Final = timedelta(minutes=4)
-#: Coder's last try comes 20 minutes after the first, so by then a corrected secret has proved itself.
+#: Coder's last attempt comes 20 minutes after the first, so by then a corrected secret has been used.
 _CORRECTED: Final = timedelta(hours=1)
-#: The same alert comes at most this often, however the posts come and go.
+#: The minimum time between two alerts, however the posts come.
 _REPEATED_AFTER: Final = timedelta(hours=24)
 NOTICE_KEY: Final = "wrong-secret"
 
 
 class Refusal(StrEnum):
-    """Why a post to the webhook was not taken."""
+    """Why a post to the webhook was rejected."""
 
     WRONG_SECRET = "wrong-secret"  # noqa: S105 - a reason
     NO_SECRET = "no-secret"  # noqa: S105 - a reason
@@ -40,9 +40,9 @@ class Refusal(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
-#: The User-Agent of `awb doctor`, whose questions are not counted.
+#: The User-Agent of `awb doctor`, whose requests are not counted.
 DOCTOR: Final = "awb-doctor"
-#: The reasons in words, for people.
+#: The reasons in words."""
 WORDS: Final[Mapping[Refusal, str]] = {
     Refusal.WRONG_SECRET: "a wrong secret",
     Refusal.NO_SECRET: "no secret",
@@ -52,19 +52,19 @@ WORDS: Final[Mapping[Refusal, str]] = {
     Refusal.NO_LENGTH: "no Content-Length",
     Refusal.TOO_LARGE: "too large",
     Refusal.NOT_JSON: "not JSON",
-    Refusal.UNAVAILABLE: "Redis was away",
+    Refusal.UNAVAILABLE: "Redis was unavailable",
 }
 UNAUTHORIZED: Final = (Refusal.WRONG_SECRET, Refusal.NO_SECRET)
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The refusals of one reason.
+    """The refusals with one reason.
 
     Attributes:
-        total: how many there ever were.
-        count: how many belong to the newest run.
-        since: when the newest run began, `last` when its newest refusal was.
+        total: all refusals so far.
+        count: those in the latest run.
+        since, last: the first and the last refusal of that run.
     """
 
     total: int
@@ -74,7 +74,7 @@ class Run:
 
 
 def unauthorized(runs: Mapping[Refusal, Run], now: datetime) -> Run | None:
-    """Return the run of posts without the right secret; None when there was none for a day."""
+    """Return the run of posts without the right secret; None if there was none within a day."""
     found = [runs[reason] for reason in UNAUTHORIZED if reason in runs and now - runs[reason].last < RUN_PAUSE]
     if not found:
         return None
@@ -96,16 +96,16 @@ def wrong_secret_notice(
     announced_at: datetime | None,
     zone: tzinfo = UTC,
 ) -> Notice | None:
-    """Return the notice about posts without the right secret while it holds, or newly should.
+    """Return the notice about posts without the right secret, if it applies or should start to apply.
 
     Args:
-        runs: what was refused.
+        runs: the refusals.
         now: timezone-aware.
-        deployment: the configured one, whose Coder it probably is.
-        last_delivery: arrival of the last delivery with the right secret; None for never.
-        firing: the notice is announced.
-        announced_at: when it was last announced; None for never.
-        zone: in which moments are written.
+        deployment: the configured deployment, whose Coder probably sent them.
+        last_delivery: arrival of the last delivery with the right secret; None if there was none.
+        firing: whether the notice is active.
+        announced_at: when it was last announced; None if never.
+        zone: the time zone for times in the text.
     """
     run = unauthorized(runs, now)
     if run is None:

@@ -1,4 +1,4 @@
-"""Routes: which messages go to which receivers, when they must wait, and who is notified if nobody acknowledges."""
+"""Routes: which receivers get which messages, when messages are held, and escalation without acknowledgement."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -32,11 +32,11 @@ _AT_LEAST: Final = re.compile(r">=\s*(\d{1,6})\s*%?")
 
 @dataclass(frozen=True, slots=True)
 class LevelGlob(Parsed):
-    """Which levels a route takes: one by its name, or every share of the limit from one on.
+    """The levels that a route matches: one by name, or every percentage of the limit from a minimum on.
 
     Attributes:
-        name: as the level has it, without spaces; empty where `at_least` says it.
-        at_least: per cent.
+        name: the name without spaces; empty if `at_least` is set.
+        at_least: the minimum, in per cent.
     """
 
     name: str
@@ -44,10 +44,10 @@ class LevelGlob(Parsed):
 
     @classmethod
     def parse(cls, text: str) -> "LevelGlob":
-        """Read `90%`, `soft limit`, `900 builds` or `>=100%`.
+        """Parse `90%`, `soft limit`, `900 builds` or `>=100%`.
 
         Raises:
-            ValueError: with what is allowed.
+            ValueError: with the allowed forms.
         """
         found = _AT_LEAST.fullmatch(text)
         if text.startswith(">") and not found:
@@ -68,13 +68,13 @@ class Route(BaseModel):
     """One `[[routes]]` table of the configuration.
 
     Attributes:
-        meters, kinds, scopes, severities, reasons: globs; empty takes all.
-        levels: names of levels such as `90%`, or `>=100%`; empty takes all. Messages that have no level, such as
-            notices, are taken by an empty list only.
-        receivers: names or globs of receivers; empty sends what it takes to nobody.
-        quiet_hours: when its messages wait; None for the general ones, empty for never.
-        escalate_after_hours: 0 for never.
-        escalate_to: receivers if a level is not acknowledged by then.
+        meters, kinds, scopes, severities, reasons: globs; if empty, everything matches.
+        levels: names of levels such as `90%`, or `>=100%`; if empty, everything matches. Messages without a level, such
+            as notices, match only an empty list.
+        receivers: names or globs of receivers; if empty, the messages are not sent.
+        quiet_hours: when messages are held; None for the general quiet hours, empty for never.
+        escalate_after_hours: hours until escalation; 0 for never.
+        escalate_to: receivers of a level that has not been acknowledged by then.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -105,7 +105,7 @@ class Route(BaseModel):
         return timedelta(hours=self.escalate_after_hours) if self.escalate_after_hours and self.escalate_to else None
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Return whether a message with these labels is this route's."""
+        """Return whether this route matches a message with these labels."""
         pairs = (
             (self.meters, "meter"),
             (self.kinds, "kind"),
@@ -119,10 +119,10 @@ class Route(BaseModel):
 
 
 def addressed(routes: Sequence[Route], labels: Mapping[str, str], receivers: Sequence[str]) -> list[str]:
-    """Return the receivers of a message, in configured order: those of every route that takes it.
+    """Return the receivers of a message, in configured order: those of every matching route.
 
-    A message that no route takes goes to everybody: forgetting a route must not lose a warning. A route that takes it
-    and names nobody says so on purpose.
+    A message without a matching route goes to every receiver, so that a forgotten route does not lose a warning. A
+    matching route without receivers drops it on purpose.
     """
     taking = [route for route in routes if route.matches(labels)]
     if not taking:
@@ -131,15 +131,15 @@ def addressed(routes: Sequence[Route], labels: Mapping[str, str], receivers: Seq
 
 
 def named(receivers: Sequence[str], globs: Sequence[str]) -> list[str]:
-    """Return the receivers that at least one of the globs names, in configured order; without globs nobody.
+    """Return the receivers that match at least one glob, in configured order; without globs none.
 
-    The globs are spelled as `receiver_key` has them; a receiver may come from a message of an earlier version.
+    The globs are spelled as `receiver_key` returns them; a receiver may come from a message of an earlier version.
     """
     return [receiver for receiver in receivers if any(fnmatchcase(receiver_key(receiver), glob) for glob in globs)]
 
 
 def escalations(routes: Sequence[Route], labels: Mapping[str, str]) -> list[tuple[str, Route]]:
-    """Return the routes that escalate this message, each with a name that stays the same over restarts."""
+    """Return the routes that escalate this message, each with a name that survives restarts."""
     return [
         (route.name or f"route-{number}", route)
         for number, route in enumerate(routes, start=1)
@@ -150,7 +150,7 @@ def escalations(routes: Sequence[Route], labels: Mapping[str, str]) -> list[tupl
 def quiet_spans(
     routes: Sequence[Route], labels: Mapping[str, str], receiver: str, general: Sequence[QuietSpan]
 ) -> list[Sequence[QuietSpan]]:
-    """Return the quiet hours of each way by which a message reaches a receiver: one that is open is enough."""
+    """Return the quiet hours of each route to a receiver; the message is held only if all of them are quiet."""
     ways = [route for route in routes if route.matches(labels) and named([receiver], route.receivers)]
     own = [route.quiet_hours for route in ways]
     return [general if hours is None else hours for hours in own] or [general]

@@ -1,6 +1,6 @@
-"""Scopes: sub-limits of one user, template, organization or group, and bursts of one user's builds.
+"""Scopes: limits for one user, template, organization or group, and bursts of one user's builds.
 
-So that one runaway pipeline is seen before the pool is gone.
+They reveal one runaway pipeline before it has used up the limit.
 """
 
 from collections import Counter
@@ -18,10 +18,10 @@ Dimension = Literal["user", "template", "organization", "group"]
 
 
 class ScopeRule(BaseModel):
-    """One `[[scopes]]` table of the configuration: each name that the glob takes has this limit for itself.
+    """One `[[scopes]]` table of the configuration: this limit applies to each name that the glob matches.
 
     Attributes:
-        per: what the limit is for: the usage period, or the UTC month or day that holds the moment.
+        per: the span of the limit: the usage period, or the current UTC month or day.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -42,7 +42,7 @@ class ScopeRule(BaseModel):
 
 
 class BurstRule(BaseModel):
-    """The `[burst]` table of the configuration: number of builds by one user and number of hours; 0 for never."""
+    """The `[burst]` table of the configuration: builds by one user within a number of hours; 0 builds for never."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -52,7 +52,7 @@ class BurstRule(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class ScopeUsage:
-    """What one name used under one rule."""
+    """The usage of one name under one rule."""
 
     rule: ScopeRule
     name: str
@@ -60,17 +60,17 @@ class ScopeUsage:
 
     @property
     def label(self) -> str:
-        """As matchers, routes and messages name it: `user:ada`."""
+        """The label in matchers, routes and messages, such as `user:ada`."""
         return f"{self.rule.by}:{self.name}"
 
 
 def scope_usages(
     rules: Sequence[ScopeRule], used: Mapping[tuple[str, str], Sequence[tuple[str, int]]]
 ) -> list[ScopeUsage]:
-    """Return what every name under every rule used.
+    """Return the usage of every name under every rule.
 
     Args:
-        rules: the configured rules; the first of the same dimension and span that takes a name is the one that counts.
+        rules: the configured rules; for a dimension and span, the first rule that matches a name applies.
         used: (name, units) pairs by (dimension, span).
     """
     found: dict[tuple[str, str, str, str], ScopeUsage] = {}
@@ -82,7 +82,7 @@ def scope_usages(
 
 
 def by_group(users: Iterable[tuple[str, int]], groups: Mapping[str, Sequence[str]]) -> list[tuple[str, int]]:
-    """Sum up users by group; somebody in two groups counts in both.
+    """Add up users by group; a member of two groups counts in both.
 
     Args:
         users: (user, units) pairs.
@@ -93,11 +93,11 @@ def by_group(users: Iterable[tuple[str, int]], groups: Mapping[str, Sequence[str
 
 
 def bursts(owners: Iterable[str], rule: BurstRule) -> list[tuple[str, int]]:
-    """Return (user, builds) of those who reached the burst rule, the most first.
+    """Return (user, builds) for everyone who reached the burst rule, highest first.
 
     Args:
-        owners: the owner of each build within the rule's hours; empty ones are nobody's.
-        rule: the configured one.
+        owners: the owner of each build within the rule's hours; builds without an owner have an empty one.
+        rule: the configured rule.
     """
     if not rule.builds:
         return []

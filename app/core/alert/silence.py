@@ -1,4 +1,4 @@
-"""Silences: until when which messages are not sent, who said so, and why."""
+"""Silences: which messages are not sent until when, who decided so, and why."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from app.core.stored import Moment, read
 from app.core.text.mailbox import receiver_key
 from app.core.text.spelling import did_you_mean
 
-#: What a matcher can match: the labels of a notification (app/core/alert/alert.py).
+#: The labels that a matcher can match (app/core/alert/alert.py).
 FIELDS: Final = ("alert", "kind", "meter", "level", "scope", "severity", "reason", "receiver")
 _LONGEST_TEXT: Final = 500
 
@@ -22,10 +22,10 @@ class Silence:
     """One silence.
 
     Attributes:
-        matchers: glob by label; all of them must match, and there is at least one.
-        author: who made it, as they were known to the surface that they used.
-        ends_at: the first moment at which it holds no longer.
-        ended_by: who ended it early; empty when it ran out or still runs.
+        matchers: a glob for each label; all of them must match, and there is at least one.
+        author: who created it, as identified by the page, API or command used.
+        ends_at: the first moment at which it no longer applies.
+        ended_by: who ended it early; otherwise empty.
     """
 
     id: str
@@ -40,7 +40,7 @@ class Silence:
         return self.starts_at <= now < self.ends_at
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Return whether every label is matched; the spelling of an e-mail address does not matter."""
+        """Return whether all matchers match; the case of e-mail addresses is ignored."""
         return all(
             fnmatchcase(receiver_key(labels.get(field, "")), receiver_key(glob))
             if field == "receiver"
@@ -54,10 +54,10 @@ class Silence:
 
     @classmethod
     def from_json(cls, stored: str | bytes) -> "Silence":
-        """Read the JSON of what `as_json` returned, in this version or another one.
+        """Parse the JSON form of `as_json`, also from other versions.
 
         Raises:
-            ValueError: it is something else; without matchers it would silence everything, so it is none.
+            ValueError: the text is something else, or has no matchers and would silence everything.
         """
         return read(_SILENCE, stored)
 
@@ -66,16 +66,16 @@ _SILENCE: Final = TypeAdapter(Silence)
 
 
 def silencing(silences: Iterable[Silence], labels: Mapping[str, str], now: datetime) -> Silence | None:
-    """Return the silence that holds these labels now and ends last; None when none does."""
+    """Return the silence that matches these labels now and ends last; None if there is none."""
     found = [silence for silence in silences if silence.active(now) and silence.matches(labels)]
     return max(found, key=lambda silence: silence.ends_at, default=None)
 
 
 def parse_matchers(texts: Sequence[str]) -> dict[str, str]:
-    """Read `level=90%`, `scope=user:ada`, `meter=*`.
+    """Parse `level=90%`, `scope=user:ada`, `meter=*`.
 
     Raises:
-        ValueError: with what is allowed.
+        ValueError: with the allowed forms.
     """
     found: dict[str, str] = {}
     for text in texts:

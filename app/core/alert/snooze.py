@@ -13,9 +13,9 @@ from app.core.alert.decision import Reason
 from app.core.stored import read
 from app.core.text.lines import day_text
 
-#: Longest `value` of a button: https://docs.slack.dev/reference/block-kit/block-elements/button-element
+#: Maximum length of a button's `value`: https://docs.slack.dev/reference/block-kit/block-elements/button-element
 LONGEST_VALUE: Final = 2000
-#: A snooze of an alert without a period ends after this time, so that one click mutes nothing forever.
+#: Maximum snooze for an alert without a period, so that one click cannot mute anything forever.
 LONGEST_SNOOZE: Final = timedelta(days=366)
 _ACKNOWLEDGED: Final = "Acknowledged by "
 _WITHOUT: Final = (AlertKind.NOTICE, AlertKind.DIGEST, AlertKind.TEST)
@@ -23,7 +23,7 @@ _OVER: Final = (Reason.SUMMARY, Reason.DIGEST, Reason.TEST, Reason.NONE)
 
 
 class Button(StrEnum):
-    """The ids of the buttons; those of links begin with `open_`."""
+    """The ids of the buttons; link buttons have ids that begin with `open_`."""
 
     ACKNOWLEDGE = "acknowledge"
     ONE_DAY = "snooze_1d"
@@ -46,7 +46,7 @@ _SPANS: Final = {Button.ONE_DAY: timedelta(days=1), Button.SEVEN_DAYS: timedelta
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a button is about, as its message said it: a later state makes the button stale."""
+    """What a button refers to, as of its message; once the alert's state changes, the button is stale."""
 
     deployment: str
     alert: str
@@ -58,16 +58,16 @@ class Target:
         return cls(alert.deployment, alert.name, alert.level, alert.group_key)
 
     def as_value(self) -> str:
-        """Return JSON of plain characters only: whatever escapes or cleans texts on the way leaves it alone."""
+        """Return the target as ASCII-only JSON, which escaping and cleaning on the way leave unchanged."""
         text = json.dumps(asdict(self), separators=(",", ":"))
         return text.translate({ord(character): f"\\u{ord(character):04x}" for character in "&<>"})
 
     @classmethod
     def from_value(cls, value: str) -> "Target":
-        """Read what `as_value` wrote.
+        """Parse the text that `as_value` returned.
 
         Raises:
-            ValueError: it is something else.
+            ValueError: the text is something else.
         """
         try:
             return read(_TARGET, value[:LONGEST_VALUE])
@@ -79,7 +79,7 @@ _TARGET: Final = TypeAdapter(Target)
 
 
 def buttons_of(alert: Alert) -> tuple[Button, ...]:
-    """Return the buttons below an alert: none if it is not active, and none for what was already done."""
+    """Return the buttons below an alert: none if it is not active, and none for what has already been done."""
     unresolved = alert.kind not in _WITHOUT and bool(alert.name and alert.level) and alert.reason not in _OVER
     if not unresolved or len(Target.of(alert).as_value()) > LONGEST_VALUE:
         return ()
@@ -94,21 +94,21 @@ def snoozed_until(button: Button, now: datetime) -> datetime | None:
 
 
 def next_level_until(now: datetime, period_end: date | None) -> datetime:
-    """Return when “until next level” ends where no next level comes: with the period (UTC), which may be over."""
+    """Return when “until next level” ends if no next level is reached: with the period (UTC), which may be over."""
     if period_end is None:
         return now + LONGEST_SNOOZE
     return min(datetime.combine(period_end, time(), UTC), now + LONGEST_SNOOZE)
 
 
 def is_acknowledged(alert: Alert) -> bool:
-    """Return whether its words say that somebody acknowledged it."""
+    """Return whether the alert's `actor` says that it was acknowledged."""
     return alert.actor.startswith(_ACKNOWLEDGED)
 
 
 def actor_text(
     acknowledged_by: str, snoozed_by: str, until: datetime | None, ended_by: str = "", zone: tzinfo = UTC
 ) -> str:
-    """Put into words, for an alert's `actor`, what people did to it; each name may be empty for nobody."""
+    """Return the text for an alert's `actor`: what people did about it. Empty names stand for nobody."""
     parts = [f"{_ACKNOWLEDGED}{acknowledged_by}" if acknowledged_by else ""]
     parts += [f"Snoozed until {until_text(until, zone)} by {snoozed_by}" if snoozed_by and until else ""]
     parts += [f"Snooze ended by {ended_by}" if ended_by else ""]
@@ -116,6 +116,6 @@ def actor_text(
 
 
 def until_text(moment: datetime, zone: tzinfo = UTC) -> str:
-    """Write the end of a snooze as a sentence needs it, such as 26 November 2026, 09:30 CET."""
+    """Format the end of a snooze for use in a sentence, such as 26 November 2026, 09:30 CET."""
     at = moment.astimezone(zone)
     return f"{day_text(at)}, {at:%H:%M} {at:%Z}"

@@ -1,4 +1,4 @@
-"""Whether the webhook endpoint that Coder has is this meter's: address, path and secret."""
+"""Whether the webhook endpoint configured in Coder is this meter's: address, path and secret."""
 
 import hmac
 from collections.abc import Iterator
@@ -16,13 +16,13 @@ _PRINTED: Final = "`awb webhook-url` prints it"
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What this meter answers to.
+    """The endpoint that this meter expects.
 
     Attributes:
-        public_url: as configured; empty where only Coder knows how this meter is reached.
-        deployment: the one whose builds are counted.
-        secret: the present one; empty where it is not known here.
-        former_secret: still accepted while Coder is moved to the present one; empty for none.
+        public_url: as configured; empty if this meter does not know the URL at which Coder reaches it.
+        deployment: the deployment that is counted.
+        secret: the current secret; empty if it is not known here.
+        former_secret: the previous secret, still accepted until Coder uses the current one; empty for none.
     """
 
     public_url: str
@@ -32,7 +32,7 @@ class Expected:
 
 
 def compare(endpoint: EndpointUrl, expected: Expected) -> Iterator[Finding]:
-    """Compare, and never show the secret, nor in how far it is another one."""
+    """Compare the two, without revealing the secret or how much of it matches."""
     if not endpoint.host:
         hint = f"set CODER_NOTIFICATIONS_WEBHOOK_ENDPOINT; {_PRINTED}"
         yield Finding("coder.endpoint", Result.ERROR, "Coder has no webhook endpoint", hint)
@@ -50,7 +50,7 @@ def _address(endpoint: EndpointUrl, expected: Expected) -> Finding:
         hint = f"the path must end in {PATH}; {_PRINTED}"
         return Finding("coder.endpoint", Result.ERROR, f"{text}, a path that takes no notifications", hint)
     if not here:
-        # Compared and never called: an address that another system names is not for this program to open.
+        # Compared but never called: this program must not open an address that another system supplies.
         hint = "correct AWB_PUBLIC_URL or CODER_NOTIFICATIONS_WEBHOOK_ENDPOINT; Coder loses what is redirected"
         wrong = f"{text}, while AWB_PUBLIC_URL is {expected.public_url}"
         return Finding("coder.endpoint", Result.WARNING, wrong, hint)
@@ -62,12 +62,12 @@ def _address(endpoint: EndpointUrl, expected: Expected) -> Finding:
 
 
 def _deployment(path: str, prefix: str, *, anywhere: bool) -> str | None:
-    """Return the deployment that a path names, "" for the default one; None for a path that takes no notifications.
+    """Return the deployment in a path, "" for the default one; None if the path accepts no notifications.
 
     Args:
-        path: of the endpoint.
-        prefix: what stands before our own paths.
-        anywhere: there may be any prefix.
+        path: the path of the endpoint.
+        prefix: the prefix of our own paths.
+        anywhere: whether any prefix is allowed.
     """
     before, found, name = path.rpartition(PATH)
     if not found or (not anywhere and before != prefix.rstrip("/")):
@@ -87,7 +87,7 @@ def _secret(endpoint: EndpointUrl, expected: Expected) -> Finding:
         return Finding("coder.secret", Result.WARNING, f"the secret is not compared: {why}", hint)
     offered = endpoint.password.get_secret_value().encode("utf-8", "surrogatepass")
     known = (expected.secret, expected.former_secret)
-    # Both are compared, in constant time, so that timing reveals nothing of which one came close.
+    # Both are compared, in constant time, so that timing does not reveal which one was closer.
     present, former = [hmac.compare_digest(offered, secret.encode()) and secret != "" for secret in known]
     if present:
         return Finding("coder.secret", Result.OK, "Coder's endpoint carries the right secret")

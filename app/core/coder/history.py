@@ -1,4 +1,4 @@
-"""What Coder reports about past builds: its provisioner jobs and its audit log, deleted workspaces included.
+"""Coder's reports about past builds, including deleted workspaces: provisioner jobs and the audit log.
 
 Shapes: Coder, docs/reference/api/organizations.md and enterprise.md; seen on v2.31.9 and v2.29.6.
 """
@@ -13,20 +13,20 @@ from app.core.coder.shapes import CoderModel, Id, Listed, Shape
 
 
 class HistorySource(StrEnum):
-    """What reports workspaces that were created and deleted between two passes."""
+    """The source of data about workspaces that were created and deleted between two passes."""
 
     PROVISIONER_JOBS = "provisionerjobs"
     AUDIT = "audit"
     NONE = "none"
 
 
-#: What each source means for the count, for people.
+#: What each source means for the count, in words.
 SOURCE_WORDS = {
-    HistorySource.PROVISIONER_JOBS: "Deleted workspaces are found by Coder's provisioner jobs.",
-    HistorySource.AUDIT: "Deleted workspaces are found by Coder's audit log.",
-    HistorySource.NONE: "Nothing tells of deleted workspaces: the builds of a task that is created and deleted between "
-    "two passes, and of which no notification arrives, stay unseen. The roles Owner or Organization Template Admin let "
-    "the token read provisioner jobs, the role Auditor the audit log of an edition that keeps one.",
+    HistorySource.PROVISIONER_JOBS: "Deleted workspaces are found in Coder's provisioner jobs.",
+    HistorySource.AUDIT: "Deleted workspaces are found in Coder's audit log.",
+    HistorySource.NONE: "Coder's API does not show deleted workspaces: a task that is created and deleted between two "
+    "passes is missed unless a notification of it arrives. With the role Owner or Organization Template Admin the "
+    "token can read provisioner jobs; with the role Auditor, the audit log, if this edition has one.",
 }
 
 
@@ -40,7 +40,7 @@ class ProvisionerJobMetadata(CoderModel):
 
 
 class ProvisionerJob(CoderModel):
-    """One job of a provisioner; only what leads to the workspace that it built."""
+    """One provisioner job, reduced to what identifies the workspace that it built."""
 
     id: str
     created_at: AwareDatetime
@@ -49,12 +49,12 @@ class ProvisionerJob(CoderModel):
 
     @property
     def workspace_id(self) -> str:
-        """Return the workspace that it built; nothing for jobs of templates."""
+        """Return the id of the workspace that it built; empty for template jobs."""
         return self.metadata.workspace_id if self.type == "workspace_build" else ""
 
 
 class AuditBuild(CoderModel):
-    """One workspace build as the audit log remembers it; old entries do not name all of it."""
+    """One workspace build in the audit log; old entries lack some fields."""
 
     id: str
     time: AwareDatetime
@@ -70,7 +70,7 @@ class AuditBuild(CoderModel):
         more = data.get("additional_fields") if isinstance(data, dict) else None
         if not isinstance(more, dict):
             return data
-        # Coder writes the number as text, and "unknown" where it does not know.
+        # Coder writes the number as text, and "unknown" if it does not know it.
         number = str(more.get("build_number"))
         names = ("workspace_id", "workspace_name", "workspace_owner")
         lifted = {name: more.get(name) for name in names if isinstance(more.get(name), str)}

@@ -1,4 +1,4 @@
-"""The progress of a pass over Coder's API: small steps, each of which leads to a state that can be saved."""
+"""The progress of a pass over Coder's API: small steps, each ending in a state that can be saved."""
 
 from enum import StrEnum
 from typing import Final
@@ -7,12 +7,12 @@ from pydantic import BaseModel, ConfigDict
 
 from app.core.coder.history import HistorySource
 
-#: Windows of the past that are kept apart; with more, the newest two become one.
+#: The maximum number of separate windows; beyond it, the newest two are merged.
 _MOST_WINDOWS: Final = 16
 
 
 class Phase(StrEnum):
-    """What a pass does, in this order."""
+    """The phases of a pass, in order."""
 
     LISTING = "listing"
     TASKS = "tasks"
@@ -24,21 +24,21 @@ class Phase(StrEnum):
 PHASE_WORDS: Final = {
     Phase.LISTING: "lists the workspaces of tasks",
     Phase.TASKS: "lists tasks",
-    Phase.GONE: "looks for workspaces that are gone",
-    Phase.HISTORY: "reads the builds of the past",
+    Phase.GONE: "looks for deleted workspaces",
+    Phase.HISTORY: "reads past builds",
     Phase.DONE: "is done",
 }
 
 
 class Window(BaseModel):
-    """A part of Coder's past that is still to be read, newest first.
+    """A part of Coder's history that has not been read yet. Reading goes from newest to oldest.
 
     Attributes:
-        since: its older end, in seconds since the epoch.
-        to: its newer end.
-        source: what it is read from; empty until that is found out.
-        organization: whose provisioner jobs are read.
-        read: entries of the audit log, or jobs, that are read already.
+        since: its start, in seconds since the epoch.
+        to: its end.
+        source: where it is read from; None until that is known.
+        organization: the organization whose provisioner jobs are read.
+        read: the number of audit log entries, or jobs, that have been read.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -51,19 +51,19 @@ class Window(BaseModel):
 
 
 class PassState(BaseModel):
-    """Where a pass is, and what is left of the past from it and those before it.
+    """The position of a pass, and the parts of history that are still to be read.
 
     Attributes:
         begun: when the pass began, in seconds since the epoch.
         moved: when it last took a step.
-        offset: workspaces listed so far, as the next page's offset.
-        full: whether every workspace is verified, changed or not.
+        offset: the workspaces listed so far, which is the offset of the next page.
+        full: whether every workspace is verified, even if unchanged.
         listed: workspaces that Coder listed.
         asked: workspaces to verify.
-        windows: what is still to be read of the past, oldest first; it outlives the pass.
-        until: the past is read up to here, but for the windows; None before the first pass.
-        back_to: the oldest moment read so far in the window that is being read.
-        source: what reports deleted workspaces; None until this pass knows.
+        windows: the parts of history to read, oldest first; they outlive the pass.
+        until: history has been read up to this time, except for the windows; None before the first pass.
+        back_to: the oldest time read so far in the current window.
+        source: the source of deleted workspaces; None until this pass knows it.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -81,7 +81,7 @@ class PassState(BaseModel):
     source: HistorySource | None = None
 
     def with_window(self, window: Window) -> "PassState":
-        """Add a newer part of the past to what is to be read."""
+        """Add a newer part of history to read."""
         windows = (*self.windows, window)
         if len(windows) > _MOST_WINDOWS:
             older, newer = windows[-2:]
@@ -90,18 +90,18 @@ class PassState(BaseModel):
         return self.model_copy(update={"windows": windows})
 
     def instead(self, *windows: Window) -> "PassState":
-        """Put windows, maybe none, in place of the newest one."""
+        """Replace the newest window with the given ones, if any."""
         return self.model_copy(update={"windows": (*self.windows[:-1], *windows)})
 
 
 def begin(former: PassState | None, at: float, *, since: float, full: bool) -> PassState:
-    """Begin a pass; what the former one has left of the past is read by this one.
+    """Begin a pass, which also reads the history that the previous one left.
 
     Args:
-        former: the pass before, ended or not.
-        at: this moment.
-        since: how far back the past is to be read.
-        full: verify every workspace that is listed.
+        former: the previous pass, finished or not.
+        at: the current time.
+        since: how far back history is to be read.
+        full: whether to verify every listed workspace.
     """
     begun = PassState(
         begun=at, moved=at, full=full, windows=former.windows if former else (), until=former.until if former else None
@@ -110,7 +110,7 @@ def begin(former: PassState | None, at: float, *, since: float, full: bool) -> P
 
 
 def describe(state: PassState) -> str:
-    """Say how far a pass has come, as the end of a sentence that begins with it."""
+    """Describe the progress of a pass, as the rest of a sentence whose subject is the pass."""
     words = PHASE_WORDS[state.phase]
     if state.phase is Phase.LISTING:
         words += f", {state.listed:,} so far"

@@ -1,7 +1,7 @@
-"""What the roles and scopes of a token allow, in findings: for each right that is missing, what that costs.
+"""What a token's roles and scopes allow, as findings: the cost of each missing right.
 
-Seen on v2.31.9: the site roles template-admin and auditor together show everything that the meter asks for, except the
-jobs of provisioners, in whose place it reads the audit log.
+Seen on v2.31.9: the site roles template-admin and auditor together give access to everything that the meter reads,
+except provisioner jobs, which the audit log replaces.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ def signed_in(user: User) -> Finding:
 
 
 def expiry(key: ApiKey | None, user: User, now: datetime, zone: tzinfo = UTC) -> Finding:
-    """Say when the token expires, and warn in time."""
+    """Report when the token expires, and warn in time."""
     found = key.expiry(now) if key else None
     if found is None:
         hint = f"a token with limited scopes shows it with the scope {EXPIRY_SCOPE}"
@@ -71,7 +71,7 @@ def _span(span: timedelta) -> str:
 
 
 def scopes(key: ApiKey) -> Finding:
-    """Say whether a limited token can do what counting needs."""
+    """Report whether a token with limited scopes can do what counting needs."""
     if key.only_some:
         text = "the token is limited to single workspaces or templates: builds of all others are not proved"
         return Finding("coder.scopes", Result.ERROR, text, "make a token without an allow-list")
@@ -95,18 +95,18 @@ def workspaces(user: User) -> Finding:
 
 
 def deleted(user: User, source: HistorySource, *, records_audit: bool) -> Finding:
-    """Say how builds of workspaces are found that were deleted before the meter saw them.
+    """Report how builds of workspaces are found that were deleted before the meter saw them.
 
     Args:
-        user: of the token.
-        source: what the token may read of the past.
-        records_audit: this Coder keeps an audit log.
+        user: the token's user.
+        source: the history that the token may read.
+        records_audit: whether this Coder keeps an audit log.
     """
     if source is not HistorySource.NONE:
         found_by = "the provisioner jobs" if source is HistorySource.PROVISIONER_JOBS else "the audit log"
         text = f"tasks that were deleted between two passes are found by {found_by}"
         return Finding("coder.deleted", Result.OK, text)
-    text = "a task that is made and deleted between two passes is missed unless a notification of it arrives"
+    text = "a task that is created and deleted between two passes is missed unless a notification of it arrives"
     if records_audit:
         return Finding("coder.deleted", Result.WARNING, text, _auditor(user, "the audit log"))
     hint = "this Coder keeps no audit log; an owner's token finds it by the provisioner jobs"
@@ -114,7 +114,7 @@ def deleted(user: User, source: HistorySource, *, records_audit: bool) -> Findin
 
 
 def _auditor(user: User, what: str) -> str:
-    """Say how a token comes to read something that Coder shows to owners and auditors."""
+    """Return how to give a token access to something that Coder shows only to owners and auditors."""
     if user.role_names & {OWNER, AUDITOR}:
         return f"{user.username} may read {what}, but not with this token: use one without limited scopes"
     return f"give the account the site role {AUDITOR}"
@@ -127,7 +127,7 @@ def endpoint_unread(user: User | None) -> Finding:
 
 
 def absent(names: Sequence[str], minutes: int) -> Finding:
-    """Say what this Coder does not announce; its API shows the builds anyway."""
+    """Report the notifications that this Coder does not have; its API shows the builds anyway."""
     since = ".".join(map(str, ANNOUNCES_RESUMES.spans[0][0]))
     text = (
         f"{' and '.join(names)} came with v{since}: this Coder does not announce a resumed task; its API shows it, "
@@ -137,7 +137,7 @@ def absent(names: Sequence[str], minutes: int) -> Finding:
 
 
 def preferences_failed(user: User, key: ApiKey | None) -> Finding:
-    """Explain a 500: so Coder answers a token whose scopes do not cover preferences, and no scope does."""
+    """Explain a 500, which Coder returns if a token's scopes do not cover preferences; no scope does."""
     text = f"Coder answered 500 when asked what is switched on for {user.username}"
     if key is not None and not key.limits:
         return Finding("coder.templates", Result.WARNING, text, "try again later, and see Coder's log")
@@ -147,11 +147,11 @@ def preferences_failed(user: User, key: ApiKey | None) -> Finding:
 
 
 def failures(user: User, another: bool | None) -> Finding:
-    """Say who receives Workspace Manual Build Failed.
+    """Report who receives Workspace Manual Build Failed.
 
     Args:
-        user: of the token.
-        another: some active user has the site role; None where that is not known.
+        user: the token's user.
+        another: whether some active user has the site role; None if unknown.
     """
     if TEMPLATE_ADMIN in user.role_names:
         text = f"{user.username} is a template admin, to whom Coder sends Workspace Manual Build Failed"

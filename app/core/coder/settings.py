@@ -1,4 +1,4 @@
-"""What Coder's REST API says of users, notifications and the deployment's settings."""
+"""Users, notifications and deployment settings as Coder's REST API returns them."""
 
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -29,7 +29,7 @@ class NotificationSettings(CoderModel):
 
 
 class DispatchMethods(CoderModel):
-    """GET /api/v2/notifications/dispatch-methods: one object, which the documentation shows in a list."""
+    """GET /api/v2/notifications/dispatch-methods: one object, although the documentation shows a list."""
 
     available: list[str] = Field(default_factory=list)
     default: str = ""
@@ -41,13 +41,14 @@ class DispatchMethods(CoderModel):
 
 
 class EndpointUrl(CoderModel):
-    """The address of a webhook; query and fragment are never kept.
+    """The address of a webhook, without query and fragment.
 
-    Coder writes it as one text, user info included (github.com/coder/serpent, URL), and its documentation as an object,
-    which holds no user info.
+    Coder returns it as one string including userinfo (github.com/coder/serpent, URL); its documentation shows an
+    object, which has no userinfo.
 
     Attributes:
-        password: of the user info; only for comparing, shown and written nowhere. None if Coder does not report it.
+        password: the password in the userinfo, for comparison only and never shown or logged. None if Coder does not
+            report it.
     """
 
     scheme: str = ""
@@ -68,7 +69,7 @@ class EndpointUrl(CoderModel):
         except ValueError:
             return {}
         user_info, _, host = parts.netloc.rpartition("@")
-        # As Go's client sends it by Basic auth: unquoted, and empty where there is only a user name.
+        # As Go's client sends it in Basic auth: unquoted, and empty if there is only a user name.
         password = unquote(user_info.partition(":")[2]) if user_info else None
         found = {"scheme": parts.scheme, "host": host, "path": parts.path, "has_user_info": bool(user_info)}
         return {**found, "password": password}
@@ -107,7 +108,7 @@ class User(CoderModel):
 
     @property
     def role_names(self) -> frozenset[str]:
-        """Return the site roles, such as `template-admin`; every member's own is not among them."""
+        """Return the site roles, such as `template-admin`, without the role that every member has."""
         return frozenset(str(role.get("name", "")) for role in self.roles) - {"", "member"}
 
 
@@ -118,7 +119,7 @@ class UserList(CoderModel):
 
 
 class Group(CoderModel):
-    """One of GET /api/v2/groups (Premium; codersdk/groups.go). Members as the token may see them."""
+    """One of GET /api/v2/groups (Premium; codersdk/groups.go), with the members that the token may see."""
 
     name: str = ""
     organization_name: str = ""

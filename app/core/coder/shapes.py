@@ -1,4 +1,4 @@
-"""The parts of Coder's REST API that counting needs: unknown fields are ignored, missing ones have a default.
+"""The parts of Coder's REST API that counting uses: unknown fields are ignored, missing ones have a default.
 
 Shapes: Coder, docs/reference/api (tasks.md, enterprise.md, workspaces.md); meanings: coderd/provisionerdserver and
 enterprise/coderd/license.
@@ -10,9 +10,9 @@ from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-#: The entitlement feature that is Agent Workspace Builds.
+#: The entitlement feature for Agent Workspace Builds.
 AWB_FEATURE: Final = "managed_agent_limit"
-#: Among the names of a workspace: it has or had a task.
+#: A key among the names of a workspace: it has or had a task.
 HAS_TASK: Final = "task"
 _ENDED: Final = frozenset({"succeeded", "failed", "canceled"})
 _NO_ID: Final = "00000000-0000-0000-0000-000000000000"
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 def _unwrap_uuid(value: Any) -> Any:
-    """Read Go's NullUUID, `{"uuid": …, "valid": …}`, as well as a plain id; its zero id is none."""
+    """Parse Go's NullUUID, `{"uuid": …, "valid": …}`, or a plain id; the zero id becomes empty."""
     if isinstance(value, dict):
         value = value.get("uuid") if value.get("valid") else None
     return "" if value is None or value == _NO_ID else value
@@ -38,18 +38,18 @@ def _without_nulls(value: Any) -> Any:
 
 
 Id = Annotated[str, BeforeValidator(_unwrap_uuid)]
-#: A list that must be there, but may be null: so Go writes an empty one.
+#: A list that is required but may be null, which is how Go writes an empty one.
 Listed = Annotated[list[T], BeforeValidator(_list_for_null)]
 
 
 class Shape(BaseModel):
-    """Whatever else Coder writes is ignored."""
+    """Ignores all other fields that Coder writes."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 class CoderModel(Shape):
-    """What Coder leaves out or writes as null has the same answer: the field's default."""
+    """Treats fields that Coder omits and fields that are null alike: they get their default."""
 
     @model_validator(mode="before")
     @classmethod
@@ -90,16 +90,16 @@ class Build(CoderModel):
 
     @property
     def is_awb(self) -> bool:
-        """Return whether this build consumed an Agent Workspace Build, if its workspace has or had a task at all.
+        """Return whether this build consumed an Agent Workspace Build, given that its workspace has or had a task.
 
-        A start that succeeded while its workspace had a task; nothing else is checked (coder/coder PR 21696). Of
-        builds made by the versions in FLAG_MEANS_TEMPLATE the flag does not say that.
+        True for a start that succeeded while its workspace had a task; nothing else is checked (coder/coder PR 21696).
+        For builds made by the versions in FLAG_MEANS_TEMPLATE the flag has another meaning.
         """
         return self.transition == "start" and self.job.status == "succeeded" and self.has_ai_task is True
 
     @property
     def counted_at(self) -> datetime | None:
-        """Return when Coder counted it: at the end of its job, not at its beginning."""
+        """Return when Coder counted it: at the end of its job, not at the beginning."""
         return self.job.completed_at
 
 
@@ -107,8 +107,8 @@ class Workspace(CoderModel):
     """One workspace with its latest build.
 
     Attributes:
-        task_id: of the task that it has or had, deleted or not; the listing of v2.28 leaves it out of some.
-        has_task_field: Coder says whether there is one; it does from v2.28 on, for as long as there are tasks.
+        task_id: the task that it has or had, even if deleted; the list of v2.28 omits it for some workspaces.
+        has_task_field: whether Coder reports the field; it does from v2.28 on, until tasks were removed.
     """
 
     id: str
@@ -130,7 +130,7 @@ class Workspace(CoderModel):
 
     @property
     def names(self) -> dict[str, str]:
-        """Return what is kept of it for its records: what builds do not say, and only what is known."""
+        """Return the known names that are kept for its records and that builds do not contain."""
         told = {
             "owner": self.owner_name.lower(),
             "owner_id": self.owner_id,
@@ -143,13 +143,13 @@ class Workspace(CoderModel):
 
     @property
     def deleted(self) -> bool:
-        """Return whether its last build deleted it; Coder has no field for that."""
+        """Return whether its last build deleted it; Coder has no field for this."""
         latest = self.latest_build
         return latest is not None and latest.transition == "delete" and latest.job.status == "succeeded"
 
 
 class Task(CoderModel):
-    """One Coder Task; only what leads to its workspace."""
+    """One Coder Task, reduced to what identifies its workspace."""
 
     id: str
     workspace_id: Id = ""
@@ -209,6 +209,6 @@ class BuildInfo(CoderModel):
 
     @property
     def number(self) -> tuple[int, int, int] | None:
-        """Return the version as numbers, such as (2, 30, 1) for `v2.30.1+abc`; None if it does not say."""
+        """Return the version as numbers, such as (2, 30, 1) for `v2.30.1+abc`; None if it cannot be parsed."""
         found = re.match(r"v?(\d+)\.(\d+)\.(\d+)", self.version)
         return (int(found[1]), int(found[2]), int(found[3])) if found else None

@@ -1,4 +1,4 @@
-"""Which of Coder's notifications the count uses, whom Coder sends each to, and what is lost without it."""
+"""Which of Coder's notifications the count uses, to whom Coder sends each, and what is lost without it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ RESUMED: Final = "843ee9c3-a8fb-4846-afa9-977bec578649"
 PAUSED: Final = "2a74f3d3-ab09-4123-a4a5-ca238f4f65a1"
 MANUAL_FAILED: Final = "2faeee0f-26cb-4e96-821c-85ccb9f71513"
 AUTOBUILD_FAILED: Final = "381df2a9-c0c0-4749-420f-80a9280c66f9"
-#: What the count uses, by UUID (coderd/notifications/events.go). The first is off unless somebody switches it on.
+#: The notifications that the count uses, by UUID (coderd/notifications/events.go). The first is off by default.
 NEEDED: Final = {
     CREATED: "Workspace Created",
     RESUMED: "Task Resumed",
@@ -25,8 +25,8 @@ NEEDED: Final = {
     MANUAL_FAILED: "Workspace Manual Build Failed",
     AUTOBUILD_FAILED: "Workspace Autobuild Failed",
 }
-#: Site roles of which a user must have one for Coder to send it; the others go to the owner of the workspace, whoever
-#: that is (coderd/workspaces.go, coderd/provisionerdserver; seen on v2.28 to v2.31).
+#: The site roles to which Coder sends a notification; all others go to the workspace's owner, whatever their roles
+#: (coderd/workspaces.go, coderd/provisionerdserver; seen on v2.28 to v2.31).
 RECIPIENTS: Final = {
     CREATED: frozenset({OWNER, TEMPLATE_ADMIN}),
     MANUAL_FAILED: frozenset({TEMPLATE_ADMIN}),
@@ -35,12 +35,12 @@ RECIPIENTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Reception:
-    """What one user gets of the notifications that the count uses.
+    """What one user receives of the notifications that the count uses.
 
     Attributes:
-        on: turned on.
-        off: turned off, and the user may switch them on.
-        never: Coder never sends them to a user with these roles.
+        on: switched on.
+        off: switched off; the user may switch them on.
+        never: never sent to a user with these roles.
     """
 
     on: tuple[NotificationTemplate, ...]
@@ -49,13 +49,13 @@ class Reception:
 
 
 def needed_of(templates: Sequence[NotificationTemplate]) -> list[NotificationTemplate]:
-    """Return those that the count uses, most important first."""
+    """Return the templates that the count uses, most important first."""
     order = list(NEEDED)
     return sorted((one for one in templates if one.id in NEEDED), key=lambda one: order.index(one.id))
 
 
 def absent(templates: Sequence[NotificationTemplate]) -> list[str]:
-    """Name those that this Coder does not have."""
+    """Return the names of those that this Coder does not have."""
     known = {one.id for one in templates}
     return [name for template_id, name in NEEDED.items() if template_id not in known]
 
@@ -63,11 +63,11 @@ def absent(templates: Sequence[NotificationTemplate]) -> list[str]:
 def reception(
     templates: Sequence[NotificationTemplate], disabled: Mapping[str, bool], roles: frozenset[str]
 ) -> Reception:
-    """Sort the needed templates by what a user gets.
+    """Sort the needed templates by whether a user receives them.
 
     Args:
-        templates: of this Coder.
-        disabled: the user's choices, by id; Coder's default holds for the others.
+        templates: the templates of this Coder.
+        disabled: the user's choices by template id; the others have Coder's default.
         roles: the user's site roles.
     """
     found: dict[str, list[NotificationTemplate]] = {"on": [], "off": [], "never": []}
@@ -80,17 +80,17 @@ def reception(
 
 
 def not_by_webhook(templates: Sequence[NotificationTemplate], default: str) -> list[NotificationTemplate]:
-    """Return the needed ones that go out by another method, their own or the default one."""
+    """Return the needed templates that are sent by another method, whether it is their own or the default."""
     return [one for one in needed_of(templates) if (one.method or default) != WEBHOOK]
 
 
 def reached(templates: Sequence[NotificationTemplate], default: str, *, relay: str) -> Finding:
-    """Say whether users get what Coder sends by webhook, which it then sends nobody by e-mail.
+    """Report whether users still get the notifications that Coder sends by webhook instead of e-mail.
 
     Args:
-        templates: of this Coder.
-        default: its method for all templates that have none of their own.
-        relay: the setting.
+        templates: the templates of this Coder.
+        default: the method of templates that have none.
+        relay: the AWB_RELAY setting.
     """
     check = "coder.relay"
     sent = [one for one in templates if (one.method or default) == WEBHOOK]

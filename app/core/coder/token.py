@@ -1,4 +1,4 @@
-"""A token for Coder's API: until when it is valid, and what its scopes leave of its user's rights."""
+"""A token for Coder's API: how long it is valid, and how its scopes limit its user's rights."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,15 +17,15 @@ NEEDED_SCOPES: Final = (
     "user:read_personal",
     "organization:read",
 )
-#: Makes a token of a year, which Coder refuses to owners unless CODER_MAX_ADMIN_TOKEN_LIFETIME allows it.
+#: Creates a token for a year, which Coder refuses to owners unless CODER_MAX_ADMIN_TOKEN_LIFETIME allows it.
 OF_A_YEAR: Final = "coder tokens create --lifetime 8760h"
-#: Shows a token's own record, and so its expiry.
+#: Allows reading the token's own record, and so its expiry.
 EXPIRY_SCOPE: Final = "api_key:read"
 #: A check warns this long before the token expires, and an alert is sent this long before.
 WARN_BEFORE: Final = timedelta(days=14)
 ALERT_BEFORE: Final = timedelta(days=7)
 _EVERYTHING: Final = frozenset({"all", "coder:all"})
-# Coder moves the expiry at most once an hour (coderd/httpmw/apikey.go); the rest is for clocks that differ.
+# Coder moves the expiry at most once an hour (coderd/httpmw/apikey.go); the rest allows for clock differences.
 _MOVED_WITHIN: Final = timedelta(minutes=70)
 _SAME: Final = timedelta(minutes=1)
 
@@ -35,9 +35,9 @@ class Expiry:
     """When a token expires.
 
     Attributes:
-        at: when it expires, if it is not used again.
-        lifetime: from a use to the expiry; None if Coder does not report it.
-        moves: each use of the token moves the moment to a whole lifetime later; None where that cannot be known yet.
+        at: when it expires if it is not used again.
+        lifetime: the time from a use to the expiry; None if Coder does not report it.
+        moves: whether each use extends it to a full lifetime; None if that cannot be known yet.
     """
 
     at: datetime
@@ -46,12 +46,12 @@ class Expiry:
 
     @property
     def final(self) -> datetime | None:
-        """Return when the token ends although it is in use; None where use moves the moment, or may do so."""
+        """Return when the token expires even if it is used; None if use extends it, or may do so."""
         return self.at if self.moves is False else None
 
 
 class ApiKey(CoderModel):
-    """GET /api/v2/users/{user}/keys/{keyid}: what Coder keeps of a token."""
+    """GET /api/v2/users/{user}/keys/{keyid}: Coder's record of a token."""
 
     created_at: AwareDatetime | None = None
     expires_at: AwareDatetime | None = None
@@ -67,15 +67,15 @@ class ApiKey(CoderModel):
 
     @property
     def limits(self) -> tuple[str, ...]:
-        """Return the scopes that limit it; nothing for a token with all rights of its user."""
+        """Return the scopes that limit it; empty for a token with all rights of its user."""
         scopes = tuple(self.scopes) or ((self.scope,) if self.scope else ())
         return () if _EVERYTHING.intersection(scopes) else scopes
 
     def expiry(self, now: datetime) -> Expiry | None:
-        """Return when it expires, judged at a moment at which it was just used; None if Coder does not say.
+        """Return when it expires, given that it was used just before `now`; None if Coder does not report it.
 
-        Coder moves the expiry of a token that is used, unless CODER_DISABLE_SESSION_EXPIRY_REFRESH is set. So a token
-        that was just used and has less than its lifetime left is one that is not moved.
+        Coder extends a token that is used, unless CODER_DISABLE_SESSION_EXPIRY_REFRESH is set. So a token that was just
+        used and has less than its lifetime left is not extended.
         """
         if self.expires_at is None:
             return None
@@ -89,5 +89,5 @@ class ApiKey(CoderModel):
 
 
 def missing_scopes(limits: tuple[str, ...]) -> list[str]:
-    """Return which of the needed scopes a limited token lacks; a wildcard such as `user:*` has all of its kind."""
+    """Return the needed scopes that a limited token lacks; a wildcard such as `user:*` covers its whole kind."""
     return [scope for scope in NEEDED_SCOPES if not {scope, f"{scope.partition(':')[0]}:*"} & set(limits)]
