@@ -1,11 +1,11 @@
-"""Findings: what a check of an installation found, and what to do about it."""
+"""Findings: the results of checking an installation, with what to do about them."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Result(StrEnum):
-    """How a check ended."""
+    """The result of a check."""
 
     OK = "ok"
     WARNING = "warning"
@@ -14,12 +14,12 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found.
+    """The result of one check.
 
     Attributes:
         check: stable id, such as `redis.version`.
-        hint: what to do; empty when all is well.
-        subject: what it is about, if a check covers several things, such as a queue's name.
+        hint: what to do; empty if nothing is wrong.
+        subject: what it is about, if a check covers several things, such as the name of a queue.
     """
 
     check: str

@@ -1,27 +1,28 @@
-"""The version of the data in Redis, and whether this version of the service may work with what it finds there."""
+"""The version of the data in Redis, and whether this version of the service can work with it."""
 
 from dataclasses import dataclass
 from typing import Final
 
-#: What this version writes. Raised by one whenever an earlier version could misread it, or a migration is needed.
-#: 1: before there was a number. 2: old evidence is folded; failed builds above 1 take nothing back.
+#: The version written by this release. It is raised by one if an earlier release could misread the data, or for a
+#: migration.
+#: 1: before versions were stored. 2: old evidence is folded; failed builds above 1 subtract nothing.
 VERSION: Final = 2
-#: The earliest version that reads what this one writes: one back, so that an upgrade can be undone.
+#: The earliest version that can read the data: one back, so that an upgrade can be undone.
 READABLE_FROM: Final = 1
 
 
 class SchemaError(Exception):
-    """Redis holds what this version cannot work with; the text says what to do."""
+    """Redis contains data that this version cannot work with; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """What is stored with the data.
+    """The version information stored with the data.
 
     Attributes:
-        version: of the newest version that has written here.
-        readable_from: the earliest version that reads what that one wrote.
-        ran_back_to: the earliest version that wrote here since, after a rollback; 0 for none.
+        version: the newest version that has written here.
+        readable_from: the earliest version that can read its data.
+        ran_back_to: the earliest version that has written since, after a rollback; 0 for none.
     """
 
     version: int
@@ -30,10 +31,10 @@ class Schema:
 
 
 def missing_from(found: Schema, version: int = VERSION) -> int:
-    """Return the version from which on migrations are to be made; `version` itself where none are.
+    """Return the version from which migrations must run; `version` itself if none are needed.
 
     Raises:
-        SchemaError: a newer version wrote what this one cannot read.
+        SchemaError: a newer version wrote data that this one cannot read.
     """
     if found.version <= version:
         return min(found.version, found.ran_back_to or found.version)

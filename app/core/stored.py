@@ -1,7 +1,7 @@
-"""Reading what another version of this service may have written, before an upgrade or a rollback.
+"""Parsing of data that another version of this service may have written, before an upgrade or a rollback.
 
-Fields that are not known are ignored, fields that are missing have a default, and a word that is not known stands for
-one that is. The adapters are built once, at import.
+Unknown fields are ignored, missing fields get a default, and an unknown value of an enumeration becomes a known one.
+Adapters are built once, at import.
 """
 
 import json
@@ -15,26 +15,26 @@ _Word = TypeVar("_Word", bound=StrEnum)
 
 _Shape = TypeVar("_Shape")
 
-#: Written as Python writes it, with `+00:00`; earlier versions did the same.
+#: Serialized in Python's format, with `+00:00`, as in earlier versions.
 Moment = Annotated[datetime, PlainSerializer(datetime.isoformat, return_type=str, when_used="json")]
 Day = Annotated[date, PlainSerializer(date.isoformat, return_type=str, when_used="json")]
 
 
 def read(adapter: TypeAdapter[_Shape], stored: str | bytes) -> _Shape:
-    """Read JSON.
+    """Parse JSON.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: the text does not have this shape.
     """
     try:
         return adapter.validate_json(stored)
     except ValidationError:
-        # Python writes and reads half surrogate pairs, which pydantic's own parser refuses.
+        # Python reads and writes lone surrogates, which pydantic's own parser rejects.
         return adapter.validate_python(json.loads(stored))
 
 
 def known_or(fallback: _Word) -> BeforeValidator:
-    """Take another word for one that only a newer version knows."""
+    """Replace a value that only a newer version knows by a fallback."""
     words = type(fallback)
 
     def known(value: Any) -> _Word:

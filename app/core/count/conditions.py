@@ -1,7 +1,7 @@
 """Conditions of rules: fields, operators and groups, compiled once.
 
-A condition has three answers, not two: a field that the payload lacks is neither equal nor unequal to anything.
-Only a definite "yes" lets a rule match, so `not` around a missing field does not.
+A condition has three results: a field that the payload lacks is neither equal nor unequal to anything. A rule matches
+only if the result is true, so `not` around a missing field does not match.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,12 +15,12 @@ from app.core.text.spelling import did_you_mean
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What rules can use in addition to the payload: named lists such as `ai_templates`, case-folded."""
+    """Data that rules can use besides the payload: named lists such as `ai_templates`, case-folded."""
 
     lists: Mapping[str, frozenset[str]]
 
 
-#: Answers True, False, or None where the event lacks the field.
+#: Returns True, False, or None if the event lacks the field.
 Condition = Callable[[Event, Facts], bool | None]
 
 KNOWN_LISTS: Final = frozenset({"ai_templates"})
@@ -39,7 +39,7 @@ _GROUPS: Final = ("all", "any", "not")
 
 
 class ConditionCompiler:
-    """Compiles the `when` of one rule, and reports every mistake in it."""
+    """Compiles the `when` of one rule, and reports every error in it."""
 
     def __init__(self, report: Callable[[str], None]) -> None:
         self.problem = report
@@ -91,7 +91,7 @@ class ConditionCompiler:
             return lambda event, _facts: _known(read(event), lambda value: _same(value, operand))
         if name == "in" and isinstance(operand, list) and operand and all(isinstance(o, _SCALAR) for o in operand):
             return lambda event, _facts: _known(read(event), lambda value: any(_same(value, o) for o in operand))
-        # Globs, not regular expressions: they cannot backtrack without end over a hostile label.
+        # Globs, not regular expressions, because they cannot backtrack endlessly on a hostile label.
         if name == "glob" and isinstance(operand, str) and operand:
             folded = operand.casefold()
             return lambda event, _facts: _known(read(event), lambda v: fnmatchcase(str(v).casefold(), folded))
@@ -110,7 +110,7 @@ class ConditionCompiler:
 
 
 def _reader(field: str) -> Callable[[Event], Any] | None:
-    """Return a function that reads a field and gives None where the event lacks it."""
+    """Return a function that reads a field, or returns None if the event lacks it."""
     if field in _FIELDS:
         return lambda event: getattr(event, field) or None
     root, _, rest = field.partition(".")

@@ -1,4 +1,4 @@
-"""A delivery is one POST from Coder; an event is its parsed meaning.
+"""Deliveries and events: a delivery is one POST from Coder, an event is its parsed content.
 
 Envelope and payload shapes: Coder's webhook v1.0 and v1.1 with payload v1.0 to v1.2
 (coderd/notifications/dispatch/webhook.go and types/payload.go).
@@ -17,7 +17,7 @@ from app.core.count.redaction import redact
 # RQ accepts only these characters in a job id, and the message id becomes part of one.
 _MESSAGE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _WORKSPACE_LINK = re.compile(r"https?://[^/]+/@([^/]+)/([^/?#]+)")
-#: Beginning of the reason for a body that is not JSON.
+#: How the reason for a body that is not JSON begins.
 NOT_JSON = "not valid JSON"
 NIL_UUID = "00000000-0000-0000-0000-000000000000"
 
@@ -26,8 +26,8 @@ class InvalidDeliveryError(ValueError):
     """An authenticated body that is not a Coder notification.
 
     Attributes:
-        reason: one sentence, free of the body's content, for the quarantine and its reader.
-        message_id: the id under which to quarantine it; a hash of the body where it carries none.
+        reason: one sentence without any of the body's content, for the quarantine.
+        message_id: the id under which to quarantine it; a hash of the body if it has none.
     """
 
     def __init__(self, reason: str, message_id: str) -> None:
@@ -38,7 +38,7 @@ class InvalidDeliveryError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What the receiver hands to the queue: redacted, and small enough to keep."""
+    """What the receiver puts into the queue: redacted, and small enough to store."""
 
     message_id: str
     payload: Mapping[str, Any]
@@ -46,14 +46,14 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """The parsed meaning of a delivery. Names that the payload lacks are empty strings.
+    """The parsed content of a delivery. Names that the payload lacks are empty strings.
 
     Attributes:
-        received_at: arrival, in seconds since the epoch.
-        workspace_id: Coder's UUID, else `name:<owner>/<workspace>` for payloads before v1.2, else empty.
-        owner: user name of the workspace's owner, never the recipient's unless they are the same by design.
-        build_number: the build the notification mentions, where it names one.
-        payload: the redacted payload, for rules about `labels.…` and `data.…`.
+        received_at: time of arrival, in seconds since the epoch.
+        workspace_id: Coder's UUID; `name:<owner>/<workspace>` for payloads before v1.2; otherwise empty.
+        owner: user name of the workspace's owner; the recipient's only if a template is always sent to the owner.
+        build_number: the number of the build that the notification names, if any.
+        payload: the redacted payload, for rules on `labels.…` and `data.…`.
     """
 
     deployment: str
@@ -71,14 +71,14 @@ class Event:
 
 
 def read_delivery(body: bytes, header_message_id: str | None = None) -> Delivery:
-    """Read a webhook body, keeping unknown fields and dropping what must not be kept.
+    """Parse a webhook body. Unknown fields are kept; secrets and personal data are removed.
 
     Args:
         body: the raw request body.
-        header_message_id: the `X-Message-Id` header, used where the body has no `msg_id`.
+        header_message_id: the `X-Message-Id` header, used if the body has no `msg_id`.
 
     Raises:
-        InvalidDeliveryError: the body is not a Coder notification; a retry could not mend it.
+        InvalidDeliveryError: the body is not a Coder notification; a retry would not help.
     """
     fallback = _fallback_id(body, header_message_id)
     try:
@@ -104,7 +104,7 @@ def read_delivery(body: bytes, header_message_id: str | None = None) -> Delivery
 
 
 def to_event(deployment: str, message_id: str, received_at: float, payload: Mapping[str, Any]) -> Event:
-    """Find the workspace, its owner and its template wherever this version of the payload says them.
+    """Extract the workspace, its owner and its template from wherever this version of the payload has them.
 
     `payload.targets[0]` is the workspace id in every workspace and task template; `data` and the links in
     `actions` serve older payloads (FACTS: coderd/notifications/enqueuer.go).
@@ -122,7 +122,7 @@ def to_event(deployment: str, message_id: str, received_at: float, payload: Mapp
     owner = (
         _text(labels, "workspace_owner_username")
         or link_owner
-        # Where a user has a display name, this is it.
+        # The user's display name, if there is one.
         or _text(_mapping(data, "owner"), "name")
         or (_text(payload, "user_username") if name.startswith("Task") else "")
     )
@@ -155,7 +155,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _finite(text: str) -> float:
-    """Read a number; one like 1e999 would come back as infinity, which JSON cannot write again."""
+    """Parse a number. One such as 1e999 would become infinity, which JSON cannot represent."""
     number = float(text)
     if not math.isfinite(number):
         raise ValueError("number out of range")

@@ -1,17 +1,17 @@
-"""Provisional counting: a pure function of what deliveries show of one workspace.
+"""Provisional counting: a pure function of the evidence about one workspace.
 
 With C = creation seen, R = resumes, P = pauses, F = failed builds with a number, X = failed resumes, S = the agent was
-seen to run, and K = it belongs to a task:
+seen running, and K = the workspace belongs to a task:
 
     provisional = max([C and 1 not in F] + max(|R| - |X|, 0), |P|, [S])   if K, else 0
 
-Every pause proves a start before it, even one that nobody announced. A failed build with a number above 1 takes nothing
-back: Coder sends Manual Build Failed for stops and deletions as well, and for no resume. The result is an estimate: it
-misses every start that nobody announced, and counts too much where a failure was announced to nobody.
+Every pause proves a start before it, even if that start was not announced. A failed build with a number above 1
+subtracts nothing: Coder also sends Manual Build Failed for stops and deletions, and never for a resume. The result is
+an estimate: it misses starts that were not announced, and counts too many if a failure was not announced.
 
-Of a workspace with a long history only the newest sightings are kept (`fold`). The older ones are numbers, and the
-records that stand for them are derived no longer: the sum is the same as if everything had been kept, for the store
-knows the folded messages and gives none of them a second time.
+For a workspace with a long history only the newest sightings are kept (`fold`). The older ones become numbers, and
+their records are no longer derived. The total is the same as if everything had been kept, because the store recognizes
+the folded messages and does not pass any of them a second time.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,18 +21,18 @@ from typing import Final
 from app.core.count.evidence import FAILED_RESUME, FIRST_BUILD, Evidence, Sighting
 from app.core.count.meter import RecordState, UsageRecord
 
-#: Sightings of each kind that are kept: a late word of a failure takes back one of the newest starts.
+#: Sightings of each kind that are kept: a late report of a failure takes back one of the newest starts.
 KEPT: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
 class _Story:
-    """One way to explain how often the workspace was started.
+    """One possible explanation of how often the workspace was started.
 
     Attributes:
-        total: starts, those with it that were folded.
-        sightings: what is left to name, oldest first: the first sighting of each start, and all of them.
-        taken_back: how many of the last ones did not succeed.
+        total: starts, including folded ones.
+        sightings: the starts that are not folded, oldest first: the first sighting of each, and all of them.
+        taken_back: the number of most recent starts that failed.
     """
 
     total: int
@@ -47,14 +47,14 @@ def provisional_records(
     ai_templates: frozenset[str],
     reason_of: Callable[[str], str],
 ) -> tuple[UsageRecord, ...]:
-    """Return one record for each start that the evidence supports, without those that were folded.
+    """Return one record for each start that the evidence supports, without folded ones.
 
     Args:
-        evidence: everything known of the workspace.
-        meter: the meter that the records belong to.
-        workspace_id: identity of the workspace.
+        evidence: all evidence about the workspace.
+        meter: the meter of the records.
+        workspace_id: the workspace's id.
         ai_templates: case-folded names or ids of templates whose workspaces are task workspaces.
-        reason_of: the reason that a rule gives, by the rule's name.
+        reason_of: returns a rule's reason by its name.
     """
     listed = any(evidence.name(which).casefold() in ai_templates for which in ("template", "template_id"))
     if not (evidence.task or listed):
@@ -84,15 +84,17 @@ def provisional_records(
 
 
 def fold(evidence: Evidence, records: Sequence[UsageRecord], keep: int = KEPT) -> tuple[Evidence, frozenset[str]]:
-    """Turn all but the newest sightings into numbers.
+    """Replace all but the newest sightings by numbers.
 
     Args:
-        evidence: everything known of the workspace, no message twice.
-        records: what `provisional_records` returned for it. They must be stored, those of the folded sightings too.
+        evidence: all evidence about the workspace, each message once.
+        records: the result of `provisional_records` for it. All of them must be stored, including those of folded
+            sightings.
         keep: how many sightings of each kind are kept.
 
     Returns:
-        The evidence to keep, and the messages that it knows no longer: whoever gives one again must leave it out.
+        The evidence to keep, and the ids of the messages that were folded. The caller must not add these messages
+        again.
     """
     kinds = (evidence.resumed, evidence.paused, evidence.failed_resumes)
     gone = {one for sightings in kinds for one in sightings[: max(len(sightings) - keep, 0)]}
@@ -115,7 +117,7 @@ def fold(evidence: Evidence, records: Sequence[UsageRecord], keep: int = KEPT) -
     base = replace(base, created=base.created or (base.resumed > 0 and evidence.creation is not None))
     shorter = replace(shorter, base=base)
     messages = frozenset(sighting.message_id for sighting in gone)
-    # Whichever story turns out to be the best one later, it must be able to name all starts that do not stand yet.
+    # Whichever story is the best one later, it must still have a sighting for each start that is not settled.
     needed = [story.total - len(story.sightings) for story in _stories(shorter)]
     # Where the creation is folded with the resumes, so is its record: none of the later stories names it.
     creation = {one.message_id for one in evidence.created} if base.created else frozenset()
@@ -129,17 +131,17 @@ def record_key(workspace_id: str, number: int) -> str:
 
 
 def record_number(key: str) -> int:
-    """Return the number in a key that `record_key` made."""
+    """Return the number in a key made by `record_key`."""
     return int(key.rpartition(":")[2])
 
 
 def settled_keys(evidence: Evidence, workspace_id: str) -> list[str]:
-    """Return the keys of the records that are derived no longer."""
+    """Return the keys of the records that are no longer derived."""
     return [record_key(workspace_id, number) for number in range(1, evidence.base.records + 1)]
 
 
 def _best(evidence: Evidence) -> _Story:
-    """Return the longest explanation; of equals, the one that mentions starts themselves."""
+    """Return the story with the most starts; among equals, the one whose sightings are starts."""
     return max(_stories(evidence), key=lambda story: story.total)
 
 

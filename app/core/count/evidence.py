@@ -1,6 +1,6 @@
-"""Evidence: what deliveries show of one workspace, for one meter.
+"""Evidence: what deliveries show about one workspace, for one meter.
 
-Evidence only ever grows by union, so order, duplicates and Coder's fan-out to many recipients cannot change it.
+Evidence only grows by union, so the order, duplicates and copies to several recipients do not affect it.
 """
 
 import heapq
@@ -14,18 +14,18 @@ from app.core.count.delivery import NIL_UUID, Event
 from app.core.count.rules import EvidenceKind, Verdict
 from app.core.stored import read
 
-# Creations go to every admin and status events come by the minute: of those the first few are named, all are counted.
+# Creations go to every admin, and status messages can arrive every minute: all count, but only the first are stored.
 _SIGHTINGS_KEPT: Final = 20
 FIRST_BUILD: Final = "1"
 FAILED_RESUME: Final = "message "
 _NAMES: Final = ("workspace", "owner", "template", "organization")
-# Kept in addition to the names, because `ai_templates` may list a template by its id.
+# Stored as well as the names, because `ai_templates` may list a template by its id.
 _TEMPLATE_ID: Final = "template_id"
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Sighting:
-    """One delivery that shows something: when it arrived, its message id, and the rule that read it."""
+    """One delivery as evidence: time of arrival, message id, and the rule that matched it."""
 
     at: float
     message_id: str
@@ -34,12 +34,12 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """Old evidence of which only numbers are left.
+    """Old evidence that is stored only as numbers.
 
     Attributes:
-        resumed: resumes, each a message of its own; `paused` and `failed_resumes` likewise.
-        records: how many of the workspace's records, the first ones, stand for it and are derived no longer.
-        created: the creation stands among them.
+        resumed, paused, failed_resumes: the number of messages of each kind.
+        records: the number of the workspace's first records that stand for it and are no longer derived.
+        created: whether the creation is one of them.
     """
 
     resumed: int = 0
@@ -54,10 +54,10 @@ class Folded:
 
     @classmethod
     def from_json(cls, stored: str | bytes) -> "Folded":
-        """Read the JSON of what `as_json` returned, in this version or another one.
+        """Parse the JSON form of `as_json`, also from other versions.
 
         Raises:
-            ValueError: it is something else.
+            ValueError: the text is something else.
         """
         return read(_FOLDED, stored)
 
@@ -68,14 +68,14 @@ NOTHING_FOLDED: Final = Folded()
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known of one workspace for one meter.
+    """All evidence about one workspace for one meter.
 
     Attributes:
-        task: some delivery that only tasks have.
-        names: earliest sighting of each name of the workspace, as (at, message id, name); its template's id, too.
-        failed: build 1 where it failed, and `message <id>` for each failed resume, with the delivery that told.
-        weight: units one start consumes.
-        base: what was known before the sightings that are kept here (app/core/count/estimate.py `fold`).
+        task: whether any delivery was of a kind that only tasks have.
+        names: the earliest sighting of each name, as (at, message id, name), including the template's id.
+        failed: build 1 if it failed, and `message <id>` for each failed resume, with the delivery that reported it.
+        weight: the units that one start consumes.
+        base: evidence from before the sightings kept here (`fold` in app/core/count/estimate.py).
     """
 
     created: tuple[Sighting, ...] = ()
@@ -89,7 +89,7 @@ class Evidence:
     base: Folded = NOTHING_FOLDED
 
     def with_event(self, event: Event, verdict: Verdict) -> "Evidence":
-        """Return the union with one more event; the same event again changes nothing."""
+        """Return the union with one more event; adding the same event again changes nothing."""
         one = Sighting(event.received_at, event.message_id, verdict.rule)
         kind = verdict.evidence
         grown = replace(
@@ -114,24 +114,24 @@ class Evidence:
         return grown
 
     def consumed(self) -> "Evidence":
-        """Return what remains once Coder's API has spoken: the names, and that it is a task's workspace."""
+        """Return what is still needed once Coder's API has proved the builds: the names, and whether it has a task."""
         return Evidence(task=self.task, names=self.names, weight=self.weight)
 
     @property
     def failed_resumes(self) -> list[Sighting]:
-        """The failed resumes, oldest first; Coder does not report which of the resumes failed."""
+        """The failed resumes, oldest first; Coder does not report which resume failed."""
         return sorted(one for build, one in self.failed.items() if build.startswith(FAILED_RESUME))
 
     @property
     def creation(self) -> Sighting | None:
-        """The earliest word of a creation that is not known to have failed."""
+        """The earliest sighting of a creation, unless it is known to have failed."""
         return self.created[0] if self.created and FIRST_BUILD not in self.failed else None
 
     def name(self, which: str) -> str:
         return self.names[which][3] if which in self.names else ""
 
     def as_json(self) -> dict[str, Any]:
-        """Return the evidence as the store writes it: each message once, in `T`, and otherwise by its place there."""
+        """Return the stored form of the evidence. `T` lists each message once, and all else refers to it by index."""
         told = {(at, message_id) for _, at, message_id, _ in self.names.values()}
         everything = (*self.created, *self.resumed, *self.paused, *self.seen, *self.failed.values())
         told |= {(sighting.at, sighting.message_id) for sighting in everything}
@@ -159,10 +159,10 @@ class Evidence:
 
     @classmethod
     def from_json(cls, stored: str | bytes) -> "Evidence":
-        """Read the JSON of what `as_json` returned, in this version or another one; `{}` is no evidence.
+        """Parse the JSON form of `as_json`, also from other versions; `{}` is empty evidence.
 
         Raises:
-            ValueError: it is something else.
+            ValueError: the text is something else.
         """
         found = read(_STORED, stored)
         table = found.T
@@ -185,7 +185,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """Evidence as it is stored. Rows are read by place: another version may write more behind what is known."""
+    """The stored form of evidence. Rows are read by position: another version may append values to them."""
 
     T: list[list[Any]] = field(default_factory=list)
     C: list[list[Any]] = field(default_factory=list)
@@ -203,7 +203,7 @@ _TASK_KINDS = frozenset({EvidenceKind.RESUMED, EvidenceKind.PAUSED, EvidenceKind
 
 
 def _union(sightings: tuple[Sighting, ...], one: Sighting, keep: int | None = None) -> tuple[Sighting, ...]:
-    """Add a sighting in order of arrival; of the same message the earliest arrival stands."""
+    """Add a sighting in order of arrival; for the same message the earliest arrival is kept."""
     for old in sightings:
         if old.message_id == one.message_id:
             if old <= one:
@@ -220,7 +220,7 @@ _Names = Mapping[str, tuple[int, float, str, str]]
 def _merge_names(names: _Names, event: Event, kind: EvidenceKind | None) -> _Names:
     """Keep the earliest sighting of each name.
 
-    A template's name comes from Workspace Created if it can: Manual Build Failed gives its display name
+    The template's name preferably comes from Workspace Created, because Manual Build Failed has its display name
     (Coder, coderd/provisionerdserver/provisionerdserver.go).
     """
     changed = dict(names)
@@ -234,7 +234,7 @@ def _merge_names(names: _Names, event: Event, kind: EvidenceKind | None) -> _Nam
 
 
 def _coder_template_id(event: Event) -> str:
-    """Return the UUID of the workspace's template; `Event.template_id` is that of the notification's template."""
+    """Return the UUID of the workspace's template; `Event.template_id` is that of the notification template."""
     data = event.payload.get("data")
     template = data.get("template") if isinstance(data, Mapping) else None
     value = template.get("id") if isinstance(template, Mapping) else None

@@ -1,4 +1,4 @@
-"""Meters: the usage key, the usage record and the usage of a period."""
+"""Meters, usage records, and the usage of a period."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,19 +9,19 @@ from typing import Final
 from app.core.limit.limits import Limit
 from app.core.limit.period import Period
 
-#: Agent Workspace Builds, the first meter.
+#: Agent Workspace Builds.
 AWB: Final = "awb"
 
 
 @dataclass(frozen=True, slots=True)
 class Meter:
-    """What is metered.
+    """A meter.
 
     Attributes:
-        feature: the feature of Coder's entitlements with limit, period and Coder's own number.
-        name: as people say it; `short` where there is little room.
-        counted_here: we count it from notifications; else Coder's own number is all there is.
-        proved: Coder's API proves its units (app/core/count/proof.py); else what is counted stays an estimate.
+        feature: the feature of Coder's entitlements that has its limit, its period and Coder's own number.
+        name: its name in full; `short` is used where there is little room.
+        counted_here: whether this program counts it from notifications; otherwise only Coder's number is known.
+        proved: whether Coder's API proves its units (app/core/count/proof.py); otherwise its count is an estimate.
     """
 
     id: str
@@ -32,7 +32,7 @@ class Meter:
     proved: bool = False
 
 
-#: Every meter. Those that Coder only reports are active where the deployment reports them (codersdk/deployment.go).
+#: Every meter. Those that only Coder counts are active if the deployment reports them (codersdk/deployment.go).
 METERS: Final = {
     meter.id: meter
     for meter in (
@@ -44,19 +44,19 @@ METERS: Final = {
 
 
 def meter_of(meter_id: str) -> Meter:
-    """Return a meter by id; one that only an admin's rules name is counted, too."""
+    """Return a meter by its id; one that is defined only by an admin's rules is counted here."""
     return METERS.get(meter_id) or Meter(meter_id, meter_id, meter_id, meter_id, counted_here=True)
 
 
 class Mode(StrEnum):
-    """How far a number can be trusted."""
+    """How reliable a number is."""
 
     WEBHOOK_ONLY = "webhook-only"
     VERIFIED = "verified"
 
 
 class RecordState(StrEnum):
-    """Provisional records come from notifications alone; proved ones from Coder's API."""
+    """Whether a record comes from notifications alone (provisional) or is proved by Coder's API."""
 
     PROVISIONAL = "provisional"
     PROVED = "proved"
@@ -67,9 +67,9 @@ class UsageRecord:
     """One counted unit, with the reason for counting it.
 
     Attributes:
-        key: identity of what was consumed: `build:<id>` when proved, `hint:<workspace>:<n>` until then.
-        at: seconds since the epoch: completion of the build, or arrival of the hint until proved.
-        deliveries: message ids that are evidence for it; the first ones, where there are very many.
+        key: what was consumed: `build:<id>` if proved, otherwise `hint:<workspace>:<n>`.
+        at: in seconds since the epoch: the end of the build if proved, otherwise the arrival of the notification.
+        deliveries: ids of the messages that are evidence for it; only the first ones if there are very many.
     """
 
     key: str
@@ -90,15 +90,16 @@ class UsageRecord:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What was used of a meter in one usage period, as of one moment.
+    """The usage of a meter in one usage period, as of one moment.
 
     Attributes:
         counted: units recorded in the period.
-        provisional: those of them that no API has proved.
-        coder_actual: Coder's own number as of its last refresh, None where it is not known.
-        since_refresh: records later than that refresh.
-        drift: counted less Coder's number for the same builds; None where one of them is not known.
-        gone: this version of Coder no longer has the meter (app/core/count/era.py): `counted` is history without limit.
+        provisional: how many of them are not proved by the API.
+        coder_actual: Coder's own number as of its last refresh; None if unknown.
+        since_refresh: units recorded after that refresh.
+        drift: our count minus Coder's number for the same builds; None if either is unknown.
+        gone: whether this version of Coder no longer has the meter (app/core/count/era.py). `counted` is then history,
+            and there is no limit.
     """
 
     deployment: str
@@ -118,7 +119,7 @@ class Usage:
 
     @property
     def used(self) -> int:
-        """The number that alerts and people go by: Coder's own, brought up to now, where Coder counts."""
+        """The number for alerts and display: Coder's own plus later records if it is known, otherwise our count."""
         return self.counted if self.coder_actual is None else self.coder_actual + self.since_refresh
 
     @property

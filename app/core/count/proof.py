@@ -1,4 +1,4 @@
-"""Proof: from a workspace's builds, as Coder's API lists them, to usage records."""
+"""Proof: usage records from a workspace's builds, as listed by Coder's API."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -7,15 +7,15 @@ from app.core.coder.shapes import Build
 from app.core.count.evidence import Evidence, Sighting
 from app.core.count.meter import AWB, RecordState, UsageRecord
 
-#: The rule that a proved record names: not one of the file, but Coder's own.
+#: The rule in proved records. It is not in the rules file: Coder itself counts this way.
 PROVED_RULE: Final = "coder-build"
 _DELIVERIES_KEPT: Final = 20
 
 
 def ended_prefix(builds: Sequence[Build]) -> list[Build]:
-    """Return the builds up to the first that has not ended, in order of their numbers.
+    """Return the builds before the first that has not ended, in order of their numbers.
 
-    Coder runs one build of a workspace at a time, so none behind an unfinished one has ended.
+    Coder runs one build of a workspace at a time, so no build after an unfinished one has ended.
     """
     ended: list[Build] = []
     for build in sorted(builds, key=lambda build: build.build_number):
@@ -26,7 +26,7 @@ def ended_prefix(builds: Sequence[Build]) -> list[Build]:
 
 
 def counting(builds: Sequence[Build]) -> list[Build]:
-    """Return the builds that are counted, if their workspace has or had a task."""
+    """Return the builds that count, given that their workspace has or had a task."""
     return [build for build in builds if build.is_awb and build.counted_at is not None]
 
 
@@ -35,8 +35,8 @@ def proved_records(builds: Sequence[Build], evidence: Evidence, names: Mapping[s
 
     Args:
         builds: ended builds of one workspace, ascending.
-        evidence: what deliveries reported about the workspace; each is named by the build that it led to.
-        names: the workspace's names as Coder gave them: template and organization are in no build.
+        evidence: the deliveries about the workspace; each is assigned to the build that it reports.
+        names: the workspace's names from Coder: builds contain neither template nor organization.
     """
     counted = counting(builds)
     found = _deliveries_by_build(counted, evidence)
@@ -65,7 +65,7 @@ def _record(build: Build, evidence: Evidence, names: Mapping[str, str], deliveri
 
 
 def _deliveries_by_build(builds: Sequence[Build], evidence: Evidence) -> dict[str, list[str]]:
-    """Give each delivery to the last build begun before it arrived, because Coder reports none earlier."""
+    """Assign each delivery to the last build that began before it arrived, because Coder sends none earlier."""
     found: dict[str, list[str]] = {}
     sightings: list[Sighting] = sorted((*evidence.created, *evidence.resumed, *evidence.seen, *evidence.paused))
     for sighting in sightings if builds else ():

@@ -1,6 +1,6 @@
-"""What of a payload may be kept: names and ids, never secrets, prompts, addresses or free text.
+"""Which parts of a payload may be stored: names and ids, never secrets, prompts, addresses or free text.
 
-Some keys show that their value is secret; the value is then removed everywhere else, too.
+If a key shows that its value is secret, the value is also removed everywhere else.
 """
 
 import json
@@ -12,11 +12,11 @@ from typing import Any, Final
 
 from app.core.count.secretvalue import TooManySecretsError, without_repeated
 
-#: Replaces a removed value, so that a reader sees that there was one.
+#: Replaces a removed value, so that readers can see that there was one.
 REDACTED: Final = "[not stored]"
 
-# A passcode mail carries its code in a label, in the text and in the reset link
-# (Coder template 62f86a30-2330-4b61-a26d-311ff3b608cf): of such a payload no value is kept at all.
+# A passcode message has the code in a label, in the text and in the reset link (Coder template
+# 62f86a30-2330-4b61-a26d-311ff3b608cf), so none of its values are stored.
 ONE_TIME_PASSCODE_TEMPLATE: Final = "62f86a30-2330-4b61-a26d-311ff3b608cf"
 _SECRET_KEY = re.compile(
     r"passcode|password|passwd|secret|token|(?<![a-z])otp(?![a-z])|(api|private|ssh)_?key|credential|authorization|e_?mail"
@@ -24,15 +24,16 @@ _SECRET_KEY = re.compile(
 )
 _KEPT_OF_PASSCODE = frozenset({"_version", "notification_name", "notification_template_id", "user_id"})
 
-# Personal data of the recipient, which no count needs. Parameters may hold the prompt of a task (Coder up to v2.27).
+# The recipient's personal data, which counting does not need. Parameters may contain a task's prompt (up to Coder
+# v2.27).
 _DROPPED = frozenset({"user_name", "parameters"})
-# Labels that people write. Up to v2.27 the label `task` was the prompt; later it is a name, which is kept.
+# Labels with text that people wrote. Up to v2.27 the label `task` was the prompt; later it is a name, which is kept.
 _FREE_TEXT = frozenset({"task", "custom_title", "custom_message", "chat_title", "template_version_message", "message"})
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _LONGEST_TEXT = 500
-# Each begins only where no earlier match could have begun, or stops where the next one begins: else a text of nothing
-# but beginnings would cost the square of its length.
-# Under names that nobody foresaw: the query of a link, which may hold a code, its user info, and addresses.
+# Patterns for personal data under unknown names: query strings of links, which may contain a code, userinfo, and
+# addresses. Each pattern starts only where no earlier match could have started, or stops where the next one starts;
+# otherwise a text made of nothing but starts would take quadratic time.
 _PERSONAL: Final = (
     re.compile(r"[?#][^\s=?#]*=\S*"),
     re.compile(r"(?<=://)[^/\s]*@"),
@@ -60,7 +61,7 @@ def _kind_alone(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def holds_passcode(payload: Mapping[str, Any]) -> bool:
-    """Return whether this is a one-time passcode, by template or by label."""
+    """Return whether this is a one-time passcode, by its template or a label."""
     labels = payload.get("labels")
     return (
         str(payload.get("notification_template_id")).lower() == ONE_TIME_PASSCODE_TEMPLATE
@@ -70,9 +71,9 @@ def holds_passcode(payload: Mapping[str, Any]) -> bool:
 
 
 def may_hold_secret(body: bytes) -> bool:
-    """Return whether a body that is not a notification could hold a passcode and so must not be kept.
+    """Return whether a body that is not a notification might contain a passcode and must not be stored.
 
-    Of one that is not JSON, anything that no search would find counts: other encodings, characters spelled as escapes.
+    If it is not JSON, this includes anything that a text search could miss: other encodings and escaped characters.
     """
     try:
         text = json.dumps(json.loads(body), ensure_ascii=False)
@@ -97,7 +98,7 @@ def _value(key: str, value: Any) -> Any:
     return value
 
 
-# The receiver asks for every key of every delivery, and they are the same few.
+# The receiver looks up every key of every delivery, and they are always the same few.
 @lru_cache(maxsize=1024)
 def _secret_key(key: str) -> tuple[str, bool]:
     plain = key.lower().replace("-", "_").replace(" ", "_")
@@ -114,7 +115,7 @@ def _string(key: str, value: str) -> str:
         return REDACTED
     if key == "url":
         return _plain_url(value)
-    # The patterns take long over long texts; cut again behind them, so that nothing is cut in two unseen.
+    # The patterns are slow on long texts. The text is cut again afterwards, so that no match is split by the cut.
     short = value[: 4 * _LONGEST_TEXT]
     if "@" in short or "=" in short:
         for pattern in _PERSONAL:
@@ -123,11 +124,11 @@ def _string(key: str, value: str) -> str:
 
 
 def _plain_url(url: str) -> str:
-    """Drop query, fragment and user info: reset links carry their code there."""
+    """Remove query, fragment and userinfo, because reset links contain a code there."""
     bare = url.split("?", 1)[0].split("#", 1)[0]
     return re.sub(r"^([a-z]+://)[^/]*@", r"\1", bare, flags=re.IGNORECASE)[:_LONGEST_TEXT]
 
 
 def _unicode(text: str) -> str:
-    """Replace half surrogate pairs: JSON can say them, but nothing that writes UTF-8 could store them."""
+    """Replace lone surrogates, which JSON can express but UTF-8 cannot."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

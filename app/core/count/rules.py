@@ -1,4 +1,4 @@
-"""Rules as data: an ordered list, compiled and checked once, that turns an Event into a Verdict."""
+"""Rules as data: an ordered list, compiled and checked once, that classifies events."""
 
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from app.core.text.spelling import did_you_mean
 
 
 class Outcome(StrEnum):
-    """What a verdict says of an event."""
+    """What a verdict says about an event."""
 
     EVIDENCE = "evidence"
     IGNORED = "ignored"
@@ -20,7 +20,7 @@ class Outcome(StrEnum):
 
 
 class EvidenceKind(StrEnum):
-    """What an event proves, or hints at, about a workspace."""
+    """What an event proves or suggests about a workspace."""
 
     CREATED = "created"
     RESUMED = "resumed"
@@ -31,12 +31,12 @@ class EvidenceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The decision about one event, with the rule that made it and why.
+    """The decision about one event, with the rule and the reason.
 
     Attributes:
-        hint: what an admin may want to do about it; empty for most.
+        hint: what an admin may want to do about it; usually empty.
         meter: the meter that the evidence belongs to; empty unless the outcome is evidence.
-        weight: how many units of the meter one start consumes.
+        weight: the units that one start consumes.
     """
 
     outcome: Outcome
@@ -49,7 +49,7 @@ class Verdict:
 
 
 class RulesError(ValueError):
-    """Every problem of a rules file at once.
+    """All errors of a rules file.
 
     Attributes:
         problems: one sentence each, with file, rule and remedy.
@@ -71,20 +71,20 @@ class Rule:
 
 UNKNOWN_RULE: Final = "no-rule"
 _KEYS: Final = ("name", "reason", "hint", "outcome", "evidence", "meter", "weight", "when")
-#: Of the second kind, app/core/relay/rule.py reads.
+#: Tables of the second kind are parsed by app/core/relay/rule.py.
 _TABLES: Final = ("rule", "relay")
 _LONGEST_WEIGHT: Final = 1000
 
 
 def classify(event: Event, rules: Sequence[Rule], facts: Facts) -> Verdict:
-    """Return the verdict of the first rule that matches, else "unknown"."""
+    """Return the verdict of the first rule that matches; “unknown” if none does."""
     for rule in rules:
         if rule.when(event, facts) is True:
             return rule.verdict
     return Verdict(
         Outcome.UNKNOWN,
         UNKNOWN_RULE,
-        f"No rule speaks of the template “{event.name or event.template_id}”. It is kept and shown, and not counted.",
+        f"No rule matches the template “{event.name or event.template_id}”. It is kept and shown, but not counted.",
         hint="Add a rule for it if it matters to a meter.",
     )
 
@@ -94,10 +94,10 @@ def load_rules(text: str, file: str) -> tuple[Rule, ...]:
 
     Args:
         text: TOML with an array of tables `rule`.
-        file: the name that errors mention.
+        file: the file name for error messages.
 
     Raises:
-        RulesError: with every problem found, each naming file, rule and remedy.
+        RulesError: with every error, each with file, rule and remedy.
     """
     try:
         document = tomllib.loads(text)
@@ -129,7 +129,7 @@ def load_rules(text: str, file: str) -> tuple[Rule, ...]:
 
 
 class _Compiler:
-    """Compiles one table and collects what is wrong with it."""
+    """Compiles one table and collects its errors."""
 
     def __init__(self, file: str, number: int, table: Any) -> None:
         self.table: Mapping[str, Any] = table if isinstance(table, dict) else {}

@@ -1,4 +1,4 @@
-"""Secrets known by their value: what one place of a payload shows to be secret is secret everywhere else."""
+"""Secrets known by their value: a value that one place of a payload marks as secret is removed everywhere."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -8,28 +8,28 @@ from urllib.parse import quote, quote_plus, unquote, unquote_plus
 #: Replaces a secret that was removed from a text.
 CUT_OUT: Final = "[…]"
 
-# Shorter values are not secrets, and would be found in the midst of names.
+# Shorter values are not secrets, and would match inside names.
 _SHORTEST: Final = 6
-# No notification of Coder's contains this many, and searching for more would take long.
+# None of Coder's notifications has this many, and searching for more would take long.
 _MOST_FORMS: Final = 500
 _MOST: Final = 100
-# A plain name under one of these keys often is the name of the workspace too, which is not a secret.
+# A simple name under one of these keys is often the workspace's name as well, which is not a secret.
 _OFTEN_A_NAME = re.compile(r"prompt|e_?mail")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-# In links: `otp=…` in a query or a fragment, and the password in user info.
+# In links: `otp=…` in a query or a fragment, and the password in userinfo.
 _ASSIGNED = re.compile(r"[?&#;]([^=?&#;\s\0]+)=([^&#;\s\0]+)")
 _PASSWORD = re.compile(r"://[^/\s:@\0]*:([^/\s\0]+)@")
 
-#: Reads a key as the redaction does: its plain spelling, and whether its value is secret.
+#: Returns a key's plain spelling and whether its value is secret, by the same rules as the redaction.
 ReadKey = Callable[[str], tuple[str, bool]]
 
 
 class TooManySecretsError(ValueError):
-    """A payload has or repeats more secrets than any notification of Coder's."""
+    """A payload contains or repeats more secrets than any notification of Coder's."""
 
 
 def without_repeated(payload: Mapping[str, Any], read_key: ReadKey) -> Mapping[str, Any]:
-    """Return the payload without its secrets outside of the places that show them to be secret.
+    """Return the payload without its secrets, except in the places that mark them as secret.
 
     Raises:
         TooManySecretsError: there are too many of them.
@@ -57,14 +57,14 @@ def without_repeated(payload: Mapping[str, Any], read_key: ReadKey) -> Mapping[s
 
 
 def _collect(value: Any, secret_key: str | None, read_key: ReadKey, secrets: list[str], shown: list[str]) -> None:
-    """Gather the texts and numbers under secret keys, and all others, keys included."""
+    """Collect the texts and numbers under secret keys into `secrets`, and all others including keys into `shown`."""
     if isinstance(value, str):
         if secret_key is None:
             shown.append(value)
         elif not (_OFTEN_A_NAME.search(secret_key) and _NAME.fullmatch(value)):
             secrets.append(value)
     elif isinstance(value, dict):
-        # A template's parameters tell by their names what their values are.
+        # The name of a template parameter shows what its value is.
         named = value.get("name") if "value" in value else None
         parameter, secret_parameter = read_key(named) if isinstance(named, str) else ("", False)
         for key, inner in value.items():
@@ -85,7 +85,7 @@ def _in_links(text: str, read_key: ReadKey) -> Iterator[str]:
 
 
 def _forms(secret: str) -> set[str]:
-    """Return a secret as it may be spelled elsewhere: as it is, quoted for a link, or unquoted from one."""
+    """Return the spellings of a secret: as it is, quoted for a link, and unquoted from one."""
     if secret.isalnum():
         return {secret}
     found = {secret, quote(secret, safe="")}

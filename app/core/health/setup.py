@@ -1,4 +1,4 @@
-"""The steps that lead from a new installation to one that counts and warns; shown until all are done."""
+"""The steps for setting up a new installation; shown until all are done."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ class Step:
     """One step.
 
     Attributes:
-        id: stable, such as `receiver`.
+        id: stable id, such as `receiver`.
         how: the command or setting that does it.
-        doc: where more is said, as file and anchor of the documentation.
+        doc: file and anchor of the documentation about it.
     """
 
     id: str
@@ -23,7 +23,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """What is done already."""
+    """Which steps are done."""
 
     delivered: bool
     templates: bool
@@ -34,7 +34,7 @@ class Progress:
 
 
 def steps(progress: Progress) -> Sequence[Step]:
-    """Return every step, in the order in which they are best taken; empty once all are done."""
+    """Return every step in the recommended order; empty once all are done."""
     found = (
         Step(
             "delivery", "Connect Coder", progress.delivered,

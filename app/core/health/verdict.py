@@ -1,4 +1,4 @@
-"""The verdict on the health of an installation: one function, whose answer every surface shows."""
+"""The verdict on an installation's health: one function, used by every page, command and API."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,21 +10,21 @@ from app.core.finding import Finding, Result
 from app.core.health.vitals import CoderVitals, Persistence, QueueVitals, RelayVitals, Vitals
 from app.core.text.lines import moment_text
 
-#: The sweep is due every minute.
+#: The sweep is due every minute; later than this is an error.
 _LATE_SWEEP: Final = timedelta(minutes=5)
-#: Seconds that a job may wait.
+#: The longest that a job should wait, in seconds.
 _OLD_JOB: Final = 300.0
-#: Intervals after which a pass over Coder's API is late.
+#: The number of intervals after which a pass over Coder's API is late.
 _LATE_PASSES: Final = 3
 _WORST_FIRST: Final = (Result.ERROR, Result.WARNING, Result.OK)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was found, in the order of the data's way.
+    """All findings, in the order in which data flows through the system.
 
     Attributes:
-        vitals: what it was found in.
+        vitals: the measurements that were judged.
     """
 
     vitals: Vitals
@@ -32,19 +32,19 @@ class Verdict:
 
     @property
     def result(self) -> Result:
-        """The worst of all findings."""
+        """The worst result of all findings."""
         found = {finding.outcome for finding in self.findings}
         return next((result for result in _WORST_FIRST if result in found), Result.OK)
 
     @property
     def troubles(self) -> list[Finding]:
-        """What is not as it should be, the worst first."""
+        """The findings that are not OK, worst first."""
         bad = [finding for finding in self.findings if finding.outcome is not Result.OK]
         return sorted(bad, key=lambda finding: _WORST_FIRST.index(finding.outcome))
 
     @property
     def advice(self) -> list[tuple[str, list[Finding]]]:
-        """The troubles by what to do about them, so that one remedy is named once; the worst first."""
+        """The troubles grouped by remedy, so that each remedy is given once; worst first."""
         found: dict[str, list[Finding]] = {}
         for finding in self.troubles:
             found.setdefault(finding.hint or finding.says, []).append(finding)
@@ -52,11 +52,11 @@ class Verdict:
 
     @property
     def checks(self) -> list[str]:
-        """The ids of all checks, each once."""
+        """The ids of all checks, without duplicates."""
         return list(dict.fromkeys(finding.check for finding in self.findings))
 
     def of(self, check: str, subject: str = "") -> Result:
-        """Return the worst result of a check, about one subject if there is one to name."""
+        """Return the worst result of a check, optionally for one subject only."""
         found = {one.outcome for one in self.findings if one.check == check and subject in ("", one.subject)}
         return next((result for result in _WORST_FIRST if result in found), Result.OK)
 
@@ -176,7 +176,7 @@ def _scheduler(vitals: Vitals) -> Finding:
 
 
 def _steps(vitals: Vitals) -> Iterator[Finding]:
-    """Report steps of the sweep that fail, or failed within the last day."""
+    """Report steps of the sweep that are failing, or failed within the last day."""
     for step in vitals.steps:
         when = (
             f"failed until {moment_text(step.at, vitals.zone)}"
@@ -215,7 +215,7 @@ def _quarantine(vitals: Vitals) -> Finding:
 
 
 def _refused(vitals: Vitals) -> Iterator[Finding]:
-    """Report posts that were refused within a day."""
+    """Report posts that were refused within the last day."""
     runs, now = vitals.refusals, vitals.now
     wrong = unauthorized(runs, now)
     if wrong:

@@ -1,4 +1,4 @@
-"""Vitals: what is seen of an installation, from which the verdict on its health is made."""
+"""Vitals: the measurements from which an installation's health is judged."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,20 +15,20 @@ class Persistence(StrEnum):
     OFF = "off"
     #: The last write failed.
     FAILED = "failed"
-    #: The Redis user may not ask.
+    #: The Redis user lacks the permission to check.
     UNSEEN = "unseen"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueVitals:
-    """One queue.
+    """The state of one queue.
 
     Attributes:
-        served: a living worker is registered for it.
-        waited_for: it is always served, or jobs wait in it.
-        length: jobs that wait.
+        served: whether a live worker is registered for it.
+        waited_for: whether it needs a worker: it always does, or has jobs waiting.
+        length: waiting jobs.
         failed: jobs that will not be retried.
-        oldest_age: seconds that the oldest job waits; None where none does.
+        oldest_age: seconds that the oldest job has waited; None if none waits.
     """
 
     name: str
@@ -42,7 +42,7 @@ class QueueVitals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepVitals:
-    """A step of the sweep that fails, or failed lately."""
+    """A step of the sweep that is failing, or failed recently."""
 
     name: str
     since: datetime
@@ -53,12 +53,12 @@ class StepVitals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelayVitals:
-    """One target of relays or forwards.
+    """The state of one target of relays or forwards.
 
     Attributes:
         says: its status, in one sentence.
-        late: messages wait for longer than they should.
-        failing: messages failed within a day.
+        late: whether messages have waited longer than they should.
+        failing: whether messages failed within a day.
     """
 
     target: str
@@ -69,11 +69,11 @@ class RelayVitals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoderVitals:
-    """Coder's API, where it is configured.
+    """The state of Coder's API, if it is configured.
 
     Attributes:
-        reconciled_at: when the last complete pass began; None before the first.
-        every: between two passes.
+        reconciled_at: when the last complete pass began; None before the first one.
+        every: the interval between passes.
     """
 
     failing_since: datetime | None
@@ -84,18 +84,18 @@ class CoderVitals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vitals:
-    """What is seen of one deployment and of what it shares with the others.
+    """The state of one deployment, and of what it shares with others.
 
     Attributes:
-        redis: why Redis cannot be used; empty while it takes writes. Nothing else is known then.
-        swept_at: end of the last sweep; None for never.
-        receivers: names of the configured ones.
-        failing_receivers: error of the newest message by receiver, where that failed.
-        overdue: notifications whose time has passed for more than a few minutes.
-        last_delivery: None for never; `silence_allowed` is how long none may come.
-        quarantined: bodies that lie in the quarantine now.
+        redis: why Redis cannot be used; empty if it accepts writes. If it is not empty, nothing else is known.
+        swept_at: the end of the last sweep; None if there was none.
+        receivers: names of the configured receivers.
+        failing_receivers: by receiver, the error of its newest message, if that failed.
+        overdue: notifications that should have been sent more than a few minutes ago.
+        last_delivery: None if there was none; `silence_allowed` is the normal maximum time between deliveries.
+        quarantined: bodies in the quarantine.
         relays: targets of relays and forwards.
-        zone: in which moments are written.
+        zone: the time zone for times in texts.
     """
 
     now: datetime

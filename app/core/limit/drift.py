@@ -1,6 +1,6 @@
-"""Drift: our number against Coder's, and what is known to cause it.
+"""Drift: the difference between our count and Coder's, and its known causes.
 
-A constant difference has known causes and is only shown; one that grows means that somebody counts wrongly.
+A constant difference has known causes and is only shown; a growing one means that one of the two counts is wrong.
 """
 
 from collections.abc import Sequence
@@ -10,16 +10,16 @@ from typing import Final
 
 from app.core.coder.versions import TALLY_BUG
 
-# Coder refreshes its number every 10 minutes, and replicas differ; younger steps say nothing.
+# Coder refreshes its number every 10 minutes, and replicas differ, so shorter changes mean nothing.
 _SETTLED: Final = timedelta(hours=2)
 _GROWTH_WINDOW: Final = timedelta(days=7)
-# Growth within the window, in builds, that raises an alert.
+# The growth within the window, in builds, that triggers an alert.
 _GROWTH_ALERT: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class DriftPoint:
-    """Both numbers for the same builds, those that ended up to `at`, when Coder refreshed its own."""
+    """Our count and Coder's for the same builds: those that ended by `at`, the time of Coder's refresh."""
 
     at: datetime
     counted: int
@@ -27,16 +27,16 @@ class DriftPoint:
 
     @property
     def drift(self) -> int:
-        """Positive: we count more than Coder."""
+        """The difference; positive if we count more than Coder."""
         return self.counted - self.actual
 
 
 def growth(history: Sequence[DriftPoint], period_start: datetime) -> int:
-    """Return how far the drift has moved from a week ago, or from the period's first settled point.
+    """Return the change of the drift since a week ago, or since the period's first settled point.
 
     Args:
-        history: oldest first.
-        period_start: points before it belong to another count.
+        history: the points, oldest first.
+        period_start: points before it are ignored, because they belong to another count.
     """
     points = [point for point in history if point.at >= period_start]
     if not points:
@@ -56,12 +56,12 @@ def is_growing(history: Sequence[DriftPoint], period_start: datetime) -> bool:
 
 
 def known_causes(drift: int, version: tuple[int, int, int] | None, *, sees_deleted: bool) -> list[str]:
-    """Name what is known to cause a drift of this sign, most likely first.
+    """Return the known causes of a drift with this sign, most likely first.
 
     Args:
-        drift: counted less Coder's number.
+        drift: our count minus Coder's.
         version: Coder's version, if known.
-        sees_deleted: Coder's provisioner jobs or audit log show deleted workspaces to this token.
+        sees_deleted: whether the token may read provisioner jobs or the audit log, which show deleted workspaces.
     """
     causes = []
     if drift < 0:

@@ -1,4 +1,4 @@
-"""From Coder's entitlements to limit, period and standing of a meter.
+"""The limit, the period and the licence status of a meter, from Coder's entitlements.
 
 Meanings: enterprise/coderd/license/license.go, coder/coder PR 20540 (1,000 included with Premium), PR 21998 (the limit
 is advisory), PR 22210 (licensed but not entitled, or limit zero: task builds are refused).
@@ -12,19 +12,19 @@ from app.core.coder.shapes import Entitlements, Feature
 from app.core.limit.limits import Limit
 from app.core.limit.period import Period
 
-# Coder's default period ends in 2125: so far away means that it never ends.
+# Coder's default period ends in 2125; a period this long is treated as endless.
 _FOR_GOOD_YEARS: Final = 50
 
 
 class LicenceStatus(StrEnum):
-    """What the licence says of a meter."""
+    """What the licence says about a meter."""
 
-    #: The entitlements are not known.
+    #: The entitlements are unknown.
     UNKNOWN = "unknown"
-    #: No licence (Community): the included builds hold, nothing is enforced, Coder counts nothing.
+    #: No licence (Community): the included builds apply, nothing is enforced, and Coder does not count.
     UNLICENSED = "unlicensed"
     ENTITLED = "entitled"
-    #: The licence has expired and its grace period runs.
+    #: The licence has expired and is in its grace period.
     GRACE = "grace_period"
     #: A licence without this feature, or with limit zero: Coder refuses to start task workspaces.
     NOT_ENTITLED = "not_entitled"
@@ -32,11 +32,11 @@ class LicenceStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What is included, for which time, and what Coder counted.
+    """What is included in which period, and Coder's own count.
 
     Attributes:
-        period: None if Coder reports none; the configured one holds then.
-        actual: Coder's own number as of the entitlements' refresh; None where it counts nothing.
+        period: None if Coder reports none; the configured period then applies.
+        actual: Coder's own number as of the entitlements' refresh; None if it does not count.
     """
 
     standing: LicenceStatus
@@ -46,7 +46,7 @@ class Allowance:
 
 
 def allowance(entitlements: Entitlements | None, feature_name: str, configured: Limit) -> Allowance:
-    """Return the allowance of a feature; the configured limit holds where no licence says anything."""
+    """Return the allowance of a feature; the configured limit applies if no licence sets one."""
     if entitlements is None:
         return Allowance(LicenceStatus.UNKNOWN, configured)
     feature = entitlements.features.get(feature_name)
@@ -63,7 +63,7 @@ def _limit(feature: Feature) -> Limit:
     limit = feature.limit
     if limit is None or limit < 0:
         return Limit(None)
-    # Before October 2025 `limit` was the hard limit and `soft_limit` what is included (coder/coder PR 18876).
+    # Before October 2025 `limit` was the hard limit and `soft_limit` the included number (coder/coder PR 18876).
     soft = feature.soft_limit if feature.soft_limit is not None and 0 < feature.soft_limit < limit else None
     return Limit(limit, soft)
 

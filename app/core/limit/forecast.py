@@ -13,15 +13,15 @@ from app.core.limit.pace import MONTH, WEEK, History, learn
 from app.core.limit.period import Period
 from app.core.text.lines import short_day
 
-#: For a period without end: a breach within so many days, today included, is near enough to warn.
+#: For an endless period: a breach within this many days, including today, is close enough for a warning.
 HORIZON: Final = 30
-#: What has to be seen before anybody is warned: whole days, and builds in the last 28 of them.
+#: The minimum for a warning: whole days of counting, and builds in the last 28 of them.
 ENOUGH_DAYS: Final = 7
 ENOUGH_BUILDS: Final = 10
 
-#: A breach later than three years from now is no breach.
+#: A breach more than three years away is ignored.
 _FAR: Final = 3 * 365 + 1
-#: The standard normal distribution at 10 and 90%, and at odds of three to one.
+#: Quantiles of the standard normal distribution: for 10 and 90%, and for odds of three to one.
 _EDGE: Final = 1.2816
 _ODDS: Final = 0.6745
 _DOUBT: Final = "Whether the limit is reached in time is still too uncertain for a warning."
@@ -32,19 +32,21 @@ class Forecast:
     """Pace, projection with a range, and the day on which the limit is reached.
 
     Attributes:
-        pace_period: builds a day since counting began in this period, whole days only; on its first day, that day's.
-        pace_28: over the last 28 whole days; None when fewer were seen, as for `pace_7`.
-        pace: the one used for the projection, as an average over a week.
-        projected: usage at the end of the period, `low` to `high` in four of five cases; None without an end.
-        breach: UTC day on which the limit is reached, which may lie behind the period's end. None when it is unlimited,
-            `reached` already, or out of sight for three years; so are its edges, each for itself.
-        elapsed_percent: share of the period that is gone; None without an end.
-        used_percent: share of the limit that is used; None without a divisor.
-        unlimited, reached: there is nothing to reach; the limit is reached, or zero.
-        until: the first day after the period; without an end, after the HORIZON.
-        enough: days and builds enough to say anything.
-        confident: enough to warn: besides, the odds are three to one if the breach falls in the period.
-        why: the reason of being confident or not, a sentence for people.
+        pace_period: builds a day since counting began in this period, by whole days; on the first day, that day's
+            builds.
+        pace_28: builds a day over the last 28 whole days; None with fewer days. The same holds for `pace_7`.
+        pace: builds a day used for the projection, averaged over a week.
+        projected: usage at the end of the period, with an 80% range from `low` to `high`; None for an endless period.
+        breach: UTC day on which the limit is reached, possibly after the period. None if there is no limit, if it is
+            `reached` already, or if the day is more than three years away. The same holds for each end of its range.
+        elapsed_percent: share of the period that has passed; None for an endless period.
+        used_percent: share of the limit that is used; None without a positive limit.
+        unlimited, reached: whether there is no limit; whether the limit is reached, or zero.
+        until: the first day after the period; for an endless one, after the HORIZON.
+        enough: whether there are enough days and builds for any forecast.
+        confident: whether it is reliable enough for a warning. For a breach in the period this also needs odds of three
+            to one.
+        why: the reason for being confident or not, as a sentence.
     """
 
     pace_period: float
@@ -67,19 +69,19 @@ class Forecast:
     why: str
 
     def in_period(self) -> bool:
-        """Tell whether the breach falls inside the period, or inside the HORIZON where it has no end."""
+        """Return whether the breach falls in the period, or in the HORIZON for an endless one."""
         return self.breach is not None and self.breach < self.until
 
     def exceeds(self) -> bool:
-        """Tell whether thresholds that ask for a projection are to warn (`if projected`).
+        """Return whether thresholds with `if projected` are crossed as far as the projection goes.
 
-        Too little data counts as yes: a warning that nobody needed is the smaller mistake. Without an end of the
-        period the HORIZON stands for it, as in `in_period`.
+        True with too little data, because an unnecessary warning is the smaller error. For an endless period the
+        HORIZON is used, as in `in_period`.
         """
         return self.reached or not self.enough or (self.confident and self.in_period())
 
     def words(self) -> str:
-        """Say it in one or two sentences."""
+        """Return the forecast as one or two sentences."""
         said = f"{self._outlook()}." if self.enough else "No forecast yet."
         return said if self.confident else f"{said} {self.why}"
 
@@ -109,7 +111,7 @@ class Forecast:
         return f"the limit will probably not be reached, {short_day(self.breach_earliest)} at the earliest"
 
     def _total(self) -> str:
-        """Say what is used by the end of the period; empty without an end."""
+        """Return the usage by the end of the period in words; empty for an endless one."""
         if self.projected is None:
             return ""
         range_ = "" if self.in_period() else f" (likely {self.low:,} – {self.high:,})"
@@ -120,12 +122,12 @@ def forecast(days: Sequence[tuple[date, int]], used: int, limit: Limit, period: 
     """Forecast the usage of a period.
 
     Args:
-        days: UTC days with usage and their builds, days without usage missing. Counting began with the first of them.
-            Days before the period may be given: they tell the pace, and nothing else.
-        used: the usage now, which need not be the sum of the days.
-        limit: what is included.
-        period: the present period.
-        now: the moment; its UTC day is incomplete, and so no part of any pace.
+        days: UTC days with their builds; days without usage are left out. Counting began with the first of them. Days
+            before the period are allowed and only affect the pace.
+        used: the current usage, which may differ from the sum of the days.
+        limit: the limit.
+        period: the current period.
+        now: the current time; its UTC day is incomplete and does not affect the pace.
     """
     today = now.astimezone(UTC).date()
     history = History.of(days, today)
@@ -180,7 +182,7 @@ def _elapsed(period: Period, now: datetime) -> float | None:
 
 
 def _lacking(history: History) -> str:
-    """Say what is missing for any forecast; empty if nothing is."""
+    """Return a sentence on what is missing for a forecast; empty if nothing is."""
     days, builds = len(history.counts), history.recent
     if days < ENOUGH_DAYS:
         return f"A forecast needs {ENOUGH_DAYS} whole days of counting; there {_are(days, 'day')} so far."
@@ -191,7 +193,7 @@ def _lacking(history: History) -> str:
 
 def _evidence(history: History) -> str:
     seen = min(len(history.counts), MONTH)
-    return f"There {_are(history.recent, 'build')} in the last {seen} days to tell the pace."
+    return f"There {_are(history.recent, 'build')} in the last {seen} days to base the pace on."
 
 
 def _are(number: int, noun: str) -> str:

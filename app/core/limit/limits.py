@@ -1,19 +1,20 @@
-"""Limits: a number, zero, or unlimited. Zero and unlimited are states, never divisors."""
+"""Limits: a number, zero, or unlimited. Never divide by a limit: it may be zero."""
 
 from dataclasses import dataclass
 from typing import Final
 
-#: Included in Community and Premium (https://coder.com/docs/ai-coder/ai-governance, Agent Workspace Build Limits).
+#: The included builds of Community and Premium (https://coder.com/docs/ai-coder/ai-governance, Agent Workspace Build
+#: Limits).
 INCLUDED_BUILDS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """How much of a meter is included.
+    """The included units of a meter.
 
     Attributes:
-        count: units included; None is unlimited (Coder writes -1).
-        soft: units from which on Coder's licence already mentions "included"; None if there is none.
+        count: the number; None for unlimited (-1 in Coder).
+        soft: a soft limit of the licence below `count`; None if there is none.
     """
 
     count: int | None
@@ -24,11 +25,14 @@ class Limit:
         return self.count is None
 
     def left(self, used: int) -> int | None:
-        """Units left, never below zero; None when unlimited."""
+        """Return the units left, at least zero; None if unlimited."""
         return None if self.count is None else max(self.count - used, 0)
 
     def percent(self, used: int) -> float | None:
-        """Share used in per cent, rounded down to one decimal so that 100.0 means reached; None without a divisor."""
+        """Return the share used in per cent; None without a positive limit.
+
+        It is rounded down to one decimal, so that 100.0 means that the limit is reached.
+        """
         if not self.count:
             return None
         return used * 1000 // self.count / 10

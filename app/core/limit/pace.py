@@ -1,7 +1,7 @@
-"""The pace: what the days so far let one expect of the days to come. docs/forecast.md says it in words.
+"""The pace: what past days say about the days to come. docs/forecast.md explains the method.
 
-It is derived from whole days before today, each weighted by age and relative to its weekday's usual share: a
-quiet weekend is no fall, and a few busy days after a quiet month are seen soon.
+It is computed from the whole days before today, weighted by age and relative to the weekday's usual share: a quiet
+weekend does not lower it, and a few busy days after a quiet month raise it soon.
 """
 
 from bisect import bisect_left
@@ -15,26 +15,26 @@ from typing import Final
 
 WEEK: Final = 7
 MONTH: Final = 28
-#: The pace is derived from the last year, the weekdays' shares from the last eight weeks.
+#: The pace uses the last year; the weekdays' shares use the last eight weeks.
 _MEMORY: Final = 365
 _PROFILE: Final = 56
 
-# Everything below was chosen on worlds other than those that the documentation reports.
-#: A day counts half as much as one this many days later.
+# All constants below were tuned on other simulated worlds than those that the documentation reports on.
+#: A day has half the weight of one that is this many days later.
 _HALF_LIFE: Final = 21.0
-#: Prior share of each weekday, from Monday on, and its weight in weeks of counting.
+#: Prior share of each weekday, starting on Monday, and the weight of the prior in weeks.
 _USUAL_WEEK: Final = (1.0, 1.0, 1.0, 1.0, 1.0, 0.5, 0.5)
 _USUAL_WEEKS: Final = 2.0
-#: Prior variance of a day relative to its mean is 1 + pace; its weight in days.
+#: The prior variance of a day relative to its mean is 1 + pace; this is its weight in days.
 _USUAL_NOISE_DAYS: Final = 14.0
-#: Squared relative change from one 28 days to the next before any was seen; worth one of them.
+#: Prior squared relative change from one 28-day span to the next, with the weight of one observation.
 _USUAL_CHANGE: Final = 0.01
-#: How much of such changes, and of a difference between the last week and the three before, the pace may differ by.
+#: Factor for the uncertainty of the pace from such changes, and from the last week's difference to the three before.
 _DRIFT: Final = 2.0
 _SPLIT: Final = 0.5
-#: Relative variance of the pace is never taken for more: beyond it the lower edge would fall from day to day.
+#: Upper bound of the pace's relative variance: beyond it the lower edge would fall from day to day.
 _CAP: Final = 0.5
-#: No mean of a day is taken for less where it divides.
+#: Lower bound of a day's mean in divisions.
 _LEAST: Final = 0.1
 
 Day = tuple[int, int]
@@ -42,14 +42,14 @@ Day = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Builds of each whole day since counting began, oldest first, the last of them yesterday; and of today so far."""
+    """Builds of each whole day since counting began, oldest first and ending yesterday, and today's so far."""
 
     counts: list[int]
     present: int
 
     @classmethod
     def of(cls, days: Sequence[tuple[date, int]], today: date) -> "History":
-        """Fill the gaps. Days after today, which clocks that differ bring about, are today."""
+        """Build a history without gaps. Days after today, which differing clocks can cause, count as today."""
         ages = [((today - day).days, builds) for day, builds in days]
         counts = [0] * min(max((age for age, _ in ages), default=0), _MEMORY)
         for age, builds in ages:
@@ -59,7 +59,7 @@ class History:
 
     @property
     def recent(self) -> int:
-        """Builds of the last 28 whole days."""
+        """Builds in the last 28 whole days."""
         return sum(self.counts[-MONTH:])
 
     def pace(self, days: int) -> float | None:
@@ -68,13 +68,13 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What is expected.
+    """The expected usage.
 
     Attributes:
-        rates: builds on a weekday, from today's on.
-        today_left: share of today that is left.
-        noise: variance of a day's builds against their mean.
-        doubt: relative variance of the pace; `drift`: what each further day adds to it.
+        rates: expected builds by weekday, starting with today's.
+        today_left: share of today that remains.
+        noise: variance of a day's builds relative to their mean.
+        doubt, drift: relative variance of the pace, and what each further day adds to it.
     """
 
     rates: tuple[float, ...]
@@ -88,10 +88,10 @@ class Model:
         return sum(self.rates) / WEEK
 
     def builds(self, days: int, edge: float) -> int:
-        """Return the builds from now to the end of a day ahead, at some number of standard deviations.
+        """Return the builds from now to the end of a later day, at a number of standard deviations from the mean.
 
-        Never falls from day to day, nor with the edge. The distribution is treated as a gamma distribution, by the
-        approximation of Wilson and Hilferty.
+        The result never decreases with the day or the deviations. The distribution is approximated as a gamma
+        distribution (Wilson and Hilferty).
         """
         weeks, rest = divmod(max(days, 0), WEEK)
         mean = self.today_left * self.rates[0] + weeks * sum(self.rates) + sum(self.rates[1 : rest + 1])
@@ -110,16 +110,16 @@ class Model:
 
 
 def learn(history: History, now: datetime) -> Model:
-    """Learn from the whole days, or from the present one if it is the only one.
+    """Fit the model to the whole days, or to today if it is the only day.
 
     Args:
-        history: what was counted.
-        now: the moment, in UTC.
+        history: the counted builds.
+        now: the current time, in UTC.
     """
     midnight = datetime.combine(now.date(), time(), now.tzinfo)
     after = now.weekday() if history.counts else now.weekday() + 1
     counts = history.counts or [history.present]
-    # Newest first from here on: (builds, weekday).
+    # From here on newest first: (builds, weekday).
     days = [(builds, (after - age) % WEEK) for age, builds in enumerate(reversed(counts), 1)]
     profile = _profile(days[:_PROFILE])
     level, certainty = _level(days, profile)
@@ -135,7 +135,7 @@ def learn(history: History, now: datetime) -> Model:
 
 
 def _profile(days: Sequence[Day]) -> list[float]:
-    """Return what each weekday brings, one on average: what was seen, with two usual weeks added."""
+    """Return the relative share of each weekday, averaging one: observations plus two usual weeks."""
     seen, builds = [0.0] * WEEK, [0.0] * WEEK
     for number, weekday in days:
         seen[weekday] += 1
@@ -149,7 +149,7 @@ def _profile(days: Sequence[Day]) -> list[float]:
 
 
 def _level(days: Sequence[Day], profile: Sequence[float]) -> tuple[float, float]:
-    """Return the pace by exponentially falling weights, and the number of days that it is worth."""
+    """Return the pace with exponentially decreasing weights, and the effective number of days."""
     fade, weight = 0.5 ** (1 / _HALF_LIFE), 1.0
     builds = usual = squares = 0.0
     for number, weekday in days:
@@ -161,7 +161,7 @@ def _level(days: Sequence[Day], profile: Sequence[float]) -> tuple[float, float]
 
 
 def _noise(days: Sequence[Day], profile: Sequence[float], level: float) -> float:
-    """Return the variance of a day's builds against their mean, never less than chance alone brings."""
+    """Return the variance of a day's builds relative to their mean; at least that of pure chance."""
     total = (1 + level) * _USUAL_NOISE_DAYS
     for number, weekday in days:
         mean = max(level * profile[weekday], _LEAST)
@@ -170,7 +170,7 @@ def _noise(days: Sequence[Day], profile: Sequence[float], level: float) -> float
 
 
 def _split(days: Sequence[Day], profile: Sequence[float], level: float) -> float:
-    """Return by how much the last week differs from up to three weeks before it, relative to the pace."""
+    """Return the difference between the last week and up to three weeks before it, relative to the pace."""
     last, before = days[:WEEK], days[WEEK:MONTH]
     usual = [sum(profile[weekday] for _, weekday in part) for part in (last, before)]
     if len(before) < WEEK or not level or not all(usual):
@@ -180,7 +180,7 @@ def _split(days: Sequence[Day], profile: Sequence[float], level: float) -> float
 
 
 def _change(counts: Sequence[int], noise: float) -> float:
-    """Return the mean squared relative change from 28 days to the next, beyond what noise explains."""
+    """Return the mean squared relative change between 28-day spans, beyond what noise explains."""
     paces = [sum(counts[end - MONTH : end]) / MONTH for end in range(len(counts), MONTH - 1, -MONTH)]
     changes = [_USUAL_CHANGE]
     for newer, older in pairwise(paces):

@@ -1,7 +1,7 @@
-"""Usage periods: whole UTC days, half-open inside this program.
+"""Usage periods: whole UTC days, represented as half-open intervals.
 
-Coder counts whole UTC days with both ends inclusive (enterprise/coderd/license/license.go); `inclusive` is the one
-place where its periods become ours.
+Coder counts whole UTC days including both ends (enterprise/coderd/license/license.go); `inclusive` is the only place
+where its periods are converted.
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import Final
 
 from app.core.text.parsed import Parsed
 
-#: Start of the period that Coder gives a Premium licence without a claim of its own: in effect, a lifetime counter.
+#: Start of the period that a Premium licence without a claim for the feature has; it never resets.
 LIFETIME_START: Final = date(2025, 7, 1)
 
 
@@ -25,14 +25,14 @@ class PeriodKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """Whole UTC days from `start` up to, not including, `end`; no end means forever."""
+    """Whole UTC days from `start` up to but not including `end`; without an end it is endless."""
 
     start: date
     end: date | None
 
     @classmethod
     def inclusive(cls, first: datetime, last: datetime) -> "Period":
-        """Build a period from Coder's edges: the UTC days of both moments belong to it."""
+        """Build a period from Coder's two moments, whose UTC days both belong to it."""
         return cls(first.astimezone(UTC).date(), last.astimezone(UTC).date() + timedelta(days=1))
 
     @property
@@ -45,24 +45,24 @@ class Period:
 
     @property
     def last(self) -> date | None:
-        """The last day that belongs to the period; None where it never ends."""
+        """The last day of the period; None if it is endless."""
         return None if self.end is None else self.end - timedelta(days=1)
 
     def contains(self, day: date) -> bool:
         return self.start <= day and (self.end is None or day < self.end)
 
     def days_left(self, today: date) -> int | None:
-        """Days until the period ends, today included; None when it never ends."""
+        """Return the days until the period ends, including today; None if it is endless."""
         return None if self.end is None else max((self.end - today).days, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class PeriodRule(Parsed):
-    """How periods follow each other: never, from anniversary to anniversary, or from month to month.
+    """How periods repeat: never, yearly or monthly.
 
     Attributes:
         month: month of the anniversary, for yearly periods.
-        day: day of the month on which a period starts; later than the month has, its last day is taken.
+        day: day of the month on which a period starts; in a shorter month, its last day.
     """
 
     kind: PeriodKind
@@ -71,10 +71,10 @@ class PeriodRule(Parsed):
 
     @classmethod
     def parse(cls, text: str) -> "PeriodRule":
-        """Read `lifetime`, `yearly`, `yearly:MM-DD`, `monthly` or `monthly:DD`.
+        """Parse `lifetime`, `yearly`, `yearly:MM-DD`, `monthly` or `monthly:DD`.
 
         Raises:
-            ValueError: with what is allowed.
+            ValueError: with the allowed forms.
         """
         allowed = "use lifetime, yearly, yearly:MM-DD, monthly or monthly:DD"
         kind, _, anchor = text.strip().lower().partition(":")
@@ -98,7 +98,7 @@ class PeriodRule(Parsed):
         return f"{self.kind.value}:{self.day}" if self.kind == PeriodKind.MONTHLY else self.kind.value
 
     def at(self, day: date) -> Period:
-        """Return the period that holds a UTC day."""
+        """Return the period that contains a UTC day."""
         if self.kind == PeriodKind.LIFETIME:
             return Period(LIFETIME_START, None)
         if self.kind == PeriodKind.YEARLY:
@@ -116,7 +116,7 @@ class PeriodRule(Parsed):
 
 
 def _clamped(year: int, month: int, day: int) -> date:
-    """Return the day, or the month's last one where it has fewer: 29 February becomes the 28th."""
+    """Return the day, or the last day of a shorter month: 29 February becomes the 28th."""
     lengths = (31, 29 if isleap(year) else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
     return date(year, month, min(day, lengths[month - 1]))
 

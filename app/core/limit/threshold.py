@@ -1,6 +1,7 @@
-"""Thresholds, and the levels that they make of a limit.
+"""Thresholds, and the levels that they define for a limit.
 
-`>=` crosses: Coder's own page calls usage equal to the limit exceeded, too (enterprise/coderd/license/license.go).
+A level is crossed at equality, as Coder's own page calls the limit exceeded then
+(enterprise/coderd/license/license.go).
 """
 
 import re
@@ -20,9 +21,9 @@ _LIMIT_PERCENT: Final = 100
 class ThresholdKind(StrEnum):
     PERCENT = "percent"
     ABSOLUTE = "absolute"
-    #: Step beyond the limit, in per cent.
+    #: A step beyond the limit, in per cent.
     FURTHER = "further"
-    #: The licence's own soft limit, where it has one below the limit.
+    #: The licence's own soft limit, if it has one below the limit.
     SOFT = "soft"
 
 
@@ -31,8 +32,8 @@ class Threshold(Parsed):
     """A configured threshold.
 
     Attributes:
-        if_projected: crossed only while usage is projected to exceed the limit (`Forecast.exceeds`). Never from the
-            limit on: what has happened needs no projection.
+        if_projected: crossed only while usage is projected to exceed the limit (`Forecast.exceeds`). At the limit and
+            above it is ignored, because a projection is no longer needed.
     """
 
     kind: ThresholdKind
@@ -41,12 +42,12 @@ class Threshold(Parsed):
 
     @classmethod
     def parse(cls, text: str | int) -> "Threshold":
-        """Read `75`, `75%`, `+10%` (every further 10 % beyond the limit) or `900 builds` (absolute).
+        """Parse `75`, `75%`, `+10%` (every further 10 % beyond the limit) or `900 builds` (absolute).
 
         A threshold below the limit may end with `if projected`.
 
         Raises:
-            ValueError: with what is allowed.
+            ValueError: with the allowed forms.
         """
         found = re.fullmatch(r"(\+?)\s*(\d{1,9})\s*(%|builds?|)(\s*if\s+projected)?", str(text).strip().lower())
         plus, digits, unit, condition = found.groups() if found else ("", "0", "", None)
@@ -71,7 +72,7 @@ class Threshold(Parsed):
 
     @property
     def level(self) -> str:
-        """The name of the level that it makes; of one beyond the limit the first step."""
+        """The name of its level; for steps beyond the limit, that of the first step."""
         match self.kind:
             case ThresholdKind.PERCENT:
                 return f"{self.value}%"
@@ -84,10 +85,10 @@ class Threshold(Parsed):
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A crossed threshold at a given limit: its name, and the usage from which on it is crossed.
+    """One level at a given limit: its name, and the usage at which it is crossed.
 
     Attributes:
-        if_projected: only while usage is projected to exceed the limit.
+        if_projected: crossed only while usage is projected to exceed the limit.
     """
 
     name: str
@@ -100,9 +101,9 @@ def highest_level(used: int, limit: Limit, thresholds: Sequence[Threshold], *, p
 
     Args:
         used: the usage.
-        limit: what is included.
-        thresholds: the configured ones.
-        projected: usage is projected to exceed the limit, or nobody can say (`Forecast.exceeds`).
+        limit: the limit.
+        thresholds: the configured thresholds.
+        projected: whether usage is projected to exceed the limit; true if that is unknown (`Forecast.exceeds`).
     """
     over = limit.count is not None and used >= limit.count
     levels = [level for level in _levels(used, limit, thresholds) if projected or over or not level.if_projected]
@@ -117,22 +118,22 @@ def needs_projection(used: int, limit: Limit, thresholds: Sequence[Threshold]) -
 
 
 def _levels(used: int, limit: Limit, thresholds: Sequence[Threshold]) -> list[Level]:
-    """Return every level up to the usage, with the absolute number from which on it is crossed."""
+    """Return every level up to the usage."""
     return [*fixed_levels(limit, thresholds), *further_levels(used, limit, thresholds)]
 
 
 def fixed_levels(limit: Limit, thresholds: Sequence[Threshold]) -> list[Level]:
-    """Return the levels that do not depend on usage: absolute ones, the soft limit, and shares."""
+    """Return the levels that do not depend on usage: absolute ones, the soft limit, and percentages."""
     absolute = [t for t in thresholds if t.kind is ThresholdKind.ABSOLUTE]
     levels = [Level(t.level, Fraction(t.value), t.if_projected) for t in absolute]
-    # A soft limit of zero is Coder's way to say that there is none.
+    # Coder writes a soft limit of zero if there is none.
     if limit.count and limit.soft and limit.soft < limit.count:
         levels.append(Level(str(Threshold(ThresholdKind.SOFT, limit.soft)), Fraction(limit.soft)))
     if limit.count:
         shares = [t for t in thresholds if t.kind is ThresholdKind.PERCENT]
         levels += [_percent_level(t.value, limit.count, if_projected=t.if_projected) for t in shares]
     elif limit.count == 0 and any(t.kind is not ThresholdKind.ABSOLUTE for t in thresholds):
-        # Nothing is included: the first build is over. Shares of nothing have no meaning.
+        # With a limit of zero the first build is over it, and percentages have no meaning.
         levels.append(Level("100%", Fraction(0)))
     return levels
 
@@ -140,7 +141,7 @@ def fixed_levels(limit: Limit, thresholds: Sequence[Threshold]) -> list[Level]:
 def further_levels(
     used: int, limit: Limit, thresholds: Sequence[Threshold], *, crossed: int = 1, ahead: int = 0
 ) -> list[Level]:
-    """Return levels beyond a positive limit: for each threshold the last crossed ones, and the next ones ahead."""
+    """Return levels beyond a positive limit: for each threshold, the last crossed ones and the next ones."""
     levels: list[Level] = []
     for threshold in thresholds:
         if threshold.kind is ThresholdKind.FURTHER and limit.count:
@@ -153,14 +154,14 @@ def further_levels(
 
 
 def level_named(name: str, used: int, limit: Limit, thresholds: Sequence[Threshold]) -> Level | None:
-    """Return the value of an announced level at today's limit; None if it no longer means anything."""
+    """Return an announced level at today's limit; None if there is no such level any more."""
     if name.endswith("%") and limit.count:
         return _percent_level(int(name[:-1]), limit.count)
     return next((level for level in _levels(used, limit, thresholds) if level.name == name), None)
 
 
 def next_level(name: str, used: int, limit: Limit, thresholds: Sequence[Threshold]) -> Level | None:
-    """Return the level that follows an announced one; None for the last, and where the name means nothing any more."""
+    """Return the level after an announced one; None if it is the last one or no longer exists."""
     here = level_named(name, used, limit, thresholds)
     levels = [*fixed_levels(limit, thresholds), *further_levels(used, limit, thresholds, ahead=1)]
     higher = [level for level in levels if here is not None and level.at > here.at]
@@ -168,9 +169,9 @@ def next_level(name: str, used: int, limit: Limit, thresholds: Sequence[Threshol
 
 
 def is_made(level: Level, thresholds: Sequence[Threshold]) -> bool:
-    """Return whether the thresholds, as they are configured now, still make this level."""
+    """Return whether the thresholds as configured now still define this level."""
     if not level.name.endswith("%"):
-        return True  # found among the levels of today
+        return True  # taken from the current levels
     percent = int(level.name[:-1])
     over = percent - 100
     return any(

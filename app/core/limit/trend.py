@@ -10,18 +10,18 @@ WEEK: Final = 7
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """Usage of the last seven whole UTC days, and of the seven before them. Today is part of neither."""
+    """Usage of the last seven whole UTC days and of the seven before. Today is in neither."""
 
     last: int
     before: int
 
     @property
     def change(self) -> float | None:
-        """The change in per cent of the week before; None where that week had no usage."""
+        """The change in per cent of the previous week; None if that week had no usage."""
         return (self.last - self.before) / self.before * 100 if self.before else None
 
     def words(self) -> str:
-        """Compare both weeks, such as "+23% on the week before"."""
+        """Compare the weeks in words, such as “+23% on the week before”."""
         if self.change is None:
             return "none in the week before" if self.last else "none in either week"
         if not round(self.change):

@@ -1,4 +1,4 @@
-"""Other webhooks that get every notification as Coder sent it: the `[[forward]]` tables."""
+"""Webhooks that get every notification as Coder sent it: the `[[forward]]` tables."""
 
 import re
 from collections.abc import Sequence
@@ -43,15 +43,15 @@ class Forward(BaseModel):
     """One `[[forward]]` table.
 
     Attributes:
-        name: a short name for people.
-        url: where the notifications go. It is a secret: many services put their key into it. User and password in it
-            are sent as Basic authentication, as Coder does.
-        templates: globs of names or ids of Coder's notification templates; empty takes all.
-        secret_file: holds a Standard Webhooks secret (`whsec_…`); each request is then signed with it.
-        bearer_file: holds a token for `Authorization: Bearer`.
-        header_file: holds one line, `Name: value`, which is added to each request.
-        allow_private: the URL may lead to this machine or into a private network.
-        passcodes: forward one-time passcodes, too.
+        name: a short name, for display.
+        url: the destination. It is a secret, because many services put their key into it. A user and password in it are
+            sent as Basic authentication, as Coder does.
+        templates: globs of names or ids of Coder's notification templates; if empty, all are forwarded.
+        secret_file: file with a Standard Webhooks secret (`whsec_…`), with which each request is signed.
+        bearer_file: file with a token for `Authorization: Bearer`.
+        header_file: file with one line, `Name: value`, that is added to each request.
+        allow_private: whether the URL may lead to this machine or a private network.
+        passcodes: whether to forward one-time passcodes, too.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -66,12 +66,12 @@ class Forward(BaseModel):
     passcodes: bool = False
 
     def matches(self, template_id: str, name: str, *, passcode: bool) -> bool:
-        """Return whether a notification of this template goes there."""
+        """Return whether notifications of this template are forwarded to it."""
         return (self.passcodes or not passcode) and matches_template(self.templates, template_id, name)
 
 
 def matches_template(globs: Sequence[str], template_id: str, name: str) -> bool:
-    """Return whether a template is one of those that globs name, by name or id; without globs every one is."""
+    """Return whether a template matches one of the globs by name or id; without globs, all match."""
     return not globs or any(
         fnmatchcase(value.casefold(), glob.casefold()) for glob in globs for value in (template_id, name) if value
     )

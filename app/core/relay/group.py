@@ -10,7 +10,7 @@ TEMPLATES: Final = "Template Events"
 CUSTOM: Final = "Custom Events"
 GROUPS: Final = (WORKSPACES, TASKS, USERS, TEMPLATES, CUSTOM)
 
-#: What a template's name begins with; the names are kept where Coder's UUIDs may be missing (payloads before v1.1).
+#: The beginnings of template names. Names are used because payloads before v1.1 may lack Coder's UUIDs.
 _BY_NAME: Final[Mapping[str, str]] = {
     "task ": TASKS,
     "prebuil": TEMPLATES,
@@ -26,6 +26,6 @@ _BY_NAME: Final[Mapping[str, str]] = {
 
 
 def group_of(name: str) -> str:
-    """Return the group of a template by its name; empty where it is none of these."""
+    """Return the group of a template by its name; empty if it is in none."""
     folded = name.casefold()
     return next((group for start, group in _BY_NAME.items() if folded.startswith(start)), "")

@@ -1,4 +1,4 @@
-"""A letter: what a notification says to the person it is for."""
+"""A letter: the text of a notification for the person it is addressed to."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -20,15 +20,15 @@ _MOST_SUMMED: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """Title, text, and links, as Coder would mail them.
+    """Title, text and links, as in Coder's own mail.
 
     Attributes:
-        greeting: the name of the person.
-        text: without markup.
-        markdown: the same, as Markdown.
-        actions: label and URL.
-        template_id: of the notification, for the link by which it is turned off; empty for none.
-        base_url: of the deployment, if its links show it; otherwise empty.
+        greeting: the person's name.
+        text: the text without markup.
+        markdown: the text as Markdown.
+        actions: (label, URL) pairs.
+        template_id: the notification template, for the link that turns it off; empty for none.
+        base_url: the deployment's URL, if the links show it; otherwise empty.
     """
 
     title: str
@@ -41,11 +41,11 @@ class Letter:
 
 
 def letter_of(body: bytes, coder_url: str = "") -> Letter:
-    """Read a notification, which has passed `read_delivery`.
+    """Build the letter of a notification that has passed `read_delivery`.
 
     Args:
-        body: as Coder sent it.
-        coder_url: of the deployment, where it is configured.
+        body: the body as Coder sent it.
+        coder_url: the deployment's URL, if configured.
     """
     envelope = json.loads(body)
     payload = envelope["payload"]
@@ -66,11 +66,11 @@ def letter_of(body: bytes, coder_url: str = "") -> Letter:
 
 
 def summary_of(letters: Sequence[Letter], most: int, minutes: int) -> Letter:
-    """Sum up letters to one person that were held back."""
+    """Combine letters to one person that were held back."""
     first, shown = letters[0], letters[:_MOST_SUMMED]
     why = (
-        f"More than {most} notifications within {minutes} minutes were for you. "
-        f"These {len(letters)} were held back and are summed up here:"
+        f"You received more than {most} notifications within {minutes} minutes. "
+        f"These {len(letters)} were held back and are listed here:"
     )
     rows = [f"- {letter.title}" + "".join(f"\n  {label}: {url}" for label, url in letter.actions) for letter in shown]
     marked = [
@@ -90,7 +90,7 @@ def summary_of(letters: Sequence[Letter], most: int, minutes: int) -> Letter:
 
 
 def _plain_markdown(text: str) -> str:
-    """Escape what Markdown gives a meaning."""
+    """Escape characters that Markdown interprets."""
     return "".join(f"\\{letter}" if letter in r"\`*_{}[]()<>#+-.!|~&" else letter for letter in text)
 
 

@@ -1,4 +1,4 @@
-"""Markdown of notifications as HTML: rendered by markdown-it, and of that only what nh3 lets through."""
+"""Notifications' Markdown as HTML: rendered by markdown-it and sanitized by nh3."""
 
 from functools import cache
 from typing import Any, Final
@@ -12,7 +12,7 @@ _TAGS: Final = frozenset(
 
 
 def to_html(markdown: str) -> str:
-    """Return HTML without scripts, pictures, styles and raw HTML; links lead to the web or to a mail address."""
+    """Return HTML without scripts, images, styles and raw HTML; links lead only to the web or to mail addresses."""
     import nh3  # noqa: PLC0415 - where nothing is relayed, nobody needs it
 
     return nh3.clean(
@@ -28,5 +28,5 @@ def to_html(markdown: str) -> str:
 def _renderer() -> Any:
     from markdown_it import MarkdownIt  # noqa: PLC0415 - the same
 
-    # Line ends as Coder means them; HTML in the text is text.
+    # Line breaks are kept, as Coder does; HTML in the text is shown as text.
     return MarkdownIt("commonmark", {"html": False, "breaks": True}).enable("table")

@@ -1,4 +1,4 @@
-"""The original of a notification: the bytes that Coder sent, and what of its headers goes along."""
+"""The original of a notification: the bytes that Coder sent, and the headers that are passed on with them."""
 
 import json
 from collections.abc import Mapping
@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from app.core.count.redaction import holds_passcode
 
-#: Names the meters that a notification has passed, each as a digest, separated by commas.
+#: The header with the meters that a notification has passed, each as a digest, separated by commas.
 VIA: Final = "X-AWB-Via"
-#: A notification that has passed this many meters is not forwarded.
+#: A notification that has passed this many meters is not forwarded again.
 MOST_HOPS: Final = 5
 _JSON: Final = "application/json"
 _LONGEST_HEADER: Final = 500
@@ -17,11 +17,11 @@ _LONGEST_HEADER: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Original:
-    """One notification as it came in.
+    """One notification as it was received.
 
     Attributes:
-        message_id: the `X-Message-Id` that it came with, else its `msg_id`.
-        via: the meters that it has passed before this one.
+        message_id: its `X-Message-Id` header, or else its `msg_id`.
+        via: the meters that it passed before this one.
     """
 
     body: bytes
@@ -30,7 +30,7 @@ class Original:
     via: tuple[str, ...] = ()
 
     def pack(self) -> bytes:
-        """Return it as bytes, for encryption."""
+        """Serialize it for encryption."""
         head = json.dumps([self.message_id, self.content_type, list(self.via)], separators=(",", ":"))
         return head.encode() + b"\n" + self.body
 
@@ -43,11 +43,11 @@ class Original:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What decides where a notification goes.
+    """The properties that determine where a notification goes.
 
     Attributes:
-        recipient: the address of the person it is for; empty where it names none.
-        passcode: it carries a one-time passcode.
+        recipient: the address of the person it is for; empty if it has none.
+        passcode: whether it contains a one-time passcode.
     """
 
     template_id: str
@@ -57,7 +57,7 @@ class Subject:
 
 
 def subject_of(envelope: Mapping[str, Any]) -> Subject:
-    """Read from a whole notification, which has passed `read_delivery`."""
+    """Return the subject of a complete notification that has passed `read_delivery`."""
     payload = envelope["payload"]
     return Subject(
         template_id=_text(payload.get("notification_template_id")).lower(),
@@ -68,18 +68,18 @@ def subject_of(envelope: Mapping[str, Any]) -> Subject:
 
 
 def read_via(header: str | None) -> tuple[str, ...]:
-    """Read the header that names the meters passed."""
+    """Parse the header that lists the meters passed."""
     return tuple(part.strip() for part in (header or "")[:_LONGEST_HEADER].split(",") if part.strip())
 
 
 def read_content_type(header: str | None) -> str:
-    """Return what goes along as Content-Type: one line of ASCII, as it came."""
+    """Return the Content-Type to pass on: the one received if it is one line of ASCII."""
     given = (header or "").strip()
     return given if given and given.isascii() and given.isprintable() and len(given) <= _LONGEST_HEADER else _JSON
 
 
 def loops(via: tuple[str, ...], instance: str) -> bool:
-    """Return whether a notification came back to a meter that forwarded it, or passes far too many."""
+    """Return whether a meter gets back a notification that it forwarded, or one that has passed too many meters."""
     return instance in via or len(via) >= MOST_HOPS
 
 

@@ -1,4 +1,4 @@
-"""Which targets a notification goes to."""
+"""Which targets get a notification."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from app.core.relay.target import PERSON, Lane, forward_target, person_lane
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """What is configured.
+    """The configured routes.
 
     Attributes:
-        usual: the way to a person where no rule says another; None: nothing is relayed to people.
-        rules: which say another way.
-        forwards: other webhooks.
+        usual: how people get notifications without a matching rule; None if nothing is relayed to people.
+        rules: the rules for exceptions.
+        forwards: the other webhooks.
     """
 
     usual: Way | None
@@ -29,16 +29,16 @@ class Routes:
 
 
 def lanes(subject: Subject, message_id: str, routes: Routes, alias: Callable[[str], str]) -> Iterator[Lane]:
-    """Yield where a message is to wait; nothing where nobody wants it.
+    """Yield the lanes in which a message must wait; none if it has no target.
 
     Args:
-        subject: what decides it.
+        subject: the properties of the message.
         message_id: its id.
-        routes: what is configured.
-        alias: names a person without the address.
+        routes: the configured routes.
+        alias: returns a pseudonym for an address.
     """
     if subject.recipient and routes.way(subject) is not Way.NONE:
-        # A passcode waits behind nothing, and nothing behind it.
+        # Each passcode has its own lane, so that it waits for nothing and nothing waits for it.
         key = f"passcode {message_id}" if subject.passcode else subject.recipient.casefold()
         yield Lane(PERSON, person_lane(alias(key), passcode=subject.passcode))
     for forward in routes.forwards:

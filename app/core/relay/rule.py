@@ -1,4 +1,4 @@
-"""Rules of relaying, the `[[relay]]` tables of the rules: how a notification reaches its recipient."""
+"""Relay rules, the `[[relay]]` tables of the rules file: how a notification reaches its recipient."""
 
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ from app.core.text.spelling import did_you_mean
 
 
 class Way(StrEnum):
-    """By which way a notification reaches its recipient."""
+    """How a notification reaches its recipient."""
 
     EMAIL = "email"
     SLACK = "slack"
@@ -23,14 +23,14 @@ class Way(StrEnum):
 
 
 class RelayRule(BaseModel):
-    """One `[[relay]]` table; what it leaves out holds for all.
+    """One `[[relay]]` table; conditions that it leaves out always match.
 
     Attributes:
-        name: for people.
-        relay: the way.
-        templates: names or ids of Coder's notification templates, as globs.
-        groups: their groups, such as Task Events, as globs.
-        recipients: addresses, as globs.
+        name: a name, for display.
+        relay: how notifications are sent.
+        templates: globs of names or ids of Coder's notification templates.
+        groups: globs of their groups, such as Task Events.
+        recipients: globs of addresses.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -59,9 +59,9 @@ class RelayRule(BaseModel):
 
 
 def way_of(subject: Subject, rules: Sequence[RelayRule], usual: Way) -> Way:
-    """Return the way of a notification: the first rule's that takes it, else the usual one.
+    """Return how a notification is sent: by the first matching rule, or else the usual way.
 
-    A passcode is always relayed: without it nobody gets into an account again, so rules choose its way only.
+    A passcode is always relayed, because without it a person cannot get back into the account. Rules only choose how.
     """
     for rule in rules:
         if rule.matches(subject) and not (subject.passcode and rule.relay is Way.NONE):
@@ -70,7 +70,7 @@ def way_of(subject: Subject, rules: Sequence[RelayRule], usual: Way) -> Way:
 
 
 class RelayRulesError(ValueError):
-    """Every problem of the `[[relay]]` tables.
+    """All errors of the `[[relay]]` tables.
 
     Attributes:
         problems: one sentence each, with file, table and remedy.
@@ -82,10 +82,10 @@ class RelayRulesError(ValueError):
 
 
 def load_relay_rules(text: str, file: str) -> tuple[RelayRule, ...]:
-    """Read the `[[relay]]` tables of a rules file, which is TOML.
+    """Parse the `[[relay]]` tables of a rules file, which is TOML.
 
     Raises:
-        RelayRulesError: with every problem found.
+        RelayRulesError: with every error found.
     """
     tables = tomllib.loads(text).get("relay", [])
     if not isinstance(tables, list):

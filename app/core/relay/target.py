@@ -1,13 +1,13 @@
-"""Targets of relayed notifications: `relay` is the person it is for, `forward:<name>` another webhook.
+"""Targets of relayed notifications: `relay` is the person it is for, `forward:<name>` is another webhook.
 
-Each message waits in a lane of each of its targets. A lane is a queue in order: a message that cannot be delivered yet
-holds up those behind it in its lane, and nothing else.
+A message waits in one lane of each of its targets. A lane is an ordered queue: a message that cannot be delivered yet
+holds up the messages behind it in its lane, but no others.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
-#: The target that is the person the notification is for.
+#: The target for the person a notification is for.
 PERSON: Final = "relay"
 _FORWARD: Final = "forward:"
 _PERSON: Final = "person:"
@@ -16,11 +16,11 @@ _PASSCODE: Final = "passcode:"
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """Where one message waits for one target.
+    """The lane in which a message waits for one target.
 
     Attributes:
         target: `relay`, or `forward:<name>`.
-        name: of the lane: `forward:<name>`, `person:<alias>`, or `passcode:<alias>`, one for each passcode.
+        name: `forward:<name>`, `person:<alias>`, or `passcode:<alias>`, which is one for each passcode.
     """
 
     target: str
@@ -29,13 +29,13 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """One message to relay, as the receiver hands it to Redis.
+    """One message to relay, as the receiver stores it in Redis.
 
     Attributes:
-        template: name of the notification's template, for people to read.
+        template: the name of the notification template, for display.
         sealed: the original, encrypted.
-        keep_seconds: after this time the original is gone, delivered or not.
-        passcode: it carries a one-time passcode.
+        keep_seconds: the original is deleted after this time, delivered or not.
+        passcode: whether it contains a one-time passcode.
     """
 
     message_id: str
@@ -47,12 +47,12 @@ class Parcel:
 
 
 def person_lane(alias: str, *, passcode: bool = False) -> str:
-    """Name the lane of a person, or that of one passcode."""
+    """Return the name of a person's lane, or of the lane of one passcode."""
     return f"{_PASSCODE if passcode else _PERSON}{alias}"
 
 
 def is_passcode(lane: str) -> bool:
-    """Tell whether a lane is that of a passcode."""
+    """Return whether a lane is that of a passcode."""
     return lane.startswith(_PASSCODE)
 
 
@@ -61,7 +61,7 @@ def forward_target(name: str) -> str:
 
 
 def forward_name(target: str) -> str | None:
-    """Return the name of a forward by its target or its lane; None where it is a person's."""
+    """Return the name of a forward from its target or lane; None for a person's."""
     return target.removeprefix(_FORWARD) if target.startswith(_FORWARD) else None
 
 

@@ -1,25 +1,25 @@
-"""Lists as people write them into one text."""
+"""Lists that people write as one text."""
 
 import re
 from collections.abc import Iterable
 
 
 def entries(text: str) -> list[str]:
-    """Split at commas, semicolons and ends of lines; an entry may stand in quotes."""
+    """Split at commas, semicolons and line ends; entries may be quoted."""
     parts = (part.strip() for part in re.split(r"[,;\n]", text))
     return [entry for part in parts if (entry := re.sub(r"""^(["'])(.*)\1$""", r"\2", part).strip())]
 
 
 def check_words(words: Iterable[str], *, spaces: bool = False, secret: bool = False) -> None:
-    """Check that entries hold no quotes and no white space: there, they are a separator gone wrong.
+    """Check that entries contain no quotes and no white space, which would mean a wrong separator.
 
     Args:
-        words: names, ids and the like.
-        spaces: they may hold spaces.
-        secret: they may be secrets, so the error repeats none.
+        words: names, ids and similar words.
+        spaces: whether they may contain spaces.
+        secret: whether they may be secrets, so that the error must not repeat them.
 
     Raises:
-        ValueError: one holds them. In silence it would match nothing.
+        ValueError: an entry contains one, and so would never match anything.
     """
     wrong = re.compile(r"[\"'“”„‘’]" if spaces else r"[\s\"'“”„‘’]")
     for word in words:
@@ -29,5 +29,5 @@ def check_words(words: Iterable[str], *, spaces: bool = False, secret: bool = Fa
 
 
 def split_urls(text: str) -> list[str]:
-    """Split URLs at commas and white space, which no URL holds."""
+    """Split URLs at commas and white space, which URLs do not contain."""
     return [part for part in re.split(r"[,\s]+", text) if part]

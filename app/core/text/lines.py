@@ -1,4 +1,4 @@
-"""Cleaning of text that comes from people or other systems."""
+"""Cleaning and formatting of text."""
 
 import re
 from datetime import UTC, date, datetime, tzinfo
@@ -8,24 +8,24 @@ _BIDI = re.compile(r"[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def one_line(text: str) -> str:
-    """Make one line without control characters, bidi controls and half surrogate pairs."""
+    """Return one line without control characters, bidi controls and lone surrogates."""
     whole = text.encode("utf-8", "replace").decode("utf-8")
     return _BIDI.sub("", _CONTROL.sub(" ", whole)).strip()
 
 
 def day_text(day: date, other: date | None = None) -> str:
-    """Write a day as people do, without the year if a day in the same text already has it."""
+    """Format a day, without the year if `other` has the same one."""
     year = "" if other is not None and other.year == day.year else f" {day.year}"
     return f"{day.day} {day:%B}{year}"
 
 
 def short_day(day: date, other: date | None = None) -> str:
-    """Write a day with a short month, such as 30 Dec 2026; the year is left out as by `day_text`."""
+    """Format a day with a short month, such as 30 Dec 2026; the year is left out as in `day_text`."""
     year = "" if other is not None and other.year == day.year else f" {day.year}"
     return f"{day.day} {day:%b}{year}"
 
 
 def moment_text(moment: datetime, zone: tzinfo = UTC) -> str:
-    """Write a moment as the clocks of a zone show it, with the zone's name, such as 2026-11-26 09:30 CET."""
+    """Format a moment in local time with the zone's name, such as 2026-11-26 09:30 CET."""
     at = moment.astimezone(zone)
     return f"{at:%Y-%m-%d %H:%M} {at:%Z}"

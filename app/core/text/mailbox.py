@@ -1,6 +1,7 @@
-"""Mail addresses: what people write, what SMTP takes, and which spellings mean the same recipient.
+"""Mail addresses: parsing, the form for SMTP, and which spellings are the same recipient.
 
-RFC 5322 section 3.4, RFC 5891 (IDNA) and RFC 6531 (SMTPUTF8). Quoted local parts and address literals are not taken.
+RFC 5322 section 3.4, RFC 5891 (IDNA) and RFC 6531 (SMTPUTF8). Quoted local parts and address literals are not
+supported.
 """
 
 import re
@@ -18,7 +19,7 @@ _HINT: Final = "use an address such as ops@example.com, or Ops <ops@example.com>
 _MAILBOX: Final = re.compile(
     r'(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<name>[^<>"@,;:\\]*?))\s*<\s*(?P<address>[^<>]*?)\s*>'
 )
-# ASCII specials are those of RFC 5322's dot-atom; whatever is not ASCII needs SMTPUTF8, and only has to be printable.
+# ASCII specials as in RFC 5322's dot-atom; other characters need SMTPUTF8 and only have to be printable.
 _LOCAL: Final = re.compile(r"[\w.!#$%&'*+/=^`{|}~\u0080-\U0010ffff-]+")
 _ASCII_DOMAIN: Final = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*")
 _LONGEST: Final = 254
@@ -27,12 +28,12 @@ _SEPARATOR: Final = re.compile(r'\s*((?:[^,"]|"(?:[^"\\]|\\.)*")+)\s*')
 
 @dataclass(frozen=True, slots=True)
 class Mailbox(Parsed):
-    """An address, with the name that mail programs show.
+    """An address with an optional display name.
 
     Attributes:
-        local: the part before the @, as it was written.
-        domain: in lower case, as DNS has it: labels that are not ASCII begin with `xn--`.
-        name: may be empty.
+        local: the part before the @, as written.
+        domain: in lower case and in the form for DNS: labels that are not ASCII begin with `xn--`.
+        name: the display name, or empty.
     """
 
     local: str
@@ -41,10 +42,10 @@ class Mailbox(Parsed):
 
     @classmethod
     def parse(cls, text: str) -> "Mailbox":
-        """Read `ops@example.com` or `Ops <ops@example.com>`; both parts of the address may be international.
+        """Parse `ops@example.com` or `Ops <ops@example.com>`; both parts of the address may be international.
 
         Raises:
-            ValueError: with what is allowed.
+            ValueError: with the allowed forms.
         """
         found = _MAILBOX.fullmatch(text.strip())
         address = found["address"] if found else text.strip()
@@ -60,14 +61,14 @@ class Mailbox(Parsed):
 
     @property
     def address(self) -> str:
-        """The address as SMTP takes it; ASCII unless the local part is not."""
+        """The address for SMTP, which is ASCII unless the local part is not."""
         return f"{self.local}@{self.domain}"
 
     @property
     def key(self) -> str:
-        """The address as people read it, in lower case: the same for every spelling.
+        """The address as people read it, in lower case: the same for all spellings.
 
-        Local parts are case-sensitive by the book, and by nobody's mail server.
+        Local parts are case-sensitive by the standard, but mail servers ignore case.
         """
         return f"{self.local.casefold()}@{_readable(self.domain)}"
 
@@ -81,12 +82,12 @@ class Mailbox(Parsed):
 
 
 def mailboxes(text: str) -> list[str]:
-    """Split a list at its commas, except within quotation marks."""
+    """Split a list at its commas, except inside quotation marks."""
     return [part.strip() for part in _SEPARATOR.findall(text) if part.strip()]
 
 
 def ascii_host(host: str) -> str | None:
-    """Return a host name in lower case as DNS has it, without a trailing dot; None where it is no host name."""
+    """Return a host name in its DNS form, in lower case and without a trailing dot; None if it is not a host name."""
     name = host.lower().removesuffix(".")
     if not name.isascii():
         try:
@@ -97,7 +98,7 @@ def ascii_host(host: str) -> str | None:
 
 
 def address_literal(host: str) -> str | None:
-    """Return an IP address as SMTP and message ids write it, such as [IPv6:::1] (RFC 5321, section 4.1.3)."""
+    """Return an IP address in the form of SMTP and message ids, such as [IPv6:::1] (RFC 5321, section 4.1.3)."""
     try:
         found = ip_address(host.strip("[]").removeprefix("IPv6:"))
     except ValueError:
@@ -106,9 +107,9 @@ def address_literal(host: str) -> str | None:
 
 
 def receiver_key(receiver: str) -> str:
-    """Return the name of a receiver, or a glob of names, in the one spelling that receivers have.
+    """Normalize the name of a receiver, or a glob of such names.
 
-    Only e-mail addresses have several: `email:Ops@EXAMPLE.com` is `email:ops@example.com`.
+    Only e-mail addresses have several spellings: `email:Ops@EXAMPLE.com` becomes `email:ops@example.com`.
     """
     kind, _, address = receiver.partition(":")
     if kind != "email" or not address:
@@ -122,5 +123,5 @@ def receiver_key(receiver: str) -> str:
 def _readable(domain: str) -> str:
     try:
         return str(idna.decode(domain))
-    except (idna.IDNAError, UnicodeError):  # such as dashes that no registry allows, but DNS does
+    except (idna.IDNAError, UnicodeError):  # such as dashes that registries forbid but DNS allows
         return domain

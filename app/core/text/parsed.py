@@ -1,4 +1,4 @@
-"""Values that are written as text: settings hold what was read, and `awb settings` shows the text."""
+"""Values that are written as text: settings hold the parsed value, and `awb settings` shows the text."""
 
 from typing import Any, Self
 
@@ -7,22 +7,22 @@ from pydantic_core import CoreSchema, core_schema
 
 
 class Parsed:
-    """Base of a value that pydantic reads with `parse` and writes with `str`."""
+    """Base class of a value that pydantic parses with `parse` and serializes with `str`."""
 
     __slots__ = ()
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a text.
+        """Parse a text.
 
         Raises:
-            ValueError: with what is allowed.
+            ValueError: with the allowed forms.
         """
         raise NotImplementedError
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Tell pydantic how to read and write; what is read already stays as it is."""
+        """Define parsing and serialization for pydantic; a parsed value is accepted as it is."""
         del source, handler
         written = core_schema.plain_serializer_function_ser_schema(str)
         return core_schema.no_info_plain_validator_function(cls._read, serialization=written)

@@ -6,9 +6,9 @@ from email.utils import parsedate_to_datetime
 
 
 def seconds_to_wait(header: str | None, now: datetime) -> float | None:
-    """Read whole seconds or an HTTP date (RFC 9110, section 10.2.3); None where it says neither.
+    """Parse whole seconds or an HTTP date (RFC 9110, section 10.2.3); None if the header is neither.
 
-    What is in the past is zero.
+    A date in the past gives zero.
     """
     if header is None:
         return None

@@ -10,7 +10,7 @@ _NOTHING: Final = "·"
 
 
 def sparkline(numbers: Sequence[int]) -> str:
-    """Return one character for each number, against the highest of them; `·` for zero and less."""
+    """Return one character for each number, scaled to the highest; `·` for zero and below."""
     highest = max(numbers, default=0)
     # Rounded up, so that only zero looks like zero.
     return "".join(_BLOCKS[-(-number * len(_BLOCKS) // highest) - 1] if number > 0 else _NOTHING for number in numbers)

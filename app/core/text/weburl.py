@@ -1,4 +1,4 @@
-"""Web addresses: whether a text is one, its parts, and where it leads."""
+"""Web addresses: validation, their parts, and their origin."""
 
 import re
 from typing import Final, NamedTuple
@@ -9,7 +9,7 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 class Origin(NamedTuple):
-    """Scheme, host and port: with them two addresses lead to the same server."""
+    """Scheme, host and port: two addresses with the same origin lead to the same server."""
 
     scheme: str
     host: str
@@ -21,17 +21,17 @@ class Origin(NamedTuple):
 
 
 def is_web_link(url: str) -> bool:
-    """Return whether this may be shown as a link."""
+    """Return whether the URL may be shown as a link."""
     return _WEB_URL.fullmatch(url) is not None
 
 
 def is_web_url(url: str) -> bool:
-    """Return whether this names a server, so that requests can be sent to it."""
+    """Return whether the URL names a server to which requests can be sent."""
     return is_web_link(url) and origin(url) is not None
 
 
 def split_url(url: str) -> SplitResult:
-    """Split a URL of any kind; empty where it is none, for the library's own error may repeat a password."""
+    """Split a URL; all parts are empty if it is invalid, because the library's error could contain a password."""
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018 - raises where it is no number
@@ -41,7 +41,7 @@ def split_url(url: str) -> SplitResult:
 
 
 def origin(url: str) -> Origin | None:
-    """Return where a web address leads; None where it is none."""
+    """Return the origin of a web address; None if it has none."""
     parts = split_url(url)
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or parts.port == 0:
         return None

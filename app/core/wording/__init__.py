@@ -1,1 +1,1 @@
-"""Every text that is sent to people, one file for each kind of alert."""
+"""The texts of all messages, with one file for each kind of alert."""

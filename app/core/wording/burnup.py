@@ -1,4 +1,4 @@
-"""Charts in words and characters, for readers without pictures."""
+"""Charts as text, for readers without images."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -11,7 +11,7 @@ _WIDTH: Final = 20
 
 
 def filled(used: int, limit: int, width: int) -> int:
-    """Return how many of `width` parts are used up: all of them only at the limit, none only at zero."""
+    """Return how many of `width` parts are used: all of them only at the limit, none only at zero."""
     if used <= 0:
         return 0
     return min(max(used * width // limit, 1), width)
@@ -27,7 +27,7 @@ def bar(used: int, limit: int | None) -> str:
 
 
 def course(burn_up: Sequence[tuple[date, int]], limit: int | None, breach: date | None) -> str:
-    """Say what a burn-up chart shows; empty where there are not two points to draw a line through."""
+    """Describe a burn-up chart in a sentence; empty if there are not two points for a line."""
     if not drawable(burn_up):
         return ""
     (first, start), (last, end) = burn_up[0], burn_up[-1]
@@ -40,5 +40,5 @@ def course(burn_up: Sequence[tuple[date, int]], limit: int | None, breach: date 
 
 
 def drawable(burn_up: Sequence[tuple[date, int]]) -> bool:
-    """Tell whether there is a line to draw."""
+    """Return whether there is a line to draw."""
     return len(burn_up) > 1 and burn_up[0][0] < burn_up[-1][0]

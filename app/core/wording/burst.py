@@ -1,4 +1,4 @@
-"""Words for bursts: one user started very many builds in a short time."""
+"""Texts for bursts: one user started very many builds in a short time."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ def burst_name(user: str) -> str:
 def burst_alert(
     deployment: str, meter: str, user: str, builds: int, rule: BurstRule, now: datetime, context: Context
 ) -> Alert:
-    """Say that one user started unusually many builds in a short time."""
+    """Return the alert about one user's unusually many builds in a short time."""
     name, span = meter_of(meter), "hour" if rule.hours == 1 else f"{rule.hours:g} hours"
     return Alert(
         name=burst_name(user),

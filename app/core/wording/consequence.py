@@ -1,7 +1,7 @@
-"""What a limit does in which version of Coder, in words: what is blocked, what is not, and what to do next.
+"""What happens at the limit in each version of Coder: what is blocked, what is not, and what to do next.
 
-Some versions refuse task workspaces at the hard limit, later ones only advise (app/core/coder/versions.py). A licence
-without the feature, or with limit zero, is refused since coder/coder PR 22210.
+Some versions refuse task workspaces at the hard limit; later ones only advise (app/core/coder/versions.py). Since
+coder/coder PR 22210 a licence without the feature, or with limit zero, is refused.
 """
 
 from typing import Final
@@ -16,7 +16,7 @@ _CONTACT_IN_TIME: Final = "Please talk to your Coder account team before it is r
 
 
 def consequence(usage: Usage, standing: LicenceStatus, version: Version | None) -> str:  # noqa: PLR0911 - one for each case
-    """Say what usage at or over this limit means for the users of the deployment, and what to do."""
+    """Return what usage near or over this limit means for the deployment's users, and what to do."""
     over = usage.limit.count is not None and usage.used >= usage.limit.count
     ask = _CONTACT_NOW if over else _CONTACT_IN_TIME
     if is_gone(usage.meter, version):

@@ -1,4 +1,4 @@
-"""What all texts share: what is known besides the usage, and how numbers, days and names are written."""
+"""Shared by all texts: the facts besides the usage, and the formats of numbers, days and names."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ _SHOWN: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What is known at the moment of an alert besides the usage.
+    """What is known besides the usage when an alert is written.
 
     Attributes:
-        coder_url: access URL of the deployment, for links; empty if not known.
-        status_url: address of our own status page; empty if people cannot reach it.
-        version: Coder's version, None if not known.
-        forecast: pace and projection in words (app/core/limit/forecast.py); empty where there is none to speak of.
-        breach: day on which the limit is expected to be reached.
-        burn_up: (UTC day, units used up to its end), oldest first.
-        zone: in which moments are written.
+        coder_url: access URL of the deployment, for links; empty if unknown.
+        status_url: URL of our own status page; empty if people cannot reach it.
+        version: Coder's version; None if unknown.
+        forecast: pace and projection in words (app/core/limit/forecast.py); empty if there is no forecast.
+        breach: the day on which the limit is expected to be reached.
+        burn_up: (UTC day, units used by its end), oldest first.
+        zone: the time zone for times in the text.
     """
 
     coder_url: str = ""
@@ -39,11 +39,11 @@ class Context:
 
 
 def links(context: Context, *, contact: bool = False) -> tuple[tuple[str, str], ...]:
-    """Return where one wants to go next; the first is the most useful.
+    """Return links to where readers may want to go next, most useful first.
 
     Args:
-        context: with the addresses that are known.
-        contact: Coder's account team is whom to talk to.
+        context: the known addresses.
+        contact: whether to add Coder's account team.
     """
     found = []
     if context.coder_url:
@@ -62,7 +62,7 @@ def limit_text(usage: Usage) -> str:
 
 
 def usage_text(usage: Usage) -> str:
-    """Write all figures of a usage in one line, such as "930 of 1,000 (93%), 70 left"."""
+    """Format all figures of a usage in one line, such as “930 of 1,000 (93%), 70 left”."""
     left = usage.limit.left(usage.used)
     if left is None:
         return f"{usage.used:,}, unlimited"

@@ -1,4 +1,4 @@
-"""Words for the weekly and monthly digest."""
+"""Texts for the weekly and monthly digest."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from app.core.wording.scene import Scene
 
 @dataclass(frozen=True, slots=True)
 class DigestFacts:
-    """What a digest tells besides the usage of the period.
+    """The content of a digest besides the period's usage.
 
     Attributes:
-        used: units of the span; `before` those of the span before it.
-        by_user: (name, units) of the span, the most first; likewise `by_template`.
-        changes: what changed in the span, one sentence each: alerts, limit, drift.
+        used, before: units of the span, and of the span before it.
+        by_user, by_template: (name, units) of the span, highest first.
+        changes: what changed in the span, as one sentence each: alerts, limit, drift.
     """
 
     used: int
@@ -31,7 +31,7 @@ class DigestFacts:
 
 
 def digest_alert(span: DigestSpan, facts: DigestFacts, usage: Usage, context: Context, severity: Severity) -> Alert:
-    """Put the report of a span into words; `usage` is that of the period now, and so is its `severity`."""
+    """Return the report on a span; `usage` and `severity` are those of the current period."""
     meter = meter_of(usage.meter)
     kind = "week" if span.kind == "weekly" else "month"
     shown = [

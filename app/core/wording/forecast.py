@@ -1,4 +1,4 @@
-"""Words for forecasts: the limit will be reached before the period ends, or no longer will."""
+"""Texts for forecasts: the limit is expected to be reached before the period ends, or no longer is."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -14,12 +14,12 @@ from app.core.wording.scene import Scene
 
 
 def forecast_alert(usage: Usage, reason: Reason, context: Context) -> Alert:
-    """Put a forecast into words.
+    """Return the alert for a forecast.
 
     Args:
-        usage: the usage now.
+        usage: the current usage.
         reason: FIRST, REPEAT or RESOLVED.
-        context: with the forecast in words and the day of the breach.
+        context: includes the forecast in words and the day of the breach.
     """
     short, name = meter_of(usage.meter).short, meter_of(usage.meter).name
     resolved = reason is Reason.RESOLVED

@@ -1,4 +1,4 @@
-"""Words for notices (app/core/alert/notice.py)."""
+"""Texts for notices (app/core/alert/notice.py)."""
 
 from datetime import datetime, timedelta
 
@@ -13,7 +13,7 @@ from app.core.wording.scene import Scene
 
 
 def notice_alert(notice: Notice, name: str, deployment: str, context: Context, now: datetime) -> Alert:
-    """Put a notice into the form that notifiers send."""
+    """Convert a notice to an alert."""
     return Alert(
         name=name,
         kind=AlertKind.NOTICE,

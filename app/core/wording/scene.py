@@ -1,4 +1,4 @@
-"""Scenes: what the sample message of each kind is made of. Numbers are made up, limit, period and links are not."""
+"""Scenes: the data of sample messages. Usage is made up; limit, period and links are the real ones."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,14 +11,14 @@ from app.core.wording.context import Context
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What is made up for a sample.
+    """The data of a sample message.
 
     Attributes:
         now: in the admin's time zone.
         usage: with top users and templates.
-        level: of the threshold that is reached, such as `90%`.
+        level: the threshold that is reached, such as `90%`.
         context: with forecast and burn-up.
-        burst: the configured rule; of 0 builds where there is none.
+        burst: the configured rule; 0 builds if there is none.
     """
 
     now: datetime
@@ -33,7 +33,7 @@ class Scene:
 
     @property
     def links_only(self) -> Context:
-        """The context of alerts that need no number."""
+        """The context for alerts that need no numbers."""
         return Context(coder_url=self.context.coder_url, status_url=self.context.status_url)
 
     @property

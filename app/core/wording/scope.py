@@ -1,4 +1,4 @@
-"""Words for sub-limits of one user, template, organization or group."""
+"""Texts for the sub-limits of one user, template, organization or group."""
 
 import hashlib
 from dataclasses import replace
@@ -18,17 +18,17 @@ _OWN_LIMIT = "This limit is set in the meter's configuration. Coder does not kno
 
 
 def scope_name(scope: ScopeUsage) -> str:
-    """Name the alert of one name under one rule; names of people may hold what keys may not."""
+    """Return the name of the alert: a hash, because people's names may contain characters that keys may not."""
     what = f"{scope.rule.meter}\0{scope.rule.by}\0{scope.rule.per}\0{scope.name}"
     return f"scope-{hashlib.blake2s(what.encode(), digest_size=6).hexdigest()}"
 
 
 def scope_alert(decision: Decision, scope: ScopeUsage, usage: Usage, context: Context) -> Alert:
-    """Put a decision about a sub-limit into words.
+    """Return the alert for a decision about a sub-limit.
 
     Args:
         decision: any decision whose reason is not NONE.
-        scope: whose sub-limit.
+        scope: the sub-limit and the name.
         usage: the name's usage against the sub-limit.
         context: what else is known.
     """

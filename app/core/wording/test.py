@@ -1,4 +1,4 @@
-"""Words for a test message."""
+"""The text of a test message."""
 
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from app.core.wording.scene import Scene
 
 
 def trial_alert(deployment: str, receiver: str, context: Context, now: datetime) -> Alert:
-    """Say that a receiver works; nothing was counted."""
+    """Return the message that shows that a receiver works."""
     return Alert(
         name="test",
         kind=AlertKind.TEST,

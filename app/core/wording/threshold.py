@@ -1,4 +1,4 @@
-"""Words for thresholds, from the first warning to the summary of a period that ended."""
+"""Texts for thresholds, from the first warning to the summary of a period that ended."""
 
 from app.core.alert.alert import Alert, group_key
 from app.core.alert.decision import Decision, Reason
@@ -11,12 +11,12 @@ from app.core.wording.scene import Scene
 
 
 def describe(decision: Decision, usage: Usage, context: Context) -> Alert:
-    """Put a decision into words.
+    """Return the alert for a decision.
 
     Args:
         decision: any decision whose reason is not NONE.
-        usage: the usage that led to it; of the period that ended where the reason is SUMMARY.
-        context: what else is known at that moment.
+        usage: the usage that led to it; for SUMMARY, that of the period that ended.
+        context: what else is known.
     """
     return Alert(
         name=usage.meter,
@@ -41,7 +41,7 @@ def describe(decision: Decision, usage: Usage, context: Context) -> Alert:
 
 
 def _over(decision: Decision) -> bool:
-    """Tell whether there is nothing left to do."""
+    """Return whether nothing remains to be done."""
     return decision.reason is Reason.SUMMARY or (decision.reason is Reason.RESOLVED and not decision.level)
 
 
