@@ -62,7 +62,7 @@ def reconcile(store: Store, config: Config, tick: int, part: int = 1) -> Listed 
     if not config.verifying(store.deployment):
         return None
     with client(config) as api:
-        listed = list_changes(store, api, anew=False, seconds=_LIST_SECONDS)
+        listed = list_changes(store, api, restart=False, seconds=_LIST_SECONDS)
         if listed.complete and any(scope.by == "group" for scope in config.settings.scopes):
             _learn_groups(store, api)
         if listed.complete:

@@ -17,8 +17,8 @@ class AlertView:
     """The current state of one alert.
 
     Attributes:
-        said: its last announcement, None if there was none.
-        acknowledged_by: who acknowledged what fires now; empty for nobody.
+        said: its last announcement; None if there was none.
+        acknowledged_by: who acknowledged what is firing now; empty for nobody.
     """
 
     name: str
@@ -29,7 +29,7 @@ class AlertView:
 
 
 def alert_views(store: Store, names: Iterable[str]) -> list[AlertView]:
-    """Return the alerts with these names and every other one that fires; those that fire come first."""
+    """Return the alerts with these names and every other firing alert, firing ones first."""
     server = commands(store.redis)
     listed = sorted({*names, *store.alerts.firing()})
     with server.pipeline(transaction=False) as pipe:

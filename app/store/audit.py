@@ -1,4 +1,4 @@
-"""The audit trail: who did what, the newest first."""
+"""The audit trail: who did what."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from app import clock
 from app.store import keys
 from app.store.server.commands import commands
 
-#: Entries kept for a deployment; each takes some 200 bytes.
+#: Entries kept for each deployment, about 200 bytes each.
 KEPT: Final = 2000
 _LONGEST: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One act of one person."""
+    """One action of one person."""
 
     at: datetime
     actor: str
@@ -34,7 +34,7 @@ class Audit:
         self._key = keys.audit(deployment)
 
     def write(self, actor: str, action: str, detail: str) -> None:
-        """Append an entry, each text without control characters and of at most 500 characters; the oldest go.
+        """Append an entry and remove the oldest. Texts are cut to 500 characters, without control characters.
 
         Raises:
             redis.exceptions.RedisError: Redis did not confirm it.
@@ -43,7 +43,7 @@ class Audit:
         self.redis.xadd(self._key, {"at": repr(clock.now().timestamp()), **fields}, maxlen=KEPT, approximate=False)
 
     def newest(self, limit: int) -> list[AuditEntry]:
-        """Return at most that many entries, the newest first."""
+        """Return the newest entries, newest first."""
         return list(self._entries(limit)) if limit > 0 else []
 
     def _entries(self, limit: int) -> Iterator[AuditEntry]:

@@ -1,15 +1,15 @@
-"""Optimistic locking: what somebody else changed since it was read is read again, a bounded number of times."""
+"""Optimistic locking: data that another process changed after it was read is read again, up to a maximum."""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Final, TypeVar
 
 _T = TypeVar("_T")
-#: Each process that races costs the others one round; if this many are not enough, something else is wrong.
+#: Each competing process costs the others one round; if this many do not suffice, something else is wrong.
 ROUNDS: Final = 50
 
 
 class ConflictError(Exception):
-    """Somebody else changed the same things again and again.
+    """Other processes kept changing the same data.
 
     Attributes:
         names: what could not be written.
@@ -23,12 +23,12 @@ class ConflictError(Exception):
 def retry_conflicts(
     waiting: Mapping[str, _T], attempt: Callable[[Mapping[str, _T]], Collection[str]], rounds: int = ROUNDS
 ) -> None:
-    """Attempt all, then what was in conflict, until nothing is.
+    """Attempt all writes, then repeat those in conflict until none is left.
 
     Args:
-        waiting: what to write, by the name of what has a version.
-        attempt: reads, decides and writes what it is given; returns the names that somebody else changed meanwhile.
-        rounds: how often to attempt.
+        waiting: what to write, by the name of its versioned data.
+        attempt: reads, decides and writes the given items; returns the names that another process changed meanwhile.
+        rounds: the maximum number of attempts.
 
     Raises:
         ConflictError: some are still in conflict after the last round.

@@ -1,4 +1,4 @@
-"""What metrics read in addition to the other read models; the cost does not grow with the history."""
+"""Values that only metrics need; the cost does not grow with the history."""
 
 import json
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ _DRIFT_WINDOW: Final = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """The outbox, in epoch seconds.
+    """The outbox; times in epoch seconds.
 
     Attributes:
-        oldest: when the oldest pending notification was decided; None when nothing is pending.
-        next_attempt: when the earliest attempt is due.
+        oldest: when the oldest pending notification was decided; None if none is pending.
+        next_attempt: when the next attempt is due.
     """
 
     pending: int
@@ -40,7 +40,7 @@ class Gauges:
         pending, decided = keys.pending(self.deployment), keys.notifications(self.deployment)
         with self.redis.pipeline(transaction=True) as pipe:
             pipe.zrange(pending, 0, 0, withscores=True)
-            # As many as are pending, each with the time of its decision.
+            # All pending notifications with the time of their decision.
             pipe.zinter({pending: 0, decided: 1}, withscores=True)
             pipe.zcard(pending)
             first, rows, number = pipe.execute()
@@ -51,19 +51,19 @@ class Gauges:
         )
 
     def drift_edges(self, period_start: datetime) -> list[DriftPoint]:
-        """Return the newest drift point and the first one of the week before it, in the period; oldest first."""
+        """Return the newest drift point of the period, and the first within the week before it; oldest first."""
         key = keys.drift(self.deployment)
         newest = self.redis.zrange(key, -1, -1, withscores=True)
         if not newest:
             return []
         start = max(newest[0][1] - _DRIFT_WINDOW.total_seconds(), period_start.timestamp())
         first = self.redis.zrange(key, start, "+inf", byscore=True, offset=0, num=1)
-        # Outside the period the newest one is the only one; both may be the same.
+        # If no older point is in the period, the newest is the only one; both may be the same.
         return [_point(member) for member in dict.fromkeys([*first, newest[0][0]])]
 
 
 def last_sweep(connection: "redis.Redis") -> float:
-    """Return when the last sweep ended, in epoch seconds; 0 for never."""
+    """Return when the last sweep ended, in epoch seconds; 0 if there was none."""
     stored = commands(connection).hget(keys.MARKS, "last_sweep_at")
     return float(stored or 0)
 

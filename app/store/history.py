@@ -1,6 +1,6 @@
-"""Pages of what happened: deliveries, messages and events of alerts, newest first.
+"""Pages of deliveries, messages and events of alerts, newest first.
 
-A cursor is a place in time and not a number, so what arrives meanwhile shifts nothing.
+A cursor is a position in time, not an index, so new rows do not shift a page.
 """
 
 import json
@@ -12,17 +12,17 @@ from app.store.server.commands import commands
 from app.store.store import Store
 from app.store.timeline import Place, behind
 
-#: The part of its JSON before this distinguishes an event from others at the same time.
+#: The part of an event's JSON before this is unique among events at the same time.
 _KIND: Final = ',"kind":'
 
 Page = tuple[list[dict[str, Any]], str | None]
 
 
 def deliveries(store: Store, cursor: str | None, limit: int) -> Page:
-    """Return the outcome of deliveries, by arrival, and the next cursor; those that have expired are left out.
+    """Return the outcomes of deliveries by time of arrival, without expired ones, and the next cursor.
 
     Raises:
-        ValueError: the cursor is not one that this gave out.
+        ValueError: the cursor is invalid.
     """
     server = commands(store.redis)
     rows = behind(store.redis, keys.deliveries(store.deployment), _place(cursor), limit + 1)
@@ -33,10 +33,10 @@ def deliveries(store: Store, cursor: str | None, limit: int) -> Page:
 
 
 def events(store: Store, cursor: str | None, limit: int) -> Page:
-    """Return what happened to alerts, and the next cursor.
+    """Return the events of alerts, and the next cursor.
 
     Raises:
-        ValueError: the cursor is not one that this gave out.
+        ValueError: the cursor is invalid.
     """
     rows = behind(store.redis, keys.alert_events(store.deployment), _place(cursor), limit + 1)
     following = None
@@ -48,17 +48,17 @@ def events(store: Store, cursor: str | None, limit: int) -> Page:
 
 
 def notifications(store: Store, cursor: str | None, limit: int) -> Page:
-    """Return messages with state, attempts and error, by decision, and the next cursor.
+    """Return messages with state, attempts and error by time of decision, and the next cursor.
 
     Raises:
-        ValueError: the cursor is not one that this gave out.
+        ValueError: the cursor is invalid.
     """
     server = commands(store.redis)
     outbox, place = store.outbox, _place(cursor)
     if place is None:
         rows = outbox.history(limit + 1)
     else:
-        # One decision sends a message to every receiver, so many have the same time.
+        # A decision creates one message for each receiver, so many have the same time.
         same = server.zcount(keys.notifications(store.deployment), place.at, place.at)
         found = outbox.history(limit + 1 + same, before=math.nextafter(place.at, math.inf))
         after = (place.at, place.member.encode())

@@ -1,8 +1,7 @@
-"""Every Redis key, in one place. RQ's own keys are RQ's business; the queues are named in app/store/rq/jobqueue.py.
+"""All Redis keys. RQ manages its own keys; the queues' names are in app/store/rq/jobqueue.py.
 
-All keys begin with `awb:v1:<deployment>:`. Deployment names hold no colon, so keys cannot collide.
-One Redis (or one master with Sentinel) is assumed: scripts touch RQ's keys and these together, which Redis Cluster
-refuses.
+All keys begin with `awb:v1:<deployment>:`. Deployment names contain no colon, so keys cannot collide. Redis must be a
+single server (or one master with Sentinel): scripts use RQ's keys and these together, which Redis Cluster refuses.
 """
 
 from datetime import date
@@ -10,17 +9,17 @@ from datetime import date
 PREFIX = "awb:v1"
 #: Set of the deployments that have posted.
 DEPLOYMENTS = f"{PREFIX}:deployments"
-#: Set of the deployments whose removal was begun.
+#: Set of the deployments whose removal has begun.
 REMOVING = f"{PREFIX}:removing"
-#: Hash of housekeeping marks: last sweep, fingerprint of the AI template list.
+#: Hash of maintenance marks: last sweep, fingerprint of the AI template list.
 MARKS = f"{PREFIX}:marks"
-#: Never set: asking to overwrite it shows whether Redis takes writes.
+#: Never set: trying to overwrite it shows whether Redis accepts writes.
 PROBE = f"{PREFIX}:probe"
 
-#: Hash of the moments at which the sweep last turned to a deployment, by its name.
+#: Hash of the time at which the sweep last processed a deployment, by its name.
 SWEPT = f"{PREFIX}:swept"
 
-#: Hash of the version of what is stored here (app/core/schema.py): `version`, `readable_from`, `ran_back_to`.
+#: Hash of the version of the stored data (app/core/schema.py): `version`, `readable_from`, `ran_back_to`.
 SCHEMA = f"{PREFIX}:schema"
 #: Hash of posts that the webhook refused: four fields for each reason (app/store/scripts/refuse.lua).
 REFUSED = f"{PREFIX}:refused"
@@ -31,7 +30,7 @@ def _key(deployment: str, *parts: str) -> str:
 
 
 def every(deployment: str) -> str:
-    """Pattern of all keys of a deployment; its name holds nothing that a pattern gives a meaning."""
+    """Pattern of all keys of a deployment; its name contains no characters with a meaning in patterns."""
     return _key(deployment, "*")
 
 
@@ -41,7 +40,7 @@ def once(job_id: str) -> str:
 
 
 def seen(deployment: str, year: int, bucket: str) -> str:
-    """Hash of remembered message ids, by year of arrival and first characters of their digest."""
+    """Hash of remembered message ids, by year of arrival and the first characters of their digest."""
     return _key(deployment, "seen", str(year), bucket)
 
 
@@ -78,19 +77,19 @@ def unlisted(deployment: str) -> str:
 def workspace(deployment: str, meter: str, workspace_id: str) -> str:
     """Hash of one workspace.
 
-    `v` version, `e` evidence, `b` what of it was folded, `k` keys of the records that may still be replaced, `n` number
-    of the last proved build, `t` names as a listing gave them; `e`, `b`, `k` and `t` are JSON.
+    `v` version, `e` evidence, `b` folded evidence, `k` keys of the records that may still be replaced, `n` number of
+    the last proved build, `t` names from a listing; `e`, `b`, `k` and `t` are JSON.
     """
     return _key(deployment, "ws", meter, workspace_id)
 
 
 def folded(deployment: str, meter: str, workspace_id: str) -> str:
-    """Set of a workspace's messages that its evidence knows as numbers only, each as a short digest."""
+    """Set of the short digests of a workspace's messages that its evidence contains only as numbers."""
     return _key(deployment, "folded", meter, workspace_id)
 
 
 def workspaces(deployment: str, meter: str) -> str:
-    """Sorted set of workspaces with evidence, by arrival of the latest."""
+    """Sorted set of workspaces with evidence, by the arrival of the latest."""
     return _key(deployment, "workspaces", meter)
 
 
@@ -100,7 +99,7 @@ def named(deployment: str, meter: str) -> str:
 
 
 def reasons(deployment: str) -> str:
-    """Hash of the reasons that records reference by digest: few texts, shared by very many records."""
+    """Hash of the reasons that records refer to by digest: few texts, shared by many records."""
     return _key(deployment, "reasons")
 
 
@@ -150,32 +149,32 @@ def pending(deployment: str) -> str:
 
 
 def due(deployment: str) -> str:
-    """Sorted set of workspaces to verify with Coder's API, by the time from which they are due."""
+    """Sorted set of workspaces to verify with Coder's API, by the time at which they are due."""
     return _key(deployment, "due")
 
 
 def open_workspaces(deployment: str) -> str:
-    """Set of workspaces that consumed builds and may consume more."""
+    """Set of workspaces that have consumed builds and may consume more."""
     return _key(deployment, "open")
 
 
 def closing(deployment: str) -> str:
-    """Set of open workspaces that are in no listing any more."""
+    """Set of open workspaces that are no longer listed."""
     return _key(deployment, "closing")
 
 
 def failing(deployment: str) -> str:
-    """Hash by workspace id of what Coder fails with for it alone (JSON: since, times, error)."""
+    """Hash of Coder's failures for single workspaces, by workspace id (JSON: since, times, error)."""
     return _key(deployment, "failing")
 
 
 def newest_names(deployment: str) -> str:
-    """Hash of the newest name by `owner:<id>`, `template:<id>` and `organization:<id>`."""
+    """Hash of the latest name by `owner:<id>`, `template:<id>` and `organization:<id>`."""
     return _key(deployment, "names")
 
 
 def former_names(deployment: str) -> str:
-    """Hash of the id by `owner:<name>`, … for names that are not the newest any more."""
+    """Hash of the id by `owner:<name>`, … for former names."""
     return _key(deployment, "names", "former")
 
 
@@ -185,17 +184,17 @@ def nameless(deployment: str) -> str:
 
 
 def pass_state(deployment: str) -> str:
-    """Hash of the pass over Coder's API: `v` version, `s` where it is (JSON)."""
+    """Hash of the pass over Coder's API: `v` version, `s` state (JSON)."""
     return _key(deployment, "pass")
 
 
 def pass_seen(deployment: str) -> str:
-    """Set of the workspaces that the present pass has seen. Expires."""
+    """Set of the workspaces that the current pass has seen. Expires."""
     return _key(deployment, "pass", "seen")
 
 
 def looked(deployment: str) -> str:
-    """Sorted set of workspaces by the newest past build because of which they were checked."""
+    """Sorted set of workspaces by the latest past build because of which they were checked."""
     return _key(deployment, "looked")
 
 
@@ -205,7 +204,7 @@ def proved(deployment: str, meter: str, workspace_id: str) -> str:
 
 
 def coder(deployment: str) -> str:
-    """Hash: Coder's last answers (JSON) and marks of verify and reconcile."""
+    """Hash of Coder's last answers (JSON), and marks of verify and reconcile."""
     return _key(deployment, "coder")
 
 
@@ -215,7 +214,7 @@ def drift(deployment: str) -> str:
 
 
 def alert_events(deployment: str) -> str:
-    """Sorted set of what happened to alerts (JSON) by time."""
+    """Sorted set of alert events (JSON) by time."""
     return _key(deployment, "events")
 
 
@@ -255,10 +254,10 @@ def relay_original(deployment: str, message_id: str) -> str:
 
 
 def relay_message(deployment: str, message_id: str) -> str:
-    """Hash: the outcome of relaying one message. Expires.
+    """Hash of the outcome of relaying one message. Expires.
 
-    `template`, `received_at`, `passcode`, `open` (how many targets have not got it), and for each target `<target>`
-    and one of `/state`, `/attempts`, `/reason`, `/at`, `/via`, `/lane`.
+    `template`, `received_at`, `passcode`, `open` (the number of targets that have not received it), and for each target
+    `<target>/state`, `/attempts`, `/reason`, `/at`, `/via` and `/lane`.
     """
     return _key(deployment, "relay", "message", message_id)
 
@@ -269,52 +268,52 @@ def relay_messages(deployment: str) -> str:
 
 
 def relay_lane(deployment: str, lane: str) -> str:
-    """List of the message ids that wait in a lane, in order."""
+    """List of the message ids waiting in a lane, in order."""
     return _key(deployment, "relay", "lane", lane)
 
 
 def relay_lanes(deployment: str) -> str:
-    """Sorted set of lanes with messages by the time from which on a worker may turn to them."""
+    """Sorted set of lanes with messages, by the time from which a worker may process them."""
     return _key(deployment, "relay", "lanes")
 
 
 def relay_held(deployment: str) -> str:
-    """Sorted set of the lanes that a worker has in hands, by the time until when."""
+    """Sorted set of the lanes that a worker has claimed, by the end of the claim."""
     return _key(deployment, "relay", "held")
 
 
 def relay_failing(deployment: str) -> str:
-    """Hash of how often in a row the first message of a lane could not be delivered, by lane."""
+    """Hash by lane of the number of consecutive failures of its first message."""
     return _key(deployment, "relay", "failing")
 
 
 def relay_pending(deployment: str, target: str) -> str:
-    """Sorted set of the messages that a target has not got yet, by arrival."""
+    """Sorted set of the messages that a target has not received yet, by arrival."""
     return _key(deployment, "relay", "pending", target)
 
 
 def relay_failed(deployment: str, target: str) -> str:
-    """Sorted set of the messages that a target will not get, by the time of their end: dead letter."""
+    """Sorted set of the messages that a target will not receive (dead letters), by the time of failure."""
     return _key(deployment, "relay", "failed", target)
 
 
 def relay_sent(deployment: str, lane: str) -> str:
-    """How many messages went through a person's lane lately, and until when they count: two numbers. Expires then."""
+    """Number of recent messages in a person's lane, and the time until which they count. Expires then."""
     return _key(deployment, "relay", "sent", lane)
 
 
 def relay_summing(deployment: str, lane: str) -> str:
-    """Mark of a lane whose messages were held, to be summarized. Expires."""
+    """Mark of a lane whose messages were held back for a summary. Expires."""
     return _key(deployment, "relay", "summing", lane)
 
 
 def relay_slack(deployment: str, alias: str) -> str:
-    """Id of Slack's conversation with a person, empty where Slack knows nobody by the address. Expires."""
+    """Id of Slack's conversation with a person; empty if Slack does not know the address. Expires."""
     return _key(deployment, "relay", "slack", alias)
 
 
 def relay_down(deployment: str, way: str) -> str:
-    """When to retry a method that does not work at the moment, such as `email`. Expires then."""
+    """When to retry a method that currently fails, such as `email`. Expires then."""
     return _key(deployment, "relay", "down", way)
 
 
@@ -337,15 +336,15 @@ def month_of(day: date) -> str:
 
 
 def audit(deployment: str) -> str:
-    """Stream of what admins did: `at`, `actor`, `action`, `detail`."""
+    """Stream of admins' actions: `at`, `actor`, `action`, `detail`."""
     return _key(deployment, "audit")
 
 
 def throttle(who: str) -> str:
-    """Hash of a client's attempts to log in that failed: `n` how many, `until` when the next is allowed. Expires."""
+    """Hash of a client's failed logins: `n` their number, `until` when the next attempt is allowed. Expires."""
     return f"{PREFIX}:throttle:{who}"
 
 
 def session(digest: str) -> str:
-    """Name of who logged in, by the digest of the session's id. Expires."""
+    """Name of the logged-in person, by the digest of the session's id. Expires."""
     return f"{PREFIX}:session:{digest}"

@@ -1,4 +1,4 @@
-"""Logins that last: a session is valid as long as it is known here, so that a logout ends every copy of its cookie."""
+"""Server-side sessions, valid only while they are stored, so that a logout invalidates every copy of the cookie."""
 
 import hashlib
 
@@ -9,21 +9,21 @@ from app.store.server.commands import commands
 
 
 class Sessions:
-    """The sessions of all processes, by the hash of their id: what Redis stores lets nobody in."""
+    """The sessions of all processes, by the hash of their id, so that the stored data does not allow logging in."""
 
     def __init__(self, connection: "redis.Redis") -> None:
         self.redis = commands(connection)
 
     def begin(self, session_id: str, name: str, seconds: int) -> None:
-        """Keep a session for so many seconds.
+        """Store a session for the given number of seconds.
 
         Raises:
-            redis.exceptions.RedisError: Redis did not confirm it; the same of the other methods.
+            redis.exceptions.RedisError: Redis did not confirm it. This applies to the other methods, too.
         """
         self.redis.set(_key(session_id), name, ex=seconds)
 
     def name(self, session_id: str) -> str | None:
-        """Return whose session this is, None where it has ended."""
+        """Return the name of a session's user; None if the session has ended."""
         found = self.redis.get(_key(session_id))
         return None if found is None else found.decode()
 

@@ -1,4 +1,4 @@
-"""Steps of the sweep that failed: since when, what with, and whether they have succeeded since."""
+"""Failed steps of the sweep: since when, with which error, and whether they have succeeded since."""
 
 import json
 from collections.abc import Sequence
@@ -16,10 +16,11 @@ class Failure:
     """The last failure of a step.
 
     Attributes:
-        step: such as `escalate` or `warn awb`.
-        since: the first failure of an unbroken row; `at` the last one.
-        error: kind of the error and the place in the code. No text of the error, which may hold what is stored.
-        over_at: when the step succeeded again; None while it fails.
+        step: its name, such as `escalate` or `warn awb`.
+        since, at: the first and the last of the consecutive failures.
+        error: the type of the error and the place in the code. Its message is left out, because it may contain stored
+            data.
+        over_at: when the step succeeded again; None while it is failing.
     """
 
     step: str
@@ -30,27 +31,27 @@ class Failure:
 
 
 class Steps:
-    """The steps of one deployment's sweep."""
+    """The failed steps of one deployment's sweep."""
 
     def __init__(self, connection: "redis.Redis", deployment: str) -> None:
         self.redis = commands(connection)
         self.deployment = deployment
 
     def failures(self) -> dict[str, Failure]:
-        """Return the last failure of every step that ever failed and is still performed, by step."""
+        """Return the last failure by step, for every step that has failed and still exists."""
         found = self.redis.hgetall(keys.failures(self.deployment))
         read = (_failure(name.decode(), value) for name, value in found.items())
         return {failure.step: failure for failure in read if failure}
 
     def failed(self, step: str, error: str, at: datetime) -> None:
-        """Note a failure; of failures in a row the first one gives the beginning."""
+        """Record a failure; for consecutive failures `since` is that of the first."""
         stored = self.redis.hget(keys.failures(self.deployment), step)
         last = _failure(step, stored) if stored else None
         since = last.since if last and last.over_at is None else at
         self._keep(Failure(step, since, at, error))
 
     def passed(self, failure: Failure, at: datetime) -> None:
-        """Note that a step succeeded after this failure."""
+        """Record that a step succeeded after this failure."""
         self._keep(Failure(failure.step, failure.since, failure.at, failure.error, at))
 
     def forget(self, *steps: str) -> None:
@@ -68,7 +69,7 @@ class Steps:
 
 
 def _failure(step: str, stored: bytes) -> Failure | None:
-    """Read what `Steps` keeps; None for what is no failure, for a note of failures must not cause one."""
+    """Parse a stored failure; None if it is invalid, because reading failures must not cause one."""
     try:
         value = json.loads(stored)
         since, at, over_at = (_at(value.get(name)) for name in ("since", "at", "over_at"))
@@ -82,7 +83,7 @@ def _at(moment: float | None) -> datetime | None:
 
 
 def swept_at(connection: "redis.Redis", deployments: Sequence[str]) -> dict[str, float]:
-    """Return when the sweep last turned to each deployment, in epoch seconds; 0 for never."""
+    """Return when the sweep last processed each deployment, in epoch seconds; 0 for never."""
     store = commands(connection)
     stored = store.hmget(keys.SWEPT, list(deployments))
     return {name: float(value or 0) for name, value in zip(deployments, stored, strict=True)}

@@ -1,4 +1,4 @@
-"""One deployment's data in Redis: the handle that jobs, commands and pages pass on."""
+"""One deployment's data in Redis: the handle that jobs, commands and pages use."""
 
 from functools import cached_property
 
@@ -25,11 +25,11 @@ from app.store.steps import Steps
 
 
 class Store:
-    """Everything that is kept about one deployment; cheap to make, and nothing is sent before the first call.
+    """All data of one deployment. It is cheap to create, and nothing is sent before the first call.
 
     Attributes:
-        redis: the connections, for what concerns all deployments.
-        deployment: its name.
+        redis: the connection, for data of all deployments.
+        deployment: the deployment's name.
     """
 
     def __init__(self, connection: "redis.Redis", deployment: str) -> None:
@@ -37,7 +37,7 @@ class Store:
         self.deployment = deployment
 
     def glance(self) -> "Store":
-        """Return a store for one answer, which reads what sections of it share once; see `Glance`."""
+        """Return a store for one answer, whose sections read shared data only once; see `Glance`."""
         if isinstance(self.redis, Glance):
             return self
         name = self.deployment

@@ -1,4 +1,4 @@
-"""Sorted sets by time, read page by page, the newest first. The place of the last row is where the next page begins."""
+"""Sorted sets by time, read in pages, newest first. The position of the last row is the cursor for the next page."""
 
 import math
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ _CHUNK: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place between two rows: behind everything newer, and behind `member` among the rows of its moment.
+    """A position between two rows: after everything newer, and after `member` among rows of the same time.
 
-    Members that are added meanwhile shift nothing, and the member itself may be gone.
+    Adding members does not shift it, and the member itself may have been removed.
 
     Attributes:
         at: score, in seconds since the epoch.
-        member: the member, or as much of it as tells it from all others of its moment.
+        member: the member, or a prefix that is unique among the members of the same time.
     """
 
     at: float
@@ -30,13 +30,13 @@ class Place:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read what `str` wrote.
+        """Parse the text that `str` returned.
 
         Raises:
-            ValueError: it is something else.
+            ValueError: the text is something else.
         """
         score, _, member = text.partition("~")
-        # Python reads more as a number than Redis does.
+        # Python accepts more number formats than Redis.
         if not member or not math.isfinite(float(score)) or repr(float(score)) != score:
             raise ValueError("not a place in a list")
         return cls(float(score), member)
@@ -51,15 +51,15 @@ def behind(
     low: float = -math.inf,
     below: float = math.inf,
 ) -> list[tuple[str, float]]:
-    """Return at most that many (member, score), newest first; those of one moment in descending order.
+    """Return pairs of (member, score), newest first; members of the same time are in descending order.
 
     Args:
         connection: Redis.
-        key: of the sorted set.
+        key: the sorted set.
         place: where to continue; None for the beginning.
-        most: how many.
-        low: the lowest score that belongs to it.
-        below: the lowest score that is too high.
+        most: the maximum number of pairs.
+        low: the lowest score, included.
+        below: the highest score, excluded.
     """
     store = commands(connection)
     top = repr(place.at) if place and place.at < below else f"({below!r}"

@@ -29,7 +29,7 @@ def one_step(stage: Stage) -> Phase:
         list_changes(
             Store(stage.connection, DEPLOYMENT),
             stage.api,
-            anew=False,
+            restart=False,
             seconds=5,
             progress=lambda _listed, _asked: traveller.shift(6),
         )
@@ -64,7 +64,7 @@ def test_a_process_that_dies_in_a_pass_costs_the_step_under_way(stage: Stage) ->
     assert stage.server.requests[LISTING] == 3
     stage.world.pass_time(5)
     with stage.now():
-        listed = list_changes(Store(stage.connection, DEPLOYMENT), stage.api, anew=False)
+        listed = list_changes(Store(stage.connection, DEPLOYMENT), stage.api, restart=False)
     assert (listed.listed, listed.complete) == (350, True)
     assert stage.server.requests[LISTING] == 4
     stage.verify()
@@ -76,7 +76,7 @@ def test_a_pass_that_stood_still_for_an_hour_begins_anew(stage: Stage) -> None:
     one_step(stage)
     stage.world.pass_time(61)
     with stage.now():
-        listed = list_changes(Store(stage.connection, DEPLOYMENT), stage.api, anew=False)
+        listed = list_changes(Store(stage.connection, DEPLOYMENT), stage.api, restart=False)
     assert listed.listed == 150
     assert stage.server.requests[LISTING] == 3
 

@@ -63,7 +63,7 @@ def list_changes(
     *,
     full: bool = False,
     since: datetime | None = None,
-    anew: bool = True,
+    restart: bool = True,
     seconds: float = math.inf,
     progress: Progress = lambda _listed, _asked: None,
 ) -> Listed:
@@ -77,7 +77,7 @@ def list_changes(
         api: the deployment's API.
         full: verify every listed workspace, changed or not.
         since: how far back to look for deleted workspaces, instead of the last pass.
-        anew: begin a new pass even if one is under way; otherwise continue that one.
+        restart: begin a new pass even if one is under way; otherwise continue that one.
         seconds: stop after about this long; the pass can continue later.
         progress: told after every step.
     """
@@ -85,7 +85,7 @@ def list_changes(
     walk = _Walk(store.redis, api, store.deployment)
     now: PassState | None = None
     try:
-        version, now = walk.start(anew=anew, full=full, since=since)
+        version, now = walk.start(restart=restart, full=full, since=since)
         while now.phase is not Phase.DONE:
             if clock.now().timestamp() >= stop_at:
                 return Listed(now.listed, now.asked, complete=False)
@@ -128,18 +128,18 @@ class _Walk:
             Phase.HISTORY: self._history,
         }
 
-    def start(self, *, anew: bool, full: bool, since: datetime | None) -> tuple[int, PassState]:
+    def start(self, *, restart: bool, full: bool, since: datetime | None) -> tuple[int, PassState]:
         """Return the pass that is under way, or begin one."""
         version, former = self.passes.load()
         at = clock.now().timestamp()
         under_way = former is not None and former.phase is not Phase.DONE and at - former.moved < _STALE
-        if former is not None and under_way and not anew:
+        if former is not None and under_way and not restart:
             return version, former
         fetch_licence(self.state, self.api)
         while True:
             back = since.timestamp() if since else self._back_to(former, at)
             begun = begin(former, at, since=back, full=full)
-            if self.passes.step(version, begun, anew=True):
+            if self.passes.step(version, begun, restart=True):
                 return version + 1, begun
             version, former = self.passes.load()
 

@@ -1,4 +1,4 @@
-"""Alert states, their last words, and what happened to them; a change and its notifications are one step."""
+"""Alert states, their last announcements and their events. A change and its notifications are written in one step."""
 
 import json
 from collections.abc import Sequence
@@ -24,10 +24,10 @@ class Change:
     """The new state of an alert.
 
     Attributes:
-        alert: what to announce, None for nothing.
-        because: one sentence on what led here.
-        notifications: those that carry the words.
-        actor: who did it, where a person did.
+        alert: what to announce; None for nothing.
+        because: one sentence with the cause.
+        notifications: the messages that announce it.
+        actor: the person who caused the change; empty if it was automatic.
     """
 
     state: AlertState
@@ -53,7 +53,7 @@ class StoredAlert:
 
     @property
     def last(self) -> Alert | None:
-        """What was said last."""
+        """The last announcement; None if there was none."""
         return Alert.from_json(self.stored_words) if self.stored_words else None
 
 
@@ -66,16 +66,16 @@ class Alerts:
         self._announce = script(connection, "announce")
 
     def state(self, name: str) -> tuple[int, AlertState]:
-        """Return the version and the state of an alert; the first meter's alert has the meter's name."""
+        """Return the version and the state of an alert."""
         version, state = self.redis.hmget(keys.alert(self.deployment, name), "v", "s")
         return int(version or 0), AlertState.from_json(state or b"{}")
 
     def read(self, name: str) -> StoredAlert:
-        """Return what is stored of an alert."""
+        """Return the stored form of an alert."""
         return self.states([name])[name]
 
     def states(self, names: Sequence[str]) -> dict[str, StoredAlert]:
-        """Return what is stored of many alerts, by name, in a round trip for each thousand."""
+        """Return the stored form of many alerts, by name, with one round trip per thousand."""
         found: dict[str, StoredAlert] = {}
         for start in range(0, len(names), _AT_ONCE):
             chunk = names[start : start + _AT_ONCE]
@@ -90,25 +90,25 @@ class Alerts:
         return found
 
     def last(self, name: str) -> Alert | None:
-        """Return what was said last of an alert."""
+        """Return the last announcement of an alert."""
         stored = self.redis.hget(keys.alert(self.deployment, name), "a")
         return Alert.from_json(stored) if stored else None
 
     def firing(self, prefix: str = "") -> list[str]:
-        """Return the names of alerts with this prefix that are announced and not resolved."""
+        """Return the names with this prefix of alerts that are announced and not resolved."""
         names = [member.decode() for member in self.redis.smembers(keys.firing(self.deployment))]
         return sorted(name for name in names if name.startswith(prefix))
 
     def announce(self, name: str, version: int, change: Change) -> bool:
-        """Change the state and put its notifications into the outbox, all or nothing, and then queue them.
+        """Change the state and add its notifications to the outbox, all or nothing; then queue them.
 
         Returns:
-            False when somebody else was faster.
+            False if another process changed the state first.
         """
         event = _event(name, version, change, change.alert) if change.alert else ""
         args: list[Any] = [version, json.dumps(change.state.as_json()), change.decided_at.timestamp(), name]
         args += [int(bool(change.state.level)), event, *outbox_args(self.deployment, change.notifications)]
-        # That nobody acknowledged it is an event; the words stay those that somebody may still acknowledge.
+        # An escalation is an event, but the last announcement stays, so that it can still be acknowledged.
         news = change.alert if change.alert and change.alert.reason is not Reason.UNACKNOWLEDGED else None
         words = json.dumps(news.as_json(), separators=(",", ":")) if news else ""
         done = self._announce(
@@ -119,7 +119,7 @@ class Alerts:
         return bool(done)
 
     def events(self, limit: int = 50, before: float = float("inf")) -> list[dict[str, Any]]:
-        """Return what happened to alerts, newest first, earlier than a moment in epoch seconds."""
+        """Return the events of alerts before a moment (epoch seconds), newest first."""
         found = behind(self.connection, keys.alert_events(self.deployment), None, limit, below=before)
         return [json.loads(member) for member, _ in found]
 

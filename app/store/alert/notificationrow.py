@@ -11,7 +11,7 @@ PENDING: Final = "pending"
 
 
 def notification_fields(notification: Notification) -> list[Any]:
-    """Return the fields of a notification that nobody has tried to send yet: field, value, …."""
+    """Return the fields of a notification before its first attempt: field, value, …."""
     alert = json.dumps(notification.alert.as_json(), separators=(",", ":"))
     decided_at = notification.decided_at.timestamp()
     fields = {"receiver": notification.receiver, "alert": alert, "decided_at": decided_at, "state": PENDING}
@@ -30,7 +30,7 @@ def read_notification(notification_id: str, found: Mapping[str, str]) -> Notific
 
 
 def history_row(notification_id: str, row: Mapping[bytes, bytes]) -> dict[str, Any]:
-    """Return what page, API and CLI show of a notification."""
+    """Return a notification in the form shown by pages, the API and commands."""
     text = {name.decode(): value.decode() for name, value in row.items()}
     alert = Alert.from_json(text["alert"])
     return {

@@ -1,4 +1,4 @@
-"""The outbox: notifications from the decision to their end, each sent, failed, held or dropped, with the reason."""
+"""The outbox: notifications from the decision until they are sent, failed, held or dropped, with the reason."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -29,14 +29,14 @@ _HANDLE: Final = TypeAdapter(Handle)
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A notification that this job alone may send now.
+    """A notification that only this job may send now.
 
     Attributes:
         number: 1 for the first attempt.
-        tried_since: when the first attempt was made; waiting in quiet hours is no attempt.
-        held: it waited for the end of quiet hours or of a silence.
-        newest: nothing newer about the same alert is meant for the same receiver.
-        overtaken: something newer has reached the receiver already.
+        tried_since: the time of the first attempt; waiting for quiet hours does not count as one.
+        held: whether it has waited for the end of quiet hours or a silence.
+        newest: whether it is the newest message about its alert for this receiver.
+        overtaken: whether a newer one has already reached the receiver.
     """
 
     notification: Notification
@@ -48,7 +48,7 @@ class Attempt:
 
 
 class Outbox:
-    """Notifications of one deployment."""
+    """The notifications of one deployment."""
 
     def __init__(self, connection: "redis.Redis", deployment: str) -> None:
         self.connection, self.redis = connection, commands(connection)
@@ -57,13 +57,13 @@ class Outbox:
         self._claim = script(connection, "claim")
 
     def add(self, notifications: Sequence[Notification], at: datetime) -> None:
-        """Add notifications that belong to no change of a state, and queue them; those that exist stay as they are."""
+        """Add notifications without a change of state, and queue them; existing ones stay unchanged."""
         args = ["", "", at.timestamp(), "", 0, "", *outbox_args(self.deployment, notifications), ""]
         self._announce(keys=["", *outbox_keys(self.deployment)], args=args)
         queue_all(self.connection, self.deployment, notifications)
 
     def claim(self, notification_id: str, now: datetime, seconds: float) -> Attempt | None:
-        """Take a pending notification for one attempt; None when it is done or another job holds it."""
+        """Claim a pending notification for one attempt; None if it has ended or another job has it."""
         moment = now.timestamp()
         flat = self._claim(
             keys=[keys.notification(self.deployment, notification_id), keys.pending(self.deployment)],
@@ -89,7 +89,7 @@ class Outbox:
         return read(_HANDLE, stored) if stored else None
 
     def mark_sent(self, notification: Notification, at: datetime, handle: Handle | None = None) -> None:
-        """Note that it was accepted, and where its thread is from now on."""
+        """Record that a receiver accepted it, and the handle for its thread."""
         with self.redis.pipeline(transaction=True) as pipe:
             if handle:
                 thread = f"{notification.receiver} {notification.alert.group_key}"
@@ -102,7 +102,7 @@ class Outbox:
         self.drop(notification_id, FAILED, error)
 
     def drop(self, notification_id: str, state: str, why: str) -> None:
-        """End a notification unsent: failed, silenced, superseded or dry-run."""
+        """End a notification without sending it: failed, silenced, superseded or dry-run."""
         receiver = self.redis.hget(keys.notification(self.deployment, notification_id), "receiver")
         with self.redis.pipeline(transaction=True) as pipe:
             self._end(pipe, notification_id, {"state": state, "error": why, "held": ""})
@@ -111,14 +111,14 @@ class Outbox:
             pipe.execute()
 
     def mark_retry(self, notification_id: str, error: str, next_attempt_at: float) -> None:
-        """Give the claim back and note when the next attempt is due."""
+        """Release the claim, and record when the next attempt is due."""
         with self.redis.pipeline(transaction=True) as pipe:
             pipe.hset(keys.notification(self.deployment, notification_id), mapping={"error": error, "claimed_until": 0})
             pipe.zadd(keys.pending(self.deployment), {notification_id: next_attempt_at})
             pipe.execute()
 
     def hold(self, notification_id: str, why: str, until: datetime) -> None:
-        """Give the claim back, as if there had been no attempt; the sweep brings it when its time has come."""
+        """Release the claim without counting an attempt; the sweep queues it again when it is due."""
         key = keys.notification(self.deployment, notification_id)
         with self.redis.pipeline(transaction=True) as pipe:
             pipe.hset(key, mapping={"held": why, "held_until": until.timestamp(), "claimed_until": 0})
@@ -128,7 +128,7 @@ class Outbox:
             pipe.execute()
 
     def overdue(self, before: datetime) -> list[str]:
-        """Return pending notifications whose next attempt should have been made by then."""
+        """Return pending notifications whose next attempt was due before a moment."""
         found = self.redis.zrange(keys.pending(self.deployment), "-inf", before.timestamp(), byscore=True)
         return [item.decode() for item in found]
 
@@ -136,18 +136,18 @@ class Outbox:
         return int(self.redis.zcard(keys.pending(self.deployment)))
 
     def reconsider_held(self, now: datetime) -> None:
-        """Make the next sweep check held notifications: a silence ended early, or quiet hours were edited."""
+        """Have the next sweep check held notifications, because a silence ended early or quiet hours changed."""
         members = [item.decode() for item in self.redis.zrange(keys.pending(self.deployment), 0, -1)]
         for member in members:
             if self.redis.hget(keys.notification(self.deployment, member), "held"):
                 self.redis.zadd(keys.pending(self.deployment), {member: now.timestamp() - 60}, xx=True)
 
     def enqueue_again(self, notification_id: str) -> bool:
-        """Queue the sending of a notification whose job was lost; False when the job is still under way."""
+        """Queue a notification whose job was lost; False if the job is still queued or running."""
         return enqueue(self.connection, plainjob.notification_job(self.deployment, notification_id))
 
     def history(self, limit: int = 50, before: float = float("inf")) -> list[dict[str, Any]]:
-        """Return the newest notifications with state, attempts and error; decided before a moment in epoch seconds."""
+        """Return notifications decided before a moment (epoch seconds), newest first."""
         found = behind(self.connection, keys.notifications(self.deployment), None, limit, below=before)
         ids = [notification_id for notification_id, _ in found]
         with self.redis.pipeline(transaction=False) as pipe:
@@ -157,7 +157,7 @@ class Outbox:
         return [history_row(notification_id, row) for notification_id, row in zip(ids, rows, strict=True) if row]
 
     def forget(self, before: float) -> None:
-        """Delete notifications that were decided before a moment, a bounded number at once; pending ones are kept."""
+        """Delete notifications decided before a moment, a bounded number at a time; pending ones are kept."""
         kept = gone = 0
         while gone < _PRUNED_AT_ONCE:
             found = self.redis.zrange(
@@ -171,7 +171,7 @@ class Outbox:
             if not found:
                 return
             pending = self.redis.zmscore(keys.pending(self.deployment), found)
-            # What ended never becomes pending again, so nothing is deleted that was needed meanwhile.
+            # A notification that has ended never becomes pending again, so nothing is deleted that is still needed.
             ended = [item.decode() for item, next_at in zip(found, pending, strict=True) if next_at is None]
             kept, gone = kept + len(found) - len(ended), gone + len(ended)
             if ended:
@@ -199,16 +199,16 @@ def newest_field(notification: Notification) -> str:
 
 
 def queue_all(connection: "redis.Redis", deployment: str, notifications: Sequence[Notification]) -> None:
-    """Queue the sending of notifications that the outbox holds.
+    """Queue the sending of notifications in the outbox.
 
-    If the process dies before or on the way, the sweep finds those without a job overdue and queues them.
+    If the process dies before all are queued, the sweep finds the others overdue and queues them.
     """
     for notification in notifications:
         enqueue(connection, plainjob.notification_job(deployment, notification.id))
 
 
 def outbox_keys(deployment: str) -> list[str]:
-    """Return the keys that the script `announce` takes after the alert's own."""
+    """Return the keys that the script `announce` expects after those of the alert."""
     return [
         keys.pending(deployment),
         keys.notifications(deployment),
@@ -219,7 +219,7 @@ def outbox_keys(deployment: str) -> list[str]:
 
 
 def outbox_args(deployment: str, notifications: Iterable[Notification]) -> list[Any]:
-    """Return what the script `announce` takes for notifications: their number, then each."""
+    """Return the arguments of the script `announce` for notifications: their number, then each one."""
     listed = list(notifications)
     args: list[Any] = [len(listed)]
     for notification in listed:

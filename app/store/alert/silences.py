@@ -1,4 +1,4 @@
-"""Silences and acknowledgements: what people said about alerts, and who they are."""
+"""Silences and acknowledgements."""
 
 import json
 from dataclasses import dataclass, replace
@@ -17,10 +17,10 @@ from app.store.server.commands import commands
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """The acknowledgement of an alert's level; a higher level or a new period needs a new one.
+    """The acknowledgement of an alert's level. A higher level or a new period needs another one.
 
     Attributes:
-        since: when the acknowledged level was reached, which distinguishes this occurrence from a later one.
+        since: when the acknowledged level was reached, to distinguish this occurrence from a later one.
     """
 
     alert: str
@@ -31,18 +31,18 @@ class Acknowledgement:
 
     @classmethod
     def read(cls, alert: str, stored: bytes) -> "Acknowledgement":
-        """Read what `Silences.acknowledge` keeps under the name of an alert."""
+        """Parse what `Silences.acknowledge` stores under the name of an alert."""
         given = read(_ACKNOWLEDGEMENT, stored)
         return cls(alert, given.level, given.since, given.by, given.at)
 
     def covers(self, state: AlertState) -> bool:
-        """Return whether it covers what fires now, not a lower level or an earlier occurrence."""
+        """Return whether it covers the level that is firing now, not a lower one or an earlier occurrence."""
         return bool(state.level) and (self.level, self.since) == (state.level, state.since)
 
 
 @dataclass(frozen=True, slots=True)
 class _StoredAcknowledgement:
-    """An acknowledgement as it is stored, under the name of its alert."""
+    """The stored form of an acknowledgement, under the name of its alert."""
 
     level: str
     at: Moment
@@ -61,7 +61,7 @@ class Silences:
         self.deployment = deployment
 
     def all(self) -> list[Silence]:
-        """Return every silence that is kept, those that end last first."""
+        """Return every stored silence, the one that ends last first."""
         stored = self.redis.hgetall(keys.silences(self.deployment))
         found = [silence for name, item in stored.items() if (silence := self._read(name.decode(), item))]
         return sorted(found, key=lambda silence: (silence.ends_at, silence.id), reverse=True)
@@ -70,11 +70,11 @@ class Silences:
         return [silence for silence in self.all() if silence.active(now)]
 
     def add(self, silence: Silence) -> None:
-        """Keep a silence; the same id again changes nothing, so a request that is repeated does no harm."""
+        """Store a silence. The same id again changes nothing, so a request can safely be repeated."""
         self.redis.hsetnx(keys.silences(self.deployment), silence.id, json.dumps(silence.as_json()))
 
     def end(self, silence_id: str, by: str, now: datetime) -> Silence | None:
-        """End a silence early; None if there is none with this id."""
+        """End a silence early; None if the id is unknown."""
         stored = self.redis.hget(keys.silences(self.deployment), silence_id)
         if stored is None:
             return None
@@ -86,14 +86,14 @@ class Silences:
         return ended
 
     def _read(self, silence_id: str, stored: bytes) -> Silence | None:
-        """Read a silence; None for what is none, so that everything is still said, and other silences hold."""
+        """Parse a silence; None if it is unreadable, so that messages are still sent and other silences apply."""
         try:
             return Silence.from_json(stored)
         except ValueError:
             import structlog  # noqa: PLC0415 - slow to import, for what hardly ever happens
 
             log = structlog.get_logger(__name__)
-            log.error("silence cannot be read and does not hold", deployment=self.deployment, silence=silence_id)
+            log.error("silence is unreadable and has no effect", deployment=self.deployment, silence=silence_id)
             return None
 
     def forget(self, before: datetime) -> None:
@@ -107,11 +107,11 @@ class Silences:
         self.redis.hset(keys.acknowledged(self.deployment), given.alert, value)
 
     def acknowledgement(self, alert: str) -> Acknowledgement | None:
-        """Return the last acknowledgement of an alert, of whichever level."""
+        """Return the last acknowledgement of an alert, whatever its level."""
         stored = self.redis.hget(keys.acknowledged(self.deployment), alert)
         return None if stored is None else Acknowledgement.read(alert, stored)
 
     def acknowledges(self, alert: str, state: AlertState) -> bool:
-        """Return whether somebody acknowledged what fires now."""
+        """Return whether the firing level is acknowledged."""
         given = self.acknowledgement(alert)
         return given is not None and given.covers(state)

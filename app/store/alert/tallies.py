@@ -1,4 +1,4 @@
-"""Counters of notifications by receiver, for metrics. They lie in the hash that Inbox.stats reads."""
+"""Counters of notifications by receiver, for metrics. They are in the hash that Inbox.stats reads."""
 
 import redis
 from redis.client import Pipeline
@@ -7,12 +7,12 @@ from app.store import keys
 
 
 def ended(pipe: Pipeline, deployment: str, receiver: str, outcome: str, sent_at: float | None = None) -> None:
-    """Count a notification that finished, within the transaction that ends it.
+    """Count a notification that has ended, in the same transaction.
 
     Args:
         pipe: the transaction.
-        deployment: its name.
-        receiver: as the configuration names it.
+        deployment: the deployment's name.
+        receiver: its name in the configuration.
         outcome: sent, failed, silenced, superseded or dry-run.
         sent_at: when it was sent, in epoch seconds.
     """
@@ -22,7 +22,7 @@ def ended(pipe: Pipeline, deployment: str, receiver: str, outcome: str, sent_at:
 
 
 def erred(connection: "redis.Redis", deployment: str, receiver: str, reason: str) -> None:
-    """Count an attempt that failed, for this class of failure."""
+    """Count a failed attempt by kind of failure."""
     connection.hincrby(keys.stats(deployment), error_field(reason, receiver), 1)
 
 

@@ -1,4 +1,4 @@
-"""Where a pass over Coder's API is: kept after each step, so that the next step may be another process's."""
+"""The progress of a pass over Coder's API, saved after each step so that another process can continue it."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -10,12 +10,12 @@ from app.store import keys
 from app.store.server.commands import commands
 from app.store.server.connection import script
 
-# Of the set of what a pass has seen, in case nobody ends the pass.
+# Expiry of the set of seen workspaces, in case a pass is never completed.
 _SEEN_SECONDS: Final = 7 * 86_400
 
 
 class Passes:
-    """The pass of one deployment."""
+    """The passes of one deployment."""
 
     def __init__(self, connection: "redis.Redis", deployment: str) -> None:
         self.redis = commands(connection)
@@ -23,28 +23,28 @@ class Passes:
         self._step = script(connection, "step")
 
     def load(self) -> tuple[int, PassState | None]:
-        """Return the current pass, or the last one if it is done, with the version that `step` expects."""
+        """Return the current or last pass, and the version that `step` expects."""
         version, stored = self.redis.hmget(keys.pass_state(self.deployment), "v", "s")
         return int(version or 0), None if stored is None else PassState.model_validate_json(stored)
 
-    def step(self, version: int, after: PassState, seen: Iterable[str] = (), *, anew: bool = False) -> bool:
-        """Put a state in place of the one it follows from, with what the step has seen; False if another was faster.
+    def step(self, version: int, after: PassState, seen: Iterable[str] = (), *, restart: bool = False) -> bool:
+        """Save the state after a step and the workspaces it saw; False if another process saved one first.
 
         Args:
-            version: of the state that the step began from.
-            after: the state to keep.
-            seen: ids of workspaces that need no further look in this pass.
-            anew: forget what was seen so far.
+            version: the version of the state from which the step began.
+            after: the new state.
+            seen: ids of workspaces that this pass does not need to check again.
+            restart: forget the workspaces seen so far.
         """
         return bool(
             self._step(
                 keys=[keys.pass_state(self.deployment), keys.pass_seen(self.deployment)],
-                args=[version, after.model_dump_json(), int(anew), _SEEN_SECONDS, *seen],
+                args=[version, after.model_dump_json(), int(restart), _SEEN_SECONDS, *seen],
             )
         )
 
     def unseen(self, workspace_ids: Sequence[str]) -> list[str]:
-        """Return those that this pass has not seen yet."""
+        """Return the workspaces that this pass has not seen yet."""
         if not workspace_ids:
             return []
         known = self.redis.smismember(keys.pass_seen(self.deployment), list(workspace_ids))
@@ -56,14 +56,14 @@ class Passes:
         return sorted(member.decode() for member in found)
 
     def newer(self, builds: dict[str, float]) -> list[str]:
-        """Return the workspaces whose build at this moment of the past led to no look yet."""
+        """Return the workspaces whose given build is newer than the one because of which they were last checked."""
         if not builds:
             return []
         known = self.redis.zmscore(keys.looked(self.deployment), list(builds))
         return [one for one, at in zip(builds, known, strict=True) if at is None or at < builds[one]]
 
     def note_examined(self, builds: dict[str, float], forget: float) -> None:
-        """Record past builds whose workspace was checked because of them, and forget those before some time."""
+        """Record the builds because of which workspaces were checked, and forget those before a time."""
         if builds:
             self.redis.zadd(keys.looked(self.deployment), builds, gt=True)
         self.redis.zremrangebyscore(keys.looked(self.deployment), "-inf", forget)

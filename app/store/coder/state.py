@@ -1,4 +1,4 @@
-"""What Coder's API last reported, and the workspaces to check: the durable side of verify and reconcile."""
+"""The last reports of Coder's API, and the workspaces to check: the stored state of verify and reconcile."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,14 +20,14 @@ _HISTORY_KEPT: Final = 2000
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A workspace to verify; `mark` changes when something new about it arrives meanwhile."""
+    """A workspace to verify; `mark` changes if news about it arrives in the meantime."""
 
     workspace_id: str
     mark: float
 
 
 class CoderState:
-    """One deployment's side of Coder's API."""
+    """One deployment's state concerning Coder's API."""
 
     def __init__(self, connection: "redis.Redis", deployment: str) -> None:
         self.connection, self.redis = connection, commands(connection)
@@ -35,7 +35,7 @@ class CoderState:
         self._done = script(connection, "verified")
 
     def request_verification(self, workspace_ids: Iterable[str], at: float) -> None:
-        """Mark workspaces to be verified from some time on; once for any number of reasons."""
+        """Schedule the verification of workspaces from a time on; repeated requests cause only one."""
         members = dict.fromkeys(workspace_ids, at)
         if members:
             self.redis.zadd(keys.due(self.deployment), members)
@@ -50,27 +50,27 @@ class CoderState:
         return int(self.redis.zcount(keys.due(self.deployment), "-inf", now))
 
     def work_waits(self, now: float) -> bool:
-        """Return whether anything is left to verify, or a pass to finish."""
+        """Return whether there is anything to verify, or a pass to finish."""
         return bool(self.due_count(now)) or self.mark("pass_begun_at") is not None
 
     def verified(self, due: Due, again_at: float | None) -> None:
-        """Remove a workspace from the list, or postpone it, unless something new about it arrived meanwhile."""
+        """Remove a workspace from the list, or postpone it, unless news about it arrived in the meantime."""
         self._done(
             keys=[keys.due(self.deployment)],
             args=[due.workspace_id, repr(due.mark), "" if again_at is None else repr(again_at)],
         )
 
     def open_workspaces(self) -> set[str]:
-        """Return the workspaces that consumed builds and may consume more."""
+        """Return the workspaces that have consumed builds and may consume more."""
         return {member.decode() for member in self.redis.smembers(keys.open_workspaces(self.deployment))}
 
     def close(self, workspace_ids: Sequence[str]) -> None:
-        """Record that these are in no listing any more: they are checked one last time."""
+        """Record that these are no longer listed: they are checked one last time."""
         if workspace_ids:
             self.redis.sadd(keys.closing(self.deployment), *workspace_ids)
 
     def mark_task(self, workspace_id: str, *, is_task: bool, ended: bool) -> None:
-        """Keep a task's workspace open, or let go of one that was closing and has no build under way."""
+        """Keep a task's workspace open, or remove one that was closing and has no build in progress."""
         closing = self.redis.sismember(keys.closing(self.deployment), workspace_id)
         with self.redis.pipeline(transaction=True) as pipe:
             pipe.hdel(keys.failing(self.deployment), workspace_id)
@@ -82,7 +82,7 @@ class CoderState:
             pipe.execute()
 
     def save_licence(self, entitlements: Entitlements | None, info: BuildInfo | None, at: datetime) -> None:
-        """Save the newest answers."""
+        """Save the latest entitlements and build information."""
         fields: dict[str, Any] = {"heard_at": at.timestamp()}
         if entitlements is not None:
             fields["entitlements"] = entitlements.model_dump_json()
@@ -99,12 +99,12 @@ class CoderState:
         return None if stored is None else BuildInfo.model_validate_json(stored)
 
     def groups(self) -> dict[str, list[str]]:
-        """Return the members of Coder's groups by name of the group; empty where they are not known."""
+        """Return the members of Coder's groups by group name; empty if unknown."""
         found = self.redis.hgetall(keys.groups(self.deployment))
         return {name.decode(): json.loads(members) for name, members in found.items()}
 
     def keep_groups(self, groups: Mapping[str, Sequence[str]]) -> None:
-        """Put the present groups in place of the former ones."""
+        """Replace the stored groups."""
         with self.redis.pipeline(transaction=True) as pipe:
             pipe.delete(keys.groups(self.deployment))
             if groups:
@@ -112,7 +112,7 @@ class CoderState:
             pipe.execute()
 
     def note(self, **marks: Any) -> None:
-        """Write marks, such as `reconciled_at`; None removes one."""
+        """Set marks, such as `reconciled_at`; None removes a mark."""
         gone = [name for name, value in marks.items() if value is None]
         kept: Fields = {name: value for name, value in marks.items() if value is not None}
         with self.redis.pipeline(transaction=True) as pipe:
@@ -131,7 +131,7 @@ class CoderState:
         return None if text is None else datetime.fromtimestamp(float(text), UTC)
 
     def failed(self, message: str, at: datetime) -> None:
-        """Note that the API fails; the first failure in a row gives the time."""
+        """Record a failure of the API; `failing_since` stays that of the first consecutive one."""
         with self.redis.pipeline(transaction=True) as pipe:
             pipe.hsetnx(keys.coder(self.deployment), "failing_since", at.timestamp())
             pipe.hset(keys.coder(self.deployment), "failure", message)
@@ -141,9 +141,9 @@ class CoderState:
         self.note(failing_since=None, failure=None)
 
     def stumbled(self, failures: Mapping[str, str], at: datetime) -> None:
-        """Record Coder's failures that concern single workspaces; `mark_task` clears them.
+        """Record failures of Coder that concern single workspaces; `mark_task` clears them.
 
-        Counting is not part of a transaction: a failure that is counted twice only delays the next check.
+        The count is not part of a transaction: counting a failure twice only delays the next check.
         """
         for workspace_id, error in failures.items():
             earlier = self._failures([workspace_id]).get(workspace_id)
@@ -153,12 +153,12 @@ class CoderState:
             self.redis.hset(keys.failing(self.deployment), workspace_id, row)
 
     def times_failed(self, workspace_id: str) -> int:
-        """Return how often in a row Coder answered for other workspaces but failed for this one."""
+        """Return the number of consecutive failures for this workspace while Coder answered for others."""
         found = self._failures([workspace_id])
         return int(found[workspace_id]["times"]) if found else 0
 
     def failing_count(self) -> int:
-        """Return how many workspaces Coder fails for while it answers for others."""
+        """Return the number of workspaces for which Coder fails while it answers for others."""
         return int(self.redis.hlen(keys.failing(self.deployment)))
 
     def _failures(self, workspace_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -166,7 +166,7 @@ class CoderState:
         return {one: json.loads(row) for one, row in zip(workspace_ids, rows, strict=True) if row is not None}
 
     def history_source(self) -> HistorySource | None:
-        """Return what reported deleted workspaces in the last pass; None before any."""
+        """Return what reported deleted workspaces in the last pass; None before the first."""
         mark = self.mark("history_source")
         return None if mark is None else HistorySource(mark)
 
@@ -175,7 +175,7 @@ class CoderState:
         return self.history_source() not in (None, HistorySource.NONE)
 
     def add_drift(self, point: DriftPoint) -> None:
-        """Append to the history; the same moment again replaces nothing and adds nothing."""
+        """Append to the history, unless it has a point at the same time."""
         at = point.at.timestamp()
         with self.redis.pipeline(transaction=True) as pipe:
             pipe.zremrangebyscore(keys.drift(self.deployment), at, at)

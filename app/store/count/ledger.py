@@ -1,4 +1,4 @@
-"""The ledger: evidence and usage records of each workspace, and the totals that follow from them."""
+"""The ledger: the evidence and usage records of each workspace, and the totals derived from them."""
 
 import hashlib
 import json
@@ -23,15 +23,15 @@ _CONFLICT: Final = -1_000_000
 
 @dataclass(frozen=True, slots=True)
 class RecordUpdate:
-    """A workspace's evidence and the records that follow from it, as read at some version.
+    """A workspace's evidence and the records derived from it, based on a version that was read.
 
     Attributes:
-        records: all records that may still be replaced; those that are no longer among them are withdrawn.
+        records: all records that may still be replaced. Stored ones that are missing here are withdrawn.
         proved: records to add permanently.
-        last_proved: number of the last build that is proved; None leaves it.
-        unchanged: keys of records that are stored just so and need not be sent.
-        settled: records that are no longer derived, to write again.
-        folded: messages that the evidence knows as numbers only from now on.
+        last_proved: number of the last proved build; None to leave it unchanged.
+        unchanged: keys of records that are already stored like this and need not be sent.
+        settled: records that are no longer derived but must be written again.
+        folded: messages that the evidence contains only as numbers from now on.
     """
 
     workspace_id: str
@@ -47,13 +47,13 @@ class RecordUpdate:
 
     @property
     def sent(self) -> list[UsageRecord]:
-        """The records that the script is given."""
+        """The records to pass to the script."""
         changed = [record for record in self.records if record.key not in self.unchanged]
         return [*changed, *self.settled, *self.proved]
 
     @property
     def replaceable(self) -> list[str]:
-        """Keys of the records that may still be replaced: all but those of folded evidence."""
+        """Keys of the records that may still be replaced: all except those of folded evidence."""
         settled = self.evidence.base.records
         found = [record.key for record in self.records]
         return [key for key in found if record_number(key) > settled] if settled else found
@@ -61,11 +61,11 @@ class RecordUpdate:
 
 @dataclass(frozen=True, slots=True)
 class ReconciledWorkspace:
-    """What earlier passes over Coder's API left of a workspace.
+    """The result of earlier passes over Coder's API for a workspace.
 
     Attributes:
-        last_proved: number of the last build that was checked and had ended; 0 for none.
-        names: its names as a listing gave them.
+        last_proved: number of the last build that was checked after it had ended; 0 for none.
+        names: its names in the last listing.
     """
 
     last_proved: int
@@ -74,11 +74,11 @@ class ReconciledWorkspace:
 
 @dataclass(frozen=True, slots=True)
 class StoredWorkspace:
-    """A workspace as it is stored.
+    """A workspace's stored evidence.
 
     Attributes:
-        keys: of the stored records that may still be replaced.
-        counted: of the messages that were asked about, those that the evidence knows as numbers only.
+        keys: keys of the stored records that may still be replaced.
+        counted: those of the given messages that the evidence contains only as numbers.
     """
 
     version: int
@@ -97,18 +97,18 @@ class Ledger:
         self._update_script = script(connection, "update_records")
 
     def read(self, workspace_ids: Sequence[str]) -> dict[str, tuple[int, Evidence]]:
-        """Return version and evidence of workspaces, in one round trip; version 0 is one never seen."""
+        """Return the version and evidence of workspaces, in one round trip; version 0 for unknown ones."""
         return {
             one: (stored.version, stored.evidence)
             for one, stored in self.read_workspaces(dict.fromkeys(workspace_ids, ())).items()
         }
 
     def read_workspaces(self, messages: Mapping[str, Sequence[str]]) -> dict[str, StoredWorkspace]:
-        """Return what is known of workspaces and of messages about each of them, in one round trip."""
+        """Return the stored data of workspaces, given messages about each of them, in one round trip."""
         with self.redis.pipeline(transaction=False) as pipe:
             for workspace_id, message_ids in messages.items():
                 pipe.hmget(keys.workspace(self.deployment, self.meter, workspace_id), "v", "e", "b", "k")
-                # With no messages, a name that does not exist keeps the command valid.
+                # Without messages, a name that does not exist keeps the command valid.
                 digests = [message_digest(one) for one in message_ids] or [b""]
                 pipe.smismember(keys.folded(self.deployment, self.meter, workspace_id), digests)
             rows = pipe.execute()
@@ -120,7 +120,7 @@ class Ledger:
         }
 
     def known(self, workspace_ids: Sequence[str]) -> dict[str, ReconciledWorkspace]:
-        """Return what is known of workspaces from Coder's API, in one round trip."""
+        """Return the results of earlier passes for workspaces, in one round trip."""
         with self.redis.pipeline(transaction=False) as pipe:
             for workspace_id in workspace_ids:
                 pipe.hmget(keys.workspace(self.deployment, self.meter, workspace_id), "n", "t")
@@ -135,18 +135,18 @@ class Ledger:
         return bool(self.redis.exists(keys.proved(self.deployment, self.meter, workspace_id)))
 
     def name(self, workspaces: Mapping[str, Mapping[str, str]]) -> None:
-        """Keep workspaces' names as a listing gives them, by workspace id."""
+        """Store workspaces' names from a listing, by workspace id."""
         with self.redis.pipeline(transaction=False) as pipe:
             for workspace_id, names in workspaces.items():
                 pipe.hset(keys.workspace(self.deployment, self.meter, workspace_id), "t", json.dumps(dict(names)))
             pipe.execute()
 
     def count_since(self, start: float, end: float = math.inf) -> int:
-        """Return the number of records later than `start` and not later than `end`, in seconds since the epoch."""
+        """Return the number of records after `start` and up to `end`, in seconds since the epoch."""
         return int(self.redis.zcount(keys.records(self.deployment, self.meter), f"({start!r}", end))
 
     def owners_since(self, start: float, most: int) -> list[str]:
-        """Return the owner of each of the newest records later than `start`, at most that many."""
+        """Return the owner of each record after `start`, newest first, up to a maximum."""
         index = keys.records(self.deployment, self.meter)
         found = self.redis.zrange(index, "+inf", f"({start!r}", desc=True, byscore=True, offset=0, num=most)
         names = [keys.record(self.deployment, self.meter, key.decode()) for key in found]
@@ -154,20 +154,20 @@ class Ledger:
         return [row_owner(item) for item in stored if item is not None]
 
     def update_records(self, updates: Sequence[RecordUpdate]) -> tuple[int, list[str]]:
-        """Put evidence and records in place, each workspace atomically.
+        """Write evidence and records, atomically for each workspace.
 
-        If the process dies here, some workspaces are not updated; the jobs run again and update those.
+        If the process dies here, some workspaces are not updated; the jobs run again and update them.
 
         Returns:
-            The change in units, and the workspaces that somebody else changed since they were read.
+            The change in units, and the workspaces that another process changed since they were read.
         """
         reasons: Fields = {reason_digest(r.reason): r.reason for s in updates for r in s.sent}
         with self.redis.pipeline(transaction=False) as pipe:
-            # Before the records that name them.
+            # Written before the records that refer to them.
             pipe.hset(keys.reasons(self.deployment), mapping=reasons or {"": ""})
             for update in updates:
                 self._update_script(keys=self._keys(update), args=self._args(update), client=pipe)
-            # Names only help people to search; writing them twice does no harm.
+            # These names only serve searches, so writing them twice is harmless.
             for name, workspace_id in _lookup_names(updates):
                 pipe.zadd(keys.named(self.deployment, self.meter), {f"{name}\n{workspace_id}": 0})
             answers = [int(answer) for answer in pipe.execute()[1 : len(updates) + 1]]
@@ -175,7 +175,7 @@ class Ledger:
         return sum(answer for answer in answers if answer != _CONFLICT), conflicts
 
     def workspaces(self) -> Iterator[str]:
-        """Yield every workspace with evidence."""
+        """Yield every workspace that has evidence."""
         for member, _score in self.redis.zscan_iter(keys.workspaces(self.deployment, self.meter), count=500):
             yield member.decode()
 
@@ -220,7 +220,7 @@ class Ledger:
 
 
 def message_digest(message_id: str) -> bytes:
-    """Return eight bytes: of the messages of one workspace no two have the same."""
+    """Return an eight-byte digest, which is unique among the messages of one workspace."""
     return hashlib.blake2s(message_id.encode(), digest_size=8).digest()
 
 
@@ -232,7 +232,7 @@ def _stored(
     stored_keys: bytes | None,
 ) -> StoredWorkspace:
     known = Evidence.from_json(evidence or b"{}")
-    # Where nothing but the numbers is left, a version without folding has put proved builds in their place.
+    # If only numbers are left, a version without folding has replaced them by proved builds.
     if base and (known.resumed or known.paused or known.failed_resumes):
         known = replace(known, base=Folded.from_json(base))
     return StoredWorkspace(int(version or 0), known, frozenset(json.loads(stored_keys or b"[]")), frozenset(counted))

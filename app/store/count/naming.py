@@ -1,4 +1,4 @@
-"""The newest names of users, templates and organizations by their ids, and records whose names follow them."""
+"""The latest names of users, templates and organizations by id, and updates of the names in records."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -10,7 +10,7 @@ from app.store.count.recordrow import renamed
 from app.store.server.commands import commands
 from app.store.server.connection import script
 
-#: Names of a workspace that its records carry, each with the one that holds the id behind it.
+#: The names in a workspace's records, each with the field that has its id.
 IDENTITIES: Final = {"owner": "owner_id", "template": "template_id", "organization": "organization_id"}
 
 
@@ -24,7 +24,7 @@ class Naming:
         self._rename = script(connection, "rename")
 
     def newest(self, identities: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
-        """Return the newest known names of identities, such as ("owner", id); unknown ones are left out."""
+        """Return the latest names of identities such as ("owner", id); unknown ones are left out."""
         pairs = list(identities)
         if not pairs:
             return {}
@@ -32,7 +32,7 @@ class Naming:
         return {one: name.decode() for one, name in zip(pairs, found, strict=True) if name is not None}
 
     def keep(self, names: Mapping[tuple[str, str], str]) -> None:
-        """Keep these as the newest names; a former name leads to its identity until somebody else takes it."""
+        """Store the latest names. A former name refers to its identity until another one takes the name."""
         former = self.newest(names)
         with self.redis.pipeline(transaction=True) as pipe:
             for (which, id_), name in names.items():
@@ -44,14 +44,14 @@ class Naming:
             pipe.execute()
 
     def now_called(self, which: str, name: str) -> str:
-        """Return the newest name of what was once called so; the name itself where nothing was."""
+        """Return the latest name of what once had this name; the name itself if there is no other."""
         id_ = self.redis.hget(keys.former_names(self.deployment), f"{which}:{name}")
         if id_ is None:
             return name
         return self.newest([(which, id_.decode())]).get((which, id_.decode()), name)
 
     def forget(self, which: str, name: str, instead: str) -> None:
-        """Put another name in place of a newest one, and forget what a former one led to, and who looked it up."""
+        """Replace a latest name, and forget which identity a former one referred to, and searches by it."""
         index = keys.named(self.deployment, self.meter)
         found = self.redis.zrangebylex(index, f"[{name}/", f"({name}0") if which == "owner" else []
         with self.redis.pipeline(transaction=True) as pipe:
@@ -64,13 +64,14 @@ class Naming:
             pipe.execute()
 
     def rename(self, workspace_id: str, names: Mapping[str, str]) -> int:
-        """Give the proved records of a workspace its newest names; return how many had others.
+        """Update the names in a workspace's proved records, and return the number of changed records.
 
-        Each record moves atomically with the totals by name. If the process dies here, the next call renames the rest.
+        Each record is updated atomically with the totals by name. If the process dies here, the next call updates the
+        rest.
 
         Args:
-            workspace_id: whose records.
-            names: owner, template and organization; a missing or empty one leaves what is there.
+            workspace_id: the workspace.
+            names: owner, template and organization; missing or empty ones stay unchanged.
         """
         proved = [
             key.decode() for key in self.redis.zrange(keys.proved(self.deployment, self.meter, workspace_id), 0, -1)
@@ -89,23 +90,23 @@ class Naming:
                 lookups[f"{lookup}\n{workspace_id}"] = 0.0
         if not args:
             return 0
-        # Old names stay in the index: who looks for them still finds the workspace.
+        # Old names stay in the index, so that searches by them still find the workspace.
         self.redis.zadd(keys.named(self.deployment, self.meter), lookups)
         prefix = keys.record(self.deployment, self.meter, "")[:-1]
         return int(self._rename(keys=[], args=[prefix, keys.top_prefix(self.deployment, self.meter), *args]))
 
     def lack_names(self, workspace_ids: Iterable[str]) -> None:
-        """Note workspaces whose records lack names that Coder did not report."""
+        """Mark workspaces whose records lack names that Coder did not report."""
         wanted = list(workspace_ids)
         if wanted:
             self.redis.sadd(keys.nameless(self.deployment), *wanted)
 
     def lacking(self, most: int) -> list[str]:
-        """Return some of the workspaces whose records lack names, others each time."""
+        """Return some of the workspaces whose records lack names, different ones each time."""
         return [member.decode() for member in self.redis.srandmember(keys.nameless(self.deployment), most)]
 
     def have_names(self, workspace_ids: Iterable[str]) -> None:
-        """Note that the records of these lack nothing any more."""
+        """Clear the mark of workspaces whose records are complete."""
         done = list(workspace_ids)
         if done:
             self.redis.srem(keys.nameless(self.deployment), *done)

@@ -1,4 +1,4 @@
-"""A usage record in Redis: an array without field names, because there may be hundreds of thousands."""
+"""A usage record in Redis: an array without field names, because there may be hundreds of thousands of them."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ from app.core.count.meter import RecordState, UsageRecord
 _DAY_CHARS: Final = 11
 _OWNER: Final = 2
 _FIELDS: Final = 12
-# Defaults of the last fields if they are missing: workspace, rule, reason, deliveries, build.
+# Defaults for the last fields if they are missing: workspace, rule, reason, deliveries, build.
 _LAST: Final = ("", "", "", (), None)
 _WORKSPACE: Final = 7
 
@@ -20,7 +20,7 @@ def reason_digest(reason: str) -> str:
 
 
 def write_row(record: UsageRecord) -> str:
-    """Return the array. Its first five are read by update_records.lua; key and meter are in its key."""
+    """Return the array, whose first five values update_records.lua reads; usage key and meter are in its key."""
     return json.dumps(
         [
             int(record.state is RecordState.PROVISIONAL),
@@ -41,9 +41,9 @@ def write_row(record: UsageRecord) -> str:
 
 
 def read_row(key: str, meter: str, stored: bytes, reason_of: Callable[[str], str]) -> UsageRecord:
-    """Read what update_records.lua stored: the UTC day, a line feed, and the array."""
+    """Parse what update_records.lua stored: the UTC day, a line feed, and the array."""
     row = json.loads(stored[_DAY_CHARS:])
-    # Another version may write more behind these, or fewer of the last ones.
+    # Another version may append values, or omit some of the last ones.
     provisional, weight, owner, template, organization, at, workspace_id, workspace, rule, digest, deliveries, build = (
         [*row, *_LAST[len(row) - _FIELDS :]] if len(row) < _FIELDS else row[:_FIELDS]
     )
@@ -66,11 +66,11 @@ def read_row(key: str, meter: str, stored: bytes, reason_of: Callable[[str], str
 
 
 def renamed(stored: bytes, names: Mapping[str, str]) -> tuple[bytes, str]:
-    """Return what update_records.lua stored with other names, and `<owner>/<workspace>` to look it up by.
+    """Return a stored record with other names, and the `<owner>/<workspace>` under which to look it up.
 
     Args:
         stored: the UTC day, a line feed, and the array.
-        names: owner, template and organization; a missing or empty one leaves what is there.
+        names: owner, template and organization; missing or empty ones stay unchanged.
     """
     row = json.loads(stored[_DAY_CHARS:])
     for place, which in enumerate(("owner", "template", "organization"), _OWNER):
@@ -80,5 +80,5 @@ def renamed(stored: bytes, names: Mapping[str, str]) -> tuple[bytes, str]:
 
 
 def row_owner(stored: bytes) -> str:
-    """Return the owner alone of what update_records.lua stored."""
+    """Return only the owner of a record that update_records.lua stored."""
     return str(json.loads(stored[_DAY_CHARS:])[_OWNER])

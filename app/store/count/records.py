@@ -1,4 +1,4 @@
-"""The read side of the ledger: single records, and pages of them by time, user, template, organization and state."""
+"""Reading the ledger: single records, and pages of them by time, user, template, organization and state."""
 
 import json
 import math
@@ -17,16 +17,16 @@ from app.store.server.commands import commands
 from app.store.server.connection import script
 from app.store.timeline import Place
 
-#: Records that one call reads. If a filter matches few of them, the page is short and has a next one.
+#: The maximum number of records read by one call. If few of them match, the page is short and has a next one.
 SCANNED_AT_MOST: Final = 10_000
 _CHUNK: Final = 1000
-# What is asked for by a name of its own, as identities are kept (app/store/count/naming.py).
+# Dimensions whose identities are stored under another name (app/store/count/naming.py).
 _IDENTITY: Final = {"user": "owner"}
 
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """Scores from `low` up to, not including, `below`."""
+    """Scores from `low` up to but not including `below`."""
 
     low: float
     below: float
@@ -46,7 +46,7 @@ class Records:
         return next(iter(self.read([usage_key])), None)
 
     def find(self, what: str) -> list[UsageRecord]:
-        """Return the records of a usage key, workspace id, workspace name or `owner/workspace`, oldest first."""
+        """Return the records for a usage key, workspace id, workspace name or `owner/workspace`, oldest first."""
         record = self.record(what)
         if record:
             return [record]
@@ -68,14 +68,14 @@ class Records:
         return _day(found[0][1]) if found else None
 
     def count(self, start: float | None = None, end: float | None = None) -> int:
-        """Return the number of records from `start` up to, not including, `end`, in seconds since the epoch."""
+        """Return the number of records from `start` up to but not including `end`, in seconds since the epoch."""
         below = "+inf" if end is None else f"({end!r}"
         return int(
             self.redis.zcount(keys.records(self.deployment, self.meter), -math.inf if start is None else start, below)
         )
 
     def now_called(self, dimension: str, name: str) -> str:
-        """Return the newest name of the user, template or organization that once had this one."""
+        """Return the latest name of the user, template or organization that once had this name."""
         naming = Naming(self.connection, self.deployment, self.meter)
         return naming.now_called(_IDENTITY.get(dimension, dimension), name)
 
@@ -91,22 +91,22 @@ class Records:
         organization: str = "",
         state: str = "",
     ) -> tuple[list[UsageRecord], str | None]:
-        """Return records, newest first, and the cursor of the next page; None after the last.
+        """Return records, newest first, and the cursor of the next page; None after the last page.
 
-        The work of one call is bounded: where filters take few records a page may hold less than `limit`, even none.
+        The work per call is bounded: if few records match, a page may contain fewer than `limit`, even none.
 
         Args:
-            cursor: as the page before gave it; None for the first.
-            limit: how many at most.
-            start: the earliest moment, in seconds since the epoch.
-            end: the first moment that is too late.
-            user: only this owner's; empty for all, as for the other names.
-            template: only of this template.
-            organization: only of this organization.
-            state: only in this state.
+            cursor: the cursor from the previous page; None for the first.
+            limit: the maximum number of records.
+            start: the earliest time, in seconds since the epoch.
+            end: the end of the range, excluded.
+            user: only records of this owner; empty for all. The same applies to the other names.
+            template: only records of this template.
+            organization: only records of this organization.
+            state: only records in this state.
 
         Raises:
-            ValueError: the cursor is not one that this gave out.
+            ValueError: the cursor is invalid.
         """
         place = Place.parse(cursor) if cursor is not None else None
         whole = _Span(-math.inf if start is None else start, math.inf if end is None else end)
@@ -119,9 +119,9 @@ class Records:
     def _collect(
         self, spans: Iterator[_Span], place: Place | None, limit: int, wanted: Mapping[str, str]
     ) -> tuple[list[UsageRecord], str | None]:
-        """Walk through spans, newest first, until the page is full or enough was scanned."""
+        """Read through spans, newest first, until the page is full or enough records were scanned."""
         found: list[UsageRecord] = []
-        # One more than wanted shows whether there is a next page. If few match, more are scanned each time.
+        # One more than requested shows whether there is a next page. If few match, the scanned number grows.
         left, most = SCANNED_AT_MOST, min(limit + 1, _CHUNK)
         for span in spans:
             while True:
@@ -144,7 +144,7 @@ class Records:
     def _scan(
         self, span: _Span, place: Place | None, most: int, wanted: Mapping[str, str]
     ) -> tuple[int, Place | None, list[tuple[Place, UsageRecord]]]:
-        """Read a number of records; return how many there were, the position of the last, and those that match."""
+        """Scan records, and return how many there were, the position of the last one, and those that match."""
         top = repr(place.at) if place and place.at < span.below else f"({span.below!r}"
         scanned, last, score, *rows = self._walk(
             keys=[keys.records(self.deployment, self.meter)],
@@ -166,7 +166,7 @@ class Records:
         return scanned, Place(float(score), last.decode()) if scanned else None, taken
 
     def _spans_with(self, names: Mapping[str, str], place: Place | None, whole: _Span) -> Iterator[_Span]:
-        """Yield the days on which every one of these names has units, newest first: the totals know them."""
+        """Yield the days on which all these names have units, newest first, according to the totals."""
         edges = self._edges(whole, place)
         if edges is None:
             return
@@ -179,7 +179,7 @@ class Records:
                     yield _Span(max(_at(day), whole.low), min(_at(day + timedelta(days=1)), whole.below))
 
     def _edges(self, whole: _Span, place: Place | None) -> tuple[date, date] | None:
-        """Return the first and the last UTC day on which there can be anything; None where there is nothing."""
+        """Return the first and the last UTC day that can have records; None if there are none."""
         index = keys.records(self.deployment, self.meter)
         oldest = self.redis.zrange(index, 0, 0, withscores=True)
         newest = self.redis.zrange(index, -1, -1, withscores=True)
@@ -202,7 +202,7 @@ class Records:
         return [all(score is not None for score in scores[n * width : (n + 1) * width]) for n in range(len(spans))]
 
     def read(self, usage_keys: Sequence[str]) -> list[UsageRecord]:
-        """Return the records with these keys, without those that there are not."""
+        """Return the records with these keys, leaving out those that do not exist."""
         if not usage_keys:
             return []
         stored = self.redis.mget([keys.record(self.deployment, self.meter, key) for key in usage_keys])
@@ -220,7 +220,7 @@ class Records:
 
 
 def _text_of(name: str, value: str) -> str:
-    """Return what every stored record with this value holds, and few others do (app/store/count/recordrow.py)."""
+    """Return a text that is in every stored record with this value, and in few others (recordrow.py)."""
     if name == "state":
         return "\n[1," if value == RecordState.PROVISIONAL else "\n[0,"
     return json.dumps(value)
@@ -237,7 +237,7 @@ def _takes(record: UsageRecord, wanted: Mapping[str, str]) -> bool:
 
 
 def _months(first: date, last: date) -> Iterator[date]:
-    """Yield the first day of each month, the last month first."""
+    """Yield the first day of each month, last month first."""
     for number in range(last.year * 12 + last.month - 1, first.year * 12 + first.month - 2, -1):
         yield date(number // 12, number % 12 + 1, 1)
 
@@ -247,7 +247,7 @@ def _end_of(month: date) -> date:
 
 
 def _days(first: date, last: date) -> Iterator[date]:
-    """Yield days, the last first."""
+    """Yield days, last day first."""
     return (last - timedelta(days=n) for n in range((last - first).days + 1))
 
 

@@ -1,7 +1,7 @@
-"""The one read model: usage of a period, for page, API, CLI, metrics and alerts.
+"""The read model: usage of a period, for pages, the API, commands, metrics and alerts.
 
-Totals are kept by UTC day and by UTC month, so any period of whole days is the sum of at most 62 days and its months:
-the cost does not grow with the number of records, and a changed period needs no recount.
+Totals are kept by UTC day and by UTC month, so a period is the sum of at most 62 days and its whole months. The cost
+does not grow with the number of records, and a changed period needs no recount.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,13 +17,13 @@ from app.core.limit.period import Period
 from app.store import keys
 from app.store.server.commands import commands
 
-#: Names that messages list.
+#: The number of names listed in messages.
 TOP: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Breakdown:
-    """Usage of a period by name and by day; names may be empty if deliveries lacked them."""
+    """Usage of a period by name and by day; a name is empty if the deliveries did not contain it."""
 
     by_user: Sequence[tuple[str, int]]
     by_template: Sequence[tuple[str, int]]
@@ -31,7 +31,7 @@ class Breakdown:
 
 
 class Snapshot:
-    """Reads one deployment's meter."""
+    """Reads one meter of one deployment."""
 
     def __init__(self, connection: "redis.Redis", deployment: str, meter: str) -> None:
         self.redis = commands(connection)
@@ -39,7 +39,7 @@ class Snapshot:
         self.meter = meter
 
     def usage(self, period: Period, limit: Limit, now: datetime, *, top: bool = False) -> Usage:
-        """Return the usage of a period; with the top users and templates if asked."""
+        """Return the usage of a period, optionally with the top users and templates."""
         spans = list(_spans(period, now.date()))
         fields = [f"{kind}:{span}" for kind, span in spans] + [f"p{kind}:{span}" for kind, span in spans]
         numbers = self.redis.hmget(keys.totals(self.deployment, self.meter), fields) if fields else []
@@ -58,7 +58,7 @@ class Snapshot:
         )
 
     def breakdown(self, period: Period, now: datetime, most: int | None = None) -> Breakdown:
-        """Return usage by user and template, all of them or the `most` first, and by day."""
+        """Return usage by user and template, highest first and limited to `most` names, and by day."""
         spans, today = list(_spans(period, now.date())), now.date()
         return Breakdown(self.top("user", spans, most), self.top("template", spans, most), self.by_day(period, today))
 
@@ -69,7 +69,7 @@ class Snapshot:
         return ordered[:most]
 
     def names(self, dimension: str, period: Period, today: date, most: int | None = None) -> list[tuple[str, int]]:
-        """Return units by user, template or organization in a period, the most first; all of them, or `most`."""
+        """Return units by user, template or organization in a period, highest first and limited to `most`."""
         return self.top(dimension, list(_spans(period, today)), most)
 
     def units_of(self, dimension: str, name: str, period: Period, today: date) -> int:
@@ -81,7 +81,7 @@ class Snapshot:
             return sum(int(score or 0) for score in pipe.execute())
 
     def daily(self, dimension: str, names: Sequence[str], days: Sequence[date]) -> list[list[int]]:
-        """Return the units of each name on each of the UTC days, one list for each day, in one round trip."""
+        """Return the units of each name on each UTC day, as one list for each day, in one round trip."""
         if not names:
             return [[] for _ in days]
         prefix = keys.top_prefix(self.deployment, self.meter)
@@ -101,7 +101,7 @@ class Snapshot:
 
 
 def _spans(period: Period, today: date) -> Iterable[tuple[str, str]]:
-    """Cover the period by whole months and the days left over, up to the end of tomorrow's month (clocks differ)."""
+    """Split the period into whole months and remaining days, up to the end of tomorrow's month (clocks differ)."""
     tomorrow = today + timedelta(days=1)
     end = min(period.end or date.max, _month_after(tomorrow))
     day = period.start

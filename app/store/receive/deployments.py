@@ -1,4 +1,4 @@
-"""The deployments that are known, and what is kept of one."""
+"""The known deployments, and the data of one deployment as a whole."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -15,13 +15,13 @@ from app.store.server.commands import commands
 from app.store.server.connection import script
 
 _AT_ONCE: Final = 500
-#: Jobs whose first argument is a deployment.
+#: Functions whose first argument is a deployment.
 _OF_ONE: Final = frozenset({jobqueue.CLASSIFY, jobqueue.SEND, jobqueue.VERIFY, jobqueue.RECONCILE, jobqueue.WORK_LANE})
 _REGISTRIES: Final = (FailedJobRegistry, ScheduledJobRegistry, DeferredJobRegistry)
 
 
 class Deployments:
-    """Every deployment that is known to this Redis."""
+    """Every deployment that this Redis knows."""
 
     def __init__(self, connection: "redis.Redis") -> None:
         self.connection, self.redis = connection, commands(connection)
@@ -31,30 +31,30 @@ class Deployments:
         return sorted(item.decode() for item in self.redis.smembers(keys.DEPLOYMENTS))
 
     def unfinished(self) -> list[str]:
-        """Return the deployments whose removal was begun and not ended, sorted."""
+        """Return the deployments whose removal has begun but not finished, sorted."""
         return sorted(item.decode() for item in self.redis.smembers(keys.REMOVING))
 
     def admit(self, deployment: str, most: int) -> bool:
-        """Learn a name unless it is known; False when as many as `most` are known without it."""
+        """Add a name unless it is known; False if `most` others are known already."""
         return bool(script(self.connection, "learn")(keys=[keys.DEPLOYMENTS], args=[deployment, most]))
 
     def kinds(self, deployment: str) -> Counter[str]:
-        """Count the keys of a deployment by their kind, such as `record`, and its waiting and failed jobs as `job`."""
+        """Count the keys of a deployment by kind, such as `record`, and its waiting and failed jobs as `job`."""
         found = Counter(key.decode().split(":")[3] for key in self._keys(deployment))
         found["job"] = sum(1 for _ in self._jobs(deployment))
         return found
 
     def remove(self, deployment: str) -> None:
-        """Delete everything that is kept of a deployment.
+        """Delete all data of a deployment.
 
-        A crash on the way leaves it among the unfinished; then it is to be removed again. A delivery that comes
-        meanwhile makes the name known again.
+        If the process dies here, the deployment stays among the unfinished ones and must be removed again. A delivery
+        that arrives meanwhile adds its name again.
         """
         with self.redis.pipeline(transaction=True) as pipe:
             pipe.sadd(keys.REMOVING, deployment)
             pipe.srem(keys.DEPLOYMENTS, deployment)
             pipe.execute()
-        # Jobs first: each would write keys again.
+        # Jobs first, because each would write keys again.
         for queue, job_id in list(self._jobs(deployment)):
             with self.redis.pipeline(transaction=True) as pipe:
                 pipe.lrem(jobqueue.queue_key(queue), 0, job_id)
@@ -71,7 +71,7 @@ class Deployments:
         return found
 
     def _jobs(self, deployment: str) -> Iterator[tuple[str, str]]:
-        """Yield queue and id of each job of this deployment that waits, or failed."""
+        """Yield the queue and the id of each waiting or failed job of this deployment."""
         for queue in jobqueue.QUEUES:
             ids = list(self.redis.lrange(jobqueue.queue_key(queue), 0, -1))
             for registry in _REGISTRIES:

@@ -1,4 +1,4 @@
-"""What arrives: remembered message ids, the queue of deliveries, their verdicts, and the quarantine."""
+"""Received deliveries: remembered message ids, the queue, their outcomes, and the quarantine."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from app.store.rq import jobqueue, readyjob
 from app.store.server.channel import Channel
 from app.store.server.commands import Fields, commands
 
-#: Quarantined bodies kept, and for how long. No retry can count them; an admin reviews the newest.
+#: The number of quarantined bodies kept, and for how long. They cannot be counted; an admin reviews the newest.
 QUARANTINE_KEPT: Final = 200
 _QUARANTINE_SECONDS: Final = 90 * 86_400
 _TRIMMED_AT_ONCE: Final = 20
@@ -34,17 +34,18 @@ class Remembered:
 
 
 class TooManyDeploymentsError(Exception):
-    """This deployment is not known, and no further name is learnt."""
+    """The deployment is unknown, and no further name is accepted."""
 
 
 class Inbox:
     """The inbox of one deployment.
 
     Args:
-        connection: Redis.
-        deployment: its name.
-        accepting: the way of deliveries; inboxes of one process share it, else each has connections of its own.
-        most: how many deployments may be known before this one; negative for a configured one.
+        connection: the connection to Redis.
+        deployment: the deployment's name.
+        accepting: the channel for deliveries, shared by the inboxes of a process; without it each has its own
+            connections.
+        most: how many other deployments may be known; negative for a configured deployment, which is always accepted.
     """
 
     def __init__(
@@ -65,13 +66,13 @@ class Inbox:
         received_at: float,
         relayed: Relayed = NOTHING,
     ) -> bool:
-        """Queue a delivery unless its message id is known, with what is relayed of it; True when it is new.
+        """Queue a delivery and what is to be relayed, unless its message id is known; True if it is new.
 
-        Atomic: after an error nothing or everything was written, and Coder's retry finds out which.
+        The write is atomic: after an error it happened completely or not at all, and Coder's retry settles which.
 
         Raises:
             redis.exceptions.RedisError: Redis did not confirm it.
-            TooManyDeploymentsError: nothing was written.
+            TooManyDeploymentsError: the deployment is unknown, and nothing was written.
         """
         bucket, member = _bucket(message_id)
         year = datetime.fromtimestamp(received_at, UTC).year
@@ -105,10 +106,10 @@ class Inbox:
         return bool(taken)
 
     def quarantine(self, message_id: str, received_at: float, reason: str, body: bytes, *, keep: bool) -> None:
-        """Note an authenticated body that is not a notification; its text only where that holds no secret.
+        """Store an authenticated body that is not a notification, without its text unless `keep` is set.
 
         Raises:
-            TooManyDeploymentsError: nothing was written.
+            TooManyDeploymentsError: the deployment is unknown, and nothing was written.
         """
         if not Deployments(self.connection).admit(self.deployment, self.most):
             raise TooManyDeploymentsError(self.deployment)
@@ -127,7 +128,7 @@ class Inbox:
             self.redis.zrem(keys.quarantine(self.deployment), *ids)
 
     def remember(self, pipe: Pipeline, rows: Sequence[Remembered], keep_seconds: int) -> None:
-        """Write the outcome of deliveries into a pipeline; writing it again changes nothing."""
+        """Write the outcomes of deliveries into a pipeline; writing them again changes nothing."""
         for row in rows:
             summary = json.dumps(row.summary, separators=(",", ":"))
             pipe.set(keys.delivery(self.deployment, row.message_id), summary, ex=keep_seconds)
@@ -135,7 +136,7 @@ class Inbox:
             if row.unlisted_template:
                 pipe.zadd(keys.unlisted(self.deployment), {row.unlisted_template: row.received_at}, gt=True)
         newest = max(row.received_at for row in rows)
-        # A little more than one batch brings, so that the index shrinks as its entries expire.
+        # A little more than one batch adds, so that the index shrinks as its entries expire.
         limit = _TRIMMED_AT_ONCE + 2 * len(rows)
         expired = self.redis.zrange(
             keys.deliveries(self.deployment), "-inf", newest - keep_seconds, byscore=True, offset=0, num=limit
@@ -144,7 +145,7 @@ class Inbox:
             pipe.zrem(keys.deliveries(self.deployment), *expired)
 
     def delivery(self, message_id: str) -> dict[str, Any] | None:
-        """Return the outcome of a delivery, or None when it is not known (any more)."""
+        """Return the outcome of a delivery; None if it is unknown or expired."""
         text = self.redis.get(keys.delivery(self.deployment, message_id))
         return None if text is None else dict(json.loads(text))
 
@@ -172,9 +173,9 @@ class Inbox:
 
 
 def _bucket(message_id: str) -> tuple[str, bytes]:
-    """Return where a message id is remembered, and as what.
+    """Return the bucket and the digest under which a message id is remembered.
 
-    4,096 buckets a year stay small lists inside Redis up to half a million ids: about 25 bytes an id.
+    With 4,096 buckets a year, hashes stay small lists in Redis up to half a million ids: about 25 bytes per id.
     """
     digest = hashlib.blake2s(message_id.encode(), digest_size=16).digest()
     return digest[:2].hex()[:3], digest[1:]

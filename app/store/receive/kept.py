@@ -1,4 +1,4 @@
-"""Deliveries that are kept with their payload, to be classified again."""
+"""Deliveries that are stored with their payload, so that they can be classified again."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ _PAGE: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class KeptDelivery:
-    """The record of one delivery, and its text as it was read, for comparison with what is stored later."""
+    """The record of one delivery, and its stored text as it was read, to detect later changes."""
 
     record: dict[str, Any]
     text: bytes
@@ -33,7 +33,7 @@ class KeptDelivery:
 
 
 class Kept:
-    """The kept deliveries of one deployment."""
+    """The stored deliveries of one deployment."""
 
     def __init__(self, connection: "redis.Redis", deployment: str) -> None:
         self.connection, self.redis = connection, commands(connection)
@@ -44,13 +44,14 @@ class Kept:
         return None if text is None else KeptDelivery(dict(json.loads(text)), text)
 
     def count(self, since: float) -> int:
-        """Return how many deliveries arrived since then, of those that are still known."""
+        """Return the number of deliveries since then that have not expired."""
         return int(self.redis.zcount(keys.deliveries(self.deployment), since, "+inf"))
 
     def newest(self, since: float, most: int | None = None) -> Iterator[list[KeptDelivery]]:
-        """Yield pages of deliveries that arrived since then, the newest first; at most that many.
+        """Yield pages of deliveries since then, newest first, up to `most` in total.
 
-        By rank from the newest end, where deliveries that arrive meanwhile let some be seen twice, but none be missed.
+        Pages are read by rank from the newest end: new deliveries may cause some to be seen twice, but none to be
+        missed.
         """
         index, start = keys.deliveries(self.deployment), 0
         while most is None or start < most:
@@ -64,13 +65,13 @@ class Kept:
             start = stop
 
     def replace(self, message_id: str, text: bytes, record: Mapping[str, Any]) -> bool:
-        """Put another record in place of one that is still as it was read."""
+        """Replace a record, unless it has changed since it was read."""
         put = script(self.connection, "replace")
         args = [text, json.dumps(record, separators=(",", ":"))]
         return bool(put(keys=[keys.delivery(self.deployment, message_id)], args=args))
 
     def queue_again(self, kept: KeptDelivery, job: readyjob.ReadyJob) -> bool:
-        """Queue a job for a kept delivery; False when its record has changed since, or the job is under way."""
+        """Queue a job for a stored delivery; False if its record has changed since, or the job is queued or running."""
         put = script(self.connection, "replay")
         failed = FailedJobRegistry.key_template.format(job.queue)
         record = keys.delivery(self.deployment, kept.message_id)

@@ -1,4 +1,4 @@
-"""The quarantine, one body at a time; `app/store/receive/inbox.py` puts them there and lists them."""
+"""Single bodies in the quarantine; `app/store/receive/inbox.py` adds and lists them."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,10 +12,10 @@ from app.store.server.commands import commands
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedBody:
-    """A body that was authenticated but no notification.
+    """A body that was authenticated but is not a notification.
 
     Attributes:
-        body: None where it might have held a secret and was not kept.
+        body: None if it may have contained a secret and was not stored.
     """
 
     message_id: str
@@ -40,7 +40,7 @@ class Quarantine:
         return QuarantinedBody(message_id, clock.at(float(received_at)), reason.decode(), int(size), body)
 
     def count_since(self, moment: datetime) -> int:
-        """Return how many bodies lie there that came since a moment; older ones may have expired."""
+        """Return the number of quarantined bodies that arrived since a moment and have not expired."""
         return int(self.redis.zcount(keys.quarantine(self.deployment), moment.timestamp(), "+inf"))
 
     def remove(self, message_id: str) -> bool:

@@ -15,7 +15,7 @@ from app.store.server.connection import script
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Refusals of one reason that are not written yet; times in epoch seconds."""
+    """Refusals with one reason that have not been written yet; times in epoch seconds."""
 
     count: int
     first: float
@@ -23,17 +23,17 @@ class Refused:
 
 
 class RefusalCounters:
-    """The counters in Redis. They do not distinguish deployments: without the secret anybody can make up names."""
+    """The counters in Redis. They are not by deployment, because anybody without the secret can make up names."""
 
     def __init__(self, connection: "redis.Redis") -> None:
         self.redis = commands(connection)
         self._script = script(connection, "refuse")
 
     def add(self, refused: Mapping[Refusal, Refused]) -> None:
-        """Add in one step.
+        """Add counts in one step.
 
         Raises:
-            redis.exceptions.RedisError: perhaps nothing was added; adding again may count some twice.
+            redis.exceptions.RedisError: it is unknown whether they were added; adding them again may count some twice.
         """
         args: list[Any] = [RUN_PAUSE.total_seconds()]
         for reason, more in refused.items():
@@ -41,7 +41,7 @@ class RefusalCounters:
         self._script(keys=[keys.REFUSED], args=args)
 
     def runs(self) -> dict[Refusal, Run]:
-        """Return what was refused, by reason; reasons that never occurred are missing."""
+        """Return the refusals by reason; reasons that never occurred are missing."""
         stored = {name.decode(): value for name, value in self.redis.hgetall(keys.REFUSED).items()}
         found = {}
         for reason in Refusal:

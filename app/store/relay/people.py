@@ -1,4 +1,4 @@
-"""What is remembered of the ways to people, all of it for a short time: Slack's conversations, storms, and failures."""
+"""Short-term data about reaching people: Slack conversations, rate limits and failing methods."""
 
 import math
 from typing import Final
@@ -14,19 +14,19 @@ _SUMMING_SECONDS: Final = 86_400
 
 
 class People:
-    """The ways to people in one deployment. People are named by aliases."""
+    """The ways to reach people in one deployment. People are identified by aliases."""
 
     def __init__(self, connection: "redis.Redis", deployment: str) -> None:
         self.redis = commands(connection)
         self.deployment = deployment
 
     def conversation(self, alias: str) -> str | None:
-        """Return the id of Slack's conversation; empty where Slack knows nobody, None where it was not asked lately."""
+        """Return the id of a Slack conversation; empty if Slack does not know the person, None if it is not cached."""
         found = self.redis.get(keys.relay_slack(self.deployment, alias))
         return None if found is None else found.decode()
 
     def keep_conversation(self, alias: str, conversation: str | None) -> None:
-        """Keep an id for a day; that there is none, for an hour: people join."""
+        """Store an id for a day, or for an hour that there is none, because people may join."""
         seconds = _KNOWN_SECONDS if conversation else _UNKNOWN_SECONDS
         self.redis.set(keys.relay_slack(self.deployment, alias), conversation or "", ex=seconds)
 
@@ -34,7 +34,7 @@ class People:
         return self.redis.delete(keys.relay_slack(self.deployment, alias))
 
     def note_sent(self, lane: str, seconds: int, now: float) -> None:
-        """Count a message; the count expires a number of seconds after the first one."""
+        """Count a message; the count expires `seconds` after the first one."""
         key = keys.relay_sent(self.deployment, lane)
         number, until = self._sent(key)
         if now >= until:
@@ -42,7 +42,7 @@ class People:
         self.redis.set(key, f"{number + 1} {until:.3f}", ex=seconds)
 
     def wait_for_limit(self, lane: str, most: int, now: float) -> float:
-        """Return the seconds until a person may get the next message; those that wait until then are summarized."""
+        """Return the seconds until a person may get the next message; messages held until then are summarized."""
         number, until = self._sent(keys.relay_sent(self.deployment, lane))
         if not most or number < most or now >= until:
             return 0.0
@@ -60,7 +60,7 @@ class People:
         self.redis.delete(keys.relay_summing(self.deployment, lane))
 
     def wait_for_way(self, way: str, now: float) -> float:
-        """Return the seconds for which not to try a method; 0 if it is not known to fail."""
+        """Return the seconds for which to avoid a method; 0 if it is not known to fail."""
         until = self.redis.get(keys.relay_down(self.deployment, way))
         return max(0.0, float(until) - now) if until else 0.0
 

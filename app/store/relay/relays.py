@@ -1,9 +1,9 @@
-"""Relayed messages: where each waits, the outcome of it for each target, and its sealed original while it is needed.
+"""Relayed messages: the lanes they wait in, the outcome for each target, and the sealed original while it is needed.
 
-A message is accepted and put into its lanes in one step (app/store/scripts/accept.lua). A lane is worked through by one
-worker at a time, which holds it until a moment that stands in the set of lanes; if it dies, the scheduler finds it
-overdue. So each message is delivered at least once, and doubled only by a death between the answer of the other side
-and the note of it.
+A message is accepted and added to its lanes in one step (app/store/scripts/accept.lua). One worker at a time processes
+a lane, under a claim that ends at the time stored in the set of lanes; if the worker dies, the scheduler finds the lane
+overdue. So each message is delivered at least once. It is delivered twice only if the worker dies after the target's
+answer and before recording it.
 """
 
 import json
@@ -22,7 +22,7 @@ from app.store.rq.readyjob import ReadyJob, ready_job
 from app.store.server.commands import commands
 from app.store.server.connection import script
 
-#: The keys and arguments that accepting a delivery takes along for what is relayed of it.
+#: The keys and the arguments that `accept` needs for what a delivery relays.
 Relayed = tuple[list[bytes], list[bytes]]
 NOTHING: Final[Relayed] = ([], [b"", b""])
 SENT: Final = "sent"
@@ -32,13 +32,13 @@ PENDING: Final = "pending"
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The message to deliver next.
+    """The next message to deliver.
 
     Attributes:
-        since: from when on it is tried, in seconds since the epoch: its arrival, or its replay.
-        attempts: how often it was tried, this time included.
-        failures: how often in a row the lane's first message could not be delivered.
-        sealed: the original; None where it is gone.
+        since: the start of its attempts, in seconds since the epoch: its arrival, or its replay.
+        attempts: the number of attempts, including this one.
+        failures: consecutive failures of the lane's first message.
+        sealed: the original; None if it has been deleted.
     """
 
     message_id: str
@@ -57,7 +57,7 @@ class Relays:
         self.deployment = deployment
 
     def accept_parts(self, parcel: Parcel, received_at: float, keep_seconds: int) -> Relayed:
-        """Return the keys and the two arguments with which `accept` puts a message into its lanes."""
+        """Return the keys and the two arguments with which `accept` adds a message to its lanes."""
         name, message_id = self.deployment, parcel.message_id
         found = [
             keys.relay_original(name, message_id),
@@ -85,7 +85,7 @@ class Relays:
         return [key.encode() for key in found], [json.dumps(plan).encode(), parcel.sealed]
 
     def due(self, before: datetime, most: int = 500) -> list[tuple[str, float]]:
-        """Return lanes that a worker should have turned to by then, with the time from which on."""
+        """Return lanes that were due before a moment, each with the time at which it was due."""
         found = self.redis.zrange(
             keys.relay_lanes(self.deployment),
             "-inf",
@@ -98,7 +98,7 @@ class Relays:
         return [(lane.decode(), at) for lane, at in found]
 
     def claim(self, lane: str, now: datetime, until: datetime) -> bool:
-        """Take a lane into this worker's hands until a moment; False where another has it, or it waits for its time."""
+        """Claim a lane until a moment; False if another worker has it, or it is not due."""
         return bool(
             script(self.connection, "laneclaim")(
                 keys=[
@@ -111,7 +111,7 @@ class Relays:
         )
 
     def leave(self, lane: str, held_until: datetime, due: datetime) -> bool:
-        """Give a lane out of hands; True when messages wait in it, which are due from a moment on."""
+        """Release a lane; True if messages wait in it, which are then due at the given time."""
         return bool(
             script(self.connection, "laneleave")(
                 keys=[
@@ -125,9 +125,9 @@ class Relays:
         )
 
     def first(self, lane: str) -> Waiting | None:
-        """Begin an attempt at the first message of a lane; None where none waits.
+        """Begin an attempt at the first message of a lane; None if the lane is empty.
 
-        The attempt is counted before it is made, so that one that kills its worker is counted as well.
+        The attempt is counted before it is made, so that one that kills its worker is counted, too.
         """
         found = self.redis.lindex(keys.relay_lane(self.deployment, lane), 0)
         if found is None:
@@ -139,7 +139,7 @@ class Relays:
             pipe.hget(keys.relay_failing(self.deployment), lane)
             pipe.get(keys.relay_original(self.deployment, message_id))
             (received_at, again, passcode, state, attempts), failures, sealed = pipe.execute()
-        if state != PENDING.encode():  # done, or forgotten: only the entry is left
+        if state != PENDING.encode():  # ended or expired: only the entry is left
             sealed = None
         else:
             self.redis.hincrby(key, f"{target}/attempts", 1)
@@ -147,17 +147,17 @@ class Relays:
         return Waiting(message_id, since, int(attempts or 0) + 1, int(failures or 0), bool(passcode), sealed)
 
     def uncount(self, lane: str, message_id: str) -> None:
-        """Record that an attempt was not made but postponed."""
+        """Take back an attempt that was postponed instead of made."""
         self.redis.hincrby(keys.relay_message(self.deployment, message_id), f"{target_of(lane)}/attempts", -1)
 
     def waiting_in(self, lane: str, most: int) -> list[tuple[str, bytes | None]]:
-        """Return the first messages of a lane, each with its sealed original, None where that is gone."""
+        """Return the first messages of a lane, each with its sealed original, or None if that has been deleted."""
         ids = [one.decode() for one in self.redis.lrange(keys.relay_lane(self.deployment, lane), 0, most - 1)]
         originals = self.redis.mget([keys.relay_original(self.deployment, one) for one in ids]) if ids else []
         return list(zip(ids, originals, strict=True))
 
     def originals(self, message_ids: Sequence[str]) -> list[tuple[str, bytes]]:
-        """Return those of the messages whose sealed originals are kept."""
+        """Return the messages whose sealed originals still exist, with the originals."""
         names = [keys.relay_original(self.deployment, one) for one in message_ids]
         found = self.redis.mget(names) if names else []
         return [(one, sealed) for one, sealed in zip(message_ids, found, strict=True) if sealed is not None]
@@ -168,16 +168,16 @@ class Relays:
     def end(
         self, lane: str, message_id: str, state: str, reason: str, now: datetime, *, via: str = "", replayable: bool
     ) -> None:
-        """Note that a message is delivered to a lane's target, or failed.
+        """Record that a message was delivered to a lane's target, or failed.
 
         Args:
-            lane: where it waits.
+            lane: the lane in which it waits.
             message_id: its id.
             state: SENT or FAILED.
-            reason: why; nothing personal.
-            now: the moment.
-            via: by what it went, such as `email`.
-            replayable: where it failed, its original stays until it expires.
+            reason: the reason, without personal data.
+            now: the current time.
+            via: the method used, such as `email`.
+            replayable: whether the original of a failed message is kept until it expires.
         """
         name, target = self.deployment, target_of(lane)
         script(self.connection, "relayend")(
@@ -194,7 +194,7 @@ class Relays:
         )
 
     def note_failure(self, lane: str, message_id: str, kind: str, reason: str, now: datetime) -> None:
-        """Note that an attempt failed and will be repeated."""
+        """Record a failed attempt that will be repeated."""
         name, target = self.deployment, target_of(lane)
         key = keys.relay_message(name, message_id)
         with self.redis.pipeline(transaction=True) as pipe:
@@ -205,7 +205,7 @@ class Relays:
             pipe.execute()
 
     def again(self, message_id: str, target: str, now: datetime) -> int:
-        """Have a failed message retried: 1 when it waits again, 0 when it did not fail, -1 without original."""
+        """Retry a failed message: 1 if it waits again, 0 if it has not failed, -1 if its original no longer exists."""
         name = self.deployment
         stored = self.redis.hget(keys.relay_message(name, message_id), f"{target}/lane")
         if stored is None:

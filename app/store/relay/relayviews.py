@@ -1,4 +1,4 @@
-"""What people see of relayed messages: by message and target, and each target as a whole."""
+"""Views of relayed messages: by message and target, and a summary of each target."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -20,12 +20,12 @@ class RelayRow:
 
     Attributes:
         target: `relay`, or `forward:<name>`.
-        template: name of the notification's template.
+        template: the name of the notification template.
         received_at: in seconds since the epoch.
         state: pending, sent or failed.
-        via: by what it went: email, slack or webhook; empty before.
-        reason: why it is not delivered, or what is to be said of it.
-        at: of the last attempt; None before the first.
+        via: the method used: email, slack or webhook; empty before the first attempt.
+        reason: why it has not been delivered, or a remark on the delivery.
+        at: time of the last attempt; None before the first.
     """
 
     message_id: str
@@ -41,12 +41,12 @@ class RelayRow:
 
 @dataclass(frozen=True, slots=True)
 class TargetRow:
-    """One target as a whole.
+    """A summary of one target.
 
     Attributes:
-        oldest: arrival of the message that waits longest; None where none waits.
-        failed: messages that it did not get and that are still kept.
-        error: of the last attempt that failed, and its time.
+        oldest: arrival of the oldest waiting message; None if none is waiting.
+        failed: failed messages that are still stored.
+        error, error_at: the last failed attempt's error and time.
     """
 
     target: str
@@ -59,7 +59,7 @@ class TargetRow:
 
 
 class RelayViews:
-    """Read model of one deployment's relayed messages."""
+    """Reads one deployment's relayed messages."""
 
     def __init__(self, connection: "redis.Redis", deployment: str) -> None:
         self.connection, self.redis = connection, commands(connection)
@@ -81,13 +81,13 @@ class RelayViews:
         """Return rows, newest first, and the next cursor.
 
         Args:
-            cursor: where to continue; None for the beginning.
-            limit: how many messages.
-            state: `pending` or `failed`, of one target; empty for all messages.
-            target: which target's.
+            cursor: where to continue; None for the first page.
+            limit: the maximum number of messages.
+            state: `pending` or `failed` messages of one target; empty for all messages.
+            target: the target for `state`.
 
         Raises:
-            ValueError: the cursor is not one that this gave out.
+            ValueError: the cursor is invalid.
         """
         index = {
             FAILED: keys.relay_failed(self.deployment, target),
@@ -101,7 +101,7 @@ class RelayViews:
         return rows, following
 
     def ids(self, cursor: str | None, most: int) -> tuple[list[str], str | None]:
-        """Return the ids of relayed messages, newest first, and where to continue; None at the end."""
+        """Return the ids of relayed messages, newest first, and the next cursor; None at the end."""
         place = None if cursor is None else Place.parse(cursor)
         found = behind(self.connection, keys.relay_messages(self.deployment), place, most)
         ids = [message_id for message_id, _ in found]
@@ -134,12 +134,12 @@ class RelayViews:
         return self.redis.zcount(keys.relay_failed(self.deployment, target), since, "+inf")
 
     def failed_ids(self, target: str, most: int) -> list[str]:
-        """Return the messages that a target did not get, the oldest first."""
+        """Return the messages that failed for a target, oldest first."""
         found = self.redis.zrange(keys.relay_failed(self.deployment, target), 0, most - 1)
         return [one.decode() for one in found]
 
     def forget(self, before: float) -> None:
-        """Let go of what arrived or failed before a moment; the messages' own notes expire by themselves."""
+        """Delete the entries of messages that arrived or failed before a moment; the messages expire by themselves."""
         self.redis.zremrangebyscore(keys.relay_messages(self.deployment), "-inf", f"({before!r}")
         for name in self.redis.smembers(keys.relay_targets(self.deployment)):
             self.redis.zremrangebyscore(keys.relay_failed(self.deployment, name.decode()), "-inf", f"({before!r}")

@@ -1,7 +1,7 @@
-"""Sealing: no content of a notification reaches Redis, and so its files, in plain text.
+"""Sealing: no content of a notification is stored in plain text in Redis, or in its files.
 
-AES-256-GCM with a key derived from a secret that is never in Redis. A message's name is bound in, so that no sealed
-content can be passed off as another's.
+AES-256-GCM with a key derived from a secret that is never in Redis. The message's name is authenticated as well, so
+that sealed content cannot be passed off as another message's.
 """
 
 import os
@@ -15,14 +15,14 @@ _NONCE_BYTES: Final = 12
 
 
 class SealError(Exception):
-    """Something cannot be opened; the text says why."""
+    """Sealed content cannot be opened; the message says why."""
 
 
 class Seal:
-    """Seals and opens with one secret."""
+    """Seals and opens content with one secret."""
 
     def __init__(self, secret: str) -> None:
-        # The receiver comes by here even where nothing is relayed.
+        # Imported here, because the receiver uses this module even if nothing is relayed.
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
 
         root = sha256(b"awb relay\0" + secret.encode()).digest()
@@ -30,7 +30,7 @@ class Seal:
         self._names = hmac_digest(root, b"names", "sha256")
         #: Identifies a secret without revealing anything about it.
         self.mark = hmac_digest(root, b"mark", "sha256")[:_MARK_BYTES]
-        #: Names this installation to other meters and to itself.
+        #: Identifies this installation to other meters and to itself.
         self.instance = hmac_digest(root, b"instance", "sha256").hex()[:16]
 
     def close(self, content: bytes, name: str) -> bytes:
@@ -38,7 +38,7 @@ class Seal:
         return _VERSION + self.mark + nonce + self._cipher.encrypt(nonce, content, name.encode())
 
     def open(self, sealed: bytes, name: str) -> bytes:
-        """Return the content.
+        """Return the opened content.
 
         Raises:
             SealError: it was sealed with another secret, or is damaged.
@@ -56,5 +56,5 @@ class Seal:
             raise SealError("the sealed content is damaged") from None
 
     def alias(self, text: str) -> str:
-        """Return a name for something that must not be stored, the same each time and of no use without the secret."""
+        """Return a pseudonym for a text that must not be stored: stable, and meaningless without the secret."""
         return hmac_digest(self._names, text.encode("utf-8", "replace"), "sha256").hex()[:24]

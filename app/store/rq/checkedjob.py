@@ -1,6 +1,6 @@
-"""Jobs as a worker reads them: reading never raises, whatever Redis holds in place of a job.
+"""Jobs as workers read them: reading never raises, whatever Redis contains instead of a job.
 
-Who can write to Redis, or a program that went wrong there, could otherwise stop every worker with one job.
+Otherwise one malformed job, written by a faulty program or anybody with access to Redis, could stop every worker.
 """
 
 from typing import Any, Final
@@ -11,7 +11,7 @@ from rq.job import Job, JobStatus
 
 from app.store.rq import jobqueue
 
-#: Our jobs have none of these: each runs other code, or waits for others.
+#: Fields that our jobs do not have: each would run other code, or wait for other jobs.
 _NOT_OURS: Final = (
     b"success_callback_name",
     b"failure_callback_name",
@@ -28,16 +28,16 @@ _EMPTY: Final = ("", "[]", b"", b"[]")
 
 
 class CheckedJob(Job):
-    """A job that is well-formed and one of ours, or says why it is not.
+    """A job that is valid and one of ours, or else has an objection.
 
     Attributes:
-        objection: why this job must not run; empty when it may.
+        objection: why this job must not run; empty if it may.
     """
 
     objection = ""
 
     def restore(self, raw_data: Any) -> None:
-        """Read a job's hash. What makes no sense is left out, and the job then has an objection."""
+        """Parse a job's hash. Invalid fields are dropped, and the job then has an objection."""
         try:
             super().restore(raw_data)
             self.objection = self._object(raw_data)
@@ -50,7 +50,7 @@ class CheckedJob(Job):
         """Read the job again.
 
         Raises:
-            NoSuchJobError: there is nothing, or something that is not a hash.
+            NoSuchJobError: the key does not exist or is not a hash.
         """
         try:
             super().refresh()  # type: ignore[no-untyped-call]
@@ -75,7 +75,7 @@ class CheckedJob(Job):
         return ""
 
     def _forget(self, raw: Any) -> None:
-        """Keep what says which job this is, so that RQ can book it as failed, and nothing that RQ would act on."""
+        """Keep only what identifies the job, so that RQ can record its failure, and nothing that RQ would act on."""
         origin = raw.get(b"origin", b"") if hasattr(raw, "get") else b""
         data = raw.get(b"data", b"") if hasattr(raw, "get") else b""
         kept = {b"data": data, b"status": JobStatus.QUEUED.value.encode()}

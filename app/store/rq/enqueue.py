@@ -1,4 +1,4 @@
-"""Queueing by RQ: a job is saved and pushed in one transaction, unless the same one is under way."""
+"""Queueing by RQ: a job is saved and queued in one transaction, unless it is queued or running already."""
 
 from typing import Any, Final
 
@@ -11,17 +11,17 @@ from app.store.rq import jobqueue
 from app.store.rq.plainjob import PlainJob
 
 _UNDER_WAY: Final = frozenset({JobStatus.QUEUED, JobStatus.STARTED, JobStatus.SCHEDULED, JobStatus.DEFERRED})
-# Longer than any scheduler may lag behind another.
+# Longer than one scheduler can be behind another.
 _MARK_SECONDS: Final = 86_400
 
 
 def enqueue(connection: "redis.Redis", job: PlainJob, *, once: bool = False) -> bool:
-    """Queue a job unless the same one is under way; True when it was queued.
+    """Queue a job unless it is queued or running already; True if it was queued.
 
     Args:
-        connection: Redis.
-        job: the job; its id says what is the same.
-        once: not even after it has ended, for a day: schedulers that run side by side do a tick's job once.
+        connection: the connection to Redis.
+        job: the job, identified by its id.
+        once: also refuse it for a day after it has ended, so that parallel schedulers run the job of a tick only once.
     """
     queue, mark = jobqueue.queue(job.queue, connection), keys.once(job.id)
     built = jobqueue.create_job(queue, job.id, job.function, job.args, job.description)
@@ -33,12 +33,12 @@ def enqueue(connection: "redis.Redis", job: PlainJob, *, once: bool = False) -> 
                 if (status or b"").decode() in _UNDER_WAY or (once and pipe.exists(mark)):
                     return False
                 pipe.multi()
-                # One that failed may have left fields that this one does not have.
+                # A failed one may have left fields that this one does not have.
                 pipe.delete(built.key)
                 queue.enqueue_job(built, pipeline=pipe)
                 if once:
                     pipe.set(mark, "1", ex=_MARK_SECONDS)
                 pipe.execute()
-            except WatchError:  # somebody else queued it, or the connection was lost
+            except WatchError:  # another process queued it, or the connection was lost
                 continue
             return True

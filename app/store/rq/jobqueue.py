@@ -1,4 +1,4 @@
-"""The queues of this program, the functions whose jobs lie in them, and what all these jobs have in common.
+"""The queues of this program, the functions that their jobs run, and the settings that all jobs share.
 
 Any stock `rq worker -S json <queue>` can run them.
 """
@@ -16,10 +16,10 @@ from app.core.schema import VERSION
 DELIVERIES: Final = "awb-deliveries"
 NOTIFICATIONS: Final = "awb-notifications"
 MAINTENANCE: Final = "awb-maintenance"
-#: Relaying to people, and forwarding to other webhooks; their workers run only where that is configured.
+#: Relaying to people, and forwarding to other webhooks; their workers run only if this is configured.
 RELAY: Final = "awb-relay"
 FORWARD: Final = "awb-forward"
-#: Passcodes wait behind nothing, so they have a worker of their own.
+#: Passcodes have their own worker, so that they wait for nothing.
 PASSCODES: Final = "awb-passcodes"
 #: Queues whose workers always run.
 CORE: Final = (DELIVERIES, NOTIFICATIONS, MAINTENANCE)
@@ -32,12 +32,12 @@ RECOUNT: Final = "workers.jobs.recount"
 VERIFY: Final = "workers.jobs.verify"
 RECONCILE: Final = "workers.jobs.reconcile"
 WORK_LANE: Final = "workers.jobs.work_lane"
-#: All that a worker runs; a job of any other function is refused.
+#: All functions that a worker runs; it refuses jobs with any other function.
 FUNCTIONS: Final = frozenset({CLASSIFY, SEND, SWEEP, RECOUNT, VERIFY, RECONCILE, WORK_LANE})
 
-#: Seconds between the tries of a job that raised; then it is dead letter, in RQ's FailedJobRegistry.
+#: Seconds between the attempts of a job that raised. Then it is moved to RQ's FailedJobRegistry.
 RETRY_INTERVALS: Final = (5, 60, 300)
-#: How long dead letter is kept, in seconds.
+#: How long failed jobs are kept, in seconds.
 FAILURE_TTL: Final = 400 * 86_400
 TIMEOUT_SECONDS: Final = 180
 
@@ -47,14 +47,14 @@ def queue(name: str, connection: "redis.Redis") -> Queue:
 
 
 def create_job(of: Queue, job_id: str, function: str, args: Sequence[Any], description: str) -> Job:
-    """Build a job without sending anything.
+    """Build a job without sending anything to Redis.
 
     Args:
         of: its queue.
         job_id: letters, digits, `_` and `-`.
-        function: dotted path; the receiver never imports the workers' code.
+        function: the dotted path; the receiver never imports the workers' code.
         args: JSON values.
-        description: shown by `rq info` and the registries; no personal data.
+        description: shown by `rq info` and in registries; without personal data.
     """
     return of.create_job(
         function,
@@ -62,7 +62,7 @@ def create_job(of: Queue, job_id: str, function: str, args: Sequence[Any], descr
         job_id=job_id,
         description=description,
         timeout=TIMEOUT_SECONDS,
-        # The result of a delivery or a notification is in our own store; a finished job adds nothing.
+        # The results of deliveries and notifications are in our own store.
         result_ttl=0,
         failure_ttl=FAILURE_TTL,
         meta={"schema": VERSION},

@@ -1,4 +1,4 @@
-"""One job as Redis holds it, read without running or importing any of it, and without what must not be shown."""
+"""A job as stored in Redis, read without running or importing it, and without secrets."""
 
 import json
 import re
@@ -13,19 +13,19 @@ from typing import Any, Final
 from app.core.count.redaction import REDACTED, redact
 from app.store.rq import jobqueue
 
-#: Fields of RQ's job hash that are read, in the order of `read_job`.
+#: The fields of RQ's job hash that are read, in the order in which `read_job` expects them.
 FIELDS: Final = (
     "data", "origin", "status", "description", "created_at", "enqueued_at", "ended_at",
     "retries_left", "retry_intervals", "number_of_retries",
 )  # fmt: skip
-#: RQ's statuses of jobs in the registry of failed jobs.
+#: RQ's statuses of jobs in the failed job registry.
 FAILED: Final = frozenset({"failed", "stopped"})
 _LONGEST_REASON: Final = 300
-#: Of a payload or a traceback that is larger than this when unpacked, nothing is read: somebody else wrote it.
+#: A payload or traceback that is larger than this when unpacked is not read: it is not ours.
 _LARGEST: Final = 4_000_000
 _OWN_ARGUMENTS: Final = 4
 _FRAME: Final = '  File "'
-#: Ids, names and paths. Any other text among a job's arguments has no key that identifies it.
+#: Ids, names and paths. Other texts among a job's arguments are hidden, because no key shows what they are.
 _PLAIN: Final = re.compile(r"[\w./:%+-]{0,200}")
 
 
@@ -34,15 +34,15 @@ class JobState:
     """One job.
 
     Attributes:
-        status: RQ's word; `queued` also while a worker has it in a batch.
-        function: dotted path; empty where the job is not one of ours to read.
-        payload: the job's arguments, redacted; None where they cannot be read.
-        reason: why it failed last, redacted; empty when it did not.
-        failed_at: when it failed last.
-        attempts: how often it was tried, according to RQ.
-        deployment: whose delivery it carries; empty if it carries none.
-        message_id: which delivery it carries.
-        received_at: when that arrived, in seconds since the epoch.
+        status: RQ's status; `queued` also while a worker has it in a batch.
+        function: the dotted path; empty if it is not one of our jobs.
+        payload: the job's arguments, redacted; None if they cannot be read.
+        reason: the reason of its last failure, redacted; empty if it has not failed.
+        failed_at: when it last failed.
+        attempts: the number of attempts, according to RQ.
+        deployment: the deployment of the delivery that it carries; empty if it carries none.
+        message_id: the id of that delivery.
+        received_at: the arrival of that delivery, in seconds since the epoch.
     """
 
     id: str
@@ -69,14 +69,14 @@ def read_job(
     *,
     hide: Callable[[str], str],
 ) -> JobState | None:
-    """Read a job, or return None if there is none.
+    """Parse a job; None if it does not exist.
 
     Args:
         job_id: its id.
         values: the FIELDS of its hash.
-        results: the newest entry of its stream of results, if there is one.
-        failures: how many entries that stream has.
-        hide: takes secrets out of a text.
+        results: the newest entry of its result stream, if there is one.
+        failures: the number of entries in that stream.
+        hide: removes secrets from a text.
     """
     raw = dict(zip(FIELDS, values, strict=True))
     if raw["data"] is None:
@@ -101,7 +101,7 @@ def read_job(
 
 
 def read_time(text: str) -> datetime | None:
-    """Read a time as RQ writes it, None for anything else."""
+    """Parse a time as RQ writes it; None for anything else."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -110,7 +110,7 @@ def read_time(text: str) -> datetime | None:
 
 
 def read_call(data: bytes) -> tuple[str, list[Any] | None]:
-    """Return function and arguments of a job; RQ compresses what it writes itself, our scripts do not."""
+    """Return the function and the arguments of a job; RQ compresses what it writes itself, our scripts do not."""
     try:
         plain = unpack(data)
     except zlib.error:
@@ -124,10 +124,10 @@ def read_call(data: bytes) -> tuple[str, list[Any] | None]:
 
 
 def unpack(data: bytes) -> bytes:
-    """Decompress, within reason.
+    """Decompress data up to a maximum size.
 
     Raises:
-        zlib.error: it is not compressed, or larger than anything of ours.
+        zlib.error: it is not compressed, or larger than any data of ours.
     """
     worker = zlib.decompressobj()
     plain = worker.decompress(data, _LARGEST)
@@ -143,7 +143,7 @@ def _argument(value: Any) -> Any:
 
 
 def _with_delivery(job: JobState, args: list[Any] | None) -> JobState:
-    """Add which delivery it carries, where it is one of ours: deployment, message id, arrival, payload."""
+    """Add the delivery that it carries, if it is one of our jobs: deployment, message id, arrival, payload."""
     if job.function != jobqueue.CLASSIFY or args is None or len(args) != _OWN_ARGUMENTS:
         return job
     deployment, message_id, received_at, payload = args
@@ -159,7 +159,7 @@ def _with_delivery(job: JobState, args: list[Any] | None) -> JobState:
 def _failure(
     results: Sequence[tuple[bytes, Mapping[bytes, bytes]]], hide: Callable[[str], str]
 ) -> tuple[datetime | None, str]:
-    """Return when and why it failed last: RQ keeps the traceback in the stream of results, not in the job."""
+    """Return when and why it last failed: RQ keeps the traceback in the result stream, not in the job."""
     if not results:
         return None, ""
     result_id, fields = results[0]
@@ -172,7 +172,7 @@ def _failure(
 
 
 def last_line(trace: str) -> str:
-    """Return the line that names the exception, though its message may have several."""
+    """Return the line that names the exception, whose message may have several lines."""
     lines = [line for line in trace.splitlines() if line.strip()]
     frames = [number for number, line in enumerate(lines) if line.startswith(_FRAME)]
     behind = [line for line in lines[frames[-1] :] if not line.startswith(" ")] if frames else lines[-1:]
@@ -185,7 +185,7 @@ def _line(text: str) -> str:
 
 
 def _attempts(text: Mapping[str, str], failures: int) -> int:
-    """Count tries: the first one, retries that are used up, those it asked for itself, and one for each requeueing."""
+    """Count the attempts: the first, used retries, retries by the job itself, and one for each requeueing."""
     try:
         planned = len(json.loads(text["retry_intervals"] or "[]"))
         return planned - int(text["retries_left"] or 0) + int(text["number_of_retries"] or 0) + failures

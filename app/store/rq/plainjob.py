@@ -1,4 +1,4 @@
-"""The jobs that RQ itself can write, and the ids that identify the same job."""
+"""The jobs that RQ itself writes, with ids that identify duplicates."""
 
 import hashlib
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from app.store.rq import jobqueue
 
 @dataclass(frozen=True, slots=True)
 class PlainJob:
-    """A job to queue; the attributes are those of `jobqueue.create_job`."""
+    """A job to queue; the attributes are the arguments of `jobqueue.create_job`."""
 
     id: str
     queue: str
@@ -31,25 +31,25 @@ def notification_job(deployment: str, notification_id: str) -> PlainJob:
 
 
 def sweep_job(tick: int) -> PlainJob:
-    """Build the sweep of one tick; schedulers that run side by side build the same id and so do it once."""
+    """Build the sweep of one tick; parallel schedulers build the same id, so that it runs once."""
     return PlainJob(
         f"sweep-{tick}", jobqueue.MAINTENANCE, jobqueue.SWEEP, [tick], "look for pending notifications and new periods"
     )
 
 
 def verify_job(deployment: str) -> PlainJob:
-    """Build the job that verifies what is due; one at a time serves any number of deliveries."""
+    """Build the job that verifies whatever is due; one job at a time serves any number of deliveries."""
     description = f"verify due workspaces of {deployment}"
     return PlainJob(f"verify-{deployment}", jobqueue.MAINTENANCE, jobqueue.VERIFY, [deployment], description)
 
 
 def reconcile_job(deployment: str, tick: int, part: int = 1) -> PlainJob:
-    """Build the job that takes the steps of a pass for a while; where it does not come to the end, the next part does.
+    """Build a job that runs steps of a pass for a while; if the pass is not finished, the next part continues.
 
     Args:
-        deployment: its name.
-        tick: what it is queued for.
-        part: number of the job within a tick, from 1; a job cannot queue another one with its own id.
+        deployment: the deployment's name.
+        tick: the tick for which it is queued.
+        part: the number of the job within the tick, from 1, because a job cannot queue another one with its own id.
     """
     description = f"reconcile {deployment} with Coder"
     job_id = f"reconcile-{deployment}_{tick}" + (f"_{part}" if part > 1 else "")
@@ -68,13 +68,13 @@ def recount_job(fingerprint: str) -> PlainJob:
 
 
 def lane_job(deployment: str, lane: str, occasion: str, queue: str) -> PlainJob:
-    """Build the job that works through a lane.
+    """Build the job that processes a lane.
 
     Args:
-        deployment: its name.
-        lane: its name.
-        occasion: why it is queued, such as a message id: the same occasion queues one job.
-        queue: where it waits.
+        deployment: the deployment's name.
+        lane: the lane's name.
+        occasion: why it is queued, such as a message id; each occasion queues one job.
+        queue: the queue.
     """
     digest = hashlib.blake2s(f"{lane} {occasion}".encode(), digest_size=12).hexdigest()
     return PlainJob(

@@ -1,7 +1,7 @@
-"""What operators see and do in RQ's queues: lengths, workers, failed jobs; requeue, delete, pause.
+"""RQ's queues for operators: lengths, workers and failed jobs; requeueing, deleting and pausing.
 
-Every read takes two or three round trips and a bounded number of entries, however much is stored in Redis.
-Every change is one script, so that a worker, RQ's own commands and other operators may be at it at the same time.
+Every read takes two or three round trips and a bounded number of entries, however much Redis contains. Every change is
+one script, so that it is safe while workers, RQ's own commands and other operators are active.
 """
 
 import json
@@ -29,13 +29,13 @@ from app.store.server.connection import script
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """One queue.
+    """The state of one queue.
 
     Attributes:
-        length: jobs that wait.
-        oldest_age: seconds since the oldest of them was queued; None where none waits.
-        started: jobs that a worker has taken, batches included.
-        scheduled: jobs that wait for their next try.
+        length: waiting jobs.
+        oldest_age: seconds since the oldest of them was queued; None if none is waiting.
+        started: jobs that a worker has taken, including batches.
+        scheduled: jobs that wait for their next attempt.
         paused_by: who paused it.
     """
 
@@ -62,7 +62,7 @@ class Queues:
 
     Args:
         connection: Redis.
-        hide: takes secrets out of texts of exceptions and descriptions.
+        hide: removes secrets from the texts of exceptions and descriptions.
     """
 
     def __init__(self, connection: "redis.Redis", hide: Callable[[str], str] = _redacted) -> None:
@@ -92,17 +92,17 @@ class Queues:
         return states(names, oldest[len(rows) :]), queues
 
     def suspended(self) -> bool:
-        """Return whether `rq suspend` holds all workers of this Redis."""
+        """Return whether all workers of this Redis are suspended by `rq suspend`."""
         return bool(self.redis.exists(WORKERS_SUSPENDED))
 
     def workers(self) -> list[WorkerState]:
-        """Return the registered workers, dead ones among them until RQ forgets them, in two round trips."""
+        """Return the registered workers, including dead ones until RQ forgets them, in two round trips."""
         return read_workers(self.connection)
 
     def without_worker(self, since: datetime | None = None) -> list[str]:
         """Return the queues without a live worker, or without one that has reported since a moment.
 
-        Queues that are not always served count only while something waits in them.
+        Queues without a permanent worker are included only if jobs wait in them.
         """
         workers, queues = self.workers_and_queues()
         served = {
@@ -114,30 +114,30 @@ class Queues:
         return [queue.name for queue in idle if queue.name in jobqueue.CORE or queue.length]
 
     def failed(self, queue: str, limit: int, offset: int = 0) -> list[JobState]:
-        """Return failed jobs, the latest first."""
+        """Return failed jobs, latest failure first."""
         ids = self.redis.zrevrange(_key(FailedJobRegistry, queue), offset, offset + limit - 1)
         found = self.jobs([job_id.decode() for job_id in ids])
-        # A job of the same id that was queued again leaves its entry here until it fails again or is requeued.
+        # A job that was queued again under the same id leaves its entry here until it fails again or is requeued.
         return [job for job in found if job.status in FAILED]
 
     def failed_count(self, queue: str) -> int:
         return int(self.redis.zcard(_key(FailedJobRegistry, queue)))
 
     def forget_failed(self, queue: str, job_ids: Sequence[str]) -> None:
-        """Take entries without a job off the registry of failed jobs."""
+        """Remove entries without a job from the failed job registry."""
         if job_ids:
             self.redis.zrem(_key(FailedJobRegistry, queue), *job_ids)
 
     def failed_ids(self, queue: str, limit: int) -> list[str]:
-        """Return ids of failed jobs, the earliest first."""
+        """Return ids of failed jobs, earliest failure first."""
         return [job_id.decode() for job_id in self.redis.zrange(_key(FailedJobRegistry, queue), 0, limit - 1)]
 
     def job(self, job_id: str) -> JobState | None:
-        """Return a job of one of our queues, None if there is none."""
+        """Return a job in one of our queues; None if there is none."""
         return next(iter(self.jobs([job_id])), None)
 
     def jobs(self, job_ids: Sequence[str]) -> list[JobState]:
-        """Return those of these jobs that exist and are in a queue of ours."""
+        """Return those of these jobs that exist in one of our queues."""
         with self.redis.pipeline(transaction=False) as pipe:
             for job_id in job_ids:
                 pipe.hmget(jobqueue.job_key(job_id), *FIELDS)
@@ -149,14 +149,14 @@ class Queues:
         return [job for job in read if job and job.queue in jobqueue.QUEUES]
 
     def records(self, jobs: Sequence[JobState]) -> list[dict[str, Any] | None]:
-        """Return what is known of the delivery that each of these jobs carries, None where nothing is."""
+        """Return the record of the delivery that each of these jobs carries; None if there is none."""
         names = [keys.delivery(job.deployment, job.message_id) for job in jobs]
         return [None if text is None else dict(json.loads(text)) for text in (self.redis.mget(names) if names else [])]
 
     def requeue(self, queue: str, job_ids: Sequence[str]) -> list[str]:
-        """Queue failed jobs again and return the ids of those that were; doing it twice changes nothing.
+        """Queue failed jobs again, and return the ids of those that were queued; repeating it changes nothing.
 
-        As after `rq requeue`, such a job has one try, and runs alone.
+        As after `rq requeue`, such a job has one attempt and is not part of a batch.
         """
         put = script(self.connection, "requeue")
         queued = put(
@@ -166,10 +166,10 @@ class Queues:
         return [job_id.decode() for job_id in queued]
 
     def remove(self, jobs: Iterable[tuple[JobState, Mapping[str, Any] | None]], keep_seconds: int) -> list[str]:
-        """Delete jobs that failed or wait, and are as they were read; return the ids of those that were deleted.
+        """Delete failed or waiting jobs that have not changed since they were read, and return the ids of deleted ones.
 
         Args:
-            jobs: each with the record of the delivery that it carries, which is stored by the same script.
+            jobs: the jobs, each with the delivery record that the same script stores.
             keep_seconds: how long those records are kept.
         """
         take_out, listed = script(self.connection, "remove"), list(jobs)
@@ -198,7 +198,7 @@ class Queues:
         return [job.id for (job, _), one in zip(listed, done, strict=True) if one]
 
     def pause(self, queue: str, by: str) -> bool:
-        """Let our workers take no further job of this queue; True when it was not paused before."""
+        """Stop our workers from taking further jobs of this queue; True if it was not paused before."""
         note = json.dumps({"by": by, "at": clock.now().timestamp()})
         return bool(self.redis.hsetnx(keys.MARKS, _mark(queue), note))
 
@@ -210,7 +210,7 @@ class Queues:
         return bool(self.redis.hexists(keys.MARKS, _mark(queue)))
 
     def give_back_if_paused(self, queue: str, job_id: str) -> bool:
-        """Put a job that a worker has taken, but not begun, back to the head of its queue if that is paused."""
+        """Return a job that a worker has taken but not started to the head of its queue, if the queue is paused."""
         put = script(self.connection, "giveback")
         lists = [keys.MARKS, _intermediate(queue), jobqueue.queue_key(queue)]
         return bool(put(keys=lists, args=[_mark(queue), job_id]))
@@ -223,13 +223,13 @@ def _ask_for_queue(pipe: Any, name: str, now: datetime) -> None:
     pipe.llen(_intermediate(name))
     pipe.zcard(_key(DeferredJobRegistry, name))
     pipe.zcard(_key(ScheduledJobRegistry, name))
-    # RQ's maintenance removes what has expired; until then it is not there any more.
+    # Expired entries do not count, even before RQ's maintenance removes them.
     pipe.zcount(_key(FailedJobRegistry, name), now.timestamp(), "+inf")
     pipe.hget(keys.MARKS, _mark(name))
 
 
 def _mark(queue: str) -> str:
-    """Return the field of the marks that says who paused a queue, and when."""
+    """Return the field of the marks that records who paused a queue, and when."""
     return f"paused:{queue}"
 
 

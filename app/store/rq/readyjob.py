@@ -1,6 +1,6 @@
-"""Jobs of deliveries and of what is relayed of them, ready-made: built once with RQ's own code and then only filled in.
+"""Prebuilt jobs of deliveries and relays: built once with RQ's own code, then only filled in.
 
-So one script can check a delivery's message id, save its jobs and push them, in one round trip. Other jobs are rare,
+So one script can check a delivery's message id, save its jobs and queue them, in one round trip. Other jobs are rare,
 and RQ writes them (app/store/rq/enqueue.py).
 """
 
@@ -19,7 +19,7 @@ from app.store.rq import jobqueue
 
 @dataclass(frozen=True, slots=True)
 class ReadyJob:
-    """A job as RQ stores it, not yet stored."""
+    """A job in RQ's stored form that has not been stored yet."""
 
     id: str
     queue: str
@@ -27,12 +27,12 @@ class ReadyJob:
 
     @property
     def shared(self) -> bytes:
-        """The fields that all jobs of this queue have alike, as a JSON array of field, value, …."""
+        """The fields that all jobs of this queue share, as a JSON array of field, value, …."""
         return _shared_json(self.queue)
 
     @property
     def fields(self) -> list[Any]:
-        """Every field: field, value, …."""
+        """All fields: field, value, …."""
         return [*self.own, *_shared_fields(self.queue)]
 
     @property
@@ -50,9 +50,9 @@ def ready_job(job_id: str, queue: str, function: str, args: Sequence[Any], descr
     Args:
         job_id: letters, digits, `_` and `-`.
         queue: one of QUEUES.
-        function: dotted path; the receiver never imports the workers' code.
+        function: the dotted path; the receiver never imports the workers' code.
         args: JSON values.
-        description: shown by `rq info` and the registries; no personal data.
+        description: shown by `rq info` and in registries; without personal data.
     """
     moment = utcformat(clock.now()).encode()
     data = json.dumps([function, None, args, {}], separators=(",", ":")).encode()
@@ -67,11 +67,11 @@ def _shared_json(queue: str) -> bytes:
 
 @cache
 def _shared_fields(queue: str) -> tuple[str, ...]:
-    """Return what RQ writes for every job of a queue, less what differs from job to job."""
+    """Return the fields that RQ writes for every job of a queue, without those that differ between jobs."""
     job = jobqueue.create_job(jobqueue.queue(queue, redis.Redis()), "template", jobqueue.CLASSIFY, [], "")
     fields: list[str] = []
     for name, value in job.to_dict().items():
-        # What RQ writes empty, it also reads as absent.
+        # RQ reads a missing field like an empty one.
         if name not in ("created_at", "enqueued_at", "data", "description") and value not in (None, ""):
             fields += [name, value.decode() if isinstance(value, bytes) else str(getattr(value, "value", value))]
     return tuple(fields)
@@ -91,8 +91,8 @@ def read_args(data: bytes) -> list[Any]:
     """Return the arguments of a job from the raw `data` that `ready_job` wrote.
 
     Raises:
-        TypeError: it was written by something else.
-        ValueError: the same, or it is another function's.
+        TypeError: it has another format.
+        ValueError: the same, or it belongs to another function.
     """
     function, _instance, args, _kwargs = json.loads(data)
     if function != jobqueue.CLASSIFY or not isinstance(args, list):

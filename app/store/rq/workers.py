@@ -1,4 +1,4 @@
-"""RQ's workers as Redis holds them."""
+"""RQ's workers as registered in Redis."""
 
 import socket
 from collections.abc import Iterable, Sequence
@@ -14,23 +14,23 @@ from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 from app.store.rq import jobqueue
 from app.store.rq.jobs import read_time
 
-#: Workers read at most of one queue.
+#: The maximum number of workers read for each queue.
 _MOST: Final = 50
-# RQ lets a worker's hash live a minute longer than its heartbeat is good for (rq/worker/base.py, `heartbeat`). A
-# quarter of that minute is left to a heartbeat that is late.
+# RQ keeps a worker's hash for a minute longer than its heartbeat is valid (rq/worker/base.py, `heartbeat`). A quarter
+# of that minute is left for late heartbeats.
 _GRACE_SECONDS: Final = 45
-#: Redis's answer to TTL where there is no such key.
+#: Redis's answer to TTL for a missing key.
 _NO_KEY: Final = -2
 _PREFIX: Final = str(BaseWorker.redis_worker_namespace_prefix)
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerState:
-    """One worker.
+    """The state of one worker.
 
     Attributes:
-        state: `started`, `idle`, `busy`, `suspended` (also where its queue is paused), or `dead`.
-        last_heartbeat: None where RQ has already forgotten it.
+        state: `started`, `idle`, `busy`, `suspended` (also if its queue is paused), or `dead`.
+        last_heartbeat: None if RQ has already forgotten it.
         current_job: None also during a batch of deliveries.
     """
 
@@ -42,17 +42,17 @@ class WorkerState:
 
     @property
     def is_here(self) -> bool:
-        """Whether it runs on this host, or in this container."""
+        """Whether it runs on this host or in this container."""
         return self.name.startswith(f"{self.queue}-{this_host()}-")
 
 
 def this_host() -> str:
-    """Return what names of workers call this host: the name of workers is queue, host, process id, random text."""
+    """Return this host's part of workers' names, which are queue, host, process id and random text."""
     return socket.gethostname().split(".")[0]
 
 
 def read_workers(connection: "redis.Redis") -> list[WorkerState]:
-    """Return the registered workers of our queues; two round trips."""
+    """Return the registered workers of our queues, in two round trips."""
     with connection.pipeline(transaction=False) as pipe:
         ask_for_names(pipe)
         names = known_names(pipe.execute())
@@ -62,13 +62,13 @@ def read_workers(connection: "redis.Redis") -> list[WorkerState]:
 
 
 def ask_for_names(pipe: Any) -> None:
-    """Put into a pipeline what `known_names` reads: one reply for each queue."""
+    """Add the commands whose replies `known_names` reads to a pipeline: one for each queue."""
     for queue in jobqueue.QUEUES:
         pipe.smembers(WORKERS_BY_QUEUE_KEY % queue)
 
 
 def known_names(replies: Sequence[Any]) -> list[tuple[str, str]]:
-    """Return queue and name of each worker from the first replies."""
+    """Return the queue and the name of each worker from those replies."""
     return [
         (queue, name.decode().removeprefix(_PREFIX))
         for queue, names in zip(jobqueue.QUEUES, replies, strict=False)
@@ -77,7 +77,7 @@ def known_names(replies: Sequence[Any]) -> list[tuple[str, str]]:
 
 
 def ask_for_states(pipe: Any, names: Sequence[tuple[str, str]]) -> None:
-    """Put into a pipeline what `states` reads: three replies for each worker."""
+    """Add the commands whose replies `states` reads to a pipeline: three for each worker."""
     for _, name in names:
         pipe.hmget(_PREFIX + name, "state", "last_heartbeat", "death")
         pipe.ttl(_PREFIX + name)
@@ -85,7 +85,7 @@ def ask_for_states(pipe: Any, names: Sequence[tuple[str, str]]) -> None:
 
 
 def states(names: Sequence[tuple[str, str]], replies: Sequence[Any]) -> list[WorkerState]:
-    """Return the workers with these queues and names."""
+    """Return the states of the workers with these queues and names."""
     return [_state(queue, name, *replies[3 * n : 3 * n + 3]) for n, (queue, name) in enumerate(names)]
 
 

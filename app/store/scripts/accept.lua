@@ -3,13 +3,13 @@
 -- KEYS[5] set of RQ's queues      KEYS[6] stats                   KEYS[7] set of deployments
 -- ARGV[1] digest of the message id   ARGV[2] expiry of this year's ids (epoch seconds)   ARGV[3] job id
 -- ARGV[4] arrival (epoch seconds)    ARGV[5] deployment
--- ARGV[6] how many deployments may be known; negative for a configured one
+-- ARGV[6] how many deployments may be known; negative for a configured one, which is always accepted
 -- ARGV[7] the fields that all jobs of the queue share (JSON array: field, value, ...)
--- ARGV[8] what is relayed, from app/store/relay/relays.py (JSON); empty for nothing   ARGV[9] the sealed original
+-- ARGV[8] what to relay, from app/store/relay/relays.py (JSON); empty for nothing   ARGV[9] the sealed original
 -- ARGV[10...] field, value, ... of this job's own fields
 -- With something to relay: KEYS[8] original   KEYS[9] message hash   KEYS[10] messages   KEYS[11] lanes
 -- KEYS[12] targets, and for each lane four: lane list, pending messages of the target, job hash, queue list
--- Returns 1 when it was queued, 0 for a duplicate, -1 for a deployment that is one too many.
+-- Returns 1 if it was queued, 0 for a duplicate, -1 if there are too many deployments.
 local most = tonumber(ARGV[6])
 if most >= 0 and redis.call('SISMEMBER', KEYS[7], ARGV[5]) == 0 and redis.call('SCARD', KEYS[7]) >= most then
   return -1
@@ -22,7 +22,7 @@ if redis.call('HLEN', KEYS[1]) == 1 then
   redis.call('EXPIREAT', KEYS[1], ARGV[2])
   redis.call('SADD', KEYS[7], ARGV[5])
 end
--- The message is new, so a job of this id is another's: of deployment "a" with message "b-c", or of "a-b" with "c".
+-- The message is new, so a job with this id belongs to another: deployment "a" with message "b-c", or "a-b" with "c".
 local key, id = KEYS[3], ARGV[3]
 while redis.call('EXISTS', key) == 1 do
   key, id = key .. '_', id .. '_'
@@ -44,8 +44,8 @@ if ARGV[8] ~= '' then
     redis.call('SADD', KEYS[12], one.target)
     redis.call('RPUSH', KEYS[at + 1], relay.id)
     redis.call('ZADD', KEYS[at + 2], ARGV[4], relay.id)
-    -- A lane that is known already is in somebody's hands, or waits for its time. A new one is due at once, also by the
-    -- clock of a machine that is a little behind.
+    -- A known lane is claimed by a worker, or not due yet. A new one is due at once, even if the worker's clock is
+    -- slightly behind.
     if redis.call('ZADD', KEYS[11], 'NX', tonumber(ARGV[4]) - 1, one.lane) == 1 then
       redis.call('HSET', KEYS[at + 3], unpack(one.job))
       redis.call('SADD', KEYS[5], KEYS[at + 4])

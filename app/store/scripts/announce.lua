@@ -1,13 +1,13 @@
--- Change an alert's state, put its notifications into the outbox and note the event, if nobody changed the state since
--- it was read. Without a version only those notifications are put there that do not exist yet.
+-- Change an alert's state, add its notifications to the outbox and store the event, if nobody changed the state since
+-- it was read. Without a version, only add notifications that do not exist yet.
 -- KEYS[1] alert hash   KEYS[2] outbox (pending by next attempt)   KEYS[3] notifications by decision
--- KEYS[4] names of alerts that fire   KEYS[5] events by time   KEYS[6] newest notification by receiver and alert
+-- KEYS[4] names of firing alerts   KEYS[5] events by time   KEYS[6] newest notification by receiver and alert
 -- ARGV[1] version that the caller read; empty for none   ARGV[2] state (JSON)   ARGV[3] time of the decision (epoch)
 -- ARGV[4] name of the alert        ARGV[5] 1 if it fires from now on        ARGV[6] event (JSON); empty for none
 -- ARGV[7] number of notifications; then for each: id, notification key, field of KEYS[6], number of
 --         fields of the notification, its fields and values
--- last ARGV: the words of the alert (JSON); empty to leave them
--- Returns 1, or 0 when somebody else was faster.
+-- last ARGV: the announcement (JSON); empty to leave it unchanged
+-- Returns 1, or 0 if another process changed the state first.
 if ARGV[1] ~= '' then
   if (redis.call('HGET', KEYS[1], 'v') or '0') ~= ARGV[1] then
     return 0

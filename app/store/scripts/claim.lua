@@ -1,7 +1,7 @@
--- Take a pending notification for one attempt, so that two jobs for it do not both send.
+-- Claim a pending notification for one attempt, so that two jobs do not both send it.
 -- KEYS[1] notification hash   KEYS[2] outbox
 -- ARGV[1] now (epoch seconds)   ARGV[2] end of the claim (epoch seconds)   ARGV[3] notification id
--- Returns its fields, or nothing when it is done, gone, or another job holds it.
+-- Returns its fields; nothing if it has ended or expired, or another job has claimed it.
 if redis.call('HGET', KEYS[1], 'state') ~= 'pending' then
   redis.call('ZREM', KEYS[2], ARGV[3])
   return {}

@@ -1,4 +1,4 @@
--- Remove jobs that are done from RQ's intermediate list, with their hashes, and count them for the worker.
+-- Remove finished jobs from RQ's intermediate list, with their hashes, and count them for the worker.
 -- KEYS[1] intermediate list   KEYS[2] worker hash
 -- ARGV[1] prefix of job keys   ARGV[2...] job ids
 for i = 2, #ARGV do

@@ -1,7 +1,7 @@
--- Put a job that a worker has just taken back to the head of its queue, if that is paused.
+-- Return a job that a worker has just taken to the head of its queue, if the queue is paused.
 -- KEYS[1] marks   KEYS[2] intermediate list   KEYS[3] queue list
 -- ARGV[1] mark of the pause   ARGV[2] job id
--- Returns 1 when it was put back.
+-- Returns 1 if it was returned.
 if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then
   return 0
 end

@@ -1,7 +1,7 @@
--- Take a lane into one's hands for a while, unless somebody has it or it waits for its time.
--- KEYS[1] lanes   KEYS[2] lane list   KEYS[3] lanes in hands
--- ARGV[1] lane   ARGV[2] present time   ARGV[3] until when it is ours
--- Returns 1 when it is ours now; 0 otherwise. A lane without messages is forgotten.
+-- Claim a lane for a while, unless another worker has claimed it or it is not due.
+-- KEYS[1] lanes   KEYS[2] lane list   KEYS[3] claimed lanes
+-- ARGV[1] lane   ARGV[2] current time   ARGV[3] end of the claim
+-- Returns 1 if it is claimed now, otherwise 0. A lane without messages is removed.
 local due = redis.call('ZSCORE', KEYS[1], ARGV[1])
 local held = redis.call('ZSCORE', KEYS[3], ARGV[1])
 if not due or tonumber(due) > tonumber(ARGV[2]) or (held and tonumber(held) > tonumber(ARGV[2])) then

@@ -1,7 +1,7 @@
--- Give a lane out of one's hands, and keep it for another time while messages wait in it.
--- KEYS[1] lanes   KEYS[2] lane list   KEYS[3] lanes in hands   KEYS[4] lanes whose first message fails
--- ARGV[1] lane   ARGV[2] until when it was ours   ARGV[3] from when on it is due again
--- Returns 1 when messages wait in it. Where it was no longer ours, nothing changes, and 0 is returned.
+-- Release a lane, and schedule it again if messages wait in it.
+-- KEYS[1] lanes   KEYS[2] lane list   KEYS[3] claimed lanes   KEYS[4] lanes whose first message fails
+-- ARGV[1] lane   ARGV[2] end of the claim   ARGV[3] when it is due again
+-- Returns 1 if messages wait in it. If the claim has ended, nothing changes, and 0 is returned.
 local held = redis.call('ZSCORE', KEYS[3], ARGV[1])
 if not held or tonumber(held) ~= tonumber(ARGV[2]) then
   return 0

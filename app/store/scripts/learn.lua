@@ -1,6 +1,6 @@
--- Learn the name of a deployment, up to a bound.
--- KEYS[1] set of deployments   ARGV[1] deployment   ARGV[2] how many may be known; negative for no bound
--- Returns 1 when it is known now, 0 when there are too many.
+-- Add the name of a deployment, up to a maximum.
+-- KEYS[1] set of deployments   ARGV[1] deployment   ARGV[2] how many may be known; negative for no maximum
+-- Returns 1 if it is known now, 0 if there are too many.
 if redis.call('SISMEMBER', KEYS[1], ARGV[1]) == 1 then
   return 1
 end

@@ -1,8 +1,8 @@
--- Have a message that a target did not get tried once more, behind those that wait.
+-- Retry a message that failed for a target, after the messages that are waiting.
 -- KEYS[1] message hash   KEYS[2] lane list   KEYS[3] pending messages of the target   KEYS[4] original
 -- KEYS[5] failed messages of the target   KEYS[6] lanes   KEYS[7] job hash   KEYS[8] queue list   KEYS[9] RQ's queues
--- ARGV[1] message id   ARGV[2] target   ARGV[3] lane   ARGV[4] present time   ARGV[5] job id   ARGV[6...] job fields
--- Returns 1 when it waits again, 0 when it did not fail, -1 when its original is gone.
+-- ARGV[1] message id   ARGV[2] target   ARGV[3] lane   ARGV[4] current time   ARGV[5] job id   ARGV[6...] job fields
+-- Returns 1 if it waits again, 0 if it has not failed, -1 if its original no longer exists.
 if redis.call('HGET', KEYS[1], ARGV[2] .. '/state') ~= 'failed' then
   return 0
 end

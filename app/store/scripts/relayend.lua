@@ -1,9 +1,9 @@
--- Note the end of one message for one target: delivered, or not. Doing it again changes nothing.
+-- Record the end of one message for one target: delivered or failed. Repeating it changes nothing.
 -- KEYS[1] message hash   KEYS[2] lane list   KEYS[3] pending messages of the target   KEYS[4] original
 -- KEYS[5] failed messages of the target   KEYS[6] counters   KEYS[7] lanes whose first message fails
--- ARGV[1] message id   ARGV[2] target   ARGV[3] state   ARGV[4] reason   ARGV[5] present time   ARGV[6] lane
--- ARGV[7] by what it went   ARGV[8] 1: where it failed, it may be replayed
--- The original goes once every target has it. A target that may be replayed keeps it until it expires.
+-- ARGV[1] message id   ARGV[2] target   ARGV[3] state   ARGV[4] reason   ARGV[5] current time   ARGV[6] lane
+-- ARGV[7] the method used   ARGV[8] 1 if a failed message may be replayed
+-- The original is deleted once every target has received it. If it may be replayed, it is kept until it expires.
 redis.call('LREM', KEYS[2], 0, ARGV[1])
 if redis.call('ZREM', KEYS[3], ARGV[1]) == 0 then
   return 0

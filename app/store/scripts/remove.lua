@@ -1,16 +1,16 @@
--- Delete a job that failed or waits in its queue and, if it carries a delivery, note what became of that.
+-- Delete a failed or waiting job and, if it carries a delivery, record the outcome of the delivery.
 -- KEYS[1] registry of failed jobs   KEYS[2] queue list   KEYS[3] job hash   KEYS[4] results of the job
 -- KEYS[5] record of the delivery    KEYS[6] deliveries by arrival
 -- ARGV[1] job id   ARGV[2] its status as it was read
 -- ARGV[3] record (JSON); empty for a job without delivery   ARGV[4] seconds to keep the record
 -- ARGV[5] message id   ARGV[6] arrival (epoch seconds)
--- Returns 1 when it was deleted, 0 when somebody was faster: a worker has it, it was requeued, or it is gone.
+-- Returns 1 if it was deleted; 0 if a worker has taken it, or it was requeued or deleted in the meantime.
 if redis.call('HGET', KEYS[3], 'status') ~= ARGV[2] then
   return 0
 end
 local removed
 if ARGV[2] == 'queued' then
-  -- Jobs that a worker takes as a batch stay `queued`, but are in the list no longer.
+  -- Jobs that a worker takes as a batch stay `queued`, but are no longer in the list.
   removed = redis.call('LREM', KEYS[2], 0, ARGV[1])
 else
   removed = redis.call('ZREM', KEYS[1], ARGV[1])

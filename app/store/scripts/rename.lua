@@ -1,7 +1,7 @@
--- Put records with other names in place of those that were read, and move what was used by name along with them.
+-- Replace records by versions with other names, and move the totals by name accordingly.
 -- ARGV[1] prefix of record keys   ARGV[2] prefix of tops
 -- ARGV[3...] three for each record: usage key, the record as it was read, the record with its new names
--- Returns how many were changed; one that is not as it was read stays as it is.
+-- Returns the number of changed records; a record that changed since it was read stays unchanged.
 local changed = 0
 for i = 3, #ARGV, 3 do
   local key, before, after = ARGV[1] .. ':' .. ARGV[i], ARGV[i + 1], ARGV[i + 2]

@@ -1,6 +1,6 @@
--- Put another text in place of one that is still as it was read, and let it expire when that would have.
+-- Replace a text that has not changed since it was read, and keep its expiry.
 -- KEYS[1] key   ARGV[1] the text as it was read   ARGV[2] the new one
--- Returns 1 when it was replaced.
+-- Returns 1 if it was replaced.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return 0
 end

@@ -1,8 +1,8 @@
--- Queue a kept delivery anew, unless its record has changed since it was read or the same job is under way.
+-- Queue a stored delivery again, unless its record has changed since it was read, or its job is queued or running.
 -- KEYS[1] record of the delivery   KEYS[2] job hash   KEYS[3] queue list   KEYS[4] set of RQ's queues
 -- KEYS[5] registry of failed jobs
 -- ARGV[1] the record as it was read (JSON)   ARGV[2] job id   ARGV[3...] field, value, ... of the job hash
--- Returns 1 when it was queued.
+-- Returns 1 if it was queued.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return 0
 end

@@ -1,7 +1,7 @@
--- Bring failed jobs back to the end of their queue: each is in one of the two places at any moment, never in both.
+-- Move failed jobs to the end of their queue, atomically: each is always in exactly one of the two places.
 -- KEYS[1] registry of failed jobs   KEYS[2] queue list   KEYS[3] set of RQ's queues
--- ARGV[1] prefix of job keys   ARGV[2] present time as RQ writes it   ARGV[3...] job ids
--- Returns the ids that were queued. Of a job that another hand has taken up, only the stale entry goes.
+-- ARGV[1] prefix of job keys   ARGV[2] current time in RQ's format   ARGV[3...] job ids
+-- Returns the ids that were queued. For a job that was queued otherwise, only the stale entry is removed.
 local queued = {}
 for i = 3, #ARGV do
   local id = ARGV[i]

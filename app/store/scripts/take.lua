@@ -1,8 +1,8 @@
--- Move up to so many jobs from a queue to RQ's intermediate list and return their hashes' fields.
--- A worker that dies leaves them there, where RQ's own maintenance finds them.
+-- Move up to a number of jobs from a queue to RQ's intermediate list, and return the fields of their hashes.
+-- If a worker dies, its jobs stay there until RQ's own maintenance finds them.
 -- KEYS[1] queue list   KEYS[2] intermediate list
--- ARGV[1] how many   ARGV[2] prefix of job keys   ARGV[3] retries that an untried job has left
--- Stops before a job that failed before: such a job runs alone, under RQ's full bookkeeping. So does what is no job.
+-- ARGV[1] how many   ARGV[2] prefix of job keys   ARGV[3] retries that a job without failures has left
+-- Stops before a job that has failed before, or an entry that is no job: these run alone, managed fully by RQ.
 local taken = {}
 for _ = 1, tonumber(ARGV[1]) do
   local id = redis.call('LINDEX', KEYS[1], 0)

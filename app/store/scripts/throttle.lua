@@ -1,8 +1,8 @@
--- Take an attempt to log in, or take it back. It counts as failed from its beginning, so that many at once are many.
+-- Begin a login attempt, or take it back. It counts as failed from the start, so that parallel attempts all count.
 -- KEYS hashes of counters: `n` attempts, `until` when the next is allowed
--- ARGV[1] `begin` or `forgive`   ARGV[2] present time   ARGV[3] seconds for which counters are kept
--- ARGV[4...] two for each key: attempts that are free, longest delay in seconds
--- Returns the seconds to wait as a text: `0` when the attempt is taken.
+-- ARGV[1] `begin` or `forgive`   ARGV[2] current time   ARGV[3] seconds for which counters are kept
+-- ARGV[4...] two for each key: attempts without delay, maximum delay in seconds
+-- Returns the seconds to wait as text: `0` if the attempt may be made.
 if ARGV[1] == 'forgive' then
   for _, key in ipairs(KEYS) do
     if redis.call('EXISTS', key) == 1 then
@@ -17,7 +17,7 @@ local now = tonumber(ARGV[2])
 local wait = 0
 for number, key in ipairs(KEYS) do
   local left = tonumber(redis.call('HGET', key, 'until') or '0') - now
-  -- A clock that was set back must lock nobody out for longer than the longest delay.
+  -- If the clock was set back, nobody must be locked out for longer than the maximum delay.
   wait = math.max(wait, math.min(left, tonumber(ARGV[3 + 2 * number])))
 end
 if wait > 0 then

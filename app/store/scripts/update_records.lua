@@ -1,14 +1,14 @@
--- Put a workspace's evidence and its records in place of the former ones, and move the totals by the difference.
--- Records are identified by their usage key, so applying the same state twice moves nothing. Those that ARGV[3] names are
--- replaced as a whole; hints that stand for folded evidence go only where their number falls; every other record, a proved
--- build, stands for good, whatever comes later.
+-- Replace a workspace's evidence and records, and change the totals by the difference. Records are identified by their
+-- usage key, so applying the same state twice changes nothing. The records named in ARGV[3] are replaced as a whole.
+-- Hints for folded evidence are removed only if their number decreases; all other records, which are proved builds, are
+-- permanent.
 -- KEYS[1] workspace hash   KEYS[2] records by time   KEYS[3] totals   KEYS[4] workspaces by latest evidence
 -- KEYS[5] proved records of the workspace by time   KEYS[6] folded messages of the workspace
 -- ARGV[1] version that the caller read   ARGV[2] evidence (JSON)   ARGV[3] keys of replaceable records (JSON array)
--- ARGV[4] prefix of record keys          ARGV[5] prefix of tops    ARGV[6] workspace id   ARGV[7] time of the evidence
--- ARGV[8] number of the last build that is proved; empty to leave it
+-- ARGV[8] number of the last proved build; empty to leave it unchanged
+-- ARGV[9] the folded evidence (JSON); empty for nothing
 -- ARGV[9] what of the evidence was folded (JSON); empty for nothing
--- ARGV[10] how many of the workspace's hints, hint:<workspace>:1 and so on, stand for it and are derived no longer
+-- ARGV[10] how many of the workspace's hints (hint:<workspace>:1 and so on) stand for it and are no longer derived
 -- ARGV[11] number of messages that are folded now; then the digest of each
 -- then seven for each record that is new, changed, or to be written once more: usage key, time, UTC day, weight, 1 if provisional, names (JSON), record (JSON)
 -- Returns -1000000 when somebody else was faster (read again), else the change in units.

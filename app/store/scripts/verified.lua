@@ -1,7 +1,7 @@
--- Take a workspace off the list of those to be verified, or put it off, unless it was asked for again meanwhile.
--- KEYS[1] workspaces to be verified
--- ARGV[1] workspace id   ARGV[2] time it was due when it was taken up   ARGV[3] when to look again; empty for never
--- Returns 1 when the list was changed.
+-- Remove a workspace from the list to verify, or postpone it, unless it was requested again in the meantime.
+-- KEYS[1] workspaces to verify
+-- ARGV[1] workspace id   ARGV[2] when it was due as read   ARGV[3] when to check again; empty for never
+-- Returns 1 if the list was changed.
 local due = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not due or tonumber(due) ~= tonumber(ARGV[2]) then
   return 0

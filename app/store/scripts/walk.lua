@@ -1,12 +1,12 @@
--- Look at records behind a place, newest first, and return those that hold every one of some texts: what is not wanted
--- is not sent, which makes looking through thousands ten times cheaper.
+-- Scan records after a position, newest first, and return those that contain all given texts. Records that do not
+-- match are not sent, which makes scanning thousands ten times cheaper.
 -- KEYS[1] records by time
--- ARGV[1] highest score, as ZRANGE takes it   ARGV[2] lowest score, the same way   ARGV[3] how many to look at
--- ARGV[4] score of the place, empty for the beginning   ARGV[5] the member there; those of its moment that Redis orders
--- before it come behind it   ARGV[6] prefix of record keys   ARGV[7...] texts
--- Returns how many were looked at, the last member, its score, and then member, score and record of each that is wanted.
+-- ARGV[1] highest score, as for ZRANGE   ARGV[2] lowest score, likewise   ARGV[3] how many to scan
+-- ARGV[4] score of the position, empty for the beginning   ARGV[5] the member there (members with the same score that
+-- Redis orders before it come after it)   ARGV[6] prefix of record keys   ARGV[7...] texts
+-- Returns the number scanned, the last member, its score, and then member, score and record of each match.
 
--- Lua's own < follows the locale, Redis the bytes.
+-- Lua's own < depends on the locale; Redis compares bytes.
 local function before(one, other)
   for at = 1, math.min(#one, #other) do
     local a, b = string.byte(one, at), string.byte(other, at)

@@ -1,8 +1,8 @@
-"""The receiver's way to Redis: one connection for each thread, one script call for each POST.
+"""The receiver's channel to Redis: one connection per thread, one script call per POST.
 
-redis-py opens the connection (address, TLS, password, database); the one call that the receiver makes is then written
-and read here, because its rate hangs on it: a timed socket of Python's takes two system calls for each read, and
-every one hands the interpreter's lock to another thread. `make bench` shows the difference.
+redis-py opens the connection (address, TLS, password, database). The receiver's single call is then written and read
+here, because it determines the request rate: a Python socket with a timeout needs two system calls for each read, and
+each one hands the interpreter lock to another thread. `make bench` shows the difference.
 """
 
 import socket
@@ -19,7 +19,7 @@ from app.store.server.connection import Silence, is_no_master, script, script_te
 
 
 class Channel:
-    """Calls one script whose answer is an integer; safe to share between threads, and meant to be shared."""
+    """Calls one script that returns an integer; safe to share between threads."""
 
     def __init__(self, connection: "redis.Redis", script_name: str) -> None:
         self._pool = connection.connection_pool
@@ -30,8 +30,8 @@ class Channel:
     def call(self, keys: Sequence[bytes], args: Sequence[bytes]) -> int:
         """Run the script and return its answer.
 
-        A connection that turns out to be dead, or to lead to a server that is no longer a master, is reopened once;
-        so the script may run twice. For an answer it waits once, as long as the pool's `socket_timeout`.
+        A connection that is broken, or leads to a server that is no longer a master, is reopened once, so the script
+        may run twice. The answer is awaited once, for the pool's `socket_timeout`.
 
         Raises:
             redis.exceptions.RedisError: Redis did not confirm the call.
@@ -44,7 +44,7 @@ class Channel:
         if kept is not None and not kept.outdated:
             try:
                 return self._once(kept, tail)
-            except BlockingIOError:  # the time is over; a new connection would only wait again
+            except BlockingIOError:  # the time is up; a new connection would only wait again
                 raise
             except (RedisConnectionError, OSError):
                 pass
@@ -64,10 +64,10 @@ class Channel:
                 raise connection.moved(error) from error
             if isinstance(error, RedisConnectionError):
                 self._drop(connection)
-            # Anything else that Redis itself refused leaves the connection sound.
+            # After any other refusal by Redis itself the connection is intact.
             raise
         except BaseException:
-            # Half a question or half an answer may be on the wire.
+            # Part of a request or of an answer may be on the wire.
             self._drop(connection)
             raise
 

@@ -1,8 +1,8 @@
-"""The Redis commands that are called here, with their answers as this program gets them.
+"""Types of the Redis commands used here, with their answers as bytes.
 
-redis-py types an answer as `bytes | str`, for it may be set up to decode. Connections of ours never decode
-(`app/store/server/connection.py`), so an answer is bytes. Commands in a pipeline have redis-py's own types, and their
-answers come from `execute` without any.
+redis-py types answers as `bytes | str`, because it can be set up to decode them. Our connections never decode
+(`app/store/server/connection.py`). Commands in a pipeline have redis-py's own types, and `execute` returns their
+answers untyped.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,12 +14,12 @@ from redis.typing import EncodableT, FieldT
 
 Members: TypeAlias = set[bytes]
 Value: TypeAlias = bytes | str | int | float
-#: What a pipeline's `hset` takes.
+#: The mapping that a pipeline's `hset` accepts.
 Fields: TypeAlias = dict[FieldT, EncodableT]
 
 
 class Commands(Protocol):
-    """A connection that does not decode."""
+    """A connection that does not decode answers."""
 
     def pipeline(self, *, transaction: bool) -> Pipeline: ...
     def get(self, name: str) -> bytes | None: ...
@@ -105,5 +105,5 @@ class Commands(Protocol):
 
 
 def commands(connection: "redis.Redis") -> Commands:
-    """Return the same connection with the types of what it answers."""
+    """Return the same connection, typed for its actual answers."""
     return cast("Commands", connection)

@@ -1,4 +1,4 @@
-"""Connections to Redis, and the scripts."""
+"""Connections to Redis, and the Lua scripts."""
 
 import re
 import threading
@@ -25,30 +25,30 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
-#: Seconds after which a silent Redis counts as gone.
+#: Seconds after which an unresponsive Redis counts as unavailable.
 SOCKET_TIMEOUT: Final = 5.0
-#: The same for the receiver: Coder tries again what is answered 503, and a thread that waits serves nobody else.
+#: The same for the receiver: Coder retries after a 503, and a waiting thread serves no other requests.
 RECEIVER_TIMEOUT: Final = 2.0
 #: RQ needs BLMOVE for its reliable dequeue.
 OLDEST_VERSION = (6, 2)
-#: What a server that became a replica answers to writes, to reads where it may not serve old data, and to who waits in
-#: BLMOVE at that moment. Up to Redis 6.2 an error of a script only contains it.
+#: Errors of a server that became a replica: for writes, for reads if it may not serve stale data, and for clients that
+#: are waiting in BLMOVE. Up to Redis 6.2 a script's error only contains them.
 _NO_MASTER: Final = ("READONLY", "MASTERDOWN", "UNBLOCKED")
 _FORBIDDEN: Final = re.compile(r"run the '([^']+)'")
 
 
 class MovedError(ReadOnlyError, RedisConnectionError):
-    """This server is no longer a master. For redis-py and RQ this is a lost connection: they open it again."""
+    """This server is no longer a master. redis-py and RQ treat this as a lost connection and reconnect."""
 
 
 class Silence:
-    """Remembers that Redis did not answer in time, so that only one caller waits for it again, and not every one.
+    """Remembers that Redis did not answer in time, so that only one caller waits for it again.
 
-    Without this each call of a page, and each request behind it, would wait the whole time. Shared by the connections
-    of a pool; safe between threads.
+    Otherwise each call of a page, and each request behind it, would wait for the full timeout. Shared by the
+    connections of a pool, and safe between threads.
 
     Args:
-        timeout: seconds after which one caller may try again, and for which it may wait.
+        timeout: seconds until one caller may try again, and for which it may wait.
     """
 
     def __init__(self, timeout: float) -> None:
@@ -61,7 +61,7 @@ class Silence:
         """Return if Redis is not known to be failing, or if it is time to try again.
 
         Raises:
-            redis.exceptions.TimeoutError: it did not answer a moment ago.
+            redis.exceptions.TimeoutError: Redis recently failed to answer.
         """
         if not self._silent:
             return
@@ -86,9 +86,9 @@ class Era:
 
 
 class _Watched(AbstractConnection):
-    """A connection that is reopened once any connection of its era met a server that is no longer a master.
+    """A connection that is reopened once any connection of its era finds a server that is no longer a master.
 
-    After a fail-over the old master may live on as a replica and keep its connections; a new one leads to the master.
+    After a failover the old master may continue as a replica and keep its connections; a new one leads to the master.
     """
 
     def __init__(self, *args: Any, era: Era, silence: Silence | None = None, **kwargs: Any) -> None:
@@ -101,7 +101,7 @@ class _Watched(AbstractConnection):
         return self._born != self._era.number
 
     def connect(self) -> None:
-        """Open the connection unless it is open; pools call this before they hand a connection out."""
+        """Open the connection unless it is open; pools call this before handing out a connection."""
         if self.silence:
             self.silence.check()
         if self.outdated:
@@ -116,7 +116,7 @@ class _Watched(AbstractConnection):
         """Read an answer.
 
         Raises:
-            MovedError: this server is no longer a master.
+            MovedError: the server is no longer a master.
         """
         try:
             answer = super().read_response(*args, **kwargs)
@@ -136,7 +136,7 @@ class _Watched(AbstractConnection):
             self.silence.begin()
 
     def moved(self, error: Exception) -> MovedError:
-        """End the era, and return the error to raise; more answers of a pipeline may still be on the wire."""
+        """End the era, and return the error to raise; further answers of a pipeline may still be on the wire."""
         self._era.number += 1
         return MovedError(str(error))
 
@@ -146,15 +146,15 @@ class _Watched(AbstractConnection):
 
 
 class _WatchedTcp(_Watched, Connection):
-    """The same by TCP."""
+    """A watched connection over TCP."""
 
 
 class _WatchedUnix(_Watched, UnixDomainSocketConnection):
-    """The same by a Unix socket."""
+    """A watched connection over a Unix socket."""
 
 
 class _WatchedTls(_Watched, SSLConnection):
-    """The same by TLS."""
+    """A watched connection over TLS."""
 
 
 _WATCHED: Final[Mapping[Any, Any]] = MappingProxyType(
@@ -165,19 +165,19 @@ _WATCHED: Final[Mapping[Any, Any]] = MappingProxyType(
 def connect(
     url: str, timeout: float = SOCKET_TIMEOUT, *, ca_file: Path | None = None, hurried: bool = False
 ) -> "redis.Redis":
-    """Open a pool of connections; nothing is sent before the first command.
+    """Open a connection pool; nothing is sent before the first command.
 
-    A command that fails for a lost connection is retried, at once: every script of ours may run twice. One
-    that Redis does not answer in time is not.
+    A command that fails because the connection was lost is retried once, immediately: all our scripts may run twice. A
+    command that Redis does not answer in time is not retried.
 
     Args:
         url: redis://, rediss:// or unix://.
         timeout: seconds to wait for a connection, and for each answer.
-        ca_file: more certificates that rediss:// trusts.
+        ca_file: additional certificates that rediss:// trusts.
         hurried: while Redis does not answer, only one caller at a time waits for it, and the others fail immediately.
     """
     kind = parse_url(url).get("connection_class", Connection)  # type: ignore[no-untyped-call]
-    # What the URL says itself, as ?ssl_ca_certs=…, wins over this.
+    # Parameters in the URL, such as ?ssl_ca_certs=…, take precedence.
     more: Any = {"ssl_ca_certs": str(ca_file)} if ca_file and url.startswith("rediss://") else {}
     pool = redis.ConnectionPool.from_url(
         url,
@@ -194,7 +194,7 @@ def connect(
 
 
 def with_timeout(connection: "redis.Redis", timeout: float) -> "redis.Redis":
-    """Return separate connections to the same Redis with a timeout in seconds for each answer, all hurried."""
+    """Return separate connections to the same Redis with a timeout in seconds for each answer, all of them hurried."""
     known = connection.connection_pool
     changed = {"socket_timeout": timeout, "socket_connect_timeout": timeout, "silence": Silence(timeout)}
     pool = redis.ConnectionPool(known.connection_class, **{**known.connection_kwargs, **changed})
@@ -212,7 +212,7 @@ def script_text(name: str) -> str:
 
 
 def script(connection: "redis.Redis", name: str) -> Any:
-    """Return a script by name, ready to call; its text is sent only if Redis does not have it yet."""
+    """Return a script by name, ready to call; its text is sent only if Redis does not have it."""
     return connection.register_script(script_text(name))
 
 
@@ -231,7 +231,7 @@ _CODES: Final = (
 
 
 def unavailable(error: Exception) -> str | None:
-    """Say in a word or two why Redis cannot take a write now, or None if the error is something else."""
+    """Return in a few words why Redis cannot accept writes now; None if the error has another cause."""
     for kind, word in _WORDS:
         if isinstance(error, kind):
             return word
@@ -246,9 +246,9 @@ def unavailable(error: Exception) -> str | None:
 
 
 def missing_right(error: Exception) -> str | None:
-    """Name what the Redis user may not do (ACL), such as "the command 'info'"; None for any other error."""
+    """Return what the Redis user may not do (ACL), such as "the command 'info'"; None for any other error."""
     text = str(error)
-    # redis-py leaves the code of an error out; a script's has it in its midst.
+    # redis-py removes the error code; a script's error contains it.
     if not isinstance(error, NoPermissionError) and not re.search(r"NOPERM|ACL failure|can't run this command", text):
         return None
     found = _FORBIDDEN.search(text)

@@ -1,4 +1,4 @@
-"""One look at Redis: what several sections of an answer need is read once, the small things in one round trip."""
+"""A view of Redis for one answer: data that several sections need is read once, and small items in one round trip."""
 
 from collections.abc import Iterable
 from typing import Any, Final
@@ -7,19 +7,19 @@ import redis
 
 from app.store import keys
 
-#: Commands whose reply is kept. Any other one may be a write, after which everything is read anew.
+#: Commands whose replies are kept. Any other command may be a write, after which everything is read again.
 _READS: Final = frozenset(
     {"HGETALL", "HGET", "HMGET", "HLEN", "SMEMBERS", "ZRANGE", "ZCARD", "ZCOUNT", "ZUNION", "LLEN", "INFO"}
 )
 
 
 class Glance(redis.Redis):
-    """The same connections for the time of one request; never kept longer, since it does not see later changes.
+    """The same connections for the duration of one request. It does not see later changes, so it is never kept longer.
 
-    Pipelines and scripts go to Redis. Not for what reads much: every reply is kept until the request ends.
+    Pipelines and scripts bypass it. Do not use it for large reads: every reply is kept until the request ends.
 
     Args:
-        connection: whose connections it shares.
+        connection: the connection whose pool it shares.
         ahead: commands with their arguments that are sent together before the first read.
     """
 
@@ -40,7 +40,7 @@ class Glance(redis.Redis):
             return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         if self._ahead:
             self._read_ahead()
-        # redis-py repeats the keys for its own cache; every other option says how a reply is read.
+        # redis-py repeats the keys for its own cache; all other options determine how a reply is parsed.
         how = sorted(f"{name}={value}" for name, value in options.items() if name != "keys")
         call = (*map(str, args), *how)
         if call not in self._known:
@@ -58,7 +58,7 @@ class Glance(redis.Redis):
             for call in ahead:
                 pipe.execute_command(*call)  # type: ignore[no-untyped-call]
             replies = pipe.execute(raise_on_error=False)
-        # What failed is asked again by whoever needs it, and knows what its failure means.
+        # Failed commands are sent again by the code that needs them, which can handle the failure.
         self._known.update(
             {call: reply for call, reply in zip(ahead, replies, strict=True) if not isinstance(reply, Exception)}
         )

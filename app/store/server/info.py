@@ -1,4 +1,4 @@
-"""The Redis server itself: whether it takes a write, and what it says of itself."""
+"""The Redis server itself: whether it accepts writes, and its own report."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,11 +13,11 @@ from app.store.server.connection import missing_right
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """What a server says of itself.
+    """The server's own report.
 
     Attributes:
-        facts: as INFO has them; only `redis_version` where the Redis user may not run INFO.
-        missing: what the Redis user lacks to see the rest, such as "the command 'info'"; empty for nothing.
+        facts: the fields of INFO; only `redis_version` if the Redis user may not run INFO.
+        missing: the right that the Redis user lacks to see the rest, such as "the command 'info'"; otherwise empty.
     """
 
     facts: dict[str, Any]
@@ -25,10 +25,10 @@ class ServerInfo:
 
 
 def check_writable(connection: "redis.Redis") -> None:
-    """Make a write that changes nothing: nothing less shows that Redis can accept deliveries.
+    """Perform a write that changes nothing, which is the only way to know that Redis can accept deliveries.
 
     Raises:
-        redis.exceptions.RedisError: it cannot, or the Redis user may not.
+        redis.exceptions.RedisError: it cannot, or the Redis user may not write.
         OSError: the same.
     """
     connection.set(keys.PROBE, "1", xx=True)
@@ -51,7 +51,7 @@ def server_info(connection: "redis.Redis") -> ServerInfo:
 
 
 def append_fsync(connection: "redis.Redis") -> str:
-    """Return when Redis makes sure that what it has confirmed is on the disk; empty where it may not be asked.
+    """Return when Redis syncs confirmed writes to disk (`appendfsync`); empty if that cannot be read.
 
     Raises:
         redis.exceptions.RedisError: the server does not answer.

@@ -1,4 +1,4 @@
-"""The schema in Redis: noted at the first start, migrated after an upgrade, refused where it cannot be read."""
+"""The schema version in Redis: stored at the first start, migrated after an upgrade, refused if unreadable."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One step. It may be made again after a crash, and by several processes at once, so doing it twice is harmless.
+    """One migration. It may run again after a crash, and in several processes at once, so it must be idempotent.
 
     Attributes:
-        to: the version that it leads to.
-        does: in a few words, for the log.
+        to: the resulting version.
+        does: a short description for the log.
     """
 
     to: int
@@ -33,8 +33,8 @@ def _count_again(connection: "redis.Redis") -> None:
     connection.hdel(keys.MARKS, "ai_templates")
 
 
-#: In order of their versions.
-MIGRATIONS: Final = (Migration(2, "count again: failed builds above 1 take nothing back", _count_again),)
+#: All migrations, by version.
+MIGRATIONS: Final = (Migration(2, "count again: failed builds above 1 subtract nothing", _count_again),)
 
 
 def prepare(
@@ -43,12 +43,12 @@ def prepare(
     readable_from: int = READABLE_FROM,
     migrations: Sequence[Migration] = MIGRATIONS,
 ) -> None:
-    """Bring the data in Redis to this version, or note that this version works with a newer one's data.
+    """Migrate the data in Redis to this version, or record that this version works with a newer one's data.
 
-    If the process dies on the way, the next start makes the migrations that are not noted yet.
+    If the process dies here, the next start runs the migrations that have not been recorded.
 
     Raises:
-        app.core.schema.SchemaError: it cannot be read by this version; nothing was changed.
+        app.core.schema.SchemaError: this version cannot read the data; nothing was changed.
         redis.exceptions.RedisError: Redis is unavailable.
     """
     found = read_schema(connection)
@@ -56,12 +56,12 @@ def prepare(
         return _note(connection, Schema(version, readable_from))
     since = missing_from(found, version)
     if found.version > version:
-        # The newer version looks here when it comes back: what was written meanwhile is older than it.
+        # After another upgrade, the newer version uses this to find data written by older ones.
         back_to = min(version, found.ran_back_to or version)
         return _note(connection, Schema(found.version, found.readable_from, back_to))
     for migration in migrations:
         if since < migration.to <= version:
-            log.warning("migrating what lies in Redis", to=migration.to, does=migration.does)
+            log.warning("migrating the data in Redis", to=migration.to, does=migration.does)
             migration.make(connection)
             back_to = migration.to if found.ran_back_to else 0
             _note(connection, Schema(max(found.version, migration.to), found.readable_from, back_to))
@@ -71,7 +71,7 @@ def prepare(
 
 
 def read_schema(connection: "redis.Redis") -> Schema | None:
-    """Return what is noted; version 1 for data without a note, None where there is no data."""
+    """Return the stored schema; version 1 for data without one, None if there is no data."""
     store = commands(connection)
     found = {name.decode(): int(value) for name, value in store.hgetall(keys.SCHEMA).items()}
     if "version" in found:
