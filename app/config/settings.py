@@ -3,6 +3,7 @@
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
@@ -27,6 +28,7 @@ from app.config.types import (
     OptionalAddress,
     PasswordHash,
     People,
+    PublicUrl,
     QuietHours,
     ReceiverGlobList,
     RedisUrl,
@@ -94,7 +96,7 @@ class Settings(BaseModel):
     web_threads: int = Field(8, ge=1, le=256)
     max_body_bytes: int = Field(262_144, ge=16_384, le=16_777_216)
     max_connections_per_address: int = Field(100, ge=0, le=10_000)
-    public_url: WebUrl = ""
+    public_url: PublicUrl = ""
     data_dir: FilePath = Path(DEFAULT_DATA_DIR)
     redis_url: RedisUrl = None
     webhook_secret: LongSecret = None
@@ -207,6 +209,11 @@ class Settings(BaseModel):
         """Host and port of `metrics_bind`; None where /metrics is on `bind`."""
         host, _, port = self.metrics_bind.rpartition(":")
         return (host.strip("[]"), int(port)) if host else None
+
+    @property
+    def base_path(self) -> str:
+        """The path that the meter is published under, such as /awb; empty where it has a host of its own."""
+        return urlsplit(self.public_url).path
 
     @property
     def configured_deployments(self) -> list[str]:

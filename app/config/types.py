@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, PlainValidator, SecretStr
 
+from app.config import publicurl
 from app.config.words import comma_list, one_word, people, tables, words
 from app.core.access.logins import parse_logins
 from app.core.access.people import (
@@ -103,6 +104,15 @@ def _web_url(value: str) -> str:
     if value and (parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc):
         raise ValueError(_NO_URL)
     return value.rstrip("/")
+
+
+def _public_url(value: str) -> str:
+    value = _web_url(value)
+    parts = split_url(value)
+    wrong = "takes no ? or #" if parts.query or parts.fragment else publicurl.problem(parts.path)
+    if wrong:
+        raise ValueError(wrong)
+    return value
 
 
 def _redis(value: SecretStr | None) -> SecretStr | None:
@@ -208,6 +218,7 @@ LimitSetting = Annotated[int, BeforeValidator(_read_limit), AfterValidator(_limi
 ZoneName = Annotated[str, AfterValidator(_zone)]
 DeploymentName = Annotated[str, AfterValidator(_deployment)]
 DeploymentNames = Annotated[list[DeploymentName], BeforeValidator(comma_list)]
+PublicUrl = Annotated[str, AfterValidator(_public_url)]
 WebUrl = Annotated[str, AfterValidator(_web_url)]
 RedisUrl = Annotated[SecretStr | None, AfterValidator(_redis)]
 SmtpUrl = Annotated[SecretStr | None, AfterValidator(_smtp)]

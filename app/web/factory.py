@@ -12,8 +12,8 @@ from app.web.feeds import routes as feeds
 from app.web.metrics import routes as metrics
 from app.web.pages import queues as queuepages
 from app.web.pages import routes as pages
+from app.web.paths import with_plain_paths
 from app.web.refusals import EXTENSION, Refusals
-from app.web.slashes import without_odd_slashes
 from app.web.wire import bodies
 
 
@@ -39,7 +39,8 @@ def create_app(config: Config, connection: "redis.Redis", *, insecure: bool = Fa
     # Else /v1/webhook/<the default deployment> would redirect to /v1/webhook: no POST of Coder's may meet a redirect.
     app.url_map.redirect_defaults = False
     app.url_map.merge_slashes = False
-    app.wsgi_app = without_odd_slashes(app.wsgi_app)  # type: ignore[method-assign, assignment]
+    app.config["APPLICATION_ROOT"] = config.settings.base_path or "/"
+    app.wsgi_app = with_plain_paths(app.wsgi_app, config.settings.base_path)  # type: ignore[method-assign, assignment]
     guard(app, config, connection)
     # What a body may be is decided before it is read (app/web/wire/).
     admit = secrets.admit if secrets.accepted and not insecure else lambda _header: True

@@ -36,20 +36,25 @@ http {{
   scgi_temp_path {folder}/scgi;
   server {{
     listen 127.0.0.1:{port};
-    location / {{
-      proxy_pass http://127.0.0.1:{upstream};
-      proxy_http_version 1.1;
-      {more}
-    }}
+    {places}
   }}
 }}
 """
-HAPROXY: Final = """
+PLACE: Final = """
+location / {{
+  proxy_pass http://127.0.0.1:{upstream};
+  proxy_http_version 1.1;
+  {more}
+}}
+"""
+DEFAULTS: Final = """
 defaults
   mode http
   timeout connect 10s
   timeout client 30s
   timeout server 30s
+"""
+EVERYTHING: Final = """
 frontend in
   bind 127.0.0.1:{port}
   default_backend out
@@ -81,17 +86,37 @@ def serving(app: Flask, config: Config) -> Iterator[Address]:
 
 
 @contextmanager
-def nginx(upstream: Address, more: str = "") -> Iterator[Address]:
-    """Run nginx, speaking HTTP/1.1 to the receiver; in its default it rewrites the Host to the receiver's address."""
-    with _folder() as folder, _process(folder, "nginx", NGINX, upstream, more) as address:
+def nginx(upstream: Address, more: str = "", *, places: str = "", port: int = 0) -> Iterator[Address]:
+    """Run nginx, speaking HTTP/1.1 to the receiver; in its default it rewrites the Host to the receiver's address.
+
+    Args:
+        upstream: the receiver.
+        more: of the place that leads there.
+        places: instead of that, as the documentation writes them.
+        port: to listen on; 0 for any.
+    """
+    written = NGINX.replace("{places}", braced(places) or PLACE)
+    with _folder() as folder, _process(folder, "nginx", written, upstream, more, port) as address:
         yield address
 
 
 @contextmanager
-def haproxy(upstream: Address) -> Iterator[Address]:
-    """Run HAProxy in its defaults: HTTP/1.1, the client's Host, no header of its own."""
-    with _folder() as folder, _process(folder, "haproxy", HAPROXY, upstream, "") as address:
+def haproxy(upstream: Address, *, parts: str = "", port: int = 0) -> Iterator[Address]:
+    """Run HAProxy in its defaults: HTTP/1.1, the client's Host, no header of its own.
+
+    Args:
+        upstream: the receiver.
+        parts: instead of a frontend for everything, as the documentation writes them.
+        port: to listen on; 0 for any.
+    """
+    written = DEFAULTS + (braced(parts) or EVERYTHING)
+    with _folder() as folder, _process(folder, "haproxy", written, upstream, "", port) as address:
         yield address
+
+
+def braced(text: str) -> str:
+    """Return a text of the documentation as a template: its braces doubled, the receiver's address to be filled in."""
+    return text.replace("{", "{{").replace("}", "}}").replace("127.0.0.1:8787", "127.0.0.1:{upstream}")
 
 
 @contextmanager
@@ -140,8 +165,8 @@ def _folder() -> Iterator[Path]:
 
 
 @contextmanager
-def _process(folder: Path, program: str, text: str, upstream: Address, more: str) -> Iterator[Address]:
-    address = ("127.0.0.1", _free_port())
+def _process(folder: Path, program: str, text: str, upstream: Address, more: str, port: int) -> Iterator[Address]:
+    address = ("127.0.0.1", port or free_port())
     user = "user root;" if os.getuid() == 0 else ""
     written = text.format(folder=folder, port=address[1], upstream=upstream[1], more=more, user=user)
     (folder / "conf").write_text(written, encoding="utf-8")
@@ -159,7 +184,7 @@ def _process(folder: Path, program: str, text: str, upstream: Address, more: str
         process.wait(20)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

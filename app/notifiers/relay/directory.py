@@ -39,7 +39,7 @@ def _leads_back(settings: Settings, forward: Forward) -> Iterator[str]:
     public = urlsplit(settings.public_url)
     to_public = bool(public.hostname) and _place(target) == _place(public)
     to_bind = is_here(target.geturl()) and _place(target)[1] == settings.bind_port
-    if (to_public or to_bind) and target.path.startswith(_PATH):
+    if (to_public or to_bind) and target.path.removeprefix(settings.base_path).startswith(_PATH):
         yield "url: it leads back to this meter; name the other webhook"
 
 

@@ -15,6 +15,7 @@ from app.web import errors
 from app.web.access import csrf, feedtoken, login, session
 from app.web.access.csrf import csrf_token
 from app.web.access.policy import Policy
+from app.web.paths import rooted
 
 __all__ = ["csrf_token", "guard", "person", "require_admin"]
 
@@ -56,7 +57,8 @@ class _UnknownError(Exception):
 def guard(app: Flask, config: Config, connection: "redis.Redis") -> None:
     """Let nobody in whom the settings do not name, and no other site's page act for those.
 
-    Adds /login and /logout, and `person()` and `csrf_token()` to the templates. Changing anything takes an admin.
+    Adds /login and /logout, and `person()`, `csrf_token()` and `rooted()` to the templates. Changing anything takes an
+    admin.
 
     Raises:
         ValueError: a setting of the access is wrong.
@@ -64,7 +66,7 @@ def guard(app: Flask, config: Config, connection: "redis.Redis") -> None:
     policy, sessions = Policy.of(config.settings), Sessions(connection)
     session.install(app, policy, config.settings.session_hours)
     app.register_blueprint(login.blueprint(config, connection, policy))
-    app.jinja_env.globals.update(csrf_token=csrf_token, person=person)
+    app.jinja_env.globals.update(csrf_token=csrf_token, person=person, rooted=rooted)
     app.register_error_handler(_UnknownError, _away)
     elsewhere = bool(config.settings.metrics_bind)
 

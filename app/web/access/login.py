@@ -17,6 +17,7 @@ from app.store.sessions import Sessions
 from app.store.throttle import Throttle
 from app.web.access import session
 from app.web.access.policy import Policy
+from app.web.paths import rooted
 
 log = structlog.get_logger(__name__)
 LARGEST_FORM: Final = 16_384
@@ -82,7 +83,7 @@ def _try(policy: Policy, throttle: Throttle, audit: Audit, sessions: Sessions) -
 
 
 def _redirect(path: str | None) -> Response:
-    return make_response(redirect(local_path(path), 303))
+    return make_response(redirect(rooted(local_path(path)), 303))
 
 
 def _later(code: int, message: str, seconds: int, policy: Policy) -> Response:

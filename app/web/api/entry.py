@@ -19,6 +19,7 @@ from app.web.api.described import Here
 from app.web.api.table import OPERATIONS
 from app.web.errors import API_DOCS, API_ENTRIES, for_people
 from app.web.pages.frame import chosen
+from app.web.paths import rooted
 
 _TICKS: Final = re.compile("`([^`]+)`")
 
@@ -44,14 +45,19 @@ class Entry(Answer):
     @classmethod
     def of_table(cls) -> "Entry":
         links = [
-            Link(name=one.name, method=one.method, href=openapi.BASE + one.path, summary=one.says.partition(".")[0])
+            Link(
+                name=one.name,
+                method=one.method,
+                href=rooted(openapi.BASE + one.path),
+                summary=one.says.partition(".")[0],
+            )
             for one in OPERATIONS
         ]
         return cls(
             title=openapi.TITLE,
             version=openapi.VERSION,
-            docs=API_DOCS,
-            openapi=openapi.BASE + openapi.PATH,
+            docs=rooted(API_DOCS),
+            openapi=rooted(openapi.BASE + openapi.PATH),
             operations=links,
         )
 
@@ -62,7 +68,7 @@ def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
 
     def entry() -> Response:
         if for_people():
-            answer = make_response(redirect(API_DOCS, 303))
+            answer = make_response(redirect(rooted(API_DOCS), 303))
         else:
             answer = Response(json.dumps(Entry.of_table().plain(), ensure_ascii=False), mimetype="application/json")
             answer.headers["Cache-Control"] = "private, no-cache"

@@ -20,6 +20,7 @@ from app.web.api.call import Call, Operation
 from app.web.api.requests import NoQuery, objections
 from app.web.api.table import OPERATIONS
 from app.web.errors import Problem
+from app.web.paths import rooted
 
 _LARGEST_BODY: Final = 65_536
 _MOST_OBJECTIONS: Final = 10
@@ -96,7 +97,7 @@ def _answer(operation: Operation, found: Answer) -> Response:
     answer = Response(_text(value), operation.status, mimetype="application/json")
     answer.headers["Cache-Control"] = "no-store"
     if operation.status == HTTPStatus.CREATED:
-        answer.headers["Location"] = f"{request.path}/{value['id']}"
+        answer.headers["Location"] = rooted(f"{request.path}/{value['id']}")
     if operation.method == "GET" and not operation.private:
         # To be kept by the browser alone, and asked for again each time: 304 is cheap.
         answer.headers["Cache-Control"] = "private, no-cache"
@@ -108,7 +109,9 @@ def _answer(operation: Operation, found: Answer) -> Response:
 
 def _document() -> Response:
     _query(NoQuery)
-    answer = Response(_text(openapi.document()), mimetype="application/json")
+    answer = Response(
+        _text({**openapi.document(), "servers": [{"url": rooted(openapi.BASE)}]}), mimetype="application/json"
+    )
     answer.headers["Cache-Control"] = "private, max-age=300"
     return answer
 

@@ -18,6 +18,7 @@ from app.core.text.lines import day_text, short_day
 from app.store.receive.inbox import deployments
 from app.store.store import Store
 from app.web.about import About
+from app.web.paths import rooted
 
 _PAGES: Final = (
     ("/", "Usage"),
@@ -91,12 +92,12 @@ def chosen(config: Config, connection: "redis.Redis") -> Store:
 def to(path: str, **args: Any) -> str:
     """Return a link to a path of ours that keeps the deployment; arguments that are None or empty are left out."""
     kept = {"deployment": request.args["deployment"]} if "deployment" in request.args else {}
-    return _with(path, {**kept, **args})
+    return _with(rooted(path), {**kept, **args})
 
 
 def here(**changes: Any) -> str:
     """Return a link to this page with some arguments changed and all others kept."""
-    return _with(quote(request.path, safe="/:@"), {**request.args.to_dict(), **changes})
+    return _with(rooted(quote(request.path, safe="/:@")), {**request.args.to_dict(), **changes})
 
 
 def refresh() -> int | None:

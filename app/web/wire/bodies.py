@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.config.settings import Settings
-from app.web.slashes import plain_path
+from app.web.paths import plain_path
 
 EXTENSION: Final = "awb-bodies"
 #: Largest body of a form or an API call; the views have smaller limits of their own.
@@ -51,12 +51,12 @@ def rule_of(settings: Settings, admit: Callable[[str], bool]) -> Rule:
         settings: its settings.
         admit: tells whether an Authorization header holds the webhook's secret.
     """
-    most = settings.max_body_bytes
+    most, base = settings.max_body_bytes, settings.base_path
 
     def grant(method: str, path: str, headers: Mapping[str, str]) -> Grant:
         if method in _WITHOUT_BODY:
             return Grant(0)
-        path = plain_path(path)
+        path = plain_path(path, base)
         if path == "/v1/webhook" or path.startswith("/v1/webhook/"):
             known = admit(headers.get("AUTHORIZATION", ""))
             return Grant(most if known else 0, known)

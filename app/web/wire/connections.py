@@ -16,9 +16,9 @@ from waitress.utilities import RequestEntityTooLarge
 
 from app.core.access.people import Network, within
 from app.core.alert.refusal import Refusal
+from app.web.paths import plain_path
 from app.web.refusals import EXTENSION as REFUSALS
 from app.web.refusals import Refusals
-from app.web.slashes import plain_path
 from app.web.wire import bodies
 from app.web.wire.parser import HEAD_SECONDS, Busy, Parser
 
@@ -41,7 +41,8 @@ class Refused(ErrorTask):  # type: ignore[misc]
     def execute(self) -> None:
         request = self.request
         counted: Refusals | None = self.channel.server.refusals
-        if counted is not None and plain_path(getattr(request, "path", "")).startswith("/v1/webhook"):
+        path = plain_path(getattr(request, "path", ""), self.channel.server.base_path)
+        if counted is not None and path.startswith("/v1/webhook"):
             if isinstance(request.error, RequestEntityTooLarge):
                 counted.count(Refusal.TOO_LARGE)
             elif isinstance(request.error, Busy):
@@ -140,6 +141,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
     ) -> None:
         self.refusals: Refusals | None = app.extensions.get(REFUSALS)
         self._bodies: bodies.Bodies = app.extensions.get(bodies.EXTENSION) or bodies.Bodies(bodies.nothing)
+        self.base_path = str(app.config["APPLICATION_ROOT"]).rstrip("/")
         self._share, self._proxies = share, tuple(proxies)
         self._closed: Counter[str] = Counter()
         self._log_after = 0.0
