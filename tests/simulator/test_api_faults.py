@@ -39,6 +39,7 @@ def outcome(client: Client) -> str:
         ("server_error", "500"),
         ("rate_limited", "429"),
         ("broken_json", "broken"),
+        ("login_page", "broken"),
         ("drop_connection", "no answer"),
     ],
 )

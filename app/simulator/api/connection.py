@@ -65,6 +65,8 @@ class Connection(BaseHTTPRequestHandler):
                 self._send(HTTPStatus.TOO_MANY_REQUESTS, error_body("Too many requests."), more=after)
             elif kind is FaultKind.SERVER_ERROR:
                 self._send(HTTPStatus(faults.error_status), error_body("An internal server error occurred."))
+            elif kind is FaultKind.LOGIN_PAGE:
+                self._send_page("<!doctype html><title>Log in</title><form method=post><input name=password></form>")
             else:
                 token = self.headers.get(_TOKEN_HEADER) or ""
                 status, answer = self.answers.answer(self.command, self.path, token, body)
@@ -90,6 +92,14 @@ class Connection(BaseHTTPRequestHandler):
             self._reset()
             return
         self.wfile.write(text)
+        self.wfile.flush()
+
+    def _send_page(self, page: str) -> None:
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page.encode())
         self.wfile.flush()
 
     def _reset(self) -> None:

@@ -14,6 +14,8 @@ class FaultKind(StrEnum):
     SERVER_ERROR = "server_error"
     RATE_LIMITED = "rate_limited"
     BROKEN_JSON = "broken_json"
+    #: A proxy answers 200 with a page to log in to.
+    LOGIN_PAGE = "login_page"
     #: The connection closes in the middle of the response.
     DROP_CONNECTION = "drop_connection"
     #: The response is correct, but late.
@@ -35,6 +37,7 @@ class ApiFaults:
     server_error: float = 0.0
     rate_limited: float = 0.0
     broken_json: float = 0.0
+    login_page: float = 0.0
     drop_connection: float = 0.0
     slow: float = 1.0
     slow_seconds: float = 0.0
