@@ -3,8 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run demo test test-long check bench audit sbom lock clean
+.PHONY: run demo test test-long torture planted check bench audit sbom lock clean
 .DEFAULT_GOAL := run
+
+# `--seconds 60` where SECONDS=60 was given.
+option = $(if $($(1)),--$(shell echo $(1) | tr A-Z a-z) $($(1)))
 
 run: $(VENV)/.run  ## Start the whole service on 127.0.0.1:8787
 	$(BIN)/awb run
@@ -17,6 +20,12 @@ test: $(VENV)/.dev  ## Run the tests
 
 test-long: $(VENV)/.dev  ## Run the tests with all seeds: 200 simulated months instead of 24
 	$(BIN)/python -m pytest -n auto --dist worksteal tests
+
+torture: $(VENV)/.dev  ## Kill and starve real meters: SECONDS= FAULTS= ROUNDS= SEED= (docs/reliability.md)
+	$(BIN)/python -m tests.torture $(foreach word,SECONDS FAULTS ROUNDS SEED,$(call option,$(word))) $(TORTURE_FLAGS)
+
+planted: $(VENV)/.dev  ## Plant bugs into copies of the tree, and see the tests catch each
+	$(BIN)/python -m tests.torture.planted $(PLANTED_FLAGS)
 
 check: $(VENV)/.dev  ## Lint, types, layers, lock files
 	$(BIN)/ruff check .
