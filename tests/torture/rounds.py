@@ -22,7 +22,7 @@ from workers.scheduler import SWEEP_EVERY
 #: By the meter's own clock, from the last fault until everything is counted, proved and sent.
 RECOVERY_SECONDS = 2 * 3600
 _KINDS = ("own", "always", "everysec")
-_PER_SECOND = 25.0
+_PER_SECOND = 30.0
 #: With `appendfsync everysec` a killed server may lose what it confirmed this long before.
 _FORGETFUL = 2.0
 _STEP, _LONG_STEP, _SHORT_STEPS = 15, 45, 40

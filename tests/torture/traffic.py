@@ -24,7 +24,7 @@ _THREADS = 6
 PATIENCE = 20.0
 _AUTHORIZATION = b64encode(f"coder:{SECRET}".encode()).decode()
 #: What happens to a share of all posts on the way.
-_ON_THE_WAY = {"client: answer lost": 0.06, "client: body cut": 0.04, "client: twice at once": 0.05}
+_ON_THE_WAY = {"client: answer lost": 0.12, "client: body cut": 0.08, "client: twice at once": 0.08}
 
 
 @dataclass(eq=False)
