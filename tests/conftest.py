@@ -20,6 +20,12 @@ from workers import embedded, runtime
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return two workers for each core: half of the suite's time is spent waiting for servers and deadlines."""
+    return 2 * (os.cpu_count() or 1)
+
+
 _ROOM = 2 << 30
 SECRET = "a-secret-of-the-tests"
 
