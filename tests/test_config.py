@@ -508,7 +508,7 @@ def documented() -> dict[str, object]:
     lines = [re.sub(rf"^# ({keys}) = ", r"\1 = ", line) for line in plain.splitlines()]
     inside = False
     for line in tables.splitlines()[1:]:
-        inside = line.startswith("# [[") or (inside and line.startswith("#"))
+        inside = line.startswith("# [") or (inside and line.startswith("#"))
         lines.append(line.removeprefix("#").removeprefix(" ") if inside else line)
     return tomllib.loads("\n".join(lines))
 
@@ -531,7 +531,7 @@ def test_settings_without_a_default_are_commented_in_the_packaged_file() -> None
     values = tomllib.loads(packaged("awb-meter.toml").read_text(encoding="utf-8"))
     unset = {key for key, value in Settings() if value is None}
     # An array of tables that is there already, though empty, cannot be added to.
-    assert set(Settings.model_fields) - set(values) == unset | {"routes", "scopes", "forward"}
+    assert set(Settings.model_fields) - set(values) == unset | {"routes", "scopes", "forward", "deployment_settings"}
 
 
 # ---- The generated secret ----

@@ -30,13 +30,13 @@ def classify_deliveries(deliveries: list[Any]) -> None:
     # Every line about these deliveries carries the id of the first one, up to the alert that they lead to.
     with bound_contextvars(batch=deliveries[0][1]):
         for deployment, meter in sorted(counting.count(connection, config, deliveries)):
-            warn(Store(connection, deployment), config, meter)
+            warn(Store(connection, deployment), config.of(deployment), meter)
 
 
 def send_notification(deployment: str, notification_id: str, *_newer: Any) -> Retry | None:
     """Make one attempt; RQ's scheduler brings the next one, so that no worker sleeps."""
     connection, config = runtime()
-    delay = sending.send(Store(connection, deployment), config, notification_id)
+    delay = sending.send(Store(connection, deployment), config.of(deployment), notification_id)
     return None if delay is None else Retry(max=10_000, interval=max(1, round(delay)))
 
 
@@ -48,18 +48,18 @@ def sweep(tick: int, *_newer: Any) -> None:
 def verify(deployment: str, *_newer: Any) -> None:
     """Verify what is due. A failure of Coder's API is not this job's: what is due stays due."""
     connection, config = runtime()
-    coder.verify(Store(connection, deployment), config)
+    coder.verify(Store(connection, deployment), config.of(deployment))
 
 
 def reconcile(deployment: str, tick: int, part: int = 1, *_newer: Any) -> None:
     connection, config = runtime()
-    coder.reconcile(Store(connection, deployment), config, tick, part)
+    coder.reconcile(Store(connection, deployment), config.of(deployment), tick, part)
 
 
 def work_lane(deployment: str, lane: str, *_newer: Any) -> None:
     """Deliver what waits in a lane; what fails there is noted there, and is no failure of this job."""
     connection, config = runtime()
-    relaying.work_lane(Store(connection, deployment), config, lane)
+    relaying.work_lane(Store(connection, deployment), config.of(deployment), lane)
 
 
 def recount(fingerprint: str, *_newer: Any) -> None:

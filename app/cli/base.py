@@ -162,6 +162,14 @@ def checked(
 
 
 def _wrong_receivers(config: Config) -> list[str]:
+    wrong = _wrong_receivers_of(config)
+    for name in config.settings.deployment_settings:
+        found = (problem for problem in _wrong_receivers_of(config.of(name)) if problem not in wrong)
+        wrong += [f"[deployment_settings.{name}]: {problem}" for problem in found]
+    return wrong
+
+
+def _wrong_receivers_of(config: Config) -> list[str]:
     from app.notifiers import directory  # noqa: PLC0415 - slow to import, and not always needed
 
     wrong = directory.problems(config.settings)
@@ -206,7 +214,7 @@ def open_store(context: click.Context, deployment: str | None, *, lean: bool = T
         if name not in known:
             # It may be that nothing has come yet, so this is no failure.
             click.echo(f"awb: no deployment “{name}” has ever posted{did_you_mean(name, known)}", err=True)
-    return Store(connection, name), config
+    return Store(connection, name), config.of(name)
 
 
 def actor() -> str:

@@ -10,6 +10,8 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.cli.base import (
+    AS_JSON,
+    DEPLOYMENT,
     EXIT_FAILED,
     EXIT_INCOMPLETE,
     fail,
@@ -55,15 +57,19 @@ def _api(config: Config, *, attempts: int = 4) -> Iterator[CoderApi]:
 @click.option(
     "--since", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="Look for deleted workspaces from this day on."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@DEPLOYMENT
+@AS_JSON
 @click.pass_context
-def reconcile(context: click.Context, full: bool, since: datetime | None, as_json: bool) -> None:
+def reconcile(
+    context: click.Context, full: bool, since: datetime | None, deployment: str | None, as_json: bool
+) -> None:
     """Find unannounced builds through Coder's API now. The scheduler also does this every few minutes.
 
     Exit code 75: everything else is done, but Coder kept failing for some workspaces; they are tried again later.
     """
-    config = load_config(context)
-    deployment = config.settings.deployment
+    loaded = load_config(context)
+    deployment = deployment or loaded.settings.deployment
+    config = loaded.of(deployment)
     find_meter(config)
     connection = open_redis(config)
     hidden = as_json or not sys.stderr.isatty()
@@ -126,11 +132,13 @@ def coder() -> None:
 
 
 @coder.command("check")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@DEPLOYMENT
+@AS_JSON
 @click.pass_context
-def check_coder(context: click.Context, as_json: bool) -> None:
+def check_coder(context: click.Context, deployment: str | None, as_json: bool) -> None:
     """Check whether Coder sends and shows what the count needs; exit code 1 if something is broken."""
-    config = load_with_kept_secret(context)
+    loaded = load_with_kept_secret(context)
+    config = loaded.of(deployment or loaded.settings.deployment)
     with _api(config, attempts=_ATTEMPTS) as api:
         code = show_findings(check(open_redis(config), config, api), as_json=as_json)
     sys.exit(code)
@@ -138,11 +146,13 @@ def check_coder(context: click.Context, as_json: bool) -> None:
 
 @coder.command()
 @click.option("--yes", is_flag=True, help="Make the changes; without this, only show them.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@DEPLOYMENT
+@AS_JSON
 @click.pass_context
-def subscribe(context: click.Context, yes: bool, as_json: bool) -> None:
+def subscribe(context: click.Context, yes: bool, deployment: str | None, as_json: bool) -> None:
     """Turn on the notifications that the count needs, for the token's user."""
-    config = load_config(context)
+    loaded = load_config(context)
+    config = loaded.of(deployment or loaded.settings.deployment)
     with _api(config, attempts=_ATTEMPTS) as api:
         plan = make_plan(api)
         if yes and not plan.empty:

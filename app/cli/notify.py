@@ -51,8 +51,9 @@ def test(context: click.Context, chosen: tuple[str, ...], deployment: str | None
 
     It needs no Redis and no running service, and waits for no quiet hours.
     """
-    config = load_config(context)
-    name = deployment or config.settings.deployment
+    loaded = load_config(context)
+    name = deployment or loaded.settings.deployment
+    config = loaded.of(name)
     outcomes = []
     for outcome in _tried(config, name, _receivers(config, chosen)):
         outcomes.append(outcome)

@@ -11,7 +11,16 @@ import click
 import redis
 
 from app import clock
-from app.cli.base import AS_JSON, EXIT_UNAVAILABLE, fail, load_with_kept_secret, main, open_redis, print_json
+from app.cli.base import (
+    AS_JSON,
+    DEPLOYMENT,
+    EXIT_UNAVAILABLE,
+    fail,
+    load_with_kept_secret,
+    main,
+    open_redis,
+    print_json,
+)
 from app.cli.meter import no_meter
 from app.cli.program import runnable
 from app.config.load import Config
@@ -43,7 +52,7 @@ class Welcome:
             idle = Queues(connection).without_worker(since=self._started)
         if not idle:
             running = "The Coder AWB meter is running. "
-            click.echo(running + _welcome(self._config.settings, show_secret=self._show_secret))
+            click.echo(running + _welcome(self._config, show_secret=self._show_secret))
         elif time.monotonic() >= self._deadline:
             text = (
                 f"awb: no worker lives for {', '.join(idle)}: deliveries are kept, but not worked on; "
@@ -56,38 +65,43 @@ class Welcome:
 
 
 @main.command("webhook-url")
+@DEPLOYMENT
 @AS_JSON
 @click.pass_context
-def webhook_url(context: click.Context, as_json: bool) -> None:
+def webhook_url(context: click.Context, deployment: str | None, as_json: bool) -> None:
     """Print the lines that connect Coder, including the secret."""
-    config = load_with_kept_secret(context)
+    loaded = load_with_kept_secret(context)
+    config = loaded.of(deployment or loaded.settings.deployment)
     if config.settings.webhook_secret is None:
         elsewhere = "the webhook secret is not known here; set AWB_WEBHOOK_SECRET, or AWB_DATA_DIR as `awb web` has it"
         fail(elsewhere if config.settings.redis_url else no_meter(config.settings), EXIT_UNAVAILABLE)
     if as_json:
-        print_json({"method": "webhook", "endpoint": _endpoint(config.settings, show_secret=True)})
+        print_json({"method": "webhook", "endpoint": _endpoint(config, show_secret=True)})
         return
-    click.echo(_welcome(config.settings, show_secret=True))
+    click.echo(_welcome(config, show_secret=True))
 
 
 def _base(settings: Settings) -> str:
     return settings.public_url or f"http://{_reachable(settings)}:{settings.bind_port}"
 
 
-def _endpoint(settings: Settings, *, show_secret: bool) -> str:
+def _endpoint(config: Config, *, show_secret: bool) -> str:
+    settings = config.settings
     scheme, _, rest = _base(settings).partition("://")
     known = settings.webhook_secret.get_secret_value() if settings.webhook_secret and show_secret else ""
     user = f"coder:{quote(known, safe='') or '<secret>'}@" if settings.webhook_secret else ""
-    return f"{scheme}://{user}{rest}/v1/webhook"
+    path = "" if settings.deployment == config.default_deployment else f"/{settings.deployment}"
+    return f"{scheme}://{user}{rest}/v1/webhook{path}"
 
 
-def _welcome(settings: Settings, *, show_secret: bool) -> str:
+def _welcome(config: Config, *, show_secret: bool) -> str:
+    settings = config.settings
     base = _base(settings)
     lines = [
         "Put this into the environment of coderd, and restart it:",
         "",
         "  CODER_NOTIFICATIONS_METHOD=webhook",
-        f"  CODER_NOTIFICATIONS_WEBHOOK_ENDPOINT={_endpoint(settings, show_secret=show_secret)}",
+        f"  CODER_NOTIFICATIONS_WEBHOOK_ENDPOINT={_endpoint(config, show_secret=show_secret)}",
         "",
     ]
     if settings.webhook_secret and not show_secret:

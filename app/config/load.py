@@ -7,7 +7,7 @@ file, by `AWB_<KEY>_FILE`. Unknown keys are errors, in the file and in the envir
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
+from app.config.deploymentsettings import masked_tables, read_files, settings_of, wrong_together
 from app.config.environment import PREFIX, notices, secret_files, unknown_variables, value_of, variables, why_unreadable
 from app.config.settings import DEFAULT_DATA_DIR, SECRET_FIELDS, Settings
 from app.config.together import incomplete
@@ -36,6 +37,7 @@ EXIT_CONFIG: Final = 78
 _STATE_DIRECTORY: Final = "STATE_DIRECTORY"
 #: Read by commands on a machine where systemd runs the meter; systemd hands the same file to the service.
 SYSTEM_CONFIG: Final = Path("/etc/awb-meter/awb-meter.toml")
+_MOST_OTHERS: Final = 1000
 _ROOT = Path(__file__).resolve().parents[2]
 _DEFAULTS = Path(__file__).resolve().parents[1] / "defaults"
 
@@ -61,6 +63,7 @@ class Config:
         rules_source: the file that the rules came from.
         notices: what is worth saying, though nothing is wrong.
         relay_rules: how notifications reach people.
+        main: that of the default deployment and of the process, if this is the one of another deployment.
     """
 
     settings: Settings
@@ -69,6 +72,7 @@ class Config:
     rules_source: Path
     notices: tuple[str, ...] = ()
     relay_rules: tuple[RelayRule, ...] = ()
+    main: "Config | None" = field(default=None, repr=False)
 
     @cached_property
     def limit(self) -> Limit:
@@ -83,8 +87,31 @@ class Config:
     def period_rule(self) -> PeriodRule:
         return self.settings.period
 
+    @cached_property
+    def others(self) -> "dict[str, Config]":
+        """What `of` has made; it stays small, for anybody may ask for any name."""
+        return {}
+
+    def of(self, deployment: str) -> "Config":
+        """Return the configuration of one deployment: what its table sets, and the rest as for all."""
+        main = self.main or self
+        if deployment == main.settings.deployment:
+            return main
+        found = main.others.get(deployment)
+        if found is None:
+            if len(main.others) > _MOST_OTHERS:
+                main.others.clear()
+            found = replace(main, settings=settings_of(main.settings, deployment), main=main)
+            main.others[deployment] = found
+        return found
+
+    @property
+    def default_deployment(self) -> str:
+        """The deployment that posts to /v1/webhook, also in the configuration of another one."""
+        return (self.main or self).settings.deployment
+
     def verifying(self, deployment: str) -> bool:
-        """Return whether this deployment's API is configured; there is one token, for one deployment."""
+        """Return whether the API of the deployment that this configuration is of is configured."""
         settings = self.settings
         return bool(settings.coder_url and settings.coder_token) and deployment == settings.deployment
 
@@ -139,6 +166,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     values |= variables(environ)
     values |= secret_files(environ, problems)
     problems += unknown_variables(environ)
+    read_files(values, problems)
     settings = _validate(values, source, environ, problems)
     problems += _unusable_authorities(values)
     rules_source = Path(str(values.get("rules") or packaged("rules.toml")))
@@ -152,6 +180,8 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         problems += error.problems
     except (OSError, UnicodeDecodeError) as error:
         problems.append(f"{rules_source}: the rules cannot be read: {why_unreadable(error)}; check AWB_RULES")
+    if settings is not None:
+        problems += wrong_together(settings)
     if problems or settings is None:
         raise ConfigError(problems)
     return Config(settings, rules, source, rules_source, notices(environ), relay_rules)
@@ -166,6 +196,7 @@ def packaged(name: str, folder: str = "config") -> Path:
 def masked(settings: Settings) -> dict[str, Any]:
     """Return every setting as text, secrets as `<secret>`, for people to read."""
     shown = settings.model_dump(mode="json")
+    shown["deployment_settings"] = masked_tables(settings)
     for forward in shown["forward"]:
         forward["url"] = "<secret>"
     return {key: "<secret>" if key in SECRET_FIELDS and value is not None else value for key, value in shown.items()}

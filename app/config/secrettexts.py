@@ -5,6 +5,7 @@ from urllib.parse import unquote
 
 from pydantic import SecretStr
 
+from app.config.perdeployment import PerDeployment
 from app.config.settings import SECRET_FIELDS, Settings
 from app.config.types import split_url
 from app.core.access.logins import parse_logins
@@ -13,8 +14,19 @@ from app.core.text.entries import split_urls
 
 def secret_texts(settings: Settings) -> Iterator[str]:
     """Yield every text that must appear in no log: the secrets, the passwords in URLs, and the paths of webhooks."""
+    yield from _secrets(settings)
+    for table in settings.deployment_settings.values():
+        yield from _secrets(table)
+    for forward in settings.forward:
+        url = forward.url.get_secret_value()
+        yield url
+        parts = split_url(url)
+        yield from (parts.path, parts.query, parts.password or "", unquote(parts.password or ""))
+
+
+def _secrets(settings: PerDeployment) -> Iterator[str]:
     for key in SECRET_FIELDS:
-        secret: SecretStr | None = getattr(settings, key)
+        secret: SecretStr | None = getattr(settings, key, None)
         if secret is None:
             continue
         yield secret.get_secret_value()
@@ -27,8 +39,3 @@ def secret_texts(settings: Settings) -> Iterator[str]:
             yield from (login.password_hash for login in parse_logins(secret.get_secret_value()))
         if key == "apprise_urls":
             yield from split_urls(secret.get_secret_value())
-    for forward in settings.forward:
-        url = forward.url.get_secret_value()
-        yield url
-        parts = split_url(url)
-        yield from (parts.path, parts.query, parts.password or "", unquote(parts.password or ""))

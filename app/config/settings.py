@@ -5,48 +5,29 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from app.config.perdeployment import PerDeployment
 from app.config.together import incomplete
 from app.config.types import (
     Address,
-    ApiTokens,
-    DaysByLevel,
     DeploymentName,
     DeploymentNames,
-    Digests,
     FilePath,
     HeaderName,
-    HeloName,
-    HookUrl,
-    LimitSetting,
-    LoginList,
     LongSecret,
-    MailAddress,
-    MailAddresses,
     Networks,
     OptionalAddress,
     PasswordHash,
     People,
     PublicUrl,
-    QuietHours,
-    ReceiverGlobList,
     RedisUrl,
-    SlackHookUrl,
-    SmtpUrl,
     Tables,
-    Thresholds,
     Token,
     WebUrl,
     Words,
-    ZoneName,
 )
 from app.core.access.origin import is_public
-from app.core.alert.routing import Route
-from app.core.alert.scope import BurstRule, ScopeRule
-from app.core.limit.limits import INCLUDED_BUILDS
-from app.core.limit.period import PeriodKind, PeriodRule
-from app.core.limit.threshold import Threshold
 from app.core.relay.forward import Forward
 
 #: Settings whose values are never shown; each may also come from a file.
@@ -71,25 +52,10 @@ SECRET_FIELDS: Final = (
 )
 #: In the directory that a command is called in.
 DEFAULT_DATA_DIR: Final = "data"
-#: Settings that are yes or no.
-FLAGS: Final = ("dry_run", "forecast_alerts", "metrics_user_names")
-_DEFAULT_THRESHOLDS: Final = tuple(Threshold.parse(text) for text in ("75%", "90%", "100%", "+10%"))
 
 
-class Texts(BaseModel):
-    """The `[texts]` table: an admin's own words in place of the built-in ones, as Jinja templates."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    headline: str = ""
-    summary: str = ""
-    meaning: str = ""
-
-
-class Settings(BaseModel):
+class Settings(PerDeployment):
     """Every setting, documented in config/awb-meter.toml."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     bind: Address = "127.0.0.1:8787"
     web_processes: int = Field(1, ge=1, le=64)
@@ -99,57 +65,21 @@ class Settings(BaseModel):
     public_url: PublicUrl = ""
     data_dir: FilePath = Path(DEFAULT_DATA_DIR)
     redis_url: RedisUrl = None
-    webhook_secret: LongSecret = None
-    webhook_secret_previous: LongSecret = None
     deployment: DeploymentName = "default"
     deployments: DeploymentNames = Field(default_factory=list)
     max_deployments: int = Field(20, ge=0, le=1000)
-    limit: LimitSetting = INCLUDED_BUILDS
-    soft_limit: int | None = Field(None, ge=0)
-    period: PeriodRule = PeriodRule(PeriodKind.LIFETIME)
-    ai_templates: Words = Field(default_factory=list)
+    deployment_settings: Annotated[dict[DeploymentName, PerDeployment], Tables] = Field(default_factory=dict)
     rules: FilePath | None = None
-    thresholds: Thresholds = Field(default_factory=lambda: list(_DEFAULT_THRESHOLDS))
-    repeat_days: int = Field(0, ge=0, le=365)
-    repeat_days_by_level: DaysByLevel = Field(default_factory=dict)
-    forecast_alerts: bool = True
-    scopes: Annotated[list[ScopeRule], Tables] = Field(default_factory=list)
-    burst: Annotated[BurstRule, Tables] = BurstRule()
-    digest: Digests = Field(default_factory=list)
-    dry_run: bool = False
-    time_zone: ZoneName = "UTC"
-    quiet_hours: QuietHours = Field(default_factory=list)
-    routes: Annotated[list[Route], Tables] = Field(default_factory=list)
-    fallback: ReceiverGlobList = ()
-    fallback_minutes: int = Field(30, ge=1, le=1440)
-    texts: Annotated[Texts, Tables] = Texts()
-    slack_webhook_url: SlackHookUrl = None
-    slack_bot_token: Token = None
-    slack_channel: Words = Field(default_factory=list)
     slack_signing_secret: Token = None
     slack_admins: Words = Field(default_factory=list)
     slack_api_url: WebUrl = "https://slack.com/api"
-    smtp_url: SmtpUrl = None
-    smtp_helo: HeloName = ""
-    email_from: MailAddress = None
-    email_to: MailAddresses = Field(default_factory=list)
-    notify_webhook_url: HookUrl = None
-    notify_webhook_secret: LongSecret = None
-    apprise_urls: SecretStr | None = None
-    coder_url: WebUrl = ""
-    coder_token: Token = None
     ca_file: FilePath | None = None
-    coder_ca_file: FilePath | None = None
     reconcile_minutes: int = Field(10, ge=1, le=1440)
-    silence_hours: int = Field(24, ge=1, le=8760)
     trust_loopback: Literal["auto", "always", "never"] = "auto"
     admin_password_hash: PasswordHash = None
     viewer_password_hash: PasswordHash = None
-    logins: LoginList = None
     session_secret: LongSecret = None
     session_hours: int = Field(12, ge=1, le=720)
-    api_tokens: ApiTokens = ()
-    feed_token: LongSecret = None
     proxy_addresses: Networks = ()
     proxy_user_header: HeaderName = ""
     proxy_admins: People = Field(default_factory=list)
@@ -167,17 +97,9 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     grace_seconds: int = Field(20, ge=1, le=600)
 
-    @field_validator("*", mode="before")
+    @field_validator(*(set(SECRET_FIELDS) - set(PerDeployment.model_fields)), "ca_file", mode="before")
     @classmethod
-    def _no_boolean(cls, value: Any, info: ValidationInfo) -> Any:
-        # Pydantic would read true as the number 1.
-        if isinstance(value, bool) and info.field_name not in FLAGS:
-            raise ValueError("takes no true or false")
-        return value
-
-    @field_validator(*SECRET_FIELDS, "ca_file", "coder_ca_file", mode="before")
-    @classmethod
-    def _empty_is_unset(cls, value: Any) -> Any:
+    def _empty_is_none(cls, value: Any) -> Any:
         return None if value == "" else value
 
     @field_validator("forward")
@@ -218,7 +140,7 @@ class Settings(BaseModel):
     @property
     def configured_deployments(self) -> list[str]:
         """The default deployment, and the others that are configured."""
-        return list(dict.fromkeys([self.deployment, *self.deployments]))
+        return list(dict.fromkeys([self.deployment, *self.deployments, *self.deployment_settings]))
 
     @property
     def on_loopback(self) -> bool:

@@ -5,6 +5,8 @@ from typing import Any, Final
 
 _EMAIL: Final = ("smtp_url", "email_from", "email_to")
 _SLACK_BOT: Final = ("slack_bot_token", "slack_channel")
+#: Settings of one receiver, which are all set or none.
+GROUPS: Final = (_EMAIL, _SLACK_BOT)
 
 
 def incomplete(values: Mapping[str, Any]) -> list[str]:

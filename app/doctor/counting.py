@@ -40,12 +40,15 @@ def examine_counting(config: Config, connection: "redis.Redis") -> Iterator[Find
     for deployment in deployments(connection):
         if deployment != own:
             yield from _ahead(Store(connection, deployment))
-            others = verdict(Store(connection, deployment), config).findings
+            others = verdict(Store(connection, deployment), config.of(deployment)).findings
             yield from (finding for finding in others if finding.check.startswith(_OF_DEPLOYMENTS))
-    if verifying:
+    for deployment in config.settings.configured_deployments:
+        own_config = config.of(deployment)
+        if not own_config.verifying(deployment):
+            continue
         # Once: a Coder that is away has been reported above, and nobody waits for several attempts.
-        with client(config, attempts=1) as api:
-            yield from endpoint(config, api)
+        with client(own_config, attempts=1) as api:
+            yield from endpoint(own_config, api)
 
 
 def _ahead(store: Store) -> Iterator[Finding]:

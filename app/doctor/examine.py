@@ -1,6 +1,7 @@
 """Checks of a whole installation, each with a stable id, an outcome and a hint; `awb doctor` prints them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
@@ -9,6 +10,8 @@ import requests
 
 from app import clock
 from app.config.load import Config
+from app.config.perdeployment import RECEIVER_FIELDS
+from app.config.settings import Settings
 from app.core.alert.refusal import DOCTOR
 from app.core.finding import Finding, Result
 from app.doctor.access import examine_access
@@ -33,7 +36,10 @@ def examine(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
     yield from _redis(config, connection)
     yield from _receiver(config)
     yield from examine_access(config.settings)
-    yield from _receivers(config)
+    yield from _receivers(config.settings)
+    for name, table in config.settings.deployment_settings.items():
+        if table.model_fields_set & RECEIVER_FIELDS:
+            yield from (replace(one, subject=name) for one in _receivers(config.of(name).settings))
     yield from examine_counting(config, connection)
     yield from examine_relaying(config, connection)
 
@@ -149,13 +155,12 @@ def _skew(date: str) -> float:
         return 0.0
 
 
-def _receivers(config: Config) -> Iterator[Finding]:
+def _receivers(settings: Settings) -> Iterator[Finding]:
     """Ask each receiver; that there are any is a part of the verdict on health."""
-    names = receivers(config.settings)
-    for name in names:
+    for name in receivers(settings):
         check = f"receiver.{name}"
         try:
-            notifier(config.settings, name).probe()
+            notifier(settings, name).probe()
         except NotifyError as error:
             yield Finding(
                 check, Result.ERROR, f"{error} ({error.reason.value})", "correct the setting, or try again later"

@@ -61,7 +61,7 @@ def context_of(store: Store, config: Config, seen: Outlook) -> Context:
     found = current_allowance(config, entitlements, usage.meter)
     return Context(
         coder_url=config.settings.coder_url,
-        status_url=config.settings.public_url,
+        status_url=_page_url(config),
         version=coder_version(store, config),
         standing=found.standing,
         forecast=expected.words() if expected and expected.enough else "",
@@ -73,7 +73,15 @@ def context_of(store: Store, config: Config, seen: Outlook) -> Context:
 
 def bare_context(config: Config) -> Context:
     """Return the links alone, for words that need no number."""
-    return Context(coder_url=config.settings.coder_url, status_url=config.settings.public_url, zone=config.zone)
+    return Context(coder_url=config.settings.coder_url, status_url=_page_url(config), zone=config.zone)
+
+
+def _page_url(config: Config) -> str:
+    """Return the address of the deployment's first page; empty where there is no public URL."""
+    url, deployment = config.settings.public_url, config.settings.deployment
+    if not url or deployment == config.default_deployment:
+        return url
+    return f"{url}/?deployment={deployment}"
 
 
 def burn_up(days: Sequence[tuple[date, int]], used: int) -> tuple[tuple[date, int], ...]:

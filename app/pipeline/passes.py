@@ -102,10 +102,10 @@ def _learn_expiry(store: Store, api: CoderApi) -> None:
 
 def enqueue_due(connection: "redis.Redis", config: Config, *, reconcile_tick: int | None) -> None:
     """Queue the jobs that are due: verifying where something waits, and a pass at the beginning of its tick."""
-    deployment = config.settings.deployment
-    if not config.verifying(deployment):
-        return
-    if reconcile_tick is not None:
-        enqueue(connection, plainjob.reconcile_job(deployment, reconcile_tick), once=True)
-    if CoderState(connection, deployment).work_waits(clock.now().timestamp()):
-        enqueue(connection, plainjob.verify_job(deployment))
+    for deployment in config.settings.configured_deployments:
+        if not config.of(deployment).verifying(deployment):
+            continue
+        if reconcile_tick is not None:
+            enqueue(connection, plainjob.reconcile_job(deployment, reconcile_tick), once=True)
+        if CoderState(connection, deployment).work_waits(clock.now().timestamp()):
+            enqueue(connection, plainjob.verify_job(deployment))

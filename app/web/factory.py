@@ -28,10 +28,10 @@ def create_app(config: Config, connection: "redis.Redis", *, insecure: bool = Fa
     Raises:
         ValueError: there is no secret, and not `insecure` on a loopback address.
     """
-    secrets = webhook.Secrets.of(config.settings)
+    secrets = webhook.Keys(config)
     if insecure and not config.settings.on_loopback:
         raise ValueError("--insecure is for loopback addresses only; bind to 127.0.0.1 or set AWB_WEBHOOK_SECRET")
-    if not secrets.accepted and not insecure:
+    if not secrets and not insecure:
         raise ValueError("no webhook secret: set AWB_WEBHOOK_SECRET, or use --insecure on a loopback address")
     app = Flask("app.web", static_folder="static", static_url_path="/static")
     app.config["MAX_CONTENT_LENGTH"] = config.settings.max_body_bytes
@@ -43,7 +43,7 @@ def create_app(config: Config, connection: "redis.Redis", *, insecure: bool = Fa
     app.wsgi_app = with_plain_paths(app.wsgi_app, config.settings.base_path)  # type: ignore[method-assign, assignment]
     guard(app, config, connection)
     # What a body may be is decided before it is read (app/web/wire/).
-    admit = secrets.admit if secrets.accepted and not insecure else lambda _header: True
+    admit = secrets.admit if secrets and not insecure else lambda _path, _header: True
     app.extensions[bodies.EXTENSION] = bodies.Bodies(bodies.rule_of(config.settings, admit))
     # Written by a thread where the application is served (app/web/server.py).
     refusals = app.extensions[EXTENSION] = Refusals(connection)

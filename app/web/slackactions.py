@@ -208,7 +208,7 @@ def _do(config: Config, connection: "redis.Redis", press: _Press, action: _Actio
 
 
 def _apply(config: Config, connection: "redis.Redis", button: Button, target: Target, by: str, now: datetime) -> str:
-    about = (Store(connection, target.deployment), config, target.alert, target.level, by)
+    about = (Store(connection, target.deployment), config.of(target.deployment), target.alert, target.level, by)
     if button is Button.ACKNOWLEDGE:
         new = acknowledge(*about, group_key=target.group_key)
         return "Acknowledged. Thank you." if new else "It was acknowledged already."

@@ -11,6 +11,7 @@ from base64 import b64decode
 from binascii import Error as Base64Error
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 import redis
 import structlog
@@ -30,6 +31,7 @@ from app.web.access.csrf import sent_by_another_site
 from app.web.refusals import Refusals
 
 log = structlog.get_logger(__name__)
+PATH: Final = "/v1/webhook"
 _RETRY_AFTER_SECONDS = 30
 _OTHER_METHODS = ("GET", "PUT", "PATCH", "DELETE")
 _REDIRECT_HINT = (
@@ -68,7 +70,26 @@ class Secrets:
         return sum(hmac.compare_digest(offered, secret) for secret in self.accepted) > 0
 
 
-def blueprint(config: Config, connection: "redis.Redis", secrets: Secrets | None, refusals: Refusals) -> Blueprint:
+class Keys:
+    """The secrets in effect of every deployment; one without its own takes those of all."""
+
+    def __init__(self, config: Config) -> None:
+        self._shared = Secrets.of(config.settings)
+        tables = config.settings.deployment_settings
+        self._own = {name: Secrets.of(config.of(name).settings) for name in tables}
+
+    def __bool__(self) -> bool:
+        return bool(self._shared.accepted)
+
+    def of(self, deployment: str) -> Secrets:
+        return self._own.get(deployment, self._shared)
+
+    def admit(self, path: str, authorization: str) -> bool:
+        """Check an Authorization header for a path of the receiver."""
+        return self.of(path.removeprefix(PATH).strip("/")).admit(authorization)
+
+
+def blueprint(config: Config, connection: "redis.Redis", secrets: Keys | None, refusals: Refusals) -> Blueprint:
     """Build the receiver's routes; without secrets everything is admitted."""
     routes = Blueprint("webhook", __name__)
     limit = config.settings.max_body_bytes
@@ -88,7 +109,9 @@ def blueprint(config: Config, connection: "redis.Redis", secrets: Secrets | None
     @routes.post("/v1/webhook", defaults={"deployment": config.settings.deployment})
     @routes.post("/v1/webhook/<path:deployment>")
     def deliver(deployment: str) -> Response:
-        reason, answer = _refuse(secrets, limit, deployment) or _take(inbox(deployment), relaying)
+        reason, answer = _refuse(secrets.of(deployment) if secrets else None, limit, deployment) or _take(
+            inbox(deployment), relaying
+        )
         if reason:
             count(reason)
         return answer

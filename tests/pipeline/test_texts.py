@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.config.settings import Texts
+from app.config.perdeployment import Texts
 from app.pipeline.notify.texts import own_words, text_problems, variables
 from tests.core.make import alert
 

@@ -23,12 +23,14 @@ class Expected:
         deployment: the deployment that is counted.
         secret: the current secret; empty if it is not known here.
         former_secret: the previous secret, still accepted until Coder uses the current one; empty for none.
+        named: its path must name the deployment; the path of the default deployment need not.
     """
 
     public_url: str
     deployment: str
     secret: str = ""
     former_secret: str = ""
+    named: bool = False
 
 
 def compare(endpoint: EndpointUrl, expected: Expected) -> Iterator[Finding]:
@@ -54,9 +56,12 @@ def _address(endpoint: EndpointUrl, expected: Expected) -> Finding:
         hint = "correct AWB_PUBLIC_URL or CODER_NOTIFICATIONS_WEBHOOK_ENDPOINT; Coder loses what is redirected"
         wrong = f"{text}, while AWB_PUBLIC_URL is {expected.public_url}"
         return Finding("coder.endpoint", Result.WARNING, wrong, hint)
-    if deployment and deployment != expected.deployment:
+    if deployment != expected.deployment and (deployment or expected.named):
         hint = f"end the path in {PATH}, or set AWB_DEPLOYMENT to {deployment}"
-        wrong = f"{text}: that counts for the deployment {deployment}, not for {expected.deployment}"
+        if expected.named:
+            hint = f"end the path in {PATH}/{expected.deployment}"
+        other = f"the deployment {deployment}" if deployment else "the default deployment"
+        wrong = f"{text}: that counts for {other}, not for {expected.deployment}"
         return Finding("coder.endpoint", Result.ERROR, wrong, hint)
     return Finding("coder.endpoint", Result.OK, text)
 

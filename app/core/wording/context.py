@@ -49,8 +49,13 @@ def links(context: Context, *, contact: bool = False) -> tuple[tuple[str, str], 
     if context.coder_url:
         found.append(("Open Licenses page", context.coder_url.rstrip("/") + "/deployment/licenses"))
     if context.status_url:
-        found.append(("Open AWB meter", context.status_url.rstrip("/") + "/"))
+        found.append(("Open AWB meter", _with_slash(context.status_url)))
     return (*found, ("Contact account team", CONTACT_URL)) if contact else tuple(found)
+
+
+def _with_slash(url: str) -> str:
+    """End the path with a slash; with a query it does already."""
+    return url if "?" in url else url.rstrip("/") + "/"
 
 
 def share(usage: Usage) -> str:

@@ -52,11 +52,11 @@ def count(connection: "redis.Redis", config: Config, deliveries: Sequence[Sequen
     Raises:
         redis.exceptions.RedisError: some of them may be counted; counting them again is harmless.
     """
-    classified = [_classify(config, *delivery[:_KNOWN]) for delivery in deliveries]
+    classified = [_classify(config.of(delivery[0]), *delivery[:_KNOWN]) for delivery in deliveries]
     changed = set()
     for (deployment, meter), items in _by_meter(classified).items():
         ledger = Ledger(connection, deployment, meter)
-        if add_evidence(ledger, config, items):
+        if add_evidence(ledger, config.of(deployment), items):
             changed.add((deployment, meter))
     _remember(connection, config, classified)
     _request_verification(connection, config, classified)
@@ -70,7 +70,7 @@ def _request_verification(connection: "redis.Redis", config: Config, classified:
     """
     mentioned: dict[str, set[str]] = defaultdict(set)
     for item in classified:
-        if item.event.workspace_id and config.verifying(item.event.deployment):
+        if item.event.workspace_id and config.of(item.event.deployment).verifying(item.event.deployment):
             mentioned[item.event.deployment].add(item.event.workspace_id)
     for deployment, workspace_ids in mentioned.items():
         CoderState(connection, deployment).request_verification(workspace_ids, clock.now().timestamp())
@@ -218,7 +218,7 @@ def _by_meter(classified: Iterable[Classified]) -> dict[tuple[str, str], list[Cl
 def _remember(connection: "redis.Redis", config: Config, classified: Sequence[Classified]) -> None:
     groups: dict[str, list[Remembered]] = defaultdict(list)
     for item in classified:
-        groups[item.event.deployment].append(_remembered(item, config.ai_templates))
+        groups[item.event.deployment].append(_remembered(item, config.of(item.event.deployment).ai_templates))
     with connection.pipeline(transaction=False) as pipe:
         for deployment, rows in groups.items():
             Inbox(connection, deployment).remember(pipe, rows, config.settings.keep_days * _DAY)

@@ -11,7 +11,7 @@ import structlog
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from app.config.settings import Texts
+from app.config.perdeployment import Texts
 from app.core.alert.alert import Alert
 
 log = structlog.get_logger(__name__)

@@ -54,7 +54,8 @@ def endpoint(config: Config, api: CoderApi, user: User | None = None) -> Iterato
     except CoderApiError as error:
         yield coderrights.endpoint_unread(user) if error.kind in _DENIED else _unanswered("coder.endpoint", error)
         return
-    yield from compare(found, Expected(settings.public_url, settings.deployment, *texts))
+    named = settings.deployment != config.default_deployment
+    yield from compare(found, Expected(settings.public_url, settings.deployment, texts[0], texts[1], named=named))
 
 
 def _unanswered(name: str, error: CoderApiError) -> Finding:

@@ -49,7 +49,7 @@ def sweep(connection: "redis.Redis", config: Config) -> None:
     last = swept_at(connection, known)
     for deployment in sorted(known, key=lambda name: last[name]):
         note_swept(connection, deployment, clock.now())
-        _sweep(Store(connection, deployment), config)
+        _sweep(Store(connection, deployment), config.of(deployment))
     watch_refusals(connection, config)
     connection.hset(keys.MARKS, "last_sweep_at", clock.now().timestamp())
 
@@ -110,13 +110,21 @@ def recount_all(connection: "redis.Redis", config: Config, fingerprint: str) -> 
     """
 
     def recount_one(deployment: str) -> None:
-        change = recount(Store(connection, deployment), config)
+        own = config.of(deployment)
+        change = recount(Store(connection, deployment), own)
         log.info("recounted", deployment=deployment, change=change)
-        warn(Store(connection, deployment), config, AWB)
+        warn(Store(connection, deployment), own, AWB)
 
     each({name: name for name in deployments(connection)}, recount_one)
     connection.hset(keys.MARKS, "ai_templates", fingerprint)
 
 
 def templates_fingerprint(config: Config) -> str:
-    return hashlib.blake2s("\n".join(sorted(config.ai_templates)).encode(), digest_size=8).hexdigest()
+    """Return what changes with any deployment's list."""
+    text = "\n".join(sorted(config.ai_templates))
+    for name in sorted(config.settings.deployment_settings):
+        own = config.of(name).ai_templates
+        # A table that leaves the list as it is changes nothing.
+        if own != config.ai_templates:
+            text += f"\n[{name}]\n" + "\n".join(sorted(own))
+    return hashlib.blake2s(text.encode(), digest_size=8).hexdigest()

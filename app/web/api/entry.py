@@ -89,7 +89,7 @@ def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
         document = openapi.document()
         page = render_template(
             "apidocs.html",
-            groups=described.groups(document, _here(store, config)),
+            groups=described.groups(document, _here(store, config.of(store.deployment))),
             models=described.models(document),
             info=document["info"]["description"],
         )
@@ -100,7 +100,7 @@ def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
 
 def _here(store: Store, config: Config) -> Here:
     base = (config.settings.public_url or request.host_url).rstrip("/")
-    query = "" if store.deployment == config.settings.deployment else f"?deployment={store.deployment}"
+    query = "" if store.deployment == config.default_deployment else f"?deployment={store.deployment}"
     return Here(base, query, clock.now(), _known(store, config))
 
 

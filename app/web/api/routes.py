@@ -49,9 +49,10 @@ def _view(operation: Operation, config: Config, connection: "redis.Redis") -> Ca
     def view(**path: str) -> Response:
         query: Any = _query(operation.query)
         asker = person()
+        deployment = query.deployment or config.settings.deployment
         call = Call(
-            store=Store(connection, query.deployment or config.settings.deployment),
-            config=config,
+            store=Store(connection, deployment),
+            config=config.of(deployment),
             query=query,
             path=path,
             body=_body(operation) if operation.body else None,

@@ -26,8 +26,9 @@ def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
     @routes.get(BADGE)
     def badge() -> Response:
         store = chosen(config, connection)
-        usage = current_usage(store, config, AWB, top=False)
-        status = usage_status(usage, config.thresholds, projected=is_projected(store, config, usage))
+        own = config.of(store.deployment)
+        usage = current_usage(store, own, AWB, top=False)
+        status = usage_status(usage, own.thresholds, projected=is_projected(store, own, usage))
         text = render_template("badge.svg", badge=badge_of(usage, status.severity), words=status.words)
         return _feed(text, f"{_MIME_SVG}; charset=utf-8")
 
@@ -37,7 +38,8 @@ def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
         from app.web.feeds.calendar import calendar_of  # noqa: PLC0415
 
         store = chosen(config, connection)
-        usage: Usage = current_usage(store, config, AWB, top=False)
+        own = config.of(store.deployment)
+        usage: Usage = current_usage(store, own, AWB, top=False)
         seen = outlook(store, usage)
         text = calendar_of(usage, seen.forecast, config.settings.public_url, usage.as_of.astimezone(UTC))
         return _feed(text, "text/calendar; charset=utf-8")

@@ -87,18 +87,18 @@ class MeterCollector:
         yield lambda: names.extend(self._deployments(sheet))
         # Filled by now: each source is read before the next one is asked for.
         for name in names:
-            store = Store(self.redis, name)
-            yield partial(sources.put_usage, sheet, store, self.config)
-            yield partial(sources.put_coder, sheet, store, self.config)
+            store, own = Store(self.redis, name), self.config.of(name)
+            yield partial(sources.put_usage, sheet, store, own)
+            yield partial(sources.put_coder, sheet, store, own)
             yield partial(sources.put_alerts, sheet, store)
-            yield partial(sources.put_health, sheet, store, self.config)
+            yield partial(sources.put_health, sheet, store, own)
             yield partial(sources.put_relays, sheet, store)
             yield partial(self._put_counters, sheet, name)
 
     def _put_counters(self, sheet: Sheet, deployment: str) -> None:
         stats = Inbox(self.redis, deployment).stats()
         sources.put_deliveries(sheet, deployment, stats)
-        sources.put_notifications(sheet, self.config, deployment, stats)
+        sources.put_notifications(sheet, self.config.of(deployment), deployment, stats)
 
     def _deployments(self, sheet: Sheet) -> list[str]:
         """Return the deployments to mention, the configured one first."""

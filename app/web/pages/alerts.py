@@ -73,7 +73,7 @@ def _add_alert_acts(routes: Blueprint, config: Config, connection: "redis.Redis"
     def acknowledge_alert() -> Response:
         store, name, level = chosen(config, connection), _field("alert"), _field("level")
         try:
-            new = acknowledge(store, config, name, level, _actor())
+            new = acknowledge(store, config.of(store.deployment), name, level, _actor())
         except StaleError:
             return _done("gone", name)
         store.audit.write(_actor(), "acknowledge", f"{name} {level}")
@@ -86,7 +86,7 @@ def _add_alert_acts(routes: Blueprint, config: Config, connection: "redis.Redis"
         hours = _hours()
         until = clock.now() + timedelta(hours=hours)
         try:
-            snooze(store, config, name, level, _actor(), until)
+            snooze(store, config.of(store.deployment), name, level, _actor(), until)
         except StaleError:
             return _done("gone", name)
         store.audit.write(_actor(), "snooze", f"{name} {level} for {hours} h")
@@ -113,7 +113,7 @@ def _add_silence_acts(routes: Blueprint, config: Config, connection: "redis.Redi
     @require_admin
     def end_silence() -> Response:
         store, silence_id = chosen(config, connection), _field("id")
-        if end(store, config, silence_id, _actor()) is None:
+        if end(store, config.of(store.deployment), silence_id, _actor()) is None:
             return _done("no-silence")
         store.audit.write(_actor(), "end silence", silence_id)
         return _done("ended")
@@ -121,6 +121,7 @@ def _add_silence_acts(routes: Blueprint, config: Config, connection: "redis.Redi
 
 def _page(config: Config, connection: "redis.Redis", problem: str = "", code: int = 200) -> Response:
     store = chosen(config, connection)
+    config = config.of(store.deployment)
     try:
         events = Events.of(store, _PAGE, request.args.get("events"))
         messages = Notifications.of(store, _PAGE, request.args.get("messages"))

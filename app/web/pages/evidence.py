@@ -66,7 +66,7 @@ def _add_lists(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
         every = found if what else every_record(rows, filters)
         if "format" in request.args:
             return respond("records.html", {"records": lambda: records_table(every)})
-        usage = current_usage(store, config, AWB, top=False)
+        usage = current_usage(store, config.of(store.deployment), AWB, top=False)
         today = usage.as_of.astimezone(UTC).date()
         return respond(
             "records.html",
@@ -88,7 +88,7 @@ def _add_day(routes: Blueprint, config: Config, connection: "redis.Redis") -> No
             abort(404, f"“{text[:40]}” is no day; write it as 2026-01-31.")
         filters, rows = Filters(first=asked, last=asked), store.records(AWB)
         found, following = filters.page(rows, request.args.get("cursor"), PAGE)
-        present = current_usage(store, config, AWB, top=False)
+        present = current_usage(store, config.of(store.deployment), AWB, top=False)
         today, span = present.as_of.astimezone(UTC).date(), Period(asked, asked + timedelta(days=1))
         snapshot = store.snapshot(AWB)
         return respond(
@@ -126,7 +126,7 @@ def _add_record(routes: Blueprint, config: Config, connection: "redis.Redis") ->
             table=table,
             others=page_of_records(others[:_OTHERS]),
             others_in_all=len(others),
-            workspace_link=workspace_url(found, store.deployment, config),
+            workspace_link=workspace_url(found, store.deployment, config.of(store.deployment)),
         )
 
 

@@ -33,8 +33,9 @@ def add_routes(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
 def _view(dimension: str, config: Config, connection: "redis.Redis") -> Callable[[], Response]:
     def names() -> Response:
         store = chosen(config, connection)
-        present = current_usage(store, config, AWB, top=False)
-        usage = asked_usage(store, config, present)
+        own = config.of(store.deployment)
+        present = current_usage(store, own, AWB, top=False)
+        usage = asked_usage(store, own, present)
         name = request.args.get("name", "")
         if name:
             return _one(store, usage, dimension, name)

@@ -42,7 +42,7 @@ def add_routes(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
             "relays.html",
             rows=[Relay.of(row) for row in rows],
             following=following,
-            targets=target_statuses(store, config),
+            targets=target_statuses(store, config.of(store.deployment)),
             state=state,
             target=target,
             said=_SAYINGS.get(request.args.get("done", "")),

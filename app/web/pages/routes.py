@@ -71,13 +71,14 @@ def _add_usage(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
     @routes.get("/")
     def usage() -> Response:
         store = chosen(config, connection).glance()
-        setup, said = setup_steps(store, config), SAYINGS.get(request.args.get("said", ""))
-        health = verdict(store, config)
+        own = config.of(store.deployment)
+        setup, said = setup_steps(store, own), SAYINGS.get(request.args.get("said", ""))
+        health = verdict(store, own)
         if never_received(store):
-            endpoint = _endpoint(config, store.deployment)
+            endpoint = _endpoint(own, store.deployment)
             page = render_template("welcome.html", endpoint=endpoint, health=health, setup=setup, said=said)
             return make_response(page)
-        seen = overview(store, config)
+        seen = overview(store, own)
         more = details(store, seen)
         history = store.coder.drift()
         held = [silence for silence in Silences.of(store).silences if silence.active]
@@ -96,7 +97,7 @@ def _add_usage(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
             seen=seen,
             more=more,
             spans=SPANS,
-            coder=Coder.of(store, config),
+            coder=Coder.of(store, own),
             ranges=RANGES,
             splits=SPLITS,
             drift=drift_line(history),
@@ -108,7 +109,7 @@ def _add_usage(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
             health=health,
             setup=setup if seen.present else (),
             said=said,
-            parts_of_health=parts(store, config, health),
+            parts_of_health=parts(store, own, health),
         )
 
 
@@ -116,13 +117,15 @@ def _add_wall(routes: Blueprint, config: Config, connection: "redis.Redis") -> N
     @routes.get("/wall")
     def wall() -> Response:
         store = chosen(config, connection).glance()
-        return make_response(render_template("wall.html", seen=overview(store, config), health=verdict(store, config)))
+        own = config.of(store.deployment)
+        return make_response(render_template("wall.html", seen=overview(store, own), health=verdict(store, own)))
 
 
 def _add_periods(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
     @routes.get("/periods")
     def periods() -> Response:
-        found = Periods.of(chosen(config, connection), config)
+        store = chosen(config, connection)
+        found = Periods.of(store, config.of(store.deployment))
         table = _periods_table(found)
         return respond("periods.html", {"periods": lambda: table}, table=table, notes=found.notes)
 
@@ -131,7 +134,7 @@ def _endpoint(config: Config, deployment: str) -> str:
     """Return the webhook endpoint without its secret, as Coder is to be told it."""
     base = config.settings.public_url or request.host_url
     scheme, _, rest = base.rstrip("/").partition("://")
-    path = "" if deployment == config.settings.deployment else f"/{deployment}"
+    path = "" if deployment == config.default_deployment else f"/{deployment}"
     return f"{scheme}://coder:<secret>@{rest}/v1/webhook{path}"
 
 

@@ -22,10 +22,12 @@ def add_routes(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
     @routes.post("/receivers/test")
     @require_admin
     def send_test() -> Response:
-        store, configured = chosen(config, connection), receivers(config.settings)
+        store = chosen(config, connection)
+        own = config.of(store.deployment)
+        configured = receivers(own.settings)
         if not configured:
             return _back("no-receiver")
-        queue_test(store, config, configured)
+        queue_test(store, own, configured)
         asker = person()
         store.audit.write(asker.name if asker else "somebody", "send test message", ", ".join(configured))
         return _back("test-queued")

@@ -44,12 +44,12 @@ def nothing(_method: str, _path: str, _headers: Mapping[str, str]) -> Grant:
     return Grant(0)
 
 
-def rule_of(settings: Settings, admit: Callable[[str], bool]) -> Rule:
+def rule_of(settings: Settings, admit: Callable[[str, str], bool]) -> Rule:
     """Return the rule of the application.
 
     Args:
         settings: its settings.
-        admit: tells whether an Authorization header holds the webhook's secret.
+        admit: tells whether an Authorization header holds the secret of a path of the webhook.
     """
     most, base = settings.max_body_bytes, settings.base_path
 
@@ -58,7 +58,7 @@ def rule_of(settings: Settings, admit: Callable[[str], bool]) -> Rule:
             return Grant(0)
         path = plain_path(path, base)
         if path == "/v1/webhook" or path.startswith("/v1/webhook/"):
-            known = admit(headers.get("AUTHORIZATION", ""))
+            known = admit(path, headers.get("AUTHORIZATION", ""))
             return Grant(most if known else 0, known)
         if path.startswith("/v1/slack/"):
             # Slack signs the body, so it has to be read; but nothing is read of what brings no signature.
