@@ -1,4 +1,4 @@
-"""What is said of the number that comes from notifications alone: it errs both ways (docs/operation.md)."""
+"""What is said of the number that comes from notifications alone: it errs both ways (docs/accuracy.md)."""
 
 import re
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ def test_such_a_promise_would_be_found(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["README.md", "docs/operation.md", "app/web/templates/usage.html", "app/answers/usage.py"]
+    "name", ["README.md", "docs/accuracy.md", "app/web/templates/usage.html", "app/answers/usage.py"]
 )
 def test_where_the_estimate_is_explained_both_directions_are_named(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
@@ -58,6 +58,6 @@ def test_where_the_estimate_is_explained_both_directions_are_named(name: str) ->
 
 
 def test_the_documentation_says_how_likely_each_error_is() -> None:
-    text = (ROOT / "docs/operation.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs/accuracy.md").read_text(encoding="utf-8")
     section = text.split("## How far off an estimate can be")[1].split("\n## ")[0]
     assert [case for case in CASES if case not in section] == []

@@ -6,13 +6,12 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, metadata
 from typing import Any, Final
 
-from flask import Blueprint, Response, abort
-
 from app.config.settings import Settings
+from app.web.docs.library import folder
+from app.web.docs.routes import DOCS
 
 _DISTRIBUTION: Final = "coder-awb-meter"
 _DOCS: Final = ("documentation", "homepage", "repository")
-_README: Final = "/readme"
 UNKNOWN: Final = "unknown"
 
 
@@ -21,7 +20,7 @@ class About:
     """What the foot of every page names.
 
     Attributes:
-        docs: the project's address of its documentation, or the README of this version; empty where it has neither.
+        docs: the address of the project's documentation, or that of this version; empty if there is neither.
         licences: Coder's own page of licences; empty where the address of Coder is not configured.
     """
 
@@ -40,25 +39,11 @@ def version() -> str:
     return str(_package().get("Version") or UNKNOWN)
 
 
-def blueprint() -> Blueprint:
-    """Build the route of the README."""
-    routes = Blueprint("about", __name__)
-
-    @routes.get(_README)
-    def readme() -> Response:
-        text = _package().get_payload()
-        if not text:
-            abort(404, "This version was installed without its README.")
-        return Response(str(text), mimetype="text/plain")
-
-    return routes
-
-
 def _docs(package: Message) -> str:
     urls = [entry.partition(",") for entry in package.get_all("Project-URL") or ()]
     named = {label.strip().lower(): url.strip() for label, _, url in urls}
     found = next((named[label] for label in _DOCS if label in named), "")
-    return found or (_README if package.get_payload() else "")
+    return found or (DOCS if folder() else "")
 
 
 @cache

@@ -4,10 +4,11 @@ import redis
 from flask import Flask
 
 from app.config.load import Config
-from app.web import about, errors, health, slackactions, webhook
+from app.web import errors, health, slackactions, webhook
 from app.web.access.guard import guard
 from app.web.api import entry
 from app.web.api import routes as api
+from app.web.docs import routes as docs
 from app.web.feeds import routes as feeds
 from app.web.metrics import routes as metrics
 from app.web.pages import queues as queuepages
@@ -49,7 +50,7 @@ def create_app(config: Config, connection: "redis.Redis", *, insecure: bool = Fa
     refusals = app.extensions[EXTENSION] = Refusals(connection)
     app.register_blueprint(webhook.blueprint(config, connection, None if insecure else secrets, refusals))
     app.register_blueprint(api.blueprint(config, connection))
-    app.register_blueprint(about.blueprint())
+    app.register_blueprint(docs.blueprint())
     app.register_blueprint(entry.blueprint(config, connection))
     app.register_blueprint(slackactions.blueprint(config, connection))
     app.register_blueprint(pages.blueprint(config, connection))

@@ -119,6 +119,4 @@ def _commands(page: str) -> list[str]:
 def test_the_foot_of_a_page_names_version_docs_api_and_the_licences_in_coder(app: Flask) -> None:
     page = Markup(app.test_client().get("/records").text)
     assert "Coder AWB meter 0.1.0" in " ".join(page.text.split())
-    assert {"/api/docs", "/readme", "https://coder.example.com/deployment/licenses"} <= set(page.links())
-    readme = app.test_client().get("/readme")
-    assert (readme.mimetype, "# " in readme.text) == ("text/plain", True)
+    assert {"/api/docs", "/docs", "https://coder.example.com/deployment/licenses"} <= set(page.links())

@@ -249,8 +249,8 @@ def test_the_deployment_is_chosen_once_and_kept_by_links(
     asked = client()
     assert [a for a in page_of(asked, "/").all("select") if a["name"] == "deployment"]
     page = page_of(asked, "/?deployment=staging")
-    # The API's page and the README are about all deployments.
-    inside = [link for link in page.links() if link.startswith("/") and link not in ("/api/docs", "/readme")]
+    # The API's page and the documentation are about all deployments.
+    inside = [link for link in page.links() if link.startswith("/") and not link.startswith(("/api/docs", "/docs"))]
     assert all("deployment=staging" in link for link in inside)
     assert [row["name"] for row in rows_of(asked, "/?deployment=staging&format=csv&table=users")] == ["grace"]
 

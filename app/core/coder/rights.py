@@ -61,7 +61,7 @@ def _rests(lifetime: timedelta, user: User) -> str:
 
 
 def _another_account() -> str:
-    return f"better a token for 8760 h of an account with the roles {_ROLES} (docs/operation.md)"
+    return f"better a token for 8760 h of an account with the roles {_ROLES} (docs/coder.md)"
 
 
 def _span(span: timedelta) -> str:

@@ -48,7 +48,7 @@ def steps(progress: Progress) -> Sequence[Step]:
         Step(
             "token", "Add a token for Coder's API for an exact count", progress.verifying,
             "set `AWB_CODER_URL` and `AWB_CODER_TOKEN`, then run `awb coder check`",
-            "docs/operation.md#with-coders-api",
+            "docs/coder.md",
         ),
         Step(
             "receiver", "Add a receiver for warnings", progress.receiver,

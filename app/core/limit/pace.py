@@ -34,7 +34,7 @@ _DRIFT: Final = 2.0
 _SPLIT: Final = 0.5
 #: Upper bound of the pace's relative variance: beyond it the lower edge would fall from day to day.
 _CAP: Final = 0.5
-#: Lower bound of a day's mean in divisions.
+#: Smallest value of a day's mean in divisions.
 _LEAST: Final = 0.1
 
 Day = tuple[int, int]

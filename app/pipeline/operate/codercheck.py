@@ -60,7 +60,7 @@ def endpoint(config: Config, api: CoderApi, user: User | None = None) -> Iterato
 
 def _unanswered(name: str, error: CoderApiError) -> Finding:
     denied = error.kind in _DENIED
-    hint = "docs/operation.md says which roles the token's account needs" if denied else "try again later"
+    hint = "docs/coder.md says which roles the token's account needs" if denied else "try again later"
     return Finding(name, Result.WARNING, str(error), hint)
 
 

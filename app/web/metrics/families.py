@@ -36,7 +36,7 @@ FAMILIES: Final = (
     Family("awb_up", "1 if everything could be read for this scrape, else 0 and other metrics may be missing."),
     Family("awb_health", "The health verdict: 0 healthy, 1 needs attention, 2 not working.", _ONE),
     Family("awb_health_check", "The same for each check of the verdict; awb doctor names them.", (*_ONE, "check")),
-    Family("awb_build_info", "Version of the Coder AWB meter; always 1.", ("version",)),
+    Family("awb_build_info", "Version and public URL of the Coder AWB meter; always 1.", ("version", "url")),
     Family("awb_deployments", "Deployments that have ever posted, and the configured one; the first 20 have metrics."),
     Family("awb_usage", "Units used in the current period: the number that alerts are based on.", _METER),
     Family("awb_usage_counted", "Units that the meter itself counted in the current period.", _METER),

@@ -65,7 +65,7 @@ class MeterCollector:
     def collect(self) -> Iterator[Metric]:
         """Read everything. What cannot be read is absent, and `awb_up` is 0; nothing is raised for it."""
         sheet = Sheet()
-        sheet.put("awb_build_info", 1, self._version)
+        sheet.put("awb_build_info", 1, self._version, self.config.settings.public_url.rstrip("/"))
         info: dict[str, Any] = {}
         why = _failure(lambda: info.update(self._info()))
         sheet.put("awb_redis_up", not why and not info.get("loading"))
