@@ -195,7 +195,7 @@ def test_builds_that_lie_in_the_future_are_found(connection: Any, deployment: st
     put(connection, [build(2, now + timedelta(hours=3))], deployment)
     (found,) = [one for one in examine_counting(config, connection) if one.check == "clock.records"]
     assert (found.outcome, found.subject) == (WARNING, deployment)
-    assert found.says.startswith("1 build is in the future")
+    assert found.message.startswith("1 build is in the future")
 
 
 ELSEWHERE = [
@@ -246,7 +246,7 @@ def test_slack_is_asked_without_a_message(connection: "redis.Redis", code: int, 
         findings = list(examine(config, connection))
     (finding,) = [finding for finding in findings if finding.check == "receiver.slack"]
     assert finding.outcome is outcome
-    assert "planted" not in "".join(f"{finding.says}{finding.hint}" for finding in findings)
+    assert "planted" not in "".join(f"{finding.message}{finding.hint}" for finding in findings)
 
 
 def test_a_mail_server_that_refuses_is_an_error_for_each_recipient(connection: "redis.Redis") -> None:
@@ -277,7 +277,7 @@ def test_a_queue_without_a_living_worker_is_an_error_that_names_it(connection: "
     (gone,) = [found for found in Queues(connection).workers() if found.queue == jobqueue.DELIVERIES]
     connection.expire(f"rq:worker:{gone.name}", 10)
     dead = [one for one in examine(config, connection) if one.check == "workers.alive" and one.outcome is ERROR]
-    assert [finding.says for finding in dead] == [f"{jobqueue.DELIVERIES}: no worker is running"]
+    assert [finding.message for finding in dead] == [f"{jobqueue.DELIVERIES}: no worker is running"]
 
 
 def test_what_was_put_aside_is_a_warning(connection: "redis.Redis", config: Config) -> None:
@@ -324,7 +324,7 @@ def test_the_command_ends_with_1_only_for_an_error(
         result = doctor(config, "--json", AWB_SLACK_WEBHOOK_URL=f"{slack}/services/T0/B0/X")
     assert result.exit_code == 0
     found = json.loads(result.stdout)
-    assert all(set(row) == {"check", "outcome", "says", "hint"} for row in found)
+    assert all(set(row) == {"check", "outcome", "message", "hint"} for row in found)
     assert {row["check"]: row["outcome"] for row in found}["scheduler.alive"] == "warning"
 
 

@@ -229,9 +229,9 @@ def test_what_breaks_is_said_alike_everywhere(
         assert {surface: found.get(check, 0) for surface, found in said.items()} == dict.fromkeys(said, NUMBERS[result])
         (finding,) = [one for one in verdict(well.store, well.config).troubles if one.check == check]
         page = html.unescape(well.client.get("/").get_data(as_text=True))
-        assert sentence(finding.says) in page
+        assert sentence(finding.message) in page
         assert ("Not working" in page) is (result is Result.ERROR)
-        assert finding.says in " ".join(_status(well, "--deployment", "default").split())
+        assert finding.message in " ".join(_status(well, "--deployment", "default").split())
         assert f'awb_health{{deployment="default"}} {NUMBERS[result]}.0' in _metrics(well.client)
     finally:
         well.connection.config_set("appendonly", "yes")

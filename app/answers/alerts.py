@@ -1,4 +1,4 @@
-"""Answers about alerts: how they stand, what happened to them, and the silences."""
+"""Answers about alerts: their states and events, and the silences."""
 
 from datetime import date
 from typing import Final, Self
@@ -32,7 +32,7 @@ class Link(Answer):
     url: str
 
 
-class Said(Answer):
+class Announcement(Answer):
     kind: AlertKind
     meter: str
     scope: Blank
@@ -49,22 +49,22 @@ class Said(Answer):
     breach: date | None
 
     @classmethod
-    def of(cls, said: Announced) -> Self:
+    def of(cls, alert: Announced) -> Self:
         return cls(
-            kind=said.kind,
-            meter=said.meter,
-            scope=said.scope,
-            reason=said.reason,
-            severity=said.severity,
-            level=said.level,
-            headline=said.headline,
-            summary=said.summary,
-            facts=[Fact(label=label, text=text) for label, text in said.facts],
-            meaning=said.meaning,
-            links=[Link(label=label, url=url) for label, url in said.links],
-            used=said.used,
-            limit=said.limit,
-            breach=said.breach,
+            kind=alert.kind,
+            meter=alert.meter,
+            scope=alert.scope,
+            reason=alert.reason,
+            severity=alert.severity,
+            level=alert.level,
+            headline=alert.headline,
+            summary=alert.summary,
+            facts=[Fact(label=label, text=text) for label, text in alert.facts],
+            meaning=alert.meaning,
+            links=[Link(label=label, url=url) for label, url in alert.links],
+            used=alert.used,
+            limit=alert.limit,
+            breach=alert.breach,
         )
 
 
@@ -72,19 +72,19 @@ class Alert(Answer):
     name: str
     state: AlertStatus
     level: Blank
-    since: Moment | None = Field(description="When that level was reached.")
+    since: Moment | None = Field(description="When the level was reached.")
     announced_at: Moment | None
     period_start: date | None
     limit: int | None
-    acknowledged_by: Blank = Field(description="Who knows of what fires now.")
+    acknowledged_by: Blank = Field(description="Who acknowledged the level that is firing.")
     acknowledged_at: Moment | None
-    silence: str | None = Field(description="Id of the silence that holds its messages now.")
-    said: Said | None = Field(description="What was said last of it.")
+    silence: str | None = Field(description="Id of the silence that currently holds its messages.")
+    announcement: Announcement | None = Field(description="Its latest announcement.")
 
     @classmethod
     def of(cls, view: AlertView, silences: list[Kept]) -> Self:
-        state, said = view.state, view.said
-        holding = silencing(silences, said.labels(), clock.now()) if said else None
+        state, last = view.state, view.announcement
+        holding = silencing(silences, last.labels(), clock.now()) if last else None
         return cls(
             name=view.name,
             state=state.status,
@@ -96,12 +96,12 @@ class Alert(Answer):
             acknowledged_by=view.acknowledged_by,
             acknowledged_at=view.acknowledged_at,
             silence=holding.id if holding else None,
-            said=Said.of(said) if said else None,
+            announcement=Announcement.of(last) if last else None,
         )
 
 
 class Alerts(Answer):
-    """The alerts of every meter and all others that fire, with what was said last; those that fire first."""
+    """The alerts of every meter and all other firing alerts, with their latest announcements; firing ones first."""
 
     alerts: list[Alert]
 
@@ -116,13 +116,13 @@ class Alerts(Answer):
 class Acknowledged(Answer):
     alert: str
     level: str
-    new: bool = Field(description="False when somebody was known to know of it already.")
+    new: bool = Field(description="False if it was already acknowledged.")
 
 
 class Event(Answer):
     at: Moment
     alert: str
-    change: int = Field(description="Number of the change of this alert; `alert` and `change` identify an event.")
+    change: int = Field(description="Number of the alert's change; `alert` and `change` together identify an event.")
     kind: str = one_of(AlertKind)
     meter: str
     scope: Blank
@@ -134,11 +134,11 @@ class Event(Answer):
     used: int | None
     limit: int | None
     actor: Blank
-    notifications: list[str] = Field(description="Ids of the messages that carried it.")
+    notifications: list[str] = Field(description="Ids of the messages that announced it.")
 
 
 class Events(Answer):
-    """What happened to alerts, newest first."""
+    """Events of alerts, newest first."""
 
     events: list[Event]
     next: str | None
@@ -149,11 +149,11 @@ class Events(Answer):
 
         Args:
             store: the deployment's data.
-            limit: how many at most.
-            before: `next` of the page before.
+            limit: the maximum number of events.
+            before: the `next` value of the previous page.
 
         Raises:
-            ValueError: `before` is no such thing.
+            ValueError: `before` is invalid.
         """
         rows, following = history.events(store, before, limit)
         return cls(events=[Event.pick({"notifications": [], **row}) for row in rows], next=following)
@@ -184,7 +184,7 @@ class Silence(Answer):
 
 
 class Silences(Answer):
-    """Every silence that is kept, those that end last first."""
+    """All stored silences, the one that ends last first."""
 
     silences: list[Silence]
 

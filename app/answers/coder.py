@@ -1,4 +1,4 @@
-"""Answers about Coder's API: what it last said, and the last pass over it."""
+"""Answers about Coder's API: its latest reports, and the last pass over it."""
 
 from typing import Any, Final, Self
 
@@ -59,8 +59,8 @@ class PassProgress(Answer):
     words: str
     begun_at: Moment
     listed: int = Field(description="Workspaces that Coder listed so far.")
-    asked: int = Field(description="Workspaces found so far that are to be verified.")
-    read_back_to: Moment | None = Field(description="How far back the past is read, in the phase history.")
+    asked: int = Field(description="Workspaces found so far that must be verified.")
+    read_back_to: Moment | None = Field(description="How far back the history has been read, in the phase history.")
 
     @classmethod
     def of(cls, now: PassState) -> Self:
@@ -75,24 +75,24 @@ class PassProgress(Answer):
 
 
 class PassAnswer(Answer):
-    """What both answers below say of the passes over Coder's API."""
+    """The fields about passes over Coder's API that both answers share."""
 
     deployment: str
-    configured: bool = Field(description="Coder's API is configured for this deployment.")
-    reconciled_at: Moment | None = Field(description="End of the last whole pass.")
+    configured: bool = Field(description="Whether Coder's API is configured for this deployment.")
+    reconciled_at: Moment | None = Field(description="End of the last complete pass.")
     failing_since: Moment | None
     failure: str | None
-    pass_progress: PassProgress | None = Field(description="The pass whose listings are under way; null for none.")
-    failing_workspaces: int = Field(description="Workspaces that Coder fails for, while it answers for others.")
+    pass_progress: PassProgress | None = Field(description="The pass in progress; null if there is none.")
+    failing_workspaces: int = Field(description="Workspaces for which Coder fails while it answers for others.")
     deleted_source: HistorySource | None = Field(
-        description="What tells of workspaces that were made and deleted between two passes; null before any pass."
+        description="What shows workspaces created and deleted between two passes; null before the first pass."
     )
-    deleted_words: str = Field(description="The same for people, with what stays unseen.")
+    deleted_words: str = Field(description="The same in words, with what may be missed.")
     drift_causes: list[str]
 
 
 class Coder(PassAnswer):
-    """What Coder's API last said: version, licence, add-on, other meters, drift, and since when it fails."""
+    """The latest reports of Coder's API: version, licence, add-on, other meters and drift, and since when it fails."""
 
     version: str | None
     licence: LicenceStatus
@@ -112,7 +112,7 @@ class Coder(PassAnswer):
         return cls(
             **_passes(store, config),
             version=info.version if info else None,
-            licence=current_allowance(config, entitlements, AWB).standing,
+            licence=current_allowance(config, entitlements, AWB).licence,
             features={
                 name: Feature(entitlement=feature.entitlement, enabled=feature.enabled) if feature else None
                 for name, feature in ((name, features.get(key)) for name, key in _ADD_ON.items())
@@ -127,11 +127,11 @@ class Coder(PassAnswer):
 
 
 class Reconcile(PassAnswer):
-    """The last pass over Coder's API, the workspaces waiting to be verified, and the newest drift."""
+    """The last pass over Coder's API, the workspaces waiting to be verified, and the latest drift."""
 
-    pass_begun_at: Moment | None = Field(description="Its listings are done, its workspaces not yet verified.")
+    pass_begun_at: Moment | None = Field(description="Start of a pass that is listed but not yet fully verified.")
     due: int = Field(description="Workspaces that wait to be verified.")
-    drift: DriftPoint | None = Field(description="The newest comparison with Coder's own number.")
+    drift: DriftPoint | None = Field(description="The latest comparison with Coder's own number.")
 
     @classmethod
     def of(cls, store: Store, config: Config) -> Self:
@@ -147,7 +147,7 @@ class Reconcile(PassAnswer):
 
 
 def _passes(store: Store, config: Config) -> dict[str, Any]:
-    """Return the fields that both answers have, but for the causes of the drift."""
+    """Return the fields that both answers share, except for the causes of the drift."""
     state = store.coder
     _version, now = store.passes.load()
     source = state.history_source()

@@ -1,4 +1,4 @@
-"""Answers about deliveries: which verdict each of Coder's notifications got."""
+"""Answers about deliveries: the verdict on each of Coder's notifications."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -35,13 +35,13 @@ class Delivery(Answer):
     workspace_id: str | None
     workspace: str | None
     owner: str | None
-    deleted: Deletion | None = Field(description="Who deleted its job, where somebody did.")
-    relays: list[Relay] = Field(description="Its relays and forwards, with their state.")
-    payload: Sent = Field(description="What was kept of it, without secrets and prompts; null in lists.")
+    deleted: Deletion | None = Field(description="Who deleted its job; null if nobody did.")
+    relays: list[Relay] = Field(description="Its relays and forwards, with their states.")
+    payload: Sent = Field(description="The stored payload, without secrets and prompts; null in lists.")
 
     @classmethod
     def of(cls, stored: dict[str, Any], relays: Sequence[RelayRow] = (), *, payload: bool = True) -> Self:
-        """Return a delivery as the store keeps it; without its payload where that is not asked for."""
+        """Return a stored delivery, optionally without its payload."""
         verdict = {name: stored["verdict"].get(name) for name in Verdict.model_fields}
         deleted = Deletion.pick(stored["deleted"]) if stored.get("deleted") else None
         known = {**dict.fromkeys(cls.model_fields), **stored, "verdict": verdict, "deleted": deleted}
@@ -57,7 +57,7 @@ class Deliveries(Answer):
 
     @classmethod
     def of(cls, store: Store, limit: int = LIMIT, before: str | None = None) -> Self:
-        """Return a page; arguments and errors as of `Events.of`."""
+        """Return a page; arguments and errors as for `Events.of`."""
         rows, following = history.deliveries(store, before, limit)
         relays = store.relayviews.of([row["message_id"] for row in rows])
         found = [Delivery.of(row, relays[row["message_id"]], payload=False) for row in rows]

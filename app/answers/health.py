@@ -1,4 +1,4 @@
-"""Health: the verdict on an installation, as page, API, `awb status`, `awb doctor`, `/readyz` and metrics show it."""
+"""Health: the verdict on an installation for pages, the API, `awb status`, `awb doctor`, `/readyz` and metrics."""
 
 from datetime import timedelta
 from typing import Any, Final, Self
@@ -23,7 +23,7 @@ from app.store.server.connection import unavailable
 from app.store.server.info import ServerInfo, check_writable, server_info
 from app.store.store import Store
 
-#: What is due for less is on its way.
+#: A notification overdue by less than this is on its way.
 _OVERDUE: Final = timedelta(minutes=5)
 _MESSAGES: Final = 100
 _PENDING: Final = "pending"
@@ -31,35 +31,32 @@ _PENDING: Final = "pending"
 
 class Check(Answer):
     check: str
-    subject: str = Field(description="What the check is about, such as a queue; empty for the installation.")
+    subject: str = Field(description="What the check is about, such as a queue; empty for the whole installation.")
     outcome: str = one_of(Result)
-    says: str
+    message: str
     hint: str
 
 
 class Health(Answer):
-    """The verdict on the health of the installation: the worst outcome, and every check."""
+    """The verdict on the installation's health: the worst outcome, and every check."""
 
     result: str = one_of(Result)
     checks: list[Check]
 
     @classmethod
     def of(cls, store: Store, config: Config) -> Self:
-        return cls.said(verdict(store, config))
+        found = verdict(store, config)
+        return cls(result=found.result.value, checks=[Check.pick(finding) for finding in found.findings])
 
     @property
     def troubles(self) -> list[Check]:
-        """The checks that did not end well, the worst first."""
+        """The checks that are not OK, worst first."""
         bad = [check for check in self.checks if check.outcome != Result.OK]
         return sorted(bad, key=lambda check: check.outcome != Result.ERROR)
 
-    @classmethod
-    def said(cls, found: Verdict) -> Self:
-        return cls(result=found.result.value, checks=[Check.pick(finding) for finding in found.findings])
-
 
 def verdict(store: Store, config: Config) -> Verdict:
-    """Return the verdict; where Redis is unavailable, that is the verdict."""
+    """Return the verdict; if Redis is unavailable, the verdict says so."""
     now = clock.now()
     try:
         check_writable(store.redis)
@@ -69,7 +66,7 @@ def verdict(store: Store, config: Config) -> Verdict:
 
 
 def vitals(store: Store, config: Config) -> Vitals:
-    """Return what is seen of a deployment.
+    """Collect the vitals of a deployment.
 
     Raises:
         redis.exceptions.RedisError: Redis is unavailable.
@@ -97,7 +94,7 @@ def vitals(store: Store, config: Config) -> Vitals:
         relays=[
             RelayVitals(
                 target=status.target,
-                says=status.says,
+                summary=status.summary,
                 late=status.condition is Condition.LATE,
                 failing=status.condition is Condition.FAILING,
             )
@@ -141,7 +138,7 @@ def _steps(store: Store) -> list[StepVitals]:
 
 
 def _failing(store: Store, names: list[str]) -> dict[str, str]:
-    """Return the error of the newest message to each receiver whose newest message has failed, or fails so far."""
+    """Return the error for each receiver whose newest message has failed, or is failing so far."""
     newest: dict[str, dict[str, Any]] = {}
     for row in store.outbox.history(_MESSAGES):
         settled = row["state"] in (SENT, FAILED) or (row["state"] == _PENDING and row["error"])

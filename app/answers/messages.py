@@ -24,7 +24,7 @@ class Notification(Answer):
     state: str = Field(description="pending, sent, failed, silenced, superseded or dry-run.")
     attempts: int
     error: str | None
-    held: str | None = Field(description="Why it waits, where it does.")
+    held: str | None = Field(description="Why it is held; null if it is not.")
     held_until: Moment | None
     decided_at: Moment
     sent_at: Moment | None
@@ -38,7 +38,7 @@ class Notifications(Answer):
 
     @classmethod
     def of(cls, store: Store, limit: int = LIMIT, before: str | None = None) -> Self:
-        """Return a page; arguments and errors as of `Events.of`."""
+        """Return a page; arguments and errors as for `Events.of`."""
         rows, following = history.notifications(store, before, limit)
         return cls(notifications=[Notification.pick(row) for row in rows], next=following)
 
@@ -49,7 +49,7 @@ class Receiver(Answer):
 
 
 class Receivers(Answer):
-    """The configured receivers, and what is wrong with their settings."""
+    """The configured receivers, and problems in their settings."""
 
     receivers: list[Receiver]
     problems: list[str]

@@ -1,4 +1,4 @@
-"""The usage of periods that are over: which there were, and what they came to."""
+"""The usage of past periods."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,11 +17,11 @@ _MONTH_DAYS: Final = (28, 29, 30, 31)
 
 
 class UnknownPeriodError(LookupError):
-    """No period with records holds the day."""
+    """There is no period with records for the day."""
 
 
 def usage_of(store: Store, config: Config, present: Usage, wanted: date) -> Usage:
-    """Return the usage of the period that holds a day.
+    """Return the usage of the period that contains a day.
 
     Raises:
         UnknownPeriodError: there is none.
@@ -31,12 +31,12 @@ def usage_of(store: Store, config: Config, present: Usage, wanted: date) -> Usag
     oldest = store.records(present.meter).oldest()
     period = _before(present.period, _past_rule(config, present.period), wanted)
     if period is None or oldest is None or period.end is None or period.end <= oldest:
-        raise UnknownPeriodError("No period with records holds this day; /periods lists those that there are.")
+        raise UnknownPeriodError("There is no period with records for this day; /periods lists all periods.")
     return _past(store, present, period)
 
 
 def past_usages(store: Store, config: Config, present: Usage) -> Iterator[Usage]:
-    """Yield the usage of the periods before the present one, newest first, as far back as there are records."""
+    """Yield the usage of past periods, newest first, as far back as there are records."""
     oldest = store.records(present.meter).oldest()
     rule, first = _past_rule(config, present.period), present.period.start
     for _ in range(_SHOWN):
@@ -48,13 +48,13 @@ def past_usages(store: Store, config: Config, present: Usage) -> Iterator[Usage]
 
 
 def _past(store: Store, present: Usage, period: Period) -> Usage:
-    """Return what a period that is over came to, held against today's limit."""
+    """Return the usage of a past period, compared with today's limit."""
     snapshot = store.snapshot(present.meter)
     return replace(snapshot.usage(period, present.limit, present.as_of), mode=present.mode, gone=present.gone)
 
 
 def _past_rule(config: Config, present: Period) -> PeriodRule:
-    """Return how periods followed each other before this one: as configured, or as its own length tells."""
+    """Return how past periods repeated: as configured, or as the current period's length suggests."""
     if config.period_rule.at(present.start) == present or present.end is None:
         return config.period_rule
     days = (present.end - present.start).days
@@ -64,7 +64,7 @@ def _past_rule(config: Config, present: Period) -> PeriodRule:
 
 
 def _before(present: Period, rule: PeriodRule, wanted: date) -> Period | None:
-    """Return the period before the present one that holds a day; the last of them ends where the present one begins."""
+    """Return the past period that contains a day; the last of them ends where the current one begins."""
     if not _EPOCH <= wanted < present.start:
         return None
     found = rule.at(wanted)

@@ -72,7 +72,7 @@ class Queues(Answer):
 
     @classmethod
     def of(cls, found: Overseen, *, failed: int) -> Self:
-        """Return the present state, with at most that many failed jobs of each queue."""
+        """Return the current state, with at most that many failed jobs for each queue."""
         workers, queues = found.workers_and_queues()
         return cls(
             suspended=found.suspended(),

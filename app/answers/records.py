@@ -13,10 +13,10 @@ from app.store.store import Store
 
 
 class Record(Answer):
-    key: str = Field(description="What was consumed: `build:<id>` when proved, `hint:<workspace>:<n>` until then.")
+    key: str = Field(description="What was consumed: `build:<id>` if proved, otherwise `hint:<workspace>:<n>`.")
     meter: str
     state: RecordState
-    at: Moment = Field(description="When the build completed; until proved, when the notification arrived.")
+    at: Moment = Field(description="When the build completed; until it is proved, when the notification arrived.")
     workspace_id: str
     workspace: str
     owner: str
@@ -25,19 +25,19 @@ class Record(Answer):
     build_id: str | None
     rule: str
     reason: str
-    deliveries: list[str] = Field(description="Message ids that are evidence for it.")
+    deliveries: list[str] = Field(description="Ids of the messages that are evidence for it.")
     weight: int
 
 
 class Records(Answer):
     records: list[Record]
     next: str | None = Field(
-        description="Cursor of the next page; null after the last. A page may be short, even empty."
+        description="Cursor of the next page; null on the last page. A page may be short or empty."
     )
 
 
 class Proof(Answer):
-    """What a delivery was that is evidence for a record; after AWB_KEEP_DAYS nothing but its id is known."""
+    """A delivery that is evidence for a record; after AWB_KEEP_DAYS only its id is known."""
 
     message_id: str
     received_at: Moment | None
@@ -56,7 +56,7 @@ class Proof(Answer):
 
 
 class ExplainedRecord(Record):
-    """A record, the workspace's address in Coder, and what its deliveries were."""
+    """A record with its workspace's URL in Coder and its deliveries."""
 
     workspace_url: str | None
     delivery_details: list[Proof]
@@ -71,7 +71,7 @@ class ExplainedRecord(Record):
 
 
 def workspace_url(record: UsageRecord, deployment: str, config: Config) -> str | None:
-    """Return the workspace's address in Coder, where the configuration says which Coder this is."""
+    """Return the workspace's URL in Coder; None if the configuration does not contain Coder's URL."""
     base = config.settings.coder_url
     if not (base and record.owner and record.workspace) or deployment != config.settings.deployment:
         return None

@@ -1,4 +1,4 @@
-"""Answers about what is passed on: to people and to other webhooks."""
+"""Answers about relayed messages: to people and to other webhooks."""
 
 from typing import Self
 
@@ -20,9 +20,9 @@ class Relay(Answer):
     template: str
     received_at: Moment
     state: str = Field(description="pending, sent or failed.")
-    via: Blank = Field(description="By what it went: email, slack or webhook.")
+    via: Blank = Field(description="The method used: email, slack or webhook.")
     attempts: int
-    reason: Blank = Field(description="Why it is not delivered, or what is to be said of it.")
+    reason: Blank = Field(description="Why it has not been delivered, or a remark on the delivery.")
     at: Moment | None = Field(description="When it was delivered or last tried.")
 
     @classmethod
@@ -31,17 +31,17 @@ class Relay(Answer):
 
 
 class Target(Answer):
-    """One target as a whole."""
+    """A summary of one target."""
 
     target: str
     condition: str = one_of(Condition)
-    says: str
+    summary: str
     pending: int
     failed_lately: int = Field(description="Messages that failed within 24 hours.")
 
 
 class Relays(Answer):
-    """What was passed on, newest first, and the status of each target."""
+    """Relayed messages, newest first, and the status of each target."""
 
     relays: list[Relay]
     next: str | None
@@ -61,7 +61,7 @@ class Relays(Answer):
         """Return a page of at most that many messages.
 
         Raises:
-            ValueError: `before` is not one that this gave out.
+            ValueError: `before` is invalid.
         """
         rows, following = store.relayviews.page(before, limit, state, target)
         found = [Target.pick(target) for target in target_statuses(store, config)]
@@ -73,4 +73,4 @@ class Replayed(Answer):
 
     message_id: str
     target: str
-    outcome: str = Field(description="queued: it is tried once more.")
+    outcome: str = Field(description="queued: it is retried.")

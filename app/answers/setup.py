@@ -1,4 +1,4 @@
-"""Set-up: which steps of the checklist are done, as page and `awb doctor` show it."""
+"""Setup: which steps of the checklist are done, for the page and `awb doctor`."""
 
 from collections.abc import Sequence
 
@@ -21,11 +21,11 @@ def setup_steps(store: Store, config: Config) -> Sequence[Step]:
     return steps(
         Progress(
             delivered="last_delivery_at" in stats,
-            # With the API every template's builds are found.
+            # With the API, builds are found whatever their template.
             templates=bool(settings.ai_templates) or verifying,
             verifying=verifying and store.coder.mark("reconciled_at") is not None,
             receiver=bool(configured),
-            told=any(sent_at_field(name) in stats for name in configured),
+            message_sent=any(sent_at_field(name) in stats for name in configured),
             public_url=bool(settings.public_url),
         )
     )

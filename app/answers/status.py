@@ -1,4 +1,4 @@
-"""The answer to `awb status`: usage and all that belongs to the present moment."""
+"""The answer of `awb status`: usage and everything else about the current state."""
 
 from datetime import UTC, timedelta
 from typing import Final, Self
@@ -19,7 +19,7 @@ _MESSAGES: Final = 5
 
 
 class Status(Usage):
-    """The usage of the present period, and the answers of the HTTP API that go with it under their own names."""
+    """The usage of the current period, with other answers of the HTTP API under their own names."""
 
     health: Health
     coder: Coder | None

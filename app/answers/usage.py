@@ -1,4 +1,4 @@
-"""Answers about usage: of one usage period, of all of them, and what to expect."""
+"""Answers about usage: of one period, of all periods, and the forecast."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -19,7 +19,7 @@ from app.pipeline.usage import current_usage
 from app.store.store import Store
 
 _ESTIMATE: Final = "An estimate from notifications alone: usually too low, in some cases too high."
-_LIMIT_OF_TODAY: Final = "The limit is the one of today; what it was then is not kept."
+_LIMIT_OF_TODAY: Final = "The limit is today's; earlier limits are not stored."
 
 
 class DayUnits(Answer):
@@ -43,25 +43,25 @@ class Usage(Answer):
 
     deployment: str
     meter: str
-    used: int = Field(description="What alerts go by: Coder's own number brought up to now, or what we counted.")
+    used: int = Field(description="The number used for alerts: Coder's own plus later records, or else our count.")
     limit: int | None = Field(description="Null is unlimited.")
     soft_limit: int | None
     percent: float | None = Field(description="Rounded down to one decimal; null without a limit above zero.")
     counted: int
-    provisional: int = Field(description="Those of them that no API has proved.")
+    provisional: int = Field(description="How many of the counted units are not proved by Coder's API.")
     coder_actual: int | None = Field(description="Coder's own number as of its last refresh.")
-    drift: int | None = Field(description="What we counted less Coder's number for the same builds.")
+    drift: int | None = Field(description="Our count minus Coder's number for the same builds.")
     mode: Mode
     gone: bool = Field(
-        description="Coder no longer has the meter (v2.37 and later): the number is history, no limit holds."
+        description="Whether Coder no longer has the meter (v2.37 and later); its number is history, without a limit."
     )
     period: Period
-    alert: AlertState | None = Field(description="Null for a period that is over, and for a meter that is gone.")
+    alert: AlertState | None = Field(description="Null for a past period, and for a meter that Coder no longer has.")
     by_user: list[Units]
     by_template: list[Units]
     by_organization: list[Units]
     by_day: list[DayUnits]
-    notes: list[str] = Field(description="What has to be known to read the numbers rightly.")
+    notes: list[str] = Field(description="What to know when reading the numbers.")
     as_of: Moment
 
     @classmethod
@@ -70,11 +70,11 @@ class Usage(Answer):
 
         Args:
             store: the deployment's data.
-            config: limit and period, where no licence gives them.
-            day: any day of the period, its first for example; None for the present one.
+            config: the limit and the period, if no licence sets them.
+            day: any day of the period; None for the current one.
 
         Raises:
-            UnknownPeriodError: no period holds the day.
+            UnknownPeriodError: there is no period with records for the day.
         """
         present = current_usage(store, config, AWB, top=False)
         usage = present if day is None else usage_of(store, config, present, day)
@@ -113,7 +113,7 @@ class PastPeriod(Period):
 
 
 class Periods(Answer):
-    """The present usage period and those before it, as far back as there are records, newest first."""
+    """The current usage period and those before it, as far back as there are records, newest first."""
 
     deployment: str
     meter: str
@@ -141,7 +141,7 @@ class Periods(Answer):
 
 
 class Forecast(Answer):
-    """Pace, projection and the expected day of the breach; app/core/limit/forecast.py says what each means."""
+    """Pace, projection and the expected day of the breach; app/core/limit/forecast.py defines each field."""
 
     deployment: str
     meter: str
@@ -149,18 +149,18 @@ class Forecast(Answer):
     limit: int | None
     period: Period
     words: str
-    confident: bool = Field(description="Enough is known to warn by it.")
-    enough: bool = Field(description="Enough was seen to say anything.")
+    confident: bool = Field(description="Whether the forecast is reliable enough for a warning.")
+    enough: bool = Field(description="Whether there is enough data for any forecast.")
     why: str
     reached: bool
-    pace: float = Field(description="Builds a day that the projection goes by, as an average over a week.")
+    pace: float = Field(description="Builds a day used for the projection, averaged over a week.")
     pace_period: float
     pace_28: float | None
     pace_7: float | None
-    projected: int | None = Field(description="Usage at the end of the period; null where it has none.")
+    projected: int | None = Field(description="Usage at the end of the period; null if it is endless.")
     low: int | None
     high: int | None
-    breach: date | None = Field(description="Day on which the limit is reached; null when that is out of sight.")
+    breach: date | None = Field(description="Day on which the limit is reached; null if that is not in sight.")
     breach_earliest: date | None
     breach_latest: date | None
     breach_in_period: bool
@@ -172,7 +172,7 @@ class Forecast(Answer):
     @classmethod
     def of(cls, store: Store, config: Config) -> Self:
         usage = current_usage(store, config, AWB, top=False)
-        # Of a meter that is gone nothing is to be expected: the projection of nothing has the same shape.
+        # There is no forecast for a meter that Coder no longer has; an empty one has the same shape.
         found = outlook(store, usage).forecast or forecast((), 0, usage.limit, usage.period, usage.as_of)
         elapsed = found.elapsed_percent
         return cls(
@@ -205,7 +205,7 @@ class Forecast(Answer):
 
 
 def _notes(usage: meter.Usage, present: meter.Usage) -> list[str]:
-    """Say what has to be known to read the numbers rightly."""
+    """Return what to know when reading the numbers."""
     if usage.gone:
         return [NO_LONGER_COUNTED]
     notes = [_ESTIMATE] if usage.mode is Mode.WEBHOOK_ONLY else []

@@ -20,13 +20,13 @@ def alerts(context: click.Context, deployment: str | None, as_json: bool) -> Non
     if context.invoked_subcommand:
         return
     store, config = open_store(context.parent or context, deployment)
-    told = Alerts.of(store, config)
+    answer = Alerts.of(store, config)
     if as_json:
-        print_json(told)
+        print_json(answer)
         return
     print_table(
-        ("alert", "state", "level", "since", "acknowledged", "said last"),
-        [_row(alert, config) for alert in told.alerts],
+        ("alert", "state", "level", "since", "acknowledged", "last announcement"),
+        [_row(alert, config) for alert in answer.alerts],
     )
 
 
@@ -39,7 +39,7 @@ def _row(alert: Alert, config: Config) -> tuple[str, ...]:
         escape(alert.level or "–"),
         local(alert.since, config.zone) if fires else "–",
         escape(alert.acknowledged_by or ("by nobody" if fires else "–")),
-        escape(alert.said.headline if alert.said else "no message yet"),
+        escape(alert.announcement.headline if alert.announcement else "not announced yet"),
     )
 
 

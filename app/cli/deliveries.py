@@ -54,7 +54,7 @@ def deliveries(
         print_json(answer)
         return
     for one in answer.targets:
-        out.print(f"{escape(one.target)}: {styled(one.condition)}: {escape(one.says)}")
+        out.print(f"{escape(one.target)}: {styled(one.condition)}: {escape(one.summary)}")
     if not answer.relays:
         out.print("No relays or forwards are configured." if not answer.targets else "No message.")
         return

@@ -24,11 +24,11 @@ def events(context: click.Context, limit: int, before: str | None, deployment: s
     """Show what happened to alerts, the newest first: which level, why, who acknowledged."""
     store, config = open_store(context, deployment)
     try:
-        told = Events.of(store, limit, before)
+        page = Events.of(store, limit, before)
     except ValueError:
         fail("--before takes the `next` of an earlier list's JSON")
     if as_json:
-        print_json(told)
+        print_json(page)
         return
     rows = [
         (
@@ -38,9 +38,9 @@ def events(context: click.Context, limit: int, before: str | None, deployment: s
             escape(row.reason),
             _what(row),
         )
-        for row in told.events
+        for row in page.events
     ]
-    _show(rows, ("at", "alert", "level", "reason", "what"), told.next, "Nothing has happened to any alert yet.")
+    _show(rows, ("at", "alert", "level", "reason", "what"), page.next, "Nothing has happened to any alert yet.")
 
 
 @main.command()
@@ -53,11 +53,11 @@ def messages(context: click.Context, limit: int, before: str | None, deployment:
     """Show every message: receiver, state, attempts and error, the newest first."""
     store, config = open_store(context, deployment)
     try:
-        told = Notifications.of(store, limit, before)
+        page = Notifications.of(store, limit, before)
     except ValueError:
         fail("--before takes the `next` of an earlier list's JSON")
     if as_json:
-        print_json(told)
+        print_json(page)
         return
     rows = [
         (
@@ -67,9 +67,9 @@ def messages(context: click.Context, limit: int, before: str | None, deployment:
             row.attempts,
             _headline(row),
         )
-        for row in told.notifications
+        for row in page.notifications
     ]
-    _show(rows, ("at", "state", "receiver", "tries", "message"), told.next, "No message was sent yet.")
+    _show(rows, ("at", "state", "receiver", "tries", "message"), page.next, "No message was sent yet.")
 
 
 def _what(row: Event) -> str:

@@ -53,9 +53,11 @@ def show_findings(findings: Iterable[Finding], *, as_json: bool) -> int:
     for finding in findings:
         found.append(finding)
         if not as_json:
-            out.print(f"{_MARKS[finding.outcome]} {escape(f'{finding.check:<22} {finding.says}')}", markup=True)
+            out.print(f"{_MARKS[finding.outcome]} {escape(f'{finding.check:<22} {finding.message}')}", markup=True)
             if finding.hint:
                 out.print(f"{'':31}→ {escape(finding.hint)}")
     if as_json:
-        print_json([{"check": f.check, "outcome": f.outcome.value, "says": f.says, "hint": f.hint} for f in found])
+        print_json(
+            [{"check": f.check, "outcome": f.outcome.value, "message": f.message, "hint": f.hint} for f in found]
+        )
     return EXIT_FAILED if any(f.outcome is Result.ERROR for f in found) else 0

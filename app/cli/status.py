@@ -66,7 +66,7 @@ def _show_health(status: Status) -> None:
     rows = []
     for check in status.health.troubles:
         style, word = _TROUBLES[check.outcome]
-        rows.append((word, Text.assemble((check.says, style), f" → {runnable(check.hint)}" if check.hint else "")))
+        rows.append((word, Text.assemble((check.message, style), f" → {runnable(check.hint)}" if check.hint else "")))
     if rows:
         print_wide(facts_table(rows))
         out.print()
@@ -161,7 +161,7 @@ def _alert(alert: Alert, config: Config) -> str:
     if alert.state is not AlertStatus.FIRING:
         return f"{styled(alert.state)}: nothing to say about {escape(alert.name)}"
     level = f" at {alert.level}" if alert.level else ""
-    headline = f": {alert.said.headline}" if alert.said and alert.name != AWB else ""
+    headline = f": {alert.announcement.headline}" if alert.announcement and alert.name != AWB else ""
     since = f" since {local(alert.since, config.zone)}" if alert.since else ""
     who = alert.acknowledged_by
     known = f"acknowledged by {who}" if who else "nobody has acknowledged it"

@@ -17,8 +17,8 @@ def version() -> str:
         return metadata.version(_DISTRIBUTION)
     except metadata.PackageNotFoundError:
         project = Path(__file__).resolve().parents[2] / "pyproject.toml"
-        told = tomllib.loads(project.read_text(encoding="utf-8")) if project.exists() else {}
-        return f"{told.get('project', {}).get('version', '(unknown)')} (from a checkout, not installed)"
+        document = tomllib.loads(project.read_text(encoding="utf-8")) if project.exists() else {}
+        return f"{document.get('project', {}).get('version', '(unknown)')} (from a checkout, not installed)"
 
 
 def print_version(context: click.Context, _option: click.Parameter, requested: bool) -> None:

@@ -18,12 +18,13 @@ class Finding:
 
     Attributes:
         check: stable id, such as `redis.version`.
+        message: what was found.
         hint: what to do; empty if nothing is wrong.
         subject: what it is about, if a check covers several things, such as the name of a queue.
     """
 
     check: str
     outcome: Result
-    says: str
+    message: str
     hint: str = ""
     subject: str = ""

@@ -1,4 +1,4 @@
-"""Outlook: the forecast of a meter, and what else alerts show in addition to usage."""
+"""Outlook: the forecast of a meter, and what else alerts show besides usage."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Outlook:
     """The expected development of a meter.
 
     Attributes:
-        days: (UTC day, units) of the period, oldest first, days without usage missing.
+        days: (UTC day, units) of the period, oldest first, without days without usage.
     """
 
     usage: Usage
@@ -32,10 +32,10 @@ class Outlook:
 
 
 def outlook(store: Store, usage: Usage) -> Outlook:
-    """Return the forecast from the days of the usage's period; None for a meter that is gone, or has no days here."""
+    """Return the forecast for the usage's period; None if Coder no longer has the meter, or there are no records."""
     if not meter_of(usage.meter).counted_here:
         return Outlook(usage, (), None)
-    # Days before the period count for the pace, though not for usage: early in a month there is nothing else.
+    # Earlier days count for the pace, though not for usage: early in a month there are no others.
     known = Period(usage.period.start - _BEFORE, usage.period.end)
     days = store.snapshot(usage.meter).by_day(known, usage.as_of.date())
     expected = forecast(days, usage.used, usage.limit, usage.period, usage.as_of)
@@ -44,9 +44,9 @@ def outlook(store: Store, usage: Usage) -> Outlook:
 
 
 def is_projected(store: Store, config: Config, usage: Usage) -> bool:
-    """Tell whether thresholds that wait for a projection are to warn; True where none of them waits.
+    """Return whether thresholds with `if projected` are crossed as far as the projection goes; True if there are none.
 
-    The days are read only where the highest crossed level depends on it.
+    The days are read only if the highest crossed level depends on the projection.
     """
     if not needs_projection(usage.used, usage.limit, config.thresholds):
         return True
@@ -55,7 +55,7 @@ def is_projected(store: Store, config: Config, usage: Usage) -> bool:
 
 
 def context_of(store: Store, config: Config, seen: Outlook) -> Context:
-    """Return what the text of an alert needs in addition to usage."""
+    """Return what the text of an alert needs besides usage."""
     usage, expected = seen.usage, seen.forecast
     entitlements = store.coder.entitlements() if config.verifying(store.deployment) else None
     found = current_allowance(config, entitlements, usage.meter)
@@ -63,7 +63,7 @@ def context_of(store: Store, config: Config, seen: Outlook) -> Context:
         coder_url=config.settings.coder_url,
         status_url=_page_url(config),
         version=coder_version(store, config),
-        standing=found.standing,
+        licence=found.licence,
         forecast=expected.words() if expected and expected.enough else "",
         breach=expected.breach if expected and expected.confident else None,
         burn_up=burn_up(seen.days, usage.used),
@@ -72,12 +72,12 @@ def context_of(store: Store, config: Config, seen: Outlook) -> Context:
 
 
 def bare_context(config: Config) -> Context:
-    """Return the links alone, for words that need no number."""
+    """Return a context with links only, for texts without numbers."""
     return Context(coder_url=config.settings.coder_url, status_url=_page_url(config), zone=config.zone)
 
 
 def _page_url(config: Config) -> str:
-    """Return the address of the deployment's first page; empty where there is no public URL."""
+    """Return the URL of the deployment's first page; empty without a public URL."""
     url, deployment = config.settings.public_url, config.settings.deployment
     if not url or deployment == config.default_deployment:
         return url
@@ -85,13 +85,13 @@ def _page_url(config: Config) -> str:
 
 
 def burn_up(days: Sequence[tuple[date, int]], used: int) -> tuple[tuple[date, int], ...]:
-    """Add days up, thinned to as many points as a small chart shows; the last is the usage shown."""
+    """Return cumulative usage by day, thinned to the points of a small chart; the last is the usage shown."""
     total, points = 0, []
     for day, units in days:
         total += units
         points.append((day, total))
     step = len(points) // _MOST_POINTS + 1
     thin = points[::-1][::step][::-1]
-    # Coder's own number may differ from our days by a constant: the curve ends where the words say.
+    # Coder's own number may differ from our days by a constant, so the curve is shifted to end at the number shown.
     shift = used - total
     return tuple((day, max(units + shift, 0)) for day, units in thin)

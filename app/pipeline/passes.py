@@ -1,4 +1,4 @@
-"""Coder's API as jobs and commands use it: the client for a configuration, and when to ask."""
+"""Coder's API for jobs and commands: the client for a configuration, and when it is used."""
 
 import redis
 import structlog
@@ -19,7 +19,7 @@ from app.store.rq.enqueue import enqueue
 from app.store.store import Store
 
 log = structlog.get_logger(__name__)
-# With one more call well within a job's time: what is left is the next job's, and meanwhile others get their turn.
+# Leaves enough of a job's time for one more call. The next job does the rest, and other jobs run in between.
 _VERIFY_SECONDS = 60.0
 _LIST_SECONDS = 60.0
 _BOUNDS = Bounds(call=75.0)
@@ -29,11 +29,11 @@ def client(config: Config, *, attempts: int = 4) -> CoderApi:
     """Return the client for the configured deployment.
 
     Args:
-        config: URL, token, certificates.
-        attempts: of each question.
+        config: URL, token and certificates.
+        attempts: attempts for each request.
 
     Raises:
-        ValueError: none is configured.
+        ValueError: no API is configured.
     """
     settings = config.settings
     if not settings.coder_url or settings.coder_token is None:
@@ -43,7 +43,7 @@ def client(config: Config, *, attempts: int = 4) -> CoderApi:
 
 
 def verify(store: Store, config: Config) -> Verified | None:
-    """Verify what is due, then warn by what came out; None where no API is configured."""
+    """Verify what is due, then evaluate the thresholds; None if no API is configured."""
     if not config.verifying(store.deployment):
         return None
     with client(config) as api:
@@ -54,10 +54,10 @@ def verify(store: Store, config: Config) -> Verified | None:
 
 
 def reconcile(store: Store, config: Config, tick: int, part: int = 1) -> Listed | None:
-    """List what changed, for a limited time, and mark it to be verified; None if no API is configured.
+    """List changes for a limited time and mark them to be verified; None if no API is configured.
 
-    The next part lists the rest, after what was found so far is verified. If the process dies before it is
-    queued, the next tick continues from the same step.
+    The next part lists the rest, after what was found so far is verified. If the process dies before it is queued, the
+    next tick continues from the same step.
     """
     if not config.verifying(store.deployment):
         return None
@@ -79,7 +79,7 @@ def reconcile(store: Store, config: Config, tick: int, part: int = 1) -> Listed 
 
 
 def _learn_groups(store: Store, api: CoderApi) -> None:
-    """Keep who is in which group. Without an answer the last one holds; nothing else of a pass depends on it."""
+    """Store the members of groups. Without an answer the last ones stay; nothing else in a pass depends on them."""
     try:
         store.coder.keep_groups(api.groups())
     except CoderApiError as error:
@@ -87,21 +87,21 @@ def _learn_groups(store: Store, api: CoderApi) -> None:
 
 
 def _learn_expiry(store: Store, api: CoderApi) -> None:
-    """Keep when the token ends although it is in use, for the notice of it. Without an answer the last one holds."""
+    """Store when the token expires even if it is used, for the notice. Without an answer the last time stays."""
     try:
         expiry = api.account.key().expiry(clock.now())
     except CoderApiError as error:
         if error.kind not in {Failure.FORBIDDEN, Failure.NOT_FOUND}:
             log.warning("expiry of the token not read", deployment=store.deployment, why=error.kind.value)
             return
-        # Another token than before, and its scopes do not cover the question.
+        # This is another token than before, whose scopes do not allow the request.
         expiry = None
     ends = expiry.final if expiry else None
     store.coder.note(token_ends_at=ends.timestamp() if ends else None)
 
 
 def enqueue_due(connection: "redis.Redis", config: Config, *, reconcile_tick: int | None) -> None:
-    """Queue the jobs that are due: verifying where something waits, and a pass at the beginning of its tick."""
+    """Queue the jobs that are due: verification if anything is waiting, and a pass at the start of its tick."""
     for deployment in config.settings.configured_deployments:
         if not config.of(deployment).verifying(deployment):
             continue

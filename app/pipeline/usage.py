@@ -1,4 +1,4 @@
-"""The usage of a meter now: which period and limit hold, and which numbers are known."""
+"""The current usage of a meter: which period and limit apply, and which numbers are known."""
 
 from dataclasses import replace
 from datetime import UTC, date
@@ -16,7 +16,7 @@ from app.store.store import Store
 
 
 def current_usage(store: Store, config: Config, meter: str, *, top: bool) -> Usage:
-    """Return the usage of the period that holds this moment; with the top users and templates if asked."""
+    """Return the usage of the current period, optionally with the top users and templates."""
     now = clock.now()
     state = store.coder
     entitlements = state.entitlements() if config.verifying(store.deployment) else None
@@ -24,7 +24,7 @@ def current_usage(store: Store, config: Config, meter: str, *, top: bool) -> Usa
     today = now.date()
     licensed = _extended(found.period, today) if found.period and found.period.start <= today else None
     period = licensed or config.period_rule.at(today)
-    # Seats are no counter: their feature has no period, and Coder's number is the present one.
+    # Seats are not a counter: their feature has no period, and Coder's number is the current one.
     actual = found.actual if licensed or found.period is None else None
     if not meter_of(meter).counted_here:
         return Usage(store.deployment, meter, period, found.limit, actual or 0, 0, now, actual, mode=Mode.VERIFIED)
@@ -45,12 +45,12 @@ def current_usage(store: Store, config: Config, meter: str, *, top: bool) -> Usa
 
 
 def current_allowance(config: Config, entitlements: Entitlements | None, meter: str) -> Allowance:
-    """Return limit, period and Coder's number, from the entitlements where there are any."""
+    """Return the limit, the period and Coder's number, from the entitlements if there are any."""
     return allowance(entitlements, meter_of(meter).feature, config.limit)
 
 
 def coder_version(store: Store, config: Config) -> Version | None:
-    """Return the version that the deployment's API last named; None where none is configured or none was read."""
+    """Return the version that Coder's API last reported; None if no API is configured or none was reported yet."""
     info = store.coder.build_info() if config.verifying(store.deployment) else None
     return info.number if info else None
 
@@ -61,7 +61,7 @@ def _extended(period: Period, today: date) -> Period:
 
 
 def active_meters(store: Store, config: Config) -> list[str]:
-    """Return the meters that this deployment has: the counted one unless it is gone, and those that Coder reports."""
+    """Return the meters of this deployment: the counted one unless Coder no longer has it, and those Coder reports."""
     entitlements = store.coder.entitlements() if config.verifying(store.deployment) else None
     features = entitlements.features if entitlements else {}
     version = coder_version(store, config)

@@ -17,13 +17,13 @@ class AlertView:
     """The current state of one alert.
 
     Attributes:
-        said: its last announcement; None if there was none.
+        announcement: its last announcement; None if there was none.
         acknowledged_by: who acknowledged what is firing now; empty for nobody.
     """
 
     name: str
     state: AlertState
-    said: Alert | None
+    announcement: Alert | None
     acknowledged_by: str = ""
     acknowledged_at: datetime | None = None
 
@@ -43,9 +43,9 @@ def alert_views(store: Store, names: Iterable[str]) -> list[AlertView]:
 
 def _view(name: str, stored: Sequence[bytes | None], acknowledged: bytes | None) -> AlertView:
     state, words = stored
-    stands = AlertState.from_json(state or b"{}")
-    said = Alert.from_json(words) if words else None
+    current = AlertState.from_json(state or b"{}")
+    last = Alert.from_json(words) if words else None
     given = Acknowledgement.read(name, acknowledged) if acknowledged else None
-    if given is None or not given.covers(stands):
-        return AlertView(name, stands, said)
-    return AlertView(name, stands, said, given.by, given.at)
+    if given is None or not given.covers(current):
+        return AlertView(name, current, last)
+    return AlertView(name, current, last, given.by, given.at)

@@ -225,7 +225,7 @@ def test_links_in_messages_and_calendar_open(place: Place, connection: "redis.Re
 
 @one_empty
 def test_the_doctor_finds_the_receiver_behind_the_path(empty_place: Place, connection: "redis.Redis") -> None:
-    found = {one.check: one.says for one in examine(empty_place.config, connection)}
+    found = {one.check: one.message for one in examine(empty_place.config, connection)}
     assert found["receiver.reachable"] == f"{empty_place.base}/v1/webhook answers"
 
 

@@ -73,7 +73,7 @@ def test_of_what_real_servers_answered_the_same_is_said(ask: Ask, kind: str) -> 
 def findings(ask: Ask, one: Deployment, **environ: str) -> dict[str, tuple[str, str]]:
     """Return outcome and what is said, with its hint, by the id of the check."""
     result = ask(one, "coder", "check", "--json", **environ)
-    return {row["check"]: (row["outcome"], f"{row['says']} → {row['hint']}") for row in json.loads(result.stdout)}
+    return {row["check"]: (row["outcome"], f"{row['message']} → {row['hint']}") for row in json.loads(result.stdout)}
 
 
 OWNER, BOT = "v2.31.9 owner", "v2.31.9 template-admin and auditor"

@@ -169,7 +169,7 @@ def test_only_what_the_api_proved_is_called_verified() -> None:
 def test_what_is_blocked_depends_on_the_version_and_the_licence(
     version: tuple[int, int, int] | None, standing: LicenceStatus, used: int, text: str
 ) -> None:
-    context = Context(version=version, standing=standing)
+    context = Context(version=version, licence=standing)
     said = describe(decided(Reason.FIRST, "90%"), usage(used), context)
     assert said.meaning.startswith(text)
     assert "account team" in said.meaning

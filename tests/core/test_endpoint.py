@@ -104,5 +104,7 @@ def test_no_secret_is_ever_said(theirs: str, ours: str) -> None:
         scheme="https", host="awb.example.com", path="/v1/webhook", has_user_info=True, password=f"T<{theirs}>"
     )
     said = list(compare(endpoint, Expected("", "prod", f"O<{ours}>", f"F<{ours}>")))
-    texts = " ".join(f"{finding.says} {finding.hint}" for finding in said) + repr(endpoint) + endpoint.model_dump_json()
+    texts = (
+        " ".join(f"{finding.message} {finding.hint}" for finding in said) + repr(endpoint) + endpoint.model_dump_json()
+    )
     assert not [secret for secret in (f"T<{theirs}>", f"O<{ours}>", f"F<{ours}>") if secret in texts]

@@ -1,4 +1,4 @@
-"""Entitlements become limit, period and standing: every shape that Coder's versions and licences give."""
+"""Entitlements become limit, period and licence status: every shape that Coder's versions and licences give."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -70,7 +70,7 @@ def test_a_claim_of_the_licence_wins_whether_smaller_or_larger(limit: int) -> No
 )
 def test_a_soft_limit_counts_only_between_zero_and_the_limit(limit: int, soft: int | None, expected: Limit) -> None:
     answer = found(entitlements(limit=limit, soft_limit=soft))
-    assert (answer.standing, answer.limit) == (LicenceStatus.ENTITLED, expected)
+    assert (answer.licence, answer.limit) == (LicenceStatus.ENTITLED, expected)
 
 
 def test_a_hard_limit_of_its_own_changes_nothing() -> None:

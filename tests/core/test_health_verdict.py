@@ -90,13 +90,13 @@ def test_coders_api_is_judged_by_its_answers_and_its_passes(
 
 
 ILL_RELAYS = (
-    RelayVitals(target="relay", says="late", late=True),
-    RelayVitals(target="forward:x", says="bad", late=True, failing=True),
+    RelayVitals(target="relay", summary="late", late=True),
+    RelayVitals(target="forward:x", summary="bad", late=True, failing=True),
 )
 
 
 def test_a_relay_that_is_late_is_a_warning_and_one_that_fails_an_error() -> None:
-    found = judge(replace(WELL, relays=(*ILL_RELAYS, RelayVitals(target="forward:y", says="fine"))))
+    found = judge(replace(WELL, relays=(*ILL_RELAYS, RelayVitals(target="forward:y", summary="fine"))))
     assert [found.of("relays.working", one) for one in ("relay", "forward:x", "forward:y")] == [
         Result.WARNING, Result.ERROR, Result.OK,
     ]  # fmt: skip

@@ -33,4 +33,4 @@ def test_check_and_pass_agree_on_what_tells_of_deleted_workspaces(
     with stage.now():
         [found] = [one for one in check(stage.connection, stage.config, stage.api) if one.check == "coder.deleted"]
     assert (found.outcome is Result.OK) is (source is not HistorySource.NONE)
-    assert {"provisionerjobs": "provisioner jobs", "audit": "audit log", "none": "is missed"}[source] in found.says
+    assert {"provisionerjobs": "provisioner jobs", "audit": "audit log", "none": "is missed"}[source] in found.message

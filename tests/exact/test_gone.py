@@ -183,7 +183,7 @@ def test_the_check_of_coder_says_it_once_and_warns_of_no_missing_builds(stage: S
     upgrade(stage)
     with stage.now():
         found = {one.check: one for one in check(stage.connection, stage.config, stage.api)}
-    assert "no longer counted" in found["coder.version"].says
+    assert "no longer counted" in found["coder.version"].message
     assert found["coder.licence"].outcome is Result.OK
 
 

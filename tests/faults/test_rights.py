@@ -55,7 +55,7 @@ def limited(redis_server: RedisServer, connection: Any) -> Iterator[Limited]:
 
 def findings(limited: Limited) -> dict[str, tuple[Result, str, str]]:
     found = examine(limited.config, connect(limited.url))
-    return {one.check: (one.outcome, one.says, one.hint) for one in found if one.check.startswith("redis.")}
+    return {one.check: (one.outcome, one.message, one.hint) for one in found if one.check.startswith("redis.")}
 
 
 def test_the_documented_rights_suffice_for_everything(limited: Limited) -> None:

@@ -166,7 +166,7 @@ def test_doctor_asks_its_own_addresses_past_every_proxy(
         # A name of ours that is not loopback: it resolves to nothing here, which is not the proxy's 502.
         config = make_config(public_url="http://awb.example.invalid")
         found = {finding.check: finding for finding in examine(config, connection)}
-        assert "ConnectionError" in found["receiver.reachable"].says
+        assert "ConnectionError" in found["receiver.reachable"].message
     assert proxy.requests == []
 
 

@@ -476,10 +476,10 @@ def test_a_discarded_body_is_gone(connection: Any, inbox: Inbox) -> None:
         (b'{"payload": {"user_email": "planted", "labels": {"task": "planted prompt", "workspace": "w"}}}',
          {"payload": {"user_email": "[not stored]", "labels": {"task": "[not stored]", "workspace": "w"}}}, ""),
         (b'[{"token": "planted"}]', [{"token": "[not stored]"}], ""),
-        (b'{"prompt": "planted', None, "It is no JSON (Unterminated string starting at, line 1, column 12)"),
-        (b"password=planted", None, "It is no JSON (Expecting value, line 1, column 1)"),
-        (b'{"a": "\xff planted"}', None, "It is no JSON that can be read"),
-        (b"[" * 100_000, None, "It is no JSON that can be read"),
+        (b'{"prompt": "planted', None, "It is not JSON (Unterminated string starting at, line 1, column 12)"),
+        (b"password=planted", None, "It is not JSON (Expecting value, line 1, column 1)"),
+        (b'{"a": "\xff planted"}', None, "It is not valid JSON"),
+        (b"[" * 100_000, None, "It is not valid JSON"),
     ],
 )  # fmt: skip
 def test_a_body_is_shown_without_what_must_not_be_shown(
@@ -499,5 +499,5 @@ def test_a_body_that_was_not_kept_says_so(connection: "redis.Redis", inbox: Inbo
     put_aside(inbox, "m1", b"passcode", keep=False)
     shown = show(Store(connection, DEPLOYMENT), "m1")
     assert shown
-    assert (shown.content, shown.note) == (None, "It might hold a secret, so only its size was kept.")
+    assert (shown.content, shown.note) == (None, "It might contain a secret, so only its size was stored.")
     assert show(Store(connection, DEPLOYMENT), "m2") is None

@@ -98,7 +98,7 @@ def test_a_step_is_shown_by_doctor_while_it_fails_and_for_a_day_after(
 ) -> None:
     def said() -> list[tuple[str, str]]:
         found = examine(config, connection)
-        return [(one.outcome.value, one.says) for one in found if one.check == "sweep.warn-awb"]
+        return [(one.outcome.value, one.message) for one in found if one.check == "sweep.warn-awb"]
 
     used_up(connection, config, "first")
     begun = clock.now()

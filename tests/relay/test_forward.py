@@ -288,7 +288,7 @@ def test_a_target_that_is_no_longer_configured_gets_nothing_more(make: Any, redi
         world = make(to(there.port))
         world.post(notification("m-1"))
         work_lane(world.store, with_forwards(redis_server.url, to(there.port, "another")), "forward:sink")
-    assert world.state("m-1", "forward:sink")["reason"] == "The target is not configured any more."
+    assert world.state("m-1", "forward:sink")["reason"] == "The target is no longer configured."
 
 
 def test_another_secret_than_the_one_that_sealed_is_said(make: Any, redis_server: RedisServer) -> None:

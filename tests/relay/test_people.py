@@ -228,7 +228,7 @@ def test_a_passcode_that_cannot_be_delivered_is_given_up_after_twenty_minutes(ma
     assert int(world.state("otp-1", "relay")["attempts"]) > 20
     world.wait(60)
     state = world.state("otp-1", "relay")
-    assert (state["state"], state["reason"]) == ("failed", "It was not taken (serverError).")
+    assert (state["state"], state["reason"]) == ("failed", "It was not accepted (serverError).")
     assert world.originals() == []
     assert world.store.relays.again("otp-1", "relay", world.now()) == -1
     assert CODE.encode() not in everything(world.connection)

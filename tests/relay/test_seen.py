@@ -139,12 +139,13 @@ def test_metrics_have_numbers_for_each_target(world: World) -> None:
 def test_how_a_target_fares(world: World, there: HttpSink) -> None:
     assert verdict(world.store, world.config).of("relays.working", "forward:sink") is Result.ERROR
     [target] = target_statuses(world.store, world.config)
-    assert (target.condition, target.says) == (Condition.FAILING, "1 messages failed within 24 hours: it answered 503")
+    summary = "Messages that failed within 24 h: 1: it answered 503"
+    assert (target.condition, target.summary) == (Condition.FAILING, summary)
     there.replies[:] = [answer(500)]
     world.wait(1200)
     [target] = target_statuses(world.store, world.config)
     assert target.condition is Condition.LATE
-    assert target.says.startswith("1 messages wait, the oldest for 20 minutes: it answered 500")
+    assert target.summary.startswith("Waiting messages: 1, the oldest for 20 min: it answered 500")
     assert verdict(world.store, world.config).of("relays.working", "forward:sink") is Result.WARNING
     there.replies[:] = [answer(200)]
     world.wait(86_400 + 1200)
@@ -157,7 +158,7 @@ def test_doctor_warns_while_users_get_nothing(
 ) -> None:
     def findings(**settings: Any) -> dict[str, str]:
         config = make_config(redis_server.url, deployment="prod", relay_secret=RELAY_SECRET, **settings)
-        return {one.check: one.says for one in examine_relaying(config, connection)}
+        return {one.check: one.message for one in examine_relaying(config, connection)}
 
     world = World(connection, make_config(redis_server.url, deployment="prod"), clock)
     world.post(notification("m-1"))

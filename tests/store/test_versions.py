@@ -227,7 +227,7 @@ def test_states_words_and_handles_of_another_version_are_read_where_they_lie(con
     assert alerts.state(AWB) == (3, STATE)
     assert alerts.last(AWB) == ALERT
     [standing] = alert_views(Store(connection, DEPLOYMENT), [AWB])
-    assert (standing.state, standing.said, standing.acknowledged_by) == (STATE, ALERT, "ada")
+    assert (standing.state, standing.announcement, standing.acknowledged_by) == (STATE, ALERT, "ada")
     assert outbox.thread("slack", ALERT.group_key) == Handle("C1", "17.5")
     assert CoderState(connection, DEPLOYMENT).drift()[0].counted == 12
     assert Gauges(connection, DEPLOYMENT).drift_edges(datetime(2026, 1, 1, tzinfo=UTC))[0].actual == 10

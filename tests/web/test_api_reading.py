@@ -54,7 +54,7 @@ def test_periods_go_back_as_far_as_there_are_records(world: FlaskClient) -> None
         ("2030-03-01", "2030-04-01", 31, False),
         ("2030-02-01", "2030-03-01", 12, False),
     ]
-    assert told["notes"] == ["The limit is the one of today; what it was then is not kept."]
+    assert told["notes"] == ["The limit is today's; earlier limits are not stored."]
 
 
 @pytest.mark.parametrize("period", ["2030-03-01", "2030-03-17", "2030-03-31"])
@@ -65,7 +65,7 @@ def test_usage_of_an_older_period_is_asked_for_by_any_of_its_days(world: FlaskCl
     assert (told["alert"], told["coder_actual"], told["drift"], told["limit"]) == (None, None, None, 8)
     assert len(told["by_day"]) == 31
     assert told["by_user"] == [{"name": "ada", "used": 31}]
-    assert "The limit is the one of today; what it was then is not kept." in told["notes"]
+    assert "The limit is today's; earlier limits are not stored." in told["notes"]
 
 
 def test_the_present_period_is_the_same_by_name(world: FlaskClient) -> None:
@@ -131,8 +131,8 @@ def test_alerts_tell_state_and_last_words_those_that_fire_first(world: FlaskClie
     told = get(world, "/alerts")["alerts"]
     assert [row["name"] for row in told if row["state"] == "firing"][:1] == ["awb"]
     first = told[0]
-    assert (first["name"], first["level"], first["said"]["level"]) == ("awb", "120%", "120%")
-    assert first["said"]["headline"]
+    assert (first["name"], first["level"], first["announcement"]["level"]) == ("awb", "120%", "120%")
+    assert first["announcement"]["headline"]
     assert first["acknowledged_by"] is None
     assert {"awb", "forecast-awb", "ai_governance_seats"} <= {row["name"] for row in told}
 

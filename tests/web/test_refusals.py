@@ -264,8 +264,8 @@ def test_page_metrics_and_doctor_tell_of_it(connection: "redis.Redis", config: C
         assert 'awb_refused_posts_total{reason="too-large"} 0.0' in scraped
         found = {finding.check: finding for finding in examine(config, connection)}
         assert found["input.secret"].outcome is Result.WARNING
-        assert "5 posts without the right secret since 2026-01-05 08:00 UTC" in found["input.secret"].says
-        assert "another method than POST: 1" in found["input.refused"].says
+        assert "5 posts without the right secret since 2026-01-05 08:00 UTC" in found["input.secret"].message
+        assert "another method than POST: 1" in found["input.refused"].message
         clock.shift(timedelta(hours=25))
         found = {finding.check: finding for finding in examine(config, connection)}
         assert found["input.refused"].outcome is Result.OK

@@ -125,7 +125,7 @@ def _frozen(situation: Situation) -> Notice:
 
 
 def _entitlement(situation: Situation) -> Notice | None:
-    if situation.allowance.standing is LicenceStatus.NOT_ENTITLED:
+    if situation.allowance.licence is LicenceStatus.NOT_ENTITLED:
         return Notice(
             key="not-entitled",
             severity=Severity.CRITICAL,
@@ -138,7 +138,7 @@ def _entitlement(situation: Situation) -> Notice | None:
 
 
 def _grace(situation: Situation) -> Notice | None:
-    if situation.allowance.standing is LicenceStatus.GRACE:
+    if situation.allowance.licence is LicenceStatus.GRACE:
         return Notice(
             key="grace-period",
             severity=Severity.WARNING,

@@ -131,7 +131,7 @@ class Workspace(CoderModel):
     @property
     def names(self) -> dict[str, str]:
         """Return the known names that are kept for its records and that builds do not contain."""
-        told = {
+        known = {
             "owner": self.owner_name.lower(),
             "owner_id": self.owner_id,
             "template": self.template_name,
@@ -139,7 +139,7 @@ class Workspace(CoderModel):
             "organization": self.organization_name,
             "organization_id": self.organization_id,
         }
-        return {which: name for which, name in {**told, HAS_TASK: "yes" if self.task_id else ""}.items() if name}
+        return {which: name for which, name in {**known, HAS_TASK: "yes" if self.task_id else ""}.items() if name}
 
     @property
     def deleted(self) -> bool:

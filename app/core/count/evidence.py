@@ -132,10 +132,10 @@ class Evidence:
 
     def as_json(self) -> dict[str, Any]:
         """Return the stored form of the evidence. `T` lists each message once, and all else refers to it by index."""
-        told = {(at, message_id) for _, at, message_id, _ in self.names.values()}
+        messages = {(at, message_id) for _, at, message_id, _ in self.names.values()}
         everything = (*self.created, *self.resumed, *self.paused, *self.seen, *self.failed.values())
-        told |= {(sighting.at, sighting.message_id) for sighting in everything}
-        table = sorted(told)
+        messages |= {(sighting.at, sighting.message_id) for sighting in everything}
+        table = sorted(messages)
         place = {message: number for number, message in enumerate(table)}
 
         def row(sighting: Sighting) -> list[Any]:
@@ -228,8 +228,8 @@ def _merge_names(names: _Names, event: Event, kind: EvidenceKind | None) -> _Nam
     found = {which: getattr(event, which) for which in _NAMES} | {_TEMPLATE_ID: _coder_template_id(event)}
     for which, name in found.items():
         if name:
-            told = (doubtful if which == "template" else 0, event.received_at, event.message_id, name)
-            changed[which] = min(changed.get(which, told), told)
+            seen = (doubtful if which == "template" else 0, event.received_at, event.message_id, name)
+            changed[which] = min(changed.get(which, seen), seen)
     return changed
 
 

@@ -29,7 +29,7 @@ class Progress:
     templates: bool
     verifying: bool
     receiver: bool
-    told: bool
+    message_sent: bool
     public_url: bool
 
 
@@ -55,7 +55,7 @@ def steps(progress: Progress) -> Sequence[Step]:
             "set `AWB_SLACK_WEBHOOK_URL`, or `AWB_SMTP_URL`, `AWB_EMAIL_FROM` and `AWB_EMAIL_TO`", "docs/alerts.md",
         ),
         Step(
-            "test-message", "Send a test message", progress.told,
+            "test-message", "Send a test message", progress.message_sent,
             "run `awb notify test`, which sends one to each receiver", "docs/alerts.md",
         ),
         Step(

@@ -47,7 +47,7 @@ class Verdict:
         """The troubles grouped by remedy, so that each remedy is given once; worst first."""
         found: dict[str, list[Finding]] = {}
         for finding in self.troubles:
-            found.setdefault(finding.hint or finding.says, []).append(finding)
+            found.setdefault(finding.hint or finding.message, []).append(finding)
         return [(findings[0].hint, findings) for findings in found.values()]
 
     @property
@@ -132,7 +132,7 @@ def _relays(relays: Sequence[RelayVitals]) -> Iterator[Finding]:
         result = Result.ERROR if relay.failing else Result.WARNING if relay.late else Result.OK
         hint = "" if result is Result.OK else "run `awb deliveries`, and check whether the target answers"
         who = "people" if relay.target == "relay" else relay.target
-        yield Finding("relays.working", result, f"{who}: {relay.says}", hint, subject=relay.target)
+        yield Finding("relays.working", result, f"{who}: {relay.summary}", hint, subject=relay.target)
 
 
 def _workers(queues: Sequence[QueueVitals]) -> Iterator[Finding]:

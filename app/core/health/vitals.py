@@ -56,13 +56,13 @@ class RelayVitals:
     """The state of one target of relays or forwards.
 
     Attributes:
-        says: its status, in one sentence.
+        summary: the status in words.
         late: whether messages have waited longer than they should.
         failing: whether messages failed within a day.
     """
 
     target: str
-    says: str
+    summary: str
     late: bool = False
     failing: bool = False
 

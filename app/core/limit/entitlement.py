@@ -39,7 +39,7 @@ class Allowance:
         actual: Coder's own number as of the entitlements' refresh; None if it does not count.
     """
 
-    standing: LicenceStatus
+    licence: LicenceStatus
     limit: Limit
     period: Period | None = None
     actual: int | None = None
@@ -55,8 +55,8 @@ def allowance(entitlements: Entitlements | None, feature_name: str, configured: 
     if feature is None or feature.entitlement == LicenceStatus.NOT_ENTITLED or not feature.limit or not feature.enabled:
         actual = feature.actual if feature else None
         return Allowance(LicenceStatus.NOT_ENTITLED, Limit(0), _period(feature), actual)
-    standing = LicenceStatus.GRACE if feature.entitlement == LicenceStatus.GRACE else LicenceStatus.ENTITLED
-    return Allowance(standing, _limit(feature), _period(feature), feature.actual)
+    licence = LicenceStatus.GRACE if feature.entitlement == LicenceStatus.GRACE else LicenceStatus.ENTITLED
+    return Allowance(licence, _limit(feature), _period(feature), feature.actual)
 
 
 def _limit(feature: Feature) -> Limit:

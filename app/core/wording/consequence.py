@@ -15,7 +15,7 @@ _CONTACT_NOW: Final = "Please contact your Coder account team."
 _CONTACT_IN_TIME: Final = "Please talk to your Coder account team before it is reached."
 
 
-def consequence(usage: Usage, standing: LicenceStatus, version: Version | None) -> str:  # noqa: PLR0911 - one for each case
+def consequence(usage: Usage, licence: LicenceStatus, version: Version | None) -> str:  # noqa: PLR0911 - one for each case
     """Return what usage near or over this limit means for the deployment's users, and what to do."""
     over = usage.limit.count is not None and usage.used >= usage.limit.count
     ask = _CONTACT_NOW if over else _CONTACT_IN_TIME
@@ -23,14 +23,14 @@ def consequence(usage: Usage, standing: LicenceStatus, version: Version | None) 
         return NO_LONGER_COUNTED
     if usage.meter != AWB:
         return f"What happens beyond this limit depends on the licence. {ask}"
-    if usage.limit.count == 0 or standing is LicenceStatus.NOT_ENTITLED:
+    if usage.limit.count == 0 or licence is LicenceStatus.NOT_ENTITLED:
         return (
             "The licence includes no builds, so Coder may refuse to start workspaces for tasks. Everything else keeps "
             f"working. {_CONTACT_NOW}"
         )
     if usage.limit.count is None:
         return "There is no limit."
-    if standing is LicenceStatus.UNLICENSED or (version is not None and not LIMIT_BLOCKS.holds(version)):
+    if licence is LicenceStatus.UNLICENSED or (version is not None and not LIMIT_BLOCKS.holds(version)):
         state = "tasks keep working over the limit" if over else "not even at the limit"
         return f"Nothing is blocked{':' if over else ','} {state}. {ask}"
     if version is None:

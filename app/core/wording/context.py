@@ -31,7 +31,7 @@ class Context:
     coder_url: str = ""
     status_url: str = ""
     version: Version | None = None
-    standing: LicenceStatus = LicenceStatus.UNKNOWN
+    licence: LicenceStatus = LicenceStatus.UNKNOWN
     forecast: str = ""
     breach: date | None = None
     burn_up: tuple[tuple[date, int], ...] = ()

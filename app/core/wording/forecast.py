@@ -46,7 +46,7 @@ def forecast_alert(usage: Usage, reason: Reason, context: Context) -> Alert:
         headline=f"{short}: {headline}",
         summary=summary,
         facts=tuple(facts),
-        meaning="Nothing needs to be done." if resolved else consequence(usage, context.standing, context.version),
+        meaning="Nothing needs to be done." if resolved else consequence(usage, context.licence, context.version),
         links=links(context, contact=not resolved),
         footer=f"Deployment {usage.deployment} · forecast from the pace so far · reason: {reason.value}",
         used=usage.used,

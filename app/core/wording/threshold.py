@@ -99,7 +99,7 @@ def _meaning(decision: Decision, usage: Usage, context: Context) -> str:
         return "Usage starts again from zero. Nothing needs to be done."
     if _over(decision):
         return "Nothing needs to be done."
-    return consequence(usage, context.standing, context.version)
+    return consequence(usage, context.licence, context.version)
 
 
 def _footer(decision: Decision, usage: Usage, context: Context) -> str:

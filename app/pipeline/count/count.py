@@ -1,6 +1,6 @@
-"""Counting: deliveries become verdicts, verdicts become evidence, evidence becomes records, each exactly once.
+"""Counting: deliveries are classified, verdicts become evidence, and evidence becomes records, each exactly once.
 
-Deliveries are counted in batches: one read and one script for each workspace, however many deliveries mention it.
+Deliveries are counted in batches: one read and one script call for each workspace, however many deliveries mention it.
 """
 
 from collections import defaultdict
@@ -28,7 +28,7 @@ from app.store.store import Store
 
 log = structlog.get_logger(__name__)
 _DAY: Final = 86_400
-# What a newer version adds to a queued delivery comes behind these.
+# Values that a newer version adds to a queued delivery come after these.
 _KNOWN: Final = 4
 
 
@@ -41,16 +41,16 @@ class Classified:
 def count(connection: "redis.Redis", config: Config, deliveries: Sequence[Sequence[Any]]) -> set[tuple[str, str]]:
     """Count queued deliveries and return the (deployment, meter) pairs whose usage changed.
 
-    If the process dies between ledger and log of deliveries, the jobs run again: the ledger already has
-    the evidence and changes nothing, and the log is written.
+    If the process dies between writing the ledger and the outcomes of deliveries, the jobs run again: the ledger
+    already has the evidence and does not change, and the outcomes are written.
 
     Args:
         connection: Redis.
-        config: rules and lists in effect.
-        deliveries: (deployment, message id, arrival, redacted payload) each, as the receiver queued them.
+        config: the rules and lists in effect.
+        deliveries: (deployment, message id, arrival, redacted payload) for each, as queued by the receiver.
 
     Raises:
-        redis.exceptions.RedisError: some of them may be counted; counting them again is harmless.
+        redis.exceptions.RedisError: some of them may have been counted; counting them again is harmless.
     """
     classified = [_classify(config.of(delivery[0]), *delivery[:_KNOWN]) for delivery in deliveries]
     changed = set()
@@ -64,9 +64,9 @@ def count(connection: "redis.Redis", config: Config, deliveries: Sequence[Sequen
 
 
 def _request_verification(connection: "redis.Redis", config: Config, classified: Sequence[Classified]) -> None:
-    """Request the verification of every workspace that a delivery names, counted or not.
+    """Request the verification of every workspace that a delivery names, whether or not it counted.
 
-    If the process dies before this, the job runs again; the next pass over the listings would find it, too.
+    If the process dies before this, the job runs again; the next pass over Coder's API would also find the workspace.
     """
     mentioned: dict[str, set[str]] = defaultdict(set)
     for item in classified:
@@ -77,10 +77,10 @@ def _request_verification(connection: "redis.Redis", config: Config, classified:
 
 
 def add_evidence(ledger: Ledger, config: Config, items: Sequence[Classified]) -> int:
-    """Join evidence of deliveries to what is known of their workspaces; return the change in units.
+    """Add the evidence from deliveries to that of their workspaces, and return the change in units.
 
     Raises:
-        ConflictError: some workspaces kept changing; the job is tried again later.
+        ConflictError: other processes kept changing some workspaces; the job is retried later.
     """
     by_workspace: dict[str, list[Classified]] = defaultdict(list)
     for item in items:
@@ -128,10 +128,10 @@ def _log_counted(
 
 
 def recount(store: Store, config: Config) -> int:
-    """Derive every workspace's records again, after a change of the list of AI templates; return the change in units.
+    """Derive every workspace's records again after a change of the AI template list, and return the change in units.
 
     Raises:
-        ConflictError: a workspace kept changing; the ones before it are recounted.
+        ConflictError: another process kept changing a workspace; those before it have been recounted.
     """
     ledger = store.ledger(AWB)
     change = 0
@@ -139,7 +139,7 @@ def recount(store: Store, config: Config) -> int:
     def attempt(waiting: Mapping[str, None]) -> Collection[str]:
         nonlocal change
         known = ledger.read_workspaces(dict.fromkeys(waiting, ()))
-        # What is stored was derived with another list: everything is sent.
+        # The stored records were derived with another list, so all of them are sent.
         again = [
             replace(update_of(ledger, config, workspace_id, stored, stored.evidence, 0), unchanged=())
             for workspace_id, stored in known.items()
@@ -156,7 +156,7 @@ def recount(store: Store, config: Config) -> int:
 def update_of(
     ledger: Ledger, config: Config, workspace_id: str, stored: StoredWorkspace, after: Evidence, at: float
 ) -> RecordUpdate:
-    """Return what a change of a workspace's evidence makes of its records."""
+    """Return the update of a workspace's records after its evidence has changed."""
 
     def derived(evidence: Evidence) -> tuple[UsageRecord, ...]:
         return provisional_records(evidence, ledger.meter, workspace_id, config.ai_templates, config.reason_of)
@@ -177,7 +177,7 @@ def update_of(
 
 
 def _renamed(ledger: Ledger, workspace_id: str, before: Evidence, after: Evidence) -> list[UsageRecord]:
-    """Return the records that are derived no longer, with the names and the weight of now, where these changed."""
+    """Return the settled records with the latest names and weight, if these changed."""
 
     def named(evidence: Evidence) -> dict[str, Any]:
         names = ("workspace", "owner", "template", "organization")
@@ -193,7 +193,7 @@ def _classify(config: Config, deployment: str, message_id: str, received_at: flo
     event = to_event(deployment, message_id, received_at, payload)
     verdict = classify(event, config.rules, config.facts)
     if verdict.outcome is Outcome.EVIDENCE and not event.workspace_id:
-        reason = "The rule matches, but the payload does not tell which workspace it is about."
+        reason = "The rule matches, but the payload does not identify the workspace."
         verdict = Verdict(Outcome.UNKNOWN, verdict.rule, reason)
     log.info(
         "delivery classified",

@@ -1,4 +1,4 @@
-"""A user's name leaves the count: records and totals stay, under a name that says nothing."""
+"""Removal of a user's name from the count: records and totals stay, under a pseudonym."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -17,7 +17,7 @@ _OWNER: Final = "owner"
 
 
 def workspaces_of(store: Store, user: str) -> list[str]:
-    """Return the workspaces whose records carry this user's name; it walks over all of them."""
+    """Return the workspaces whose records have this user's name, by scanning all workspaces."""
     ledger, found, batch = store.ledger(AWB), list[str](), list[str]()
     for workspace_id in ledger.workspaces():
         batch.append(workspace_id)
@@ -28,12 +28,12 @@ def workspaces_of(store: Store, user: str) -> list[str]:
 
 
 def forget_owner(store: Store, config: Config, workspace_ids: Collection[str], user: str, instead: str) -> int:
-    """Put another name in place of a user's in the records of these workspaces; return how many records there are.
+    """Replace a user's name in the records of these workspaces, and return the number of their records.
 
-    Each workspace changes atomically. If the process dies between two, doing it again changes the rest.
+    Each workspace changes atomically. If the process dies in between, another call changes the rest.
 
     Raises:
-        ConflictError: a workspace kept changing; those before it are done.
+        ConflictError: another process kept changing a workspace; those before it are done.
     """
     ledger, naming = store.ledger(AWB), Naming(store.redis, store.deployment, AWB)
 
@@ -41,7 +41,7 @@ def forget_owner(store: Store, config: Config, workspace_ids: Collection[str], u
         known = ledger.read_workspaces(dict.fromkeys(waiting, ()))
         updates = []
         for workspace_id, stored in known.items():
-            # The earliest word of a name holds: from now on no delivery brings the old one back.
+            # The earliest sighting of a name wins, so no later delivery restores the old one.
             names = {**stored.evidence.names, _OWNER: (0, 0.0, "", instead)}
             update = update_of(ledger, config, workspace_id, stored, replace(stored.evidence, names=names), 0)
             updates.append(update)

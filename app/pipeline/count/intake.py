@@ -1,4 +1,4 @@
-"""Intake: from the body of a POST to a queued job, or to the quarantine; answered 2xx only once it is durable."""
+"""Intake: from the body of a POST to a queued job, or to the quarantine. A 2xx is sent only once it is stored."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,17 +39,17 @@ def take(
     relaying: Relaying | None = None,
     header: Callable[[str], str | None] = _no_header,
 ) -> Receipt:
-    """Take a body in, and with it what is relayed of it.
+    """Accept a body, together with what is relayed of it.
 
     Args:
-        inbox: of the deployment.
-        body: of the request.
-        header_message_id: its `X-Message-Id`.
-        relaying: where something is relayed.
-        header: reads a header of the request, for what is relayed.
+        inbox: the inbox of the deployment.
+        body: the request's body.
+        header_message_id: the request's `X-Message-Id`.
+        relaying: what to relay; None for nothing.
+        header: returns a header of the request, for relaying.
 
     Raises:
-        redis.exceptions.RedisError: nothing was taken for sure; Coder has to send it again.
+        redis.exceptions.RedisError: the body may not have been stored; Coder must send it again.
     """
     received_at = round(clock.now().timestamp(), 3)
     try:

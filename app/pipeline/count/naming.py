@@ -1,7 +1,7 @@
-"""Names: records carry the newest name of their user, template and organization, which are the same by id.
+"""Names: records have the latest name of their user, template and organization, which are identified by id.
 
-Names arrive late and change: a build names no organization, a deleted workspace is in no listing, users and templates
-are renamed. Records follow, and the totals by name with them; former names still find them.
+Names arrive late and change: builds do not name the organization, deleted workspaces are not listed, and users and
+templates are renamed. Records and the totals by name are updated; searches by former names still work.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,22 +15,23 @@ from app.core.count.meter import AWB
 from app.store.count.ledger import Ledger
 from app.store.count.naming import IDENTITIES, Naming
 
-#: Workspaces of which Coder is asked for names at once, and checked among those that are kept.
+#: The number of workspaces whose names are requested from Coder at once, and of stored ones that are checked.
 _ASKED, _SCANNED = 50, 500
 _NEEDED: Final = frozenset({"template", "organization"})
 
 
 class Names:
-    """Keeps names and lets records follow them."""
+    """Stores names and updates records."""
 
     def __init__(self, connection: "redis.Redis", deployment: str) -> None:
         self.ledger = Ledger(connection, deployment, AWB)
         self.naming = Naming(connection, deployment, AWB)
 
     def learn(self, workspaces: Sequence[Workspace]) -> None:
-        """Keep the names that Coder tells with these workspaces, and let records follow.
+        """Store the names that Coder lists with these workspaces, and update records.
 
-        Records go first and the newest names are kept last: if we die between, the change is seen again.
+        Records are updated first and the latest names stored last: if the process dies in between, the change is seen
+        again.
         """
         known = self.ledger.known([workspace.id for workspace in workspaces])
         changed = {w.id: w.names for w in workspaces if not w.names.items() <= known[w.id].names.items()}
@@ -49,7 +50,7 @@ class Names:
             self.naming.keep(new)
 
     def repair(self, api: CoderApi) -> None:
-        """Ask for some of the workspaces whose records lack names; what Coder does not show stays as it is."""
+        """Ask Coder for some of the workspaces whose records lack names; if it does not show one, nothing changes."""
         found = []
         for workspace_id in self.naming.lacking(_ASKED):
             try:
@@ -60,7 +61,7 @@ class Names:
         self.learn(found)
 
     def find_missing_names(self) -> None:
-        """Note every workspace whose records lack names: for records of versions that did not note it."""
+        """Mark every workspace whose records lack names, for records of versions that did not do so."""
         batch: list[str] = []
         for workspace_id in self.ledger.workspaces():
             batch.append(workspace_id)
@@ -76,7 +77,7 @@ class Names:
         )
 
     def _follow(self, renamed: Mapping[tuple[str, str], str]) -> None:
-        """Rename the records of every workspace that belongs to what was renamed, deleted ones included."""
+        """Rename the records of every workspace that belongs to what was renamed, including deleted ones."""
         batch: list[str] = []
         for workspace_id in self.ledger.workspaces():
             batch.append(workspace_id)
@@ -98,7 +99,7 @@ class Names:
 
 
 def identities(names: Sequence[Mapping[str, str]]) -> dict[tuple[str, str], str]:
-    """Return the names by what they name, such as ("owner", id)."""
+    """Return names by their identity, such as ("owner", id)."""
     return {
         (which, one[holder]): one[which]
         for one in names

@@ -1,8 +1,8 @@
-"""The past as Coder remembers it: what leads to workspaces that were made and deleted between two passes.
+"""Coder's history, which leads to workspaces that were created and deleted between two passes.
 
-Provisioner jobs show every edition's builds to owners and organization template admins. Where the token may not
-read them, the audit log does, but not on an AGPL server, which answers with an empty one. Both mention ordinary
-workspaces as well, so what a look was taken at is remembered.
+Every edition shows provisioner jobs to owners and organization template admins. If the token may not read them, the
+audit log is used, except on an AGPL server, where it is empty. Both also contain ordinary workspaces, so the builds
+that have been checked are remembered.
 """
 
 from datetime import UTC, datetime
@@ -17,17 +17,17 @@ from app.store.coder.state import CoderState
 from app.store.count.ledger import Ledger
 from app.store.count.naming import Naming
 
-#: How many jobs are asked for, one number after the other, until they reach back far enough.
+#: The numbers of jobs requested, one after the other, until the jobs reach back far enough.
 _LIMITS: Final = (200, 1000, 5000, 20_000, 50_000)
-#: What was checked before the windows that are read now need not be remembered.
+#: Checks from before the current windows need not be remembered.
 _REMEMBERED: Final = 86_400.0
-# A log with more entries than this does not end: whatever answers does not heed the offset.
+# A log with more entries than this is endless: the server ignores the offset.
 _MOST_ENTRIES: Final = 5_000_000
 _DENIED: Final = frozenset({Failure.FORBIDDEN, Failure.NOT_FOUND, Failure.REJECTED})
 
 
 def available(api: CoderApi) -> HistorySource:
-    """Return what can tell this token of deleted workspaces; it is asked for as little as will say so.
+    """Return what shows deleted workspaces to this token, found with minimal requests.
 
     Raises:
         CoderApiError: Coder did not answer.
@@ -42,7 +42,7 @@ def available(api: CoderApi) -> HistorySource:
         if error.kind not in _DENIED:
             raise
     try:
-        # Without entitlements it is an AGPL server, whose log is empty or from another time.
+        # Without entitlements this is an AGPL server, whose log is empty or outdated.
         api.entitlements()
         return HistorySource.AUDIT if api.history.keeps_audit_log() else HistorySource.NONE
     except CoderApiError as error:
@@ -52,9 +52,9 @@ def available(api: CoderApi) -> HistorySource:
 
 
 class Past:
-    """Reads windows of the past, one answer of Coder's at a time.
+    """Reads windows of history, one response of Coder's at a time.
 
-    What an answer leads to is noted before the step is kept: if we die between, the same answer is read again.
+    Workspaces found in a response are stored before the step is: if the process dies in between, it is read again.
     """
 
     def __init__(self, api: CoderApi, state: CoderState, ledger: Ledger, passes: Passes) -> None:
@@ -65,7 +65,7 @@ class Past:
         self.passes = passes
 
     def step(self, now: PassState, at: float) -> tuple[PassState, list[str]]:
-        """Read one answer for the newest window; return the state after it, and the workspaces to verify.
+        """Read one response for the newest window, and return the resulting state and the workspaces to verify.
 
         Raises:
             CoderApiError: Coder did not answer.
@@ -88,17 +88,17 @@ class Past:
         organizations = self.api.history.organizations()
         if not organizations:
             return self._denied(now, window)
-        # Another name than the known one is for a listing to tell, whose records then follow.
-        told = {("organization", one.id): one.name for one in organizations if one.name}
-        known = self.names.newest(told)
-        self.names.keep({one: name for one, name in told.items() if one not in known})
+        # If a name differs from the known one, a listing reports it and updates the records.
+        named = {("organization", one.id): one.name for one in organizations if one.name}
+        known = self.names.newest(named)
+        self.names.keep({one: name for one, name in named.items() if one not in known})
         jobs = HistorySource.PROVISIONER_JOBS
         return now.instead(
             *(window.model_copy(update={"source": jobs, "organization": one.id}) for one in organizations)
         )
 
     def _denied(self, now: PassState, window: Window) -> PassState:
-        """Go on with the audit log, once for all organizations, and after that with nothing."""
+        """Continue with the audit log, once for all organizations, and after that without a source."""
         if window.source is HistorySource.AUDIT:
             return _source(now, window, HistorySource.NONE).instead()
         audit = Window(since=window.since, to=window.to, source=HistorySource.AUDIT)
@@ -118,7 +118,7 @@ class Past:
         if len(jobs) < limit or oldest < window.since:
             after = after.instead()
         elif limit == _LIMITS[-1]:
-            # Older than the jobs that one answer can hold: the audit log continues from there, where it may.
+            # Older than the jobs that one response can contain: the audit log continues from there, if it may be read.
             after = after.instead(Window(since=window.since, to=oldest, source=HistorySource.AUDIT))
         else:
             after = after.instead(window.model_copy(update={"read": limit}))
@@ -128,7 +128,7 @@ class Past:
         if self.state.entitlements() is None:
             return self._denied(now, window), []
         since = datetime.fromtimestamp(window.since, UTC)
-        # Coder takes 23:59:59 for the end of a day.
+        # Coder treats 23:59:59 as the end of a day.
         to = datetime.fromtimestamp(window.to + 1, UTC)
         page = self.api.history.audited_builds(since, to, window.read)
         if not page and not window.read and not self.api.history.keeps_audit_log():
@@ -136,9 +136,9 @@ class Past:
         builds: dict[str, float] = {}
         numbers: dict[str, int] = {}
         for entry in page:
-            told = entry.time.timestamp()
-            if entry.workspace_id and told >= window.since:
-                builds[entry.workspace_id] = max(told, builds.get(entry.workspace_id, told))
+            ended_at = entry.time.timestamp()
+            if entry.workspace_id and ended_at >= window.since:
+                builds[entry.workspace_id] = max(ended_at, builds.get(entry.workspace_id, ended_at))
                 number = entry.build_number or 1
                 numbers[entry.workspace_id] = max(number, numbers.get(entry.workspace_id, 1))
         after = _source(now, window, HistorySource.AUDIT)
@@ -161,7 +161,7 @@ class Past:
 
 
 def _source(now: PassState, window: Window, source: HistorySource) -> PassState:
-    """Note what reports the newest part of the past; where organizations differ, the one that tells less."""
+    """Record the source of the newest window; if organizations differ, the less complete one."""
     if window.to != now.begun:
         return now
     order = list(HistorySource)

@@ -1,4 +1,4 @@
-"""Proving: one workspace's builds, from Coder's API, take the place of what notifications hinted at."""
+"""Proving: a workspace's builds from Coder's API replace the estimate from notifications."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
@@ -18,17 +18,17 @@ from app.store.count.ledger import Ledger, ReconciledWorkspace, RecordUpdate
 from app.store.count.naming import Naming
 
 log = structlog.get_logger(__name__)
-# Each asks Coder again.
+# Each round asks Coder again.
 _ROUNDS: Final = 5
-# A running build is checked again after half of its age so far, within these bounds.
+# A running build is checked again after half of its age, within these bounds.
 _SOONEST_CHECK, _LATEST_CHECK = 10.0, 600.0
 
 
 def verify_workspace(state: CoderState, ledger: Ledger, api: CoderApi, due: Due) -> int | None:
-    """Settle one workspace with its builds and return the change in units; None where Coder does not show it.
+    """Verify one workspace by its builds, and return the change in units; None if Coder does not show it.
 
     Raises:
-        CoderApiError: Coder did not answer; nothing was changed.
+        CoderApiError: Coder did not answer, and nothing was changed.
     """
     workspace_id = due.workspace_id
     if workspace_id.startswith("name:"):
@@ -49,7 +49,7 @@ def verify_workspace(state: CoderState, ledger: Ledger, api: CoderApi, due: Due)
 
 
 def _prove(state: CoderState, ledger: Ledger, api: CoderApi, due: Due) -> tuple[int | None, bool]:
-    """Do it once; the second value is True where somebody changed the workspace meanwhile."""
+    """Try once; the second value is true if another process changed the workspace meanwhile."""
     workspace_id = due.workspace_id
     version, evidence = ledger.read([workspace_id])[workspace_id]
     known = ledger.known([workspace_id])[workspace_id]
@@ -64,7 +64,7 @@ def _prove(state: CoderState, ledger: Ledger, api: CoderApi, due: Due) -> tuple[
     records = proved_records(ended, evidence, names) if has_task else ()
     newest = ended[-1].build_number if ended else known.last_proved
     if not version and _without_task(builds):
-        # The past led to it, and nothing of it needs to be kept.
+        # The workspace was found in the history, and nothing about it needs to be stored.
         _close(state, due)
         return 0, False
     update = RecordUpdate(workspace_id, version, evidence.consumed(), (), _latest(records), records, newest)
@@ -72,7 +72,7 @@ def _prove(state: CoderState, ledger: Ledger, api: CoderApi, due: Due) -> tuple[
     if conflicts:
         return 0, True
     running = builds[len(ended) :]
-    # Asked of the ledger too: if we died after the update, these builds are no news any more.
+    # The ledger is asked too: if the process died after the update, these builds are no longer new.
     is_task = has_task or _undecided(builds) or ledger.has_proved(workspace_id)
     state.mark_task(workspace_id, is_task=is_task, ended=not running)
     state.verified(due, _next_check(running))
@@ -86,20 +86,20 @@ def _close(state: CoderState, due: Due) -> None:
 
 
 def _undecided(builds: Sequence[Build]) -> bool:
-    """Return whether no build says if there is a task: failed and cancelled ones do not, and a later one may count."""
+    """Return whether no build shows if there is a task: failed and cancelled ones do not, and a later one may count."""
     return bool(builds) and all(build.has_ai_task is None for build in builds)
 
 
 def _without_task(builds: Sequence[Build]) -> bool:
-    """Return whether the builds of a workspace have all ended and none is of a task, or may be."""
+    """Return whether all builds of a workspace have ended and none belongs, or may belong, to a task."""
     flags = {build.has_ai_task for build in builds}
     return False in flags and True not in flags and all(build.ended for build in builds)
 
 
 def _builds(api: CoderApi, workspace_id: str, last: int) -> list[Build] | None:
-    """Return the builds after the last proved one; None when Coder does not show the workspace to this token.
+    """Return the builds after the last proved one; None if Coder does not show the workspace to this token.
 
-    Its evidence then stands as the estimate that it is. No workspace is without builds, so none at all show nothing.
+    The workspace then keeps its estimate. Every workspace has builds, so an empty list means that it is not shown.
     """
     try:
         return api.builds(workspace_id, since_number=last) or (None if last == 0 else [])
@@ -117,10 +117,10 @@ def _names(
     known: ReconciledWorkspace,
     builds: Sequence[Build],
 ) -> Mapping[str, str]:
-    """Return what a workspace's records need besides its builds; Coder is asked once, if no listing has mentioned it.
+    """Return the names for a workspace's records, and ask Coder for them if no listing has contained the workspace.
 
-    Where Coder does not say whether there is a task, the flag of its builds is all there is to go by, if this version
-    does not flag builds by their template.
+    If Coder does not report whether there is a task, the flag of its builds decides, unless this version sets the flag
+    by template.
     """
     if not counting(builds) or {"template", "organization", HAS_TASK} <= known.names.keys():
         return known.names
@@ -139,7 +139,7 @@ def _names(
 def _names_of_job(
     state: CoderState, ledger: Ledger, workspace_id: str, known: ReconciledWorkspace, builds: Sequence[Build]
 ) -> Mapping[str, str]:
-    """Return what is known of a workspace that is not shown, with its builds' organization; what lacks is noted."""
+    """Return the known names of a workspace that is not shown, with its builds' organization; mark the gaps."""
     naming = Naming(state.connection, state.deployment, ledger.meter)
     naming.lack_names([workspace_id])
     identity = ("organization", builds[-1].job.organization_id)
@@ -153,10 +153,10 @@ def _trusting_flags(state: CoderState, names: Mapping[str, str]) -> Mapping[str,
 
 
 def _resolve_name(state: CoderState, ledger: Ledger, api: CoderApi, due: Due) -> int | None:
-    """Find the id of a workspace that old payloads only name, and let its own verification count it.
+    """Find the id of a workspace that old payloads only name, and have it verified.
 
-    Where Coder shows none of that name to this token, or no longer, the evidence stands as the estimate that it is. It
-    is given up only once the workspace itself is verified; if we die before that, the name is still due.
+    If Coder no longer shows a workspace with that name to this token, the estimate stays. It is replaced only once the
+    workspace itself is verified; if the process dies before that, the name is still due.
     """
     owner, _, name = due.workspace_id.removeprefix("name:").partition("/")
     found = {w.id: w.names for w in api.workspaces(f"owner:{owner} name:{name}") if w.name.lower() == name}

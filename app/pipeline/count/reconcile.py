@@ -1,8 +1,8 @@
-"""Reconcile: find the builds that no notification mentioned, by listing what Coder has and verifying what changed.
+"""Reconcile: find builds without a notification, by listing Coder's workspaces and verifying those that changed.
 
-A pass is a row of small steps. Where it is stands in Redis after each of them, so a pass that a job's time, a failure
-or a crash ends continues from there. Two processes may take its steps side by side: whoever is slower starts its step
-again from where the faster one left it.
+A pass is a series of small steps. Its state is stored in Redis after each step, so that a pass interrupted by the end
+of a job's time, a failure or a crash can continue. Two processes may run steps in parallel: the slower one repeats its
+step from the state that the faster one stored.
 """
 
 import math
@@ -31,24 +31,24 @@ from app.store.store import Store
 
 log = structlog.get_logger(__name__)
 _PAGE: Final = 100
-# The past is read again from so long before the last pass: a job may have run for long, and clocks differ.
+# History is read again from this long before the last pass: a job may have run for long, and clocks differ.
 _OVERLAP: Final = 3600.0
 _FIRST_LOOKBACK: Final = 400 * 86_400.0
-# A pass that stood still for so long begins again: what it has seen is too old.
+# A pass that made no progress for this long starts over, because what it has seen is too old.
 _STALE: Final = 3600.0
-# No deployment has so many workspaces: whatever answers does not heed the offset.
+# No deployment has this many workspaces: the server ignores the offset.
 _MOST: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """What the listings of a pass showed.
+    """The result of a pass's listings.
 
     Attributes:
         listed: workspaces that Coder listed.
         asked: workspaces to verify.
-        failure: what stopped it; nothing found so far is lost.
-        complete: every listing was read to its end.
+        failure: the error that stopped it; nothing found so far is lost.
+        complete: whether every listing was read to its end.
     """
 
     listed: int
@@ -67,19 +67,19 @@ def list_changes(
     seconds: float = math.inf,
     progress: Progress = lambda _listed, _asked: None,
 ) -> Listed:
-    """List what Coder has and note what is to verify; `verify_due` does it and ends the pass.
+    """List Coder's workspaces and mark those to verify; `verify_due` verifies them and completes the pass.
 
-    Workspaces are noted as they are found, then the step that found them is kept, and the pass is noted as begun once
-    the listings are complete. If the process dies, whoever continues the pass takes that step again.
+    Workspaces are marked as they are found, then the step is stored. The pass counts as begun once the listings are
+    complete. If the process dies, the process that continues the pass repeats that step.
 
     Args:
         store: the deployment's data.
         api: the deployment's API.
-        full: verify every listed workspace, changed or not.
+        full: verify every listed workspace, even if unchanged.
         since: how far back to look for deleted workspaces, instead of the last pass.
-        restart: begin a new pass even if one is under way; otherwise continue that one.
-        seconds: stop after about this long; the pass can continue later.
-        progress: told after every step.
+        restart: begin a new pass even if one is in progress; otherwise continue that one.
+        seconds: stop after about this long; the pass can be continued later.
+        progress: called after every step.
     """
     stop_at = clock.now().timestamp() + seconds
     walk = _Walk(store.redis, api, store.deployment)
@@ -100,7 +100,7 @@ def list_changes(
 
 
 def fetch_licence(state: CoderState, api: CoderApi) -> None:
-    """Fetch and save Coder's version and entitlements; every user may read them."""
+    """Fetch and store Coder's version and entitlements; every user may read them."""
     info = api.build_info()
     try:
         entitlements = api.entitlements()
@@ -112,7 +112,7 @@ def fetch_licence(state: CoderState, api: CoderApi) -> None:
 
 
 class _Walk:
-    """Takes the steps of a pass."""
+    """Runs the steps of a pass."""
 
     def __init__(self, connection: "redis.Redis", api: CoderApi, deployment: str) -> None:
         self.api = api
@@ -129,7 +129,7 @@ class _Walk:
         }
 
     def start(self, *, restart: bool, full: bool, since: datetime | None) -> tuple[int, PassState]:
-        """Return the pass that is under way, or begin one."""
+        """Return the pass in progress, or begin one."""
         version, former = self.passes.load()
         at = clock.now().timestamp()
         under_way = former is not None and former.phase is not Phase.DONE and at - former.moved < _STALE
@@ -144,7 +144,7 @@ class _Walk:
             version, former = self.passes.load()
 
     def step(self, version: int, now: PassState) -> tuple[int, PassState]:
-        """Take one step, and keep where it leads to; or return where another process has come to meanwhile."""
+        """Run one step and store its result; if another process was faster, return the state it stored."""
         after, seen = self.phases[now.phase](now)
         if after.phase is Phase.DONE:
             source = after.source or HistorySource.NONE
@@ -163,7 +163,7 @@ class _Walk:
         return last.timestamp() - _OVERLAP if last else at - _FIRST_LOOKBACK
 
     def _listing(self, now: PassState) -> tuple[PassState, list[str]]:
-        """Ask for the workspaces of one page whose latest build is not proved yet."""
+        """Request the verification of workspaces on one page whose latest build is not proved yet."""
         page = list(islice(self.api.workspaces("has-ai-task:true", _PAGE, now.offset), _PAGE))
         ids = [workspace.id for workspace in page]
         known = self.ledger.known(ids)
@@ -179,7 +179,7 @@ class _Walk:
         return now.model_copy(update=moved), ids
 
     def _tasks(self, now: PassState) -> tuple[PassState, list[str]]:
-        """Ask for workspaces of tasks that the listing missed: their latest build may be running or have failed."""
+        """Request the verification of task workspaces that the listing missed, such as after a failed build."""
         tasks = [task for task in self.api.tasks() or [] if task.workspace_id]
         ids = [task.workspace_id for task in tasks]
         known = self.ledger.known(ids)
@@ -198,13 +198,13 @@ class _Walk:
         return now.model_copy(update={"phase": Phase.GONE, "asked": now.asked + wanted}), ids
 
     def _unlisted(self, now: PassState) -> tuple[PassState, list[str]]:
-        """Look again at workspaces that are in no listing any more: deleted, or their task is."""
+        """Request the verification of workspaces that are no longer listed: they or their tasks were deleted."""
         gone = self.passes.unseen_open()
         self.state.close(gone)
         return now.model_copy(update={"phase": Phase.HISTORY, "asked": now.asked + self._request(gone)}), gone
 
     def _history(self, now: PassState) -> tuple[PassState, list[str]]:
-        """Ask for workspaces that only the past leads to."""
+        """Request the verification of workspaces that are found only in the history."""
         if not now.windows:
             self._repair_names()
             return now.model_copy(update={"phase": Phase.DONE, "back_to": None}), []
@@ -212,7 +212,7 @@ class _Walk:
         return after.model_copy(update={"asked": now.asked + len(wanted)}), wanted
 
     def _repair_names(self) -> None:
-        """Look for records without names once, and ask for some of those that are known to lack them in each pass."""
+        """Search once for records without names, and in each pass ask Coder for some of those known to lack them."""
         if self.state.mark("names_checked") is None:
             self.names.find_missing_names()
             self.state.note(names_checked=1)

@@ -1,4 +1,4 @@
-"""Verify: every workspace that is due is proved, and with the last one the pass ends that asked for them."""
+"""Verify: prove every workspace that is due, and complete the pass that requested it."""
 
 import math
 import threading
@@ -23,13 +23,13 @@ from app.store.count.ledger import Ledger
 from app.store.store import Store
 
 log = structlog.get_logger(__name__)
-#: Requests to Coder at once.
+#: Concurrent requests to Coder.
 AT_ONCE: Final = 4
 _BATCH: Final = 64
 _AFTER_FAILURE, _LONGEST_AFTER_FAILURE = 60.0, 1800.0
-# Failures in a row, without a success between them, after which no more is asked.
+# The number of consecutive failures after which no more requests are sent.
 _RUN: Final = 8
-# Some failures concern every workspace, and a time-out takes minutes.
+# Some failures affect every workspace, and a time-out takes minutes.
 _WEIGHTS: Final = {
     Failure.UNAUTHORIZED: _RUN,
     Failure.TLS: _RUN,
@@ -44,13 +44,13 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What verifying did.
+    """The result of verifying.
 
     Attributes:
-        workspaces: how many Coder answered for.
-        change: in units.
-        failure: what the API as a whole failed with; None while it answers.
-        left: how many workspaces Coder did not answer for; they come again.
+        workspaces: the number of workspaces for which Coder answered.
+        change: the change in units.
+        failure: the error of the API as a whole; None if it answers.
+        left: the number of workspaces for which Coder did not answer; they are retried.
     """
 
     workspaces: int
@@ -60,7 +60,7 @@ class Verified:
 
 
 class _Breaker:
-    """Counts failures in a row over all threads, so that a run of them stops the asking and a single one does not."""
+    """Counts consecutive failures over all threads: a series of them stops the requests, a single one does not."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -91,7 +91,7 @@ def verify_due(
     seconds: float = math.inf,
     progress: Progress = lambda _looked, _left: None,
 ) -> Verified:
-    """Verify every workspace that is due, at most four at once, and end the pass that made them due.
+    """Verify every workspace that is due, up to four at a time, and complete the pass that requested it.
 
     If the process dies here, unverified workspaces stay due. Deliveries that arrive meanwhile make theirs due again.
 
@@ -100,7 +100,7 @@ def verify_due(
         config: the configuration in effect.
         api: the deployment's API.
         seconds: stop after about this long; the rest stays due.
-        progress: told after every batch how many were checked and how many are left.
+        progress: called after every batch with the number checked and the number left.
     """
     state = store.coder
     work = _Work(state, store.ledger(AWB), api, clock.now().timestamp() + seconds)
@@ -116,14 +116,14 @@ def verify_due(
     failure = _failure(state, api, work.breaker)
     if failure is None:
         state.stumbled({workspace_id: str(error) for workspace_id, error in work.failed.items()}, clock.now())
-    # While the API fails, the pass continues, though nothing may be due at the moment.
+    # While the API fails, the pass stays open, even if nothing is due at the moment.
     if all_done and state.mark("failing_since") is None:
         end_pass(store.redis, config, state)
     return Verified(work.looked, work.change, failure, len(work.failed))
 
 
 class _Work:
-    """What the threads share: each takes one workspace after the other until there is a reason to stop."""
+    """The state that the threads share: each verifies workspaces until there is a reason to stop."""
 
     def __init__(self, state: CoderState, ledger: Ledger, api: CoderApi, stop_at: float) -> None:
         self.state = state
@@ -140,7 +140,7 @@ class _Work:
         return self.breaker.open or clock.now().timestamp() >= self.stop_at
 
     def verify(self, due: Due) -> None:
-        """Verify one workspace; one that fails comes again later and later, for no listing may show it again."""
+        """Verify one workspace. After a failure it is retried with growing delays: no listing may show it again."""
         if self.over:
             return
         try:
@@ -162,9 +162,9 @@ class _Work:
 
 
 def _failure(state: CoderState, api: CoderApi, breaker: _Breaker) -> CoderApiError | None:
-    """Return what the API as a whole fails with, and note it; only a real answer ends the time in which it fails.
+    """Return the error of the API as a whole, and store it; only a successful answer ends the failure.
 
-    Where some workspaces failed, one more question tells whether it is theirs alone.
+    If some workspaces failed, one more request shows whether only these are affected.
     """
     failure = breaker.last
     if failure is not None and not breaker.open:
@@ -183,7 +183,7 @@ def _failure(state: CoderState, api: CoderApi, breaker: _Breaker) -> CoderApiErr
 
 
 def end_pass(connection: "redis.Redis", config: Config, state: CoderState) -> None:
-    """Note a pass whose workspaces are all verified and, where Coder counts, both numbers for the same builds."""
+    """Record that a pass is complete and, if Coder counts, both numbers for the same builds."""
     begun = state.mark("pass_begun_at")
     if begun is None:
         return

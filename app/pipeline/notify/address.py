@@ -1,4 +1,4 @@
-"""Addressing: an alert becomes one notification for each receiver that the routes give it."""
+"""Addressing: an alert becomes one notification for each receiver of its routes."""
 
 import re
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ def notifications_for(config: Config, alert: Alert, stem: str, decided_at: datet
     """Return the notifications of an alert.
 
     Args:
-        config: routes, receivers and the admin's own words.
-        alert: in the built-in words.
-        stem: what makes their ids unique: one for each change of an alert's state.
-        decided_at: when the decision fell.
+        config: routes, receivers and the admin's own texts.
+        alert: the alert in the built-in texts.
+        stem: the prefix of the ids, unique for each change of an alert's state.
+        decided_at: the time of the decision.
     """
     chosen = addressed(config.settings.routes, alert.labels(), receivers(config.settings))
     return to_receivers(config, alert, stem, decided_at, chosen)
@@ -36,17 +36,17 @@ def to_receivers(
 
 
 def substitutes(config: Config, failed: Notification, why: str, *, same_channel: bool) -> list[Notification]:
-    """Return the notifications that take the place of one that could not be delivered.
+    """Return the notifications that replace one that could not be delivered.
 
-    Never over the channel that failed, so that no failure breeds another, and never twice.
+    They never use the channel that failed, so that no failure causes another, and are never replaced themselves.
 
     Args:
-        config: with the fallback receivers.
-        failed: what was not delivered.
-        why: for its readers; free of secrets.
-        same_channel: the channel works, only this recipient does not: others of the same kind may stand in.
+        config: includes the fallback receivers.
+        failed: the notification that failed.
+        why: the reason, for readers and without secrets.
+        same_channel: the channel works and only this recipient does not, so others of the same kind may be used.
     """
-    # A test is about its receiver alone, and what somebody did about an alert is news of its own thread only.
+    # A test is only for its receiver, and what people did about an alert belongs only in its own thread.
     if failed.stands_in_for or failed.alert.reason in (Reason.TEST, Reason.ACKNOWLEDGED):
         return []
     kind = failed.receiver.partition(":")[0]
@@ -60,5 +60,5 @@ def substitutes(config: Config, failed: Notification, why: str, *, same_channel:
 
 
 def job_name(text: str) -> str:
-    """Make a text fit for ids of RQ's jobs: letters, digits, `_` and `-`."""
+    """Make a text valid in ids of RQ's jobs: letters, digits, `_` and `-`."""
     return re.sub(r"[^A-Za-z0-9_-]+", "-", text.replace("%", "pct"))

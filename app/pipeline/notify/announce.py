@@ -1,4 +1,4 @@
-"""Announcing: an alert's new state, its words and its notifications take effect in one step, or not at all."""
+"""Announcing: an alert's new state, its text and its notifications are stored in one step, or not at all."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -15,9 +15,9 @@ from app.store.conflicts import ConflictError, retry_conflicts
 from app.store.store import Store
 
 log = structlog.get_logger(__name__)
-# Acknowledging and escalating have a line of their own, with who did it and which route.
+# Acknowledgements and escalations are logged separately, with the person or the route.
 _LOGGED_ELSEWHERE: Final = (Reason.ACKNOWLEDGED, Reason.UNACKNOWLEDGED)
-#: From what is stored of an alert to what is to change; None for nothing.
+#: Returns the change for a stored alert; None for no change.
 Decide = Callable[[StoredAlert], Change | None]
 
 
@@ -30,21 +30,21 @@ def change(
     receivers: Sequence[str] | None = None,
     read: StoredAlert | None = None,
 ) -> Change | None:
-    """Change an alert as `decide` says, once, however many processes do the same at the same time.
+    """Change an alert as `decide` returns, exactly once even if several processes do so at the same time.
 
-    The first one to change the state wins; the others decide again, from the state that holds then. After a crash
-    before the change the next evaluation decides again; after a crash behind it the notifications are in the outbox.
+    The first process to change the state wins; the others decide again based on the new state. After a crash before the
+    change, the next evaluation decides again; after a crash afterwards, the notifications are in the outbox.
 
     Args:
         store: the deployment's data.
         config: routes and receivers.
-        name: of the alert.
-        decide: called once in each round, after the alert was read. No alert in the change means no message.
-        receivers: who gets the message, where the routes do not decide that.
-        read: the alert as it was read together with others, for the first round.
+        name: the name of the alert.
+        decide: called once in each round with the stored alert. Without an alert in the change, no message is sent.
+        receivers: the receivers, if the routes do not determine them.
+        read: the stored alert for the first round, if it has been read already.
 
     Returns:
-        The change that this call made; None where there was nothing to change.
+        The change that this call made; None if there was nothing to change.
     """
     known, made = read, list[Change]()
 
@@ -63,7 +63,7 @@ def change(
     try:
         retry_conflicts({name: None}, attempt)
     except ConflictError as error:
-        # Whoever keeps changing it also decides; the next sweep looks again.
+        # The processes that keep changing it also decide; the next sweep checks it again.
         log.error("alert keeps changing", deployment=store.deployment, alert=name, error=str(error))
     for one in made:
         _log(store.deployment, one)
@@ -75,7 +75,7 @@ def _notifications(config: Config, wanted: Change, version: int, receivers: Sequ
     if alert is None:
         return []
     day = (wanted.state.period_start or now).isoformat()[:10]
-    # The state's version makes the id new when a level is announced again after it was resolved.
+    # The state's version makes the id new if a level is announced again after it was resolved.
     stem = f"{alert.name}-{day}-{alert.level or 'ok'}-{alert.reason.value}-{version + 1}"
     if receivers is None:
         return notifications_for(config, alert, stem, now)

@@ -1,4 +1,4 @@
-"""Sending: one attempt at one notification, and when to try again."""
+"""Sending: one attempt at one notification, and when to retry."""
 
 import random
 from datetime import datetime, timedelta
@@ -17,9 +17,9 @@ from app.store.alert.outbox import Attempt, Outbox
 from app.store.store import Store
 
 log = structlog.get_logger(__name__)
-#: Longer than any attempt may take, so that a claim outlives its attempt and a dead process's claim ends.
+#: Longer than any attempt may take, so that a claim outlives its attempt, but a dead process's claim ends.
 CLAIM_SECONDS: Final = 120.0
-#: A message that could not be delivered for a day has missed its purpose; the page still shows it.
+#: A message that could not be delivered for a day is no longer useful; the page still shows it.
 GIVE_UP_AFTER: Final = timedelta(hours=24)
 _DELAYS: Final = (5, 15, 60, 300, 900, 3600)
 _LONGEST_RETRY_AFTER: Final = 600.0
@@ -28,10 +28,10 @@ _CHANCE = random.SystemRandom()
 
 
 def send(store: Store, config: Config, notification_id: str) -> float | None:
-    """Make one attempt; return the seconds after which to try again, or None when it is done or waits.
+    """Make one attempt; return the seconds until the next one, or None if it has ended or is held.
 
-    If the process dies before `mark_sent`, the message is sent again when the claim ends; this is
-    the only way to a duplicate message.
+    If the process dies before `mark_sent`, the message is sent again after the claim ends. This is the only way in
+    which a message can be sent twice.
     """
     outbox = store.outbox
     now = clock.now()
@@ -101,7 +101,8 @@ def _failed(
     waited = now - attempt.tried_since
     ends = error.permanent or waited > GIVE_UP_AFTER
     if ends or waited >= timedelta(minutes=config.settings.fallback_minutes):
-        # Before it is marked: if we die between the two, the next attempt adds the same ids, which exist already.
+        # Stored before it is marked: if the process dies in between, the next attempt adds the same ids, which exist
+        # already.
         alone = error.reason is FailureReason.RECIPIENT_REFUSED
         outbox.add(substitutes(config, notification, str(error), same_channel=alone), now)
     if ends:
@@ -115,10 +116,10 @@ def _failed(
 
 
 def retry_delay(attempt: int, retry_after: float | None, chance: float = 0.0) -> float:
-    """Return the seconds to the next attempt: what the receiver asked for, within reason, else a growing delay.
+    """Return the seconds until the next attempt: what the receiver requested, up to a maximum, or else a growing delay.
 
-    By `chance`, from 0 to 1, up to a fifth is added, so that what failed together is not tried again together; never
-    taken away, for a receiver that names a time means at least that.
+    `chance`, from 0 to 1, adds up to a fifth, so that messages that failed together are not retried together. It never
+    shortens the delay, because a time that the receiver requests is a minimum.
     """
     if retry_after is not None:
         delay = min(max(retry_after, 1.0), _LONGEST_RETRY_AFTER)

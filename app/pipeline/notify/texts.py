@@ -1,6 +1,6 @@
-"""An admin's own words: Jinja templates in place of headline, summary and meaning, sandboxed and strict.
+"""An admin's own texts: sandboxed, strict Jinja templates that replace headline, summary and meaning.
 
-Markup stays with the notifiers, which escape whatever the words hold; so one text serves every channel.
+Markup is added by the notifiers, which escape the texts, so one text works for every channel.
 """
 
 from dataclasses import asdict, replace
@@ -19,7 +19,7 @@ _LONGEST: dict[str, int] = {"headline": 150, "summary": 1000, "meaning": 2000}
 
 
 def text_problems(texts: Texts, samples: list[Alert]) -> list[str]:
-    """Say which templates are wrong, by rendering each with alerts of every kind."""
+    """Return what is wrong with the templates, by rendering each with alerts of every kind."""
     found = []
     for part in _LONGEST:
         source = getattr(texts, part)
@@ -37,7 +37,7 @@ def text_problems(texts: Texts, samples: list[Alert]) -> list[str]:
 
 
 def own_words(texts: Texts, alert: Alert) -> Alert:
-    """Return the alert in the admin's words. A template that fails now, though it passed at start, costs no alert."""
+    """Return the alert with the admin's texts. If a template fails now, the built-in text is used."""
     changed: dict[str, str] = {}
     for part, longest in _LONGEST.items():
         source = getattr(texts, part)
@@ -51,7 +51,7 @@ def own_words(texts: Texts, alert: Alert) -> Alert:
 
 
 def variables(alert: Alert) -> dict[str, Any]:
-    """Return what templates may use: plain values only."""
+    """Return the variables that templates may use: plain values only."""
     plain = {key: value for key, value in asdict(alert).items() if key not in ("links", "burn_up", "group_key")}
     left = None if alert.limit is None or alert.used is None else max(alert.limit - alert.used, 0)
     percent = alert.used * 100 // alert.limit if alert.limit and alert.used is not None else None

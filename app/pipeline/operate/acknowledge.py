@@ -1,6 +1,6 @@
 """Acknowledging and snoozing: both are stored, and shown wherever the alert was sent.
 
-Every one of these is done by button, command or page, and may be done twice.
+All actions here can be started by a button, a command or a page, and may be repeated safely.
 """
 
 import glob
@@ -31,7 +31,7 @@ _PERIOD_OVER: Final = "This alert belongs to a period that is over."
 
 
 class StaleError(Exception):
-    """The alert to acknowledge or snooze has changed; the text says how."""
+    """The alert to acknowledge or snooze has changed; the message says how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +53,14 @@ def acknowledge(
 ) -> bool:
     """Acknowledge an alert's level; False if it was already acknowledged.
 
-    If the process dies after the acknowledgement is stored, it holds, and the next click shows it in the thread.
+    If the process dies after storing the acknowledgement, it is valid, and the next click shows it in the thread.
 
     Args:
         store: the deployment's data.
-        config: receivers.
-        alert_name: such as `awb`.
+        config: the receivers.
+        alert_name: the alert, such as `awb`.
         level: the level to acknowledge; empty for the current one.
-        by: who it was, as they are known to the surface that they used.
+        by: the person, as identified by the page, API or command used.
         group_key: the thread, which distinguishes this period from an earlier one; empty for any.
 
     Raises:
@@ -89,18 +89,18 @@ def snooze(
     *,
     group_key: str = "",
 ) -> Silence:
-    """Send nothing more about an alert's level for a time; a higher level is still announced.
+    """Send no more messages about an alert's level for a time; a higher level is still announced.
 
-    The last snooze of a level counts: it ends those before it. The same arguments again change nothing.
+    The last snooze of a level replaces earlier ones. Repeating a call with the same arguments changes nothing.
 
     Args:
         store: the deployment's data.
-        config: receivers.
-        alert_name: such as `awb`.
+        config: the receivers.
+        alert_name: the alert, such as `awb`.
         level: as for `acknowledge`.
-        by: who it was.
-        until: timezone-aware; None until the next level, at most to the end of the period.
-        comment: for the list of silences.
+        by: the person.
+        until: the end, timezone-aware; None for until the next level, but at most to the end of the period.
+        comment: a comment for the list of silences.
         group_key: as for `acknowledge`.
 
     Raises:
@@ -120,7 +120,7 @@ def snooze(
 
 
 def _save_snooze(store: Store, announced: Alert, wanted: Silence) -> Silence:
-    """Keep a snooze in place of those before it; the same one again stays as it is."""
+    """Store a snooze and end earlier ones; a snooze that exists already stays as it is."""
     silences, matchers, now = store.silences, _matchers(announced), wanted.starts_at
     before = [found for found in silences.active(now) if found.matchers == matchers and _is_snooze(found)]
     same = (found for found in before if (found.author, found.ends_at) == (wanted.author, wanted.ends_at))
@@ -128,7 +128,7 @@ def _save_snooze(store: Store, announced: Alert, wanted: Silence) -> Silence:
     if silence is None:
         identity = _SNOOZE + _digest(announced.name, wanted.author, now.isoformat(), wanted.ends_at.isoformat())
         silence = replace(wanted, id=identity, matchers=matchers)
-        # The new one first: if we die in between, both hold, until the next click.
+        # The new one is stored first: if the process dies in between, both apply until the next click.
         silences.add(silence)
         about = {"deployment": announced.deployment, "alert": announced.name, "threshold": announced.level}
         log.warning("alert snoozed", **about, by=silence.author, until=silence.ends_at.isoformat())
@@ -139,7 +139,7 @@ def _save_snooze(store: Store, announced: Alert, wanted: Silence) -> Silence:
 
 
 def end(store: Store, config: Config, silence_id: str, by: str) -> Silence | None:
-    """End a silence or a snooze early and check again what it held back; None if there is none."""
+    """End a silence or a snooze early, and have what it held checked again; None if the id is unknown."""
     by, now = _actor(by), clock.now()
     silences = store.silences
     before = next((found for found in silences.all() if found.id == silence_id), None)
@@ -161,14 +161,14 @@ def _firing(found: StoredAlert, level: str, group_key: str) -> _Firing:
         raise StaleError("This alert is resolved; there is nothing to do.")
     if group_key and announced.group_key != group_key:
         raise StaleError(_PERIOD_OVER)
-    # A burst's words name a number of builds where its state does not.
+    # A burst's announcement names a number of builds as its level; its state does not.
     if level and level not in (state.level, announced.level):
         raise StaleError(f"This alert is at {announced.level or state.level} now, no longer at {level}.")
     return _Firing(state, announced)
 
 
 def _snoozed(store: Store, silence: Silence) -> _Firing | None:
-    """Return the alert that a snooze was about, if it is still active."""
+    """Return the alert that a snooze was about, if it is still firing."""
     for name in store.alerts.firing():
         if glob.escape(name) == silence.matchers.get("alert"):
             firing = _firing(store.alerts.read(name), "", "")
@@ -177,14 +177,14 @@ def _snoozed(store: Store, silence: Silence) -> _Firing | None:
 
 
 def _show_in_thread(store: Store, config: Config, announced: Alert, by: str, ended_by: str = "") -> None:
-    """Record what people did to an alert, unless it already says so, and show it in its thread."""
+    """Update the alert's text with what people did, unless it has it already, and show it in the thread."""
     now = clock.now()
 
     def decide(found: StoredAlert) -> Change | None:
         try:
             firing = _firing(found, announced.level, announced.group_key)
         except StaleError:
-            return None  # the level has just changed, and its own news is on its way
+            return None  # the level has just changed, and a message about it is on its way
         actor = _done(store, config, firing, now, ended_by)
         if firing.announced.actor == actor:
             return None
@@ -205,13 +205,13 @@ def _done(store: Store, config: Config, firing: _Firing, now: datetime, ended_by
 
 
 def _with_thread(store: Store, config: Config, announced: Alert) -> list[str]:
-    """Return the receivers that hold a thread about this alert, where a change can be shown."""
+    """Return the receivers with a thread about this alert, in which a change can be shown."""
     slack = [receiver for receiver in receivers(config.settings) if receiver.startswith("slack:")]
     return [receiver for receiver in slack if store.outbox.thread(receiver, announced.group_key)]
 
 
 def _matchers(announced: Alert) -> dict[str, str]:
-    """Return matchers for the messages of this alert's level; notices have none."""
+    """Return matchers for messages at this alert's level; notices have no level."""
     labels = announced.labels()
     return {field: glob.escape(labels[field]) for field in ("alert", "level") if labels[field]}
 

@@ -1,4 +1,4 @@
-"""What `awb coder check` asks Coder: whether it sends and shows what the count needs, and what is lost where not."""
+"""The checks of `awb coder check`: whether Coder sends and shows what the count needs, and what is lost otherwise."""
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -27,7 +27,7 @@ _DENIED = frozenset({Failure.FORBIDDEN, Failure.NOT_FOUND})
 
 
 def check(connection: "redis.Redis", config: Config, api: CoderApi) -> Iterator[Finding]:
-    """Yield what was found, as it comes; a question that the token may not ask is said, not guessed."""
+    """Yield findings as they are made; if the token may not read something, the finding says so."""
     try:
         user = api.me()
     except CoderApiError as error:
@@ -65,7 +65,7 @@ def _unanswered(name: str, error: CoderApiError) -> Finding:
 
 
 class _Check:
-    """The questions to one deployment, and what was answered already."""
+    """The requests to one deployment, with the answers received so far."""
 
     def __init__(self, connection: "redis.Redis", config: Config, api: CoderApi, user: User) -> None:
         self.connection, self.config, self.api, self.user = connection, config, api, user
@@ -97,11 +97,11 @@ class _Check:
 
     @cached_property
     def key(self) -> ApiKey | None:
-        """What Coder keeps of the token; None where it does not show that."""
+        """Coder's record of the token; None if Coder does not show it."""
         try:
             return self.api.account.key()
         except CoderApiError as error:
-            # Coder answers 500 to some questions that a token's scopes do not cover.
+            # Coder answers some requests that a token's scopes do not cover with 500.
             if error.kind not in _DENIED | {Failure.SERVER_ERROR}:
                 raise
             return None
@@ -139,22 +139,22 @@ class _Check:
             yield Finding("coder.licence", Result.OK, f"this Coder is built without licences (AGPL); {ours}")
             return
         found = current_allowance(self.config, self.entitlements, AWB)
-        if found.standing is LicenceStatus.UNLICENSED:
+        if found.licence is LicenceStatus.UNLICENSED:
             yield Finding("coder.licence", Result.OK, f"no licence, so Coder reports no count of its own; {ours}")
             return
         if TASKS_GONE.holds(self.api.build_info().number):
-            text = f"{LicenceStatus.ENTITLED.value}; its limit of builds no longer means anything"
+            text = f"{LicenceStatus.ENTITLED.value}; its limit of builds has no effect any more"
             yield Finding("coder.licence", Result.OK, text)
             return
         included = "unlimited" if found.limit.count is None else f"limit {found.limit.count:,}"
         own = "none" if found.actual is None else found.actual
-        text = f"{found.standing.value}, {included}, Coder's own count {own}"
-        bad = found.standing is LicenceStatus.NOT_ENTITLED
+        text = f"{found.licence.value}, {included}, Coder's own count {own}"
+        bad = found.licence is LicenceStatus.NOT_ENTITLED
         hint = "Coder may refuse to start task workspaces; talk to your account team" if bad else ""
         yield Finding("coder.licence", Result.WARNING if bad else Result.OK, text, hint)
 
     def groups(self) -> Iterator[Finding]:
-        """Ask only where sub-limits by group need the answer."""
+        """Read groups only if sub-limits by group need them."""
         if any(scope.by == "group" for scope in self.config.settings.scopes):
             found = self.api.groups()
             yield Finding("coder.groups", Result.OK, f"{len(found):,} groups for the sub-limits by group")
@@ -178,7 +178,7 @@ class _Check:
         yield Finding("coder.method", Result.ERROR, text, hint)
 
     def relay(self) -> Iterator[Finding]:
-        """Say who gets no e-mail because Coder sends by webhook."""
+        """Report who gets no e-mail because Coder sends by webhook."""
         _available, default = self.api.dispatch_methods()
         yield subscription.reached(self.known, default, relay=self.config.settings.relay)
 
@@ -199,7 +199,7 @@ class _Check:
             yield Finding("coder.templates", Result.OK, f"on for {name}: {subscription.names_of(got.on)}")
 
     def failures(self) -> Iterator[Finding]:
-        """Say who learns of a failed first start: without that, it counts in the estimate."""
+        """Report who is notified of a failed first start; without that notification it counts in the estimate."""
         if subscription.TEMPLATE_ADMIN in self.user.role_names:
             yield coderrights.failures(self.user, another=None)
             return
@@ -209,19 +209,19 @@ class _Check:
         except CoderApiError as error:
             if not error.permanent and error.kind is not Failure.SERVER_ERROR:
                 raise
-        # Coder leaves out users that a token may not see: to find nobody says nothing then.
+        # Coder leaves out users that a token may not see, so finding nobody would prove nothing.
         sees_users = self.user.role_names & coderrights.SEE_USERS and self.key and not self.key.limits
         yield coderrights.failures(self.user, another=another if another or sees_users else None)
 
     def recipient(self) -> Iterator[Finding]:
-        """Check whether new tasks are announced to the token's user: Coder does not announce people's own tasks."""
+        """Check whether the token's user is notified of new tasks: Coder does not notify people of their own tasks."""
         name = self.user.username
         if not subscription.RECIPIENTS[subscription.CREATED] & self.user.role_names:
             yield coderrights.without_creations(self.user)
             return
         usage = current_usage(Store(self.connection, self.config.settings.deployment), self.config, AWB, top=True)
         if usage.by_user and usage.by_user[0][0] == name.lower():
-            text = f"{name} creates most tasks, and Coder tells nobody of their own"
+            text = f"{name} creates most tasks, and Coder notifies nobody of their own tasks"
             hint = "let another owner or template admin switch Workspace Created on"
             yield Finding("coder.recipient", Result.WARNING, text, hint)
         elif usage.by_user:

@@ -1,4 +1,4 @@
-"""Erasing a person: what is kept of a user goes, or loses the name; the count stays."""
+"""Erasing a person: a user's data is deleted or loses the name; the count stays."""
 
 import json
 import secrets
@@ -24,15 +24,15 @@ _ERASED: Final = "The person was erased."
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What was removed, or lost its name.
+    """What was deleted or renamed.
 
     Attributes:
-        instead: the pseudonym in the records from now on.
-        records: of the count; they stay, without the user's name.
-        deliveries: kept ones that named the user; their payloads went.
-        messages: number of messages to pass on whose contents were deleted.
-        conversations: ids of Slack.
-        groups: of Coder that listed the user.
+        instead: the new pseudonym in the records.
+        records: the user's records, which stay under the pseudonym.
+        deliveries: stored deliveries that named the user; their payloads were deleted.
+        messages: relayed messages whose contents were deleted.
+        conversations: deleted ids of Slack conversations.
+        groups: Coder groups that listed the user.
     """
 
     instead: str
@@ -44,16 +44,15 @@ class Erased:
 
 
 def erase(store: Store, config: Config, user: str, by: str) -> Erased:
-    """Erase a user of Coder, by name or address. Doing it again finishes what a death on the way left undone.
+    """Erase a user of Coder, by name or address. If the process dies, another call finishes the rest.
 
-    A user who still exists in Coder is named again by the next delivery or pass: such a user is to be deleted there
-    first.
+    If the user still exists in Coder, the next delivery or pass brings the name back, so delete the user there first.
 
     Args:
         store: of the deployment.
-        config: with the secret that opens what is sealed.
-        user: user name, in any case, or address.
-        by: who does it, for the audit trail, which does not name the user.
+        config: includes the secret for sealed contents.
+        user: user name in any case, or address.
+        by: the person who requests it, for the audit trail, which does not name the user.
     """
     name, instead = user.casefold(), f"erased-{secrets.token_hex(4)}"
     found = _relayed(store, config, name)
@@ -74,7 +73,7 @@ def _kept(store: Store) -> Iterator[Any]:
 
 @dataclass(slots=True)
 class _Found:
-    """Messages to a person: how many, and by which addresses and user names they know the person."""
+    """Messages to a person: their number, and the addresses and user names that they contain."""
 
     messages: int = 0
     addresses: set[str] = field(default_factory=set)
@@ -82,7 +81,7 @@ class _Found:
 
 
 def _relayed(store: Store, config: Config, user: str) -> _Found:
-    """Remove the contents of messages to the user."""
+    """Delete the contents of messages to the user."""
     found, cursor = _Found(), None
     if not config.settings.relaying:
         return found
@@ -118,7 +117,7 @@ def _end(store: Store, config: Config, message_id: str, subject: Subject) -> Non
 
 
 def _scrub(store: Store, message_id: str, record: dict[str, Any], text: bytes, names: set[str], instead: str) -> bool:
-    """Take the name out of a kept delivery, and its payload with it."""
+    """Remove the name from a stored delivery, along with the payload."""
     payload = record.get("payload") or {}
     people = (record.get("owner"), payload.get("user_username"), (payload.get("labels") or {}).get("initiator"))
     if names.isdisjoint(str(one).casefold() for one in people):

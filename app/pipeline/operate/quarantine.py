@@ -1,4 +1,4 @@
-"""Review of the quarantine: a body is shown redacted, released once it can be read, or discarded."""
+"""Review of the quarantine: a body is shown redacted, and can be released once it is readable, or discarded."""
 
 import json
 from collections.abc import Mapping
@@ -25,10 +25,10 @@ class Released(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BodyView:
-    """A body for its reader.
+    """A quarantined body, for display.
 
     Attributes:
-        content: the JSON in it, redacted; None if there is none that can be shown.
+        content: its JSON, redacted; None if there is none that may be shown.
         note: why there is no content.
         problem: why the current code does not accept it as a notification; empty if it can be released.
     """
@@ -40,12 +40,12 @@ class BodyView:
 
 
 def show(store: Store, message_id: str) -> BodyView | None:
-    """Return a quarantined body, or None if there is none (any more)."""
+    """Return a quarantined body; None if the id is unknown or has expired."""
     found = store.quarantine.find(message_id)
     if found is None:
         return None
     if found.body is None:
-        return BodyView(found, None, "It might hold a secret, so only its size was kept.", found.reason)
+        return BodyView(found, None, "It might contain a secret, so only its size was stored.", found.reason)
     content, note = _content(found.body)
     try:
         read_delivery(found.body, message_id)
@@ -55,9 +55,10 @@ def show(store: Store, message_id: str) -> BodyView | None:
 
 
 def release(store: Store, message_id: str, by: str) -> Released:
-    """Queue a body for classification if it can be read now, and take it out of the quarantine.
+    """Queue a body that is readable now for classification, and remove it from the quarantine.
 
-    If the process dies between the two, the body is in both places; released again, it is a duplicate.
+    If the process dies in between, the body is in both places; releasing it again then creates a duplicate, which is
+    ignored.
     """
     quarantine, inbox = store.quarantine, store.inbox
     found = quarantine.find(message_id)
@@ -70,7 +71,7 @@ def release(store: Store, message_id: str, by: str) -> Released:
     store.audit.write(by, "release from quarantine", message_id)
     received_at = found.received_at.timestamp()
     job = readyjob.delivery_job(store.deployment, delivery.message_id, received_at, delivery.payload)
-    # The inbox notes when Coder last posted, which a release must not set back.
+    # The inbox stores when Coder last posted, which a release must not change.
     last_delivery = inbox.stats().get("last_delivery_at", 0.0)
     new = inbox.accept(job, delivery.message_id, max(received_at, last_delivery))
     quarantine.remove(message_id)
@@ -78,7 +79,7 @@ def release(store: Store, message_id: str, by: str) -> Released:
 
 
 def discard(store: Store, message_id: str, by: str) -> bool:
-    """Delete a body; True when it was there."""
+    """Delete a body; True if it existed."""
     quarantine = store.quarantine
     found = quarantine.find(message_id)
     if found is None:
@@ -88,11 +89,11 @@ def discard(store: Store, message_id: str, by: str) -> bool:
 
 
 def _content(body: bytes) -> tuple[Any, str]:
-    """Return the JSON of a body, redacted, or why it cannot be shown; text without keys cannot be redacted."""
+    """Return the redacted JSON of a body, or why it cannot be shown; text without keys cannot be redacted."""
     try:
         value = json.loads(body)
         return (redact(value) if isinstance(value, Mapping) else redact({"body": value})["body"]), ""
     except json.JSONDecodeError as error:
-        return None, f"It is no JSON ({error.msg}, line {error.lineno}, column {error.colno}), so it is not shown."
+        return None, f"It is not JSON ({error.msg}, line {error.lineno}, column {error.colno}), so it is not shown."
     except (ValueError, RecursionError):
-        return None, "It is no JSON that can be read, so it is not shown."
+        return None, "It is not valid JSON, so it is not shown."

@@ -1,7 +1,7 @@
-"""What operators do to queues, each act with a line in the audit trail.
+"""Operators' actions on queues, each recorded in the audit trail.
 
-The line is written before the act: if we die between the two, the trail says more than was done, never less. Whoever
-was slower than another operator or a worker finds nothing left to do, and gets a message that says so.
+The entry is written before the action: if the process dies in between, the trail contains more than was done, never
+less. If another operator or a worker was faster, nothing is left to do, and the result says so.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,19 +21,20 @@ from app.store.rq.jobs import FAILED, JobState
 from app.store.rq.queues import Queues
 
 Progress = Callable[[int, int], None]
-#: Jobs moved by one script: Redis serves nobody else meanwhile.
+#: Jobs moved by one script call, during which Redis serves no other clients.
 _AT_ONCE: Final = 200
-#: What may be deleted: what failed, and what waits. A job that a worker has, or that RQ will bring back, may not.
+#: What may be deleted: failed and waiting jobs, but not those that a worker has or that RQ will retry.
 DELETABLE: Final = FAILED | {"queued"}
 
 
 class Operator:
-    """Somebody who works on the queues.
+    """A person who acts on the queues.
 
     Args:
         connection: Redis.
-        config: the configuration; acts go to the trail of its deployment, whosever jobs they are about.
-        by: who it is.
+        config: the configuration; actions are recorded in the trail of its deployment, whatever deployment the jobs
+            belong to.
+        by: the person.
     """
 
     def __init__(self, connection: "redis.Redis", config: Config, by: str) -> None:
@@ -43,7 +44,7 @@ class Operator:
         self._audit = Audit(connection, config.settings.deployment)
 
     def requeue(self, job_ids: Sequence[str]) -> list[str]:
-        """Queue these failed jobs again; return the ids of those that were, in order."""
+        """Queue these failed jobs again, and return the ids of those that were queued, in order."""
         done: list[str] = []
         for job in self._failed(job_ids):
             self._note("requeue job", job.id)
@@ -51,11 +52,11 @@ class Operator:
         return done
 
     def requeue_all(self, queue: str, progress: Progress | None = None) -> int:
-        """Queue every job again that has failed until now; return how many were."""
+        """Queue all jobs again that have failed so far, and return their number."""
         return self._all("requeue all failed jobs", queue, lambda ids: len(self.queues.requeue(queue, ids)), progress)
 
     def delete(self, job_ids: Sequence[str]) -> list[str]:
-        """Delete these jobs, failed or still waiting; of a delivery the record stays and says who did it."""
+        """Delete these failed or waiting jobs; the record of a delivery stays and says who did it."""
         done: list[str] = []
         for job in self.queues.jobs(job_ids):
             if job.status not in DELETABLE:
@@ -65,11 +66,11 @@ class Operator:
         return done
 
     def delete_all(self, queue: str, progress: Progress | None = None) -> int:
-        """Delete every job that has failed until now; return how many were."""
+        """Delete all jobs that have failed so far, and return their number."""
         return self._all("delete all failed jobs", queue, lambda ids: self._delete_failed(queue, ids), progress)
 
     def pause(self, queue: str) -> bool:
-        """Hold a queue: what arrives is kept in it. True when it went on before."""
+        """Pause a queue: jobs that arrive wait in it. True if it was not paused before."""
         self._note("pause queue", queue)
         return self.queues.pause(queue, self.by)
 
@@ -85,7 +86,7 @@ class Operator:
         return [job for job in self.queues.jobs(job_ids) if job.status in FAILED]
 
     def _all(self, action: str, queue: str, act: Callable[[list[str]], int], progress: Progress | None) -> int:
-        """Act on all that has failed by now; what fails again meanwhile is left for the next time."""
+        """Act on all jobs that have failed so far; those that fail again meanwhile are left."""
         total = self.queues.failed_count(queue)
         if not total:
             return 0
@@ -100,7 +101,7 @@ class Operator:
     def _portions(self, queue: str, total: int) -> Iterator[tuple[int, list[str]]]:
         seen = 0
         while seen < total:
-            # Each portion leaves the registry, so the next one is at its beginning.
+            # Each batch leaves the registry, so the next one is at its start.
             ids = self.queues.failed_ids(queue, min(_AT_ONCE, total - seen))
             if not ids:
                 return
@@ -110,7 +111,7 @@ class Operator:
     def _delete_failed(self, queue: str, ids: list[str]) -> int:
         jobs = self._failed(ids)
         deleted = self._remove(jobs)
-        # Entries without a failed job, which expired or was queued again by others.
+        # Entries without a failed job, which has expired or was queued again elsewhere.
         self.queues.forget_failed(queue, sorted(set(ids) - {job.id for job in jobs}))
         return len(deleted)
 
@@ -122,12 +123,12 @@ class Operator:
         return self.queues.remove(marked, int(self._keep.total_seconds()))
 
     def _marked(self, job: JobState, known: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Return the record of a delivery whose job is deleted: what is known of it stays, plus who deleted it."""
+        """Return the record of a delivery whose job is deleted: the known one, plus who deleted it."""
         return {**(known or _unclassified(job)), "deleted": {"by": self.by, "at": clock.now().timestamp()}}
 
 
 def queues_of(connection: "redis.Redis", config: Config) -> Queues:
-    """Return the queues, with every configured secret taken out of what they show."""
+    """Return the queues, with every configured secret removed from what they show."""
     return Queues(connection, Redaction(secret_texts(config.settings)).text)
 
 

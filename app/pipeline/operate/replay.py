@@ -1,8 +1,8 @@
-"""Replay: kept deliveries that no rule matched are classified again, by the current rules.
+"""Replay: stored deliveries that no rule matched are classified again by the current rules.
 
-Only those: what gave evidence once is counted, and its evidence may be consumed by a proof since then. A replayed
-delivery goes the way of a new one, through the queue, with its own message id and time of arrival; so it counts once,
-however often it is replayed. If the process dies on the way, the rest is replayed by doing it again.
+Other deliveries are excluded: their evidence has been counted, and a proof may have replaced it since. A replayed
+delivery goes through the queue like a new one, with its own message id and time of arrival, so it counts only once
+however often it is replayed. If the process dies, another replay handles the rest.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ class Replayed(StrEnum):
 
 @dataclass(slots=True)
 class Tally:
-    """Result of replaying many: number of deliveries checked, and of those queued."""
+    """The result of replaying many deliveries: the numbers checked and queued."""
 
     looked_at: int = 0
     queued: int = 0
@@ -53,12 +53,12 @@ def replay_unknown(
     most: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Tally:
-    """Queue every delivery again that was not understood.
+    """Queue every unrecognized delivery again.
 
     Args:
         store: the deployment's data.
-        by: who wants it, for the audit trail.
-        since: those that arrived from then on, in seconds since the epoch.
+        by: the person who requests it, for the audit trail.
+        since: the earliest arrival, in seconds since the epoch.
         most: check at most this many of the newest deliveries.
         progress: called with the number of deliveries checked and the total.
     """
@@ -94,7 +94,7 @@ def _refusal(kept: KeptDelivery | None) -> Replayed | None:
 
 
 def _job(deployment: str, kept: KeptDelivery) -> readyjob.ReadyJob:
-    """Build the job; no deployment's name holds `_`, so no two deliveries share an id."""
+    """Build the job. Deployment names contain no `_`, so no two deliveries share an id."""
     record = kept.record
     args = [deployment, kept.message_id, record["received_at"], record["payload"]]
     description = f"classify delivery {kept.message_id} of {deployment} again"

@@ -1,4 +1,4 @@
-"""Silencing: a person says what is not to be sent, until when and why. `acknowledge.end` takes it back."""
+"""Silencing: a person defines which messages are not sent, until when and why. `acknowledge.end` ends it early."""
 
 import hashlib
 from collections.abc import Mapping
@@ -18,32 +18,32 @@ _LONGEST_TEXT: Final = 500
 
 
 class SilenceError(ValueError):
-    """A silence cannot be made so; the text says why."""
+    """A silence cannot be created like this; the message says why."""
 
 
 def create_silence(
     store: Store, matchers: Mapping[str, str], until: datetime, by: str, comment: str, key: str = ""
 ) -> Silence:
-    """Make a silence that holds from now on.
+    """Create a silence that applies from now on.
 
     Args:
         store: the deployment's data.
-        matchers: glob by label (app/core/alert/silence.py `parse_matchers`).
-        until: its end, timezone-aware.
-        by: who requests it, as the surface identifies them.
-        comment: why; people read it.
-        key: what makes a repeated request the same one; by default the moment.
+        matchers: a glob for each label (`parse_matchers` in app/core/alert/silence.py).
+        until: the end, timezone-aware.
+        by: the person, as identified by the page, API or command used.
+        comment: the reason, for other people.
+        key: identifies a repeated request; by default the current time, so that each request is new.
 
     Raises:
-        SilenceError: it ends in the past or too far off, or has no matcher.
+        SilenceError: the end is in the past or too far away, or there is no matcher.
     """
     now = clock.now()
     if not matchers:
         raise SilenceError("a silence needs at least one matcher, such as alert=awb or level=90%")
     if until <= now:
-        raise SilenceError("the end lies in the past")
+        raise SilenceError("the end is in the past")
     if until - now > _LONGEST:
-        raise SilenceError(f"the end is more than {_LONGEST.days} days off; nobody remembers a silence for so long")
+        raise SilenceError(f"the end is more than {_LONGEST.days} days away, which is too long for a silence")
     author, why = one_line(by)[:_LONGEST_TEXT], one_line(comment)[:_LONGEST_TEXT]
     what = repr((sorted(matchers.items()), author, key or now.isoformat()))
     silence_id = hashlib.blake2s(what.encode(), digest_size=6).hexdigest()

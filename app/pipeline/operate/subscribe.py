@@ -1,4 +1,4 @@
-"""Subscribing: the settings in Coder that make the notifications for the count arrive by webhook."""
+"""Subscribing: the settings in Coder that make it send the needed notifications by webhook."""
 
 from dataclasses import dataclass
 
@@ -28,7 +28,7 @@ class Plan:
         user: id of the token's user.
         enable: templates to switch on for the token's user.
         by_webhook: templates to send by webhook.
-        left: what somebody else has to do, or nobody can, each a sentence without its full stop.
+        left: what others must do, or nobody can, as sentences without a full stop.
     """
 
     user: str
@@ -42,10 +42,10 @@ class Plan:
 
 
 def make_plan(api: CoderApi) -> Plan:
-    """Compare what is with what is needed.
+    """Compare Coder's settings with those needed.
 
     Raises:
-        CoderApiError: Coder did not answer, or does not let this token see it.
+        CoderApiError: Coder did not answer, or does not let this token read them.
     """
     user = api.me()
     templates = api.notification_templates()
@@ -77,7 +77,7 @@ def _preferences(api: CoderApi, user: str) -> dict[str, bool]:
 
 
 def carry_out(api: CoderApi, plan: Plan) -> None:
-    """Make the changes; those made before a failure stay, and the next plan has the rest."""
+    """Make the changes. Those made before a failure stay, and the next plan contains the rest."""
     if plan.enable:
         api.set_preferences(plan.user, {template.id: False for template in plan.enable})
     for template in plan.by_webhook:
@@ -85,7 +85,7 @@ def carry_out(api: CoderApi, plan: Plan) -> None:
 
 
 def entitlements_of(api: CoderApi) -> Entitlements | None:
-    """Return the entitlements; None from a Coder that is built without licences (AGPL), which has none.
+    """Return the entitlements; None for a Coder built without licences (AGPL).
 
     Raises:
         CoderApiError: Coder did not answer.
@@ -99,6 +99,6 @@ def entitlements_of(api: CoderApi) -> Entitlements | None:
 
 
 def method_hint(*, licensed: bool) -> str:
-    """Say what makes Coder send by webhook, where this token's user cannot do it here."""
+    """Return what makes Coder send by webhook if this token's user cannot change it here."""
     everything = "set CODER_NOTIFICATIONS_METHOD=webhook and restart coderd"
     return f"let an owner run `awb coder subscribe`, or {everything}" if licensed else everything

@@ -1,9 +1,9 @@
-"""Transfer: records leave in pages, and come in from another meter or an earlier one.
+"""Transfer: export of records in pages, and import from another or an earlier meter.
 
-A proved record is taken over as it is. A provisional one is not: it is worked out from evidence, so what is taken over
-is the evidence that it names, and the estimate follows by union, which makes doing it again harmless. Two things are
-held back because they could count a build twice: what is provisional about a workspace of which builds are proved here,
-and what is proved about a workspace of which this meter has an estimate that the file does not explain.
+A proved record is imported as it is. A provisional one is not, because it is derived from evidence: the evidence that
+it names is imported, and the estimate follows by union, so importing again is harmless. Two kinds of records are held
+back because they could count a build twice: provisional ones for a workspace with builds that are proved here, and
+proved ones for a workspace with an estimate here that the file does not explain.
 """
 
 from collections import defaultdict
@@ -31,12 +31,12 @@ Progress = Callable[[int], object]
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """The outcome of importing a file's records, or of a dry run.
+    """The result of importing a file's records, or of a dry run.
 
     Attributes:
-        new: counted from now on.
-        known: here already, or covered by existing evidence.
-        held_back: left out, because this meter has different data about the workspace, or lacks the rule.
+        new: records that are newly counted.
+        known: records that exist here, or are covered by existing evidence.
+        held_back: records left out because this meter has other data about the workspace, or lacks the rule.
     """
 
     new: int = 0
@@ -48,13 +48,13 @@ class Imported:
 
 
 class BusyLedgerError(Exception):
-    """Workspaces kept changing while they were updated; importing again continues from here."""
+    """Other processes kept changing workspaces; importing again continues from here."""
 
 
 def export(store: Store, *, start: float | None = None, end: float | None = None) -> Iterator[UsageRecord]:
-    """Yield records, newest first, from `start` up to, not including, `end`, in seconds since the epoch.
+    """Yield records, newest first, from `start` up to but not including `end`, in seconds since the epoch.
 
-    What is counted meanwhile may be among them or not; nothing comes twice.
+    Records counted meanwhile may be missing, but no record is yielded twice.
     """
     records, cursor = store.records(AWB), None
     while True:
@@ -72,19 +72,19 @@ def import_records(
     dry_run: bool = False,
     progress: Progress = lambda _done: None,
 ) -> Imported:
-    """Take over records, each workspace atomically; doing it again changes nothing.
+    """Import records, atomically for each workspace; importing them again changes nothing.
 
-    If the process dies here, some workspaces are updated and the others are not: the next import continues with those.
+    If the process dies here, some workspaces have been updated; the next import continues with the others.
 
     Args:
         store: the deployment's data.
-        config: rules and lists in effect.
-        read: gives the file's records from the beginning; it is called twice, for what is proved comes first.
+        config: the rules and lists in effect.
+        read: yields the file's records from the start; it is called twice, because proved records come first.
         dry_run: change nothing.
         progress: called after every batch with the number of records checked, over both rounds.
 
     Raises:
-        BusyLedgerError: some are taken over, some are not.
+        BusyLedgerError: some records were imported, some were not.
     """
     ledger = store.ledger(AWB)
     took, done = Imported(), 0
@@ -100,7 +100,7 @@ def import_records(
     return took
 
 
-#: What to update, if anything, and how to count the records of one workspace.
+#: The update, if there is one, and how the records of one workspace are tallied.
 _Plan = tuple[RecordUpdate | None, Imported]
 _Planner = Callable[[Ledger, Config, Sequence[UsageRecord], int, Evidence], _Plan]
 
@@ -135,7 +135,7 @@ def _plan_proved(
     known = len(records) - len(fresh)
     if not fresh:
         return None, Imported(known=known)
-    # As verification does, the builds take the place of what hinted at them; here only if all of it did.
+    # As in verification, builds replace the estimate, but here only if they explain all of it.
     explained = {message_id for record in records for message_id in record.deliveries}
     if evidence.base != NOTHING_FOLDED or not _messages(evidence) <= explained:
         return None, Imported(known=known, held_back=len(fresh))
@@ -168,7 +168,7 @@ def _plan_provisional(
 
 
 def _with_record(evidence: Evidence, record: UsageRecord, kinds: Mapping[str, EvidenceKind | None]) -> Evidence:
-    """Join what a provisional record's deliveries showed, as if they had arrived here."""
+    """Add the evidence of a provisional record's deliveries, as if they had arrived here."""
     verdict = Verdict(Outcome.EVIDENCE, record.rule, record.reason, kinds[record.rule], record.meter, record.weight)
     for message_id in record.deliveries:
         event = Event(
@@ -186,7 +186,7 @@ def _with_record(evidence: Evidence, record: UsageRecord, kinds: Mapping[str, Ev
             payload={},
         )
         evidence = evidence.with_event(event, verdict)
-    # The other meter counted it, regardless of this one's list of templates.
+    # The other meter counted it, whatever this meter's list of templates.
     return replace(evidence, task=True)
 
 
@@ -195,7 +195,7 @@ def _estimate(config: Config, workspace_id: str, evidence: Evidence) -> tuple[Us
 
 
 def _messages(evidence: Evidence) -> set[str]:
-    """Return the deliveries that an estimate may come from."""
+    """Return the ids of deliveries on which an estimate may be based."""
     seen = (*evidence.created, *evidence.resumed, *evidence.paused, *evidence.seen)
     return {sighting.message_id for sighting in seen}
 
@@ -207,7 +207,7 @@ def _batches(records: Iterable[UsageRecord]) -> Iterator[list[UsageRecord]]:
 
 
 def _by_workspace(records: Iterable[UsageRecord]) -> dict[str, list[UsageRecord]]:
-    """Group records, each key once: a file may hold one twice."""
+    """Group records by workspace, each key once: a file may contain duplicates."""
     groups: dict[str, dict[str, UsageRecord]] = defaultdict(dict)
     for record in records:
         groups[record.workspace_id].setdefault(record.key, record)

@@ -1,4 +1,4 @@
-"""Test messages: queued like any other, so that they prove the whole way to a receiver."""
+"""Test messages: queued like any other, so that they test the whole path to a receiver."""
 
 from collections.abc import Sequence
 
@@ -11,9 +11,9 @@ from app.store.store import Store
 
 
 def queue_test(store: Store, config: Config, receivers: Sequence[str]) -> list[str]:
-    """Queue a test message to each of these configured receivers, and return their ids.
+    """Queue a test message to each of these configured receivers, and return the ids.
 
-    One a second for each receiver: the same id again is the same message.
+    The ids have a resolution of one second, so a repeated request within a second sends only one.
     """
     now = clock.now()
     stem, queued = f"test-{int(now.timestamp())}", []

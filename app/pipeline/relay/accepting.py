@@ -1,7 +1,7 @@
-"""Accepting: which targets a notification goes to, decided before it is accepted.
+"""Accepting: determining the targets of a notification before it is accepted.
 
-The decision and the sealed original are written by the same step that accepts the delivery, so whatever was accepted is
-relayed, and the receiver asks Redis no more often than without relaying.
+The targets and the sealed original are written in the same step that accepts the delivery. So whatever was accepted is
+relayed, and relaying costs the receiver no additional round trip to Redis.
 """
 
 import json
@@ -40,20 +40,20 @@ class Relaying:
 
     @classmethod
     def of(cls, config: Config) -> "Relaying | None":
-        """Return None where nothing is relayed."""
+        """Return None if nothing is relayed."""
         return cls(config) if config.settings.relaying else None
 
     def relayed(
         self, relays: Relays, message_id: str, received_at: float, body: bytes, header: Callable[[str], str | None]
     ) -> Relayed:
-        """Return what accepting this delivery takes along.
+        """Return what accepting this delivery must store for relaying.
 
         Args:
-            relays: of the deployment.
-            message_id: the id by which the delivery is known here.
-            received_at: in seconds since the epoch.
-            body: a notification, which `read_delivery` has read.
-            header: reads one of the request's.
+            relays: the relayed messages of the deployment.
+            message_id: the id of the delivery.
+            received_at: the time of arrival, in seconds since the epoch.
+            body: a notification that `read_delivery` has parsed.
+            header: returns a header of the request.
         """
         via = read_via(header(VIA))
         if loops(via, self._seal.instance):

@@ -1,4 +1,4 @@
-"""Delivering: one attempt to bring what waits first in a lane to its target."""
+"""Delivering: one attempt to deliver the first message of a lane."""
 
 import json
 from dataclasses import dataclass
@@ -17,18 +17,18 @@ from app.store.relay.people import People
 from app.store.relay.relays import Waiting
 from app.store.store import Store
 
-#: Messages of a lane that are summarized in one.
+#: The maximum number of messages combined into one summary.
 _MOST_SUMMED: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What was delivered.
+    """The result of a delivery.
 
     Attributes:
         via: `webhook`, `email` or `slack`.
-        messages: their ids; several where they were summed up.
-        note: what is to be said of them.
+        messages: the ids of the messages; several if they were combined into a summary.
+        note: a remark for their history.
     """
 
     via: str
@@ -37,13 +37,13 @@ class Delivered:
 
 
 def deliver(store: Store, config: Config, lane: str, waiting: Waiting) -> Delivered:
-    """Deliver once.
+    """Attempt a delivery.
 
     Raises:
-        NotifyError: it was not taken.
-        PutOffError: it is not tried now.
-        NotWantedError: nobody wants it any more.
-        SealError: its original cannot be read.
+        NotifyError: the target did not accept it.
+        PutOffError: it is postponed.
+        NotWantedError: its target is no longer configured, or it is no longer relayed.
+        SealError: its original cannot be opened.
     """
     original = _open(store, config, waiting.message_id, waiting.sealed or b"")
     if target_of(lane) == PERSON:
@@ -51,7 +51,7 @@ def deliver(store: Store, config: Config, lane: str, waiting: Waiting) -> Delive
     name = forward_name(lane)
     forward = next((one for one in config.settings.forward if one.name == name), None)
     if forward is None:
-        raise NotWantedError("The target is not configured any more.")
+        raise NotWantedError("The target is no longer configured.")
     Forwarder(forward, seal_of(config).instance, trusted=config.settings.ca_file).send(original)
     return Delivered("webhook", (waiting.message_id,))
 
@@ -78,7 +78,7 @@ def _to_person(store: Store, config: Config, lane: str, waiting: Waiting, origin
             messages = tuple(letters)
             letter = summary_of(list(letters.values()), settings.relay_limit, settings.relay_limit_minutes)
             key += "/summary"
-            note = f"In a summary of {len(letters)}: more than {settings.relay_limit} came in a short time."
+            note = f"In a summary of {len(letters)}: more than {settings.relay_limit} arrived in a short time."
     via = to_person(store, config, Post(subject, letter, key, waiting.since))
     people.end_summing(lane)
     people.note_sent(lane, settings.relay_limit_minutes * 60, clock.now().timestamp())

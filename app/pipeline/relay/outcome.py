@@ -1,11 +1,11 @@
-"""How an attempt can end other than by being accepted or refused."""
+"""How an attempt can end besides being accepted or refused."""
 
 
 class PutOffError(Exception):
-    """It is not tried now.
+    """The attempt is postponed.
 
     Attributes:
-        seconds: until when.
+        seconds: for how long.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -14,4 +14,4 @@ class PutOffError(Exception):
 
 
 class NotWantedError(Exception):
-    """Nobody wants it any more; the text says why."""
+    """The message is no longer relayed; the text says why."""

@@ -1,4 +1,4 @@
-"""To a person: by e-mail, or by a direct message of Slack's bot and, where that does not reach them, by e-mail."""
+"""Delivery to a person: by e-mail, or by a direct message from the Slack bot with e-mail as the fallback."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,9 +26,9 @@ from app.store.relay.people import People
 from app.store.store import Store
 
 log = structlog.get_logger(__name__)
-#: A message that Slack does not take for so long goes by e-mail.
+#: A message that Slack does not accept for this long is sent by e-mail.
 _SLACK_SECONDS: Final = 600
-#: While a way fails for everybody, others wait before they try it, too.
+#: Failures that affect every message, so that others wait before trying the same method.
 _OF_THE_WAY: Final = frozenset(
     {FailureReason.NETWORK, FailureReason.TLS, FailureReason.AUTH_ERROR, FailureReason.RATE_LIMITED}
 )
@@ -40,9 +40,9 @@ class Post:
     """One letter to one person.
 
     Attributes:
-        subject: of the notification; it names the person and decides the way.
-        key: the same for each attempt, for the message id.
-        since: from when on it is tried, in seconds since the epoch.
+        subject: the notification's properties; they name the person and determine the method.
+        key: the key of the message id, the same for each attempt.
+        since: the start of the attempts, in seconds since the epoch.
     """
 
     subject: Subject
@@ -52,16 +52,16 @@ class Post:
 
 
 def to_person(store: Store, config: Config, post: Post) -> str:
-    """Deliver once; return the method used.
+    """Attempt a delivery, and return the method used.
 
     Raises:
-        NotifyError: it was not taken.
-        PutOffError: it is not tried now.
-        NotWantedError: a rule or a setting says by now that it is not relayed.
+        NotifyError: it was not accepted.
+        PutOffError: it is postponed.
+        NotWantedError: a rule or a setting no longer relays it.
     """
     way = routes_of(config).way(post.subject)
     if way is Way.NONE:
-        raise NotWantedError("It is not relayed any more: AWB_RELAY or a rule says so.")
+        raise NotWantedError("It is no longer relayed, according to AWB_RELAY or a rule.")
     people = People(store.redis, store.deployment)
     if way is Way.SLACK and _reached_by_slack(people, config, post):
         return Way.SLACK.value
@@ -70,7 +70,7 @@ def to_person(store: Store, config: Config, post: Post) -> str:
 
 
 def _reached_by_slack(people: People, config: Config, post: Post) -> bool:
-    """Try Slack; False where an e-mail is to take its place."""
+    """Try Slack; False if it must be sent by e-mail instead."""
     reached = False
 
     def message() -> None:
@@ -123,7 +123,7 @@ def _mail(config: Config, post: Post) -> None:
 
 
 def _try(people: People, way: Way, post: Post, work: Callable[[], None]) -> None:
-    """Try a method unless it just failed for everybody; passcodes try it anyway."""
+    """Try a method unless it recently failed for everybody; passcodes try it anyway."""
     wait = people.wait_for_way(way.value, clock.now().timestamp())
     if wait and not post.subject.passcode:
         raise PutOffError(wait)

@@ -1,4 +1,4 @@
-"""Replay: messages that a target did not get are retried, as long as their originals are kept."""
+"""Replay: messages that failed for a target are retried, as long as their originals are stored."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,7 +21,7 @@ class Again(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AgainAll:
-    """Result of a request to replay everything that a target did not get."""
+    """Result of a request to replay all messages that failed for a target."""
 
     queued: int
     not_kept: int
@@ -31,7 +31,7 @@ _BY_ANSWER: Final = {1: Again.QUEUED, 0: Again.NOT_FAILED, -1: Again.NOT_KEPT}
 
 
 def replay(store: Store, message_id: str, target: str, by: str) -> Again:
-    """Queue one message for a retry, behind those that wait. Doing it again changes nothing."""
+    """Queue one message for a retry, after those that are waiting. Repeating it changes nothing."""
     again = _BY_ANSWER[store.relays.again(message_id, target, clock.now())]
     if again is Again.QUEUED:
         store.audit.write(by, "replay relay", f"{message_id} to {target}")
@@ -39,7 +39,7 @@ def replay(store: Store, message_id: str, target: str, by: str) -> Again:
 
 
 def replay_failed(store: Store, target: str, by: str) -> AgainAll:
-    """Retry everything that a target did not get, in the order in which it failed, starting now."""
+    """Retry all messages that failed for a target, in the order in which they failed, starting now."""
     found = [store.relays.again(one, target, clock.now()) for one in store.relayviews.failed_ids(target, _AT_ONCE)]
     if forward_name(target):
         store.relays.hurry([target], clock.now())

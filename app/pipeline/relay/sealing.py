@@ -8,7 +8,7 @@ from app.store.relay.seal import Seal
 
 
 def seal_of(config: Config) -> Seal:
-    """Return the seal by the configured secret, else by the one of the data directory, made where it is missing.
+    """Return the seal for the configured secret, or else for the one in the data directory, created if missing.
 
     Raises:
         ConfigError: there is no secret, and none can be created.

@@ -11,13 +11,13 @@ from app.core.relay.target import PERSON, forward_target
 from app.store.relay.relayviews import TargetRow
 from app.store.store import Store
 
-#: A message that waits for longer is late.
+#: A message that has waited longer than this is late.
 LATE: Final = timedelta(minutes=15)
 _LATELY: Final = timedelta(hours=24)
 
 
 class Condition(StrEnum):
-    """Status of a target."""
+    """The condition of a target."""
 
     OK = "ok"
     LATE = "late"
@@ -30,18 +30,18 @@ class TargetStatus:
 
     Attributes:
         condition: LATE if a message has waited for more than 15 minutes, FAILING if one failed within a day.
-        says: one sentence for people.
+        summary: the status in words.
     """
 
     target: str
     condition: Condition
-    says: str
+    summary: str
     pending: int
     failed_lately: int
 
 
 def target_statuses(store: Store, config: Config) -> list[TargetStatus]:
-    """Return the status of each configured target, and of others with waiting messages; reads only."""
+    """Return the status of each configured target, and of others with waiting messages, without changing anything."""
     settings = config.settings
     configured = [PERSON] if settings.relay != "off" else []
     configured += [forward_target(forward.name) for forward in settings.forward]
@@ -60,12 +60,12 @@ def _status(store: Store, row: TargetRow, *, configured: bool) -> TargetStatus:
     waits = timedelta(seconds=now.timestamp() - row.oldest) if row.oldest is not None else timedelta()
     last = f": {row.error}" if row.error else ""
     if not configured:
-        says, condition = f"{row.pending} messages wait for a target that is not configured any more", Condition.LATE
+        summary, condition = f"Target no longer configured; waiting messages: {row.pending:,}", Condition.LATE
     elif waits > LATE:
-        says = f"{row.pending} messages wait, the oldest for {waits.total_seconds() // 60:.0f} minutes{last}"
+        summary = f"Waiting messages: {row.pending:,}, the oldest for {waits.total_seconds() // 60:.0f} min{last}"
         condition = Condition.LATE
     elif failed:
-        says, condition = f"{failed} messages failed within 24 hours{last}", Condition.FAILING
+        summary, condition = f"Messages that failed within 24 h: {failed:,}{last}", Condition.FAILING
     else:
-        says, condition = f"{row.sent} messages delivered, {row.pending} wait", Condition.OK
-    return TargetStatus(row.target, condition, says, row.pending, failed)
+        summary, condition = f"Messages delivered: {row.sent:,}, waiting: {row.pending:,}", Condition.OK
+    return TargetStatus(row.target, condition, summary, row.pending, failed)

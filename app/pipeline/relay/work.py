@@ -1,6 +1,6 @@
-"""Working through a lane: its messages are delivered one after the other, each until the target has it or time is up.
+"""Working through a lane: its messages are delivered in order, each until the target has it or its time is up.
 
-One worker at a time holds a lane. What cannot be delivered now stays first in its lane, and the lane waits.
+One worker at a time claims a lane. A message that cannot be delivered now stays first in its lane, and the lane waits.
 """
 
 import random
@@ -31,10 +31,10 @@ from app.store.server.connection import unavailable
 from app.store.store import Store
 
 log = structlog.get_logger(__name__)
-#: A worker turns to other lanes after so long, and holds a lane for longer than its last attempt may then take.
+#: How long a worker stays with a lane. It claims the lane for longer, so that its last attempt can finish.
 _TURN: Final = timedelta(seconds=5)
 _HOLD: Final = timedelta(seconds=75)
-#: A lane that is due for so long has no job any more.
+#: A lane that has been due for this long has lost its job.
 _OVERDUE: Final = timedelta(seconds=3)
 #: After this many attempts that ended in an error of this program, a message no longer blocks its lane.
 _MOST_MISTAKES: Final = 5
@@ -43,9 +43,9 @@ _CHANCE = random.SystemRandom()
 
 
 def work_lane(store: Store, config: Config, lane: str) -> None:
-    """Deliver what waits in a lane, for a while.
+    """Deliver messages that are waiting in a lane, for a limited time.
 
-    If the process dies here, nothing is lost: the message is delivered again when the lane's hold ends.
+    If the process dies here, nothing is lost: the message is delivered again when the claim on the lane ends.
     """
     relays, began = store.relays, clock.now()
     held_until = began + _HOLD
@@ -63,10 +63,10 @@ def work_lane(store: Store, config: Config, lane: str) -> None:
 
 
 def warm_up(config: Config) -> None:
-    """Import what the first message needs, so that a passcode that comes first waits for none of it.
+    """Import what the first message needs, so that a passcode does not have to wait for imports.
 
     Raises:
-        ConfigError: there is no secret to open what is sealed, and none can be made.
+        ConfigError: there is no secret to open sealed contents, and none can be created.
     """
     seal = seal_of(config)
     seal.open(seal.close(b"", "warm up"), "warm up")
@@ -75,7 +75,7 @@ def warm_up(config: Config) -> None:
 
 
 def enqueue_due(connection: "redis.Redis", config: Config) -> None:
-    """Queue a job for each lane whose time has come, or whose worker died."""
+    """Queue a job for each lane that is due, or whose worker died."""
     if not config.settings.relaying:
         return
     before = clock.now() - _OVERDUE
@@ -86,11 +86,11 @@ def enqueue_due(connection: "redis.Redis", config: Config) -> None:
 
 
 def _attempt(store: Store, config: Config, lane: str, waiting: Waiting) -> float:
-    """Try one message; return the seconds to wait before the next attempt, 0 when it is done with."""
+    """Try one message; return the seconds until the next attempt, or 0 if it has ended."""
     relays, message_id = store.relays, waiting.message_id
     bound = log.bind(deployment=store.deployment, message_id=message_id, target=target_of(lane))
     if waiting.sealed is None:
-        _end(relays, lane, waiting, FAILED, "Its original is not kept any more.")
+        _end(relays, lane, waiting, FAILED, "Its original is no longer stored.")
         return 0.0
     try:
         delivered = deliver(store, config, lane, waiting)
@@ -134,15 +134,15 @@ def _failed(
 
 
 def _failure_text(error: NotifyError, *, passcode: bool) -> str:
-    """Return why it was not taken, without addresses. Servers may repeat what they got, and so a passcode."""
-    return f"It was not taken ({error.reason.value})." if passcode else redact_text(str(error))
+    """Return why it was not accepted, without addresses. Servers may repeat what they received, even a passcode."""
+    return f"It was not accepted ({error.reason.value})." if passcode else redact_text(str(error))
 
 
 def _mistaken(
     relays: Relays, lane: str, waiting: Waiting, error: Exception, bound: structlog.stdlib.BoundLogger
 ) -> float:
-    """Note a mistake of this program; of it only the kind, for its text may hold what the message says."""
-    reason = f"A mistake of this program: {type(error).__name__}."
+    """Record an error of this program by its type only, because its text may contain parts of the message."""
+    reason = f"An error in this program: {type(error).__name__}."
     relays.note_failure(lane, waiting.message_id, "mistake", reason, clock.now())
     bound.error("relaying went wrong", error=type(error).__name__)
     if waiting.attempts >= _MOST_MISTAKES:

@@ -17,13 +17,13 @@ from app.pipeline.watch.steps import each
 from app.store.alert.alerts import Change, StoredAlert
 from app.store.store import Store
 
-#: A burst is over when the user has been below it for so long.
+#: A burst is over once the user has been below the limit for this long.
 _CALM: Final = timedelta(hours=1)
 _MOST_BUILDS: Final = 20_000
 
 
 def watch(store: Store, config: Config) -> None:
-    """Look for users with very many builds in a short time, and forget those that have calmed down.
+    """Announce users with very many builds in a short time, and forget those whose burst is over.
 
     Raises:
         ExceptionGroup: some users could not be checked; the others were.

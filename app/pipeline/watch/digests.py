@@ -1,4 +1,4 @@
-"""Digests: the weekly and monthly report, once each, whichever scheduler comes first and however late."""
+"""Digests: the weekly and monthly reports, each exactly once, whichever scheduler is first and however late it is."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -22,7 +22,7 @@ _MOST_CHANGES = 5
 
 
 def watch(store: Store, config: Config) -> None:
-    """Announce every digest that is due and was not announced yet."""
+    """Announce every digest that is due and has not been announced."""
     if is_gone(AWB, coder_version(store, config)):
         return
     for kind in config.settings.digest:
@@ -40,7 +40,7 @@ def _report(store: Store, config: Config, kind: DigestKind) -> None:
             return None
         usage, facts = current_usage(store, config, AWB, top=False), _facts(store, span, now)
         if before is None or not (usage.used or facts.used):
-            # A new installation has no last week, and a deployment that used nothing has nothing to read about.
+            # A new installation has no last week, and without any usage there is nothing to report.
             return Change(reported, now)
         context = context_of(store, config, outlook(store, usage))
         status = usage_status(usage, config.thresholds, projected=is_projected(store, config, usage))
@@ -67,7 +67,7 @@ def _facts(store: Store, span: DigestSpan, now: datetime) -> DigestFacts:
 
 
 def _changes(store: Store, period: Period) -> list[str]:
-    """Say what happened to alerts and to the drift within the span."""
+    """Return what happened to alerts and to the drift within the span."""
     ends_at = period.ends_at or datetime.max.replace(tzinfo=UTC)
     events = store.alerts.events(200, before=ends_at.timestamp())
     start = period.starts_at.timestamp()

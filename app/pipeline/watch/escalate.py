@@ -1,4 +1,4 @@
-"""Escalating: a level that nobody acknowledged in time goes to somebody else, once."""
+"""Escalating: a level that was not acknowledged in time is sent to further receivers, once."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 def escalate(store: Store, config: Config) -> list[str]:
-    """Notify the next receivers of every alert that is overdue; return `<alert> <route>` of those escalated now.
+    """Notify the next receivers of every overdue alert, and return `<alert> <route>` for those escalated now.
 
     Raises:
         ExceptionGroup: some alerts could not be checked; the others were.
@@ -35,12 +35,12 @@ def escalate(store: Store, config: Config) -> list[str]:
 
     def check_routes(stored: StoredAlert) -> None:
         last, since = stored.last, stored.state.since
-        # Cheaper than asking every route, and most alerts end here.
+        # Cheaper than checking every route; most alerts are skipped here.
         if last is None or not stored.state.level or not since or now - since < min(after):
             return
         if silencing(active, last.labels(), now):
             return
-        # A level that was snoozed and not acknowledged is still news to whoever was not notified.
+        # A level that was snoozed but not acknowledged is still new to receivers that were not notified.
         labels = last.labels() | ({"reason": Reason.FIRST.value} if last.reason is Reason.ACKNOWLEDGED else {})
         for name, route in escalations(config.settings.routes, labels):
             if _overdue(stored.state, route, name, now) and _escalate(store, config, stored, name, route, now):

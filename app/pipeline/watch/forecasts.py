@@ -12,12 +12,12 @@ from app.store.store import Store
 
 
 def check_forecast(store: Store, config: Config, meter: str) -> Reason:
-    """Announce that a breach is now expected, or no longer is; return the reason of the alert."""
+    """Announce that a breach is now expected, or no longer is, and return the reason of the alert."""
     if not config.settings.forecast_alerts:
         return Reason.NONE
 
     def decide(found: StoredAlert) -> Change | None:
-        # Read after the state: a slow process must not hold an older usage against a newer state.
+        # Read after the state: a slow process must not compare older usage with a newer state.
         usage = current_usage(store, config, meter, top=False)
         seen = outlook(store, usage)
         if seen.forecast is None:

@@ -1,4 +1,4 @@
-"""Notices: what holds now is said once, and forgotten when it no longer holds."""
+"""Notices: each is announced once while it applies, and forgotten when it no longer does."""
 
 from datetime import timedelta
 
@@ -25,9 +25,9 @@ _LONGEST_BUILD = 3600.0
 
 
 def give_notice(store: Store, config: Config) -> list[Notice]:
-    """Announce every notice that newly holds; return those that this process announced.
+    """Announce every notice that newly applies, and return those that this process announced.
 
-    Each notice has its own alert state: its change and the notifications are one script, as with thresholds.
+    Each notice has its own alert state. The change and its notifications are written by one script, as for thresholds.
     """
     now = clock.now()
     active = {_KEY_PREFIX + notice.key: notice for notice in active_notices(situation(store, config))}
@@ -42,19 +42,19 @@ def give_notice(store: Store, config: Config) -> list[Notice]:
         return Change(AlertState(level="notice", since=now, announced_at=now), now, alert, notice.summary)
 
     announced = []
-    # app/pipeline/watch/refusals.py ends its own.
+    # app/pipeline/watch/refusals.py ends its own notice.
     others = [name for name in store.alerts.firing(_KEY_PREFIX) if name not in (*active, refusals.NAME)]
     for name in (*active, *others):
         if change(store, config, name, decide):
             if name in active:
                 announced.append(active[name])
             else:
-                log.info("notice no longer holds", deployment=store.deployment, notice=name)
+                log.info("notice no longer applies", deployment=store.deployment, notice=name)
     return announced
 
 
 def situation(store: Store, config: Config) -> Situation:
-    """Gather what notices depend on."""
+    """Collect the data on which notices depend."""
     state = store.coder
     entitlements = state.entitlements()
     usage = current_usage(store, config, AWB, top=False)
@@ -82,7 +82,7 @@ def situation(store: Store, config: Config) -> Situation:
 def _proved_since(store: Store, last: float | None, state: CoderState) -> int:
     """Count builds proved after the last delivery, or after the meter first reconciled if there was none.
 
-    A delivery comes before the end of the build that it mentions.
+    A delivery arrives before the end of the build that it reports.
     """
     begun = state.moment("first_reconciled_at")
     since = last + _LONGEST_BUILD if last is not None else (begun.timestamp() if begun else None)

@@ -1,4 +1,4 @@
-"""Posts that the webhook refuses: somebody has the wrong secret, and only the meter knows."""
+"""Posts that the webhook refuses because of a wrong secret, which only the meter notices."""
 
 import redis
 import structlog
@@ -19,9 +19,10 @@ NAME = f"notice-{NOTICE_KEY}"
 
 
 def watch_refusals(connection: "redis.Redis", config: Config) -> bool:
-    """Announce or end the notice about a wrong secret; True when it was announced by this call.
+    """Announce or end the notice about a wrong secret; True if this call announced it.
 
-    It belongs to the configured deployment: all deployments share the secret, and whoever has none may name any.
+    It belongs to the configured deployment: the secret is shared by all, and without it anybody can name any
+        deployment.
     """
     deployment, now = config.settings.deployment, clock.now()
     store, runs = Store(connection, deployment), RefusalCounters(connection).runs()
@@ -41,12 +42,12 @@ def watch_refusals(connection: "redis.Redis", config: Config) -> bool:
         if (notice is not None) == bool(state.level):
             return None
         if notice is None:
-            # When it was announced is kept, so that it does not come again too soon.
+            # The time of the announcement is kept, so that it is not repeated too soon.
             return Change(AlertState(since=now, announced_at=state.announced_at), now)
         alert = notice_alert(notice, NAME, deployment, bare_context(config), now)
         return Change(AlertState(level="notice", since=now, announced_at=now), now, alert, notice.summary)
 
     made = change(store, config, NAME, decide)
     if made and not made.alert:
-        log.info("notice no longer holds", deployment=deployment, notice=NOTICE_KEY)
+        log.info("notice no longer applies", deployment=deployment, notice=NOTICE_KEY)
     return bool(made and made.alert)

@@ -1,6 +1,6 @@
-"""Retiring: what was announced of a meter that this version of Coder no longer has is forgotten, without a word.
+"""Retiring: alerts for a meter that this version of Coder no longer has are forgotten without a message.
 
-The notice that it is no longer counted is enough; "resolved" would be wrong.
+The notice that it is no longer counted suffices; “resolved” would be wrong.
 """
 
 import structlog
@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 
 def retire(store: Store, config: Config) -> None:
-    """Forget the levels of meters that are gone; a crash between two of them leaves the other for the next call."""
+    """Forget the levels of meters that Coder no longer has; after a crash the next call does the rest."""
     version = coder_version(store, config)
     for meter in GONE:
         if not is_gone(meter, version):

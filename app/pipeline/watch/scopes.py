@@ -25,7 +25,7 @@ _MOST_NAMES: Final = 10_000
 
 
 def watch(store: Store, config: Config) -> None:
-    """Hold every name against the sub-limits that the configuration sets for it.
+    """Compare every name's usage with its configured sub-limits.
 
     Raises:
         ExceptionGroup: some names could not be checked; the others were.
@@ -42,7 +42,7 @@ def watch(store: Store, config: Config) -> None:
         for scope in scope_usages([rule for rule in rules if rule.meter == meter], used):
             watched[scope_name(scope)] = usage, scope
     firing = alerts.firing("scope-")
-    # A rule without a name in use leaves what fired before to be let go.
+    # A firing alert whose rule has no name in use is included, so that it can end.
     found = alerts.states(list(dict.fromkeys([*watched, *firing])))
 
     def evaluate_one(stored: StoredAlert) -> None:
@@ -53,17 +53,17 @@ def watch(store: Store, config: Config) -> None:
 
 def _decide(config: Config, watched: Mapping[str, tuple[Usage, ScopeUsage]], found: StoredAlert) -> Change | None:
     if found.name not in watched:
-        # It used nothing since its day or month began, or has no rule any more.
+        # There has been no usage since the day or month began, or the rule was removed.
         return Change(AlertState(), clock.now())
     whole, scope = watched[found.name]
     period = _period(whole, scope.rule.per)
     usage = Usage(whole.deployment, whole.meter, period, Limit(scope.rule.limit), scope.used, 0, whole.as_of)
-    # Never repeated: nothing but the end of the period changes it, and there may be many.
+    # Never repeated: only the end of the period changes it, and there may be many.
     decision = evaluate(found.state, usage, scope.rule.thresholds, usage.as_of)
     if decision.reason not in (Reason.NONE, Reason.SUMMARY):
         alert = scope_alert(decision, scope, usage, bare_context(config))
         return Change(decision.state, usage.as_of, alert, decision.because)
-    # Most names are far below their limit and have no state to keep.
+    # Most names are far below their limit, so they have no stored state.
     return Change(decision.state, usage.as_of) if decision.state.level or found.state.level else None
 
 

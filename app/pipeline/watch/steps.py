@@ -1,4 +1,4 @@
-"""Steps that fail alone: an error in one deployment, meter or alert stops none of the others, and is seen."""
+"""Isolated steps: an error in one deployment, meter or alert does not stop the others, and is reported."""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -14,12 +14,12 @@ from app.store.store import Store
 
 _T = TypeVar("_T")
 log = structlog.get_logger(__name__)
-#: A failure that is over is shown for so long.
+#: How long a failure that is over is shown.
 SHOWN: Final = timedelta(days=1)
 
 
 class SweepSteps:
-    """Performs the steps of one deployment's sweep and keeps the last failure of each."""
+    """Runs the steps of one deployment's sweep, and stores the last failure of each."""
 
     def __init__(self, store: Store) -> None:
         self.steps = store.steps
@@ -27,11 +27,11 @@ class SweepSteps:
         self._performed: set[str] = set()
 
     def perform(self, name: str, do: Callable[..., object], *args: Any) -> None:
-        """Perform a step; what it raises is logged and kept for `awb doctor`.
+        """Run a step; an exception is logged and stored for `awb doctor`.
 
         Raises:
-            redis.exceptions.RedisError: Redis is unavailable; every other step would fail, too.
-            rq.timeouts.BaseTimeoutException: the time of the job is up. It is kept as this step's failure.
+            redis.exceptions.RedisError: Redis is unavailable, so every other step would fail, too.
+            rq.timeouts.BaseTimeoutException: the time of the job is up. It is stored as this step's failure.
         """
         self._performed.add(name)
         try:
@@ -48,7 +48,7 @@ class SweepSteps:
                 self.steps.passed(self.failures[name], clock.now())
 
     def forget(self) -> None:
-        """Let go of failures that are over for long, and of steps that are performed no longer."""
+        """Remove failures that have been over for long, and those of steps that no longer exist."""
         before = clock.now() - SHOWN
         over = [name for name, one in self.failures.items() if one.over_at is not None and one.over_at < before]
         self.steps.forget(*over, *(self.failures.keys() - self._performed))
@@ -60,12 +60,12 @@ class SweepSteps:
 
 
 def each(items: Mapping[str, _T], do: Callable[[_T], object]) -> None:
-    """Do something for every item, even if others fail.
+    """Call a function for every item, even if it fails for others.
 
     Raises:
-        ExceptionGroup: some of them failed; raised after the last one.
-        redis.exceptions.RedisError: Redis is unavailable; the rest was not tried.
-        rq.timeouts.BaseTimeoutException: the time of the job is up; the rest was not tried.
+        ExceptionGroup: it failed for some items; raised after the last one.
+        redis.exceptions.RedisError: Redis is unavailable; the remaining items were not tried.
+        rq.timeouts.BaseTimeoutException: the time of the job is up; the remaining items were not tried.
     """
     errors: list[Exception] = []
     for name, item in items.items():
@@ -83,12 +83,12 @@ def each(items: Mapping[str, _T], do: Callable[[_T], object]) -> None:
 
 
 def is_unavailable(error: Exception) -> bool:
-    """Return whether Redis cannot be reached or takes no writes, as opposed to refusing this one command."""
+    """Return whether Redis cannot be reached or accepts no writes, rather than refusing only this command."""
     return isinstance(error, redis.exceptions.RedisError) and unavailable(error) != "failing"
 
 
 def describe(error: BaseException) -> str:
-    """Return the kind of an error and the place in our code, without its text, which may hold what is stored."""
+    """Return an error's type and its place in our code, without its text, which may contain stored data."""
     if isinstance(error, ExceptionGroup):
         return f"{len(error.exceptions)} x {describe(error.exceptions[0])}"
     place, step = "", error.__traceback__

@@ -1,4 +1,4 @@
-"""The sweep, every minute: what a crash or a lost job left undone is done, and time alone may cross a threshold."""
+"""The sweep, every minute: it completes what a crash or a lost job left, and evaluates what time alone can change."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -32,15 +32,15 @@ from app.store.steps import note_swept, swept_at
 from app.store.store import Store
 
 log = structlog.get_logger(__name__)
-#: A notification this far overdue has lost its job.
+#: A notification that is overdue by this much has lost its job.
 _OVERDUE: Final = timedelta(seconds=30)
 
 
 def sweep(connection: "redis.Redis", config: Config) -> None:
-    """Re-queue overdue notifications and evaluate every deployment; doing it twice changes nothing.
+    """Queue overdue notifications again and evaluate every deployment; running it twice changes nothing.
 
-    Whoever waited longest comes first: a deployment that takes all of the job's time cannot keep the others from ever
-    getting theirs.
+    The deployment that has waited longest comes first, so that one that takes all of the job's time cannot block the
+    others.
 
     Raises:
         redis.exceptions.RedisError: Redis is unavailable.
@@ -60,7 +60,7 @@ def _sweep(store: Store, config: Config) -> None:
     steps.perform("retire", retire, store, config)
     meters: list[str] = []
     steps.perform("find meters", lambda: meters.extend(active_meters(store, config)))
-    # Without the entitlements there is still what is counted here.
+    # Without entitlements, the meter that is counted here is evaluated anyway.
     for meter in meters or [AWB]:
         steps.perform(f"warn {meter}", warn, store, config, meter)
         steps.perform(f"foresee {meter}", check_forecast, store, config, meter)
@@ -73,7 +73,7 @@ def _sweep(store: Store, config: Config) -> None:
 
 @cache
 def watchers() -> Mapping[str, Callable[[Store, Config], object]]:
-    """Return the `watch` of every module of this package that has one, by the module's name."""
+    """Return the `watch` function of every module of this package that has one, by the module's name."""
     modules = {name: import_module(f"{room.__name__}.{name}") for _, name, _ in iter_modules(room.__path__)}
     return {name: module.watch for name, module in modules.items() if hasattr(module, "watch")}
 
@@ -85,7 +85,7 @@ def _send_again(store: Store) -> None:
 
 
 def _forget(store: Store, keep_days: int) -> None:
-    """Let go of what is older than the configuration keeps it."""
+    """Delete data that is older than the configured retention."""
     before = clock.now() - timedelta(days=keep_days)
     store.outbox.forget(before.timestamp())
     store.relayviews.forget(before.timestamp())
@@ -94,7 +94,7 @@ def _forget(store: Store, keep_days: int) -> None:
 
 
 def recount_if_templates_changed(connection: "redis.Redis", config: Config) -> bool:
-    """Queue a recount when the list of AI templates is another than at the last one."""
+    """Queue a recount if the list of AI templates differs from that of the last recount."""
     fingerprint = templates_fingerprint(config)
     last = commands(connection).hget(keys.MARKS, "ai_templates")
     if last is not None and last.decode() == fingerprint:
@@ -103,7 +103,7 @@ def recount_if_templates_changed(connection: "redis.Redis", config: Config) -> b
 
 
 def recount_all(connection: "redis.Redis", config: Config, fingerprint: str) -> None:
-    """Recount every deployment, and note for which list only then: a crash before the note repeats it.
+    """Recount every deployment, then store the list's fingerprint; after a crash in between, the recount is repeated.
 
     Raises:
         ExceptionGroup: some deployments could not be recounted; the others were.

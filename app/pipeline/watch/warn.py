@@ -20,14 +20,14 @@ from app.store.count.snapshot import TOP
 from app.store.store import Store
 
 log = structlog.get_logger(__name__)
-# A new period first summarizes the old one, and may cross a threshold immediately.
+# A new period first produces a summary of the old one, and may cross a threshold immediately.
 _MOST: Final = 50
 
 
 def warn(store: Store, config: Config, meter: str) -> list[Alert]:
-    """Evaluate until there is nothing more to announce; return what this process announced.
+    """Evaluate until there is nothing more to announce, and return what this process announced.
 
-    Nothing is announced of a meter that is gone (app/pipeline/watch/retire.py forgets what was).
+    Nothing is announced for a meter that Coder no longer has (see app/pipeline/watch/retire.py).
     """
     announced: list[Alert] = []
     for _ in range(_MOST):
@@ -41,7 +41,7 @@ def warn(store: Store, config: Config, meter: str) -> list[Alert]:
 
 
 def _decide(store: Store, config: Config, found: StoredAlert) -> Change | None:
-    # Read after the state: a slow process must not hold an older usage against a newer state.
+    # Read after the state: a slow process must not compare older usage with a newer state.
     meter, state = found.name, found.state
     usage = current_usage(store, config, meter, top=False)
     if usage.gone:
@@ -51,7 +51,7 @@ def _decide(store: Store, config: Config, found: StoredAlert) -> Change | None:
         state, usage, config.thresholds, usage.as_of, config.repeat_every(state.level), projected=projected
     )
     if decision.reason is Reason.REPEAT and store.silences.acknowledges(meter, state):
-        # What somebody acknowledged is not repeated, but is still evaluated.
+        # An acknowledged level is not repeated, but it is still evaluated.
         return None
     quiet = Change(decision.state, usage.as_of)
     if decision.reason is Reason.NONE:

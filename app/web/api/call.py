@@ -41,7 +41,7 @@ class Operation:
     Attributes:
         path: as OpenAPI writes it, below /api/v1.
         view: returns the answer, or raises Problem.
-        says: what it is good for, one sentence.
+        description: what it does; the first sentence is its summary.
         problems: why it answers otherwise, by status, besides what every operation may answer.
         private: never kept by any cache, for it may hold what was in a notification.
     """
@@ -49,7 +49,7 @@ class Operation:
     method: str
     path: str
     view: View
-    says: str
+    description: str
     query: type[BaseModel] = Query
     body: type[BaseModel] | None = None
     body_required: bool = True
@@ -77,6 +77,6 @@ class _More(TypedDict, total=False):
     private: bool
 
 
-def operation(method: str, path: str, says: str, **more: Unpack[_More]) -> Callable[[View], Operation]:
+def operation(method: str, path: str, description: str, **more: Unpack[_More]) -> Callable[[View], Operation]:
     """Make a view an operation; arguments as of `Operation`."""
-    return lambda view: Operation(method, path, view, says, **more)
+    return lambda view: Operation(method, path, view, description, **more)

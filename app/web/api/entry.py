@@ -49,7 +49,7 @@ class Entry(Answer):
                 name=one.name,
                 method=one.method,
                 href=rooted(openapi.BASE + one.path),
-                summary=one.says.partition(".")[0],
+                summary=one.description.partition(".")[0],
             )
             for one in OPERATIONS
         ]

@@ -104,8 +104,8 @@ def _operation(operation: Operation, names: Mapping[type[BaseModel], dict[str, A
     described: dict[str, Any] = {
         "operationId": operation.name,
         "tags": [_tag(operation.path)],
-        "summary": operation.says.partition(".")[0],
-        "description": operation.says,
+        "summary": operation.description.partition(".")[0],
+        "description": operation.description,
         "parameters": [*_path_parameters(operation.path), *_query_parameters(operation.query)],
         "responses": _responses(operation, names),
     }
@@ -165,10 +165,10 @@ def _responses(operation: Operation, names: Mapping[type[BaseModel], dict[str, A
 
 
 def _problem(status: int, text: str, reference: dict[str, Any]) -> dict[str, Any]:
-    told: dict[str, Any] = {"description": text, "content": {_PROBLEM: {"schema": reference}}}
+    response: dict[str, Any] = {"description": text, "content": {_PROBLEM: {"schema": reference}}}
     if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
-        told["headers"] = _headers("Retry-After")
-    return told
+        response["headers"] = _headers("Retry-After")
+    return response
 
 
 def _headers(name: str) -> dict[str, Any]:

@@ -82,27 +82,27 @@ class Firing:
 
 def firing(store: Store) -> list[Firing]:
     """Return the active alerts, the most severe first; those of the meters before the many that scopes may have."""
-    standing = [one for one in alert_views(store, ()) if one.state.level and one.said]
+    views = [one for one in alert_views(store, ()) if one.state.level and one.announcement]
     now = clock.now()
-    active = store.silences.active(now) if standing else []
-    found = [_firing(one, one.said, active, now) for one in standing if one.said]
+    active = store.silences.active(now) if views else []
+    found = [_firing(one, one.announcement, active, now) for one in views if one.announcement]
     order = {severity: number for number, severity in enumerate((Severity.CRITICAL, Severity.WARNING, Severity.OK))}
     return sorted(found, key=lambda one: (order[one.severity], one.name.startswith(("scope-", "burst-")), one.name))
 
 
-def _firing(one: AlertView, said: Alert, active: Sequence[Kept], now: datetime) -> Firing:
+def _firing(one: AlertView, last: Alert, active: Sequence[Kept], now: datetime) -> Firing:
     return Firing(
         name=one.name,
         level=one.state.level,
         words=one.state.level,
-        severity=said.severity,
-        headline=said.headline,
-        summary=said.summary,
-        meaning=said.meaning,
+        severity=last.severity,
+        headline=last.headline,
+        summary=last.summary,
+        meaning=last.meaning,
         since=one.state.since,
         acknowledged_by=one.acknowledged_by,
         acknowledged_at=one.acknowledged_at,
-        silence=silencing(active, said.labels(), now),
+        silence=silencing(active, last.labels(), now),
     )
 
 

@@ -135,4 +135,4 @@ def _trend(store: Store, usage: Usage, today: date) -> Trend:
 def _meaning(store: Store, config: Config, usage: Usage) -> str:
     state, verifying = store.coder, config.verifying(usage.deployment)
     found = current_allowance(config, state.entitlements() if verifying else None, usage.meter)
-    return consequence(usage, found.standing, coder_version(store, config))
+    return consequence(usage, found.licence, coder_version(store, config))
