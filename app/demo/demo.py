@@ -1,4 +1,4 @@
-"""`awb demo`: three months of a simulated Coder played against the real meter, with a verdict at the end."""
+"""`awb demo`: three months of a simulated Coder played against the real meter, followed by a summary."""
 
 import secrets
 import signal
@@ -28,7 +28,7 @@ from app.simulator.sender import Sender
 from app.simulator.sinks import MailSink, SinkError, SlackSink, free_port
 from workers import embedded
 
-#: Shows a step and the share of the work that is done, from 0 to 1.
+#: Shows a step, and the share of the work that is done, from 0 to 1.
 Step = Callable[[str, float], None]
 _SECRET_BYTES: Final = 24
 #: Three months.
@@ -36,7 +36,7 @@ DAYS: Final = 91
 #: The last day is delivered to the running service.
 _LAST_DAY: Final = timedelta(days=1)
 _PAST_SHARE: Final = 0.8
-#: A sub-limit, so that there is an alert of that kind to see.
+#: A sub-limit, so that the demo includes an alert of that kind.
 _CONFIGURATION: Final = """\
 [[scopes]]
 by = "user"
@@ -47,16 +47,16 @@ thresholds = ["75%", "100%"]
 
 
 def run_demo(*, keep: bool | None = None, verbose: bool = False, days: int = DAYS, seed: int = 7) -> int:
-    """Play some months that end now, check what the meter made of them, and say it in ten lines.
+    """Play some months that end now, check the meter's results, and summarize them in ten lines.
 
     Args:
-        keep: leave the service up afterwards, until Ctrl-C; by default on a terminal only.
-        verbose: show every scenario and message, too.
-        days: how many are played.
-        seed: of the world and of the network's faults.
+        keep: leave the service running afterwards, until Ctrl-C; by default only on a terminal.
+        verbose: also show every scenario and message.
+        days: the number of days to play.
+        seed: the seed of the world and of the network's faults.
 
     Returns:
-        0 if everything is as it must be, else 1.
+        0 if all results are correct, else 1.
     """
     terminal = sys.stdout.isatty()
     console = Console(highlight=False, width=None if terminal else 120)
@@ -66,7 +66,7 @@ def run_demo(*, keep: bool | None = None, verbose: bool = False, days: int = DAY
     except ValueError:  # not in the main thread
         former = None
     try:
-        # Order matters: the service ends before the sinks, and everything before the directory goes.
+        # Order matters: the service stops before the sinks, and the directory is deleted last.
         with (
             tempfile.TemporaryDirectory(prefix="awb-demo-") as directory,
             SlackSink() as slack,
@@ -119,7 +119,7 @@ class _Demo:
         data_dir = config.settings.data_dir
         data_dir.mkdir(mode=0o700)
         with embedded.serving(data_dir) as connection:
-            # This data can be made again: it need not be on disk before the next step.
+            # This data can be generated again, so it need not be on disk before the next step.
             connection.config_set("appendfsync", "no")
             past = Past(self._team.timeline, connection, config)
             past.play(clock.now() - _LAST_DAY, lambda at, share: step(f"Playing {at:%d %b %Y}", share * _PAST_SHARE))
@@ -152,12 +152,12 @@ class _Demo:
 
     def _keep(self, service: Service, today: Today) -> None:
         self._console.print(f"\nopen {service.url}/\n", style="bold", soft_wrap=True)
-        self._console.print("The simulated team works on. Ctrl-C ends the service and removes its data.")
+        self._console.print("The simulated team keeps working. Press Ctrl-C to stop the service and delete its data.")
         with suppress(KeyboardInterrupt):
             today.go_on(threading.Event())
 
     def _settings(self, api: ApiServer) -> dict[str, str]:
-        # A file of its own, so that nothing of a configuration lying around, its Redis least of all, is used.
+        # A separate file, so that no other configuration, and above all not its Redis, is used.
         configuration = self._directory / "demo.toml"
         configuration.write_text(_CONFIGURATION, encoding="utf-8")
         world = self._team.world
@@ -180,7 +180,7 @@ class _Demo:
 
     @contextmanager
     def _bar(self) -> Iterator[Step]:
-        """Give what shows progress, on a terminal."""
+        """Yield the function that shows progress: a bar on a terminal."""
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
         hidden = not self._console.is_terminal
         with Progress(*columns, console=self._console, transient=True, disable=hidden) as bars:

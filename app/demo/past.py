@@ -1,4 +1,4 @@
-"""The months before today, played with the clock set back: real jobs and Redis, and Coder's API as it was each day."""
+"""The months before today, played with the clock set back: real jobs and Redis, and Coder's API as of each day."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -20,18 +20,18 @@ from app.store.server.schema import prepare
 from app.store.store import Store
 from workers.runner import worker
 
-#: Once a day, at another of these hours each time, the meter counts, asks Coder and warns: a service that runs does it
-#: every minute, which would take the demonstration minutes.
+#: Once a day, at a varying hour, the meter counts, asks Coder and warns. A running service does so every minute, which
+#: would make the demo take minutes.
 _HOURS: Final = (11, 16, 9, 19, 14, 17, 10)
 _ON_ITS_WAY: Final = timedelta(seconds=8)
 
 
 class Past:
-    """A meter that has been running beside a simulated Coder since the first day of a timeline.
+    """A meter that has been running with a simulated Coder since the first day of a timeline.
 
     Attributes:
         messages: every notification that was delivered.
-        outbox: where Coder's next ones come from.
+        outbox: the source of Coder's next notifications.
     """
 
     def __init__(self, timeline: Timeline, connection: "redis.Redis", config: Config) -> None:
@@ -53,8 +53,8 @@ class Past:
         """Play everything up to a moment.
 
         Args:
-            end: where the past ends.
-            progress: told the moment that is played, and the share that is done, from 0 to 1.
+            end: the end of the past.
+            progress: called with the current moment of the simulation, and the share that is done, from 0 to 1.
         """
         moments = self._moments(end)
         with clock.reading(lambda: self._now):
@@ -75,7 +75,7 @@ class Past:
         return [*(moment for moment in moments if begin < moment < end), end]
 
     def _deliver(self) -> None:
-        """Take in what Coder has sent since the last look, each message soon after what it mentions."""
+        """Accept what Coder has sent since the last call, each message shortly after its event."""
         inbox = Store(self._redis, self.config.settings.deployment).inbox
         for message in self.outbox.collect():
             self._now = max(self._now, message.happening.at + _ON_ITS_WAY)
@@ -83,7 +83,7 @@ class Past:
             self.messages.append(message)
 
     def _check(self) -> None:
-        """Do what workers and scheduler do: count, ask Coder, evaluate, send."""
+        """Do the work of workers and scheduler: count, ask Coder, evaluate, send."""
         self._tick += 1
         self._work(jobqueue.DELIVERIES)
         passes.enqueue_due(self._redis, self.config, reconcile_tick=self._tick)

@@ -1,4 +1,4 @@
-"""What the demonstration came to, and whether that is as it must be."""
+"""The results of the demo, and whether they are correct."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ _SENT: Final = "sent"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What is to be told at the end.
+    """The content of the summary.
 
     Attributes:
-        truth: Agent Workspace Builds that there were.
-        estimate: what a meter without Coder's API would have counted of the same notifications.
+        truth: the number of true Agent Workspace Builds.
+        estimate: what a meter without Coder's API would have counted from the same notifications.
         messages: notifications that Coder sent in all three months.
-        sent: what the meter says that it sent; `slack` and `mails` are what arrived.
-        differences: what is not as it must be, one sentence each.
+        sent: what the meter reports as sent; `slack` and `mails` are what arrived.
+        differences: everything that is not as expected, as one sentence each.
     """
 
     truth: int
@@ -41,7 +41,7 @@ class Result:
 
 
 def gather(past: Past, today: Today, service: Service, slack: Sequence[Any], mails: Sequence[Mail]) -> Result:
-    """Ask the service for everything, and hold it against the world.
+    """Collect the service's results, and compare them with the world.
 
     Raises:
         app.demo.service.ServiceError: it does not answer.
@@ -69,24 +69,24 @@ def gather(past: Past, today: Today, service: Service, slack: Sequence[Any], mai
 def counting_differences(truth: set[str], counted: set[str], used: int) -> list[str]:
     found = []
     if counted != truth:
-        found.append(f"{len(truth - counted)} builds are missing, {len(counted - truth)} are counted wrongly")
+        found.append(f"{len(truth - counted)} builds are missing, {len(counted - truth)} were counted by mistake")
     if used != len(truth):
-        found.append(f"the meter says {used}, and there were {len(truth)}")
+        found.append(f"the meter reports {used}, but there were {len(truth)}")
     return found
 
 
 def warning_differences(level: Level | None, events: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Expect a warning for the level that the truth has reached."""
+    """Check that the level reached in truth was announced."""
     announced = {event["level"] for event in events if event["alert"] == "awb"}
     if level is None or level.name in announced:
         return []
-    return [f"the level {level.name} is reached and was not announced"]
+    return [f"the level {level.name} was reached but not announced"]
 
 
 def sending_differences(sent: Sequence[Mapping[str, Any]], *, slack: int, mails: int) -> list[str]:
-    """Expect that each message arrived once."""
+    """Check that each message arrived exactly once."""
     found = [f"the message {one['id']} is {one['state']}" for one in sent if one["state"] != _SENT]
     by_slack = sum(one["receiver"].startswith("slack") for one in sent)
     if (by_slack, len(sent) - by_slack) != (slack, mails):
-        found.append(f"Slack got {slack} of {by_slack} messages, the mailbox {mails} of {len(sent) - by_slack}")
+        found.append(f"Slack received {slack} of {by_slack} messages, the mailbox {mails} of {len(sent) - by_slack}")
     return found

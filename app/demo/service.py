@@ -19,32 +19,32 @@ _POLL: Final = 0.05
 
 
 class ServiceError(RuntimeError):
-    """The service did not do in time what it must."""
+    """The service failed, or did not reach an expected state in time."""
 
 
 class Service:
-    """A child process that runs the service; on leaving it is ended by SIGTERM, and if need be by SIGKILL."""
+    """A child process that runs the service; leaving the context ends it with SIGTERM, or else with SIGKILL."""
 
     def __init__(self, port: int, log: Path, settings: Mapping[str, str]) -> None:
-        """Prepare.
+        """Prepare the service; entering the context starts it.
 
         Args:
-            port: where it will listen on loopback.
-            log: file that takes everything it prints.
-            settings: its environment variables; no other `AWB_` variable reaches it.
+            port: the loopback port to listen on.
+            log: the file for everything it prints.
+            settings: its environment variables; no other `AWB_` variables are passed on.
         """
         self.url = f"http://127.0.0.1:{port}"
         self._log = log
         self._session = requests.Session()
         self._session.trust_env = False
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("AWB_")}
-        # The sinks are on loopback: a proxy of the surroundings cannot reach them.
+        # The sinks are on loopback, which a configured proxy could not reach.
         self._environment = {**inherited, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", **settings}
         self._child: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         with self._log.open("wb") as log:
-            # A session of its own: Ctrl-C reaches only us, and we end the child in order.
+            # A separate session: Ctrl-C reaches only this process, which then ends the child.
             self._child = subprocess.Popen(
                 [sys.executable, "-m", "app.cli", "run"],
                 env=self._environment,
@@ -67,10 +67,10 @@ class Service:
             self._child.wait()
 
     def command(self, *arguments: str) -> Any:
-        """Run a command of `awb` beside the service, and return the JSON that it prints.
+        """Run an `awb` command while the service runs, and return the JSON that it prints.
 
         Raises:
-            ServiceError: it failed; the text is what it said.
+            ServiceError: it failed; the message contains its error output.
         """
         done = subprocess.run(
             [sys.executable, "-m", "app.cli", *arguments],
@@ -85,7 +85,7 @@ class Service:
         return json.loads(done.stdout)
 
     def wait_ready(self) -> None:
-        """Wait until the service takes deliveries."""
+        """Wait until the service accepts deliveries."""
 
         def ready() -> bool:
             if self._child is not None and self._child.poll() is not None:
@@ -98,15 +98,15 @@ class Service:
         self.wait_for(ready, "the service to be ready", _STARTING)
 
     def wait_for(self, condition: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
-        """Wait until the condition holds.
+        """Wait until the condition is true.
 
         Raises:
-            ServiceError: it did not in time.
+            ServiceError: it was not, within the given time.
         """
         deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > deadline:
-                raise ServiceError(f"waited {seconds:.0f} s in vain for {what}")
+                raise ServiceError(f"timed out after {seconds:.0f} s waiting for {what}")
             time.sleep(_POLL)
 
     def usage(self) -> dict[str, Any]:
@@ -116,7 +116,7 @@ class Service:
         return self._get("/api/v1/forecast") or {}
 
     def events(self) -> list[dict[str, Any]]:
-        """Return what happened to alerts, newest first."""
+        """Return the events of alerts, newest first."""
         return list((self._get("/api/v1/events?limit=200") or {})["events"])
 
     def notifications(self) -> list[dict[str, Any]]:
@@ -130,15 +130,15 @@ class Service:
         )
 
     def delivery(self, message_id: str) -> dict[str, Any] | None:
-        """Return a classified delivery, or None where it is not (yet) known."""
+        """Return a classified delivery; None if it is not, or not yet, known."""
         return self._get(f"/api/v1/deliveries/{message_id}", absent=requests.codes.not_found)
 
     def record(self, key: str) -> dict[str, Any] | None:
-        """Return a usage record, or None where nothing was counted under this key."""
+        """Return a usage record; None if nothing was counted under this key."""
         return self._get(f"/api/v1/records/{key}", absent=requests.codes.not_found)
 
     def wait_classified(self, messages: Iterable[str]) -> None:
-        """Wait until the service has checked each of these messages."""
+        """Wait until the service has classified each of these messages."""
         waiting = list(messages)
 
         def done() -> bool:
@@ -163,7 +163,7 @@ class Service:
         return "\n".join(self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
 
     def _get(self, path: str, *, absent: int | None = None) -> dict[str, Any] | None:
-        """Return the answer to a GET, or None where the status means that there is none."""
+        """Return the answer to a GET; None if the status is the one for a missing object."""
         try:
             answer = self._session.get(self.url + path, timeout=_ANSWERING)
         except requests.RequestException as error:

@@ -1,4 +1,4 @@
-"""What the demonstration says at its end: ten lines, and tables for who wants to see more."""
+"""The summary at the end of the demo: ten lines, and tables with the details."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from email.message import EmailMessage
@@ -17,7 +17,7 @@ _TOP: Final = 4
 
 
 def lines(result: Result) -> Iterator[tuple[str, str]]:
-    """Yield label and words of each line."""
+    """Yield the label and the text of each line."""
     usage, totals = result.usage, result.totals
     first, last = usage["period"]["start"][:10], (usage["period"]["end"] or "")[:10]
     documented = sum(row.as_documented for row in result.scenarios)
@@ -40,7 +40,7 @@ def lines(result: Result) -> Iterator[tuple[str, str]]:
             f"{totals.retries:,} of them retries and {totals.repeated:,} sent twice"
         ),
     )
-    yield "Scenarios", f"{documented} of {len(result.scenarios)} are counted as Coder's documentation says"
+    yield "Scenarios", f"{documented} of {len(result.scenarios)} are counted as in Coder's documentation"
 
 
 def details(result: Result) -> Iterator[Table]:
@@ -61,14 +61,14 @@ def _top(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _alerts(events: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield day and headline of the newest warnings."""
+    """Yield the day and the headline of the latest warnings."""
     told = [event for event in events if event["kind"] != "digest"]
     for event in reversed(told[:_TOP]):
         yield f"{event['at'][:10]} {event['headline']}"
 
 
 def scenarios(played: Iterable[Played]) -> Table:
-    """Show each scenario with the service's verdict beside the documentation's."""
+    """Show each scenario with the service's verdict and the documentation's."""
     table = Table(title="Scenarios of Coder's documentation", title_justify="left", expand=True, show_lines=True)
     table.add_column("Scenario", ratio=4)
     table.add_column("Counted?", justify="center")

@@ -1,4 +1,4 @@
-"""Who and what the demonstration plays with: a team that takes to Coder Tasks, and a licence that will not last."""
+"""The data of the demo: a team that adopts Coder Tasks, and a licence whose limit will not last."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,13 +9,13 @@ from app.simulator.model import Role, User
 from app.simulator.month import Timeline
 from app.simulator.world import World
 
-#: Days that a page which is left open can continue, and those from today to the end of the period.
+#: Extra days for a page that is left open, and the days from today to the end of the period.
 _FUTURE_DAYS: Final = 14
 _DAYS_LEFT: Final = 29
 LIMIT: Final = 1000
-#: New tasks on a working day, at first and today.
+#: New tasks per working day, at the start and today.
 _TASKS: Final = (2.5, 5.5)
-#: Users and how many of the tasks are theirs: nobody shares work evenly.
+#: Users and their numbers of tasks, which differ as in a real team.
 _SHARES: Final = {
     "ci-pipeline": 5, "ada": 4, "chen": 3, "dewi": 3, "grace": 2, "hugo": 2, "bobby": 2, "emil": 1, "farah": 1,
     "ines": 2, "jonas": 1, "kira": 1,
@@ -28,8 +28,8 @@ class Team:
     """A deployment in which nothing has happened yet.
 
     Attributes:
-        timeline: what will happen, from its first day on.
-        meter: the account whose token the meter has.
+        timeline: the upcoming actions, from the first day on.
+        meter: the account whose token the meter uses.
     """
 
     world: World
@@ -39,7 +39,7 @@ class Team:
 
 
 def make_team(now: datetime, past: int, seed: int) -> Team:
-    """Make a deployment whose first day lies so many days back that its last one is today."""
+    """Create a deployment that starts the given number of days ago, so that its last day is today."""
     start = (now - timedelta(days=past)).replace(hour=0, minute=0, second=0, microsecond=0)
     world = World(seed, start=start)
     end = start + timedelta(days=past + _DAYS_LEFT)

@@ -1,4 +1,4 @@
-"""The last day, played against the running service: real POSTs over a bad network, real workers, real messages."""
+"""The last day, played against the running service: real POSTs over an unreliable network, workers and messages."""
 
 import threading
 from collections import Counter
@@ -14,17 +14,17 @@ from app.simulator.notifications import Message, Outbox
 from app.simulator.scenarios import SCENARIOS, Scenario
 from app.simulator.sender import Faults, Report, Sender
 
-NOT_ANNOUNCED: Final = "Coder sends no notification of such a start, and the documentation does not count it."
+NOT_ANNOUNCED: Final = "Coder sends no notification for such a start, and the documentation does not count it."
 _BAD_NETWORK: Final = Faults(refused=0.2, unanswered=0.1, lease_lost=0.1)
-#: One message in so many is sent again at the end, as after a lost lease.
+#: One message in this many is sent again at the end, as after a lost lease.
 _SENT_AGAIN: Final = 3
-#: Seconds between two looks at what happens next while the page is left open.
+#: Seconds between two checks for what happens next while the page is left open.
 _POLL_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """A scenario and what the service made of it."""
+    """A scenario and how the service counted it."""
 
     scenario: Scenario
     counted: bool
@@ -62,7 +62,7 @@ class _Staged:
 
 
 class Today:
-    """Plays and delivers; the service counts meanwhile.
+    """Plays and delivers while the service counts.
 
     Attributes:
         messages: every notification of this day.
@@ -83,17 +83,17 @@ class Today:
         self._staged = [self._stage(scenario) for scenario in SCENARIOS]
 
     def play_rest(self) -> None:
-        """Play what else happened until now; the network is bad, so Coder has to retry."""
+        """Play everything else up to now. The network is unreliable, so Coder has to retry."""
         self._timeline.play_until(clock.now())
         self._send(self._outbox.collect(), _BAD_NETWORK)
         self._send(self.messages[::_SENT_AGAIN], Faults())
 
     def judge(self) -> list[Played]:
-        """Ask the service which scenarios it counted, and why; it must have reconciled."""
+        """Ask the service which scenarios it counted, and why; it must have reconciled first."""
         return [self._judge(staged) for staged in self._staged]
 
     def go_on(self, stop: threading.Event) -> None:
-        """Let the team work on, as fast as time passes."""
+        """Keep the team working, in real time."""
         while not stop.wait(_POLL_SECONDS):
             self._timeline.play_until(clock.now())
             self._send(self._outbox.collect(), Faults())

@@ -1,7 +1,7 @@
-"""Other chats and pagers by Apprise, an optional extra.
+"""Other chat and paging services through Apprise, an optional extra.
 
-Second class: Apprise gives no message ids, so there is no thread and no update, and tells no more of a failure than
-that there was one, so every failure is tried again.
+Apprise support is limited: it returns no message ids, so there are no threads and no updates, and it does not report
+why a message failed, so every failure is retried.
 """
 
 import logging
@@ -25,34 +25,34 @@ from app.notifiers.plaintext import plain_text, title
 if TYPE_CHECKING:
     from apprise import Apprise
 
-# At some levels Apprise writes whole URLs and messages, and urllib3 the paths of requests.
+# At some levels Apprise logs whole URLs and messages, and urllib3 the paths of requests.
 for _name in ("apprise", "urllib3.connection", "urllib3.connectionpool"):
     logging.getLogger(_name).disabled = True
 
-#: What shows a message on the machine that the meter runs on, where nobody looks; two of them start a program.
+#: Services that show messages on the meter's own machine, where nobody sees them; two of them start a program.
 LOCAL_SCHEMES: Final = frozenset(
     {"blink1", "dbus", "gio", "glib", "gnome", "kde", "macosx", "qt", "rsyslog", "syslog", "windows"}
 )
-# By what chats format, link and call people. Apprise leaves that to us, and services differ in what they escape: the
-# full-width form of a character reads the same and means nothing to any of them.
+# Characters with which chats format, link and mention. Apprise does not escape them, and services differ in what they
+# escape. The full-width forms look the same and have no meaning in any of them.
 _ACTIVE: Final = {ord(sign): ord(sign) + 0xFEE0 for sign in "@<>*`~|[]#\\"}
 _EDGES: Final = re.compile(r"(?<!\w)_|_(?!\w)|:(?=[\w+-]+:)|(?<=\w):(?=//)")
-#: Discord's limit, the lowest of those in wide use; Apprise would split what is longer.
+#: Discord's limit, the lowest of the common ones; Apprise would split longer texts.
 _LONGEST_TEXT, _LONGEST_TITLE = 1900, 200
 _TYPES: Final = {Severity.OK: "success", Severity.WARNING: "warning", Severity.CRITICAL: "failure"}
 
 
 class AppriseNotifier(Notifier):
-    """One Apprise URL, which is a secret."""
+    """One Apprise URL, which is treated as a secret."""
 
     threads = False
 
     def __init__(self, url: str, *, patience: float = SEND_TIMEOUT, trusted: Path | None = None) -> None:
-        """Read the URL.
+        """Parse the URL.
 
         Raises:
-            ValueError: Apprise is not installed, knows no such service, or may not use it. The text repeats no more of
-                the URL than its scheme.
+            ValueError: Apprise is not installed, does not support the service, or may not use it. The message contains
+                no more of the URL than its scheme.
         """
         scheme = url.partition("://")[0].lower() if "://" in url else ""
         if not re.fullmatch(r"[a-z0-9+-]{1,30}", scheme):
@@ -76,7 +76,7 @@ class AppriseNotifier(Notifier):
             if done:
                 return
             reason, message = FailureReason.SERVER_ERROR, "it was not accepted"
-        # Outside the handler, so that the plugin's error does not travel on as __context__.
+        # Raised outside the handler, so that the plugin's error is not attached as __context__.
         raise NotifyError(
             f"{self._scheme}:// by Apprise: {message}; try `apprise -v` with the same URL to see why",
             reason=reason,
@@ -94,25 +94,25 @@ class AppriseNotifier(Notifier):
         )
 
     def probe(self) -> None:
-        """Do nothing: Apprise can only send, and the URL was read when this was made."""
+        """Do nothing: Apprise can only send, and the URL was already parsed."""
 
 
 def harmless(text: str) -> str:
-    """Make one line that no chat formats, turns into a link or reads as the name of somebody to call."""
+    """Make one line that no chat formats, links, or treats as a mention."""
     plain = one_line(text).translate(_ACTIVE)
     return _EDGES.sub(lambda found: chr(ord(found[0]) + 0xFEE0), plain)
 
 
 def _service(url: str, trusted: Path | None) -> "Apprise":
-    """Return Apprise with the service of the URL; empty where it makes nothing of it."""
+    """Return Apprise with the service of the URL; empty if it cannot use the URL."""
     if find_spec("apprise") is None:
         raise ValueError("Apprise is not installed: pip install 'coder-awb-meter[apprise]'")
     import apprise  # noqa: PLC0415 - an optional extra, slow to import
 
-    # Its services call requests.post() and the like, which open a session by this name. Without a session of ours they
-    # would take credentials from .netrc, and trust a list of certificates of their own.
+    # Apprise's services call requests.post() and similar functions, which open a session by this name. Without ours
+    # they would read credentials from .netrc and use their own list of certificates.
     requests.sessions.Session = partial(WebSession, trusted)  # type: ignore[misc, assignment]
-    # Nothing is kept on disk, no keys are made, and no redirect is followed; how long it takes is bounded by us.
+    # Nothing is stored on disk, no keys are created, and no redirect is followed; we limit the duration ourselves.
     asset = apprise.AppriseAsset(
         storage_mode="memory",
         async_mode=False,

@@ -1,4 +1,4 @@
-"""What a notifier is: code that sends one Notification, or says in one error why not and whether to try again."""
+"""The interface of notifiers: a notifier sends one Notification, or raises one error that says whether to retry."""
 
 from enum import StrEnum
 from typing import Final, Protocol
@@ -8,7 +8,7 @@ from app.core.alert.handle import Handle
 
 
 class FailureReason(StrEnum):
-    """Closed list, for metrics and the history of a notification."""
+    """The kinds of failure, for metrics and the history of a notification."""
 
     CLIENT_ERROR = "clientError"
     AUTH_ERROR = "authError"
@@ -23,8 +23,8 @@ class NotifyError(Exception):
     """A notification was not accepted.
 
     Attributes:
-        reason: the class of failure.
-        permanent: trying again cannot help; the receiver needs an admin.
+        reason: the kind of failure.
+        permanent: whether a retry cannot help, because an admin must act.
         retry_after: seconds that the other side asked us to wait, if it did.
     """
 
@@ -38,27 +38,27 @@ class NotifyError(Exception):
 
 
 class Notifier(Protocol):
-    """One configured destination.
+    """A notifier for one configured destination.
 
     Attributes:
-        threads: it gives out handles, and later messages of a thread update or answer the first one.
+        threads: whether it returns handles, so that later messages can update or answer the first one of a thread.
     """
 
     threads: bool
 
     def send(self, notification: Notification, thread: Handle | None = None, *, retry: bool = False) -> Handle | None:
-        """Send once, within a bounded time and without sleeping.
+        """Send once, within a limited time and without sleeping.
 
         Args:
-            notification: what to send.
-            thread: handle of the thread's first message, if this receiver has one.
-            retry: an attempt was made before, whose outcome is not certain: it may have arrived.
+            notification: the notification.
+            thread: the handle of the thread's first message, if there is one.
+            retry: whether an earlier attempt had an unknown outcome, so that the message may have arrived.
 
         Returns:
-            The handle to keep for the thread, or None where nothing is to be kept or it has not changed.
+            The handle to store for the thread; None if there is none or it has not changed.
 
         Raises:
-            NotifyError: it was not accepted. Its text never holds the receiver's URL or password.
+            NotifyError: it was not accepted. Its message never contains the receiver's URL or password.
         """
 
     def probe(self) -> None:
@@ -69,5 +69,5 @@ class Notifier(Protocol):
         """
 
 
-#: Seconds after which one attempt to send is given up.
+#: Seconds after which an attempt is abandoned.
 SEND_TIMEOUT: Final = 15.0

@@ -1,7 +1,7 @@
-"""A bound on the whole of an attempt.
+"""A time limit for a whole attempt.
 
-The timeouts of sockets bound each wait alone: a server that sends a byte now and then holds us as long as it likes,
-and looking up a name has no timeout at all.
+Socket timeouts limit only each single wait: a server that sends a byte now and then can delay us indefinitely, and name
+resolution has no timeout at all.
 """
 
 from collections.abc import Callable
@@ -13,11 +13,12 @@ T = TypeVar("T")
 
 
 def within(seconds: float, work: Callable[[], T]) -> T:
-    """Run `work` in a thread of its own and wait at most `seconds` for it.
+    """Run `work` in a separate thread and wait at most `seconds` for it.
 
     Raises:
-        TimeoutError: it has not ended; it continues in the background until its own timeouts, so it may still succeed.
-        Exception: what `work` raised.
+        TimeoutError: it has not finished. It continues in the background until its own timeouts, so it may still
+            succeed.
+        Exception: whatever `work` raised.
     """
     outcome: Future[T] = Future()
 

@@ -1,4 +1,4 @@
-"""The configured receivers, and the notifier that serves each."""
+"""The configured receivers, and the notifier for each."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,7 +20,7 @@ from app.notifiers.webhook import SignedWebhook
 
 
 class UnknownReceiverError(LookupError):
-    """A notification names a receiver that is not configured (any more)."""
+    """A notification names a receiver that is not, or no longer, configured."""
 
 
 _SETTINGS = {
@@ -32,7 +32,7 @@ _SETTINGS = {
 
 
 def problems(settings: Settings) -> list[str]:
-    """Say what is wrong with the receivers' settings, without a secret's value."""
+    """Return what is wrong with the receivers' settings, without the values of secrets."""
     found = []
     for receiver in receivers(settings):
         try:
@@ -43,7 +43,7 @@ def problems(settings: Settings) -> list[str]:
 
 
 def _unknown_names(settings: Settings) -> Iterator[str]:
-    """Say where a receiver is named that there is not; a glob may find nobody."""
+    """Return where an unknown receiver is named; a glob may match none."""
     known = receivers(settings)
     named = [("fallback", name) for name in settings.fallback]
     for number, route in enumerate(settings.routes, 1):
@@ -59,10 +59,10 @@ def notifier(settings: Settings, receiver: str) -> Notifier:
     """Return the notifier of a receiver.
 
     Raises:
-        UnknownReceiverError: the receiver was taken out of the configuration.
-        ValueError: its settings are wrong.
+        UnknownReceiverError: the receiver is no longer configured.
+        ValueError: its settings are invalid.
     """
-    receiver = receiver_key(receiver)  # a message that waits may hold the spelling of an earlier version
+    receiver = receiver_key(receiver)  # a waiting message may have the spelling of an earlier version
     if receiver not in receivers(settings):
         raise UnknownReceiverError(receiver)
     kind, _, address = receiver.partition(":")
@@ -92,7 +92,7 @@ def smtp_server(settings: Settings) -> tuple[SmtpServer, Mailbox]:
     """Return the mail server and the sender.
 
     Raises:
-        ValueError: the settings are wrong. The text repeats no password.
+        ValueError: the settings are invalid. The message contains no password.
     """
     server = SmtpServer.parse(_text(settings.smtp_url))
     if settings.smtp_helo:
@@ -103,7 +103,7 @@ def smtp_server(settings: Settings) -> tuple[SmtpServer, Mailbox]:
 
 
 def mail_host(settings: Settings) -> str:
-    """Return the host that ids of messages name; empty where none is known."""
+    """Return the host for message ids; empty if none is known."""
     return urlsplit(settings.coder_url or settings.public_url).hostname or ""
 
 

@@ -1,4 +1,4 @@
-"""What the answers of HTTP servers mean for a notification."""
+"""What HTTP servers' responses mean for a notification."""
 
 import logging
 from typing import Final
@@ -10,22 +10,22 @@ from app.core.text.retryafter import seconds_to_wait
 from app.net import trust
 from app.notifiers.base import FailureReason, NotifyError
 
-# urllib3 writes request paths into debug lines and into its warning about odd headers; a path may be a secret.
+# urllib3 logs request paths at debug level and in its warning about malformed headers; a path may be a secret.
 for _name in ("urllib3.connection", "urllib3.connectionpool"):
     logging.getLogger(_name).setLevel(logging.ERROR)
 
 _SHORTEST_WAIT, _USUAL_WAIT, _LONGEST_WAIT = 1.0, 30.0, 600.0
-#: Refusals of the moment: time-out, conflict with another request, too early (RFC 9110, RFC 8470).
+#: Temporary refusals: time-out, conflict with another request, too early (RFC 9110, RFC 8470).
 _LATER: Final = frozenset({408, 409, 425})
 _AUTH: Final = frozenset({401, 403, 407})
 
 
 def check(who: str, status: int, retry_after: str | None) -> None:
-    """Raise what an answer means, unless it means that the message was taken: 2xx and nothing else.
+    """Raise the error for a response, unless it is a 2xx, which means that the message was accepted.
 
     Args:
-        who: the server as people know it, such as “The webhook”; nothing secret.
-        status: of the answer.
+        who: a name for the server, such as “The webhook”, without secrets.
+        status: the status of the response.
         retry_after: the header of that name.
     """
     text = f"{who} answered {status}"
@@ -34,17 +34,17 @@ def check(who: str, status: int, retry_after: str | None) -> None:
         case _ if 200 <= status < 300:  # noqa: PLR2004 - the class of success
             return
         case _ if status in _AUTH:
-            text += ": it does not let us in; check its URL"
+            text += ": access denied; check its URL"
             raise NotifyError(text, reason=FailureReason.AUTH_ERROR, permanent=True)
         case 410:  # https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
-            text += ": gone, it wants no more messages; take it out of the configuration or give a new URL"
+            text += ": gone, it accepts no more messages; remove it from the configuration or set a new URL"
         case _ if status < requests.codes.bad_request:
-            text += ": redirects are not followed; give the final URL"
+            text += ": redirects are not followed; set the final URL"
     raise NotifyError(text, reason=FailureReason.CLIENT_ERROR, permanent=True)
 
 
 def refuse_trouble(text: str, status: int, retry_after: str | None, *, later: frozenset[int]) -> None:
-    """Raise when the status says that nothing is taken at the moment: 429, 5xx, or one of `later`."""
+    """Raise if the status means that nothing is accepted at the moment: 429, 5xx, or one of `later`."""
     if status == requests.codes.too_many_requests:
         raise rate_limited(text, retry_after)
     if status >= requests.codes.server_error or status in later:
@@ -58,14 +58,14 @@ def rate_limited(text: str, retry_after: str | None) -> NotifyError:
 
 
 def seconds(header: str | None, otherwise: float) -> float:
-    """Read Retry-After, and keep it within bounds."""
+    """Parse Retry-After, within bounds."""
     requested = seconds_to_wait(header, clock.now())
     wait = otherwise if requested is None else requested
     return min(max(wait, _SHORTEST_WAIT), _LONGEST_WAIT)
 
 
 def unreachable(who: str, error: Exception) -> NotifyError:
-    """Return what an error of requests means; of it only the kind is said, for its text holds the URL."""
+    """Return the error for one of requests, with only the type of the latter, because its text contains the URL."""
     if isinstance(error, requests.exceptions.SSLError):
         remedy = trust.REMEDY if trust.is_untrusted(error) else "check its URL, proxies and the clock"
         text = f"{who}: no trusted TLS connection: {remedy}"

@@ -1,4 +1,4 @@
-"""Alerts in plain text, complete in itself: for e-mails and for services that know nothing better."""
+"""Alerts as self-contained plain text, for e-mails and for services without formatting."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ def links(alert: Alert) -> list[tuple[str, str]]:
 
 
 def why_here(notification: Notification) -> str:
-    """Say why this receiver gets what was meant for another one; empty where it does not."""
+    """Return why this receiver gets a message that was meant for another one; empty if it was not."""
     missing = one_line(notification.stands_in_for)
     return f"Sent here because {missing} could not be reached." if missing else ""
 
@@ -25,12 +25,12 @@ def title(alert: Alert) -> str:
 
 
 def plain_text(notification: Notification, name: Callable[[str], str] = one_line, *, columns: bool = True) -> str:
-    """Write everything but the title.
+    """Render everything except the title.
 
     Args:
-        notification: what to write.
-        name: makes one harmless line of a text that may hold what people chose.
-        columns: for letters of one width: with a bar, and facts in columns.
+        notification: the notification.
+        name: returns a harmless line for a text that may contain names that people chose.
+        columns: for monospaced fonts, with a bar and with facts in columns.
     """
     alert = notification.alert
     facts = [(name(label), name(value)) for label, value in alert.facts]

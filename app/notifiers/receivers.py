@@ -1,4 +1,4 @@
-"""The names of the configured receivers. What sends to them is in app/notifiers/directory.py, and slower to import."""
+"""The names of the configured receivers. The notifiers are in app/notifiers/directory.py, which is slower to import."""
 
 import hashlib
 
@@ -10,8 +10,8 @@ from app.core.text.mailbox import Mailbox, receiver_key
 def receivers(settings: Settings) -> list[str]:
     """Return the names of the configured receivers.
 
-    `slack` is the incoming webhook, `slack:<channel>` the bot's channels, then `email:<address>` for each recipient
-    (in lower case, however it is written), `webhook`, and `apprise:<scheme>-<number>`.
+    `slack` is the incoming webhook and `slack:<channel>` a channel of the bot; then come `email:<address>` for each
+    recipient (always in lower case), `webhook`, and `apprise:<scheme>-<number>`.
     """
     found = ["slack"] if settings.slack_webhook_url else []
     found += [f"slack:{channel}" for channel in settings.slack_channel if settings.slack_bot_token]
@@ -21,7 +21,7 @@ def receivers(settings: Settings) -> list[str]:
 
 
 def recipients(settings: Settings) -> dict[str, Mailbox]:
-    """Return the recipients of e-mails by receiver; of several spellings of one address the first."""
+    """Return the recipients of e-mails by receiver, without other spellings of the same address."""
     found: dict[str, Mailbox] = {}
     for mailbox in settings.email_to:
         found.setdefault(receiver_key(f"email:{mailbox.address}"), mailbox)
@@ -29,13 +29,13 @@ def recipients(settings: Settings) -> dict[str, Mailbox]:
 
 
 def receiver_slug(receiver: str) -> str:
-    """Name a receiver inside an id: `slack`, or `email-` and a digest, for addresses belong in no key."""
+    """Return a name for use in ids: `slack`, or `email-` and a digest, because keys must not contain addresses."""
     kind, _, address = receiver.partition(":")
     return f"{kind}-{hashlib.blake2s(address.encode(), digest_size=4).hexdigest()}" if address else kind
 
 
 def apprise_urls(settings: Settings) -> dict[str, str]:
-    """Return the URLs by receiver; their schemes are no secret, all else is."""
+    """Return the URLs by receiver. Everything except their schemes is secret."""
     given = settings.apprise_urls.get_secret_value() if settings.apprise_urls else ""
     urls = split_urls(given)
     schemes = [url.partition("://")[0].lower() if "://" in url else "unknown" for url in urls]

@@ -1,4 +1,4 @@
-"""What all notifiers show alike."""
+"""Texts that all notifiers share."""
 
 from typing import Final
 
@@ -6,17 +6,17 @@ from app.core.alert.alert import Alert
 from app.core.alert.decision import Reason
 from app.core.alert.severity import Severity
 
-#: Sign and word of a severity; the word is always there, so that neither colour nor emoji speaks alone.
+#: Symbol and word for each severity; the word is always shown, so that nothing depends on colour or emoji alone.
 SIGNS: Final = {
     Severity.OK: ("✅", "OK"),
     Severity.WARNING: ("⚠️", "Warning"),
     Severity.CRITICAL: ("🚨", "Critical"),
 }
-#: What is no warning is not called one, whatever the severity of the usage that it reports.
+#: Messages that are not warnings have their own word, whatever the severity of the usage they report.
 _WORDS: Final = {Reason.ACKNOWLEDGED: "Acknowledged", Reason.DIGEST: "Report", Reason.TEST: "Test"}
 
 
 def sign(alert: Alert) -> tuple[str, str]:
-    """Return the emoji and the word that an alert begins with."""
+    """Return the emoji and the word with which a message begins."""
     emoji, word = SIGNS[alert.severity]
     return emoji, _WORDS.get(alert.reason, word)

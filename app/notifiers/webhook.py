@@ -1,4 +1,4 @@
-"""A signed webhook: every alert as JSON to one URL, following the Standard Webhooks specification.
+"""A signed webhook: every alert as JSON to one URL, according to the Standard Webhooks specification.
 
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
@@ -28,28 +28,28 @@ _PREFIX: Final = "whsec_"
 _SHORTEST_KEY, _LONGEST_KEY = 24, 64
 _CONNECT_TIMEOUT = 5.0
 _TIMEOUTS: Final = (_CONNECT_TIMEOUT, SEND_TIMEOUT - _CONNECT_TIMEOUT)
-# It says that the address is wrong; any other answer to a question that is no delivery shows a server at work.
+# These mean that the address is wrong; any other response to HEAD shows that a server is running.
 _NOBODY_THERE: Final = frozenset({404, 410})
 
 
 class SignedWebhook(Notifier):
-    """One URL, which is a secret, and the secret that signs what goes there."""
+    """One URL, which is a secret, and the secret with which requests to it are signed."""
 
     threads = False
 
     def __init__(
         self, url: str, secret: str, session: requests.Session | None = None, *, patience: float = SEND_TIMEOUT
     ) -> None:
-        """Keep URL and key.
+        """Check and store the URL and the key.
 
         Args:
-            url: where to POST.
+            url: the URL to POST to.
             secret: the key in base64, with or without `whsec_`.
-            session: what sends the request.
-            patience: seconds after which an attempt is given up.
+            session: the session that sends requests.
+            patience: seconds after which an attempt is abandoned.
 
         Raises:
-            ValueError: one of them cannot be used. The text repeats neither.
+            ValueError: one of them is invalid. The message repeats neither.
         """
         if not (is_web_url(url) and is_preparable(url)):
             raise ValueError("the webhook must be a whole URL, such as https://alerts.example.com/awb")
@@ -63,7 +63,7 @@ class SignedWebhook(Notifier):
         check(_WHO, *self._within_patience("POST", data=content, headers=headers))
 
     def probe(self) -> None:
-        # HEAD delivers nothing, so the server need not know it; what counts is that one answers, over TLS, there.
+        # HEAD delivers nothing, and the server need not support it: it is enough that one answers there over TLS.
         status, retry_after = self._within_patience("HEAD")
         if status in _NOBODY_THERE or requests.codes.multiple_choices <= status < requests.codes.bad_request:
             check(_WHO, status, retry_after)
@@ -71,13 +71,14 @@ class SignedWebhook(Notifier):
     def _within_patience(self, method: str, **options: Any) -> tuple[int, str | None]:
         try:
             return within(self._patience, partial(self._request, method, **options))
-        except (OSError, ValueError) as error:  # every error of requests is one of them
+        except (OSError, ValueError) as error:  # covers every error of requests
             failure = unreachable(_WHO, error)
-        # Outside the handler: the error of requests names the URL and must not travel on as __context__.
+        # Raised outside the handler, because the error of requests contains the URL and must not be attached as
+        # __context__.
         raise failure
 
     def _request(self, method: str, **options: Any) -> tuple[int, str | None]:
-        # The body of the answer is never read: it says nothing that the status does not, and may have no end.
+        # The response's body is never read: it adds nothing to the status, and may be endless.
         with self._session.request(
             method, self._url, timeout=_TIMEOUTS, allow_redirects=False, stream=True, **options
         ) as answer:
@@ -85,7 +86,7 @@ class SignedWebhook(Notifier):
 
 
 def body(notification: Notification) -> bytes:
-    """Return the JSON to send: the same bytes for the same notification, in ASCII."""
+    """Return the JSON to send, in ASCII: the same bytes for the same notification."""
     content = {
         "type": f"awb.alert.{notification.alert.reason.value}",
         "timestamp": notification.decided_at.isoformat(),
@@ -99,7 +100,7 @@ def body(notification: Notification) -> bytes:
 
 
 def signature(key: bytes, identity: str, moment: int, content: bytes) -> dict[str, str]:
-    """Return the headers that let the receiver check origin and age, and fold a message that arrives twice."""
+    """Return the headers with which the receiver can check origin and age, and recognize duplicates."""
     signed = b"%s.%d.%s" % (identity.encode(), moment, content)
     digest = base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
     return {"webhook-id": identity, "webhook-timestamp": str(moment), "webhook-signature": f"v1,{digest}"}
@@ -110,7 +111,7 @@ def _moment() -> int:
 
 
 def _clean(value: Any) -> Any:
-    """Take control characters out of every text, wherever the receiver shows it."""
+    """Remove control characters from every text, because the receiver may show it anywhere."""
     if isinstance(value, str):
         return one_line(value)
     if isinstance(value, dict):
@@ -119,14 +120,14 @@ def _clean(value: Any) -> Any:
 
 
 def read_key(secret: str) -> bytes:
-    """Read a Standard Webhooks secret.
+    """Parse a Standard Webhooks secret.
 
     Raises:
-        ValueError: it is none. The text does not repeat it.
+        ValueError: it is invalid. The message does not repeat it.
     """
     try:
         key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
-    except (binascii.Error, ValueError):  # raised below, where its text cannot travel along
+    except (binascii.Error, ValueError):  # raised below, so that its text is not attached
         key = b""
     if not _SHORTEST_KEY <= len(key) <= _LONGEST_KEY:
         raise ValueError(

@@ -121,7 +121,7 @@ def test_a_name_that_is_none_is_refused_with_the_configuration(helo: str) -> Non
 @pytest.mark.parametrize("to", ["ops@example.com", "later@b.test"])
 def test_a_name_that_is_refused_is_tried_again_and_the_setting_is_named(kind: type[SMTP], to: str) -> None:
     with running(MailServer(), kind=kind) as server:
-        with pytest.raises(NotifyError, match=r"set AWB_SMTP_HELO to one that it accepts: (504|550|450)") as caught:
+        with pytest.raises(NotifyError, match=r"set AWB_SMTP_HELO to a name that it accepts: (504|550|450)") as caught:
             send(server, to, smtp_helo="meter")
         assert (caught.value.reason, caught.value.permanent) == (FailureReason.SERVER_ERROR, False)
         send(server, to, smtp_helo="meter.example.com")

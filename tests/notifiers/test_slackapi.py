@@ -21,9 +21,9 @@ RETRY, FINAL = False, True
 WORDS = [
     ("not_authed", AUTH, FINAL, "AWB_SLACK_BOT_TOKEN"),
     ("invalid_auth", AUTH, FINAL, "AWB_SLACK_BOT_TOKEN"),
-    ("account_inactive", AUTH, FINAL, "install the app again"),
-    ("token_revoked", AUTH, FINAL, "install the app again"),
-    ("token_expired", AUTH, FINAL, "install the app again"),
+    ("account_inactive", AUTH, FINAL, "reinstall the app"),
+    ("token_revoked", AUTH, FINAL, "reinstall the app"),
+    ("token_expired", AUTH, FINAL, "reinstall the app"),
     ("missing_scope", AUTH, FINAL, "chat:write"),
     ("not_allowed_token_type", AUTH, FINAL, "bot token"),
     ("no_permission", AUTH, FINAL, "ask its admins"),
@@ -37,11 +37,11 @@ WORDS = [
     ("is_inactive", CLIENT, FINAL, "unarchive"),
     ("restricted_action", CLIENT, FINAL, "ask its admins"),
     ("restricted_action_read_only_channel", CLIENT, FINAL, "ask its admins"),
-    ("msg_too_long", CLIENT, FINAL, "mistake of this program"),
-    ("msg_blocks_too_long", CLIENT, FINAL, "mistake of this program"),
-    ("no_text", CLIENT, FINAL, "mistake of this program"),
-    ("invalid_blocks", CLIENT, FINAL, "mistake of this program"),
-    ("invalid_arguments", CLIENT, FINAL, "mistake of this program"),
+    ("msg_too_long", CLIENT, FINAL, "error in this program"),
+    ("msg_blocks_too_long", CLIENT, FINAL, "error in this program"),
+    ("no_text", CLIENT, FINAL, "error in this program"),
+    ("invalid_blocks", CLIENT, FINAL, "error in this program"),
+    ("invalid_arguments", CLIENT, FINAL, "error in this program"),
     ("message_not_found", CLIENT, FINAL, "message_not_found"),
     ("a_word_of_tomorrow", CLIENT, FINAL, "a_word_of_tomorrow"),
     ("ratelimited", LIMITED, RETRY, "ratelimited"),
@@ -134,7 +134,7 @@ def test_only_true_is_a_success(slack: responses.RequestsMock, answered: dict[st
 def test_what_is_no_word_is_not_repeated(slack: responses.RequestsMock, word: Any) -> None:
     slack.post(METHOD, json={"ok": False, "error": word})
     error = failure()
-    assert "without a word" in str(error)
+    assert "with an unknown code" in str(error)
     assert isinstance(error, SlackRefusalError)
     assert error.word == ""
 

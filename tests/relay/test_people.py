@@ -376,12 +376,12 @@ def test_a_storm_is_held_back_and_summed_up_once(make: Any, mail: MailServer) ->
     world.wait(200)
     assert len(mail.mails) == 8
     summary = read(mail)[-1]
-    assert summary["Subject"] == "7 notifications from Coder, summed up"
+    assert summary["Subject"] == "Summary of 7 notifications from Coder"
     text, page = part(summary, "plain"), part(summary, "html")
     for number in range(5, 12):
         assert f"News m-{number}" in text
         assert f"https://c.example/{number}" in page
-    assert "More than 5 notifications within 10 minutes" in text
+    assert "more than 5 notifications within 10 minutes" in text
     assert {world.state(f"m-{number}", "relay")["state"] for number in range(12)} == {"sent"}
     assert "In a summary of 7" in world.state("m-11", "relay")["reason"]
     assert world.originals() == []

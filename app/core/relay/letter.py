@@ -80,7 +80,7 @@ def summary_of(letters: Sequence[Letter], most: int, minutes: int) -> Letter:
     ]
     more = [f"- and {len(letters) - len(shown)} more"] if len(letters) > len(shown) else []
     return Letter(
-        title=f"{len(letters)} notifications from Coder, summed up",
+        title=f"Summary of {len(letters)} notifications from Coder",
         greeting=first.greeting,
         text="\n".join([why, "", *rows, *more]),
         markdown="\n".join([why, "", *marked, *more]),

@@ -14,20 +14,20 @@ from app.core.alert.alert import Alert
 from app.core.text.lines import short_day
 from app.core.wording.burnup import drawable
 
-#: Size on the screen, in CSS pixels; the picture has twice as many, for sharp screens.
+#: Size on the screen, in CSS pixels; the image has twice as many, for high-resolution screens.
 WIDTH: Final = 440
 HEIGHT: Final = 220
 _SCALE: Final = 2
-# Drawn larger and shrunk: Pillow's lines have no smooth edges of their own.
+# Drawn larger and scaled down, because Pillow's lines are not anti-aliased.
 _SUPER: Final = 2
-# A card of its own, light with a grey edge, so that it reads alike on white and on black.
+# A light card with a grey edge, which is readable on white and on black.
 _PAPER, _EDGE, _GRID, _INK = "#ffffff", "#8b95a5", "#e3e7ec", "#3d4653"
 _LINE, _AREA, _LIMIT, _LEVEL = "#1f5fbf", "#dbe7f8", "#b3261e", "#9a5b00"
 _RIGHT, _TOP, _BOTTOM = 16, 40, 30
 _TEXT, _GAP, _KEY, _DASH, _DOT = 14, 6, 14, 5, 4
 _MOST_TICKS: Final = 5
 _COLOURS: Final = 64
-# A breach further away than this would press the line into a corner.
+# A breach further away than this would squeeze the line into a corner.
 _FURTHEST: Final = 3
 
 _Point = tuple[float, float]
@@ -35,7 +35,7 @@ _Point = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class _Plot:
-    """What is drawn, and where: days to the right from `left`, units upwards from zero to `top`."""
+    """The plotted area: days to the right from `left`, units upwards from zero to `top`."""
 
     first: date
     last: date
@@ -48,7 +48,7 @@ class _Plot:
         return self.left + across * (WIDTH - self.left - _RIGHT), HEIGHT - _BOTTOM - used / self.top * height
 
     def across(self, used: float) -> tuple[_Point, _Point]:
-        """Return both ends of a level line."""
+        """Return both ends of a horizontal line."""
         return self.at(self.first, used), self.at(self.last, used)
 
 
@@ -102,9 +102,9 @@ class _Canvas:
 
 
 def burn_up_png(alert: Alert) -> bytes | None:
-    """Draw used units by day, limit, level and expected breach; None where there are not two days to draw.
+    """Draw usage by day, limit, level and expected breach; None if there are not two days to draw.
 
-    The same alert gives the same bytes. Nothing in the picture comes from people: numbers and days only.
+    The same alert gives the same bytes. The image contains only numbers and days, and no text from people.
     """
     if not drawable(alert.burn_up):
         return None
@@ -126,7 +126,7 @@ def burn_up_png(alert: Alert) -> bytes | None:
 
 
 def _near_breach(alert: Alert) -> date | None:
-    """Return the day of the breach if it is near enough to be shown."""
+    """Return the day of the breach if it is close enough to be shown."""
     (first, _), (last, _) = alert.burn_up[0], alert.burn_up[-1]
     if not alert.breach or not alert.limit:
         return None
@@ -152,7 +152,7 @@ def _used(canvas: _Canvas, plot: _Plot, burn_up: Sequence[tuple[date, int]]) -> 
 
 
 def _levels(canvas: _Canvas, plot: _Plot, alert: Alert) -> list[tuple[str, str]]:
-    """Draw the limit and the level that the alert speaks of; return what the legend says, with its colours."""
+    """Draw the limit and the alert's level, and return the entries of the legend with their colours."""
     legend = [(f"{alert.burn_up[-1][1]:,} used", _LINE)]
     if not alert.limit:
         return legend
@@ -180,7 +180,7 @@ def _expected(canvas: _Canvas, plot: _Plot, alert: Alert, breach: date) -> None:
 
 
 def _ticks(highest: int) -> list[int]:
-    """Return three to five round values from zero to `highest`, whole units only."""
+    """Return three to five round values from zero to `highest`, as whole units."""
     steps = (number * 10**power for power in range(len(str(highest))) for number in (1, 2, 5))
     step = next(step for step in steps if highest // step < _MOST_TICKS)
     return list(range(0, highest + 1, step))

@@ -1,4 +1,4 @@
-"""E-mails: the message of a notification, in text and HTML, with a chart."""
+"""E-mails: a notification as text and HTML, with a chart."""
 
 import hashlib
 import html
@@ -19,9 +19,9 @@ from app.notifiers.text import sign
 
 NO_DOMAIN: Final = "awb-meter.invalid"
 _LONGEST_SUBJECT, _LONGEST_NAME = 200, 60
-# With a longer domain the line would pass 78 characters, and the library would fold it in a way that breaks the id.
+# With a longer domain the line would exceed 78 characters, and the library would fold it in a way that breaks the id.
 _LONGEST_DOMAIN: Final = 47
-# White letters on these, and these on white and on black, are readable.
+# White text on these colours, and these colours on white and on black, are readable.
 _COLOURS: Final = {Severity.OK: "#1f7a3d", Severity.WARNING: "#a15c00", Severity.CRITICAL: "#c4302b"}
 _FONT: Final = "font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;font-size:15px;line-height:1.5"
 
@@ -29,17 +29,18 @@ _FONT: Final = "font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans
 def render(
     notification: Notification, *, sender: Mailbox, recipient: Mailbox, host: str, sent_at: datetime
 ) -> EmailMessage:
-    """Return the message. The same arguments always give the same bytes, Message-ID and boundaries included.
+    """Return the message. The same arguments always give the same bytes, including Message-ID and boundaries.
 
     Args:
-        notification: what to say.
-        sender: for From.
-        recipient: for To.
-        host: host of the deployment or of the meter, for Message-ID; empty where neither is known.
-        sent_at: for Date. A message that quiet hours held back is as old as its sending, or filters take it for spam.
+        notification: the content.
+        sender: the From address.
+        recipient: the To address.
+        host: host of the deployment or of the meter, for Message-ID; empty if neither is known.
+        sent_at: the Date. For a message held by quiet hours it is the time of sending; otherwise filters may treat it
+            as spam.
 
-    There is no List-Unsubscribe: recipients are chosen by an admin in the configuration, and nobody can leave by a link
-    without an address of ours that takes it.
+    There is no List-Unsubscribe: recipients are set by an admin in the configuration, and unsubscribing by a link would
+    need a public URL of ours.
     """
     alert = notification.alert
     name = header_text(alert.deployment, _LONGEST_NAME)
@@ -49,9 +50,9 @@ def render(
     message["To"] = Address(recipient.name, recipient.local, recipient.domain)
     message["Subject"] = header_text(f"[Coder AWB] [{name}] {title(alert)}", _LONGEST_SUBJECT)
     message["Date"] = sent_at
-    # Stable over retries: after a connection lost at the end of DATA, clients fold the duplicate.
+    # Stable across retries: after a connection is lost at the end of DATA, clients merge the duplicate.
     message["Message-ID"] = message_id("alert", notification.id, domain)
-    # No mail has the root's id. It is there so that clients thread all mails of a period, whichever came first.
+    # No mail has the root's id. It makes clients thread all mails of a period, whichever came first.
     message["In-Reply-To"] = message["References"] = message_id("thread", alert.group_key, domain)
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers
     message["List-Id"] = f"<awb.alerts.{re.sub(r'[^a-z0-9-]+', '-', name.lower()).strip('-') or 'unnamed'}>"
@@ -65,10 +66,10 @@ def _fill(message: EmailMessage, notification: Notification, chart_id: str) -> N
     chart = burn_up_png(notification.alert)
     text = f"{title(notification.alert)}\n\n{plain_text(notification)}"
     page = _page(notification, chart_id.strip("<>") if chart else "")
-    # Both 7 bit, for servers without 8BITMIME.
+    # Both parts are 7-bit, for servers without 8BITMIME.
     message.set_content(text, cte="quoted-printable")
     message.add_alternative(page, subtype="html", cte="quoted-printable")
-    # The library draws boundaries by lot. Nothing holds a digest of itself, so this one stands in neither part.
+    # The library chooses boundaries at random. A digest of the content cannot occur in it, so it is a safe boundary.
     digest = hashlib.sha256(f"{text}\0{page}".encode("utf-8", "replace")).hexdigest()[:32]
     message.set_boundary(f"=_awb_{digest}")
     part = message.get_body(("html",))
@@ -78,10 +79,10 @@ def _fill(message: EmailMessage, notification: Notification, chart_id: str) -> N
 
 
 def _page(notification: Notification, chart_id: str) -> str:
-    """Write the same as HTML.
+    """Render the message as HTML.
 
-    No colours of text or background but those that carry their own counterpart, so that light and dark readers keep
-    theirs; no width that a phone has not; nothing that is lost without pictures or style sheets.
+    Text and background colours are set only together, so that light and dark clients keep theirs. No width exceeds a
+    phone's, and nothing is lost without images or style sheets.
     """
     alert = notification.alert
     emoji, word = sign(alert)
@@ -109,7 +110,7 @@ def _paragraph(text: str, *, bold: bool = False) -> str:
 
 
 def _bar(alert: Alert) -> str:
-    """Draw usage against the limit by two cells of a table, which no mail program takes out."""
+    """Draw usage against the limit as two table cells, which no mail client removes."""
     said = "" if alert.used is None else bar(alert.used, alert.limit)
     if not said or alert.used is None or not alert.limit:
         return ""
@@ -151,21 +152,21 @@ def _safe(text: str) -> str:
 
 
 def _prose(text: str) -> str:
-    """Write our own sentences; commands in them stand between backticks."""
+    """Render our own sentences; commands in them are between backticks."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", _safe(text))
 
 
 def header_text(text: str, limit: int) -> str:
-    """Return a text as a header may hold it."""
-    # The library decodes what looks like an encoded word (RFC 2047), line breaks in it included.
+    """Make a text safe for a header."""
+    # The library decodes anything that looks like an encoded word (RFC 2047), including line breaks in it.
     line = one_line(text).replace("=?", "= ?")
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 def id_domain(*hosts: str) -> str:
-    """Return what stands behind the @ of message ids: the first host that can, such as a name or an IPv6 literal.
+    """Return the domain for message ids: the first host that is valid there, such as a name or an IPv6 literal.
 
-    Of a name that is too long the last labels are taken, which still belong to whoever owns it.
+    Of a name that is too long the last labels are used, which still belong to its owner.
     """
     for host in hosts:
         labels = (ascii_host(host) or "").split(".")
@@ -179,6 +180,6 @@ def id_domain(*hosts: str) -> str:
 
 
 def message_id(kind: str, key: str, domain: str) -> str:
-    """Return the id of a message that says this, the same each time."""
+    """Return a message id that is always the same for the same arguments."""
     digest = hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:20]
     return f"<{kind}.{digest}@{domain}>"

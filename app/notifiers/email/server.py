@@ -1,4 +1,4 @@
-"""The mail server of the configuration."""
+"""The configured mail server."""
 
 import re
 from dataclasses import dataclass, field
@@ -14,12 +14,12 @@ LOOPBACK: Final = re.compile(r"localhost|127(\.\d{1,3}){3}|::1", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class SmtpServer:
-    """Where mail is handed over.
+    """The mail server that accepts our messages.
 
     Attributes:
-        tls: STARTTLS is required, never only tried.
+        tls: STARTTLS is required, not optional.
         ca_file: replaces the system's certificate authorities.
-        helo: the name by which we greet the server; None for the sender's domain.
+        helo: the name with which we greet the server; None for the sender's domain.
     """
 
     host: str
@@ -44,15 +44,15 @@ class SmtpServer:
 
     @classmethod
     def parse(cls, url: str) -> "SmtpServer":
-        """Read `smtp://user:password@host:587?tls=starttls&ca_file=/path&helo=name`; `smtps://` means implicit TLS.
+        """Parse `smtp://user:password@host:587?tls=starttls&ca_file=/path&helo=name`; `smtps://` means implicit TLS.
 
         Raises:
-            ValueError: with what is allowed. The text repeats nothing of the URL, which may hold a password.
+            ValueError: with the allowed forms. The message repeats nothing of the URL, which may contain a password.
         """
         try:
             parts = urlsplit(url)
             port = parts.port
-        except ValueError:  # its text may repeat the password
+        except ValueError:  # its message may repeat the password
             parts, port = urlsplit(""), None
         if parts.scheme not in {"smtp", "smtps"} or not parts.hostname or parts.fragment or parts.path not in {"", "/"}:
             raise ValueError(

@@ -24,15 +24,15 @@ from app.notifiers.email.message import render
 from app.notifiers.email.server import LOOPBACK, SmtpServer
 
 _LONGEST_ANSWER = 200
-#: Seconds for the whole conversation: servers that greet late or search for spam take their time for each command.
+#: Seconds for the whole conversation: servers that greet late or scan for spam take time for each command.
 PATIENCE: Final = 3 * SEND_TIMEOUT
 _AUTH_CODES: Final = frozenset({530, 534, 535, 538})
-# Many relays greet anybody and refuse the name only with MAIL or RCPT (Postfix: smtpd_delay_reject).
+# Many servers accept any greeting and refuse the name only at MAIL or RCPT (Postfix: smtpd_delay_reject).
 _OF_THE_NAME = re.compile(r"\b(helo|ehlo)\b", re.IGNORECASE)
 
 
 class Mailer:
-    """Hands messages of one sender to one SMTP server."""
+    """Sends messages from one sender through one SMTP server."""
 
     def __init__(
         self, server: SmtpServer, sender: Mailbox, *, patience: float = PATIENCE, trusted: Path | None = None
@@ -41,7 +41,7 @@ class Mailer:
         self._patience, self._trusted = patience, trusted
 
     def send(self, message: EmailMessage, recipient: Mailbox) -> None:
-        """Hand over once.
+        """Send once.
 
         Raises:
             NotifyError: it was not accepted.
@@ -54,15 +54,15 @@ class Mailer:
         self._talk(hand_over)
 
     def probe(self) -> None:
-        """Sign in and go.
+        """Log in and disconnect.
 
         Raises:
-            NotifyError: the server does not let us.
+            NotifyError: the server does not accept the login.
         """
         self._talk(smtplib.SMTP.noop)
 
     def _check_utf8(self, smtp: smtplib.SMTP, recipient: Mailbox) -> None:
-        """Refuse what the server cannot carry: only domains have an ASCII form, the part before the @ has none."""
+        """Refuse what the server cannot transport: only domains have an ASCII form, the part before the @ has none."""
         for mailbox, reason in (
             (self._sender, FailureReason.CLIENT_ERROR),
             (recipient, FailureReason.RECIPIENT_REFUSED),
@@ -75,18 +75,19 @@ class Mailer:
         accepted = Event()
         try:
             within(self._patience, lambda: self._converse(work, accepted))
-        except (OSError, ValueError) as error:  # every error of smtplib, ssl and socket is one of them
+        except (OSError, ValueError) as error:  # covers every error of smtplib, ssl and socket
             failure = _failure(error, self._server)
         else:
             return
-        # Outside the handler: a server may repeat the password, so its words do not travel on as __context__.
+        # Raised outside the handler, because a server may repeat the password, which must not be attached as
+        # __context__.
         if not accepted.is_set():
             raise failure
 
     def _converse(self, work: Callable[[smtplib.SMTP], object], accepted: Event) -> None:
         address, wait = (self._server.host, self._server.port), min(SEND_TIMEOUT, self._patience)
         name = self._server.helo or _own_name(self._sender.domain)
-        # Both check certificate and host name.
+        # Both variants check the certificate and the host name.
         own = self._server.ca_file
         checked = ssl.create_default_context(cafile=own) if own else trust.context(self._trusted)
         if self._server.tls == "implicit":
@@ -96,7 +97,7 @@ class Mailer:
         try:
             _sign_in(smtp, self._server, checked)
             work(smtp)
-            # What was accepted stays accepted, however the server takes leave.
+            # An accepted message stays accepted, however the connection ends.
             accepted.set()
         finally:
             with suppress(OSError):
@@ -105,7 +106,7 @@ class Mailer:
 
 
 class EmailNotifier(Notifier):
-    """One recipient, by one SMTP server; `host` is the deployment's or the meter's own, for message ids."""
+    """One recipient through one SMTP server; `host` is that of the deployment or the meter, for message ids."""
 
     threads = False
 
@@ -134,9 +135,9 @@ class EmailNotifier(Notifier):
 
 
 def _own_name(sender_domain: str) -> str:
-    """Return the name to greet with: the sender's domain, for many machines do not know their own.
+    """Return the name to greet with: the sender's domain, because many machines do not know their own name.
 
-    smtplib's own choice for those is an address such as [127.0.0.1], which strict servers refuse.
+    For those, smtplib would use an address such as [127.0.0.1], which strict servers refuse.
     """
     machine = ascii_host(socket.getfqdn()) if "." not in sender_domain else None
     return machine if machine and "." in machine and not LOOPBACK.match(machine) else sender_domain
@@ -145,7 +146,7 @@ def _own_name(sender_domain: str) -> str:
 def _sign_in(smtp: smtplib.SMTP, server: SmtpServer, checked: ssl.SSLContext) -> None:
     smtp.ehlo_or_helo_if_needed()
     if server.tls == "starttls":
-        # Going on in plain text would let anyone on the way switch TLS off.
+        # Continuing in plain text would let anybody on the path disable TLS.
         if not smtp.has_extn("starttls"):
             text = f"{server.host} does not offer STARTTLS: use tls=implicit, or tls=none for a trusted relay"
             raise NotifyError(text, reason=FailureReason.TLS, permanent=True)
@@ -166,7 +167,7 @@ def _failure(error: Exception, server: SmtpServer) -> NotifyError:
             reason, final, text = _refusal(error, error.smtp_code, error.smtp_error, FailureReason.CLIENT_ERROR)
         case smtplib.SMTPException() if not isinstance(error, smtplib.SMTPServerDisconnected):
             reason, final, text = FailureReason.AUTH_ERROR, True, "no common way to sign in: check port and tls="
-        case ssl.SSLError() | FileNotFoundError():  # an admin has to act, but a renewal may be under way: try again
+        case ssl.SSLError() | FileNotFoundError():  # an admin must act, but a renewal may be in progress: retry
             remedy = trust.REMEDY if trust.is_untrusted(error) else "check host, port and tls="
             reason, text = FailureReason.TLS, f"no trusted TLS connection: {remedy} ({error})"
         case TimeoutError():
@@ -181,8 +182,9 @@ def _refusal(error: Exception, code: int, reply: bytes | str, reason: FailureRea
     text = _reply(code, reply)
     if _OF_THE_NAME.search(text):
         return FailureReason.SERVER_ERROR, False, _name_refused(code, reply)
-    # Worth another try: 4xx even for a password (454 in RFC 4954, section 6), and any greeting (it may be starting up).
-    # A text is smtplib's own (“Line too long.”), for what servers say comes as bytes.
+    # Worth a retry: 4xx, even for a password (454 in RFC 4954, section 6), and any greeting (the server may be
+    # starting).
+    # A str is smtplib's own text (“Line too long.”), because servers' replies are bytes.
     if not 500 <= code <= 599 or isinstance(error, smtplib.SMTPConnectError) or isinstance(reply, str):  # noqa: PLR2004
         return FailureReason.SERVER_ERROR, False, text
     signing_in = code in _AUTH_CODES or isinstance(error, smtplib.SMTPAuthenticationError)
@@ -190,8 +192,8 @@ def _refusal(error: Exception, code: int, reply: bytes | str, reason: FailureRea
 
 
 def _name_refused(code: int, reply: bytes | str) -> str:
-    """Word a refusal of the name in EHLO: an admin mends it, so the mail is tried again until then."""
-    return f"it refuses the name that we greet it with, set AWB_SMTP_HELO to one that it accepts: {_reply(code, reply)}"
+    """Describe a refusal of the name in EHLO. An admin can correct it, so the mail is retried until then."""
+    return f"it refuses our name in the greeting; set AWB_SMTP_HELO to a name that it accepts: {_reply(code, reply)}"
 
 
 def _reply(code: int, reply: bytes | str) -> str:
@@ -199,7 +201,7 @@ def _reply(code: int, reply: bytes | str) -> str:
 
 
 def _without_password(text: str, server: SmtpServer) -> str:
-    """Take out the password, also as AUTH PLAIN and AUTH LOGIN send it: some servers repeat what they got."""
+    """Remove the password, also in the forms of AUTH PLAIN and AUTH LOGIN, because some servers repeat it."""
     if not server.password:
         return text
     secrets = [f"\0{server.username}\0{server.password}", server.password]

@@ -1,4 +1,4 @@
-"""A letter as a direct message of a Slack bot."""
+"""A letter as a direct message from a Slack bot."""
 
 from typing import Any, Final
 
@@ -11,29 +11,29 @@ from app.notifiers.slack.blocks import fit
 _LONGEST_TITLE, _LONGEST_TEXT, _LONGEST_BUTTON = 150, 3000, 75
 _LONGEST_MARKDOWN: Final = 12_000
 _MOST_BUTTONS: Final = 25
-#: Slack knows nobody by this address, or nobody who can be written to.
+#: Slack does not know the address, or the person cannot be messaged.
 UNKNOWN: Final = frozenset(
     {
         "users_not_found", "user_not_found", "user_disabled", "user_not_visible", "cannot_dm_bot",
         "messages_tab_disabled", "channel_not_found", "is_archived", "not_in_channel",
     }
 )  # fmt: skip
-#: Slack does not take these blocks; the text alone it does.
+#: Errors for which Slack accepts the text without the blocks.
 _BLOCKS: Final = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long"})
 _ENTITIES: Final = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;"}
 
 
 class DirectMessages:
-    """What a bot needs: the scopes `chat:write`, `im:write` and `users:read.email`."""
+    """Direct messages. The bot needs the scopes `chat:write`, `im:write` and `users:read.email`."""
 
     def __init__(self, api: SlackApi) -> None:
         self._api = api
 
     def open(self, address: str) -> str | None:
-        """Return the id of the conversation with whoever has this address; None where Slack knows nobody by it.
+        """Return the id of the conversation with the person who has this address; None if Slack does not know it.
 
         Raises:
-            NotifyError: Slack did not say.
+            NotifyError: the lookup failed.
         """
         try:
             user = self._api.read("users.lookupByEmail", email=address).get("user")
@@ -48,7 +48,7 @@ class DirectMessages:
         """Post once.
 
         Raises:
-            NotifyError: Slack did not take it.
+            NotifyError: Slack did not accept it.
         """
         message = {"channel": conversation, **render(letter)}
         try:
@@ -60,7 +60,7 @@ class DirectMessages:
 
 
 def render(letter: Letter) -> dict[str, Any]:
-    """Return the message: title, Markdown, and the links as buttons. Its text has all of it as well."""
+    """Return the message: title, Markdown, and the links as buttons. Its text also contains all of it."""
     links = "\n".join(f"{label}: {url}" for label, url in letter.actions)
     whole = "\n\n".join(part for part in (one_line(letter.title), letter.text, links) if part)
     buttons = [
@@ -72,7 +72,7 @@ def render(letter: Letter) -> dict[str, Any]:
         }
         for number, (label, url) in enumerate(letter.actions[:_MOST_BUTTONS])
     ]
-    # Entities are Markdown as well, and so no mention such as <!channel> comes alive.
+    # Markdown displays entities as characters, so no mention such as <!channel> takes effect.
     markdown = letter.markdown.translate(_ENTITIES)[:_LONGEST_MARKDOWN]
     return {
         "text": whole.translate(_ENTITIES)[:_LONGEST_TEXT],
@@ -95,6 +95,6 @@ def render(letter: Letter) -> dict[str, Any]:
 def _id(found: Any) -> str:
     given = found.get("id") if isinstance(found, dict) else None
     if not isinstance(given, str) or not given.isalnum():
-        text = "Slack answered with something that is no answer of Slack's"
+        text = "Slack's answer is not in Slack's format"
         raise NotifyError(text, reason=FailureReason.SERVER_ERROR, permanent=False)
     return given

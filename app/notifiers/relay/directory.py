@@ -1,4 +1,4 @@
-"""What is wrong with the settings of relays and forwards, as far as it shows before anything is sent."""
+"""Errors in the settings of relays and forwards that can be detected before anything is sent."""
 
 from collections.abc import Iterator, Sequence
 from urllib.parse import SplitResult, urlsplit
@@ -14,7 +14,7 @@ _PATH = "/v1/webhook"
 
 
 def problems(settings: Settings, rules: Sequence[RelayRule] = ()) -> list[str]:
-    """Say what is wrong, naming the table and the key; never a secret's value."""
+    """Return the errors, each with its table and key but never with the value of a secret."""
     found = list(_people(settings, rules))
     for forward in settings.forward:
         found += [f"forward “{forward.name}”: {problem}" for problem in forwarder.problems(forward)]

@@ -1,4 +1,4 @@
-"""Forwarding: one notification as Coder sent it, to another webhook."""
+"""Forwarding: one notification, as Coder sent it, to another webhook."""
 
 import re
 from functools import partial
@@ -16,11 +16,11 @@ from app.notifiers.deadline import within
 from app.notifiers.httpanswer import seconds
 from app.notifiers.webhook import read_key, signature
 
-#: This very body is refused; whatever else is wrong may be mended while it is tried again.
+#: Refusals of this very body. Anything else can be corrected while it is retried.
 _FINAL: Final = frozenset({400, 410, 413, 415, 422})
 _LONGEST_RETRY_AFTER: Final = 600.0
 _HEADER: Final = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x20-\x7e]+)")
-#: Headers of the message itself, which nothing else may set.
+#: Headers of the message itself, which no setting may change.
 _OURS: Final = frozenset({"host", "content-length", "content-type", "x-message-id", "transfer-encoding", VIA.lower()})
 _LARGEST_SECRET: Final = 10_000
 
@@ -31,13 +31,13 @@ class Forwarder:
     def __init__(
         self, forward: Forward, instance: str, *, trusted: Path | None = None, patience: float = SEND_TIMEOUT
     ) -> None:
-        """Keep what is needed.
+        """Prepare the forwarder.
 
         Args:
             forward: the target.
-            instance: names this meter to the next ones.
+            instance: identifies this meter to other meters.
             trusted: certificates to trust besides the system's.
-            patience: seconds after which an attempt is given up.
+            patience: seconds after which an attempt is abandoned.
         """
         self._forward, self._instance = forward, instance
         self._trusted, self._patience = trusted, patience
@@ -46,7 +46,7 @@ class Forwarder:
         """Send once.
 
         Raises:
-            NotifyError: it was not taken. Its text names neither the URL nor anything of the message.
+            NotifyError: it was not accepted. Its message contains neither the URL nor any of the content.
         """
         try:
             headers = self._headers(original)
@@ -66,12 +66,13 @@ class Forwarder:
         except pinned.PrivateAddressError:
             text = "its name leads into a private network; set allow_private if that is meant"
             failure = NotifyError(text, reason=FailureReason.CLIENT_ERROR, permanent=False)
-        except (OSError, ValueError) as error:  # every error of requests, urllib3 and socket is one of them
+        except (OSError, ValueError) as error:  # covers every error of requests, urllib3 and socket
             failure = _no_answer(error)
         else:
             _check(reply)
             return
-        # Outside the handler: the errors of libraries name the URL and must not travel on as __context__.
+        # Raised outside the handler, because the libraries' errors contain the URL and must not be attached as
+        # __context__.
         raise failure
 
     def _headers(self, original: Original) -> dict[str, str]:
@@ -90,10 +91,10 @@ class Forwarder:
 
 
 def credentials(forward: Forward) -> dict[str, str]:
-    """Return the headers that let us in.
+    """Return the headers with credentials.
 
     Raises:
-        ValueError: a file cannot be read, or holds something else. The text repeats nothing of it.
+        ValueError: a file cannot be read, or has another content. The message repeats nothing of it.
     """
     headers: dict[str, str] = {}
     if forward.bearer_file:
@@ -113,7 +114,7 @@ def credentials(forward: Forward) -> dict[str, str]:
 
 
 def read_secret(key: str, file: Path) -> str:
-    """Read a file that holds one secret.
+    """Read a file that contains one secret.
 
     Raises:
         ValueError: it cannot be read, or is empty.
@@ -130,7 +131,7 @@ def read_secret(key: str, file: Path) -> str:
 
 
 def problems(forward: Forward) -> list[str]:
-    """Say what is wrong with the files of a target."""
+    """Return what is wrong with a target's files."""
     found = []
     try:
         credentials(forward)
@@ -145,7 +146,7 @@ def problems(forward: Forward) -> list[str]:
             read_key(secret)
         except ValueError as error:
             text = str(error).replace("the webhook's secret", str(forward.secret_file))
-            found.append(f"secret_file: {text}; a token belongs into bearer_file")
+            found.append(f"secret_file: {text}; a token belongs in bearer_file")
     return found
 
 
@@ -159,9 +160,9 @@ def _check(reply: pinned.Reply) -> None:
     if status >= requests.codes.server_error:
         raise NotifyError(text, reason=FailureReason.SERVER_ERROR, permanent=False, retry_after=wait)
     if status in (requests.codes.unauthorized, requests.codes.forbidden):
-        raise NotifyError(f"{text}: it does not let us in", reason=FailureReason.AUTH_ERROR, permanent=False)
+        raise NotifyError(f"{text}: access denied", reason=FailureReason.AUTH_ERROR, permanent=False)
     if requests.codes.multiple_choices <= status < requests.codes.bad_request:
-        text += ": redirects are not followed; give the final URL"
+        text += ": redirects are not followed; set the final URL"
     raise NotifyError(text, reason=FailureReason.CLIENT_ERROR, permanent=status in _FINAL, retry_after=wait)
 
 

@@ -1,4 +1,4 @@
-"""A letter as an e-mail, which looks like those that Coder sends itself (coderd/notifications/dispatch/smtp)."""
+"""A letter as an e-mail that resembles Coder's own (coderd/notifications/dispatch/smtp)."""
 
 import hashlib
 import html
@@ -22,28 +22,28 @@ _BUTTON: Final = "display:inline-block;border:1px solid #8b95a5;border-radius:8p
 def render(
     letter: Letter, *, key: str, sender: Mailbox, recipient: Mailbox, host: str, sent_at: datetime
 ) -> EmailMessage:
-    """Return the message. The same arguments always give the same bytes, Message-ID and boundary included.
+    """Return the message. The same arguments always give the same bytes, including Message-ID and boundary.
 
     Args:
-        letter: what to say.
-        key: the same for each attempt at the same letter, for Message-ID.
-        sender: for From.
-        recipient: for To.
-        host: host of the deployment or of the meter, for Message-ID; empty where neither is known.
-        sent_at: for Date.
+        letter: the content.
+        key: the same for each attempt with the same letter, for Message-ID.
+        sender: the From address.
+        recipient: the To address.
+        host: host of the deployment or of the meter, for Message-ID; empty if neither is known.
+        sent_at: the Date.
     """
     message = EmailMessage()
     message["From"] = Address(sender.name, sender.local, sender.domain)
     message["To"] = Address(recipient.name, recipient.local, recipient.domain)
     message["Subject"] = header_text(letter.title, _LONGEST_SUBJECT)
     message["Date"] = sent_at
-    # Stable over retries: after a connection lost at the end of DATA, clients fold the duplicate.
+    # Stable across retries: after a connection is lost at the end of DATA, clients merge the duplicate.
     message["Message-ID"] = message_id("relay", key, id_domain(host, sender.domain))
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers
     text, page = _text(letter), _page(letter)
     message.set_content(text, cte="quoted-printable")
     message.add_alternative(page, subtype="html", cte="quoted-printable")
-    # The library draws the boundary by lot. Nothing holds a digest of itself, so this one stands in neither part.
+    # The library chooses the boundary at random. A digest of the content cannot occur in it, so it is a safe boundary.
     digest = hashlib.sha256(f"{text}\0{page}".encode("utf-8", "replace")).hexdigest()[:32]
     message.set_boundary(f"=_awb_{digest}")
     return message
@@ -57,7 +57,7 @@ def _text(letter: Letter) -> str:
 
 
 def _page(letter: Letter) -> str:
-    """Write the same as HTML, without pictures, and with no colour of text or background that is not the reader's."""
+    """Render the letter as HTML without images, in the reader's own text and background colours."""
     buttons = "".join(f'<a style="{_BUTTON}" href="{_safe(url)}">{_safe(label)}</a>' for label, url in letter.actions)
     rows = [f'<p style="margin:0 0 4px"><a href="{_safe(url)}">{label}</a></p>\n' for label, url in _footer(letter)]
     rule = "border-top:1px solid #8b95a5;margin:32px 0 0;padding:12px 0 0;font-size:13px"
@@ -80,7 +80,7 @@ def _page(letter: Letter) -> str:
 
 
 def _footer(letter: Letter) -> list[tuple[str, str]]:
-    """Return the links to what a user may switch off; empty where the deployment's URL is not known."""
+    """Return links to settings that the user may switch off; empty if the deployment's URL is unknown."""
     if not letter.base_url:
         return []
     settings = f"{letter.base_url}/settings/notifications"

@@ -1,7 +1,7 @@
-"""The word that only the person who pressed a button sees.
+"""The reply that only the person who pressed a button sees.
 
-Slack shows nothing of what is answered to the press itself where Block Kit's buttons are concerned, only what is posted
-to the `response_url` that came with it (https://github.com/slackapi/bolt-js/issues/132); both have the same form.
+For Block Kit buttons Slack ignores the body of the response and shows only what is posted to the request's
+`response_url` (https://github.com/slackapi/bolt-js/issues/132); both have the same format.
 """
 
 from typing import Any, Final
@@ -17,12 +17,12 @@ _LONGEST_ANSWER: Final = 200
 
 
 def private(text: str) -> dict[str, Any]:
-    """Return a message for one person, which leaves the one above it as it is."""
+    """Return a message that only one person sees and that leaves the original unchanged."""
     return {"response_type": "ephemeral", "replace_original": False, "text": fit(text, _LONGEST_TEXT)}
 
 
 def may_answer(url: str, api_url: str) -> bool:
-    """Tell whether a `response_url` is Slack's, or where the tests' Slack is."""
+    """Return whether a `response_url` is Slack's, or that of the configured API URL."""
     try:
         parts, api = urlsplit(url), urlsplit(api_url)
     except ValueError:
@@ -33,10 +33,10 @@ def may_answer(url: str, api_url: str) -> bool:
 
 
 def answer(url: str, text: str, session: WebSession | None = None) -> None:
-    """Post the word; nobody depends on it, so it is tried once.
+    """Post the reply. It is tried only once, because nothing depends on it.
 
     Raises:
-        NotifyError: Slack did not take it.
+        NotifyError: Slack did not accept it.
     """
     found = post(session or WebSession(), url, _LONGEST_ANSWER, json=private(text))
     refuse_trouble(f"Slack answered {found.status} to a response_url", found)

@@ -1,7 +1,7 @@
-"""Slack's Web API: one call, and what each of its error words means.
+"""Slack's Web API: calls, and the meaning of its error codes.
 
-The API answers 200 also when it refuses: https://docs.slack.dev/apis/web-api#slack-web-api__evaluating-responses.
-The words are those of https://docs.slack.dev/reference/methods/chat.postMessage and of the other methods called here.
+The API also answers 200 when it refuses: https://docs.slack.dev/apis/web-api#slack-web-api__evaluating-responses. The
+codes are those of https://docs.slack.dev/reference/methods/chat.postMessage and of the other methods used here.
 """
 
 import json
@@ -16,23 +16,23 @@ from app.notifiers.base import FailureReason, NotifyError
 from app.notifiers.httpanswer import rate_limited
 from app.notifiers.slack.http import Answer, post, refuse_trouble
 
-# A page of 50 messages, each of the largest that we post.
+# A page of 50 messages of the largest size that we post.
 _LONGEST_ANSWER: Final = 2_000_000
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 _WORD: Final = re.compile(r"[a-z_]{1,80}")
 _SCOPES: Final = re.compile(r"[a-z:_.,-]{1,100}")
 
-_INSTALL: Final = "install the app again and set its new bot token as AWB_SLACK_BOT_TOKEN"
+_INSTALL: Final = "reinstall the app and set its new bot token as AWB_SLACK_BOT_TOKEN"
 _INVITE: Final = "check AWB_SLACK_CHANNEL, and invite the bot to the channel"
-_RESTRICTED: Final = "a setting of the Slack workspace keeps the bot from it; ask its admins"
-_OTHER_CHANNEL: Final = "unarchive the channel, or name another in AWB_SLACK_CHANNEL"
-_MESSAGE: Final = "Slack refuses the message itself, which is a mistake of this program"
+_RESTRICTED: Final = "a setting of the Slack workspace does not allow it; ask its admins"
+_OTHER_CHANNEL: Final = "unarchive the channel, or set another in AWB_SLACK_CHANNEL"
+_MESSAGE: Final = "Slack rejects the message itself, which is an error in this program"
 
-#: Word to remedy: the token or what it may do.
+#: Remedies by code: errors of the token or its permissions.
 AUTH_ERRORS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("not_authed", "invalid_auth", "invalid_token"), "AWB_SLACK_BOT_TOKEN is wrong"),
     **dict.fromkeys(("account_inactive", "token_revoked", "token_expired"), _INSTALL),
-    "missing_scope": "give the app the scope chat:write and install it again",
+    "missing_scope": "add the scope chat:write to the app and reinstall it",
     "not_allowed_token_type": "AWB_SLACK_BOT_TOKEN must be a bot token, xoxb-…",
     **dict.fromkeys(
         (
@@ -47,9 +47,9 @@ AUTH_ERRORS: Final[Mapping[str, str]] = {
         _RESTRICTED,
     ),
 }
-#: Word to remedy: the channel or the message.
+#: Remedies by code: errors of the channel or the message.
 CLIENT_ERRORS: Final[Mapping[str, str]] = {
-    "channel_not_found": f"there is no such channel, or it is private and the bot is not in it: {_INVITE}",
+    "channel_not_found": f"the channel does not exist, or is private and the bot is not in it: {_INVITE}",
     "not_in_channel": _INVITE,
     "is_archived": _OTHER_CHANNEL,
     "is_inactive": _OTHER_CHANNEL,
@@ -73,7 +73,7 @@ CLIENT_ERRORS: Final[Mapping[str, str]] = {
         _MESSAGE,
     ),
 }
-#: It may be posted later. The last three: the workspace is being moved to another organization of Slack's.
+#: A retry may succeed. The last three occur while a workspace is moved to another Slack organization.
 LATER: Final = frozenset(
     {
         "internal_error",
@@ -86,7 +86,7 @@ LATER: Final = frozenset(
         "team_added_to_org",
     }
 )
-#: Slack writes it in two ways, and has a third for workspaces without a plan.
+#: Slack has two spellings for it, and a third code for workspaces without a plan.
 TOO_MANY: Final = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded"})
 
 
@@ -94,7 +94,7 @@ class SlackRefusalError(NotifyError):
     """Slack answered `ok: false`.
 
     Attributes:
-        word: Slack's word for it; empty where it is none that may be repeated.
+        word: Slack's error code; empty if it is not a known one.
     """
 
     def __init__(
@@ -114,10 +114,10 @@ class SlackApi:
     """One bot's access. Its token is a secret."""
 
     def __init__(self, token: str, url: str, session: WebSession | None = None) -> None:
-        """Keep token and base URL.
+        """Store the token and the base URL.
 
         Raises:
-            ValueError: the token can be none. The text does not repeat it.
+            ValueError: the token is invalid. The message does not repeat it.
         """
         if not _TOKEN.fullmatch(token):
             raise ValueError("the token of the Slack bot must be one word, xoxb-…")
@@ -126,7 +126,7 @@ class SlackApi:
         self._session = session or WebSession()
 
     def write(self, method: str, **arguments: Any) -> dict[str, Any]:
-        """Call a method that takes JSON.
+        """Call a method that accepts JSON.
 
         Raises:
             NotifyError: there was no answer, or a refusal (SlackRefusalError).
@@ -135,7 +135,7 @@ class SlackApi:
         return self._call(method, data=json.dumps(arguments).encode(), headers=headers)
 
     def read(self, method: str, **arguments: str) -> dict[str, Any]:
-        """Call a method that takes a form only, as those that read do; raises as `write` does."""
+        """Call a reading method, which accepts only a form; raises the same errors as `write`."""
         return self._call(method, data=arguments, headers=self._authorization)
 
     def _call(self, method: str, **content: Any) -> dict[str, Any]:
@@ -145,12 +145,12 @@ class SlackApi:
         if answer.status in {requests.codes.unauthorized, requests.codes.forbidden}:
             raise NotifyError(f"{text}: {_INSTALL}", reason=FailureReason.AUTH_ERROR, permanent=True)
         if answer.status != requests.codes.ok:
-            text = f"{text}; is something between this service and Slack, or AWB_SLACK_API_URL wrong?"
+            text = f"{text}; is there a proxy in between, or is AWB_SLACK_API_URL wrong?"
             raise NotifyError(text, reason=FailureReason.CLIENT_ERROR, permanent=True)
         found = _object(answer.text)
         if found is None:
-            # A page of a proxy, or an answer that broke off: whether the call was carried out is unknown.
-            text = f"{text} with something that is no answer of Slack's"
+            # A proxy's page, or an incomplete answer: it is unknown whether the call took effect.
+            text = f"{text} in an unknown format"
             raise NotifyError(text, reason=FailureReason.SERVER_ERROR, permanent=False)
         if found.get("ok") is not True:
             raise refusal(method, found, answer)
@@ -158,10 +158,10 @@ class SlackApi:
 
 
 def refusal(method: str, found: Mapping[str, Any], answer: Answer) -> SlackRefusalError:
-    """Return what an answer with `ok: false` means."""
+    """Return the error for an answer with `ok: false`."""
     error = found.get("error")
     word = error if isinstance(error, str) and _WORD.fullmatch(error) else ""
-    text = f"Slack refused {method}: {word or 'without a word that can be shown'}"
+    text = f"Slack refused {method}: {word or 'with an unknown code'}"
     if word in TOO_MANY:
         limited = rate_limited(text, answer.headers.get("Retry-After"))
         wait = limited.retry_after
@@ -175,7 +175,7 @@ def refusal(method: str, found: Mapping[str, Any], answer: Answer) -> SlackRefus
 
 
 def _needed(found: Mapping[str, Any]) -> str:
-    """Name the scopes that Slack says are missing."""
+    """Return the scopes that are missing according to Slack."""
     needed = found.get("needed")
     return f" (needed: {needed})" if isinstance(needed, str) and _SCOPES.fullmatch(needed) else ""
 

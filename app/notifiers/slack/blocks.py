@@ -1,4 +1,4 @@
-"""Messages for Slack in Block Kit, the same for webhook and bot.
+"""Messages for Slack in Block Kit, shared by webhook and bot.
 
 Escaping and limits: https://docs.slack.dev/messaging/formatting-message-text and
 https://docs.slack.dev/reference/block-kit/blocks
@@ -19,7 +19,7 @@ _LONGEST_BUTTON, _LONGEST_URL = 75, 3000
 _MOST_FIELDS, _MOST_BUTTONS = 10, 25
 
 _ENTITIES: Final = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;"}
-# What mrkdwn would format. Slack has no escape for it, so text that holds any of it goes out as plain_text instead.
+# What mrkdwn would format. Slack has no escape for it, so a text that contains any is sent as plain_text instead.
 _MARKUP = re.compile(r"[*~`]|(?<!\w)_|_(?!\w)|^\s*>|:[\w+-]+:", re.ASCII)
 _STYLE: Final = {
     "mrkdwn": False,
@@ -31,16 +31,17 @@ _STYLE: Final = {
 
 
 def render(alert: Alert, *, buttons: bool = False) -> dict[str, Any]:
-    """Return the message as Slack wants it, within Slack's limits whatever the alert holds.
+    """Return the message in Slack's format and within its limits.
 
     Args:
-        alert: what to say.
-        buttons: with those to acknowledge and snooze it, where it is not resolved; links stay in any case.
+        alert: the content.
+        buttons: whether to add the buttons that acknowledge and snooze it, unless it is resolved. Links are always
+            added.
     """
     emoji, word = sign(alert)
     return {
-        # For notifications, screen readers and search: complete without the blocks. A colour bar would need an
-        # attachment, and beside one Slack shows this text a second time; emoji and word say the severity instead.
+        # For notifications, screen readers and search, so it is complete without the blocks. A coloured bar would need
+        # an attachment, with which Slack shows this text twice; emoji and word show the severity instead.
         "text": fit(f"{emoji} {word}: {alert.headline}. {alert.summary}", _LONGEST_TEXT),
         **_STYLE,
         "blocks": [
@@ -57,7 +58,7 @@ def render(alert: Alert, *, buttons: bool = False) -> dict[str, Any]:
 
 
 def render_actor(alert: Alert) -> dict[str, Any]:
-    """Return the short message that says who acknowledged or snoozed the alert."""
+    """Return the short message about who acknowledged or snoozed the alert."""
     text = f"👀 {alert.actor or 'Acknowledged'}: {alert.headline}"
     return {"text": fit(text, _LONGEST_TEXT), **_STYLE, "blocks": _section(text)}
 
@@ -67,7 +68,7 @@ def is_usable(url: str) -> bool:
 
 
 def fit(text: str, limit: int) -> str:
-    """Clean and escape, then cut to at most `limit` characters, never through an entity."""
+    """Clean and escape a text, then cut it to at most `limit` characters, never inside an entity."""
     escaped = one_line(text).translate(_ENTITIES)
     if len(escaped) <= limit:
         return escaped
@@ -75,7 +76,7 @@ def fit(text: str, limit: int) -> str:
 
 
 def _section(text: str) -> list[dict[str, Any]]:
-    # Slack refuses the whole message for one empty text.
+    # Slack rejects the whole message if any text is empty.
     return [{"type": "section", "text": _plain(text, _LONGEST_TEXT)}] if one_line(text) else []
 
 
@@ -96,7 +97,7 @@ def _field(label: str, value: str) -> dict[str, Any]:
             "text": f"{label}\n{fit(value, _LONGEST_FIELD - len(label) - 1)}",
             "emoji": False,
         }
-    # verbatim: Slack makes no links of its own out of names such as #general or example.com.
+    # verbatim, so that Slack does not turn names such as #general or example.com into links.
     text = f"*{label}*\n{fit(value, _LONGEST_FIELD - len(label) - 3)}"
     return {"type": "mrkdwn", "text": text, "verbatim": True}
 

@@ -1,13 +1,13 @@
-"""Slack as a bot: one message per thread of alerts, updated in place, with each piece of news as a reply.
+"""Slack as a bot: one message for each thread of alerts, updated in place, with each change as a reply.
 
-A notification takes up to five calls, in an order that may break off anywhere and begin again:
+A notification takes up to five calls, in an order that can be interrupted anywhere and repeated:
 
-1. `chat.update` of the thread's first message. Doing it twice does no harm.
-2. `chat.postMessage` of the reply. If we die before the outbox has noted it, the next attempt finds the reply by its
-   metadata; where it may not look, the reply comes twice.
+1. `chat.update` of the thread's first message. Repeating it is harmless.
+2. `chat.postMessage` of the reply. If the process dies before the outbox records it, the next attempt finds the reply
+by its metadata; without permission to look, the reply is posted twice.
 
-The first message itself is one `chat.postMessage`, found again in the same way; so is the one that takes its place when
-the first is gone.
+The first message is one `chat.postMessage`, found in the same way. So is the message that replaces it if it no longer
+exists.
 """
 
 import re
@@ -25,7 +25,7 @@ from app.notifiers.slack.api import CLIENT_ERRORS, SlackApi, SlackRefusalError
 from app.notifiers.slack.blocks import render, render_actor
 
 _EVENT: Final = "awb_notification"
-#: The first message cannot be updated or answered any more: it or its channel is gone, or closed to the bot.
+#: The first message cannot be updated or answered any more: it or its channel was deleted or closed to the bot.
 GONE: Final = frozenset(
     {
         "block_mismatch",
@@ -44,20 +44,20 @@ GONE: Final = frozenset(
 )
 _ID: Final = re.compile(r"[CDG][A-Z0-9]{6,}")
 _PAGE: Final = 50
-# How far Slack's clock and ours may be apart.
+# The maximum difference between Slack's clock and ours.
 _SKEW: Final = timedelta(minutes=5)
-# Of chat.postMessage's arguments, those that chat.update knows.
+# The arguments of chat.postMessage that chat.update accepts, too.
 _UPDATED: Final = ("text", "parse", "link_names", "blocks")
 
 
 class SlackBot(Notifier):
-    """One channel, by a bot's token.
+    """One channel, through a bot's token.
 
     Args:
-        token: of the bot, with the scope chat:write; a secret.
-        channel: id of the channel, or its name; only by id can an own message be looked up.
-        api_url: base of the Web API.
-        buttons: offer to acknowledge and snooze.
+        token: the bot's token, with the scope chat:write; a secret.
+        channel: the channel's id or name; messages can be looked up only by id.
+        api_url: the base URL of the Web API.
+        buttons: whether to offer buttons to acknowledge and snooze.
     """
 
     threads = True
@@ -107,7 +107,7 @@ class SlackBot(Notifier):
             )
 
     def _update_thread(self, notification: Notification, thread: Handle, *, retry: bool) -> bool:
-        """Update the first message and answer it; False when it is gone."""
+        """Update the first message and reply to it; False if it no longer exists."""
         alert = notification.alert
         whole = self._whole(alert)
         try:
@@ -125,7 +125,7 @@ class SlackBot(Notifier):
         return True
 
     def _post_reply(self, notification: Notification, thread: Handle | None, *, retry: bool) -> None:
-        """Post what is no news of the thread itself: in the thread if there is one."""
+        """Post a message that does not start a thread: as a reply if there is a thread."""
         message = self._reply(notification.alert) if thread else self._alone(notification.alert)
         try:
             self._post_once(notification, thread, message, retry=retry)
@@ -143,7 +143,7 @@ class SlackBot(Notifier):
         return render_actor(alert) if alert.reason is Reason.ACKNOWLEDGED else self._whole(alert)
 
     def _reply(self, alert: Alert) -> dict[str, Any]:
-        """Render a reply. The first message has the buttons; so has a reply that stands in the channel as well."""
+        """Render a reply. Like the first message, a reply that is also sent to the channel has buttons."""
         if alert.reason is Reason.ACKNOWLEDGED:
             return render_actor(alert)
         reached = alert.reason in (Reason.FIRST, Reason.ESCALATED)
@@ -154,7 +154,7 @@ class SlackBot(Notifier):
     def _post_once(
         self, notification: Notification, thread: Handle | None, message: Mapping[str, Any], *, retry: bool
     ) -> Handle | None:
-        """Post a message, or find the one that an earlier attempt posted; None where Slack names no handle."""
+        """Post a message, or find the one that an earlier attempt posted; None if Slack returns no handle."""
         found = self._find(notification, thread) if retry else None
         if found:
             return found
@@ -164,7 +164,7 @@ class SlackBot(Notifier):
         return _handle(posted.get("channel"), posted.get("ts"))
 
     def _find(self, notification: Notification, thread: Handle | None) -> Handle | None:
-        """Look for an own message by its metadata; a doubled message is better than a missing one."""
+        """Find an own message by its metadata; failing that, a duplicate is better than a missing message."""
         method = "conversations.replies" if thread else "conversations.history"
         place = {"channel": thread.place, "ts": thread.message} if thread else {"channel": self._channel}
         oldest = (notification.decided_at - _SKEW).timestamp()

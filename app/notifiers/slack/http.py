@@ -1,4 +1,4 @@
-"""What both ways to Slack share: one POST without redirects, and what its failure means."""
+"""Shared by both ways of posting to Slack: a POST without redirects, and what its failure means."""
 
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
@@ -17,7 +17,7 @@ _LATER: Final = frozenset({requests.codes.request_timeout})
 
 
 class Answer(NamedTuple):
-    """What Slack answered; `text` is cut at the length that the caller asked for."""
+    """Slack's answer; `text` is limited to the requested length."""
 
     status: int
     text: str
@@ -25,10 +25,10 @@ class Answer(NamedTuple):
 
 
 def post(session: WebSession, url: str, longest: int, **content: Any) -> Answer:
-    """POST once and read at most so many bytes of the answer.
+    """POST once, and read at most the given number of bytes of the answer.
 
     Raises:
-        NotifyError: there was no answer. Its text names neither URL nor headers.
+        NotifyError: there was no answer. Its message contains neither URL nor headers.
     """
 
     def exchange() -> Answer:
@@ -42,12 +42,13 @@ def post(session: WebSession, url: str, longest: int, **content: Any) -> Answer:
 
     try:
         return within(session.patience, exchange)
-    except OSError as error:  # every error of requests is one
+    except OSError as error:  # covers every error of requests
         failure = httpanswer.unreachable("Slack", error)
-    # Outside the handler: the error of requests names the URL and must not travel on as __context__.
+    # Raised outside the handler, because the error of requests contains the URL and must not be attached as
+    # __context__.
     raise failure
 
 
 def refuse_trouble(text: str, answer: Answer) -> None:
-    """Raise when the status says that Slack takes nothing at the moment: 408, 429, or 5xx."""
+    """Raise if the status means that Slack accepts nothing at the moment: 408, 429, or 5xx."""
     httpanswer.refuse_trouble(text, answer.status, answer.headers.get("Retry-After"), later=_LATER)

@@ -1,4 +1,4 @@
-"""Slack by incoming webhook: one Block Kit message per notification."""
+"""Slack through an incoming webhook: one Block Kit message per notification."""
 
 import re
 from collections.abc import Mapping
@@ -22,15 +22,15 @@ _EMPTY_MESSAGE: Final = frozenset({"invalid_payload", "missing_text_or_fallback_
 
 
 class SlackWebhook(Notifier):
-    """One channel, behind one incoming webhook. Its URL is a secret."""
+    """One channel, through one incoming webhook. Its URL is a secret."""
 
     threads = False
 
     def __init__(self, url: str, session: WebSession | None = None) -> None:
-        """Keep the URL.
+        """Check and store the URL.
 
         Raises:
-            ValueError: it is no URL. The text does not repeat it.
+            ValueError: it is not a URL. The message does not repeat it.
         """
         if not is_usable(url):
             raise ValueError("the Slack webhook must be a whole URL, https://hooks.slack.com/services/…")
@@ -42,8 +42,8 @@ class SlackWebhook(Notifier):
         _check(self._post(render(notification.alert)))
 
     def probe(self) -> None:
-        # Slack posts nothing for an empty message: it complains about the message when the URL is right, and about
-        # the URL when it is not.
+        # Slack posts nothing for an empty message: the error is about the message if the URL is right, and about the
+        # URL if it is not.
         answer = self._post({})
         if answer.status != requests.codes.bad_request or _word(answer) not in _EMPTY_MESSAGE:
             _check(answer)
@@ -53,12 +53,12 @@ class SlackWebhook(Notifier):
 
 
 def _word(answer: Answer) -> str:
-    """Return Slack's own word for the error; never free text, which could repeat what was sent."""
+    """Return Slack's error code; never other text, which could repeat what was sent."""
     return answer.text if re.fullmatch(r"[a-z_]+", answer.text) else ""
 
 
 def _check(answer: Answer) -> None:
-    """Raise what the answer means, unless it means that the message was taken."""
+    """Raise the error for an answer, unless it means that the message was accepted."""
     word = _word(answer)
     text = f"Slack answered {answer.status} {word}".rstrip()
     refuse_trouble(text, answer)
@@ -67,7 +67,7 @@ def _check(answer: Answer) -> None:
             return
         case status if word in _DEAD_URL or (status in {401, 403, 404, 410} and not word):
             raise NotifyError(
-                f"{text}: the webhook URL is wrong or switched off; make a new one in Slack",
+                f"{text}: the webhook URL is invalid or disabled; create a new one in Slack",
                 reason=FailureReason.AUTH_ERROR,
                 permanent=True,
             )
