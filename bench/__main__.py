@@ -1,6 +1,6 @@
-"""`python -m bench`: measure against other receivers and workers, alternated in one run.
+"""`python -m bench`: compare the meter with other receivers and workers, alternating within one run.
 
-Only ratios from one run mean anything: a machine's rates drift, those of its neighbours as well.
+Only ratios from one run are meaningful, because a machine's speed varies over time.
 """
 
 import json
@@ -36,11 +36,11 @@ PARTS: Final[Mapping[str, Callable[..., list[Row]]]] = {
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--quick", is_flag=True, help="Fewer and shorter rounds: a minute instead of five.")
-@click.option("--json", "file", type=click.Path(path_type=Path, dir_okay=False), help="Write the results there, too.")
+@click.option("--quick", is_flag=True, help="Fewer and shorter rounds: one minute instead of five.")
+@click.option("--json", "file", type=click.Path(path_type=Path, dir_okay=False), help="Also write the results there.")
 @click.option("--only", "names", multiple=True, type=click.Choice(list(PARTS)), help="Measure only this; repeatable.")
 def main(quick: bool, file: Path | None, names: tuple[str, ...]) -> None:
-    """Measure the meter against other receivers and workers, and print ratios with what is aimed at."""
+    """Measure the meter against other receivers and workers, and print ratios with their targets."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     chosen = [name for name in PARTS if not names or name in names]
     if "receive" in chosen and not wrk.found():
@@ -53,19 +53,19 @@ def main(quick: bool, file: Path | None, names: tuple[str, ...]) -> None:
             for name in chosen:
                 rows += _measure(name, directory, progress, quick=quick)
     except KeyboardInterrupt:
-        click.echo("bench: interrupted; everything it started is ended", err=True)
+        click.echo("bench: interrupted; all processes it started have been stopped", err=True)
         sys.exit(130)
     seconds = time.monotonic() - began
     _show(rows, seconds, quick=quick)
     if file:
         file.parent.mkdir(parents=True, exist_ok=True)
-        told = {"machine": _machine(), "quick": quick, "seconds": round(seconds), "rows": [r.as_json() for r in rows]}
-        file.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+        report = {"machine": _machine(), "quick": quick, "seconds": round(seconds), "rows": [r.as_json() for r in rows]}
+        file.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     sys.exit(_FAILED if any(row.group in PARTS for row in rows) else 0)
 
 
 def _measure(name: str, directory: Path, progress: Progress, *, quick: bool) -> list[Row]:
-    """Measure one part; if it fails, the others are still worth having."""
+    """Measure one part; a failure does not stop the others."""
     try:
         return PARTS[name](directory, progress, quick=quick)
     except (ChildError, EmbeddedRedisError, redis.exceptions.RedisError, OSError) as error:

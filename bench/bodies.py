@@ -1,4 +1,4 @@
-"""Deliveries to measure with, and how much they have to count."""
+"""Deliveries for measuring, and the units that they must count."""
 
 import json
 from collections.abc import Iterator
@@ -18,7 +18,8 @@ _USER_CREATED: Final = NotificationTemplate(
     "New user account {created_account_name} has been created by {initiator}.",
     (("View accounts", "{base}/deployment/users?filter=status%3Aactive"),),
 )
-#: What one workspace makes Coder send: two admins hear of its creation, its owner of the task; the rest is noise.
+#: What Coder sends for one workspace: two admins are notified of its creation, its owner of the task; the rest is
+#: noise.
 STORY: Final = (
     (catalogue.WORKSPACE_CREATED, 1),
     (catalogue.WORKSPACE_CREATED, 2),
@@ -45,15 +46,15 @@ class Sample:
 
 
 def created(number: int, run: str) -> Sample:
-    """Return a "Workspace Created" of a listed template, of a workspace of its own."""
+    """Return a “Workspace Created” of a listed template, for a separate workspace."""
     return _sample(*STORY[0], _uuid(run, 1, number), number, run)
 
 
 def stories(count: int, run: str) -> Iterator[Sample]:
-    """Yield so many deliveries; `units` tells what they count.
+    """Yield the given number of deliveries; `units` returns what they count.
 
     Args:
-        count: best a multiple of the story's length.
+        count: preferably a multiple of the story's length.
         run: eight hexadecimal digits that make the ids unique.
     """
     for number in range(count):
@@ -62,7 +63,7 @@ def stories(count: int, run: str) -> Iterator[Sample]:
 
 
 def units(count: int) -> int:
-    """Return what the first so many deliveries of `stories` count."""
+    """Return the units counted from the first `count` deliveries of `stories`."""
     whole, rest = divmod(count, len(STORY))
     resumed = [template for template, _ in STORY].index(catalogue.TASK_RESUMED)
     return whole * UNITS + int(rest > 0) + int(rest > resumed)

@@ -1,6 +1,6 @@
-"""How fast the queue is drained, from the first job taken to the last one done; starting the worker is not counted.
+"""The speed of draining the queue, from the first job taken to the last one done, without starting the worker.
 
-A job counts as done when RQ's hash of it is gone, which is how all the contestants end one (`result_ttl` 0).
+A job counts as done when RQ's hash of it is deleted, which is how it ends for all contestants (`result_ttl` 0).
 """
 
 import secrets
@@ -41,7 +41,7 @@ class Contest:
     """One contestant.
 
     Attributes:
-        fill: queues so many jobs and returns the key of the last one.
+        fill: queues the given number of jobs and returns the key of the last one.
     """
 
     name: str
@@ -80,7 +80,7 @@ def _contests(url: str, *, quick: bool) -> list[Contest]:
 
 
 def fill(connection: "redis.Redis", count: int) -> str:
-    """Queue deliveries by the receiver's own path, and return the key of the last job."""
+    """Queue deliveries in the same way as the receiver, and return the key of the last job."""
     inbox = Inbox(connection, "default")
     message_id = ""
     with unsynced(connection):
@@ -91,7 +91,7 @@ def fill(connection: "redis.Redis", count: int) -> str:
 
 
 def _fill_empty(connection: "redis.Redis", count: int) -> str:
-    """Queue jobs of the very shape of ours, whose function does nothing."""
+    """Queue jobs in the same format as ours, whose function does nothing."""
     run = secrets.token_hex(4)
     job: Any = None
     with connection.pipeline(transaction=False) as pipe:
@@ -107,7 +107,7 @@ def _fill_empty(connection: "redis.Redis", count: int) -> str:
 
 @contextmanager
 def unsynced(connection: "redis.Redis") -> Iterator[None]:
-    """Let Redis not wait for the disk while something is prepared."""
+    """Do not make Redis wait for the disk while something is prepared."""
     connection.config_set("appendfsync", "no")
     try:
         yield
@@ -123,7 +123,7 @@ def _drain(connection: "redis.Redis", contest: Contest, directory: Path, env: di
 
         def until(condition: Callable[[], bool]) -> float:
             if not wait_until(lambda: condition() or process.poll() not in (None, 0), _TAKING, 0.001):
-                raise ChildError(f"{contest.name} does not get on: {last_words(log)}")
+                raise ChildError(f"{contest.name} makes no progress: {last_words(log)}")
             return time.monotonic()
 
         began = until(lambda: connection.llen(queue_key) < contest.jobs)
@@ -135,7 +135,7 @@ def _drain(connection: "redis.Redis", contest: Contest, directory: Path, env: di
 
 
 def counted(connection: "redis.Redis") -> int:
-    """Return what stands in the totals, over all months."""
+    """Return the sum of the totals over all months."""
     totals: Any = connection.hgetall(keys.totals("default", AWB))
     return sum(int(value) for name, value in totals.items() if name.startswith(b"m:"))
 

@@ -1,4 +1,4 @@
-"""A first full pass over Coder's API, and one with nothing new, against the simulated Coder on loopback."""
+"""A first full pass over Coder's API, and a pass without news, against the simulated Coder on loopback."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ from bench.progress import Progress
 from bench.results import Aim, Row, Spread
 
 GROUP: Final = "5. Coder's API"
-# Prints the peak of its own memory behind what `awb reconcile --json` prints.
+# Prints its peak memory after the output of `awb reconcile --json`.
 _COMMAND: Final = (
     "import resource, sys; sys.argv = ['awb', 'reconcile', '--json']\n"
     "from app.cli import main\n"
@@ -31,7 +31,7 @@ def measure(directory: Path, progress: Progress, *, quick: bool) -> list[Row]:
         settings = environment(directory, AWB_REDIS_URL=url, AWB_CODER_URL=server.url, AWB_CODER_TOKEN=server.token)
         progress.step(f"{GROUP}: a first pass over {workspaces:,} workspaces with {5 * workspaces:,} builds")
         first = _pass(server, settings)
-        progress.step(f"{GROUP}: a pass with nothing new")
+        progress.step(f"{GROUP}: a pass without news")
         second = _pass(server, settings)
     if first["counted"] != len(world.awbs):
         raise RuntimeError(f"{first['counted']} counted, {len(world.awbs)} true")
@@ -49,7 +49,7 @@ def measure(directory: Path, progress: Progress, *, quick: bool) -> list[Row]:
 
 
 def _world(workspaces: int) -> World:
-    """Make workspaces of five builds each: created, and twice paused and resumed."""
+    """Create workspaces with five builds each: created, and twice paused and resumed."""
     world = World(1, start=datetime.now(UTC) - timedelta(days=60))
     for number in range(workspaces):
         workspace = world.create_task(world.developers[number % len(world.developers)])

@@ -1,7 +1,7 @@
 """`python -m bench.forecast`: measure the forecast's error and its false alerts on simulated worlds.
 
-Worlds of the simulator, and synthetic series of what teams do. Each is stopped at noon on days at a quarter, half and
-three quarters of its period; only what was counted until then is shown to the forecast.
+The data are worlds of the simulator, and synthetic series of typical teams. Each is stopped at noon at a quarter, half
+and three quarters of its period, and the forecast sees only what was counted until then.
 """
 
 import math
@@ -22,10 +22,10 @@ from app.core.limit.period import Period
 from app.simulator.month import random_month
 
 KINDS: Final = ("steady", "weekdays", "world", "vacation", "bursty", "growing", "step")
-#: What of a world is its period, and how many days before it are known.
+#: The period within a world, and the number of known days before it.
 SPANS: Final = {"a year": (365, 0), "a first month": (30, 0), "a third month": (30, 60)}
 POINTS: Final = (0.25, 0.5, 0.75)
-#: The constants of app/core/limit/pace.py were chosen on seeds from 1,000 on.
+#: The constants of app/core/limit/pace.py were tuned on seeds from 1,000 on.
 SEEDS: Final = range(60)
 _SATURDAY: Final = 5
 _SPREAD: Final = 0.15
@@ -51,14 +51,14 @@ class Series:
         return sum(self.builds)
 
     def until(self, day: int) -> tuple[list[tuple[date, int]], int, datetime]:
-        """Return the days with usage, the usage, and the moment: noon, when half of the day's builds are counted."""
+        """Return the days with usage, the usage, and the time: noon, when half of the day's builds are counted."""
         seen = [*self.builds[:day], self.builds[day] // 2]
         numbered = enumerate([*self.before, *seen], -len(self.before))
         days = [(self.start + timedelta(days=n), builds) for n, builds in numbered if builds]
         return days, sum(seen), datetime.combine(self.start + timedelta(days=day), time(12), UTC)
 
     def reached(self, limit: int) -> int:
-        """Return the day on which the limit is truly reached; the length if never."""
+        """Return the day on which the limit is actually reached; the length if never."""
         used = 0
         for day, builds in enumerate(self.builds):
             used += builds
@@ -69,7 +69,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """Of one forecast: of the total as a share of the truth, of the breach in days, and whether the range held it."""
+    """The errors of one forecast: total as a share of the truth, breach in days, and whether the range held."""
 
     total: float
     breach: int
@@ -80,7 +80,7 @@ Method = Callable[[Sequence[tuple[date, int]], int, Limit, Period, datetime], Fo
 
 
 def series(span: str, kind: str, seed: int) -> Series:
-    """Return a period of a team: the same for the same arguments."""
+    """Return a team's period, which is the same for the same arguments."""
     length, before = SPANS[span]
     rng = random.Random(f"{kind} {seed} {length + before}")
     if kind == "world":
@@ -92,7 +92,7 @@ def series(span: str, kind: str, seed: int) -> Series:
 
 
 def _world(seed: int, length: int, tasks_per_day: float) -> tuple[date, list[int]]:
-    """Return the first day with a build, and the builds from then on, of a world of the simulator."""
+    """Return the first day with a build in a simulated world, and the builds from then on."""
     world = random_month(seed, days=length, tasks_per_day=tasks_per_day)
     counted = Counter(build.completed_at.date() for build in world.awbs if build.completed_at)
     start = min(counted)
@@ -108,7 +108,7 @@ def _synthetic(kind: str, rng: random.Random, start: date, length: int) -> list[
 
 
 def _factor(kind: str, rng: random.Random, length: int) -> Callable[[int], float]:
-    """Return what multiplies the pace of a day: twofold in 90 to 300 days (30 to 100 in a month), a step, and so on."""
+    """Return the factor of the pace by day: doubling in 90 to 300 days (30 to 100 in a month), a step, and so on."""
     if kind == "growing":
         doubling = rng.uniform(90, 300) / (1 if length > 100 else 3)
         return lambda day: 2 ** (day / doubling)
@@ -141,7 +141,7 @@ def _chance(rng: random.Random, mean: float) -> int:
 
 
 def worlds(seeds: Sequence[int], spans: Iterable[str] = SPANS, kinds: Sequence[str] = KINDS) -> Iterator[Series]:
-    """Return every period in which there is anything to forecast."""
+    """Yield every period with enough data for a forecast."""
     for span in spans:
         for kind in kinds:
             for seed in seeds:
@@ -151,7 +151,7 @@ def worlds(seeds: Sequence[int], spans: Iterable[str] = SPANS, kinds: Sequence[s
 
 
 def errors(made: Series, point: float, method: Method = forecast) -> Error:
-    """Stop at a share of the period. The limit lies 30 to 90% of the way from the usage then to that at the end."""
+    """Stop after a share of the period. The limit is 30 to 90% of the way from the usage then to that at the end."""
     day = int(len(made.builds) * point)
     days, used, now = made.until(day)
     way = random.Random(f"limit {made.seed}").uniform(0.3, 0.9)
@@ -205,7 +205,7 @@ def _error_table(made: Sequence[Series]) -> Table:
 
 
 def _method_table(made: Sequence[Series]) -> Table:
-    """Compare with simpler paces: every method sees the same days."""
+    """Compare with simpler methods, which see the same days."""
     table = Table("period", "method", "total: mean error", "90th", "breach, days: mean")
     for span in SPANS:
         for name, method in {"ours": forecast, **{name: _flat(days) for name, days in _FLAT.items()}}.items():
@@ -220,7 +220,7 @@ _FLAT: Final = {"mean of the period": None, "mean of 28 days": 28, "mean of 7 da
 
 
 def _flat(window: int | None) -> Method:
-    """Return the forecast of a plain mean: what most budget alarms do."""
+    """Return the forecast of a simple mean, as most budget alarms use it."""
 
     def method(days: Sequence[tuple[date, int]], used: int, limit: Limit, period: Period, now: datetime) -> Forecast:
         first, today = max(days[0][0], period.start if window is None else days[0][0]), now.date()

@@ -1,4 +1,4 @@
-"""How long it takes an idle service from a POST to the counter in Redis."""
+"""The time from a POST to the counter in Redis in an idle service."""
 
 import http.client
 import secrets
@@ -26,7 +26,7 @@ from workers import embedded
 GROUP: Final = "3. From POST to counter, idle"
 _EVERY: Final = 0.05
 _TIMEOUT: Final = 10.0
-# The look at the counter must not take the processor from those who are to move it.
+# Polling the counter must not take CPU time from the processes that update it.
 _PAUSE: Final = 0.0001
 _SIMPLE: Final = ("--worker-class", "rq.worker.SimpleWorker")
 
@@ -67,7 +67,7 @@ def _ours(connection: "redis.Redis") -> Callable[[], int]:
     totals = keys.totals("default", AWB)
 
     def counter() -> int:
-        # The month of the deliveries is this one; in the second of its end a POST may be missed, and time out.
+        # The deliveries belong to this month; in the last second of a month a POST may be missed, and time out.
         value: Any = connection.hget(totals, "m:" + time.strftime("%Y-%m", time.gmtime()))
         return int(value or 0)
 
@@ -75,7 +75,7 @@ def _ours(connection: "redis.Redis") -> Callable[[], int]:
 
 
 def _latencies(url: str, counter: Callable[[], int], posts: int) -> list[float]:
-    """Post one by one; return the milliseconds from the POST to the counter's move."""
+    """Post one by one, and return the milliseconds from each POST to the change of the counter."""
     address, _, path = url.removeprefix("http://").partition("/")
     client = http.client.HTTPConnection(address, timeout=_TIMEOUT)
     run = secrets.token_hex(4)
@@ -89,7 +89,7 @@ def _latencies(url: str, counter: Callable[[], int], posts: int) -> list[float]:
             client.request("POST", f"/{path}", created(number, run).body, headers)
             while counter() == before:
                 if time.perf_counter() - began > _TIMEOUT:
-                    raise ChildError(f"{url}: the counter does not move")
+                    raise ChildError(f"{url}: the counter does not change")
                 time.sleep(_PAUSE)
             taken.append((time.perf_counter() - began) * 1000)
             client.getresponse().read()

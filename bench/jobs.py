@@ -1,4 +1,4 @@
-"""The jobs of RQ's own workers. Nothing heavy is imported here: a forking worker imports it anew for every job."""
+"""The jobs of RQ's own workers. Nothing large is imported here, because a forking worker imports it for every job."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""What Redis keeps: bytes per remembered message id, per usage record, and per entry of the log of deliveries."""
+"""Memory in Redis: bytes per remembered message id, per usage record, and per stored delivery."""
 
 import secrets
 import time
@@ -44,17 +44,17 @@ def measure(directory: Path, progress: Progress, *, quick: bool) -> list[Row]:
         connection.flushdb()
         progress.step(f"{GROUP}: {records:,} usage records")
         record, entry, parts = _kept(connection, config, records)
-    told = ", ".join(f"{name} {size:.0f} B" for name, size in parts.items())
+    detail = ", ".join(f"{name} {size:.0f} B" for name, size in parts.items())
     return [
         Row(GROUP, f"a remembered message id, of {ids:,}", Spread.of([seen]), "B", note="its job done and gone"),
         Row(GROUP, f"a usage record with all indexes, of {records:,}", Spread.of([record]), "B", Aim("<=", 1000)),
         Row(GROUP, "an entry of the log of deliveries", Spread.of([entry]), "B", note="expires with keep_days"),
-        Row(GROUP, "values alone (MEMORY USAGE)", Spread.of([sum(parts.values())]), "B", note=told),
+        Row(GROUP, "values alone (MEMORY USAGE)", Spread.of([sum(parts.values())]), "B", note=detail),
     ]
 
 
 def _remembered(connection: "redis.Redis", ids: int) -> float:
-    """Accept deliveries and take their jobs away, as a worker that is done does."""
+    """Accept deliveries and remove their jobs, like a worker that has finished them."""
     inbox = Inbox(connection, "default")
     run = secrets.token_hex(4)
     before = _used(connection)
@@ -70,7 +70,7 @@ def _remembered(connection: "redis.Redis", ids: int) -> float:
 
 
 def _kept(connection: "redis.Redis", config: Config, records: int) -> tuple[float, float, dict[str, float]]:
-    """Count one delivery for each record, by the worker's own code; return bytes of a record and of a log entry."""
+    """Count one delivery for each record with the worker's code; return bytes per record and per stored delivery."""
     before = _used(connection)
     deliveries = _deliveries(records)
     while batch := list(islice(deliveries, _BATCH)):
@@ -94,7 +94,7 @@ def _deliveries(records: int) -> Iterator[tuple[Any, ...]]:
 
 
 def _value_size(connection: "redis.Redis", pattern: str) -> float:
-    """Return the mean size of some keys of a kind, in bytes."""
+    """Return the mean size of some keys of one kind, in bytes."""
     found = list(islice(connection.scan_iter(pattern, count=1000), _SAMPLE))
     sizes = [connection.memory_usage(key, samples=0) or 0 for key in found]
     return sum(sizes) / max(1, len(sizes))
@@ -107,6 +107,6 @@ def _chunks(connection: "redis.Redis", pattern: str) -> Iterator[list[bytes]]:
 
 
 def _used(connection: "redis.Redis") -> int:
-    """Return the bytes in use, once Redis had a moment to shrink its tables."""
+    """Return the bytes in use, after giving Redis time to shrink its tables."""
     time.sleep(0.5)
     return int(connection.info("memory")["used_memory"])

@@ -1,4 +1,4 @@
-"""Child processes: each is started by us, watched, and ended by us. Everything listens on loopback or a Unix socket."""
+"""Child processes that are started, watched and ended here. Everything listens on loopback or a Unix socket."""
 
 import http.client
 import os
@@ -25,12 +25,12 @@ _ENDING: Final = 25.0
 
 
 class ChildError(RuntimeError):
-    """A child did not start or ended early."""
+    """A child did not start, or ended early."""
 
 
 @contextmanager
 def workplace() -> Iterator[Path]:
-    """Make a directory that is gone afterwards; short, because a Unix socket's path must be."""
+    """Create a temporary directory with a short path, as Unix sockets need."""
     path = Path(tempfile.mkdtemp(prefix="awb-bench-"))
     try:
         yield path
@@ -39,7 +39,7 @@ def workplace() -> Iterator[Path]:
 
 
 def environment(directory: Path, **settings: str) -> dict[str, str]:
-    """Return an environment in which no configuration of the surroundings, no proxy and no other Redis is used."""
+    """Return an environment without any configuration, proxy or Redis from outside."""
     empty = directory / "empty.toml"
     empty.touch()
     unwanted = ("http_proxy", "https_proxy", "all_proxy", "node_options")
@@ -53,7 +53,7 @@ def environment(directory: Path, **settings: str) -> dict[str, str]:
 def child(command: Sequence[str], log: Path, env: Mapping[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
     """Run a child until the block is left; its output goes to the log."""
     with log.open("ab") as out:
-        # A session of its own: Ctrl-C reaches only us, and we end the children in order.
+        # A separate session: Ctrl-C reaches only this process, which ends the children in order.
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env, cwd=ROOT, start_new_session=True
         )
@@ -70,7 +70,7 @@ def child(command: Sequence[str], log: Path, env: Mapping[str, str]) -> Iterator
 
 @contextmanager
 def store(directory: Path) -> Iterator[tuple[str, "redis.Redis"]]:
-    """Run the Redis that `awb run` would run; yield its URL and a connection."""
+    """Run the same Redis as `awb run`, and yield its URL and a connection."""
     directory.mkdir(exist_ok=True)
     command = embedded.command(embedded.find_server(), directory)
     with child(command, directory / "redis.log", dict(os.environ)) as process:
@@ -99,7 +99,7 @@ def free_port() -> int:
 
 
 def wait_listening(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    """Wait until a child takes connections.
+    """Wait until a child accepts connections.
 
     Raises:
         ChildError: it ended, or took too long.
@@ -112,7 +112,7 @@ def wait_listening(port: int, process: "subprocess.Popen[bytes]", log: Path) -> 
             return probe.connect_ex(("127.0.0.1", port)) == 0
 
     if not wait_until(listens, _STARTING):
-        raise ChildError(f"does not listen: {last_words(log)}")
+        raise ChildError(f"is not listening: {last_words(log)}")
 
 
 def wait_answering(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:

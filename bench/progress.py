@@ -1,4 +1,4 @@
-"""What the bench is at: a moving line on a terminal, plain lines elsewhere. On standard error, away from results."""
+"""Progress: one changing line on a terminal, plain lines elsewhere. On standard error, separate from the results."""
 
 from types import TracebackType
 from typing import Self

@@ -1,4 +1,4 @@
-"""How fast deliveries are acknowledged, and what an acknowledgement costs in round trips to Redis."""
+"""How fast deliveries are acknowledged, and how many round trips to Redis each takes."""
 
 import http.client
 import re
@@ -40,7 +40,7 @@ def measure(directory: Path, progress: Progress, *, quick: bool) -> list[Row]:
         redis_url, connection = stack.enter_context(store(directory / "receive"))
         urls, missing = _contestants(stack, directory, redis_url)
         loads: Loads = defaultdict(list)
-        # Everybody once, unmeasured: connections, caches and the compilers of Node get warm.
+        # One unmeasured round each, to warm up connections, caches and Node's compilers.
         for name in urls.keys() - {SAME}:
             wrk.load(urls[name], directory, 8, 1)
         for round_number, connections, name in product(range(rounds), CONNECTIONS, urls):
@@ -67,7 +67,7 @@ def _contestants(stack: ExitStack, directory: Path, redis_url: str) -> tuple[dic
 
 @contextmanager
 def receiver(directory: Path, redis_url: str) -> Iterator[str]:
-    """Run `awb web`; yield its base URL."""
+    """Run `awb web`, and yield its base URL."""
     port, log = free_port(), directory / "web.log"
     env = environment(directory, AWB_BIND=f"127.0.0.1:{port}", AWB_REDIS_URL=redis_url)
     with child(awb("web"), log, env) as process:
@@ -77,7 +77,7 @@ def receiver(directory: Path, redis_url: str) -> Iterator[str]:
 
 @contextmanager
 def rival(directory: Path, redis_url: str) -> Iterator[str]:
-    """Run the rivals' routes on the same kind of server; yield its base URL."""
+    """Run the rivals' routes on the same kind of server, and yield the base URL."""
     port, log = free_port(), directory / "rivals.log"
     command = [*awb()[:2], "bench.rivals", str(port), redis_url]
     with child(command, log, environment(directory)) as process:
@@ -127,7 +127,7 @@ def _latencies(loads: Loads) -> list[Row]:
 
 
 def _round_trips(connection: "redis.Redis", url: str) -> list[Row]:
-    """Post one after the other, so that not one command is of another POST; the store is told the script first."""
+    """Post one by one, so that all commands belong to the same POST; Redis gets the script first."""
     run = secrets.token_hex(4)
     samples = [created(number, run) for number in range(_COUNTED_POSTS + 1)]
     inside = commands_of(script_text("accept"))
@@ -157,16 +157,16 @@ def _post(url: str, samples: list[Sample]) -> None:
 
 
 def _calls(connection: "redis.Redis") -> dict[str, int]:
-    told = connection.info("commandstats")
-    return {name.removeprefix("cmdstat_"): stats["calls"] for name, stats in told.items()}
+    found = connection.info("commandstats")
+    return {name.removeprefix("cmdstat_"): stats["calls"] for name, stats in found.items()}
 
 
 def commands_of(script: str) -> frozenset[str]:
-    """Return the commands that a script calls; Redis counts them like a client's."""
+    """Return the commands that a script calls, because Redis counts them like a client's."""
     return frozenset(name.lower() for name in re.findall(r"redis\.p?call\('(\w+)'", script))
 
 
 def round_trips(before: Mapping[str, int], after: Mapping[str, int], inside: frozenset[str]) -> int:
-    """Count what clients asked: every command but those inside the script, our own INFO, and setting connections up."""
+    """Count the clients' commands: all except those in the script, our own INFO, and the setup of connections."""
     ignored = inside | _SETTING_UP | {"info"}
     return sum(calls - before.get(name, 0) for name, calls in after.items() if name not in ignored)

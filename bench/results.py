@@ -1,4 +1,4 @@
-"""What was measured: spreads of alternated rounds, aims, the table and the JSON."""
+"""Results: spreads over alternating rounds, targets, the table and the JSON."""
 
 import statistics
 from collections.abc import Sequence
@@ -20,12 +20,12 @@ _FORMATS: Final = {
 
 
 class NotMeasuredError(Exception):
-    """A contestant cannot take part; the text says why and what to do."""
+    """A contestant cannot take part; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The median of several rounds, with the smallest and the largest."""
+    """The median of several rounds, with the lowest and the highest."""
 
     median: float
     low: float
@@ -37,7 +37,7 @@ class Spread:
 
     @classmethod
     def ratio(cls, ours: Sequence[float], theirs: Sequence[float]) -> "Spread":
-        """Compare round by round: neighbours in time share the machine's mood."""
+        """Compare round by round, because neighbouring rounds run under similar conditions."""
         return cls.of([one / other for one, other in zip(ours, theirs, strict=True)])
 
     def show(self, unit: str) -> str:
@@ -49,7 +49,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """A bound: `>=` or `<=`, or `==` for counts."""
+    """A target: `>=` or `<=`, or `==` for counts."""
 
     sign: str
     bound: float
@@ -70,9 +70,9 @@ class Row:
     """One line of the table.
 
     Attributes:
-        spread: what was measured, None if it could not be.
+        spread: the measurements; None if there are none.
         unit: `x` (a ratio), `ms`, `B`, `/s` or nothing.
-        note: why it was not measured, or what to know about it.
+        note: why it was not measured, or how to read it.
     """
 
     group: str

@@ -1,4 +1,4 @@
-"""What the receiver is held against: a route that does nothing, and one that enqueues as RQ's manual has it.
+"""The receivers to compare with: a route that does nothing, and one that enqueues as in RQ's manual.
 
 `python -m bench.rivals PORT REDIS_URL` serves both with the receiver's own server and settings.
 """

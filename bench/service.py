@@ -1,4 +1,4 @@
-"""What an idle service takes: memory of all its processes, and seconds from the start until it is ready."""
+"""An idle service: memory of all its processes, and seconds from the start until it is ready."""
 
 import time
 from pathlib import Path
@@ -10,7 +10,7 @@ from bench.progress import Progress
 from bench.results import Aim, Row, Spread
 
 GROUP: Final = "6. The idle service"
-#: Until workers and scheduler have done what they do at start.
+#: Until workers and scheduler have finished their work at start.
 _SETTLED: Final = 5.0
 _MEGABYTE: Final = 1024
 
@@ -29,7 +29,7 @@ def measure(directory: Path, progress: Progress, *, quick: bool) -> list[Row]:
 
 
 def _once(data_dir: Path) -> tuple[float, float]:
-    """Start the service; return the seconds until it was ready, and its memory in MB once it is idle."""
+    """Start the service, and return the seconds until it was ready and its memory in MB once it is idle."""
     data_dir.mkdir()
     port, log = free_port(), data_dir / "run.log"
     env = environment(data_dir, AWB_BIND=f"127.0.0.1:{port}", AWB_AI_TEMPLATES=TEMPLATE)
@@ -48,7 +48,7 @@ def family(parent: int) -> list[int]:
 
 
 def proportional(pid: int) -> int:
-    """Return the kilobytes of a process (PSS): what it shares with others is divided among them."""
+    """Return the kilobytes of a process (PSS), in which shared memory is divided among the processes."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1])

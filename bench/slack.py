@@ -1,4 +1,4 @@
-"""The receiver of Coder's Slack example, with its packages from npm and a stub in Slack's place."""
+"""The receiver of Coder's Slack example, with its packages from npm and a stub instead of Slack."""
 
 import shutil
 import subprocess
@@ -15,10 +15,10 @@ _INSTALLING: Final = 60.0
 
 
 def install() -> None:
-    """Fetch the packages into the ignored node_modules, unless they are there.
+    """Install the packages into the ignored node_modules, unless they exist.
 
     Raises:
-        NotMeasuredError: there is no Node or no npm, or npm failed.
+        NotMeasuredError: Node or npm is not installed, or npm failed.
     """
     for tool in ("node", "npm"):
         if shutil.which(tool) is None:
@@ -39,7 +39,7 @@ def install() -> None:
 
 @contextmanager
 def running(directory: Path) -> Iterator[str]:
-    """Run the example and the stub; yield the URL to post to.
+    """Run the example and the stub, and yield the URL to post to.
 
     Raises:
         NotMeasuredError: it cannot be run here.

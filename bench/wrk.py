@@ -1,4 +1,4 @@
-"""wrk, the load generator: one thread, so many connections, each with one POST at a time."""
+"""wrk, the load generator: one thread and a number of connections, each with one POST at a time."""
 
 import json
 import secrets
@@ -19,12 +19,12 @@ _SCRIPT: Final = ROOT / "bench" / "post.lua"
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What came of one round.
+    """The result of one round.
 
     Attributes:
         rate: deliveries acknowledged with 2xx, per second.
         p50, p99: milliseconds.
-        failed: answers other than 2xx and broken connections.
+        failed: responses other than 2xx, and broken connections.
     """
 
     rate: float
@@ -38,7 +38,7 @@ def found() -> bool:
 
 
 def load(url: str, directory: Path, connections: int, seconds: int, *, same: bool = False) -> Load:
-    """Post for so many seconds, always new deliveries or always the same one."""
+    """Post for the given number of seconds, always new deliveries or always the same one."""
     run = secrets.token_hex(4)
     sample = created(0, run)
     body = directory / "body.json"
@@ -50,17 +50,17 @@ def load(url: str, directory: Path, connections: int, seconds: int, *, same: boo
 
 
 def read(output: str) -> Load:
-    """Read the line that post.lua writes at the end.
+    """Parse the line that post.lua writes at the end.
 
     Raises:
         ValueError: wrk wrote none.
     """
     line = next((line for line in reversed(output.splitlines()) if line.startswith("{")), "")
-    told = json.loads(line)
-    answered = told["requests"] - told["refused"]
+    found = json.loads(line)
+    answered = found["requests"] - found["refused"]
     return Load(
-        rate=answered / (told["microseconds"] / 1e6),
-        p50=told["p50"] / 1000,
-        p99=told["p99"] / 1000,
-        failed=told["refused"] + told["broken"],
+        rate=answered / (found["microseconds"] / 1e6),
+        p50=found["p50"] / 1000,
+        p99=found["p99"] / 1000,
+        failed=found["refused"] + found["broken"],
     )

@@ -1,8 +1,8 @@
-"""The append-only file of the embedded Redis: where it is whole, and cutting off a damaged end.
+"""The append-only file of the embedded Redis: finding and cutting off a damaged end.
 
-A power loss may leave zero bytes or half a command behind the last one. The server loads a file that ends in half a
-command, but no other damage. Format: Redis 7 and Valkey, `appendonlydir` with a manifest, a base file and incremental
-files, which hold commands as RESP arrays.
+A power loss may leave zero bytes or half a command after the last whole one. The server loads a file that ends in half
+a command, but not one with any other damage. The format is that of Redis 7 and Valkey: `appendonlydir` with a manifest,
+a base file and incremental files, which contain commands as RESP arrays.
 """
 
 import mmap
@@ -22,18 +22,18 @@ _BLANK: Final = re.compile(rb"\x00*")
 
 
 class RepairError(Exception):
-    """Cutting off an end cannot help; the text says why and what may."""
+    """Cutting off the end cannot repair the file; the message says why and what may."""
 
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """What lies behind the last whole command of a file.
+    """The damage after the last whole command of a file.
 
     Attributes:
-        keep: bytes up to there.
-        cut: bytes behind it.
-        zero: whether those are zero bytes and nothing else.
-        commands: whole commands among what is cut: those of a transaction without an end, or behind the damage.
+        keep: number of bytes up to there.
+        cut: number of bytes after it.
+        zero: whether all of those are zero.
+        commands: whole commands in the part that is cut: those of an unfinished transaction, or after the damage.
     """
 
     file: Path
@@ -44,15 +44,15 @@ class Damage:
 
     def __str__(self) -> str:
         whole = f"{self.commands:,} whole command{'' if self.commands == 1 else 's'}"
-        what = "zero bytes, which hold no command" if self.zero else f"bytes, with {whole} among them"
-        return f"{self.cut:,} {what}, behind byte {self.keep:,} of {self.file.name}"
+        what = "zero bytes, which contain no command" if self.zero else f"bytes, including {whole}"
+        return f"{self.cut:,} {what}, after byte {self.keep:,} of {self.file.name}"
 
 
 def find_damage(data_dir: Path) -> Damage | None:
-    """Look at the last incremental file; None where it is whole.
+    """Check the last incremental file; None if it is intact.
 
     Raises:
-        RepairError: there is none, or the damage lies in an earlier file.
+        RepairError: there is none, or an earlier file is damaged.
     """
     folder = data_dir / "appendonlydir"
     try:
@@ -71,10 +71,10 @@ def find_damage(data_dir: Path) -> Damage | None:
 
 
 def cut_off(damage: Damage, backup: Path) -> None:
-    """Copy the file, then cut it. A crash before the cut changes nothing, and the cut itself is one step.
+    """Copy the file, then cut it. A crash before the cut changes nothing, and the cut is atomic.
 
     Args:
-        damage: as it was found.
+        damage: the damage that was found.
         backup: a directory that does not exist yet.
 
     Raises:
@@ -92,8 +92,8 @@ def cut_off(damage: Damage, backup: Path) -> None:
 
 def _without_manifest(data_dir: Path) -> str:
     if (data_dir / "appendonly.aof").exists():
-        return f"{data_dir / 'appendonly.aof'}: a server before Redis 7 wrote it; mend it with: redis-check-aof --fix"
-    return f"{data_dir}: holds no append-only file; is AWB_DATA_DIR right?"
+        return f"{data_dir / 'appendonly.aof'}: written by Redis 6 or older; repair it with: redis-check-aof --fix"
+    return f"{data_dir}: contains no append-only file; is AWB_DATA_DIR right?"
 
 
 def _examine(file: Path) -> Damage | None:
@@ -113,7 +113,7 @@ def _examine(file: Path) -> Damage | None:
 
 
 def _whole(data: mmap.mmap) -> int:
-    """Return where the last whole command outside of an open transaction ends."""
+    """Return the position after the last whole command that is not in an unfinished transaction."""
     keep = position = 0
     inside = False
     while (command := _command(data, position)) is not None:
@@ -124,7 +124,7 @@ def _whole(data: mmap.mmap) -> int:
 
 
 def _commands(data: mmap.mmap, start: int) -> int:
-    """Count the whole commands from there on, past whatever lies between them."""
+    """Count the whole commands from a position on, skipping anything else between them."""
     count = 0
     while (found := _BEGIN.search(data, start)) is not None:
         command = _command(data, found.start())
@@ -134,7 +134,7 @@ def _commands(data: mmap.mmap, start: int) -> int:
 
 
 def _command(data: mmap.mmap, start: int) -> tuple[bytes, int] | None:
-    """Read one command, or an annotation such as `#TS:…`, and return its name and end; None where there is no whole."""
+    """Read a command, or an annotation such as `#TS:…`, and return its name and end; None if it is not whole."""
     if data[start : start + 1] == b"#":
         end = data.find(b"\n", start)
         return (b"", end + 1) if end != -1 else None

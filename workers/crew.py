@@ -1,4 +1,4 @@
-"""Several workers in one container or unit: a process each, kept running by this one."""
+"""Several workers in one container or unit: one process each, kept running by this one."""
 
 import signal
 import threading
@@ -10,7 +10,7 @@ from workers.parts import CAN_FORK, Child
 
 
 class Crew:
-    """Runs workers until SIGTERM or SIGINT, and gives them time to finish what they have begun."""
+    """Runs workers until SIGTERM or SIGINT, and gives them time to finish their current jobs."""
 
     def __init__(self, program: Runner, children: Sequence[Child], grace_seconds: float) -> None:
         self._program = program
@@ -19,10 +19,10 @@ class Crew:
         self._stopping = threading.Event()
 
     def run(self, environment: dict[str, str]) -> None:
-        """Run them.
+        """Run the workers.
 
         Args:
-            environment: what they get in addition to that of this process.
+            environment: environment variables for them, in addition to those of this process.
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._request_stop)

@@ -1,4 +1,4 @@
-"""The embedded Redis: a real server in the data directory, reached by a Unix socket that only its owner may use."""
+"""The embedded Redis: a real server in the data directory, with a Unix socket that only its owner may use."""
 
 import contextlib
 import hashlib
@@ -23,26 +23,26 @@ from workers import aof, redislog, servers
 _START_SECONDS: Final = 60.0
 _CONNECT_SECONDS: Final = 2.0
 _ANSWER_SECONDS: Final = 5.0
-# A Unix socket's path is at most 107 bytes on Linux and 103 on macOS.
+# A Unix socket's path may have at most 107 bytes on Linux and 103 on macOS.
 _LONGEST_SOCKET: Final = 103
 _PLAIN: Final = re.compile(r"[A-Za-z0-9/._-]+")
-#: Where the link is made if the usual folder for temporary files has an odd name itself.
+#: Where the link is created if the path of the usual directory for temporary files has special characters.
 _TEMPORARY: Final = ("/tmp", "/var/tmp")  # noqa: S108 - the link's owner and target are checked
 
 
 class EmbeddedRedisError(Exception):
-    """No embedded Redis can be started; the text says why and what to do."""
+    """The embedded Redis cannot be started; the message says why and what to do."""
 
 
 class OtherServerError(EmbeddedRedisError):
-    """The data was written by a server that is not here, and the one that is does not read it."""
+    """The data was written by a server that is not installed, and the installed one cannot read it."""
 
 
 def find_server(data_dir: Path | None = None) -> Path:
-    """Return the server to run: the one that wrote the data directory, else the first that is new enough.
+    """Return the server to run: the one that wrote the data directory, or else the first that is new enough.
 
     Raises:
-        EmbeddedRedisError: there is none.
+        EmbeddedRedisError: none is installed.
     """
     usable = [server for server in servers.installed() if server.program.version >= OLDEST_VERSION]
     if not usable:
@@ -62,13 +62,13 @@ def find_server(data_dir: Path | None = None) -> Path:
 
 
 def socket_path(data_dir: Path) -> Path:
-    """Return the path of the socket in the data directory, through a link where that path is too long or not plain.
+    """Return the path of the socket in the data directory, through a link if that path is too long or not plain.
 
-    Spaces break what Redis says about its clients, and %, # and ? mean something in URLs. The link is made again where
-    a clean-up of temporary files removed it.
+    Spaces break the output of CLIENT LIST, and %, # and ? have a meaning in URLs. The link is created again if a
+    cleanup of temporary files has removed it.
 
     Raises:
-        EmbeddedRedisError: somebody else owns the link.
+        EmbeddedRedisError: the link belongs to another user.
     """
     path = data_dir.resolve() / "redis.sock"
     if _usable(path):
@@ -79,7 +79,8 @@ def socket_path(data_dir: Path) -> Path:
     try:
         link.symlink_to(path.parent, target_is_directory=True)
     except FileExistsError:
-        # The folder for temporary files is everybody's: only a link of our own, to this very directory, will do.
+        # Anybody can write to the directory for temporary files, so the link must be ours and lead to this very
+        # directory.
         if link.lstat().st_uid != os.getuid() or link.resolve() != path.parent:
             raise EmbeddedRedisError(
                 f"{link}: is in the way; remove it, or set AWB_DATA_DIR to a shorter path of plain letters"
@@ -108,7 +109,8 @@ def command(server: Path, data_dir: Path) -> list[str]:
         "--aof-use-rdb-preamble", "yes",
         "--maxmemory-policy", "noeviction",
         "--save", "",
-        # Evidence of a workspace is longer than the default 64 bytes, and its hash smaller as a list than as a table.
+        # The evidence of a workspace exceeds the default of 64 bytes, and its hash is smaller as a list than as a
+        # table.
         "--hash-max-ziplist-value", "1024",
         "--daemonize", "no",
         "--loglevel", "warning",
@@ -117,7 +119,7 @@ def command(server: Path, data_dir: Path) -> list[str]:
 
 
 def runs(data_dir: Path) -> bool:
-    """Return whether the server of a data directory takes connections, even if it is still loading its data."""
+    """Return whether the server of a data directory accepts connections, even if it is still loading its data."""
     try:
         if not data_dir.is_dir():
             return False
@@ -146,7 +148,7 @@ def stop_stray(data_dir: Path) -> None:
 
 
 def wait_ready(data_dir: Path, process: "subprocess.Popen[bytes]") -> None:
-    """Wait until the server answers; loading a large AOF takes a while.
+    """Wait until the server answers. Loading a large AOF takes a while.
 
     Raises:
         EmbeddedRedisError: it ended, or did not answer in time.
@@ -172,7 +174,7 @@ def wait_ready(data_dir: Path, process: "subprocess.Popen[bytes]") -> None:
 
 
 def _asked_once(data_dir: Path) -> "redis.Redis":
-    """Return a connection that does not retry: by default redis-py waits seconds for a server that is not there."""
+    """Return a connection that does not retry: by default redis-py retries for seconds if no server is running."""
     return redis.Redis(
         unix_socket_path=str(socket_path(data_dir)),
         socket_timeout=_ANSWER_SECONDS,
@@ -183,10 +185,10 @@ def _asked_once(data_dir: Path) -> "redis.Redis":
 
 @contextlib.contextmanager
 def serving(data_dir: Path) -> "Iterator[redis.Redis]":
-    """Run the server for a while; the caller holds the data directory's lock, or is the only one who knows of it.
+    """Run the server for a while. The caller has the data directory's lock, or is the only one that knows of it.
 
     Raises:
-        EmbeddedRedisError: there is no server, or it does not read the data.
+        EmbeddedRedisError: no server is installed, or it cannot read the data.
     """
     stop_stray(data_dir)
     process = subprocess.Popen(command(find_server(data_dir), data_dir), stdout=2, start_new_session=True)
@@ -200,23 +202,23 @@ def serving(data_dir: Path) -> "Iterator[redis.Redis]":
 
 
 def count_keys(data_dir: Path) -> int:
-    """Start the server, read everything, and stop it again; the caller holds the data directory's lock.
+    """Start the server, count the keys, and stop it. The caller has the data directory's lock.
 
     Raises:
-        EmbeddedRedisError: there is no server, or it does not read the data.
+        EmbeddedRedisError: no server is installed, or it cannot read the data.
     """
     with serving(data_dir) as connection:
         return int(connection.dbsize())
 
 
 def _ended(data_dir: Path, server: Path, code: int) -> EmbeddedRedisError:
-    """Return the error that says what is likely wrong with the data when the server ended at its start."""
+    """Return the error for a server that ended during its start, with the likely cause in the data."""
     ended = f"the embedded Redis ended with {code}"
     written, program = servers.written_by(data_dir), servers.program_of(server)
     if written and program and not program.reads(written):
         return OtherServerError(
             f"{ended}, see {redislog.path(data_dir)}. {written} wrote {data_dir}, and this is {program}, which may not "
-            f"read it: install {written} or newer again and put it on PATH"
+            f"be able to read it: install {written} or newer again and put it on PATH"
         )
     try:
         damage = aof.find_damage(data_dir)

@@ -1,6 +1,6 @@
-"""The functions that RQ calls, by dotted path: what is in a queue names them, so they are never renamed in place.
+"""The functions that RQ calls by dotted path. Queued jobs refer to them, so they must never be renamed.
 
-What a newer version adds to the arguments of a job comes last, and is left alone after a rollback.
+A newer version appends arguments to those of a job; after a rollback they are ignored.
 """
 
 from typing import Any
@@ -21,20 +21,20 @@ from workers.runtime import runtime
 def classify_delivery(
     deployment: str, message_id: str, received_at: float, payload: dict[str, Any], *_newer: Any
 ) -> None:
-    """Count one delivery; a batch of them goes through `classify_deliveries`."""
+    """Count one delivery; batches use `classify_deliveries`."""
     classify_deliveries([(deployment, message_id, received_at, payload)])
 
 
 def classify_deliveries(deliveries: list[Any]) -> None:
     connection, config = runtime()
-    # Every line about these deliveries carries the id of the first one, up to the alert that they lead to.
+    # Every log line about these deliveries has the id of the first one, including lines about the alert they cause.
     with bound_contextvars(batch=deliveries[0][1]):
         for deployment, meter in sorted(counting.count(connection, config, deliveries)):
             warn(Store(connection, deployment), config.of(deployment), meter)
 
 
 def send_notification(deployment: str, notification_id: str, *_newer: Any) -> Retry | None:
-    """Make one attempt; RQ's scheduler brings the next one, so that no worker sleeps."""
+    """Make one attempt; RQ's scheduler queues the next one, so that no worker sleeps."""
     connection, config = runtime()
     delay = sending.send(Store(connection, deployment), config.of(deployment), notification_id)
     return None if delay is None else Retry(max=10_000, interval=max(1, round(delay)))
@@ -46,7 +46,7 @@ def sweep(tick: int, *_newer: Any) -> None:
 
 
 def verify(deployment: str, *_newer: Any) -> None:
-    """Verify what is due. A failure of Coder's API is not this job's: what is due stays due."""
+    """Verify what is due. A failure of Coder's API does not fail the job: whatever is due stays due."""
     connection, config = runtime()
     coder.verify(Store(connection, deployment), config.of(deployment))
 
@@ -57,7 +57,7 @@ def reconcile(deployment: str, tick: int, part: int = 1, *_newer: Any) -> None:
 
 
 def work_lane(deployment: str, lane: str, *_newer: Any) -> None:
-    """Deliver what waits in a lane; what fails there is noted there, and is no failure of this job."""
+    """Deliver the messages in a lane; their failures are stored with the lane and do not fail the job."""
     connection, config = runtime()
     relaying.work_lane(Store(connection, deployment), config.of(deployment), lane)
 

@@ -1,4 +1,4 @@
-"""Keeping parts running: they are started, started again when they end, and stopped together."""
+"""Keeping parts running: they are started, restarted when they end, and stopped together."""
 
 import os
 import selectors
@@ -16,15 +16,15 @@ from workers.parts import CAN_FORK, FIRST_DELAY, PARENT_FD, Child, Forked, Proce
 
 log = structlog.get_logger(__name__)
 _LONGEST_DELAY, _HEALTHY_AFTER = 30.0, 60.0
-#: Seconds between looks at the parts.
+#: Seconds between two checks of the parts.
 POLL_SECONDS: Final = 0.2
 
 
 class Runner(Protocol):
-    """`awb` itself, as far as parts are run by it."""
+    """The program `awb`, as needed for running parts."""
 
     def prepare(self, command: str) -> None:
-        """Import what a command needs, so that the processes forked from now on share it."""
+        """Import what a command needs, so that processes forked from now on share it."""
 
     def run(self, words: Sequence[str]) -> None:
         """Run a command of `awb` in this process, which ends with it."""
@@ -34,7 +34,7 @@ class Parts:
     """Starts and stops parts.
 
     Attributes:
-        environment: what parts get in addition to that of this process.
+        environment: environment variables for the parts, in addition to those of this process.
     """
 
     def __init__(self, program: Runner, give_up: Callable[[Child], None] = lambda _: None) -> None:
@@ -42,7 +42,7 @@ class Parts:
 
         Args:
             program: runs the parts.
-            give_up: called in a forked part, before it runs; closes what belongs to this process.
+            give_up: called in a forked part before it runs, to close what belongs to this process.
         """
         self.program = program
         self.environment: dict[str, str] = {}
@@ -55,7 +55,7 @@ class Parts:
         log.debug("started", part=child.name, pid=child.process.pid)
 
     def look_after(self, children: Sequence[Child]) -> None:
-        """Start those again that have ended, after a delay that grows with each time."""
+        """Restart parts that have ended, after a delay that increases each time."""
         now = time.monotonic()
         for child in children:
             if child.running:
@@ -66,7 +66,7 @@ class Parts:
                 self.start(child)
 
     def stop(self, children: Sequence[Child], grace_seconds: float) -> None:
-        """Ask parts to end, and kill those that have not when their time is over."""
+        """Ask parts to end, and kill those that have not ended in time."""
         for child in children:
             if child.process is not None and child.running:
                 child.process.terminate()
@@ -87,7 +87,7 @@ class Parts:
         return spawn(command, [*child.fds, self._alive_read], environment)
 
     def _run(self, child: Child, environment: dict[str, str]) -> None:
-        # While a part held it, the end of this process would not show.
+        # If a part held it, the end of this process would not be noticed.
         os.close(self._alive_write)
         self._give_up(child)
         os.environ.update(environment)
@@ -99,7 +99,7 @@ def _ended(child: Child, now: float) -> None:
     if now - child.started_at > _HEALTHY_AFTER:
         child.delay = FIRST_DELAY
     code = child.process.returncode
-    log.error("part ended, will be started again", part=child.name, exit_code=code, seconds=child.delay)
+    log.error("part ended, will be restarted", part=child.name, exit_code=code, seconds=child.delay)
     child.process, child.due = None, now + child.delay
     child.delay = min(child.delay * 2, _LONGEST_DELAY)
 
@@ -114,7 +114,7 @@ def _wait(child: Child, process: Process, deadline: float) -> None:
 
 
 def follow_parent() -> None:
-    """End this process by SIGTERM when the supervisor that started it is gone, even by kill -9."""
+    """End this process with SIGTERM when the supervisor that started it has ended, even by kill -9."""
     fd = os.environ.pop(PARENT_FD, "")
     if not fd.isdecimal():
         return

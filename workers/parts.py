@@ -1,4 +1,4 @@
-"""A part of the service as its supervisor sees it: a process, when it was started, and when it may be started again."""
+"""A part of the service as its supervisor sees it: its process, when it was started, and when it may be restarted."""
 
 import gc
 import os
@@ -14,19 +14,19 @@ from typing import Any, Final, Protocol
 from app.config.settings import Settings
 from app.store.rq import jobqueue
 
-#: Environment of a part: a pipe that closes when the supervisor is gone, however it went.
+#: Environment variable of a part: a pipe that closes when the supervisor ends, whatever the reason.
 PARENT_FD: Final = "_AWB_PARENT_FD"
-#: macOS' own libraries do not work in a forked process that does not exec.
+#: macOS' own libraries do not work in a forked process without exec.
 CAN_FORK: Final = sys.platform == "linux"
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
-#: Seconds before a part that ended is started again, at first.
+#: Initial delay before a part that ended is restarted, in seconds.
 FIRST_DELAY: Final = 0.5
 _LONGEST_NAME: Final = 15
 _MOST_FORWARDING: Final = 8
 
 
 class Process(Protocol):
-    """What the supervisor needs of a process; `subprocess.Popen` has it."""
+    """The interface of a process that the supervisor needs; `subprocess.Popen` has it."""
 
     pid: int
 
@@ -47,9 +47,9 @@ class Child:
     """One part of the service.
 
     Attributes:
-        command: words of an `awb` command, or the whole command line of another program.
+        command: the words of an `awb` command, or the whole command line of another program.
         fds: listening sockets that the part inherits.
-        ours: it is an `awb` command.
+        ours: whether it is an `awb` command.
     """
 
     name: str
@@ -67,13 +67,13 @@ class Child:
 
 
 class Forked:
-    """A child that was forked from this process, and so shares the memory of everything that is imported already."""
+    """A child that was forked from this process, and so shares the memory of everything already imported."""
 
     def __init__(self, run: Callable[[], None], name: str) -> None:
-        # A signal that came before the child has its own handlers would be taken by a copy of ours, and be lost.
+        # A signal that arrives before the child has its own handlers would be handled by a copy of ours, and be lost.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
-            # What lies in the permanent generation is checked, and thereby copied, by no collector any more.
+            # The garbage collector no longer touches, and so no longer copies, frozen objects.
             gc.freeze()
             self._process = get_context("fork").Process(target=_begin, args=(run, name), name=name)
             self._process.start()
@@ -90,10 +90,10 @@ class Forked:
         return self._process.exitcode
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for its end.
+        """Wait for it to end.
 
         Raises:
-            subprocess.TimeoutExpired: it continues.
+            subprocess.TimeoutExpired: it is still running.
         """
         self._process.join(timeout)
         if self.returncode is None:
@@ -108,13 +108,13 @@ class Forked:
 
 
 def _begin(run: Callable[[], None], name: str) -> None:
-    """Become a process of its own, as if it had been started by exec, and run."""
+    """Make this a process in its own session, as if started by exec, and run the function."""
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-    # An own session: Ctrl-C on a terminal reaches the supervisor alone, which stops the others in order.
+    # A separate session: Ctrl-C on a terminal reaches only the supervisor, which stops the others in order.
     os.setsid()
-    # For top and `ps -o comm`; the command line is that of the supervisor.
+    # The name for top and `ps -o comm`; the command line remains that of the supervisor.
     Path("/proc/self/comm").write_text(name[:_LONGEST_NAME], encoding="ascii")
     run()
 
@@ -131,14 +131,14 @@ def spawn(command: Sequence[str], fds: Sequence[int], environment: dict[str, str
 
 
 def workers_of(settings: Settings, queues: Sequence[str] = ()) -> list[Child]:
-    """Return the workers that run with these settings, or those of some queues.
+    """Return the workers needed with these settings, or those of the given queues.
 
-    Each target of forwards has a worker of its own, so that one that is slow to answer holds up no other, and passcodes
-    have one that nothing else keeps busy.
+    Each target of forwards has its own worker, so that a slow one does not hold up the others. Passcodes have one that
+    is never busy with anything else.
 
     Args:
-        settings: which say what is relayed and forwarded.
-        queues: each has a worker, also one for which these settings have no work.
+        settings: determine what is relayed and forwarded.
+        queues: each gets a worker, even one for which these settings create no jobs.
     """
     relayed = (jobqueue.PASSCODES, jobqueue.RELAY) if settings.relay != "off" else ()
     forwarding = min(len(settings.forward), _MOST_FORWARDING)

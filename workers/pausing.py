@@ -1,4 +1,7 @@
-"""A worker that leaves a paused queue alone. `rq suspend` holds all queues, and a waiting worker takes one more job."""
+"""A worker that respects the pause of its queue.
+
+`rq suspend` does not suffice: it pauses all queues, and a waiting worker still takes one more job.
+"""
 
 import time
 from typing import Any, Final
@@ -14,13 +17,13 @@ _POLL_SECONDS: Final = 1.0
 
 
 class PausableWorker(SimpleWorker):
-    """A SimpleWorker of one queue that takes no job of it while it is paused; what it has begun, it ends."""
+    """A SimpleWorker of one queue that takes no jobs while the queue is paused, but finishes the current one."""
 
     def check_for_suspension(self, burst: bool) -> None:
-        """Wait while the queue is paused, as RQ waits for `rq resume`, and show as `suspended`.
+        """Wait while the queue is paused, like RQ's wait for `rq resume`, with the state `suspended`.
 
         Raises:
-            StopRequested: it is paused, and the worker was to end when it finds nothing to do.
+            StopRequested: it is paused, and the worker should end when there is nothing to do.
         """
         super().check_for_suspension(burst)
         paused = False
@@ -36,7 +39,7 @@ class PausableWorker(SimpleWorker):
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None
     ) -> "tuple[Job, Queue] | None":
-        """Take a job. One that came to a worker which waited for it when the queue was paused goes back untouched.
+        """Take a job. If the queue was paused while the worker waited for it, the job is returned untouched.
 
         If the process dies before that, the job is in RQ's intermediate list, where the queue's next worker finds it.
         """

@@ -10,12 +10,12 @@ _LONGEST: Final = 1_000_000
 
 
 def path(data_dir: Path) -> Path:
-    """Return where the server writes its log, which starts with lines that only its developers need."""
+    """Return the path of the server's log."""
     return data_dir.resolve() / "redis.log"
 
 
 def last_words(data_dir: Path) -> str:
-    """Quote the end of the server's log; where it could not even open that, it has said so on standard error."""
+    """Quote the end of the server's log; if the server could not open it, the error is on standard error."""
     log = path(data_dir)
     try:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -24,8 +24,8 @@ def last_words(data_dir: Path) -> str:
     return f"; the end of {log}: {' / '.join(lines[-_LAST_LINES:])}"
 
 
-def start_anew(data_dir: Path) -> None:
-    """Keep the log from growing forever: what a start finds too long becomes the one older log that is kept."""
+def rotate(data_dir: Path) -> None:
+    """Limit the log's size: if it is too long at a start, it is renamed and replaces the previous older log."""
     log = path(data_dir)
     with contextlib.suppress(FileNotFoundError):
         if log.stat().st_size > _LONGEST:

@@ -1,7 +1,7 @@
-"""RQ workers: one queue each, no fork per job, and for deliveries many jobs in one go.
+"""RQ workers: one queue each, no fork per job, and batches of deliveries.
 
-One queue per process, because RQ's dequeue loses no job only then. Jobs of ours are short, trusted code, so they run
-in the worker's own process.
+Each process has one queue, because only then RQ's dequeue never loses a job. Our jobs are short and trusted code, so
+they run in the worker's own process.
 """
 
 import os
@@ -31,26 +31,26 @@ from workers.embedded import alive
 from workers.pausing import PausableWorker
 
 log = structlog.get_logger(__name__)
-#: Jobs taken together at most.
+#: The maximum number of jobs in a batch.
 BATCH: Final = 200
-# With RQ's defaults an idle worker notices a dead one's jobs after many minutes.
+# With RQ's defaults, an idle worker notices the jobs of a dead one only after many minutes.
 _WORKER_TTL: Final = 60
 _MAINTENANCE_SECONDS: Final = 30
 _POLL_SECONDS: Final = 0.5
-# Where rq.utils.get_version keeps what it has read.
+# Where rq.utils.get_version caches its result.
 _RQ_VERSION: Final = "__rq_redis_server_version"
 
 
 class QuietWorker(PausableWorker):
-    """A SimpleWorker that refuses jobs whose function is not ours: who can write to Redis must not run any code."""
+    """A SimpleWorker that refuses functions other than ours, so that access to Redis does not allow running code."""
 
-    #: RQ's own minute would keep a queue waiting long after Redis is back.
+    #: RQ's default of a minute would delay the queue long after Redis is back.
     max_connection_wait_time = 2.0
-    #: It ends at a signal; False where it works in a process that does something else, too.
-    heeds_signals = True
+    #: Whether it ends on a signal; False in a process that also does other work.
+    handles_signals = True
 
     def _install_signal_handlers(self) -> None:
-        if self.heeds_signals:
+        if self.handles_signals:
             super()._install_signal_handlers()  # type: ignore[no-untyped-call]
 
     def execute_job(self, job: Job, queue: Queue) -> None:
@@ -64,7 +64,7 @@ class QuietWorker(PausableWorker):
         super().execute_job(job, queue)
 
     def _bury(self, job: Job, queue: Queue, why: str) -> None:
-        """Book a job as failed; where what is stored of it keeps RQ from it, note at least that it is there."""
+        """Record a job as failed; if its stored data prevents that, at least add it to the registry."""
         try:
             self.handle_job_failure(job, queue, exc_string=why)
         except redis.exceptions.ResponseError as error:
@@ -73,33 +73,33 @@ class QuietWorker(PausableWorker):
             self.connection.zadd(queue.failed_job_registry.key, {job.id: clock.now().timestamp()})
 
     def register_birth(self) -> None:
-        """Register, then adopt: what is booked for a worker that is not registered keeps it from registering."""
+        """Register, then adopt: failures recorded for an unregistered worker would prevent its registration."""
         super().register_birth()  # type: ignore[no-untyped-call]
         adopt(self)
 
     def handle_job_failure(self, job: Job, queue: Queue, *args: Any, **kwargs: Any) -> None:
-        """Book a failure as RQ does, and insist that it is booked.
+        """Record a failure like RQ, and verify that it was stored.
 
-        RQ only logs when Redis does not write it; its callers then take the job out of the intermediate list, and with
-        that it would be in no list at all.
+        If Redis does not store it, RQ only logs that. Its callers would then remove the job from the intermediate list,
+        after which it would be in no list.
 
         Raises:
-            RuntimeError: it is not booked; the job stays where it is.
+            RuntimeError: the failure was not stored; the job stays where it is.
         """
         super().handle_job_failure(job, queue, *args, **kwargs)
-        # A job of ours is tried again later or is dead letter, never queued at once; its status may be ahead of that.
+        # A job of ours is retried later or is failed, never queued at once; its status may be ahead of that.
         with self.connection.pipeline(transaction=False) as pipe:
             for registry in (queue.scheduled_job_registry, queue.failed_job_registry):
                 pipe.zscore(registry.key, job.id)
             booked = any(score is not None for score in pipe.execute())
         if job.retry_intervals and not booked:
-            # RQ has written the status first; with it, its maintenance would take the job for done with.
+            # RQ has already written the status, with which its maintenance would consider the job finished.
             job.set_status(JobStatus.STARTED)
             raise RuntimeError(f"the failure of job {job.id} could not be written")
 
 
 def _fetch(queue: Queue, job_id: str) -> Job | None:
-    """Return a job of a queue's list, whatever it says of its queue itself; None if there is none."""
+    """Return a job from a queue's list, whatever queue it names itself; None if there is none."""
     try:
         return CheckedJob.fetch(job_id, connection=queue.connection, serializer=queue.serializer)
     except NoSuchJobError:
@@ -107,16 +107,16 @@ def _fetch(queue: Queue, job_id: str) -> Job | None:
 
 
 def _objection(job: Job) -> str:
-    """Say why a job must not run; empty when it may. Every worker here reads jobs as CheckedJob."""
+    """Return why a job must not run; empty if it may. All our workers read jobs as CheckedJob."""
     return job.objection if isinstance(job, CheckedJob) else "it was not checked"
 
 
 class DeliveryWorker(QuietWorker):
     """Takes the job that RQ dequeued together with those behind it, and counts them as one batch.
 
-    They stay in RQ's intermediate list until they are done. If the process dies, RQ's maintenance finds them there
-    and queues them again with one retry less, and a job that was tried before runs alone under RQ's full bookkeeping,
-    so that one bad job cannot take its neighbours with it a second time.
+    They stay in RQ's intermediate list until they are done. If the process dies, RQ's maintenance finds them there and
+    queues them again with one retry less. A job that has been tried before runs alone, managed fully by RQ, so that one
+    bad job does not fail its neighbours a second time.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -128,7 +128,7 @@ class DeliveryWorker(QuietWorker):
         if _objection(job) or job.retries_left != len(jobqueue.RETRY_INTERVALS) or job.func_name != jobqueue.CLASSIFY:
             super().execute_job(job, queue)
             return
-        # RQ lets a busy worker finish before it heeds SIGTERM; any other it interrupts wherever it is.
+        # RQ lets a busy worker finish before it handles SIGTERM; it interrupts any other worker immediately.
         self.set_state(WorkerStatus.BUSY)
         batch = [(job.id, list(job.args)), *self._take_more(queue)]
         try:
@@ -156,7 +156,7 @@ class DeliveryWorker(QuietWorker):
             try:
                 batch.append((job_id.decode(), readyjob.read_args(data)))
             except (ValueError, TypeError, RecursionError):
-                # Not written by us: RQ's path reads it as any RQ does, or buries it.
+                # Not written by us: RQ's own path reads it like any RQ worker, or records it as failed.
                 self._give_back(queue, job_id.decode())
         return batch
 
@@ -167,7 +167,7 @@ class DeliveryWorker(QuietWorker):
 
 
 def worker(queue_name: str, connection: "redis.Redis", config: Config | None = None) -> QuietWorker:
-    """Build the worker of one queue. When it starts, it adopts what a dead worker of this queue left behind."""
+    """Build the worker of one queue. When it starts, it adopts jobs that a dead worker of this queue left."""
     runtime.use(connection, config)
     queue = jobqueue.queue(queue_name, connection)
     queue.job_class = CheckedJob
@@ -176,7 +176,7 @@ def worker(queue_name: str, connection: "redis.Redis", config: Config | None = N
         [queue],
         connection=connection,
         job_class=CheckedJob,
-        # In a container that is started again, host and process id come back while RQ still knows the dead worker.
+        # In a restarted container, host and process id are reused while RQ still lists the dead worker.
         name=f"{queue_name}-{this_host()}-{os.getpid()}-{secrets.token_hex(3)}",
         serializer=JSONSerializer,
         worker_ttl=_WORKER_TTL,
@@ -188,14 +188,14 @@ def worker(queue_name: str, connection: "redis.Redis", config: Config | None = N
 
 
 def _set_server_version(connection: "redis.Redis") -> None:
-    """Tell RQ the server's version where it may not ask: it takes jobs by BLMOVE, and loses none, only if it knows."""
+    """Set the server's version for RQ if RQ may not read it: without it RQ does not use BLMOVE, and may lose jobs."""
     facts = server_info(connection).facts
     version = [int(part) for part in str(facts["redis_version"]).split(".")[:3] if part.isdecimal()]
     setattr(connection, _RQ_VERSION, tuple(version + [0] * (3 - len(version))))
 
 
 def wait_for_redis(connection: "redis.Redis") -> None:
-    """Wait until Redis takes writes: a worker that starts and ends again would be started ever more rarely."""
+    """Wait until Redis accepts writes, because a worker that ends right away is restarted after ever longer delays."""
     logged = ""
     while True:
         try:
@@ -203,7 +203,7 @@ def wait_for_redis(connection: "redis.Redis") -> None:
         except (redis.exceptions.RedisError, OSError) as error:
             why = unavailable(error) or "failing"
             if why != logged:
-                log.warning("worker waits for Redis", why=why)
+                log.warning("worker is waiting for Redis", why=why)
             logged = why
             time.sleep(_POLL_SECONDS)
         else:
@@ -211,17 +211,17 @@ def wait_for_redis(connection: "redis.Redis") -> None:
 
 
 def adopt(new: SimpleWorker) -> None:
-    """Queue again what a dead worker left in the intermediate list, without waiting for RQ's minute.
+    """Queue again what a dead worker left in the intermediate list, without RQ's delay of a minute.
 
-    A live worker's jobs may be among them; they then run twice, which our jobs allow. Jobs that a worker of this
-    machine had begun when it died are taken up as well; RQ would wait until their time is over.
+    A live worker's jobs may be among them; they then run twice, which is safe. Jobs that a worker of this machine was
+    running when it died are included; RQ would wait until their time-out.
     """
     for queue in new.queues:
         registry = queue.started_job_registry
         for job_id, execution_id in registry.get_job_and_execution_ids(cleanup=False):
             job = _fetch(queue, job_id)
             if job is not None and _is_dead(job.worker_name or "", new.name, queue.name):
-                # In this order: a job that is in no list would be lost, one in a list too many is not.
+                # In this order, because a job that is in no list would be lost, but one in two lists is harmless.
                 new.handle_job_failure(job, queue, exc_string="The worker died while it ran this job.")
                 queue.connection.zrem(registry.key, f"{job_id}:{execution_id}")
         intermediate = IntermediateQueue(queue.key, queue.connection)
@@ -236,10 +236,10 @@ def adopt(new: SimpleWorker) -> None:
 
 
 def _is_dead(worker_name: str, own_name: str, queue_name: str) -> bool:
-    """Return whether this names a worker of ours on this machine whose process is gone; of others nothing is known."""
+    """Return whether this is our own worker on this machine and its process has ended; False if unknown."""
     here = f"{queue_name}-{this_host()}-"
     pid = worker_name.removeprefix(here).partition("-")[0]
     if not worker_name.startswith(here) or not pid.isdecimal():
         return False
-    # In a container that is started again, this process has the id of the dead one.
+    # In a restarted container, this process may have the id of the dead one.
     return not alive(int(pid)) or (int(pid) == os.getpid() and worker_name != own_name)

@@ -1,4 +1,4 @@
-"""What a job works with: the configuration, read once per process, and the connection of the worker that runs it."""
+"""The context of jobs: the configuration, read once per process, and the connection of the worker that runs them."""
 
 import redis
 from rq import get_current_job
@@ -7,17 +7,17 @@ from app.config.load import Config, load
 
 
 class _Process:
-    """The state of this worker process: RQ calls plain functions and hands them nothing else."""
+    """The state of this worker process, because RQ calls plain functions without any context."""
 
     connection: "redis.Redis | None" = None
     config: Config | None = None
 
 
 def use(connection: "redis.Redis", config: Config | None = None) -> None:
-    """Set what jobs of this process work with.
+    """Set the context for jobs in this process.
 
     Args:
-        connection: used where no RQ job runs, as in a batch.
+        connection: used outside RQ jobs, as in a batch.
         config: used instead of reading the configuration.
     """
     _Process.connection, _Process.config = connection, config
@@ -29,11 +29,11 @@ def forget() -> None:
 
 
 def runtime() -> "tuple[redis.Redis, Config]":
-    """Return connection and configuration; the latter is read at the first job.
+    """Return the connection and the configuration, which is read at the first job.
 
     Raises:
-        app.config.ConfigError: the configuration is wrong; the job is tried again, and then is dead letter.
-        RuntimeError: neither a job nor `use` tells the connection.
+        app.config.ConfigError: the configuration is invalid; the job is retried, and finally fails.
+        RuntimeError: there is no current job, and `use` was not called.
     """
     job = get_current_job()
     connection = job.connection if job else _Process.connection

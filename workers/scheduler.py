@@ -1,6 +1,6 @@
-"""The scheduler: brings RQ's delayed retries back to their queues and starts the periodic jobs.
+"""The scheduler: moves RQ's delayed retries back to their queues and queues the periodic jobs.
 
-Several may run side by side: RQ's scheduler takes a lock per queue, and a tick's job has the same id everywhere.
+Several may run in parallel: RQ's scheduler locks each queue, and a tick's job has the same id everywhere.
 """
 
 import signal
@@ -25,11 +25,11 @@ from app.store.rq.enqueue import enqueue
 from app.store.server.connection import unavailable
 
 log = structlog.get_logger(__name__)
-# RQ's scheduler takes no other class: one malformed job would keep all from coming back that are due.
+# RQ's scheduler has no setting for the class, and one malformed job would block all jobs that are due.
 setattr(rqscheduler, "Job", CheckedJob)  # noqa: B010 - a name that RQ does not export
 #: Seconds between sweeps.
 SWEEP_EVERY: Final = 60
-#: Seconds between looks at what is due, and between tries while Redis is unavailable.
+#: Seconds between checks for due jobs, and between attempts while Redis is unavailable.
 POLL_SECONDS: Final = 1.0
 
 
@@ -40,13 +40,13 @@ class Scheduler:
         self.redis = connection
         self.config = config
         self.stopped = threading.Event()
-        # One name for good: with a new one it would wait for its own locks to expire after each absence of Redis.
+        # A constant name: with a new one it would wait for its own locks to expire after each outage of Redis.
         self.name = uuid4().hex
         self.rq = self._rq()
         self.last_tick = self.last_pass = 0
 
     def run(self) -> None:
-        """Work until a signal, riding out an absent Redis."""
+        """Run until a signal, and wait for Redis if it is unavailable."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.stopped.set())
         log.info("scheduler started")
@@ -54,16 +54,16 @@ class Scheduler:
             try:
                 self.step()
             except (redis.exceptions.RedisError, OSError) as error:
-                log.warning("scheduler waits for Redis", why=unavailable(error))
+                log.warning("scheduler is waiting for Redis", why=unavailable(error))
                 self.rq = self._rq()
             self.stopped.wait(POLL_SECONDS)
         self._release()
         log.info("scheduler stopped")
 
     def step(self) -> None:
-        """Bring due retries back, and queue the tick's jobs once."""
+        """Move due retries back, and queue the tick's jobs once."""
         if len(self.rq.acquired_locks) < len(jobqueue.QUEUES):
-            # RQ itself looks again only after ten minutes; a dead scheduler's locks expire after one.
+            # RQ itself checks only every ten minutes, but a dead scheduler's locks expire after one.
             self.rq.acquire_locks()
         if self.rq.last_heartbeat is None:
             self.rq.register_birth()
@@ -76,11 +76,11 @@ class Scheduler:
         if tick != self.last_tick:
             sweep.recount_if_templates_changed(self.redis, self.config)
             enqueue(self.redis, plainjob.sweep_job(tick), once=True)
-            # Noted last: a failure on the way tries this tick again.
+            # Stored last, so that this tick is repeated after a failure.
             self.last_tick = tick
 
     def _queue_coder_jobs(self) -> None:
-        """Queue what is due of verifying and reconciling; a pass at start, and then by the clock."""
+        """Queue verification and passes that are due: a pass at start, and then by the clock."""
         tick = int(clock.now().timestamp()) // (self.config.settings.reconcile_minutes * 60)
         coder.enqueue_due(self.redis, self.config, reconcile_tick=None if tick == self.last_pass else tick)
         self.last_pass = tick
@@ -99,4 +99,4 @@ class Scheduler:
         try:
             self.rq.stop()
         except (redis.exceptions.RedisError, OSError):
-            log.info("scheduler locks left to expire")
+            log.info("scheduler locks not released, they will expire")

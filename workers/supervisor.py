@@ -25,12 +25,12 @@ from workers.keeping import POLL_SECONDS, Parts, Runner
 from workers.parts import CAN_FORK, Child, workers_of
 
 log = structlog.get_logger(__name__)
-# In the order of the listeners: `bind`, and `metrics_bind` where it is set.
+# In the order of the listeners: `bind`, and `metrics_bind` if it is set.
 _LISTEN_OPTIONS: Final = ("--listen-fd", "--metrics-fd")
 
 
 class Program(Runner, Protocol):
-    """`awb` itself, as far as the supervisor uses it."""
+    """The program `awb`, as needed by the supervisor."""
 
     def listen(self, host: str, port: int) -> socket.socket: ...
 
@@ -40,7 +40,7 @@ class AlreadyRunningError(Exception):
 
 
 class DataDirLock:
-    """The lock of a data directory: one instance each. The kernel drops it with its holder."""
+    """The lock of a data directory: one instance per directory. The kernel releases it when the process ends."""
 
     def __init__(self, data_dir: Path) -> None:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -68,7 +68,7 @@ class DataDirLock:
 
 
 class Supervisor:
-    """Starts the parts in order, restarts what dies, and stops them in the order of the data's way."""
+    """Starts the parts in order, restarts those that end, and stops them in the order of the data flow."""
 
     def __init__(self, config: Config, program: Program, *, insecure: bool = False) -> None:
         self.config = config
@@ -84,16 +84,16 @@ class Supervisor:
         self.others: list[Child] = []
 
     def run(self, ready: Callable[[], bool]) -> int:
-        """Run until SIGTERM or SIGINT; return the exit code.
+        """Run until SIGTERM or SIGINT, and return the exit code.
 
         Args:
-            ready: called after every look until it returns True, once everything is started.
+            ready: called after every check until it returns True, once everything is started.
 
         Raises:
             AlreadyRunningError: the data directory is in use.
-            workers.embedded.EmbeddedRedisError: there is no Redis to start.
-            OSError: the address is taken.
-            app.core.schema.SchemaError: Redis holds what this version cannot read.
+            workers.embedded.EmbeddedRedisError: the embedded Redis cannot be started.
+            OSError: the address is in use.
+            app.core.schema.SchemaError: Redis contains data that this version cannot read.
         """
         settings = self.config.settings
         with DataDirLock(settings.data_dir) as self.lock:
@@ -127,7 +127,7 @@ class Supervisor:
         if settings.redis_url is None:
             server = embedded.find_server(settings.data_dir)
             embedded.stop_stray(settings.data_dir)
-            redislog.start_anew(settings.data_dir)
+            redislog.rotate(settings.data_dir)
             self.redis = Child("redis", embedded.command(server, settings.data_dir), ours=False)
             self.parts.start(self.redis)
         if CAN_FORK:
@@ -146,24 +146,24 @@ class Supervisor:
         fds = [word for pair in zip(_LISTEN_OPTIONS, map(str, listeners), strict=False) for word in pair]
         web = ["web", *fds, *(["--insecure"] if self.insecure else [])]
         self.web = [Child(f"web {number}", web, listeners) for number in range(1, settings.web_processes + 1)]
-        # The receiver first: Coder waits for it.
+        # The receiver first, because Coder is waiting for it.
         for child in (*self.web, *self.others):
             if CAN_FORK:
                 self.program.prepare(child.command[0])
             self.parts.start(child)
 
     def _prepare(self, embedded_url: str | None) -> None:
-        """Migrate the data in Redis before any part works with it; one that is away is checked by each part."""
+        """Migrate the data in Redis before any part uses it; if Redis is unavailable, each part checks the schema."""
         own = self.config.settings.redis_url
         try:
             url = embedded_url or (own.get_secret_value() if own else "")
             with connect(url, ca_file=self.config.settings.ca_file) as connection:
                 prepare(connection)
         except (redis.exceptions.RedisError, OSError) as error:
-            log.warning("schema not looked at", why=unavailable(error))
+            log.warning("schema not checked", why=unavailable(error))
 
     def _give_up(self, child: Child) -> None:
-        """Close, in a part, what is the supervisor's: its lock and its addresses would outlive it there."""
+        """Close the supervisor's lock and sockets in a part, where they would outlive the supervisor."""
         if self.lock:
             self.lock.file.close()
         for listener in self.listeners:
@@ -172,13 +172,14 @@ class Supervisor:
 
     def _check_children(self) -> None:
         if self.redis:
-            # It may lead through a link among temporary files, which systems clean up after some days.
+            # The path may lead through a link in the directory for temporary files, which systems clean up after some
+            # days.
             with contextlib.suppress(OSError, embedded.EmbeddedRedisError):
                 embedded.socket_path(self.config.settings.data_dir)
         self.parts.look_after([*([self.redis] if self.redis else []), *self.others, *self.web])
 
     def _stop_all(self) -> None:
-        """Stop taking deliveries in first, then let the workers finish, Redis last; each group has its own time."""
+        """Stop the receiver, then let the workers finish, and stop Redis last; each group has its own grace period."""
         for group in (self.web, self.others, [self.redis] if self.redis else []):
             self.parts.stop(group, self.config.settings.grace_seconds)
         self.parts.close()

@@ -94,5 +94,5 @@ class Past:
     def _work(self, queue: str) -> None:
         if jobqueue.queue(queue, self._redis).count:
             hired = worker(queue, self._redis, self.config)
-            hired.heeds_signals = False
+            hired.handles_signals = False
             hired.work(burst=True, logging_level="WARNING")

@@ -18,14 +18,14 @@ HALF = b"*3\r\n$3\r\nSET\r\n$5\r\nplant"
 WHOLE = b"*3\r\n$3\r\nSET\r\n$4\r\nlost\r\n$2\r\nus\r\n"
 MULTI = b"*1\r\n$5\r\nMULTI\r\n"
 ENDS = {
-    "twelve zero bytes": (b"\0" * 12, "12 zero bytes, which hold no command"),
+    "twelve zero bytes": (b"\0" * 12, "12 zero bytes, which contain no command"),
     "many zero bytes": (b"\0" * 100_000, "100,000 zero bytes"),
-    "half a command": (HALF, f"{len(HALF)} bytes, with 0 whole commands"),
-    "half a command and zero bytes": (HALF + b"\0" * 9, f"{len(HALF) + 9} bytes, with 0 whole commands"),
-    "zero bytes and a command": (b"\0" * 5 + WHOLE, f"{len(WHOLE) + 5} bytes, with 1 whole command among"),
+    "half a command": (HALF, f"{len(HALF)} bytes, including 0 whole commands"),
+    "half a command and zero bytes": (HALF + b"\0" * 9, f"{len(HALF) + 9} bytes, including 0 whole commands"),
+    "zero bytes and a command": (b"\0" * 5 + WHOLE, f"{len(WHOLE) + 5} bytes, including 1 whole command"),
     "a transaction without an end": (
         MULTI + WHOLE + b"\0" * 3,
-        f"{len(MULTI + WHOLE) + 3} bytes, with 2 whole commands",
+        f"{len(MULTI + WHOLE) + 3} bytes, including 2 whole commands",
     ),
     "something else": (b"\xff\xfe*3\r\n$x", "8 bytes"),
 }
@@ -92,7 +92,7 @@ def test_a_damaged_end_is_cut_off_after_a_copy_of_the_file(data_dir: Path, kind:
 
 def test_the_start_names_the_command_that_mends_it(data_dir: Path) -> None:
     append(data_dir, b"\0" * 12)
-    with pytest.raises(embedded.EmbeddedRedisError, match=r"damaged: 12 zero bytes.*behind byte.*Run: awb repair"):
+    with pytest.raises(embedded.EmbeddedRedisError, match=r"damaged: 12 zero bytes.*after byte.*Run: awb repair"):
         start(data_dir)
 
 
@@ -135,7 +135,7 @@ def test_a_running_meter_is_not_repaired(data_dir: Path) -> None:
     ("prepare", "said"),
     [
         (lambda _path: None, "there is no such directory; is AWB_DATA_DIR right?"),
-        (Path.mkdir, "holds no append-only file; is AWB_DATA_DIR right?"),
+        (Path.mkdir, "contains no append-only file; is AWB_DATA_DIR right?"),
         (lambda path: (path.mkdir(), (path / "appendonly.aof").touch()), "redis-check-aof --fix"),
     ],
 )

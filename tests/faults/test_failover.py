@@ -137,7 +137,7 @@ def test_the_whole_service_goes_on_with_the_new_master(pair: Pair, short_dir: Pa
         pair.demote()
         assert [system.post(message) for message in messages[20:24]] == [503] * 4
         assert not system.ready()
-        wait_until(lambda: "scheduler waits for Redis" in system.output.read_text(encoding="utf-8"))
+        wait_until(lambda: "scheduler is waiting for Redis" in system.output.read_text(encoding="utf-8"))
         pair.point()
         assert {system.post(message) for message in messages[20:]} <= {200, 202}
         assert system.ready()

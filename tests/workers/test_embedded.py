@@ -84,12 +84,12 @@ def test_a_server_that_does_not_start_is_quoted(short_dir: Path) -> None:
 
 def test_a_long_log_is_started_anew_and_the_one_before_is_kept(short_dir: Path) -> None:
     log = redislog.path(short_dir)
-    redislog.start_anew(short_dir)
+    redislog.rotate(short_dir)
     log.write_text("short", encoding="utf-8")
-    redislog.start_anew(short_dir)
+    redislog.rotate(short_dir)
     assert log.read_text(encoding="utf-8") == "short"
     log.write_text("x" * 2_000_000, encoding="utf-8")
-    redislog.start_anew(short_dir)
+    redislog.rotate(short_dir)
     assert not log.exists()
     assert [file.name for file in short_dir.iterdir()] == ["redis.log.old"]
 

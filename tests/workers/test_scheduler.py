@@ -121,7 +121,7 @@ def test_a_scheduler_rides_out_an_absent_redis_and_keeps_its_locks(short_dir: An
         held = holders()
         server.kill()
         wait_until(_away(connection))
-        wait_until(lambda: "scheduler waits for Redis" in log.read_text(encoding="utf-8"))
+        wait_until(lambda: "scheduler is waiting for Redis" in log.read_text(encoding="utf-8"))
         server.start()
         poison = _due_retry(connection, config)
         # It is due now instead of in five seconds.
