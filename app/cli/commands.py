@@ -41,6 +41,8 @@ SECTIONS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "quarantine": ("quarantine", "Bodies that are not valid notifications"),
         "deployments": ("deployments", "List or remove deployments"),
         "erase": ("erase", "Erase a person's data"),
+        "backup": ("backup", "Write everything into one file"),
+        "restore": ("backup", "Put a backup in place"),
         "repair": ("repair", "Repair the embedded Redis file"),
         "export": ("export", "Write all records"),
         "import": ("importing", "Import records from a file"),

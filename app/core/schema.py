@@ -15,6 +15,10 @@ class SchemaError(Exception):
     """Redis contains data that this version cannot work with; the message says what to do."""
 
 
+class UnfinishedRestoreError(SchemaError):
+    """A backup was restored in part only; nothing may work on that."""
+
+
 @dataclass(frozen=True, slots=True)
 class Schema:
     """The version information stored with the data.

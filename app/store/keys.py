@@ -21,6 +21,8 @@ SWEPT = f"{PREFIX}:swept"
 
 #: Hash of the version of the stored data (app/core/schema.py): `version`, `readable_from`, `ran_back_to`.
 SCHEMA = f"{PREFIX}:schema"
+#: Digest of the backup whose restoring was begun and not ended.
+RESTORING = f"{PREFIX}:restoring"
 #: Hash of posts that the webhook refused: four fields for each reason (app/store/scripts/refuse.lua).
 REFUSED = f"{PREFIX}:refused"
 
@@ -32,6 +34,12 @@ def _key(deployment: str, *parts: str) -> str:
 def every(deployment: str) -> str:
     """Pattern of all keys of a deployment; its name contains no characters with a meaning in patterns."""
     return _key(deployment, "*")
+
+
+def kind_of(deployment: str, key: str) -> str:
+    """Return the kind of a deployment's key, such as `record`; `relay:lane` and the like have two parts."""
+    kind, _, rest = key.removeprefix(_key(deployment, "")).partition(":")
+    return f"{kind}:{rest.partition(':')[0]}" if kind in ("relay", "pass") and rest else kind
 
 
 def once(job_id: str) -> str:

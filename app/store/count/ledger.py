@@ -18,7 +18,8 @@ from app.store.count.recordrow import reason_digest, row_owner, write_row
 from app.store.server.commands import Fields, commands
 from app.store.server.connection import script
 
-_CONFLICT: Final = -1_000_000
+#: What the script answers where somebody else was faster.
+CONFLICT: Final = -1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,28 +167,29 @@ class Ledger:
             # Written before the records that refer to them.
             pipe.hset(keys.reasons(self.deployment), mapping=reasons or {"": ""})
             for update in updates:
-                self._update_script(keys=self._keys(update), args=self._args(update), client=pipe)
+                self._update_script(keys=self.keys_of(update.workspace_id), args=self._args(update), client=pipe)
             # These names only serve searches, so writing them twice is harmless.
             for name, workspace_id in _lookup_names(updates):
                 pipe.zadd(keys.named(self.deployment, self.meter), {f"{name}\n{workspace_id}": 0})
             answers = [int(answer) for answer in pipe.execute()[1 : len(updates) + 1]]
-        conflicts = [s.workspace_id for s, answer in zip(updates, answers, strict=True) if answer == _CONFLICT]
-        return sum(answer for answer in answers if answer != _CONFLICT), conflicts
+        conflicts = [s.workspace_id for s, answer in zip(updates, answers, strict=True) if answer == CONFLICT]
+        return sum(answer for answer in answers if answer != CONFLICT), conflicts
 
     def workspaces(self) -> Iterator[str]:
         """Yield every workspace that has evidence."""
         for member, _score in self.redis.zscan_iter(keys.workspaces(self.deployment, self.meter), count=500):
             yield member.decode()
 
-    def _keys(self, update: RecordUpdate) -> list[str]:
+    def keys_of(self, workspace_id: str) -> list[str]:
+        """Return the keys that update_records.lua takes for a workspace."""
         name, meter = self.deployment, self.meter
         return [
-            keys.workspace(name, meter, update.workspace_id),
+            keys.workspace(name, meter, workspace_id),
             keys.records(name, meter),
             keys.totals(name, meter),
             keys.workspaces(name, meter),
-            keys.proved(name, meter, update.workspace_id),
-            keys.folded(name, meter, update.workspace_id),
+            keys.proved(name, meter, workspace_id),
+            keys.folded(name, meter, workspace_id),
         ]
 
     def _args(self, update: RecordUpdate) -> list[Any]:
@@ -207,16 +209,21 @@ class Ledger:
             *(message_digest(one) for one in update.folded),
         ]
         for record in update.sent:
-            args += [
-                record.key,
-                repr(record.at),
-                datetime.fromtimestamp(record.at, UTC).date().isoformat(),
-                record.weight,
-                int(record.state is RecordState.PROVISIONAL),
-                json.dumps(_names(record)),
-                write_row(record),
-            ]
+            args += record_args(record)
         return args
+
+
+def record_args(record: UsageRecord) -> list[Any]:
+    """Return the seven arguments that update_records.lua takes for a record."""
+    return [
+        record.key,
+        repr(record.at),
+        datetime.fromtimestamp(record.at, UTC).date().isoformat(),
+        record.weight,
+        int(record.state is RecordState.PROVISIONAL),
+        json.dumps(_names(record)),
+        write_row(record),
+    ]
 
 
 def message_digest(message_id: str) -> bytes:

@@ -7,7 +7,7 @@ from typing import Final
 import redis
 import structlog
 
-from app.core.schema import READABLE_FROM, VERSION, Schema, missing_from
+from app.core.schema import READABLE_FROM, VERSION, Schema, UnfinishedRestoreError, missing_from
 from app.store import keys
 from app.store.server.commands import commands
 
@@ -48,25 +48,30 @@ def prepare(
     If the process dies here, the next start runs the migrations that have not been recorded.
 
     Raises:
-        app.core.schema.SchemaError: this version cannot read the data; nothing was changed.
+        app.core.schema.SchemaError: this version cannot read the data, or a restore is unfinished; nothing was changed.
         redis.exceptions.RedisError: Redis is unavailable.
     """
+    if commands(connection).exists(keys.RESTORING):
+        raise UnfinishedRestoreError(
+            "A backup was being restored here, and the end is missing; nothing was changed. Run the same `awb restore` "
+            "again, which continues it"
+        )
     found = read_schema(connection)
     if found is None:
-        return _note(connection, Schema(version, readable_from))
+        return note_schema(connection, Schema(version, readable_from))
     since = missing_from(found, version)
     if found.version > version:
         # After another upgrade, the newer version uses this to find data written by older ones.
         back_to = min(version, found.ran_back_to or version)
-        return _note(connection, Schema(found.version, found.readable_from, back_to))
+        return note_schema(connection, Schema(found.version, found.readable_from, back_to))
     for migration in migrations:
         if since < migration.to <= version:
             log.warning("migrating the data in Redis", to=migration.to, does=migration.does)
             migration.make(connection)
             back_to = migration.to if found.ran_back_to else 0
-            _note(connection, Schema(max(found.version, migration.to), found.readable_from, back_to))
+            note_schema(connection, Schema(max(found.version, migration.to), found.readable_from, back_to))
     if found != Schema(version, readable_from):
-        _note(connection, Schema(version, readable_from))
+        note_schema(connection, Schema(version, readable_from))
     return None
 
 
@@ -79,6 +84,7 @@ def read_schema(connection: "redis.Redis") -> Schema | None:
     return Schema(1, 1) if store.exists(keys.DEPLOYMENTS, keys.MARKS) else None
 
 
-def _note(connection: "redis.Redis", schema: Schema) -> None:
+def note_schema(connection: "redis.Redis", schema: Schema) -> None:
+    """Note which version wrote what is here."""
     fields = {"version": schema.version, "readable_from": schema.readable_from, "ran_back_to": schema.ran_back_to}
     connection.hset(keys.SCHEMA, mapping={name: str(value) for name, value in fields.items()})

@@ -1,0 +1,201 @@
+"""Backup and restore: everything that cannot be had again, as rows; what a file of them looks like is the CLI's affair.
+
+A backup is made while the meter works. It is consistent without stopping anything, because of its order and because
+everything in it may be repeated: message ids first, then queued deliveries, then alerts and messages, and the ledger
+last, each workspace at one moment. A delivery that is taken meanwhile is counted in the backup, waits in its queue, or
+is unknown to it, in which case a retry of Coder's or a pass over its API brings it.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import Any, Final
+
+import redis
+
+from app import clock
+from app.config.load import Config
+from app.core.schema import READABLE_FROM, VERSION, Schema, missing_from
+from app.store import keys
+from app.store.backup.queued import JOB, put_queued, queued_rows
+from app.store.backup.rawkeys import GLOBAL, KEY, Row, deployment_rows, is_kept, key_rows, put_keys
+from app.store.backup.workspaces import WORKSPACE, meters, put_workspaces, workspace_rows
+from app.store.receive.deployments import Deployments
+from app.store.rq.queues import Queues
+from app.store.server.commands import commands
+from app.store.server.schema import note_schema, prepare, read_schema
+from app.store.store import Store
+
+#: The version of the rows: raised when an earlier version of the program could misread them.
+FORMAT: Final = 1
+KINDS: Final = frozenset({KEY, JOB, WORKSPACE})
+_AT_ONCE: Final = 500
+#: `awb:v1:once:<job>` and the like look like keys of a deployment.
+_GLOBAL_PARTS: Final = 3
+_GLOBAL_NAMES: Final = frozenset(key("").split(":")[2] for key in (keys.once, keys.throttle, keys.session))
+_SEEN: Final = "seen"
+#: Before the messages that a change of it writes: a message without its change is harmless.
+_ALERT: Final = "alert"
+
+
+class RestoreRefusedError(Exception):
+    """Nothing is restored; the text says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a backup says of itself.
+
+    Attributes:
+        format: of the rows.
+        schema: version of the data, and the earliest version that reads it.
+        made_at: when it was begun.
+        program: version of the program that made it.
+    """
+
+    format: int
+    schema: tuple[int, int]
+    made_at: datetime
+    program: str
+    deployments: tuple[str, ...]
+
+
+def head(connection: "redis.Redis", config: Config, program: str) -> Head:
+    """Return the head of a backup of everything here.
+
+    Raises:
+        RestoreRefusedError: there is only a part of another backup here.
+    """
+    if commands(connection).exists(keys.RESTORING):
+        raise RestoreRefusedError("a restore was begun here and not completed; complete it first")
+    found = read_schema(connection) or Schema(VERSION, READABLE_FROM)
+    names = sorted({*Deployments(connection).names(), *config.settings.configured_deployments})
+    return Head(FORMAT, (found.version, found.readable_from), clock.now(), program, tuple(names))
+
+
+def rows(connection: "redis.Redis", deployments: Sequence[str]) -> Iterator[Row]:
+    """Yield every row of a backup, in an order in which nothing accepted before the beginning is missing."""
+    for deployment in deployments:
+        yield from deployment_rows(connection, deployment, lambda kind: kind == _SEEN)
+    yield from queued_rows(connection)
+    yield from key_rows(connection, GLOBAL)
+    for deployment in deployments:
+        yield from deployment_rows(connection, deployment, lambda kind: kind == _ALERT)
+        yield from deployment_rows(connection, deployment, lambda kind: is_kept(kind) and kind not in (_SEEN, _ALERT))
+    for deployment in deployments:
+        for meter in meters(connection, deployment):
+            yield from workspace_rows(connection, deployment, meter)
+
+
+def tally(counts: Counter[str], row: Row) -> None:
+    """Count what a row holds, in words for people."""
+    if row[0] == WORKSPACE:
+        counts["records"] += len(row[3]["records"])
+        counts["workspaces"] += 1
+    elif row[0] == JOB:
+        counts["queued deliveries"] += 1
+
+
+def restore(
+    connection: "redis.Redis",
+    about: Head,
+    digest: str,
+    given: Iterable[Row],
+    *,
+    replace: bool = False,
+    progress: Callable[[int], object] = lambda _done: None,
+) -> None:
+    """Put a backup in place: completely, or so that nothing works on it before the same one is restored to its end.
+
+    If the process dies here, a mark stays, with which no part of the meter starts, and restoring the same file again
+    goes over it from the beginning: each row is put in place of itself.
+
+    Args:
+        connection: Redis; no part of the meter works on it.
+        about: the file's head.
+        digest: of the file.
+        given: its rows, all of them checked.
+        replace: delete what is here first.
+        progress: told how many rows are done.
+
+    Raises:
+        RestoreRefusedError: nothing was changed.
+        BusyError: something else writes here; the mark stays.
+    """
+    _check(connection, about)
+    store = commands(connection)
+    under_way = store.get(keys.RESTORING)
+    if under_way is not None and under_way.decode() != digest and not replace:
+        raise RestoreRefusedError(
+            "another backup was being restored here; give that file again, or use --replace to delete its part"
+        )
+    if under_way is None or under_way.decode() != digest:
+        if not replace and (held := holding(connection)):
+            raise RestoreRefusedError(
+                f"this Redis already holds {held}; use --replace to delete it first, or `awb import` to add records"
+            )
+        store.set(keys.RESTORING, digest)
+        for name in _known(connection):
+            Deployments(connection).remove(name)
+    done = 0
+    for kind, batch in _batches(given):
+        _PUT[kind](connection, batch)
+        done += len(batch)
+        progress(done)
+    note_schema(connection, Schema(*about.schema))
+    store.delete(keys.RESTORING)
+    prepare(connection)
+
+
+def holding(connection: "redis.Redis") -> str:
+    """Say what is here that a restore would mix with; empty for nothing but what a first start leaves."""
+    found: Counter[str] = Counter()
+    for name in _known(connection):
+        found["records"] += sum(Store(connection, name).records(meter).count() for meter in meters(connection, name))
+        found["deliveries"] += int(Store(connection, name).inbox.stats().get("accepted", 0))
+    return " and ".join(f"{number:,} {words}" for words, number in found.items() if number)
+
+
+def _known(connection: "redis.Redis") -> list[str]:
+    """Return every deployment of which there is anything, also those that have never posted."""
+    pattern = keys.every("*")
+    found = (key.decode().split(":") for key in commands(connection).scan_iter(match=pattern, count=1000))
+    return sorted({parts[2] for parts in found if len(parts) > _GLOBAL_PARTS} - _GLOBAL_NAMES)
+
+
+def _check(connection: "redis.Redis", about: Head) -> None:
+    if about.format > FORMAT:
+        raise RestoreRefusedError(f"a newer version ({about.program}) made this backup; restore it with that version")
+    missing_from(Schema(*about.schema))
+    working = [worker.name for worker in Queues(connection).workers_and_queues()[0] if worker.state != "dead"]
+    if working:
+        raise RestoreRefusedError(
+            f"{len(working)} workers are running on this Redis; stop every part of the meter, restore, and start again"
+        )
+
+
+def _batches(given: Iterable[Row]) -> Iterator[tuple[str, list[Row]]]:
+    for kind, some in groupby(given, key=lambda row: str(row[0])):
+        batch: list[Row] = []
+        for row in some:
+            batch.append(row)
+            if len(batch) == _AT_ONCE:
+                yield kind, batch
+                batch = []
+        if batch:
+            yield kind, batch
+
+
+def _put_keys(connection: "redis.Redis", batch: Sequence[Row]) -> None:
+    with connection.pipeline(transaction=False) as pipe:
+        put_keys(pipe, batch, clock.now().timestamp())
+        pipe.execute()
+
+
+_PUT: Final[dict[str, Callable[[Any, Sequence[Row]], None]]] = {
+    KEY: _put_keys,
+    JOB: put_queued,
+    WORKSPACE: put_workspaces,
+}
