@@ -71,13 +71,31 @@ def reconcile(
     deployment = deployment or loaded.settings.deployment
     config = loaded.of(deployment)
     find_meter(config)
-    connection = open_redis(config)
-    hidden = as_json or not sys.stderr.isatty()
+    done = whole_pass(config, Store(open_redis(config), deployment), full=full, since=since, hidden=as_json)
+    _show(_reconciled(*done), as_json=as_json)
+    sys.exit(EXIT_INCOMPLETE if done[1].left else 0)
+
+
+def whole_pass(
+    config: Config, store: Store, *, full: bool, since: datetime | None, hidden: bool
+) -> tuple[Listed, Verified, Usage]:
+    """Run a pass over Coder's API with progress bars, then evaluate alerts. If Coder fails, the command ends.
+
+    Args:
+        config: the deployment's configuration.
+        store: the deployment's data.
+        full: verify every workspace, even if unchanged.
+        since: the UTC day from which to look for deleted workspaces; None for the time of the last pass.
+        hidden: show no progress.
+    """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with _api(config) as api, Progress(*columns, disable=hidden, transient=True) as bars:
+    with (
+        _api(config) as api,
+        Progress(*columns, disable=hidden or not sys.stderr.isatty(), transient=True) as bars,
+    ):
         listing = bars.add_task("listing workspaces", total=None)
         listed = list_changes(
-            Store(connection, deployment),
+            store,
             api,
             full=full,
             since=since.replace(tzinfo=UTC) if since else None,
@@ -87,17 +105,16 @@ def reconcile(
             raise listed.failure
         verifying = bars.add_task("verifying builds", total=listed.asked)
         verified = verify_due(
-            Store(connection, deployment),
+            store,
             config,
             api,
             progress=lambda done, left: bars.update(verifying, completed=done, total=done + left),
         )
-        warn(Store(connection, deployment), config, AWB)
-        usage = current_usage(Store(connection, deployment), config, AWB, top=False)
+        warn(store, config, AWB)
+        usage = current_usage(store, config, AWB, top=False)
         if verified.failure:
             raise verified.failure
-    _show(_reconciled(listed, verified, usage), as_json=as_json)
-    sys.exit(EXIT_INCOMPLETE if verified.left else 0)
+    return listed, verified, usage
 
 
 def _reconciled(listed: Listed, verified: Verified, usage: Usage) -> dict[str, Any]:

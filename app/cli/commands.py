@@ -43,6 +43,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "erase": ("erase", "Erase a person's data"),
         "backup": ("backup", "Write everything into one file"),
         "restore": ("backup", "Put a backup in place"),
+        "rebuild": ("rebuild", "Count again from Coder's API after a loss"),
         "repair": ("repair", "Repair the embedded Redis file"),
         "export": ("export", "Write all records"),
         "import": ("importing", "Import records from a file"),

@@ -42,6 +42,16 @@ def kind_of(deployment: str, key: str) -> str:
     return f"{kind}:{rest.partition(':')[0]}" if kind in ("relay", "pass") and rest else kind
 
 
+def deployment_of(key: str) -> str:
+    """Return whose key this is; empty for one of all deployments, such as a session."""
+    _, _, name, *rest = key.split(":")
+    return name if rest and name not in _NO_DEPLOYMENTS else ""
+
+
+#: What stands in the place of a deployment in keys of all of them.
+_NO_DEPLOYMENTS = frozenset({"once", "throttle", "session"})
+
+
 def once(job_id: str) -> str:
     """Mark of a job that is queued only once. Expires."""
     return f"{PREFIX}:once:{job_id}"

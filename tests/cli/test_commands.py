@@ -119,6 +119,8 @@ A_FILE = str(PAYLOADS / "task_working.json")
 ARGUMENTS = {
     "erase": ["ada"],
     "worker": ["awb-deliveries"],
+    "backup": ["-"],
+    "restore": [A_FILE],
     "explain": [A_FILE],
     "import": [A_FILE],
     "silence add": ["level=90%", "--for", "7d", "--comment", "known"],

@@ -16,8 +16,10 @@ from app.simulator.api.server import ApiServer
 from app.simulator.licence import AgentHours, Licence
 from app.simulator.world import World
 from app.store.coder.state import CoderState
+from app.store.store import Store
 from tests.cli.conftest import Awb, rows_of
 from tests.cli.make import DEPLOYMENT
+from tests.exact.play import truth
 
 
 @pytest.fixture
@@ -113,3 +115,37 @@ def test_status_of_a_coder_without_tasks_shows_the_successors_and_no_limit_of_bu
     assert "CRITICAL" not in shown
     assert "No builds are included" not in shown
     assert (told["gone"], told["limit"], told["forecast"]["words"]) == (True, None, NO_LONGER_COUNTED)
+
+
+def test_rebuild_counts_everything_again_after_a_loss_and_says_what_it_cannot_bring_back(
+    awb: Awb, connection: "redis.Redis"
+) -> None:
+    world = World(3)
+    kept = [world.create_task(world.developers[number % 3]) for number in range(6)]
+    for workspace in kept[:2]:
+        world.pause(workspace)
+        world.resume(workspace)
+    world.delete(kept[5])
+    with ApiServer(world) as server:
+        coder = {"AWB_CODER_URL": server.url, "AWB_CODER_TOKEN": server.token}
+        assert awb("reconcile", **coder).exit_code == 0
+        connection.flushall()
+        done = awb("rebuild", "--json", **coder)
+        assert done.exit_code == 0, done.output
+        told = json.loads(done.stdout)
+        records, _ = Store(connection, DEPLOYMENT).records("awb").page(None, 100)
+        assert {record.build_id: record.at for record in records} == truth(world)
+        assert (told["proved"], told["used"]) == (len(truth(world)), len(truth(world)))
+        assert told["history_source"] == "provisionerjobs"
+        again = awb("rebuild", "--since", "2026-01-01", **coder)
+    assert again.exit_code == 0, again.output
+    assert f"{len(truth(world))} builds proved; {len(truth(world))} used" in again.stdout
+    assert "Not brought back, because Coder does not keep it: deliveries" in again.stdout
+    assert "They were looked for from 2026-01-01 on" in again.stdout
+    assert Store(connection, DEPLOYMENT).records("awb").count() == len(truth(world))
+
+
+def test_rebuild_without_coders_api_says_what_is_missing(awb: Awb) -> None:
+    done = awb("rebuild")
+    assert done.exit_code == 78
+    assert "set AWB_CODER_URL and AWB_CODER_TOKEN" in done.stderr

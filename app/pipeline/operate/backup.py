@@ -32,9 +32,6 @@ from app.store.store import Store
 FORMAT: Final = 1
 KINDS: Final = frozenset({KEY, JOB, WORKSPACE})
 _AT_ONCE: Final = 500
-#: `awb:v1:once:<job>` and the like look like keys of a deployment.
-_GLOBAL_PARTS: Final = 3
-_GLOBAL_NAMES: Final = frozenset(key("").split(":")[2] for key in (keys.once, keys.throttle, keys.session))
 _SEEN: Final = "seen"
 #: Before the messages that a change of it writes: a message without its change is harmless.
 _ALERT: Final = "alert"
@@ -125,44 +122,43 @@ def restore(
         BusyError: something else writes here; the mark stays.
     """
     _check(connection, about)
-    store = commands(connection)
-    under_way = store.get(keys.RESTORING)
-    if under_way is not None and under_way.decode() != digest and not replace:
-        raise RestoreRefusedError(
-            "another backup was being restored here; give that file again, or use --replace to delete its part"
-        )
-    if under_way is None or under_way.decode() != digest:
-        if not replace and (held := holding(connection)):
-            raise RestoreRefusedError(
-                f"this Redis already holds {held}; use --replace to delete it first, or `awb import` to add records"
-            )
-        store.set(keys.RESTORING, digest)
-        for name in _known(connection):
-            Deployments(connection).remove(name)
+    _begin(connection, digest, replace=replace)
     done = 0
     for kind, batch in _batches(given):
         _PUT[kind](connection, batch)
         done += len(batch)
         progress(done)
     note_schema(connection, Schema(*about.schema))
-    store.delete(keys.RESTORING)
+    commands(connection).delete(keys.RESTORING)
     prepare(connection)
+
+
+def _begin(connection: "redis.Redis", digest: str, *, replace: bool) -> None:
+    """Set the mark and make room, unless this very file is being restored already."""
+    store = commands(connection)
+    under_way = store.get(keys.RESTORING)
+    if under_way is not None and under_way.decode() == digest:
+        return
+    if under_way is not None and not replace:
+        raise RestoreRefusedError(
+            "another backup was being restored here; give that file again, or use --replace to delete its part"
+        )
+    if not replace and (held := holding(connection)):
+        raise RestoreRefusedError(
+            f"this Redis already holds {held}; use --replace to delete it first, or `awb import` to add records"
+        )
+    store.set(keys.RESTORING, digest)
+    for name in Deployments(connection).traces():
+        Deployments(connection).remove(name)
 
 
 def holding(connection: "redis.Redis") -> str:
     """Say what is here that a restore would mix with; empty for nothing but what a first start leaves."""
     found: Counter[str] = Counter()
-    for name in _known(connection):
+    for name in Deployments(connection).traces():
         found["records"] += sum(Store(connection, name).records(meter).count() for meter in meters(connection, name))
         found["deliveries"] += int(Store(connection, name).inbox.stats().get("accepted", 0))
     return " and ".join(f"{number:,} {words}" for words, number in found.items() if number)
-
-
-def _known(connection: "redis.Redis") -> list[str]:
-    """Return every deployment of which there is anything, also those that have never posted."""
-    pattern = keys.every("*")
-    found = (key.decode().split(":") for key in commands(connection).scan_iter(match=pattern, count=1000))
-    return sorted({parts[2] for parts in found if len(parts) > _GLOBAL_PARTS} - _GLOBAL_NAMES)
 
 
 def _check(connection: "redis.Redis", about: Head) -> None:

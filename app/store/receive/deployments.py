@@ -34,6 +34,11 @@ class Deployments:
         """Return the deployments whose removal has begun but not finished, sorted."""
         return sorted(item.decode() for item in self.redis.smembers(keys.REMOVING))
 
+    def traces(self) -> list[str]:
+        """Return every deployment of which there is any key, sorted; also one that has never posted."""
+        found = (keys.deployment_of(key.decode()) for key in self.redis.scan_iter(match=keys.every("*"), count=1000))
+        return sorted({name for name in found if name})
+
     def admit(self, deployment: str, most: int) -> bool:
         """Add a name unless it is known; False if `most` others are known already."""
         return bool(script(self.connection, "learn")(keys=[keys.DEPLOYMENTS], args=[deployment, most]))
