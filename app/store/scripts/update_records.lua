@@ -5,9 +5,9 @@
 -- KEYS[1] workspace hash   KEYS[2] records by time   KEYS[3] totals   KEYS[4] workspaces by latest evidence
 -- KEYS[5] proved records of the workspace by time   KEYS[6] folded messages of the workspace
 -- ARGV[1] version that the caller read   ARGV[2] evidence (JSON)   ARGV[3] keys of replaceable records (JSON array)
+-- ARGV[4] prefix of record keys          ARGV[5] prefix of tops    ARGV[6] workspace id   ARGV[7] time of the evidence
 -- ARGV[8] number of the last proved build; empty to leave it unchanged
 -- ARGV[9] the folded evidence (JSON); empty for nothing
--- ARGV[9] what of the evidence was folded (JSON); empty for nothing
 -- ARGV[10] how many of the workspace's hints (hint:<workspace>:1 and so on) stand for it and are no longer derived
 -- ARGV[11] number of messages that are folded now; then the digest of each
 -- then seven for each record that is new, changed, or to be written once more: usage key, time, UTC day, weight, 1 if provisional, names (JSON), record (JSON)
