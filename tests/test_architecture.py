@@ -211,5 +211,5 @@ def test_no_tracked_file_speaks_of_one_machine_or_a_registry(text: str) -> None:
 def test_what_is_installed_has_its_default_files() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
-    assert set(included) == {name_of(path) for path in (ROOT / "config").glob("*.toml")} | {"deploy/systemd"}
+    assert set(included) == {name_of(path) for path in (ROOT / "config").glob("*.toml")} | {"deploy/systemd", "docs"}
     assert all(target == f"app/defaults/{Path(source).name}" for source, target in included.items())

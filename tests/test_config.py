@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import trustme
 
 from app.config.load import ConfigError, load, masked, packaged
 from app.config.secrettexts import secret_texts
@@ -61,6 +62,19 @@ BY_VARIABLE: list[tuple[dict[str, str], Sequence[str]]] = [
     ({"AWB_WEBHOOK_SECRET": "planted"}, ["AWB_WEBHOOK_SECRET:", "at least 16", "openssl rand -hex 24"]),
     ({"AWB_WEBHOOK_SECRET_PREVIOUS": "planted"}, ["AWB_WEBHOOK_SECRET_PREVIOUS:", "at least 16"]),
     ({"AWB_EMAIL_TO": "ops@example.com"}, ["e-mail needs", "missing: smtp_url, email_from"]),
+    ({"AWB_REDIS_URL": f"redis+sentinel://:{PLANTED}@a:1,b:2"}, ["AWB_REDIS_URL:", "SERVICE-NAME"]),
+    ({"AWB_REDIS_URL": f"redis+sentinel://:{PLANTED}@a:1,b:port/awb"}, ["AWB_REDIS_URL:", "SERVICE-NAME"]),
+    ({"AWB_REDIS_URL": f"rediss+sentinel://:{PLANTED}@/awb"}, ["AWB_REDIS_URL:", "rediss+sentinel://"]),
+    (
+        {"AWB_REDIS_SERVER_NAME": "redis:6379", "AWB_REDIS_URL": "rediss://a"},
+        ["AWB_REDIS_SERVER_NAME:", "host name", "without a port"],
+    ),
+    ({"AWB_REDIS_SERVER_NAME": "redis"}, ["redis_server_name needs a redis_url that begins with rediss://"]),
+    ({"AWB_REDIS_SENTINEL_PASSWORD": PLANTED}, ["redis_sentinel_password needs", "redis+sentinel://"]),
+    (
+        {"AWB_REDIS_SENTINEL_USER": "awb", "AWB_REDIS_URL": "redis+sentinel://a/awb"},
+        ["redis_sentinel_user needs redis_sentinel_password"],
+    ),
     ({"AWB_SMTP_URL": f"smtp://u:{PLANTED}@mail.test"}, ["e-mail needs", "missing: email_from, email_to"]),
     (
         {"AWB_SMTP_URL": PLANTED, "AWB_EMAIL_FROM": "a@b.test", "AWB_EMAIL_TO": "c@d.test"},
@@ -355,6 +369,28 @@ def test_everything_is_said_at_once(tmp_path: Path) -> None:
     assert len(found) == len(wanted)
 
 
+def test_files_of_certificates_are_looked_into_at_the_start(tmp_path: Path) -> None:
+    authority, other = trustme.CA(), trustme.CA()
+    ours, theirs = authority.issue_cert("a.test"), other.issue_cert("b.test")
+    ours.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    theirs.private_key_pem.write_to_path(tmp_path / "other.key")
+    url = {"AWB_REDIS_URL": "rediss://a.test"}
+    for more, wanted in (
+        ({"REDIS_CA_FILE": tmp_path / "none"}, "AWB_REDIS_CA_FILE: the file"),
+        ({"REDIS_CERT_FILE": tmp_path / "none"}, "AWB_REDIS_CERT_FILE: the file"),
+        ({"REDIS_CERT_FILE": tmp_path / "cert.pem"}, "AWB_REDIS_CERT_FILE"),
+        ({"REDIS_CERT_FILE": tmp_path / "cert.pem", "REDIS_KEY_FILE": tmp_path / "other.key"}, "holds its key"),
+        ({"REDIS_KEY_FILE": tmp_path / "other.key"}, "redis_key_file needs redis_cert_file"),
+    ):
+        (problem,) = problems({**url, **{f"AWB_{name}": str(path) for name, path in more.items()}})
+        assert wanted in problem
+
+
+def test_the_password_in_a_url_for_sentinel_is_a_secret_text() -> None:
+    settings = Settings(redis_url="redis+sentinel://awb:p%40ss@a:1,b:2/mymaster")
+    assert {"p@ss", "p%40ss"} <= set(secret_texts(settings))
+
+
 @pytest.mark.parametrize("key", SECRET_FIELDS)
 def test_each_secret_may_come_from_a_file(tmp_path: Path, key: str) -> None:
     values = {
@@ -370,6 +406,8 @@ def test_each_secret_may_come_from_a_file(tmp_path: Path, key: str) -> None:
     file = tmp_path / "secret"
     file.write_text(f" {value}\n", encoding="utf-8")
     environ = {f"AWB_{key.upper()}_FILE": str(file)}
+    if key == "redis_sentinel_password":
+        environ["AWB_REDIS_URL"] = "redis+sentinel://127.0.0.1/awb"
     if key == "smtp_url":
         environ |= {"AWB_EMAIL_FROM": "a@b.test", "AWB_EMAIL_TO": "c@d.test"}
     if key == "slack_bot_token":

@@ -157,7 +157,7 @@ class Supervisor:
         own = self.config.settings.redis_url
         try:
             url = embedded_url or (own.get_secret_value() if own else "")
-            with connect(url, ca_file=self.config.settings.ca_file) as connection:
+            with connect(url, settings=self.config.settings) as connection:
                 prepare(connection)
         except (redis.exceptions.RedisError, OSError) as error:
             log.warning("schema not checked", why=unavailable(error))

@@ -198,7 +198,7 @@ def open_redis(config: Config, timeout: float = SOCKET_TIMEOUT, *, hurried: bool
     """Connect to the configured Redis, else to the embedded one of the data directory."""
     settings = config.settings
     if settings.redis_url:
-        return connect(settings.redis_url.get_secret_value(), timeout, ca_file=settings.ca_file, hurried=hurried)
+        return connect(settings.redis_url.get_secret_value(), timeout, settings=settings, hurried=hurried)
     from workers import embedded  # noqa: PLC0415 - not needed with a Redis of one's own
 
     return connect(embedded.url(settings.data_dir), timeout, hurried=hurried)

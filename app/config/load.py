@@ -16,8 +16,10 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
+from app.config.certificates import unusable_certificates
 from app.config.deploymentsettings import masked_tables, read_files, settings_of, wrong_together
 from app.config.environment import PREFIX, notices, secret_files, unknown_variables, value_of, variables, why_unreadable
+from app.config.sentences import sentence
 from app.config.settings import DEFAULT_DATA_DIR, SECRET_FIELDS, Settings
 from app.config.together import incomplete
 from app.config.types import in_stray_quotes
@@ -28,8 +30,6 @@ from app.core.limit.limits import Limit
 from app.core.limit.period import PeriodRule
 from app.core.limit.threshold import Threshold
 from app.core.relay.rule import RelayRule, RelayRulesError, load_relay_rules
-from app.core.text.spelling import did_you_mean
-from app.net import trust
 
 #: sysexits.h: configuration error.
 EXIT_CONFIG: Final = 78
@@ -168,7 +168,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     problems += unknown_variables(environ)
     read_files(values, problems)
     settings = _validate(values, source, environ, problems)
-    problems += _unusable_authorities(values)
+    problems += unusable_certificates(values)
     rules_source = Path(str(values.get("rules") or packaged("rules.toml")))
     rules: tuple[Rule, ...] = ()
     relay_rules: tuple[RelayRule, ...] = ()
@@ -200,13 +200,6 @@ def masked(settings: Settings) -> dict[str, Any]:
     for forward in shown["forward"]:
         forward["url"] = "<secret>"
     return {key: "<secret>" if key in SECRET_FIELDS and value is not None else value for key, value in shown.items()}
-
-
-def _unusable_authorities(values: Mapping[str, Any]) -> list[str]:
-    """Look into the files of certificates: found out at the first request, it would be said too late."""
-    named = [(key, values.get(key)) for key in ("ca_file", "coder_ca_file")]
-    found = [(key, trust.problem(Path(file))) for key, file in named if isinstance(file, str) and file]
-    return [f"{PREFIX}{key.upper()}: {wrong}" for key, wrong in found if wrong]
 
 
 def _find(path: Path | None, environ: Mapping[str, str], problems: list[str]) -> Path | None:
@@ -246,27 +239,8 @@ def _validate(
         return Settings.model_validate(values)
     except ValidationError as error:
         found = error.errors(include_input=False, include_url=False)
-        problems += [_sentence(item, source, environ) for item in found]
+        problems += [sentence(item, source, environ) for item in found]
         # Pydantic checks settings together only if each of them is valid; every mistake is to be reported at once.
         missing = incomplete(values) if all(item["loc"] for item in found) else []
         problems += [f"configuration: {problem}" for problem in missing]
     return None
-
-
-def _sentence(item: Any, source: Path | None, environ: Mapping[str, str]) -> str:
-    key = str(item["loc"][0]) if item["loc"] else ""
-    message = str(item["msg"]).removeprefix("Value error, ")
-    if item["type"] == "extra_forbidden" and len(item["loc"]) == 1:
-        return f"{source}: unknown key “{key}”{did_you_mean(key, list(Settings.model_fields))}; remove or correct it"
-    if not key:
-        return f"configuration: {message}"
-    if item["type"] == "extra_forbidden":
-        message = f"unknown key “{item['loc'][-1]}”; remove or correct it"
-    variables = (f"{PREFIX}{key.upper()}", f"{PREFIX}{key.upper()}_FILE")
-    named = [variable for variable in variables if environ.get(variable)]
-    return f"{named[0] if named else f'{source}: {key}'}{_inside(item['loc'][1:])}: {message}"
-
-
-def _inside(path: Sequence[str | int]) -> str:
-    """Write the place inside a setting as people count: `[2].levels` is the second table's key."""
-    return "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in path)

@@ -1,7 +1,7 @@
 """The texts of a configuration that must appear in no log."""
 
 from collections.abc import Iterator
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from pydantic import SecretStr
 
@@ -10,6 +10,7 @@ from app.config.settings import SECRET_FIELDS, Settings
 from app.config.types import split_url
 from app.core.access.logins import parse_logins
 from app.core.text.entries import split_urls
+from app.core.text.redisurl import is_sentinel, parse_sentinel_url
 
 
 def secret_texts(settings: Settings) -> Iterator[str]:
@@ -30,7 +31,10 @@ def _secrets(settings: PerDeployment) -> Iterator[str]:
         if secret is None:
             continue
         yield secret.get_secret_value()
-        if key.endswith("_url"):
+        if key == "redis_url" and is_sentinel(secret.get_secret_value()):
+            password = parse_sentinel_url(secret.get_secret_value()).password
+            yield from (password, quote(password))
+        elif key.endswith("_url"):
             parts = split_url(secret.get_secret_value())
             yield from (parts.password or "", unquote(parts.password or ""))
             if key in ("slack_webhook_url", "notify_webhook_url"):

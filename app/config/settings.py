@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from app.config.perdeployment import PerDeployment
 from app.config.together import incomplete
@@ -18,6 +18,7 @@ from app.config.types import (
     LongSecret,
     Networks,
     OptionalAddress,
+    OptionalHost,
     PasswordHash,
     People,
     PublicUrl,
@@ -35,6 +36,7 @@ SECRET_FIELDS: Final = (
     "webhook_secret",
     "webhook_secret_previous",
     "redis_url",
+    "redis_sentinel_password",
     "slack_webhook_url",
     "slack_bot_token",
     "slack_signing_secret",
@@ -65,6 +67,14 @@ class Settings(PerDeployment):
     public_url: PublicUrl = ""
     data_dir: FilePath = Path(DEFAULT_DATA_DIR)
     redis_url: RedisUrl = None
+    redis_ca_file: FilePath | None = None
+    redis_cert_file: FilePath | None = None
+    redis_key_file: FilePath | None = None
+    redis_server_name: OptionalHost = ""
+    redis_sentinel_user: str = ""
+    redis_sentinel_password: SecretStr | None = None
+    redis_wait_replicas: int = Field(0, ge=0, le=10)
+    redis_wait_ms: int = Field(1000, ge=10, le=1500)
     deployment: DeploymentName = "default"
     deployments: DeploymentNames = Field(default_factory=list)
     max_deployments: int = Field(20, ge=0, le=1000)
@@ -97,7 +107,11 @@ class Settings(PerDeployment):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     grace_seconds: int = Field(20, ge=1, le=600)
 
-    @field_validator(*(set(SECRET_FIELDS) - set(PerDeployment.model_fields)), "ca_file", mode="before")
+    @field_validator(
+        *(set(SECRET_FIELDS) - set(PerDeployment.model_fields)),
+        "ca_file", "redis_ca_file", "redis_cert_file", "redis_key_file",
+        mode="before",
+    )  # fmt: skip
     @classmethod
     def _empty_is_none(cls, value: Any) -> Any:
         return None if value == "" else value

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 _EMAIL: Final = ("smtp_url", "email_from", "email_to")
+_REDIS_TLS: Final = ("redis_ca_file", "redis_cert_file", "redis_key_file", "redis_server_name")
 _SLACK_BOT: Final = ("slack_bot_token", "slack_channel")
 #: Settings of one receiver, which are all set or none.
 GROUPS: Final = (_EMAIL, _SLACK_BOT)
@@ -27,4 +28,20 @@ def incomplete(values: Mapping[str, Any]) -> list[str]:
             found.append(f"{name} needs {listed} together; missing: {', '.join(missing)}")
     if values.get("proxy_user_header") and not values.get("proxy_addresses"):
         found.append("proxy_user_header needs proxy_addresses: only those may name users")
-    return found
+    return found + _wrong_redis(values)
+
+
+def _wrong_redis(values: Mapping[str, Any]) -> list[str]:
+    url = values.get("redis_url") or ""
+    scheme = str(getattr(url, "get_secret_value", lambda: url)()).partition("://")[0]
+    given = [key for key in _REDIS_TLS if values.get(key)]
+    if given and not scheme.startswith("rediss"):
+        return [f"{given[0]} needs a redis_url that begins with rediss:// or rediss+sentinel://, for TLS"]
+    if values.get("redis_key_file") and not values.get("redis_cert_file"):
+        return ["redis_key_file needs redis_cert_file: the certificate that this key belongs to"]
+    sentinel = [key for key in ("redis_sentinel_user", "redis_sentinel_password") if values.get(key)]
+    if sentinel and not scheme.endswith("+sentinel"):
+        return [f"{sentinel[0]} needs a redis_url that begins with redis+sentinel:// or rediss+sentinel://"]
+    if sentinel == ["redis_sentinel_user"]:
+        return ["redis_sentinel_user needs redis_sentinel_password"]
+    return []

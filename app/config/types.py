@@ -26,6 +26,7 @@ from app.core.alert.routing import ReceiverGlobs
 from app.core.limit.threshold import Threshold
 from app.core.text import weburl
 from app.core.text.mailbox import Mailbox, address_literal, ascii_host, mailboxes
+from app.core.text.redisurl import is_sentinel, parse_sentinel_url
 
 DEPLOYMENT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 SHORTEST_SECRET: Final = 16
@@ -53,6 +54,12 @@ def _read_limit(value: Any) -> Any:
             return -1
         if not re.fullmatch(r"[+-]?[0-9_]{1,20}", text):
             raise ValueError(_LIMIT_HINT)
+    return value
+
+
+def _host(value: str) -> str:
+    if value and not _HOST_NAME.fullmatch(value):
+        raise ValueError("must be a host name, such as redis.example.com, without a port")
     return value
 
 
@@ -116,11 +123,17 @@ def _public_url(value: str) -> str:
 
 
 def _redis(value: SecretStr | None) -> SecretStr | None:
+    if value and is_sentinel(value.get_secret_value()):
+        parse_sentinel_url(value.get_secret_value())
+        return value
     parts = split_url(value.get_secret_value()) if value else None
     if parts and not (parts.scheme in ("redis", "rediss") and parts.hostname):
         if parts.scheme == "unix" and parts.path:
             return value
-        raise ValueError("must be redis://:password@HOST:PORT/0, rediss://… for TLS, or unix:///path/of/the.sock")
+        raise ValueError(
+            "must be redis://:password@HOST:PORT/0, rediss://… for TLS, unix:///path/of/the.sock, or "
+            "redis+sentinel://HOST:PORT,HOST:PORT,HOST:PORT/SERVICE-NAME"
+        )
     return value
 
 
@@ -205,6 +218,7 @@ def _days_by_level(value: Mapping[str, int]) -> Mapping[str, int]:
 
 
 Address = Annotated[str, AfterValidator(_address)]
+OptionalHost = Annotated[str, AfterValidator(_host)]
 OptionalAddress = Annotated[str, AfterValidator(_optional_address)]
 Words = Annotated[list[str], BeforeValidator(words)]
 Digests = Annotated[list[Literal["weekly", "monthly"]], BeforeValidator(words)]

@@ -16,24 +16,22 @@ from app.core.alert.refusal import DOCTOR
 from app.core.finding import Finding, Result
 from app.doctor.access import examine_access
 from app.doctor.counting import examine_counting
+from app.doctor.redis import examine_redis
 from app.doctor.relaying import examine_relaying
 from app.net import trust
 from app.net.session import WebSession
 from app.notifiers.base import NotifyError
 from app.notifiers.directory import notifier
 from app.notifiers.receivers import receivers
-from app.store.server.connection import OLDEST_VERSION, missing_right, unavailable
-from app.store.server.info import append_fsync, check_writable, server_info
 
 _TIMEOUT = 5
 _LARGEST_SKEW = 30.0
-_RIGHTS = "docs/operation.md, Rights of the Redis user"
 
 
 def examine(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
     """Yield the findings of every check, as they come."""
     yield from _secret(config)
-    yield from _redis(config, connection)
+    yield from examine_redis(config, connection)
     yield from _receiver(config)
     yield from examine_access(config.settings)
     yield from _receivers(config.settings)
@@ -62,59 +60,6 @@ def _secret(config: Config) -> Iterator[Finding]:
             "secret.transport", Result.WARNING, "Coder would send the secret unencrypted",
             "put a TLS proxy in front and set AWB_PUBLIC_URL to its URL",
         )  # fmt: skip
-
-
-def _redis(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
-    try:
-        check_writable(connection)
-        server = server_info(connection)
-        seconds, micros = connection.time()
-    except (redis.exceptions.RedisError, OSError) as error:
-        right = missing_right(error)
-        hint = f"let the Redis user run {right} ({_RIGHTS})" if right else "start it, or check AWB_REDIS_URL"
-        hint = trust.REMEDY if trust.is_untrusted(error) else hint
-        text = f"Redis is {unavailable(error)}"
-        if config.settings.redis_url is None:
-            text = f"no meter runs in {config.settings.data_dir.resolve()}"
-            hint = "start it with: awb run (or set AWB_DATA_DIR to the directory of the one that runs)"
-        yield Finding("redis.reachable", Result.ERROR, text, hint)
-        return
-    yield Finding("redis.reachable", Result.OK, "Redis answers and accepts writes")
-    info = server.facts
-    version = str(info.get("valkey_version") or info["redis_version"])
-    # Valkey calls itself Redis 7.2.4 towards clients; its own version is newer than any that lacks something.
-    new_enough = tuple(int(part) for part in str(info["redis_version"]).split(".")[:2]) >= OLDEST_VERSION
-    yield Finding(
-        "redis.version", Result.OK if new_enough else Result.ERROR, f"version {version}",
-        "" if new_enough else "RQ loses jobs on servers before 6.2; use a newer one",
-    )  # fmt: skip
-    if server.missing:
-        yield Finding(
-            "redis.rights", Result.WARNING,
-            f"append-only file and maxmemory-policy cannot be seen: the Redis user may not run {server.missing}",
-            f"allow it with +info, or make sure of appendonly yes and maxmemory-policy noeviction yourself ({_RIGHTS})",
-        )  # fmt: skip
-    else:
-        yield _policy(info)
-    if append_fsync(connection) == "no":
-        yield Finding(
-            "redis.appendfsync", Result.WARNING,
-            "appendfsync no: a power cut may take half a minute of confirmed deliveries",
-            "set appendfsync everysec, which may lose a second or two, or always, which loses none",
-        )  # fmt: skip
-    skew = abs(seconds + micros / 1e6 - clock.now().timestamp())
-    yield Finding(
-        "clock.redis", Result.OK if skew < _LARGEST_SKEW else Result.WARNING, f"{skew:.1f} s from Redis' clock",
-        "" if skew < _LARGEST_SKEW else "synchronise the clocks (NTP): usage periods begin by them",
-    )  # fmt: skip
-
-
-def _policy(info: dict[str, object]) -> Finding:
-    policy = str(info.get("maxmemory_policy", "unknown"))
-    return Finding(
-        "redis.policy", Result.OK if policy == "noeviction" else Result.ERROR, f"maxmemory-policy {policy}",
-        "" if policy == "noeviction" else "set maxmemory-policy noeviction: any other may delete the ledger",
-    )  # fmt: skip
 
 
 def _receiver(config: Config) -> Iterator[Finding]:

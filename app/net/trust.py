@@ -34,6 +34,27 @@ def problem(ca_file: Path) -> str | None:
     return None
 
 
+def own_problem(cert_file: Path, key_file: Path | None) -> str | None:
+    """Say why a certificate of ours cannot be used with its key, None where it can.
+
+    Args:
+        cert_file: the certificate, and those between it and its CA.
+        key_file: its key; None where the same file holds it.
+    """
+    for file in (cert_file, key_file or cert_file):
+        try:
+            file.read_bytes()
+        except OSError as error:
+            return f"the file {file} cannot be read: {error.strerror or type(error).__name__}"
+    try:
+        # An empty password keeps OpenSSL from asking for one on the terminal.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(cert_file, key_file, password="")
+    except (ssl.SSLError, ValueError):
+        where = f"{key_file} holds its key" if key_file else "its key"
+        return f"{cert_file} must hold a certificate in PEM form and {where}, without a password"
+    return None
+
+
 def is_untrusted(error: BaseException) -> bool:
     """Return whether an error, or what it was raised from, is a certificate that was not trusted."""
     seen: BaseException | None = error

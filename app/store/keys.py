@@ -15,6 +15,8 @@ REMOVING = f"{PREFIX}:removing"
 MARKS = f"{PREFIX}:marks"
 #: Never set: trying to overwrite it shows whether Redis accepts writes.
 PROBE = f"{PREFIX}:probe"
+#: Written to wait until replicas have it, and so everything before it.
+REPLICATED = f"{PREFIX}:replicated"
 
 #: Hash of the time at which the sweep last processed a deployment, by its name.
 SWEPT = f"{PREFIX}:swept"

@@ -27,6 +27,7 @@ from app.pipeline.count.intake import IntakeOutcome, take
 from app.pipeline.relay.accepting import Relaying
 from app.store.receive.inbox import Inbox, TooManyDeploymentsError, accepting_channel
 from app.store.server.connection import unavailable
+from app.store.server.replicas import Replicas
 from app.web.access.csrf import sent_by_another_site
 from app.web.refusals import Refusals
 
@@ -94,7 +95,7 @@ def blueprint(config: Config, connection: "redis.Redis", secrets: Keys | None, r
     routes = Blueprint("webhook", __name__)
     limit = config.settings.max_body_bytes
     configured, most = config.settings.configured_deployments, config.settings.max_deployments
-    accepting = accepting_channel(connection)
+    accepting = accepting_channel(connection, Replicas.of(config.settings))
     proxies = config.settings.proxy_addresses
     relaying = Relaying.of(config)
 

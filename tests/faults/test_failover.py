@@ -10,7 +10,8 @@ import pytest
 import redis
 
 from app.store.rq import jobqueue
-from app.store.server.connection import MovedError, connect
+from app.store.server.connection import connect
+from app.store.server.watched import MovedError
 from tests.conftest import RedisServer, make_config, wait_until
 from tests.faults.forwarder import Forwarder
 from tests.faults.system import System, free_port

@@ -1,4 +1,4 @@
-"""A Redis user with no more rights than docs/operation.md asks for (ACL)."""
+"""A Redis user with no more rights than docs/redis.md asks for (ACL)."""
 
 import re
 from collections.abc import Iterator
@@ -25,9 +25,9 @@ PASSWORD = "a-password-of-the-tests"
 
 
 def documented() -> list[str]:
-    """Return the rules of the user in docs/operation.md."""
-    text = (ROOT / "docs" / "operation.md").read_text(encoding="utf-8")
-    (line,) = re.findall(r"^ACL SETUSER awb (.*)$", text, re.MULTILINE)
+    """Return the rules of the user in docs/redis.md."""
+    text = (ROOT / "docs" / "redis.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^ *ACL SETUSER awb (.*)$", text, re.MULTILINE)
     return [word.replace(">PASSWORD", f">{PASSWORD}") for word in line.split()]
 
 

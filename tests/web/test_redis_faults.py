@@ -15,7 +15,8 @@ import requests
 from flask.testing import FlaskClient
 
 from app.store.rq import jobqueue
-from app.store.server.connection import RECEIVER_TIMEOUT, Silence, connect
+from app.store.server.connection import RECEIVER_TIMEOUT, connect
+from app.store.server.watched import Silence
 from app.web.factory import create_app
 from app.web.health import PATIENCE_SECONDS
 from tests.conftest import RedisServer, make_config, wait_until

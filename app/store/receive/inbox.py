@@ -16,6 +16,7 @@ from app.store.relay.relays import NOTHING, Relayed
 from app.store.rq import jobqueue, readyjob
 from app.store.server.channel import Channel
 from app.store.server.commands import Fields, commands
+from app.store.server.replicas import Replicas
 
 #: The number of quarantined bodies kept, and for how long. They cannot be counted; an admin reviews the newest.
 QUARANTINE_KEPT: Final = 200
@@ -109,6 +110,7 @@ class Inbox:
         """Store an authenticated body that is not a notification, without its text unless `keep` is set.
 
         Raises:
+            redis.exceptions.RedisError: Redis did not confirm it; trying again does no harm.
             TooManyDeploymentsError: the deployment is unknown, and nothing was written.
         """
         if not Deployments(self.connection).admit(self.deployment, self.most):
@@ -126,6 +128,7 @@ class Inbox:
             ids = [item.decode() for item in oldest]
             self.redis.delete(*(keys.quarantined(self.deployment, item) for item in ids))
             self.redis.zrem(keys.quarantine(self.deployment), *ids)
+        self._accept.replicas.confirm(self.connection)
 
     def remember(self, pipe: Pipeline, rows: Sequence[Remembered], keep_seconds: int) -> None:
         """Write the outcomes of deliveries into a pipeline; writing them again changes nothing."""
@@ -181,8 +184,8 @@ def _bucket(message_id: str) -> tuple[str, bytes]:
     return digest[:2].hex()[:3], digest[1:]
 
 
-def accepting_channel(connection: "redis.Redis") -> Channel:
-    return Channel(connection, "accept")
+def accepting_channel(connection: "redis.Redis", replicas: Replicas | None = None) -> Channel:
+    return Channel(connection, "accept", replicas)
 
 
 def deployments(connection: "redis.Redis") -> list[str]:

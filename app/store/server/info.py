@@ -50,15 +50,15 @@ def server_info(connection: "redis.Redis") -> ServerInfo:
     return ServerInfo({"redis_version": server_version(connection)}, right)
 
 
-def append_fsync(connection: "redis.Redis") -> str:
-    """Return when Redis syncs confirmed writes to disk (`appendfsync`); empty if that cannot be read.
+def server_setting(connection: "redis.Redis", name: str) -> str:
+    """Return a setting of the server; empty if it cannot be read.
 
     Raises:
         redis.exceptions.RedisError: the server does not answer.
     """
     client: Any = connection
     try:
-        reply = client.config_get("appendfsync")
+        reply = client.config_get(name)
     except ResponseError:  # managed servers have no CONFIG, and few users may run it
         return ""
     return "".join(_text(value) for value in reply.values())

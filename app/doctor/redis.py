@@ -1,0 +1,150 @@
+"""Checks of Redis: the server itself, its replicas, and Sentinel."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import redis
+
+from app import clock
+from app.config.load import Config
+from app.core.finding import Finding, Result
+from app.net import trust
+from app.store.server.connection import OLDEST_VERSION, missing_right, unavailable
+from app.store.server.info import check_writable, server_info, server_setting
+from app.store.server.sentinel import SentinelState, master_of
+
+_LARGEST_SKEW: Final = 30.0
+#: With fewer, the sentinels that are left after one has failed are no majority.
+_FEWEST_SENTINELS: Final = 3
+_RIGHTS: Final = "docs/redis.md, Rights of the Redis user"
+_TLS_REMEDY: Final = (
+    "name the file of the CA in AWB_REDIS_CA_FILE; where the certificate has another name than AWB_REDIS_URL, "
+    "set AWB_REDIS_SERVER_NAME"
+)
+_CERTIFICATE_REMEDY: Final = "Redis wants a certificate: set AWB_REDIS_CERT_FILE and AWB_REDIS_KEY_FILE"
+
+
+def examine_redis(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
+    """Yield what is found of Redis and of Sentinel; of the server itself only that it is away, where it is."""
+    yield from _sentinels(connection)
+    try:
+        check_writable(connection)
+        server = server_info(connection)
+        seconds, micros = connection.time()
+    except (redis.exceptions.RedisError, OSError) as error:
+        yield _away(config, error)
+        return
+    yield Finding("redis.reachable", Result.OK, "Redis answers and accepts writes")
+    yield _version(server.facts)
+    if server.missing:
+        yield Finding(
+            "redis.rights", Result.WARNING,
+            f"append-only file and maxmemory-policy cannot be seen: the Redis user may not run {server.missing}",
+            f"allow it with +info, or make sure of appendonly yes and maxmemory-policy noeviction yourself ({_RIGHTS})",
+        )  # fmt: skip
+    else:
+        yield _policy(server.facts)
+        yield from _replication(config, connection, server.facts)
+    if server_setting(connection, "appendfsync") == "no":
+        yield Finding(
+            "redis.appendfsync", Result.WARNING,
+            "appendfsync no: a power cut may take half a minute of confirmed deliveries",
+            "set appendfsync everysec, which may lose a second or two, or always, which loses none",
+        )  # fmt: skip
+    skew = abs(seconds + micros / 1e6 - clock.now().timestamp())
+    yield Finding(
+        "clock.redis", Result.OK if skew < _LARGEST_SKEW else Result.WARNING, f"{skew:.1f} s from Redis' clock",
+        "" if skew < _LARGEST_SKEW else "synchronise the clocks (NTP): usage periods begin by them",
+    )  # fmt: skip
+
+
+def _away(config: Config, error: Exception) -> Finding:
+    right = missing_right(error)
+    hint = f"let the Redis user run {right} ({_RIGHTS})" if right else "start it, or check AWB_REDIS_URL"
+    hint = _TLS_REMEDY if trust.is_untrusted(error) else _CERTIFICATE_REMEDY if _is_asked_for(error) else hint
+    text = f"Redis is {unavailable(error)}"
+    if config.settings.redis_url is None:
+        text = f"no meter runs in {config.settings.data_dir.resolve()}"
+        hint = "start it with: awb run (or set AWB_DATA_DIR to the directory of the one that runs)"
+    return Finding("redis.reachable", Result.ERROR, text, hint)
+
+
+def _version(info: Mapping[str, Any]) -> Finding:
+    version = str(info.get("valkey_version") or info["redis_version"])
+    # Valkey calls itself Redis 7.2.4 towards clients; its own version is newer than any that lacks something.
+    new_enough = tuple(int(part) for part in str(info["redis_version"]).split(".")[:2]) >= OLDEST_VERSION
+    return Finding(
+        "redis.version", Result.OK if new_enough else Result.ERROR, f"version {version}",
+        "" if new_enough else "RQ loses jobs on servers before 6.2; use a newer one",
+    )  # fmt: skip
+
+
+def _policy(info: dict[str, object]) -> Finding:
+    policy = str(info.get("maxmemory_policy", "unknown"))
+    return Finding(
+        "redis.policy", Result.OK if policy == "noeviction" else Result.ERROR, f"maxmemory-policy {policy}",
+        "" if policy == "noeviction" else "set maxmemory-policy noeviction: any other may delete the ledger",
+    )  # fmt: skip
+
+
+def _is_asked_for(error: Exception) -> bool:
+    """Return whether the server ended the connection because it wants to see a certificate of its client."""
+    return "certificate required" in str(error) or "CERTIFICATE_REQUIRED" in str(error)
+
+
+def _sentinels(connection: "redis.Redis") -> Iterator[Finding]:
+    master = master_of(connection)
+    if master is None:
+        return
+    check, found = "redis.sentinel", master.survey()
+    away = [f"{one.address} ({one.problem})" for one in found if one.problem]
+    knowing = [one for one in found if one.known]
+    if len(away) == len(found):
+        yield Finding(
+            check, Result.ERROR, f"no sentinel answers: {', '.join(away)}",
+            "check the hosts in AWB_REDIS_URL, and AWB_REDIS_SENTINEL_PASSWORD where Sentinel has a password",
+        )  # fmt: skip
+    elif not knowing:
+        yield Finding(
+            check, Result.ERROR, f"no sentinel knows a master named “{master.service}”",
+            "the last part of AWB_REDIS_URL is the name behind `sentinel monitor` in sentinel.conf",
+        )  # fmt: skip
+    elif away:
+        yield Finding(check, Result.WARNING, f"sentinels that do not answer: {', '.join(away)}", "start them again")
+    else:
+        yield _watched(check, knowing)
+
+
+def _watched(check: str, knowing: list[SentinelState]) -> Finding:
+    number = max(one.peers + 1 for one in knowing)
+    if number < _FEWEST_SENTINELS:
+        return Finding(
+            check, Result.WARNING, f"{number} sentinel{'' if number == 1 else 's'}: no majority is left if one fails",
+            "run three sentinels on three machines",
+        )  # fmt: skip
+    return Finding(check, Result.OK, f"{number} sentinels watch {knowing[0].master}")
+
+
+def _replication(config: Config, connection: "redis.Redis", info: Mapping[str, Any]) -> Iterator[Finding]:
+    """Find what a fail-over can lose. Nothing is said of a server without replicas and without Sentinel."""
+    check, wanted = "redis.replication", config.settings.redis_wait_replicas
+    listed = [info.get(f"slave{number}") for number in range(int(info.get("connected_slaves", 0)))]
+    online = sum(isinstance(one, dict) and one.get("state") == "online" for one in listed)
+    replicas = f"{online} replica{'' if online == 1 else 's'}"
+    if wanted > online:
+        yield Finding(
+            check, Result.ERROR, f"every delivery waits for {wanted} replicas and is refused: {replicas} connected",
+            "bring the replica back, or lower AWB_REDIS_WAIT_REPLICAS and accept what a failover may then lose",
+        )  # fmt: skip
+    elif wanted:
+        spare = online - wanted
+        rest = f"{spare} may fail before deliveries are refused" if spare else "if one fails, deliveries are refused"
+        yield Finding(check, Result.OK, f"confirmed deliveries are on {wanted} of {replicas}; {rest}")
+    elif online or master_of(connection):
+        fewest = server_setting(connection, "min-replicas-to-write")
+        kept = "; min-replicas-to-write does not prevent that" if fewest not in ("", "0") else ""
+        yield Finding(
+            check, Result.WARNING,
+            f"a failover may lose deliveries that were confirmed in the last moment before it{kept}",
+            "set AWB_REDIS_WAIT_REPLICAS=1: a delivery is then confirmed once a replica has it",
+        )  # fmt: skip
