@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run demo test test-long torture planted check bench audit sbom lock clean
+.PHONY: run demo test test-long torture planted check bench docs audit sbom lock clean
 .DEFAULT_GOAL := run
 
 # `--seconds 60` where SECONDS=60 was given.
@@ -36,6 +36,9 @@ check: $(VENV)/.dev  ## Lint, types, layers, lock files
 
 bench: $(VENV)/.dev  ## Measure against other receivers and workers; needs wrk, and Node for one rival
 	$(BIN)/python -m bench
+
+docs: $(VENV)/.dev  ## Build the documentation as a static site: build/docs/index.html
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -b html docs build/docs
 
 audit: $(VENV)/.dev  ## Known vulnerabilities of the locked packages, and bandit; needs the network
 	$(BIN)/python -m tests.audit

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urljoin
@@ -96,5 +98,26 @@ def test_every_alert_rule_links_to_a_section_that_exists_and_names_it(client: Fl
         assert re.sub(r"[^\w\- ]", "", section.partition("\n")[0].lower()).replace(" ", "-") == slug
 
 
-def test_a_finding_on_a_page_links_to_its_section(client: FlaskClient) -> None:
-    assert 'href="/docs/runbook#warnings-are-not-delivered"' in client.get("/").text
+def test_a_finding_and_a_step_on_a_page_link_to_their_section(client: FlaskClient) -> None:
+    text = client.get("/").text
+    assert 'href="/docs/runbook#warnings-are-not-delivered"' in text
+    assert '<a href="/docs/connect">docs/connect.md</a>' in text
+
+
+def test_the_static_site_builds_without_a_warning(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-q",
+        "-W",
+        "-b",
+        "html",
+        "-d",
+        tmp_path / "cache",
+        DOCS,
+        tmp_path / "site",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Coder AWB meter" in (tmp_path / "site" / "index.html").read_text(encoding="utf-8")

@@ -39,11 +39,11 @@ def steps(progress: Progress) -> Sequence[Step]:
         Step(
             "delivery", "Connect Coder", progress.delivered,
             "put the two lines that `awb webhook-url` prints into coderd's environment",
-            "README.md#connect-your-deployment",
+            "docs/connect.md",
         ),
         Step(
             "templates", "List the templates of Coder Tasks", progress.templates,
-            "set `AWB_AI_TEMPLATES=claude-code,aider`", "README.md#connect-your-deployment",
+            "set `AWB_AI_TEMPLATES=claude-code,aider`", "docs/connect.md",
         ),
         Step(
             "token", "Add a token for Coder's API for an exact count", progress.verifying,

@@ -18,6 +18,7 @@ from app.core.text.lines import day_text, short_day
 from app.store.receive.inbox import deployments
 from app.store.store import Store
 from app.web.about import About
+from app.web.docs.routes import address
 from app.web.paths import rooted
 
 _PAGES: Final = (
@@ -32,6 +33,7 @@ _OF_USAGE: Final = ("/", "/users", "/templates", "/organizations")
 _UNITS: Final = ((86_400 * 2, 86_400, "days"), (5400, 3600, "h"), (90, 60, "min"), (0, 1, "s"))
 #: Seconds; a page costs more than nothing.
 _SHORTEST_REFRESH: Final = 10
+_DOCUMENT: Final = re.compile(r"\bdocs/([a-z/-]+)\.md(#[a-z-]+)?")
 _YEARS: Final = range(2000, 2200)
 
 
@@ -108,8 +110,14 @@ def refresh() -> int | None:
 
 
 def prose(text: str) -> Markup:
-    """Write our own sentence as HTML; commands in it stand between backticks."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped before
+    """Write our own sentence as HTML: commands between backticks become code, names of documents links to them."""
+    coded = re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text)))
+    return Markup(_DOCUMENT.sub(_linked, coded))  # noqa: S704 - escaped before
+
+
+def _linked(found: re.Match[str]) -> str:
+    name, fragment = found.groups(default="")
+    return f'<a href="{address(name + fragment)}">{found[0]}</a>'
 
 
 def sentence(text: str) -> str:
