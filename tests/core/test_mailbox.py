@@ -106,3 +106,9 @@ def test_a_host_name_is_written_as_dns_has_it(host: str, expected: str | None) -
 )
 def test_only_addresses_have_several_spellings(spelled: str, key: str) -> None:
     assert receiver_key(spelled) == key
+
+
+@pytest.mark.parametrize("separator", [",", ", ", ";", "; ", "\n", "\r\n", ",\n"])
+def test_a_list_is_separated_as_every_other_list_of_settings(separator: str) -> None:
+    entries = ['"Boss, the; first" <boss@example.com>', "Jörg <j@example.com>", "ops@example.com"]
+    assert mailboxes(separator.join(entries)) == entries

@@ -23,7 +23,7 @@ _MAILBOX: Final = re.compile(
 _LOCAL: Final = re.compile(r"[\w.!#$%&'*+/=^`{|}~\u0080-\U0010ffff-]+")
 _ASCII_DOMAIN: Final = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*")
 _LONGEST: Final = 254
-_SEPARATOR: Final = re.compile(r'\s*((?:[^,"]|"(?:[^"\\]|\\.)*")+)\s*')
+_SEPARATOR: Final = re.compile(r'\s*((?:[^,;\n"]|"(?:[^"\\]|\\.)*")+)\s*')
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Mailbox(Parsed):
 
 
 def mailboxes(text: str) -> list[str]:
-    """Split a list at its commas, except inside quotation marks."""
+    """Split a list at its commas, semicolons and line breaks, except inside quotation marks."""
     return [part.strip() for part in _SEPARATOR.findall(text) if part.strip()]
 
 
