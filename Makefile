@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run demo test test-long torture planted check bench docs audit sbom lock clean
+.PHONY: run demo test test-long torture planted check bench docs audit sbom lock helm-tools clean
 .DEFAULT_GOAL := run
 
 # `--seconds 60` where SECONDS=60 was given.
@@ -48,6 +48,9 @@ sbom: $(VENV)/.dev  ## Write sbom.json (CycloneDX) of what `make run` installs
 
 lock: $(VENV)/.dev  ## Write the lock files anew after a change of pyproject.toml
 	$(BIN)/python -m tests.lockfiles write
+
+helm-tools:  ## Build helm, kubeconform and a Kubernetes API server for the tests of the chart; needs Go
+	deploy/helm/tools.sh
 
 clean:
 	rm -rf $(VENV)
