@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from app.config.load import ConfigError, load, masked, packaged
+from app.config.load import ConfigError, load, masked
+from app.config.places import packaged
 from app.config.secrettexts import secret_texts
 from app.config.settings import SECRET_FIELDS, Settings
 from app.config.webhooksecret import ensure_webhook_secret

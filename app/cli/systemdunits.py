@@ -10,7 +10,7 @@ import click
 from app.cli.base import fail, main
 from app.cli.program import NAME
 from app.config.environment import why_unreadable
-from app.config.load import SYSTEM_CONFIG, packaged
+from app.config.places import SYSTEM_CONFIG, packaged
 
 _UNITS: Final = Path("/etc/systemd/system")
 #: The program's path in the units as they are kept.

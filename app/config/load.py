@@ -18,11 +18,11 @@ from pydantic import ValidationError
 
 from app.config.certificates import unusable_certificates
 from app.config.deploymentsettings import masked_tables, read_files, settings_of, wrong_together
-from app.config.environment import PREFIX, notices, secret_files, unknown_variables, value_of, variables, why_unreadable
+from app.config.environment import notices, secret_files, unknown_variables, value_of, variables, why_unreadable
+from app.config.places import find, packaged
 from app.config.sentences import sentence
 from app.config.settings import DEFAULT_DATA_DIR, SECRET_FIELDS, Settings
 from app.config.together import incomplete
-from app.config.types import in_stray_quotes
 from app.core.alert.quiet import QuietSpan
 from app.core.count.conditions import Facts
 from app.core.count.rules import Rule, RulesError, load_rules
@@ -35,11 +35,7 @@ from app.core.relay.rule import RelayRule, RelayRulesError, load_relay_rules
 EXIT_CONFIG: Final = 78
 #: Set by systemd for a unit with StateDirectory=; several are separated by colons.
 _STATE_DIRECTORY: Final = "STATE_DIRECTORY"
-#: Read by commands on a machine where systemd runs the meter; systemd hands the same file to the service.
-SYSTEM_CONFIG: Final = Path("/etc/awb-meter/awb-meter.toml")
 _MOST_OTHERS: Final = 1000
-_ROOT = Path(__file__).resolve().parents[2]
-_DEFAULTS = Path(__file__).resolve().parents[1] / "defaults"
 
 
 class ConfigError(Exception):
@@ -158,7 +154,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     """
     environ = os.environ if environ is None else environ
     problems: list[str] = []
-    source = _find(path, environ, problems)
+    source = find(path, environ, problems)
     values = _read_toml(source, problems) if source else {}
     folders = value_of(environ, _STATE_DIRECTORY)
     if folders and values.get("data_dir", DEFAULT_DATA_DIR) == DEFAULT_DATA_DIR:
@@ -187,12 +183,6 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     return Config(settings, rules, source, rules_source, notices(environ), relay_rules)
 
 
-def packaged(name: str, folder: str = "config") -> Path:
-    """Return a file or folder that comes with the program: from the checkout, else from the installed package."""
-    checkout = _ROOT / folder / name
-    return checkout if checkout.exists() else _DEFAULTS / name
-
-
 def masked(settings: Settings) -> dict[str, Any]:
     """Return every setting as text, secrets as `<secret>`, for people to read."""
     shown = settings.model_dump(mode="json")
@@ -200,26 +190,6 @@ def masked(settings: Settings) -> dict[str, Any]:
     for forward in shown["forward"]:
         forward["url"] = "<secret>"
     return {key: "<secret>" if key in SECRET_FIELDS and value is not None else value for key, value in shown.items()}
-
-
-def _find(path: Path | None, environ: Mapping[str, str], problems: list[str]) -> Path | None:
-    variable = value_of(environ, PREFIX + "CONFIG")
-    named = path or (Path(variable) if variable else None)
-    if named is None:
-        default = packaged(SYSTEM_CONFIG.name)
-        if not default.is_relative_to(_ROOT / "config") and os.access(SYSTEM_CONFIG, os.R_OK):
-            return SYSTEM_CONFIG
-        return default if default.exists() else None
-    try:
-        is_file = named.is_file()
-    except OSError as error:
-        problems.append(f"{named}: cannot be read by user {os.getuid()}: {why_unreadable(error)}; check AWB_CONFIG")
-        return None
-    if not is_file:
-        stray = " without the quotation mark" if in_stray_quotes(str(named)) else ""
-        problems.append(f"{named}: there is no such file; check AWB_CONFIG or --config{stray}")
-        return None
-    return named
 
 
 def _read_toml(source: Path, problems: list[str]) -> dict[str, Any]:

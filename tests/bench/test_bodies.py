@@ -4,7 +4,7 @@ from collections import defaultdict
 
 import pytest
 
-from app.config.load import packaged
+from app.config.places import packaged
 from app.core.count.conditions import Facts
 from app.core.count.delivery import read_delivery, to_event
 from app.core.count.estimate import provisional_records

@@ -89,14 +89,14 @@ def test_a_change_of_the_settings_takes_effect(machine: Machine) -> None:
 
 
 def test_a_wrong_setting_stops_the_service_and_is_named(machine: Machine) -> None:
-    machine.ok(f"cp {SETTINGS} /root/kept && echo 'limits = 5' >> {SETTINGS}", "root")
+    machine.ok(f"cp {SETTINGS} /var/tmp/kept && echo 'limits = 5' >> {SETTINGS}", "root")
     try:
         assert "limits" in machine.run(f"{AWB} config check").stderr
         assert machine.run("sudo systemctl restart awb-meter").returncode != 0
         # 78 is not tried again and again.
         assert machine.run("systemctl is-failed awb-meter").stdout == "failed\n"
     finally:
-        machine.ok(f"cp /root/kept {SETTINGS} && systemctl restart awb-meter", "root")
+        machine.ok(f"cp /var/tmp/kept {SETTINGS} && systemctl restart awb-meter", "root")
 
 
 def test_a_killed_or_hanging_service_is_started_again(machine: Machine) -> None:

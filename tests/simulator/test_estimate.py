@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from app.config.load import packaged
+from app.config.places import packaged
 from app.core.count.rules import Rule, load_rules
 from app.simulator.estimate import Estimator
 from app.simulator.notifications import Message, Outbox
