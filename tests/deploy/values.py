@@ -1,4 +1,7 @@
-"""The table of the chart's values, made of the comments in values.yaml; run this module to write it into its README."""
+"""What follows from other files in the chart: the table of values in its README, and the settings in its schema.
+
+Run this module to write both after a change of values.yaml, settings or queues.
+"""
 
 import json
 import re
@@ -8,8 +11,17 @@ from typing import Any, Final
 
 import yaml
 
+from app.config.settings import SECRET_FIELDS, Settings
+from app.store.rq import jobqueue
+
 CHART: Final = Path(__file__).parents[2] / "deploy/helm/awb-meter"
 README: Final = CHART / "README.md"
+SCHEMA: Final = CHART / "values.schema.json"
+#: Settings that the chart or its image makes itself, or that make no sense in a pod.
+_OWNED: Final = {"bind", "metrics_bind", "data_dir", "redis_url", "rules", "trust_loopback", "web_processes"}
+_TYPES: Final = {bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
+#: Types of settings whose defaults do not tell.
+_OTHER_TYPES: Final = {"limit": ["integer", "string"], "soft_limit": "integer"}
 _TABLE: Final = re.compile(r"(?<=\n\n)\| value \|.*?(?=\n\n|\Z)", re.DOTALL)
 
 
@@ -71,5 +83,31 @@ def _shown(value: Any) -> str:
     return json.dumps(value)
 
 
+def with_settings(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the chart's schema with the settings, secrets and queues that the program has now."""
+    schema = json.loads(json.dumps(schema))
+    defaults = Settings().model_dump(mode="json")
+    names = [name for name in Settings.model_fields if name not in {*SECRET_FIELDS, *_OWNED}]
+    known = {name: _setting(name, defaults[name]) for name in names}
+    # A table of its own for each deployment; its secrets are files.
+    known["deployment_settings"]["additionalProperties"] = {
+        "type": "object",
+        "propertyNames": {"not": {"enum": list(SECRET_FIELDS)}},
+    }
+    properties = schema["properties"]
+    properties["settings"]["properties"] = known
+    properties["secret"]["properties"]["keys"]["items"]["enum"] = list(SECRET_FIELDS)
+    properties["workers"]["additionalProperties"]["properties"]["queues"]["items"]["enum"] = list(jobqueue.QUEUES)
+    return schema
+
+
+def _setting(name: str, default: Any) -> dict[str, Any]:
+    kind = _OTHER_TYPES.get(name) or _TYPES.get(type(default), "string")
+    tables = name in ("routes", "scopes", "forward")
+    return {"type": kind, **({"items": {"type": "object" if tables else "string"}} if kind == "array" else {})}
+
+
 if __name__ == "__main__":
+    before = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    SCHEMA.write_text(json.dumps(with_settings(before), indent=2) + "\n", encoding="utf-8")
     README.write_text(_TABLE.sub(lambda _: table(), README.read_text(encoding="utf-8")), encoding="utf-8")
