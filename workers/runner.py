@@ -49,6 +49,11 @@ class QuietWorker(PausableWorker):
     #: Whether it ends on a signal; False in a process that also does other work.
     handles_signals = True
 
+    @property
+    def asked_to_end(self) -> bool:
+        """Whether a signal asked it to end."""
+        return self._shutdown_requested_date is not None
+
     def _install_signal_handlers(self) -> None:
         if self.handles_signals:
             super()._install_signal_handlers()  # type: ignore[no-untyped-call]

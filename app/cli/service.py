@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 import redis
@@ -25,6 +25,9 @@ from app.store.rq import jobqueue
 from app.store.server.connection import RECEIVER_TIMEOUT, unavailable
 from app.store.server.schema import prepare
 
+if TYPE_CHECKING:
+    from workers.runner import QuietWorker
+
 #: Set by systemd where standard output goes to its journal.
 _JOURNAL: Final = "JOURNAL_STREAM"
 #: What the commands below import: `run` does it once, for all processes that it forks.
@@ -40,6 +43,7 @@ _IMPORTS: Final[Mapping[str, Sequence[str]]] = {
 @click.pass_context
 def run(context: click.Context, insecure: bool) -> None:
     """Run everything: Redis unless AWB_REDIS_URL is set, receiver, workers and scheduler."""
+    _heed_sigterm()
     from workers import embedded  # noqa: PLC0415 - slow to import, as all parts of the service are
     from workers.supervisor import AlreadyRunningError, Supervisor  # noqa: PLC0415 - the same
 
@@ -94,6 +98,7 @@ def load_or_none(path: Path | None) -> Settings | None:
 @click.pass_context
 def web(context: click.Context, insecure: bool, listen_fd: int | None, metrics_fd: int | None) -> None:
     """Run only the receiver."""
+    _heed_sigterm()
     from app.web import server  # noqa: PLC0415 - slow to import
     from app.web.factory import create_app  # noqa: PLC0415 - the same
     from app.web.metrics import server as metricserver  # noqa: PLC0415 - the same
@@ -102,7 +107,6 @@ def web(context: click.Context, insecure: bool, listen_fd: int | None, metrics_f
     config = load_config(context, secret=not insecure, session=True, part=True)
     follow_parent()
     _prepare(config)
-    signal.signal(signal.SIGTERM, _end)
     settings = config.settings
     try:
         app = create_app(config, open_redis(config, RECEIVER_TIMEOUT, hurried=True), insecure=insecure)
@@ -140,6 +144,11 @@ def _cannot_listen(settings: Settings, error: OSError) -> str:
     return f"cannot listen on {settings.bind}: {error.strerror}; set AWB_BIND to another address"
 
 
+def _heed_sigterm() -> None:
+    """End in order at SIGTERM until the part has its own handler: the kernel ignores it for the first process."""
+    signal.signal(signal.SIGTERM, _end)
+
+
 def _end(_signal: int, _frame: Any) -> NoReturn:
     raise SystemExit(0)
 
@@ -150,6 +159,7 @@ def _end(_signal: int, _frame: Any) -> NoReturn:
 @click.pass_context
 def worker(context: click.Context, queues: tuple[str, ...], burst: bool) -> None:
     """Run workers: of each QUEUE, or of all queues that the configuration needs. Each is a process of its own."""
+    _heed_sigterm()
     from workers.keeping import follow_parent  # noqa: PLC0415 - slow to import
 
     if burst and len(queues) != 1:
@@ -177,6 +187,7 @@ def _work(context: click.Context, config: Config, queue: str, *, burst: bool) ->
         with open_redis(config, RECEIVER_TIMEOUT) as connection:
             wait_for_redis(connection)
     _prepare(config)
+    worked: QuietWorker | None = None
     try:
         if queue not in jobqueue.CORE and config.settings.relaying:
             from app.pipeline.relay.work import warm_up  # noqa: PLC0415 - for these workers alone
@@ -186,6 +197,10 @@ def _work(context: click.Context, config: Config, queue: str, *, burst: bool) ->
         ServiceManager.of(os.environ).ready(f"Working on {queue}")
         worked.work(burst=burst, logging_level="WARNING")
     except (redis.exceptions.RedisError, OSError) as error:
+        if worked is not None and worked.asked_to_end:
+            # Redis was stopped first. The next worker takes up what this one had begun.
+            click.echo(f"ended without signing off: Redis is {unavailable(error)}", err=True)
+            return
         fail(absent(context.obj, error), EXIT_UNAVAILABLE)
 
 
@@ -193,6 +208,7 @@ def _work(context: click.Context, config: Config, queue: str, *, burst: bool) ->
 @click.pass_context
 def scheduler(context: click.Context) -> None:
     """Run the scheduler: delayed retries and the sweep. You can run several; the work is done once."""
+    _heed_sigterm()
     from workers.keeping import follow_parent  # noqa: PLC0415 - the same
     from workers.scheduler import Scheduler  # noqa: PLC0415 - slow to import
 

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import redis
 
 from app.store.rq import jobqueue
 from app.store.rq.workers import WorkerState, read_workers
+from app.store.server.connection import connect
 from tests.conftest import RedisServer, make_config, wait_until
 from tests.pipeline.streams import resumes
 from tests.workers.make import NOTHING, accept, awb, jobs_in
@@ -52,6 +54,18 @@ def test_each_queue_has_a_process_which_is_started_again_and_all_end_at_sigterm(
     assert crew.wait(30) == 0
     # The one that was killed could not sign off.
     assert {pid_of(worker) for worker in alive(connection)} <= {before[jobqueue.DELIVERIES]}
+
+
+def test_a_worker_that_is_stopped_after_redis_ends_as_it_was_asked_to(short_dir: Path) -> None:
+    """Engines that stop a project's containers side by side may stop Redis first."""
+    server = RedisServer(short_dir)
+    server.start()
+    process = awb("worker", jobqueue.DELIVERIES, redis_url=server.url, log=short_dir / "log")
+    with connect(server.url) as connection:
+        wait_until(lambda: served(connection), 60)
+    server.kill()
+    process.terminate()
+    assert process.wait(30) == 0, (short_dir / "log").read_text()
 
 
 def queues_of(*queues: str, **settings: Any) -> list[str]:
