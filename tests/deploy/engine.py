@@ -1,0 +1,64 @@
+"""Podman as root, also where the machine is itself confined: without systemd, with old cgroups, or with low limits.
+
+Everything runs in one mount namespace of its own, which sees cgroups of version 2 and holds podman's networks. Images
+are built by chroot, as the usual isolation sets limits that such a machine refuses.
+"""
+
+import os
+import resource
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+#: What Debian calls the programs needed.
+PROGRAMS = ("podman", "buildah", "crun", "debootstrap", "nsenter", "unshare", "iptables")
+_PREPARE = (
+    "mount --make-rprivate / && umount -R /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup && "
+    "echo ready && exec sleep infinity"
+)
+#: Processes of a container at most; a machine may not allow podman's usual number.
+_PROCESSES = 1000
+
+
+class Engine:
+    """Runs commands in podman's namespace."""
+
+    def __init__(self, folder: Path) -> None:
+        missing = [program for program in PROGRAMS if not shutil.which(program)]
+        # A missing tool fails the tests, it never skips them.
+        assert not missing, f"install {', '.join(missing)} (and netavark, aardvark-dns, podman-compose)"
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)
+        limits = f'["nofile={files[0]}:{files[0]}", "nproc={_PROCESSES}:{_PROCESSES}"]'
+        configuration = folder / "containers.conf"
+        configuration.write_text(f'[containers]\ncgroups = "disabled"\ndefault_ulimits = {limits}\n', encoding="ascii")
+        self.environ = {**os.environ, "CONTAINERS_CONF": str(configuration), "BUILDAH_ISOLATION": "chroot"}
+        self.environ = {name: value for name, value in self.environ.items() if not name.startswith("AWB_")}
+
+    def __enter__(self) -> Self:
+        self._holder = subprocess.Popen(["unshare", "--mount", "sh", "-c", _PREPARE], stdout=subprocess.PIPE, text=True)
+        assert self._holder.stdout is not None
+        assert self._holder.stdout.readline() == "ready\n"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._holder.kill()
+        self._holder.wait()
+
+    def run(self, command: Sequence[str | Path], cwd: Path, *, check: bool = True) -> subprocess.CompletedProcess[str]:
+        inside = ["nsenter", "--target", str(self._holder.pid), "--mount", f"--wd={cwd}", "--", *command]
+        done = subprocess.run(inside, env=self.environ, cwd=cwd, capture_output=True, text=True, check=False)
+        assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        return done
+
+    def shell(self, line: str, cwd: Path, *, check: bool = True) -> str:
+        """Run a line of a guide, and return what it prints."""
+        return self.run(["bash", "-c", line], cwd, check=check).stdout.strip()
+
+
+@contextmanager
+def engine(folder: Path) -> Iterator[Engine]:
+    with Engine(folder) as running:
+        yield running
