@@ -24,7 +24,7 @@ from app.config.load import Config
 from app.store.rq import jobqueue, readyjob
 from app.store.rq.checkedjob import CheckedJob
 from app.store.rq.workers import this_host
-from app.store.server.connection import script, unavailable
+from app.store.server.connection import pipelined, script, unavailable
 from app.store.server.info import check_writable, server_info
 from workers import jobs, runtime
 from workers.embedded import alive
@@ -57,6 +57,15 @@ class QuietWorker(PausableWorker):
     def _install_signal_handlers(self) -> None:
         if self.handles_signals:
             super()._install_signal_handlers()  # type: ignore[no-untyped-call]
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
+        """Send RQ's three commands of a heartbeat in one round trip: it is due before every job."""
+        if pipeline is not None:
+            super().heartbeat(timeout, pipeline)
+            return
+        with self.connection.pipeline(transaction=False) as pipe:
+            super().heartbeat(timeout, pipe)
+            pipe.execute()
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         objection = _objection(job)
@@ -133,8 +142,6 @@ class DeliveryWorker(QuietWorker):
         if _objection(job) or job.retries_left != len(jobqueue.RETRY_INTERVALS) or job.func_name != jobqueue.CLASSIFY:
             super().execute_job(job, queue)
             return
-        # RQ lets a busy worker finish before it handles SIGTERM; it interrupts any other worker immediately.
-        self.set_state(WorkerStatus.BUSY)
         batch = [(job.id, list(job.args)), *self._take_more(queue)]
         try:
             with self.death_penalty_class(job.timeout, JobTimeoutException, job_id=job.id):
@@ -152,10 +159,16 @@ class DeliveryWorker(QuietWorker):
         )
 
     def _take_more(self, queue: Queue) -> list[tuple[str, list[Any]]]:
-        taken = self._take(
-            keys=[queue.key, queue.intermediate_queue_key],
-            args=[BATCH - 1, Job.redis_job_namespace_prefix, len(jobqueue.RETRY_INTERVALS)],
-        )
+        """Become busy and take the jobs behind the first one, in one round trip."""
+        names = (queue.key, queue.intermediate_queue_key)
+        args = (BATCH - 1, Job.redis_job_namespace_prefix, len(jobqueue.RETRY_INTERVALS))
+
+        def fill(pipe: Any) -> None:
+            # RQ lets a busy worker finish before it handles SIGTERM; it interrupts any other worker immediately.
+            self.set_state(WorkerStatus.BUSY, pipe)
+            pipe.evalsha(self._take.sha, len(names), *names, *args)
+
+        _, taken = pipelined(self.connection, fill, self._take)
         batch = []
         for job_id, data in taken:
             try:

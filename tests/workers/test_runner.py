@@ -9,10 +9,12 @@ import time
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 import time_machine
+from redis.connection import AbstractConnection
 from rq import Queue
 from rq.job import Job
 from rq.serializers import JSONSerializer
@@ -20,6 +22,7 @@ from rq.serializers import JSONSerializer
 from app.config.load import Config
 from app.simulator.sinks import SlackSink
 from app.store.rq import jobqueue, readyjob
+from app.store.server.connection import script
 from tests.conftest import RedisServer, wait_until
 from tests.pipeline.fragile import Fuse, fragile
 from tests.pipeline.streams import (
@@ -386,3 +389,34 @@ def test_every_function_that_a_queue_may_name_exists(path: str) -> None:
     module, _, name = path.rpartition(".")
     assert module == jobs.__name__
     assert callable(getattr(jobs, name))
+
+
+def test_scripts_that_redis_forgot_are_sent_again(connection: "redis.Redis", config: Config) -> None:
+    for number, delivery in enumerate(resumes(3), 1):
+        connection.script_flush()
+        accept(connection, [delivery])
+        drain(connection, config)
+        assert connection.llen(jobqueue.queue_key(jobqueue.DELIVERIES)) == 0
+        assert len(books(connection)["verdicts"]) == number
+
+
+def test_a_single_delivery_is_counted_within_six_round_trips_of_being_taken(
+    connection: "redis.Redis", config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[bytes] = []
+    send = AbstractConnection.send_packed_command
+
+    def noted(self: Any, command: Any, check_health: bool = True) -> None:  # noqa: FBT002 - redis-py's own
+        sent.append(b"".join([command] if isinstance(command, bytes) else command))
+        send(self, command, check_health)
+
+    first, second = resumes(2)
+    accept(connection, [first])
+    drain(connection, config)
+    accept(connection, [second])
+    monkeypatch.setattr(AbstractConnection, "send_packed_command", noted)
+    drain(connection, config)
+    taken = next(n for n, command in enumerate(sent) if b"LMOVE" in command)
+    counting = script(connection, "update_records").sha.encode()
+    counted = next(n for n, command in enumerate(sent) if counting in command)
+    assert counted - taken <= 6

@@ -16,7 +16,7 @@ from app.core.count.meter import RecordState, UsageRecord
 from app.store import keys
 from app.store.count.recordrow import reason_digest, row_owner, write_row
 from app.store.server.commands import Fields, commands
-from app.store.server.connection import script
+from app.store.server.connection import pipelined, script
 
 #: What the script answers where somebody else was faster.
 CONFLICT: Final = -1_000_000
@@ -163,15 +163,19 @@ class Ledger:
             The change in units, and the workspaces that another process changed since they were read.
         """
         reasons: Fields = {reason_digest(r.reason): r.reason for s in updates for r in s.sent}
-        with self.redis.pipeline(transaction=False) as pipe:
+
+        def fill(pipe: Any) -> None:
             # Written before the records that refer to them.
             pipe.hset(keys.reasons(self.deployment), mapping=reasons or {"": ""})
             for update in updates:
-                self._update_script(keys=self.keys_of(update.workspace_id), args=self._args(update), client=pipe)
+                names = self.keys_of(update.workspace_id)
+                pipe.evalsha(self._update_script.sha, len(names), *names, *self._args(update))
             # These names only serve searches, so writing them twice is harmless.
             for name, workspace_id in _lookup_names(updates):
                 pipe.zadd(keys.named(self.deployment, self.meter), {f"{name}\n{workspace_id}": 0})
-            answers = [int(answer) for answer in pipe.execute()[1 : len(updates) + 1]]
+
+        found = pipelined(self.connection, fill, self._update_script)
+        answers = [int(answer) for answer in found[1 : len(updates) + 1]]
         conflicts = [s.workspace_id for s, answer in zip(updates, answers, strict=True) if answer == CONFLICT]
         return sum(answer for answer in answers if answer != CONFLICT), conflicts
 

@@ -1,6 +1,7 @@
 """Connections to Redis, and the Lua scripts."""
 
 import re
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
@@ -11,6 +12,7 @@ from redis.connection import Connection, SSLConnection, parse_url
 from redis.exceptions import (
     BusyLoadingError,
     NoPermissionError,
+    NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
@@ -119,6 +121,26 @@ def script_text(name: str) -> str:
 def script(connection: "redis.Redis", name: str) -> Any:
     """Return a script by name, ready to call; its text is sent only if Redis does not have it."""
     return connection.register_script(script_text(name))
+
+
+def pipelined(connection: "redis.Redis", fill: Callable[[Any], None], *scripts: Any) -> list[Any]:
+    """Run commands and scripts in one round trip; redis-py would first ask whether Redis has the scripts.
+
+    Args:
+        connection: to Redis.
+        fill: adds the commands to a pipeline, scripts by `evalsha`. If Redis turns out not to have a script, it is
+            called again, and the other commands run twice.
+        scripts: those that `fill` runs.
+    """
+    for _ in range(2):
+        with connection.pipeline(transaction=False) as pipe:
+            fill(pipe)
+            try:
+                return pipe.execute()
+            except NoScriptError:
+                for one in scripts:
+                    connection.script_load(one.script)
+    raise NoScriptError
 
 
 _WORDS: Final[tuple[tuple[Any, str], ...]] = (
