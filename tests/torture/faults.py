@@ -79,7 +79,7 @@ def _kill_supervisor(rig: Rig, _rng: random.Random) -> bool:
     os.kill(rig.system.pid, signal.SIGKILL)
     assert rig.system.supervisor is not None
     rig.system.supervisor.wait()
-    rig.system.started()
+    rig.start()
     return True
 
 
@@ -170,7 +170,7 @@ def _nothing(_connection: Any) -> None:
 def _truncated(rig: Rig, _rng: random.Random) -> bool:
     """Half a command at the end, which no sender was answered for: it is cut off, and the start says nothing of it."""
     rig.damage(b"*3\r\n$3\r\nSET\r\n$7\r\nawb:v1:\r\n$5")
-    rig.system.started()
+    rig.start()
     return True
 
 
@@ -182,7 +182,7 @@ def _corrupt(rig: Rig, rng: random.Random) -> bool:
     repaired = rig.repair()
     if repaired.returncode:
         raise BrokenPromiseError(f"awb repair: {repaired.stderr[-400:]}")
-    rig.system.started()
+    rig.start()
     return True
 
 

@@ -97,10 +97,18 @@ class Rig:
         self.settings = settings
         self.system = System(data, **settings)
         self._stack.callback(self._sweep)
-        self.system.started()
+        self.start()
         if self.kind == "own":
             self.redis_url = f"unix://{data}/redis.sock"
         return self
+
+    def start(self) -> None:
+        self.system.start()
+        self.wait_ready()
+
+    def wait_ready(self) -> None:
+        # A run takes what time other work leaves it: how long a start takes says nothing.
+        wait_until(self.system.ready, 600)
 
     def leave(self) -> None:
         self._stack.close()
@@ -166,13 +174,13 @@ class Rig:
                 os.kill(pid, signal.SIGKILL)
         assert self.system.supervisor is not None
         self.system.supervisor.wait()
-        wait_until(lambda: not processes_of(self.system.data_dir), 20)
+        wait_until(lambda: not processes_of(self.system.data_dir), 120)
 
     def repair(self) -> "subprocess.CompletedProcess[str]":
         environ = environment("", **self.settings, data_dir=self.system.data_dir)
         del environ["AWB_REDIS_URL"]
         command = [sys.executable, "-m", "app.cli", "repair"]
-        return subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+        return subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
 
     def refuses_to_start(self) -> str:
         """Start with damaged data, and return what the meter says when it ends; empty if it does not end by itself."""
@@ -180,7 +188,7 @@ class Rig:
         self.system.start()
         assert self.system.supervisor is not None
         try:
-            code = self.system.supervisor.wait(90)
+            code = self.system.supervisor.wait(300)
         except subprocess.TimeoutExpired:
             return ""
         with self.system.output.open("rb") as file:

@@ -131,7 +131,7 @@ class Round:
             self._inject(rig, sender)
             self._heal(rig)
             sender.hurry()
-            wait_until(lambda: not sender.left, 120)
+            wait_until(lambda: not sender.left, 600)
             self._recover(rig, sender)
         self.result.deliveries = sum(letter.taken_at > 0 for letter in sender.letters)
         self.result.requests, self.result.slowest = sender.statuses, sender.slowest
@@ -180,7 +180,7 @@ class Round:
         ours = [letter for letter in sender.letters if letter.path.endswith("estimated")]
         began = self.clock.shift
         with rig.connection() as connection:
-            wait_until(rig.system.ready, 60)
+            rig.wait_ready()
             left = self._fast_forward(lambda: unsettled(rig, connection, ours), began)
             self.result.recovery = self.clock.shift - began
             # A sweep later there is still nothing new.
@@ -204,7 +204,9 @@ class Round:
         return left
 
     def _stop(self, rig: Rig) -> None:
-        code = rig.system.stop()
+        assert rig.system.supervisor is not None
+        rig.system.supervisor.terminate()
+        code = rig.system.supervisor.wait(300)
         if code:
             self.result.violations.append(f"awb run ended with {code}")
         for process in rig.doubles:

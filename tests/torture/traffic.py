@@ -20,8 +20,9 @@ from tests.conftest import SECRET
 ESTIMATED = "estimated"
 _PATH = f"/v1/webhook/{ESTIMATED}"
 _THREADS = 6
-#: Longer than the program may ever take for an answer, even behind eight requests that wait for a Redis that hangs.
-PATIENCE = 20.0
+#: A post that is not answered within these seconds hangs. An answer takes two seconds where Redis hangs, and longer
+#: only where the machine has other work.
+PATIENCE = 60.0
 _AUTHORIZATION = b64encode(f"coder:{SECRET}".encode()).decode()
 #: What happens to a share of all posts on the way.
 _ON_THE_WAY = {"client: answer lost": 0.12, "client: body cut": 0.08, "client: twice at once": 0.08}
