@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -196,6 +197,15 @@ def test_builds_that_lie_in_the_future_are_found(connection: Any, deployment: st
     (found,) = [one for one in examine_counting(config, connection) if one.check == "clock.records"]
     assert (found.outcome, found.subject) == (WARNING, deployment)
     assert found.message.startswith("1 build is in the future")
+
+
+@pytest.mark.parametrize(("minutes", "found"), [(0, {}), (-3, {"clock.coder": WARNING}), (3, {"clock.coder": WARNING})])
+def test_a_clock_that_is_not_coders_is_found(connection: "redis.Redis", minutes: int, found: dict[str, Result]) -> None:
+    date = format_datetime(datetime.now(UTC) + timedelta(minutes=minutes), usegmt=True)
+    with answering(200, b"{}", Date=date) as coder:
+        config = make_config(coder_url=coder, coder_token="a-token-of-the-tests")
+        said = outcomes(config, connection)
+    assert {check: outcome for check, outcome in said.items() if check == "clock.coder"} == found
 
 
 ELSEWHERE = [

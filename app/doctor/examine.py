@@ -33,6 +33,7 @@ def examine(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
     yield from _secret(config)
     yield from examine_redis(config, connection)
     yield from _receiver(config)
+    yield from _coder_clock(config)
     yield from examine_access(config.settings)
     yield from _receivers(config.settings)
     for name, table in config.settings.deployment_settings.items():
@@ -90,6 +91,21 @@ def _receiver(config: Config) -> Iterator[Finding]:
     skew = _skew(answer.headers.get("Date", ""))
     if skew > _LARGEST_SKEW:
         yield Finding("clock.receiver", Result.WARNING, f"{skew:.0f} s from {host}", "synchronise the clocks (NTP)")
+
+
+def _coder_clock(config: Config) -> Iterator[Finding]:
+    """Compare the clocks: a build's time is Coder's, the present is ours. `awb coder check` reports everything else."""
+    base = config.settings.coder_url
+    if not base:
+        return
+    try:
+        with WebSession(config.settings.coder_ca_file or config.settings.ca_file) as session:
+            answer = session.get(f"{base.rstrip('/')}/api/v2/buildinfo", timeout=_TIMEOUT)
+    except requests.RequestException:
+        return
+    skew = _skew(answer.headers.get("Date", ""))
+    if skew > _LARGEST_SKEW:
+        yield Finding("clock.coder", Result.WARNING, f"{skew:.0f} s from Coder's clock", "synchronise the clocks (NTP)")
 
 
 def _skew(date: str) -> float:
