@@ -29,8 +29,8 @@ URL = f"https://hooks.slack.com/services/{SECRET}"
 RETRY, FINAL = False, True
 OUTCOMES = [
     (200, "okay", FailureReason.CLIENT_ERROR, FINAL),
-    (200, "<html>Sign in</html>", FailureReason.CLIENT_ERROR, FINAL),
-    (200, "", FailureReason.CLIENT_ERROR, FINAL),
+    (200, "<html>Sign in</html>", FailureReason.SERVER_ERROR, RETRY),
+    (200, "", FailureReason.SERVER_ERROR, RETRY),
     (204, "", FailureReason.CLIENT_ERROR, FINAL),
     (301, "", FailureReason.CLIENT_ERROR, FINAL),
     (302, "", FailureReason.CLIENT_ERROR, FINAL),
@@ -192,7 +192,7 @@ def test_a_probe_is_content_with_a_complaint_about_its_empty_message(
         (410, "channel_is_archived", FailureReason.CLIENT_ERROR),
         (400, "user_not_found", FailureReason.CLIENT_ERROR),
         (302, "", FailureReason.CLIENT_ERROR),
-        (200, "<html>", FailureReason.CLIENT_ERROR),
+        (200, "<html>", FailureReason.SERVER_ERROR),
         (429, "", FailureReason.RATE_LIMITED),
         (500, "no_text", FailureReason.SERVER_ERROR),
     ],

@@ -71,6 +71,13 @@ def _check(answer: Answer) -> None:
                 reason=FailureReason.AUTH_ERROR,
                 permanent=True,
             )
+        case 200 if not word:
+            # Slack answers with a word. What else answers, such as a proxy with a login page, may soon be gone.
+            raise NotifyError(
+                f"{text} with something else than Slack's word: is a proxy in between, and is this a webhook's URL?",
+                reason=FailureReason.SERVER_ERROR,
+                permanent=False,
+            )
         case 200:
             text += " without its usual “ok”: is this the URL of a Slack webhook?"
         case status if requests.codes.multiple_choices <= status < requests.codes.bad_request:
