@@ -89,6 +89,8 @@ def _deliveries(connection: "redis.Redis", outcome: Outcome) -> Iterator[str]:
         aside = connection.exists(f"awb:v1:{ESTIMATED}:quarantined:{letter.id}")
         known = connection.exists(f"awb:v1:{ESTIMATED}:delivery:{letter.id}")
         excused = any(begin <= letter.taken_at <= end for begin, end in outcome.forgetful)
+        # The quarantine keeps a body for 90 days, which a clock that jumps may pass.
+        excused = excused or (letter.junk and not outcome.one_period)
         if letter.taken_at and not (aside or known) and not excused:
             yield f"delivery {letter.id} was answered 2xx and has no verdict"
 

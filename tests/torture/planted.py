@@ -186,7 +186,7 @@ BUGS = (
         "workers/runner.py",
         "        super().register_birth()  # type: ignore[no-untyped-call]\n        adopt(self)\n",
         "        super().register_birth()  # type: ignore[no-untyped-call]\n",
-        "tests/workers/test_adopt.py",
+        "tests/workers/test_runner.py",
     ),
     Bug(
         "skip the check of the append-only file",

@@ -34,6 +34,7 @@ class Letter:
 
     Attributes:
         workspace: whose build it proves; empty where it proves none.
+        junk: it is no notification, and goes into the quarantine.
         tries: by how many requests it was sent so far.
         taken_at: when it was answered 2xx for the first time, on the monotonic clock; 0 before that.
     """
@@ -42,6 +43,7 @@ class Letter:
     path: str
     body: bytes
     workspace: str = ""
+    junk: bool = False
     tries: int = 0
     taken_at: float = 0.0
 
@@ -56,7 +58,8 @@ def letters_of(rng: random.Random, number: int) -> list[Letter]:
         if not left:
             workspace, left = str(UUID(int=rng.getrandbits(128), version=4)), rng.randint(1, 6)
         if luck < 0.06:
-            letters.append(Letter(message_id, _PATH, b'{"msg_id": "' + message_id.encode() + b'", "payload": {'))
+            body = b'{"msg_id": "' + message_id.encode() + b'", "payload": {'
+            letters.append(Letter(message_id, _PATH, body, junk=True))
         elif luck < 0.14:
             letters.append(Letter(message_id, _PATH, _body(message_id, "Workspace Deleted", workspace)))
         elif luck < 0.2:
