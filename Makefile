@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run demo test test-long torture planted check bench docs audit sbom lock helm-tools clean
+.PHONY: run demo test test-long torture planted fuzz check bench docs audit sbom lock helm-tools clean
 .DEFAULT_GOAL := run
 
 # `--seconds 60` where SECONDS=60 was given.
@@ -26,6 +26,9 @@ torture: $(VENV)/.dev  ## Kill and starve real meters: SECONDS= FAULTS= ROUNDS= 
 
 planted: $(VENV)/.dev  ## Plant bugs into copies of the tree, and see the tests catch each
 	$(BIN)/python -m tests.torture.planted $(PLANTED_FLAGS)
+
+fuzz: $(VENV)/.fuzz  ## Fuzz whatever reads what strangers write, guided by coverage; Linux only
+	$(BIN)/python -m tests.fuzz $(call option,SECONDS) $(call option,SEED) $(FUZZ_FLAGS)
 
 check: $(VENV)/.dev  ## Lint, types, layers, lock files
 	$(BIN)/ruff check .
@@ -67,4 +70,8 @@ $(VENV)/.run: requirements.lock pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/.fuzz: requirements-fuzz.lock $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-fuzz.lock
 	@touch $@

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 EXTRAS = {
     "requirements.lock": ("embedded", "demo", "build"),
     "requirements-dev.lock": ("embedded", "demo", "build", "dev"),
+    "requirements-fuzz.lock": ("embedded", "demo", "build", "dev", "fuzz"),
 }
 MARK = "# pyproject: "
 

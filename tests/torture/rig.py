@@ -33,7 +33,7 @@ PARTS = {
     "scheduler": "awb scheduler",
 }
 #: What the meter says when it finds its data damaged, and what helps.
-REMEDY = "Run: awb repair"
+REMEDY = "awb repair"
 _DISK = 48 << 20
 
 
