@@ -104,6 +104,8 @@ class Round:
     def run(self) -> Result:
         directory = short_directory()
         plan = self.plan
+        # What earlier rounds did to the clock is no matter of this one, or its seed would not play it again.
+        self.clock.move(-self.clock.shift)
         rig = Rig(plan.kind, directory, self.clock, plan.seed, coder=plan.coder, disk=plan.disk)
         try:
             rig.enter(self._tally, period="monthly" if plan.clock else "lifetime")
