@@ -17,7 +17,7 @@ from app.core.count.meter import AWB
 from app.pipeline.count.intake import take
 from app.store import keys
 from app.store.receive.inbox import Inbox
-from app.store.rq import jobqueue, readyjob
+from app.store.rq import jobqueue, readyjob, turns
 from bench.bodies import TEMPLATE, stories, units
 from bench.jobs import EMPTY
 from bench.processes import ChildError, awb, child, environment, last_words, rq_worker, store, wait_until
@@ -126,7 +126,8 @@ def _drain(connection: "redis.Redis", contest: Contest, directory: Path, env: di
                 raise ChildError(f"{contest.name} makes no progress: {last_words(log)}")
             return time.monotonic()
 
-        began = until(lambda: connection.llen(queue_key) < contest.jobs)
+        own = turns.own_queue("default")
+        began = until(lambda: connection.llen(queue_key) + connection.llen(own) < contest.jobs)
         ended = until(lambda: not connection.exists(last))
         process.wait(_TAKING)
     if process.returncode or connection.llen(queue_key):

@@ -107,7 +107,7 @@ def test_every_script_is_used_and_every_one_used_is_there() -> None:
     names = set()
     for path in MODULES:
         for node in ast.walk(tree_of(path)):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("script", "Channel"):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("script", "script_text", "Channel"):
                 names |= {arg.value for arg in node.args if isinstance(arg, ast.Constant)}
     assert names == {path.stem for path in SCRIPTS}
 

@@ -21,7 +21,8 @@ from rq.worker import SimpleWorker, WorkerStatus
 
 from app import clock
 from app.config.load import Config
-from app.store.rq import jobqueue, readyjob
+from app.store import keys
+from app.store.rq import jobqueue, readyjob, turns
 from app.store.rq.checkedjob import CheckedJob
 from app.store.rq.workers import this_host
 from app.store.server.connection import pipelined, script, unavailable
@@ -160,8 +161,8 @@ class DeliveryWorker(QuietWorker):
 
     def _take_more(self, queue: Queue) -> list[tuple[str, list[Any]]]:
         """Become busy and take the jobs behind the first one, in one round trip."""
-        names = (queue.key, queue.intermediate_queue_key)
-        args = (BATCH - 1, Job.redis_job_namespace_prefix, len(jobqueue.RETRY_INTERVALS))
+        names = (queue.key, queue.intermediate_queue_key, keys.TURNS)
+        args = turns.take_args(BATCH - 1)
 
         def fill(pipe: Any) -> None:
             # RQ lets a busy worker finish before it handles SIGTERM; it interrupts any other worker immediately.

@@ -19,7 +19,7 @@ from app.config.load import Config
 from app.pipeline import passes as coder
 from app.pipeline.relay import work as relaying
 from app.pipeline.watch import sweep
-from app.store.rq import jobqueue, plainjob
+from app.store.rq import jobqueue, plainjob, turns
 from app.store.rq.checkedjob import CheckedJob
 from app.store.rq.enqueue import enqueue
 from app.store.server.connection import unavailable
@@ -70,6 +70,7 @@ class Scheduler:
         self.rq.heartbeat()
         if self.rq.acquired_locks:
             self.rq.enqueue_scheduled_jobs()
+        turns.fill(self.redis)
         self._queue_coder_jobs()
         relaying.enqueue_due(self.redis, self.config)
         tick = int(clock.now().timestamp()) // SWEEP_EVERY

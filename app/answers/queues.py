@@ -8,7 +8,7 @@ from app.answers.shape import Answer, Blank, Moment, Sent
 from app.pipeline.operate.quarantine import BodyView
 from app.store.rq import jobqueue
 from app.store.rq.queues import Queues as Overseen
-from app.store.rq.queues import QueueState
+from app.store.rq.queuestate import QueueState
 
 
 class Queue(Answer):

@@ -13,6 +13,7 @@ OWN_PATHS: Final = frozenset(
         "days",
         "deliveries",
         "deployments",
+        "docs",
         "healthz",
         "login",
         "logout",

@@ -13,6 +13,8 @@ DEPLOYMENTS = f"{PREFIX}:deployments"
 REMOVING = f"{PREFIX}:removing"
 #: Hash of maintenance marks: last sweep, fingerprint of the AI template list.
 MARKS = f"{PREFIX}:marks"
+#: List of the deployments with deliveries that wait in a queue of their own, in the order of their turns.
+TURNS = f"{PREFIX}:turns"
 #: Never set: trying to overwrite it shows whether Redis accepts writes.
 PROBE = f"{PREFIX}:probe"
 #: Written to wait until replicas have it, and so everything before it.

@@ -20,7 +20,8 @@ from app.config.load import Config
 from app.store.rq import jobqueue, plainjob
 from app.store.rq.enqueue import enqueue
 from app.store.rq.jobs import last_line
-from app.store.rq.queues import Queues, QueueState
+from app.store.rq.queues import Queues
+from app.store.rq.queuestate import QueueState
 from app.store.server.connection import connect
 from tests.conftest import RedisServer
 from tests.pipeline.deadletter import DELIVERIES, dead_letter, fail, job_key, swift, work_off, write_failed

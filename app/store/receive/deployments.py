@@ -9,7 +9,7 @@ from rq.registry import DeferredJobRegistry, FailedJobRegistry, ScheduledJobRegi
 from rq.results import Result
 
 from app.store import keys
-from app.store.rq import jobqueue
+from app.store.rq import jobqueue, turns
 from app.store.rq.jobs import read_call
 from app.store.server.commands import commands
 from app.store.server.connection import script
@@ -62,11 +62,13 @@ class Deployments:
         # Jobs first, because each would write keys again.
         for queue, job_id in list(self._jobs(deployment)):
             with self.redis.pipeline(transaction=True) as pipe:
-                pipe.lrem(jobqueue.queue_key(queue), 0, job_id)
+                for waiting in _lists(queue, deployment):
+                    pipe.lrem(waiting, 0, job_id)
                 for registry in _REGISTRIES:
                     pipe.zrem(_registry(registry, queue), job_id)
                 pipe.delete(jobqueue.job_key(job_id), Result.get_key(job_id))
                 pipe.execute()
+        self.redis.srem(jobqueue.queues_key(), turns.own_queue(deployment))
         while batch := list(_first(self._keys(deployment))):
             self.redis.unlink(*batch)
         self.redis.srem(keys.REMOVING, deployment)
@@ -78,7 +80,7 @@ class Deployments:
     def _jobs(self, deployment: str) -> Iterator[tuple[str, str]]:
         """Yield the queue and the id of each waiting or failed job of this deployment."""
         for queue in jobqueue.QUEUES:
-            ids = list(self.redis.lrange(jobqueue.queue_key(queue), 0, -1))
+            ids = [job_id for one in _lists(queue, deployment) for job_id in self.redis.lrange(one, 0, -1)]
             for registry in _REGISTRIES:
                 ids += self.redis.zrange(_registry(registry, queue), 0, -1)
             for start in range(0, len(ids), _AT_ONCE):
@@ -88,6 +90,12 @@ class Deployments:
                         pipe.hget(jobqueue.job_key(job_id), "data")
                     data = pipe.execute()
                 yield from ((queue, job_id) for job_id, one in zip(some, data, strict=True) if _of(deployment, one))
+
+
+def _lists(queue: str, deployment: str) -> list[str]:
+    """Return the lists in which a deployment's jobs of a queue wait."""
+    own = [turns.own_queue(deployment)] if queue == jobqueue.DELIVERIES else []
+    return [jobqueue.queue_key(queue), *own]
 
 
 def _of(deployment: str, data: bytes | None) -> bool:

@@ -13,7 +13,7 @@ from redis.client import Pipeline
 from app.store import keys
 from app.store.receive.deployments import Deployments
 from app.store.relay.relays import NOTHING, Relayed
-from app.store.rq import jobqueue, readyjob
+from app.store.rq import jobqueue, readyjob, turns
 from app.store.server.channel import Channel
 from app.store.server.commands import Fields, commands
 from app.store.server.replicas import Replicas
@@ -54,9 +54,10 @@ class Inbox:
     ) -> None:
         self.connection, self.redis = connection, commands(connection)
         self.deployment = deployment
-        self._queues = jobqueue.queues_key().encode()
-        self._stats = keys.stats(deployment).encode()
-        self._deployments = keys.DEPLOYMENTS.encode()
+        own = (keys.stats(deployment), keys.DEPLOYMENTS, turns.own_queue(deployment), keys.TURNS)
+        # What every call of the script gets alike.
+        self._same = [key.encode() for key in (jobqueue.queues_key(), *own)]
+        self._limits = [b"%d" % most, b"%d" % turns.MOST_QUEUED]
         self.most = most
         self._accept = accepting or accepting_channel(connection)
 
@@ -85,9 +86,7 @@ class Inbox:
                 keys.seen(name, year - 1, bucket).encode(),
                 job.key.encode(),
                 job.queue_key.encode(),
-                self._queues,
-                self._stats,
-                self._deployments,
+                *self._same,
                 *relayed[0],
             ],
             [
@@ -96,7 +95,7 @@ class Inbox:
                 job.id.encode(),
                 b"%.3f" % received_at,
                 name.encode(),
-                b"%d" % self.most,
+                *self._limits,
                 job.shared,
                 *relayed[1],
                 *job.own,

@@ -6,49 +6,24 @@ one script, so that it is safe while workers, RQ's own commands and other operat
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import redis
-from rq.intermediate_queue import IntermediateQueue
 from rq.job import Job
-from rq.registry import DeferredJobRegistry, FailedJobRegistry, ScheduledJobRegistry, StartedJobRegistry
+from rq.registry import FailedJobRegistry
 from rq.results import Result
 from rq.suspension import WORKERS_SUSPENDED
 from rq.utils import utcformat
 
 from app import clock
 from app.store import keys
-from app.store.rq import jobqueue
-from app.store.rq.jobs import FAILED, FIELDS, JobState, read_job, read_time
+from app.store.rq import jobqueue, turns
+from app.store.rq.jobs import FAILED, FIELDS, JobState, read_job
+from app.store.rq.queuestate import QueueState, ask_for_queue, intermediate_key, paused_mark, queue_state, registry_key
 from app.store.rq.workers import WorkerState, ask_for_names, ask_for_states, known_names, read_workers, states
 from app.store.server.commands import commands
 from app.store.server.connection import script
-
-
-@dataclass(frozen=True, slots=True)
-class QueueState:
-    """The state of one queue.
-
-    Attributes:
-        length: waiting jobs.
-        oldest_age: seconds since the oldest of them was queued; None if none is waiting.
-        started: jobs that a worker has taken, including batches.
-        scheduled: jobs that wait for their next attempt.
-        paused_by: who paused it.
-    """
-
-    name: str
-    length: int
-    oldest_age: float | None
-    started: int
-    deferred: int
-    scheduled: int
-    failed: int
-    paused: bool
-    paused_by: str = ""
-    paused_at: datetime | None = None
 
 
 def _redacted(text: str) -> str:
@@ -79,8 +54,9 @@ class Queues:
         with self.redis.pipeline(transaction=False) as pipe:
             ask_for_names(pipe)
             for name in jobqueue.QUEUES:
-                _ask_for_queue(pipe, name, now)
-            found = pipe.execute()
+                ask_for_queue(pipe, name, now)
+            turns.ask_for_waiting(pipe)
+            *found, waiting = pipe.execute()
         names, found = known_names(found), found[len(jobqueue.QUEUES) :]
         rows = [found[at : at + 8] for at in range(0, len(found), 8)]
         with self.redis.pipeline(transaction=False) as pipe:
@@ -88,7 +64,10 @@ class Queues:
                 pipe.hget(jobqueue.job_key((row[1] or b"").decode()), "enqueued_at")
             ask_for_states(pipe, names)
             oldest = pipe.execute()
-        queues = [_queue_state(*one, now) for one in zip(jobqueue.QUEUES, rows, oldest[: len(rows)], strict=True)]
+        queues = [
+            queue_state(name, row, since, now, waiting if name == jobqueue.DELIVERIES else (0, None))
+            for name, row, since in zip(jobqueue.QUEUES, rows, oldest[: len(rows)], strict=True)
+        ]
         return states(names, oldest[len(rows) :]), queues
 
     def suspended(self) -> bool:
@@ -115,22 +94,22 @@ class Queues:
 
     def failed(self, queue: str, limit: int, offset: int = 0) -> list[JobState]:
         """Return failed jobs, latest failure first."""
-        ids = self.redis.zrevrange(_key(FailedJobRegistry, queue), offset, offset + limit - 1)
+        ids = self.redis.zrevrange(registry_key(FailedJobRegistry, queue), offset, offset + limit - 1)
         found = self.jobs([job_id.decode() for job_id in ids])
         # A job that was queued again under the same id leaves its entry here until it fails again or is requeued.
         return [job for job in found if job.status in FAILED]
 
     def failed_count(self, queue: str) -> int:
-        return int(self.redis.zcard(_key(FailedJobRegistry, queue)))
+        return int(self.redis.zcard(registry_key(FailedJobRegistry, queue)))
 
     def forget_failed(self, queue: str, job_ids: Sequence[str]) -> None:
         """Remove entries without a job from the failed job registry."""
         if job_ids:
-            self.redis.zrem(_key(FailedJobRegistry, queue), *job_ids)
+            self.redis.zrem(registry_key(FailedJobRegistry, queue), *job_ids)
 
     def failed_ids(self, queue: str, limit: int) -> list[str]:
         """Return ids of failed jobs, earliest failure first."""
-        return [job_id.decode() for job_id in self.redis.zrange(_key(FailedJobRegistry, queue), 0, limit - 1)]
+        return [job_id.decode() for job_id in self.redis.zrange(registry_key(FailedJobRegistry, queue), 0, limit - 1)]
 
     def job(self, job_id: str) -> JobState | None:
         """Return a job in one of our queues; None if there is none."""
@@ -160,7 +139,7 @@ class Queues:
         """
         put = script(self.connection, "requeue")
         queued = put(
-            keys=[_key(FailedJobRegistry, queue), jobqueue.queue_key(queue), jobqueue.queues_key()],
+            keys=[registry_key(FailedJobRegistry, queue), jobqueue.queue_key(queue), jobqueue.queues_key()],
             args=[Job.redis_job_namespace_prefix, utcformat(clock.now()), *job_ids],
         )
         return [job_id.decode() for job_id in queued]
@@ -177,12 +156,13 @@ class Queues:
             for job, record in listed:
                 take_out(
                     keys=[
-                        _key(FailedJobRegistry, job.queue),
+                        registry_key(FailedJobRegistry, job.queue),
                         jobqueue.queue_key(job.queue),
                         jobqueue.job_key(job.id),
                         Result.get_key(job.id),
                         keys.delivery(job.deployment, job.message_id),
                         keys.deliveries(job.deployment),
+                        turns.own_queue(job.deployment),
                     ],
                     args=[
                         job.id,
@@ -200,53 +180,17 @@ class Queues:
     def pause(self, queue: str, by: str) -> bool:
         """Stop our workers from taking further jobs of this queue; True if it was not paused before."""
         note = json.dumps({"by": by, "at": clock.now().timestamp()})
-        return bool(self.redis.hsetnx(keys.MARKS, _mark(queue), note))
+        return bool(self.redis.hsetnx(keys.MARKS, paused_mark(queue), note))
 
     def resume(self, queue: str) -> bool:
         """Let our workers continue with this queue; True if it was paused."""
-        return bool(self.redis.hdel(keys.MARKS, _mark(queue)))
+        return bool(self.redis.hdel(keys.MARKS, paused_mark(queue)))
 
     def is_paused(self, queue: str) -> bool:
-        return bool(self.redis.hexists(keys.MARKS, _mark(queue)))
+        return bool(self.redis.hexists(keys.MARKS, paused_mark(queue)))
 
     def give_back_if_paused(self, queue: str, job_id: str) -> bool:
         """Return a job that a worker has taken but not started to the head of its queue, if the queue is paused."""
         put = script(self.connection, "giveback")
-        lists = [keys.MARKS, _intermediate(queue), jobqueue.queue_key(queue)]
-        return bool(put(keys=lists, args=[_mark(queue), job_id]))
-
-
-def _ask_for_queue(pipe: Any, name: str, now: datetime) -> None:
-    pipe.llen(jobqueue.queue_key(name))
-    pipe.lindex(jobqueue.queue_key(name), 0)
-    pipe.zcard(_key(StartedJobRegistry, name))
-    pipe.llen(_intermediate(name))
-    pipe.zcard(_key(DeferredJobRegistry, name))
-    pipe.zcard(_key(ScheduledJobRegistry, name))
-    # Expired entries do not count, even before RQ's maintenance removes them.
-    pipe.zcount(_key(FailedJobRegistry, name), now.timestamp(), "+inf")
-    pipe.hget(keys.MARKS, _mark(name))
-
-
-def _mark(queue: str) -> str:
-    """Return the field of the marks that records who paused a queue, and when."""
-    return f"paused:{queue}"
-
-
-def _key(registry: Any, queue: str) -> str:
-    return str(registry.key_template.format(queue))
-
-
-def _intermediate(queue: str) -> str:
-    return str(IntermediateQueue.get_intermediate_queue_key(jobqueue.queue_key(queue)))
-
-
-def _queue_state(name: str, row: Sequence[Any], enqueued_at: bytes | None, now: datetime) -> QueueState:
-    length, _head, started, taken, deferred, scheduled, failed, note = row
-    since = read_time((enqueued_at or b"").decode())
-    age = max((now - since).total_seconds(), 0.0) if since and length else None
-    paused = json.loads(note) if note else {}
-    at = clock.at(paused["at"]) if paused else None
-    return QueueState(
-        name, length, age, started + taken, deferred, scheduled, failed, note is not None, paused.get("by", ""), at
-    )
+        lists = [keys.MARKS, intermediate_key(queue), jobqueue.queue_key(queue)]
+        return bool(put(keys=lists, args=[paused_mark(queue), job_id]))

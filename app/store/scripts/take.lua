@@ -1,7 +1,9 @@
 -- Move up to a number of jobs from a queue to RQ's intermediate list, and return the fields of their hashes.
 -- If a worker dies, its jobs stay there until RQ's own maintenance finds them.
--- KEYS[1] queue list   KEYS[2] intermediate list
+-- Then fill the queue again from those of the deployments, one job of each in turn (app/store/rq/turns.py).
+-- KEYS[1] queue list   KEYS[2] intermediate list   KEYS[3] the deployments whose turn it is
 -- ARGV[1] how many   ARGV[2] prefix of job keys   ARGV[3] retries that a job without failures has left
+-- ARGV[4] how many jobs the queue holds   ARGV[5] prefix of the deployments' queues
 -- Stops before a job that has failed before, or an entry that is no job: these run alone, managed fully by RQ.
 local taken = {}
 for _ = 1, tonumber(ARGV[1]) do
@@ -15,6 +17,18 @@ for _ = 1, tonumber(ARGV[1]) do
     taken[#taken + 1] = {id, fields[1]}
   else
     redis.call('LREM', KEYS[2], 1, id)
+  end
+end
+local room = tonumber(ARGV[4]) - redis.call('LLEN', KEYS[1])
+while room > 0 do
+  local name = redis.call('LPOP', KEYS[3])
+  if not name then break end
+  local waiting = ARGV[5] .. name
+  if redis.call('LMOVE', waiting, KEYS[1], 'LEFT', 'RIGHT') then
+    room = room - 1
+  end
+  if redis.call('EXISTS', waiting) == 1 then
+    redis.call('RPUSH', KEYS[3], name)
   end
 end
 return taken
