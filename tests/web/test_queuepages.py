@@ -19,6 +19,7 @@ from app.store.rq.queues import Queues
 from app.store.server.connection import connect
 from app.web import errors
 from app.web.access.guard import guard
+from app.web.docs import routes as docs
 from app.web.pages import frame as pageframe
 from app.web.pages import queues as queuepages
 from tests.conftest import RedisServer, make_config
@@ -55,6 +56,7 @@ def build(connection: "redis.Redis", config: Config) -> Flask:
     frame = Blueprint("frame", __name__)
     pageframe.install(frame, config, connection)
     app.register_blueprint(frame)
+    app.register_blueprint(docs.blueprint())
     app.register_blueprint(queuepages.blueprint(config, connection))
     errors.install(app)
     return app
