@@ -105,6 +105,8 @@ def connection(redis_server: RedisServer) -> Iterator["redis.Redis"]:
 def make_config(redis_url: str = "unix:///nowhere", **settings: Any) -> Config:
     """Return the default configuration with some settings, as environment variables would set them."""
     environ = {"AWB_WEBHOOK_SECRET": SECRET, "AWB_REDIS_URL": redis_url, "AWB_AI_TEMPLATES": "ai-template"}
+    # Where there is no data directory, nothing is remembered from one test to the next.
+    environ |= {"AWB_DATA_DIR": "/nowhere/data"}
     environ |= {f"AWB_{key.upper()}": str(value) for key, value in settings.items()}
     return load(environ=environ)
 

@@ -117,6 +117,7 @@ def test_when_all_is_well_every_check_is_ok(
                 "redis.reachable",
                 "redis.version",
                 "redis.persistence",
+                "redis.loss",
                 "redis.policy",
                 "clock.redis",
                 "receiver.reachable",

@@ -21,6 +21,7 @@ from app.store.rq import jobqueue
 from app.store.rq.queues import Queues
 from app.store.server.connection import unavailable
 from app.store.server.info import ServerInfo, check_writable, server_info
+from app.store.server.lineage import read_loss
 from app.store.store import Store
 
 #: A notification overdue by less than this is on its way.
@@ -90,6 +91,7 @@ def vitals(store: Store, config: Config) -> Vitals:
         silence_allowed=timedelta(hours=settings.silence_hours),
         quarantined=store.quarantine.count_since(now - timedelta(days=settings.keep_days)),
         refusals=RefusalCounters(store.redis).runs(),
+        loss=read_loss(store.redis, store.deployment),
         coder=_coder(store, config),
         relays=[
             RelayVitals(

@@ -27,7 +27,7 @@ def write(target: IO[bytes], about: Head, rows: Iterable[list[Any]]) -> int:
     with gzip.GzipFile(fileobj=target, mode="wb", compresslevel=_LEVEL, mtime=0) as packed:
 
         def put(value: Any) -> None:
-            line = json.dumps(value, separators=(",", ":")).encode() + b"\n"
+            line = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
             digest.update(line)
             packed.write(line)
 
@@ -69,7 +69,7 @@ def read(source: Path) -> tuple[Head, str, int]:
 
 def rows(source: Path) -> Iterator[list[Any]]:
     """Yield the rows of a file that `read` has found whole."""
-    return (value for line in _lines(source) if isinstance(value := json.loads(line), list))
+    return (value for line in _lines(source) if isinstance(value := _loaded(line), list))
 
 
 def _head(source: Path, value: Any) -> Head:
@@ -88,9 +88,14 @@ def _head(source: Path, value: Any) -> Head:
 
 def _parsed(source: Path, line: bytes) -> Any:
     try:
-        return json.loads(line)
+        return _loaded(line)
     except ValueError:
         raise BackupFileError(f"{source} is no file that `awb backup` wrote") from None
+
+
+def _loaded(line: bytes) -> Any:
+    # Bytes that are no UTF-8 are lone surrogates (app/store/backup/rawkeys.py).
+    return json.loads(line.decode("utf-8", "surrogatepass"))
 
 
 def _lines(source: Path) -> Iterator[bytes]:

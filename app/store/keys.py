@@ -25,6 +25,10 @@ SWEPT = f"{PREFIX}:swept"
 
 #: Hash of the version of the stored data (app/core/schema.py): `version`, `readable_from`, `ran_back_to`.
 SCHEMA = f"{PREFIX}:schema"
+#: Hash: `id` of this Redis, `sweeps` on it.
+LINEAGE = f"{PREFIX}:lineage"
+#: Hash of what deployments lost with Redis and do not have back, by name (JSON arrays, app/store/server/lineage.py).
+LOSSES = f"{PREFIX}:losses"
 #: Digest of the backup whose restoring was begun and not ended.
 RESTORING = f"{PREFIX}:restoring"
 #: Hash of posts that the webhook refused: four fields for each reason (app/store/scripts/refuse.lua).

@@ -44,7 +44,12 @@ class Store:
         hashes = (keys.stats, keys.coder, keys.failures, keys.relay_stats, keys.silences)
         sets = (keys.relay_targets, keys.firing)
         ahead = [("HGETALL", key(name)) for key in hashes] + [("SMEMBERS", key(name)) for key in sets]
-        ahead += [("HGETALL", keys.MARKS), ("HGETALL", keys.REFUSED), ("SMEMBERS", keys.DEPLOYMENTS)]
+        ahead += [
+            ("HGETALL", keys.MARKS),
+            ("HGETALL", keys.REFUSED),
+            ("HGETALL", keys.LOSSES),
+            ("SMEMBERS", keys.DEPLOYMENTS),
+        ]
         more = [("HMGET", keys.pass_state(name), "v", "s"), ("HLEN", keys.failing(name)), ("INFO",)]
         return Store(Glance(self.redis, [*ahead, *more]), name)
 

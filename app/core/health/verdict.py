@@ -7,7 +7,8 @@ from typing import Final
 
 from app.core.alert.refusal import RUN_PAUSE, UNAUTHORIZED, WORDS, unauthorized
 from app.core.finding import Finding, Result
-from app.core.health.vitals import CoderVitals, Persistence, QueueVitals, RelayVitals, Vitals
+from app.core.health.storage import storage_findings
+from app.core.health.vitals import CoderVitals, QueueVitals, RelayVitals, Vitals
 from app.core.text.lines import moment_text
 
 #: The sweep is due every minute; later than this is an error.
@@ -70,7 +71,7 @@ def judge(vitals: Vitals) -> Verdict:
         vitals,
         [
             Finding("redis.reachable", Result.OK, "Redis answers and takes writes"),
-            _persistence(vitals.persistence),
+            *storage_findings(vitals),
             *_receivers(vitals),
             *_notifications(vitals),
             *_relays(vitals.relays),
@@ -84,18 +85,6 @@ def judge(vitals: Vitals) -> Verdict:
             *_coder(vitals, vitals.coder),
         ],
     )
-
-
-def _persistence(persistence: Persistence) -> Finding:
-    check = "redis.persistence"
-    if persistence is Persistence.OFF:
-        hint = "set appendonly yes: deliveries answered 2xx would be lost with the server"
-        return Finding(check, Result.WARNING, "Redis has no append-only file", hint)
-    if persistence is Persistence.FAILED:
-        return Finding(check, Result.ERROR, "Redis cannot write to disk", "free disk space, and see Redis' log")
-    if persistence is Persistence.UNSEEN:
-        return Finding(check, Result.OK, "the Redis user may not ask whether there is an append-only file")
-    return Finding(check, Result.OK, "append-only file is on")
 
 
 def _receivers(vitals: Vitals) -> Iterator[Finding]:

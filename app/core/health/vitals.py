@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
 
+from app.core.alert.loss import Loss
 from app.core.alert.refusal import Refusal, Run
 
 
@@ -96,6 +97,7 @@ class Vitals:
         quarantined: bodies in the quarantine.
         relays: targets of relays and forwards.
         zone: the time zone for times in texts.
+        loss: records that Redis has lost; None if it has lost none, or they are back.
     """
 
     now: datetime
@@ -116,3 +118,4 @@ class Vitals:
     coder: CoderVitals | None = None
     relays: Sequence[RelayVitals] = ()
     zone: tzinfo = UTC
+    loss: Loss | None = None

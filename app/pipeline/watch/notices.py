@@ -13,7 +13,7 @@ from app.core.wording.notice import notice_alert
 from app.pipeline.notify.announce import change
 from app.pipeline.outlook import bare_context
 from app.pipeline.usage import coder_version, current_allowance, current_usage
-from app.pipeline.watch import refusals
+from app.pipeline.watch import losses, refusals
 from app.store.alert.alerts import Change, StoredAlert
 from app.store.coder.state import CoderState
 from app.store.store import Store
@@ -29,6 +29,8 @@ def give_notice(store: Store, config: Config) -> list[Notice]:
 
     Each notice has its own alert state. The change and its notifications are written by one script, as for thresholds.
     """
+    if losses.is_held(store, config):
+        return []
     now = clock.now()
     active = {_KEY_PREFIX + notice.key: notice for notice in active_notices(situation(store, config))}
 
@@ -43,7 +45,7 @@ def give_notice(store: Store, config: Config) -> list[Notice]:
 
     announced = []
     # app/pipeline/watch/refusals.py ends its own notice.
-    others = [name for name in store.alerts.firing(_KEY_PREFIX) if name not in (*active, refusals.NAME)]
+    others = [name for name in store.alerts.firing(_KEY_PREFIX) if name not in (*active, refusals.NAME, losses.NAME)]
     for name in (*active, *others):
         if change(store, config, name, decide):
             if name in active:

@@ -19,6 +19,7 @@ from app.pipeline.count.count import recount
 from app.pipeline.usage import active_meters
 from app.pipeline.watch.escalate import escalate
 from app.pipeline.watch.forecasts import check_forecast
+from app.pipeline.watch.losses import examine, is_held, watch_loss
 from app.pipeline.watch.refusals import watch_refusals
 from app.pipeline.watch.retire import retire
 from app.pipeline.watch.steps import SweepSteps, each
@@ -45,6 +46,7 @@ def sweep(connection: "redis.Redis", config: Config) -> None:
     Raises:
         redis.exceptions.RedisError: Redis is unavailable.
     """
+    examine(connection, config)
     known = deployments(connection) or [config.settings.deployment]
     last = swept_at(connection, known)
     for deployment in sorted(known, key=lambda name: last[name]):
@@ -57,6 +59,14 @@ def sweep(connection: "redis.Redis", config: Config) -> None:
 def _sweep(store: Store, config: Config) -> None:
     steps = SweepSteps(store)
     steps.perform("send again", _send_again, store)
+    steps.perform("watch loss", watch_loss, store, config)
+    if not is_held(store, config):
+        _evaluate(steps, store, config)
+    steps.perform("forget", _forget, store, config.settings.keep_days)
+    steps.forget()
+
+
+def _evaluate(steps: SweepSteps, store: Store, config: Config) -> None:
     steps.perform("retire", retire, store, config)
     meters: list[str] = []
     steps.perform("find meters", lambda: meters.extend(active_meters(store, config)))
@@ -67,8 +77,6 @@ def _sweep(store: Store, config: Config) -> None:
     for name, watch in watchers().items():
         steps.perform(f"watch {name}", watch, store, config)
     steps.perform("escalate", escalate, store, config)
-    steps.perform("forget", _forget, store, config.settings.keep_days)
-    steps.forget()
 
 
 @cache

@@ -15,6 +15,7 @@ from app.core.wording.threshold import describe
 from app.pipeline.notify.announce import change
 from app.pipeline.outlook import context_of, is_projected, outlook
 from app.pipeline.usage import current_usage
+from app.pipeline.watch.losses import is_held
 from app.store.alert.alerts import Change, StoredAlert
 from app.store.count.snapshot import TOP
 from app.store.store import Store
@@ -27,8 +28,11 @@ _MOST: Final = 50
 def warn(store: Store, config: Config, meter: str) -> list[Alert]:
     """Evaluate until there is nothing more to announce, and return what this process announced.
 
-    Nothing is announced for a meter that Coder no longer has (see app/pipeline/watch/retire.py).
+    Nothing is announced for a meter that Coder no longer has (see app/pipeline/watch/retire.py), or after a loss
+    (app/pipeline/watch/losses.py).
     """
+    if is_held(store, config):
+        return []
     announced: list[Alert] = []
     for _ in range(_MOST):
         made = change(store, config, meter, partial(_decide, store, config))

@@ -1,7 +1,7 @@
 """Alert states, their last announcements and their events. A change and its notifications are written in one step."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -117,6 +117,20 @@ class Alerts:
         if done:
             queue_all(self.connection, self.deployment, change.notifications)
         return bool(done)
+
+    def stored(self, names: Sequence[str]) -> dict[str, dict[str, str]]:
+        """Return the stored fields of alerts, to put them back after a loss of Redis."""
+        found = self.states(names)
+        return {
+            name: {"v": str(one.version), "s": one.stored_state.decode(), "a": (one.stored_words or b"").decode()}
+            for name, one in found.items()
+        }
+
+    def put_back(self, name: str, fields: Mapping[str, str]) -> bool:
+        """Put back what `stored` returned; False if what is stored is as new."""
+        restore = script(self.connection, "putback")
+        args = [fields["v"], fields["s"], fields.get("a", ""), name]
+        return bool(restore(keys=[keys.alert(self.deployment, name), keys.firing(self.deployment)], args=args))
 
     def events(self, limit: int = 50, before: float = float("inf")) -> list[dict[str, Any]]:
         """Return the events of alerts before a moment (epoch seconds), newest first."""

@@ -1,0 +1,45 @@
+"""The identity of this Redis, the number of sweeps on it, and what deployments have lost."""
+
+import json
+import secrets
+from datetime import UTC, datetime
+
+import redis
+
+from app.core.alert.loss import Lineage, Loss
+from app.store import keys
+from app.store.server.commands import commands
+
+
+def read_lineage(connection: "redis.Redis") -> Lineage:
+    identity, sweeps = commands(connection).hmget(keys.LINEAGE, "id", "sweeps")
+    return Lineage((identity or b"").decode(), int(sweeps or 0))
+
+
+def advance(connection: "redis.Redis") -> Lineage:
+    """Count one more sweep, and give a Redis without an identity a new one."""
+    with connection.pipeline(transaction=True) as pipe:
+        pipe.hsetnx(keys.LINEAGE, "id", secrets.token_hex(8))
+        pipe.hincrby(keys.LINEAGE, "sweeps", 1)
+        pipe.hget(keys.LINEAGE, "id")
+        _, sweeps, identity = pipe.execute()
+    return Lineage(identity.decode(), int(sweeps))
+
+
+def read_loss(connection: "redis.Redis", deployment: str) -> Loss | None:
+    """Return what a deployment has lost and not recovered; None for nothing."""
+    stored = commands(connection).hget(keys.LOSSES, deployment)
+    if stored is None:
+        return None
+    found_at, seen_at, before, left = json.loads(stored)
+    return Loss(datetime.fromtimestamp(found_at, UTC), datetime.fromtimestamp(seen_at, UTC), before, left)
+
+
+def note_loss(connection: "redis.Redis", deployment: str, loss: Loss) -> bool:
+    """Store a loss unless one is stored already; True if it was stored."""
+    value = json.dumps([loss.found_at.timestamp(), loss.seen_at.timestamp(), loss.before, loss.left])
+    return bool(commands(connection).hsetnx(keys.LOSSES, deployment, value))
+
+
+def forget_loss(connection: "redis.Redis", deployment: str) -> None:
+    commands(connection).hdel(keys.LOSSES, deployment)
