@@ -1,5 +1,6 @@
 """A master with replicas, and the sentinels that watch them: real servers on this machine."""
 
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,11 +12,19 @@ import redis.exceptions
 
 from tests.conftest import RedisServer, wait_until
 from tests.faults.system import free_port
+from tests.workers.make import ROOT
 from workers import embedded
 
 SERVICE = "awb"
 #: Milliseconds of silence after which a sentinel takes a server for dead.
 DOWN_AFTER = 1000
+
+
+def documented_rules(password: str) -> list[str]:
+    """Return the rules of the user in docs/redis.md."""
+    text = (ROOT / "docs" / "redis.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^ *ACL SETUSER awb (.*)$", text, re.MULTILINE)
+    return [word.replace(">PASSWORD", f">{password}") for word in line.split()]
 
 
 class Fleet:
@@ -81,9 +90,15 @@ class Fleet:
             wait_until(lambda port=port: self._sees_all(self.sentinel(port)), 40)
         return self
 
+    def restart(self, number: int) -> None:
+        """Start a server that was killed; it takes itself for a master until a sentinel corrects it."""
+        self.servers[number].start()
+        if self.password:
+            self._lock(redis.Redis.from_url(self.servers[number].url))
+
     def _lock(self, admin: Any) -> None:
         admin.config_set("masterauth", self.password)
-        admin.execute_command("ACL", "SETUSER", "awb", "on", f">{self.password}", "~*", "&*", "+@all")
+        admin.execute_command("ACL", "SETUSER", "awb", *documented_rules(self.password))
         admin.config_set("requirepass", self.password)
 
     def _sentinel_lines(self, port: int) -> list[str]:

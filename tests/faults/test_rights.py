@@ -1,6 +1,5 @@
 """A Redis user with no more rights than docs/redis.md asks for (ACL)."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,19 +15,13 @@ from app.store.server.connection import connect
 from app.store.server.info import server_version
 from app.web.factory import create_app
 from tests.conftest import RedisServer, make_config
+from tests.faults.fleet import documented_rules
 from tests.pipeline.streams import messages_of
-from tests.web.make import ROOT, answer, basic, notification
+from tests.web.make import answer, basic, notification
 from tests.workers.make import NOTHING, drain, jobs_in
 from workers.scheduler import Scheduler
 
 PASSWORD = "a-password-of-the-tests"
-
-
-def documented() -> list[str]:
-    """Return the rules of the user in docs/redis.md."""
-    text = (ROOT / "docs" / "redis.md").read_text(encoding="utf-8")
-    (line,) = re.findall(r"^ *ACL SETUSER awb (.*)$", text, re.MULTILINE)
-    return [word.replace(">PASSWORD", f">{PASSWORD}") for word in line.split()]
 
 
 @dataclass
@@ -48,7 +41,7 @@ def limited(redis_server: RedisServer, connection: Any) -> Iterator[Limited]:
     url = redis_server.url.replace("unix://", f"unix://awb:{PASSWORD}@")
     config = make_config(url, ai_templates="claude-code-tasks,codex-tasks", forecast_alerts="false")
     built = Limited(connection, config, url)
-    built.grant("reset", *documented())
+    built.grant("reset", *documented_rules(PASSWORD))
     yield built
     connection.execute_command("ACL", "DELUSER", "awb")
 

@@ -1,0 +1,139 @@
+"""Failover under load: the master is killed again and again; `python -m tests.faults.sentinelload --rounds 10`.
+
+One master, two replicas, three sentinels, two receivers, workers and a scheduler, all of them processes of their own,
+with the user that docs/redis.md creates. In every second round the replicas hang for a moment before the kill, so that
+whatever the master confirms by itself is lost with it.
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from tests.conftest import short_directory, wait_until
+from tests.faults.fleet import Fleet
+from tests.faults.load import Account, Load, account, unfinished
+from tests.faults.roles import Role, Web
+
+PASSWORD = "a-password-of-the-fleet"
+#: Deliveries between two rounds.
+_BETWEEN = 40
+#: Seconds.
+_PATIENCE = 120
+_HANGING = 0.5
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one failover cost.
+
+    Attributes:
+        without: seconds between the last 2xx before the kill and the first one after it.
+        until_counted: seconds from the kill until workers had counted everything that was taken until that first 2xx.
+        answers: how often each status was answered from the kill until then.
+    """
+
+    without: float
+    until_counted: float
+    answers: Counter[int]
+
+
+class Failover:
+    """The servers, the parts of the meter, and the load on them."""
+
+    def __init__(self, fleet: Fleet, load: Load) -> None:
+        self.fleet, self.load = fleet, load
+
+    def round(self, *, hanging: bool) -> Round:
+        """Kill the master, wait until everything works again, and start the killed server.
+
+        Args:
+            hanging: the replicas hang for a moment before that.
+        """
+        wait_until(self.fleet.whole, _PATIENCE)
+        more = len(self.load.taken) + _BETWEEN
+        wait_until(lambda: len(self.load.taken) > more, _PATIENCE)
+        before = self.load.statuses()
+        (master,) = self.fleet.masters()
+        if hanging:
+            self._signal_replicas(master, signal.SIGSTOP)
+            time.sleep(_HANGING)
+        self.fleet.servers[master].kill()
+        killed = time.monotonic()
+        if hanging:
+            self._signal_replicas(master, signal.SIGCONT)
+        # What was on its way at the moment of the kill may be answered a little later.
+        wait_until(lambda: self.load.first_taken_since(killed + 0.1), _PATIENCE)
+        taken = len(self.load.taken)
+        wait_until(lambda: self.counted() >= min(taken, self.counted() + self.unfinished()), _PATIENCE)
+        until_counted = time.monotonic() - killed
+        without = self.load.first_taken_since(killed + 0.1) - self.load.last_taken_before(killed)
+        result = Round(without, until_counted, self.load.statuses() - before)
+        self.fleet.restart(master)
+        return result
+
+    def finish(self) -> Account:
+        """End the load, let the workers finish, and hold the master against what was answered."""
+        self.load.finish()
+        wait_until(self.fleet.whole, _PATIENCE)
+        # What a worker had in hands when its connection was lost is found again within RQ's minute.
+        wait_until(lambda: not self.unfinished(), 2 * _PATIENCE)
+        (master,) = self.fleet.masters()
+        return account(self.fleet.admin(master), self.load)
+
+    def counted(self) -> int:
+        """Return how many deliveries have their verdict at the present master."""
+        found = [self.fleet.admin(number).zcard("awb:v1:prod:deliveries") for number in self.fleet.masters()]
+        return max(map(int, found), default=0)
+
+    def unfinished(self) -> int:
+        return max((unfinished(self.fleet.admin(number)) for number in self.fleet.masters()), default=1)
+
+    def _signal_replicas(self, master: int, number: signal.Signals) -> None:
+        for index, server in enumerate(self.fleet.servers):
+            if index != master and server.process:
+                os.kill(server.process.pid, number)
+
+
+@contextmanager
+def failover(directory: Path, wait_replicas: int = 1) -> Iterator[Failover]:
+    with ExitStack() as stack:
+        fleet = stack.enter_context(Fleet(directory, servers=3, sentinels=3, password=PASSWORD)).start()
+        access = {"redis_url": fleet.url, "redis_sentinel_password": PASSWORD, "redis_wait_replicas": wait_replicas}
+        webs = [stack.enter_context(Web(directory / f"web-{number}", **access)) for number in (1, 2)]
+        for name in ("worker", "scheduler"):
+            stack.enter_context(Role(directory / name, name, **access))
+        yield Failover(fleet, stack.enter_context(Load([web.url for web in webs])))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--wait-replicas", type=int, default=1)
+    given = parser.parse_args()
+    directory = short_directory()
+    try:
+        with failover(directory, given.wait_replicas) as running:
+            click.echo("round  replicas   s without 2xx  s until counted  answers")
+            for number in range(given.rounds):
+                hanging = number % 2 == 1
+                one = running.round(hanging=hanging)
+                how = "hang" if hanging else "follow"
+                answers = ", ".join(f"{status}: {times}" for status, times in sorted(one.answers.items()))
+                click.echo(f"{number + 1:5}  {how:8}  {one.without:14.1f}  {one.until_counted:15.1f}  {answers}")
+            found = running.finish()
+            click.echo(f"answered 2xx: {found.answered}, lost: {found.lost}, doubled: {found.doubled}")
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
