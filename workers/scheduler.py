@@ -1,9 +1,11 @@
 """The scheduler: moves RQ's delayed retries back to their queues and queues the periodic jobs.
 
-Several may run in parallel: RQ's scheduler locks each queue, and a tick's job has the same id everywhere.
+Of several, one is at work, by a lease; the others wait, and one of them takes over when that lease is not renewed.
 """
 
+import os
 import signal
+import socket
 import threading
 from typing import Final
 from uuid import uuid4
@@ -23,6 +25,7 @@ from app.store.rq import jobqueue, plainjob, turns
 from app.store.rq.checkedjob import CheckedJob
 from app.store.rq.enqueue import enqueue
 from app.store.server.connection import unavailable
+from app.store.server.lease import FencedError, Lease
 
 log = structlog.get_logger(__name__)
 # RQ's scheduler has no setting for the class, and one malformed job would block all jobs that are due.
@@ -42,6 +45,8 @@ class Scheduler:
         self.stopped = threading.Event()
         # A constant name: with a new one it would wait for its own locks to expire after each outage of Redis.
         self.name = uuid4().hex
+        self.lease = Lease(connection, f"{socket.gethostname().split('.')[0]}-{os.getpid()}-{self.name[:6]}")
+        self.leading = False
         self.rq = self._rq()
         self.last_tick = self.last_pass = 0
 
@@ -52,13 +57,47 @@ class Scheduler:
         log.info("scheduler started")
         while not self.stopped.is_set():
             try:
-                self.step()
+                self.step_if_leading()
             except (redis.exceptions.RedisError, OSError) as error:
                 log.warning("scheduler is waiting for Redis", why=unavailable(error))
                 self.rq = self._rq()
             self.stopped.wait(POLL_SECONDS)
         self._release()
         log.info("scheduler stopped")
+
+    def step_if_leading(self) -> None:
+        """Work if this process has the lease, or gets it.
+
+        Raises:
+            redis.exceptions.RedisError: Redis is unavailable.
+        """
+        if not self.lease.hold():
+            self._give_way()
+            return
+        if not self.leading:
+            self._take_over()
+        try:
+            self.step()
+        except FencedError:
+            self._give_way()
+
+    def _take_over(self) -> None:
+        """Begin to lead. RQ's locks of the last leader would expire a minute later than its lease."""
+        for name in jobqueue.QUEUES:
+            lock = RQScheduler.get_locking_key(name)
+            if self.redis.get(lock) not in (None, self.name.encode()):
+                self.redis.delete(lock)
+        # This process may have led before, and have noted what another has done differently since.
+        self.last_tick = self.last_pass = 0
+        self.leading = True
+        log.info("scheduler leads", holder=self.lease.holder)
+
+    def _give_way(self) -> None:
+        if self.leading:
+            self.leading = False
+            log.warning("another scheduler has taken over", holder=self.lease.present_holder())
+            self.rq.stop()
+            self.rq = self._rq()
 
     def step(self) -> None:
         """Move due retries back, and queue the tick's jobs once."""
@@ -72,18 +111,19 @@ class Scheduler:
             self.rq.enqueue_scheduled_jobs()
         turns.fill(self.redis)
         self._queue_coder_jobs()
-        relaying.enqueue_due(self.redis, self.config)
+        relaying.enqueue_due(self.redis, self.config, self.lease.fence)
         tick = int(clock.now().timestamp()) // SWEEP_EVERY
         if tick != self.last_tick:
-            sweep.recount_if_templates_changed(self.redis, self.config)
-            enqueue(self.redis, plainjob.sweep_job(tick), once=True)
+            sweep.recount_if_templates_changed(self.redis, self.config, self.lease.fence)
+            enqueue(self.redis, plainjob.sweep_job(tick), once=True, fence=self.lease.fence)
             # Stored last, so that this tick is repeated after a failure.
             self.last_tick = tick
 
     def _queue_coder_jobs(self) -> None:
         """Queue verification and passes that are due: a pass at start, and then by the clock."""
         tick = int(clock.now().timestamp()) // (self.config.settings.reconcile_minutes * 60)
-        coder.enqueue_due(self.redis, self.config, reconcile_tick=None if tick == self.last_pass else tick)
+        due = None if tick == self.last_pass else tick
+        coder.enqueue_due(self.redis, self.config, reconcile_tick=due, fence=self.lease.fence)
         self.last_pass = tick
 
     def _rq(self) -> RQScheduler:
@@ -99,5 +139,6 @@ class Scheduler:
     def _release(self) -> None:
         try:
             self.rq.stop()
+            self.lease.release()
         except (redis.exceptions.RedisError, OSError):
             log.info("scheduler locks not released, they will expire")

@@ -207,7 +207,7 @@ def _work(context: click.Context, config: Config, queue: str, *, burst: bool) ->
 @main.command()
 @click.pass_context
 def scheduler(context: click.Context) -> None:
-    """Run the scheduler: delayed retries and the sweep. You can run several; the work is done once."""
+    """Run the scheduler: delayed retries and the sweep. Of several, one works and the others wait."""
     _heed_sigterm()
     from workers.keeping import follow_parent  # noqa: PLC0415 - the same
     from workers.scheduler import Scheduler  # noqa: PLC0415 - slow to import

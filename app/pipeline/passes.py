@@ -16,6 +16,7 @@ from app.pipeline.watch.warn import warn
 from app.store.coder.state import CoderState
 from app.store.rq import plainjob
 from app.store.rq.enqueue import enqueue
+from app.store.server.lease import Fence
 from app.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -100,12 +101,14 @@ def _learn_expiry(store: Store, api: CoderApi) -> None:
     store.coder.note(token_ends_at=ends.timestamp() if ends else None)
 
 
-def enqueue_due(connection: "redis.Redis", config: Config, *, reconcile_tick: int | None) -> None:
+def enqueue_due(
+    connection: "redis.Redis", config: Config, *, reconcile_tick: int | None, fence: Fence | None = None
+) -> None:
     """Queue the jobs that are due: verification if anything is waiting, and a pass at the start of its tick."""
     for deployment in config.settings.configured_deployments:
         if not config.of(deployment).verifying(deployment):
             continue
         if reconcile_tick is not None:
-            enqueue(connection, plainjob.reconcile_job(deployment, reconcile_tick), once=True)
+            enqueue(connection, plainjob.reconcile_job(deployment, reconcile_tick), once=True, fence=fence)
         if CoderState(connection, deployment).work_waits(clock.now().timestamp()):
-            enqueue(connection, plainjob.verify_job(deployment))
+            enqueue(connection, plainjob.verify_job(deployment), fence=fence)

@@ -17,6 +17,10 @@ MARKS = f"{PREFIX}:marks"
 TURNS = f"{PREFIX}:turns"
 #: Never set: trying to overwrite it shows whether Redis accepts writes.
 PROBE = f"{PREFIX}:probe"
+#: Name of the scheduler that is at work. Expires.
+LEASE = f"{PREFIX}:lease"
+#: How often another scheduler took over.
+LEASE_TOKEN = f"{PREFIX}:lease:token"
 #: Written to wait until replicas have it, and so everything before it.
 REPLICATED = f"{PREFIX}:replicated"
 

@@ -1,8 +1,8 @@
 """Failover under load: the master is killed again and again; `python -m tests.faults.sentinelload --rounds 10`.
 
 One master, two replicas, three sentinels, two receivers, workers and a scheduler, all of them processes of their own,
-with the user that docs/redis.md creates. In every second round the replicas hang for a moment before the kill, so that
-whatever the master confirms by itself is lost with it.
+with the user that docs/redis.md creates. In every second round the replicas are cut off for a moment before the kill,
+so that whatever the master confirms by itself is lost with it.
 """
 
 import argparse
@@ -28,7 +28,7 @@ PASSWORD = "a-password-of-the-fleet"
 _BETWEEN = 40
 #: Seconds.
 _PATIENCE = 120
-_HANGING = 0.5
+_CUT_OFF = 0.5
 
 
 @dataclass(frozen=True)
@@ -52,23 +52,25 @@ class Failover:
     def __init__(self, fleet: Fleet, load: Load) -> None:
         self.fleet, self.load = fleet, load
 
-    def round(self, *, hanging: bool) -> Round:
+    def round(self, *, cut_off: bool) -> Round:
         """Kill the master, wait until everything works again, and start the killed server.
 
         Args:
-            hanging: the replicas hang for a moment before that.
+            cut_off: the replicas are cut off from it for a moment before that.
         """
         wait_until(self.fleet.whole, _PATIENCE)
         more = len(self.load.taken) + _BETWEEN
         wait_until(lambda: len(self.load.taken) > more, _PATIENCE)
         before = self.load.statuses()
         (master,) = self.fleet.masters()
-        if hanging:
+        if cut_off:
+            # Without the second step, the kernel would hand over what the master sent before its end.
             self._signal_replicas(master, signal.SIGSTOP)
-            time.sleep(_HANGING)
+            self.fleet.admin(master).client_kill_filter(_type="replica")
+            time.sleep(_CUT_OFF)
         self.fleet.servers[master].kill()
         killed = time.monotonic()
-        if hanging:
+        if cut_off:
             self._signal_replicas(master, signal.SIGCONT)
         # What was on its way at the moment of the kill may be answered a little later.
         wait_until(lambda: self.load.first_taken_since(killed + 0.1), _PATIENCE)
@@ -124,9 +126,9 @@ def main() -> None:
         with failover(directory, given.wait_replicas) as running:
             click.echo("round  replicas   s without 2xx  s until counted  answers")
             for number in range(given.rounds):
-                hanging = number % 2 == 1
-                one = running.round(hanging=hanging)
-                how = "hang" if hanging else "follow"
+                cut_off = number % 2 == 1
+                one = running.round(cut_off=cut_off)
+                how = "cut off" if cut_off else "follow"
                 answers = ", ".join(f"{status}: {times}" for status, times in sorted(one.answers.items()))
                 click.echo(f"{number + 1:5}  {how:8}  {one.without:14.1f}  {one.until_counted:15.1f}  {answers}")
             found = running.finish()

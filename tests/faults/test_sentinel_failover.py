@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.long, pytest.mark.skipif(sys.platform != "linux", reas
 
 def test_failovers_lose_no_confirmed_delivery_and_need_nobody(short_dir: Path) -> None:
     with failover(short_dir) as running:
-        rounds = [running.round(hanging=hanging) for hanging in (False, True, False)]
+        rounds = [running.round(cut_off=cut_off) for cut_off in (False, True, False)]
         found = running.finish()
     assert found.answered > 100
     assert (found.lost, found.doubled) == (0, 0)
@@ -22,7 +22,7 @@ def test_failovers_lose_no_confirmed_delivery_and_need_nobody(short_dir: Path) -
 def test_without_waiting_for_replicas_a_failover_can_lose_what_was_confirmed(short_dir: Path) -> None:
     """The settings matter, and the account finds what is lost."""
     with failover(short_dir, wait_replicas=0) as running:
-        running.round(hanging=True)
+        running.round(cut_off=True)
         found = running.finish()
     assert found.lost > 0
     assert found.doubled == 0

@@ -28,6 +28,7 @@ from app.store.relay.relays import FAILED, SENT, Relays, Waiting, lane_job
 from app.store.relay.seal import SealError
 from app.store.rq.enqueue import enqueue
 from app.store.server.connection import unavailable
+from app.store.server.lease import Fence
 from app.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -74,7 +75,7 @@ def warm_up(config: Config) -> None:
     trust.context(config.settings.ca_file)
 
 
-def enqueue_due(connection: "redis.Redis", config: Config) -> None:
+def enqueue_due(connection: "redis.Redis", config: Config, fence: Fence | None = None) -> None:
     """Queue a job for each lane that is due, or whose worker died."""
     if not config.settings.relaying:
         return
@@ -82,7 +83,7 @@ def enqueue_due(connection: "redis.Redis", config: Config) -> None:
     for deployment in deployments(connection):
         relays = Relays(connection, deployment)
         for lane, at in relays.due(before):
-            enqueue(connection, lane_job(deployment, lane, f"due {at}"))
+            enqueue(connection, lane_job(deployment, lane, f"due {at}"), fence=fence)
 
 
 def _attempt(store: Store, config: Config, lane: str, waiting: Waiting) -> float:

@@ -29,6 +29,7 @@ from app.store.receive.inbox import deployments
 from app.store.rq import plainjob
 from app.store.rq.enqueue import enqueue
 from app.store.server.commands import commands
+from app.store.server.lease import Fence
 from app.store.steps import note_swept, swept_at
 from app.store.store import Store
 
@@ -101,13 +102,13 @@ def _forget(store: Store, keep_days: int) -> None:
     store.silences.forget(before)
 
 
-def recount_if_templates_changed(connection: "redis.Redis", config: Config) -> bool:
+def recount_if_templates_changed(connection: "redis.Redis", config: Config, fence: Fence | None = None) -> bool:
     """Queue a recount if the list of AI templates differs from that of the last recount."""
     fingerprint = templates_fingerprint(config)
     last = commands(connection).hget(keys.MARKS, "ai_templates")
     if last is not None and last.decode() == fingerprint:
         return False
-    return enqueue(connection, plainjob.recount_job(fingerprint))
+    return enqueue(connection, plainjob.recount_job(fingerprint), fence=fence)
 
 
 def recount_all(connection: "redis.Redis", config: Config, fingerprint: str) -> None:

@@ -9,26 +9,33 @@ from rq.job import JobStatus
 from app.store import keys
 from app.store.rq import jobqueue
 from app.store.rq.plainjob import PlainJob
+from app.store.server.lease import Fence
 
 _UNDER_WAY: Final = frozenset({JobStatus.QUEUED, JobStatus.STARTED, JobStatus.SCHEDULED, JobStatus.DEFERRED})
 # Longer than one scheduler can be behind another.
 _MARK_SECONDS: Final = 86_400
 
 
-def enqueue(connection: "redis.Redis", job: PlainJob, *, once: bool = False) -> bool:
+def enqueue(connection: "redis.Redis", job: PlainJob, *, once: bool = False, fence: Fence | None = None) -> bool:
     """Queue a job unless it is queued or running already; True if it was queued.
 
     Args:
         connection: the connection to Redis.
         job: the job, identified by its id.
         once: also refuse it for a day after it has ended, so that parallel schedulers run the job of a tick only once.
+        fence: what must hold for it to be queued at all; None for nothing.
+
+    Raises:
+        FencedError: it does not hold.
     """
     queue, mark = jobqueue.queue(job.queue, connection), keys.once(job.id)
     built = jobqueue.create_job(queue, job.id, job.function, job.args, job.description)
     with connection.pipeline() as pipe:
         while True:
             try:
-                pipe.watch(built.key, mark)  # type: ignore[no-untyped-call]
+                pipe.watch(built.key, mark, *([fence.key] if fence else []))  # type: ignore[no-untyped-call]
+                if fence:
+                    fence.check(pipe.get(fence.key))  # type: ignore[arg-type]
                 status: Any = pipe.hget(built.key, "status")
                 if (status or b"").decode() in _UNDER_WAY or (once and pipe.exists(mark)):
                     return False
