@@ -1,4 +1,4 @@
-"""docs/reliability.md names tests that exist, and the bugs that are planted."""
+"""docs/reliability.md and SECURITY.md name tests that exist, and the bugs that are planted."""
 
 import re
 
@@ -8,12 +8,13 @@ from tests.torture.planted import BUGS
 from tests.workers.make import ROOT
 
 TEXT = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
-NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", TEXT)))
+SECURITY = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", TEXT + SECURITY)))
 
 
-def rows(heading: str) -> list[list[str]]:
+def rows(heading: str, text: str = TEXT) -> list[list[str]]:
     """Return the cells of the table under a heading."""
-    section = TEXT.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    section = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith("|")][2:]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
@@ -27,6 +28,12 @@ def test_every_fault_has_a_proof() -> None:
     faults = rows("Faults one by one")
     assert len(faults) > 30
     assert [fault for fault, _, proof in faults if "::test_" not in proof and "make torture" not in proof] == []
+
+
+def test_every_threat_has_a_test() -> None:
+    threats = rows("Threats one by one", SECURITY)
+    assert len(threats) > 15
+    assert [threat for threat, _, test in threats if "::test_" not in test] == []
 
 
 def test_the_planted_bugs_are_those_of_the_script() -> None:
