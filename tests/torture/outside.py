@@ -55,6 +55,13 @@ class _Planned:
         return kind
 
 
+class _Silent(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a sender that was killed."""
+
+
 class Slack(_Planned):
     """An incoming webhook.
 
@@ -65,8 +72,7 @@ class Slack(_Planned):
     def __init__(self, tally: Tally) -> None:
         super().__init__(tally)
         self.texts: list[str] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
+        self._server = _Silent(("127.0.0.1", 0), _handler(self))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     @property
