@@ -24,12 +24,20 @@ def deliveries(store: Store, cursor: str | None, limit: int) -> Page:
     Raises:
         ValueError: the cursor is invalid.
     """
-    server = commands(store.redis)
-    rows = behind(store.redis, keys.deliveries(store.deployment), _place(cursor), limit + 1)
-    shown = rows[:limit]
-    found = server.mget([keys.delivery(store.deployment, message_id) for message_id, _ in shown]) if shown else []
-    following = str(Place(shown[-1][1], shown[-1][0])) if len(rows) > limit else None
-    return [json.loads(item) for item in found if item is not None], following
+    place, wanted = _place(cursor), limit + 1
+    rows = behind(store.redis, keys.deliveries(store.deployment), place, wanted)
+    at_least = rows[-1][1] if len(rows) == wanted else -math.inf
+    packed = {row["message_id"]: row for row in store.packs.behind(place, wanted, at_least)}
+    # A delivery may have been packed between the two reads.
+    merged = {**dict(rows), **{message_id: row["received_at"] for message_id, row in packed.items()}}
+    ordered = sorted(merged, key=lambda message_id: (merged[message_id], message_id.encode()), reverse=True)
+    shown = ordered[:limit]
+    single = [message_id for message_id in shown if message_id not in packed]
+    names = [keys.delivery(store.deployment, message_id) for message_id in single]
+    texts = commands(store.redis).mget(names) if names else []
+    found = packed | {one: json.loads(text) for one, text in zip(single, texts, strict=True) if text is not None}
+    following = str(Place(merged[shown[-1]], shown[-1])) if len(ordered) > limit else None
+    return [found[message_id] for message_id in shown if message_id in found], following
 
 
 def events(store: Store, cursor: str | None, limit: int) -> Page:

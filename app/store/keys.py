@@ -89,6 +89,26 @@ def deliveries(deployment: str) -> str:
     return _key(deployment, "deliveries")
 
 
+def pack(deployment: str, number: int) -> str:
+    """Compressed JSON array of the outcomes of older deliveries (app/store/receive/packs.py). Expires."""
+    return _key(deployment, "pack", str(number))
+
+
+def packs(deployment: str) -> str:
+    """Sorted set of the numbers of packs by the arrival of the newest delivery in each."""
+    return _key(deployment, "packs")
+
+
+def pack_number(deployment: str) -> str:
+    """The number of the last pack."""
+    return _key(deployment, "packs", "number")
+
+
+def packed_to(deployment: str) -> str:
+    """The arrival up to which deliveries are packed."""
+    return _key(deployment, "packs", "to")
+
+
 def quarantined(deployment: str, message_id: str) -> str:
     """Hash: an authenticated body that is not a notification, with the reason. Expires."""
     return _key(deployment, "quarantined", message_id)

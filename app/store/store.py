@@ -17,6 +17,7 @@ from app.store.count.snapshot import Snapshot
 from app.store.gauges import Gauges
 from app.store.receive.inbox import Inbox
 from app.store.receive.kept import Kept
+from app.store.receive.packs import Packs
 from app.store.receive.quarantine import Quarantine
 from app.store.relay.relays import Relays
 from app.store.relay.relayviews import RelayViews
@@ -80,6 +81,10 @@ class Store:
     @cached_property
     def outbox(self) -> Outbox:
         return Outbox(self.redis, self.deployment)
+
+    @cached_property
+    def packs(self) -> Packs:
+        return Packs(self.redis, self.deployment)
 
     @cached_property
     def passes(self) -> Passes:

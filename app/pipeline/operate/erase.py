@@ -60,6 +60,8 @@ def erase(store: Store, config: Config, user: str, by: str) -> Erased:
     people, seal = People(store.redis, store.deployment), seal_of(config) if config.settings.relaying else None
     conversations = sum(people.forget_conversation(seal.alias(address)) for address in addresses) if seal else 0
     deliveries = sum(_scrub(store, kept.message_id, kept.record, kept.text, names, instead) for kept in _kept(store))
+    # Afterwards, for a delivery may be packed meanwhile.
+    deliveries += store.packs.rewrite(lambda record: _scrubbed(record, names, instead))
     groups = _leave_groups(store, names)
     records = sum(forget_owner(store, config, workspaces_of(store, one), one, instead) for one in sorted(names))
     store.audit.write(by, "erase user", f"{records} records are now of {instead}")
@@ -118,13 +120,18 @@ def _end(store: Store, config: Config, message_id: str, subject: Subject) -> Non
 
 def _scrub(store: Store, message_id: str, record: dict[str, Any], text: bytes, names: set[str], instead: str) -> bool:
     """Remove the name from a stored delivery, along with the payload."""
+    scrubbed = _scrubbed(record, names, instead)
+    return scrubbed is not None and store.kept.replace(message_id, text, scrubbed)
+
+
+def _scrubbed(record: dict[str, Any], names: set[str], instead: str) -> dict[str, Any] | None:
+    """Return a record without the name and without its payload; None if the person is not in it."""
     payload = record.get("payload") or {}
     people = (record.get("owner"), payload.get("user_username"), (payload.get("labels") or {}).get("initiator"))
     if names.isdisjoint(str(one).casefold() for one in people):
-        return False
+        return None
     owned = str(record.get("owner")).casefold() in names
-    scrubbed = {**record, "owner": instead if owned else record.get("owner"), "payload": None}
-    return store.kept.replace(message_id, text, scrubbed)
+    return {**record, "owner": instead if owned else record.get("owner"), "payload": None}
 
 
 def _leave_groups(store: Store, names: set[str]) -> int:

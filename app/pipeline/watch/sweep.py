@@ -36,6 +36,8 @@ from app.store.store import Store
 log = structlog.get_logger(__name__)
 #: A notification that is overdue by this much has lost its job.
 _OVERDUE: Final = timedelta(seconds=30)
+#: Until then, a rollback to the previous version shows a delivery as before.
+_PACKED_AFTER: Final = timedelta(days=1)
 
 
 def sweep(connection: "redis.Redis", config: Config) -> None:
@@ -63,6 +65,7 @@ def _sweep(store: Store, config: Config) -> None:
     steps.perform("watch loss", watch_loss, store, config)
     if not is_held(store, config):
         _evaluate(steps, store, config)
+    steps.perform("pack", _pack, store, config.settings.keep_days)
     steps.perform("forget", _forget, store, config.settings.keep_days)
     steps.forget()
 
@@ -93,9 +96,15 @@ def _send_again(store: Store) -> None:
             log.warning("notification queued again", deployment=store.deployment, notification_id=notification_id)
 
 
+def _pack(store: Store, keep_days: int) -> None:
+    now = clock.now()
+    store.packs.pack((now - _PACKED_AFTER).timestamp(), keep_days * 86_400)
+
+
 def _forget(store: Store, keep_days: int) -> None:
     """Delete data that is older than the configured retention."""
     before = clock.now() - timedelta(days=keep_days)
+    store.packs.forget(before.timestamp())
     store.outbox.forget(before.timestamp())
     store.relayviews.forget(before.timestamp())
     store.alerts.forget_events(before.timestamp())

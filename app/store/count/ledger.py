@@ -219,15 +219,9 @@ class Ledger:
 
 def record_args(record: UsageRecord) -> list[Any]:
     """Return the seven arguments that update_records.lua takes for a record."""
-    return [
-        record.key,
-        repr(record.at),
-        datetime.fromtimestamp(record.at, UTC).date().isoformat(),
-        record.weight,
-        int(record.state is RecordState.PROVISIONAL),
-        json.dumps(_names(record)),
-        write_row(record),
-    ]
+    day, provisional = datetime.fromtimestamp(record.at, UTC).date(), record.state is RecordState.PROVISIONAL
+    names = json.dumps(_names(record))
+    return [record.key, repr(record.at), f"{day}", record.weight, int(provisional), names, write_row(record)]
 
 
 def message_digest(message_id: str) -> bytes:

@@ -1,17 +1,18 @@
 """Received deliveries: remembered message ids, the queue, their outcomes, and the quarantine."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import redis
 from redis.client import Pipeline
 
+from app import clock
 from app.store import keys
+from app.store.receive import seen
 from app.store.receive.deployments import Deployments
+from app.store.receive.packs import Packs
 from app.store.relay.relays import NOTHING, Relayed
 from app.store.rq import jobqueue, readyjob, turns
 from app.store.server.channel import Channel
@@ -76,9 +77,9 @@ class Inbox:
             redis.exceptions.RedisError: Redis did not confirm it.
             TooManyDeploymentsError: the deployment is unknown, and nothing was written.
         """
-        bucket, member = _bucket(message_id)
-        year = datetime.fromtimestamp(received_at, UTC).year
-        expires = int(datetime(year + 2, 1, 1, tzinfo=UTC).timestamp())
+        bucket, member = seen.bucket(message_id)
+        year = seen.year_of(received_at)
+        expires = seen.expiry_of(year)
         name = self.deployment
         taken = self._accept.call(
             [
@@ -149,7 +150,9 @@ class Inbox:
     def delivery(self, message_id: str) -> dict[str, Any] | None:
         """Return the outcome of a delivery; None if it is unknown or expired."""
         text = self.redis.get(keys.delivery(self.deployment, message_id))
-        return None if text is None else dict(json.loads(text))
+        if text is None:
+            return Packs(self.connection, self.deployment).find(message_id, clock.now().timestamp())
+        return dict(json.loads(text))
 
     def quarantined(self, limit: int = 50) -> list[dict[str, Any]]:
         """Return the newest quarantined bodies, without their text."""
@@ -172,15 +175,6 @@ class Inbox:
 
     def stats(self) -> dict[str, float]:
         return {name.decode(): float(value) for name, value in self.redis.hgetall(keys.stats(self.deployment)).items()}
-
-
-def _bucket(message_id: str) -> tuple[str, bytes]:
-    """Return the bucket and the digest under which a message id is remembered.
-
-    With 4,096 buckets a year, hashes stay small lists in Redis up to half a million ids: about 25 bytes per id.
-    """
-    digest = hashlib.blake2s(message_id.encode(), digest_size=16).digest()
-    return digest[:2].hex()[:3], digest[1:]
 
 
 def accepting_channel(connection: "redis.Redis", replicas: Replicas | None = None) -> Channel:

@@ -8,7 +8,9 @@ from typing import Any, Final
 import redis
 from rq.registry import FailedJobRegistry
 
+from app import clock
 from app.store import keys
+from app.store.receive.packs import Packs
 from app.store.rq import jobqueue, readyjob
 from app.store.server.commands import commands
 from app.store.server.connection import script
@@ -41,14 +43,18 @@ class Kept:
 
     def find(self, message_id: str) -> KeptDelivery | None:
         text = self.redis.get(keys.delivery(self.deployment, message_id))
-        return None if text is None else KeptDelivery(dict(json.loads(text)), text)
+        if text is not None:
+            return KeptDelivery(dict(json.loads(text)), text)
+        # A rule matched whatever is packed, so nobody puts another record in its place.
+        packed = Packs(self.connection, self.deployment).find(message_id, clock.now().timestamp())
+        return None if packed is None else KeptDelivery(packed, b"")
 
     def count(self, since: float) -> int:
         """Return the number of deliveries since then that have not expired."""
         return int(self.redis.zcount(keys.deliveries(self.deployment), since, "+inf"))
 
     def newest(self, since: float, most: int | None = None) -> Iterator[list[KeptDelivery]]:
-        """Yield pages of deliveries since then, newest first, up to `most` in total.
+        """Yield pages of deliveries since then that are not packed, newest first, up to `most` in total.
 
         Pages are read by rank from the newest end: new deliveries may cause some to be seen twice, but none to be
         missed.

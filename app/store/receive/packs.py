@@ -1,0 +1,191 @@
+"""Older deliveries, packed: a hundred of them compressed in one key take a tenth of the memory.
+
+Deliveries of the last day lie one by one, as earlier versions read them, and so do those that no rule matches, which
+may be replayed. An earlier version takes what is packed for expired.
+"""
+
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import redis
+from redis.exceptions import WatchError
+
+from app.store import keys
+from app.store.receive import seen
+from app.store.server.commands import commands
+from app.store.timeline import Place
+
+#: Deliveries in a pack. More would save little, and finding one means unpacking all.
+SIZE: Final = 100
+_LEVEL: Final = 6
+_PACKS_AT_ONCE: Final = 20
+Record = dict[str, Any]
+
+
+class Packs:
+    """The packed deliveries of one deployment."""
+
+    def __init__(self, connection: "redis.Redis", deployment: str) -> None:
+        self.connection, self.redis = connection, commands(connection)
+        self.deployment = deployment
+
+    def pack(self, before: float, keep_seconds: float, most: int = _PACKS_AT_ONCE) -> int:
+        """Pack deliveries that arrived before a moment, the oldest first; the work does not grow with the history.
+
+        Each pack is one transaction: if the process dies here, a delivery is packed or is not.
+
+        Args:
+            before: in seconds since the epoch.
+            keep_seconds: how long deliveries are kept from their arrival.
+            most: the maximum number of packs.
+
+        Returns:
+            How many deliveries were packed.
+        """
+        packed, index = 0, keys.deliveries(self.deployment)
+        for _ in range(most):
+            after = float(self.redis.get(keys.packed_to(self.deployment)) or "-inf")
+            below = f"({before!r}"
+            found = self.redis.zrange(index, repr(after), below, byscore=True, offset=0, num=SIZE, withscores=True)
+            if len(found) < SIZE:
+                break
+            number = self._pack([member.decode() for member, _ in found], found[-1][1], keep_seconds)
+            if number is None:
+                break
+            packed += number
+        return packed
+
+    def _pack(self, ids: Sequence[str], newest: float, keep_seconds: float) -> int | None:
+        """Pack these deliveries, and return how many; None if one of them was changed at the same time."""
+        names = [keys.delivery(self.deployment, one) for one in ids]
+        with self.connection.pipeline(transaction=True) as pipe:
+            pipe.watch(*names)  # type: ignore[no-untyped-call]
+            texts: Any = pipe.mget(names)
+            rows = [json.loads(text) for text in texts if text is not None]
+            # One that no rule matched may be classified again, and stays as it is.
+            known = [row for row in rows if row["verdict"]["outcome"] != "unknown"]
+            number: Any = pipe.incr(keys.pack_number(self.deployment))
+            pipe.multi()
+            if known:
+                pipe.set(keys.pack(self.deployment, number), _zipped(known), exat=int(newest + keep_seconds) + 1)
+                pipe.zadd(keys.packs(self.deployment), {str(number): newest})
+                pipe.delete(*(keys.delivery(self.deployment, row["message_id"]) for row in known))
+            gone = [one for one, text in zip(ids, texts, strict=True) if text is None]
+            pipe.zrem(keys.deliveries(self.deployment), *(row["message_id"] for row in known), *gone, "")
+            for row in known:
+                year, (bucket, member) = seen.year_of(row["received_at"]), seen.bucket(row["message_id"])
+                key = keys.seen(self.deployment, year, bucket)
+                pipe.hset(key, member, number)
+                # An id leads to its pack for as long as that exists.
+                pipe.expireat(key, max(seen.expiry_of(year), seen.expiry_of(year - 1) + int(keep_seconds)))
+            pipe.set(keys.packed_to(self.deployment), repr(newest))
+            try:
+                pipe.execute()
+            except WatchError:
+                return None
+        return len(known)
+
+    def find(self, message_id: str, now: float) -> Record | None:
+        """Return a packed delivery; None if it is not packed, or has expired."""
+        bucket, member = seen.bucket(message_id)
+        year = seen.year_of(now)
+        with self.connection.pipeline(transaction=False) as pipe:
+            for one in (year, year - 1, year - 2):
+                pipe.hget(keys.seen(self.deployment, one, bucket), member)
+            numbers = [int(value) for value in pipe.execute() if value]
+        rows = [row for number in numbers for row in self._rows(number) if row["message_id"] == message_id]
+        return rows[0] if rows else None
+
+    def behind(self, place: Place | None, most: int, at_least: float) -> list[Record]:
+        """Return packed deliveries behind a place, newest first, up to `most` of them.
+
+        Args:
+            place: where to continue; None for the beginning.
+            most: how many.
+            at_least: deliveries before this moment are not needed.
+        """
+        found: list[Record] = []
+        for number, newest in self._newest_first():
+            enough = len(found) >= most and _sort_key(found[most - 1])[0] > newest
+            if enough or newest < at_least:
+                break
+            found += [row for row in self._rows(number) if place is None or _is_behind(row, place)]
+            found.sort(key=_sort_key, reverse=True)
+        return found[:most]
+
+    def count(self) -> int:
+        """Return about how many deliveries are packed."""
+        return SIZE * self.redis.zcard(keys.packs(self.deployment))
+
+    def rewrite(self, changed: Any) -> int:
+        """Replace packed deliveries by what a function returns for each, or keep those for which it returns None.
+
+        Returns:
+            How many were replaced.
+        """
+        return sum(self._rewrite(number, changed) for number, _ in list(self._newest_first()))
+
+    def forget(self, before: float, most: int = 1000) -> int:
+        """Delete the packs whose newest delivery arrived before a moment, and return how many."""
+        found = self.redis.zrange(keys.packs(self.deployment), "-inf", f"({before!r}", byscore=True, offset=0, num=most)
+        return self._delete([int(member) for member in found])
+
+    def forget_oldest(self, most: int) -> float | None:
+        """Delete the oldest packs; return the moment up to which deliveries went, None if there is no pack."""
+        found = self.redis.zrange(keys.packs(self.deployment), 0, most - 1, withscores=True)
+        self._delete([int(member) for member, _ in found])
+        return found[-1][1] if found else None
+
+    def oldest(self) -> float | None:
+        """Return the time of the newest delivery in the oldest pack."""
+        found = self.redis.zrange(keys.packs(self.deployment), 0, 0, withscores=True)
+        return found[0][1] if found else None
+
+    def _delete(self, numbers: Sequence[int]) -> int:
+        if numbers:
+            with self.connection.pipeline(transaction=True) as pipe:
+                pipe.unlink(*(keys.pack(self.deployment, number) for number in numbers))
+                pipe.zrem(keys.packs(self.deployment), *map(str, numbers))
+                pipe.execute()
+        return len(numbers)
+
+    def _rewrite(self, number: int, changed: Any) -> int:
+        name, done = keys.pack(self.deployment, number), 0
+        with self.connection.pipeline(transaction=True) as pipe:
+            pipe.watch(name)  # type: ignore[no-untyped-call]
+            rows, kept = self._rows(number), []
+            for row in rows:
+                instead = changed(row)
+                done += instead is not None
+                kept.append(row if instead is None else instead)
+            if done:
+                pipe.multi()
+                pipe.set(name, _zipped(kept), keepttl=True)
+                pipe.execute()
+        return done
+
+    def _newest_first(self) -> Iterator[tuple[int, float]]:
+        start = 0
+        while found := self.redis.zrevrange(keys.packs(self.deployment), start, start + SIZE - 1, withscores=True):
+            yield from ((int(member), newest) for member, newest in found)
+            start += len(found)
+
+    def _rows(self, number: int) -> list[Record]:
+        stored = self.redis.get(keys.pack(self.deployment, number))
+        found: list[Record] = json.loads(zlib.decompress(stored).decode("utf-8", "surrogatepass")) if stored else []
+        return found
+
+
+def _zipped(rows: Sequence[Record]) -> bytes:
+    text = json.dumps(rows, separators=(",", ":"), ensure_ascii=False)
+    return zlib.compress(text.encode("utf-8", "surrogatepass"), _LEVEL)
+
+
+def _sort_key(row: Record) -> tuple[float, bytes]:
+    return row["received_at"], row["message_id"].encode()
+
+
+def _is_behind(row: Record, place: Place) -> bool:
+    return _sort_key(row) < (place.at, place.member.encode())
