@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.count.delivery import NIL_UUID, InvalidDeliveryError, read_delivery, to_event
+from app.core.count.delivery import MOST_LEVELS, NIL_UUID, InvalidDeliveryError, read_delivery, to_event
 from tests.core.make import PAYLOADS, WORKSPACE, body, envelope, event_in, event_of
 
 SENTINEL = "xyzzy-of-the-body"
@@ -102,6 +102,20 @@ def test_a_body_that_is_no_notification_is_refused_without_being_quoted(raw: byt
     assert str(refused.value) == refused.value.reason
     assert refused.value.__cause__ is None
     assert refused.value.message_id == "sha256-" + hashlib.sha256(raw).hexdigest()[:32]
+
+
+def nested(levels: int) -> bytes:
+    """Return a notification whose payload has that many levels."""
+    payload: Any = []
+    for _ in range(levels - 2):
+        payload = [payload]
+    return json.dumps({**envelope(), "payload": {**envelope()["payload"], "x": payload}}).encode()
+
+
+def test_how_deep_a_payload_may_be_depends_on_nothing_but_itself() -> None:
+    assert read_delivery(nested(MOST_LEVELS)).payload["x"]
+    with pytest.raises(InvalidDeliveryError, match="nested too deeply"):
+        read_delivery(nested(MOST_LEVELS + 1))
 
 
 @pytest.mark.parametrize(("header", "kept"), [("abc-1", True), ("a b", False), ("", False)])

@@ -19,6 +19,9 @@ _MESSAGE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _WORKSPACE_LINK = re.compile(r"https?://[^/]+/@([^/]+)/([^/?#]+)")
 #: How the reason for a body that is not JSON begins.
 NOT_JSON = "not valid JSON"
+#: Levels of a payload at most, far more than Coder's have. Where the interpreter's own limit lies depends on its
+#: version and on who calls; a payload that the receiver took must not be too deep for the worker.
+MOST_LEVELS = 350
 NIL_UUID = "00000000-0000-0000-0000-000000000000"
 
 
@@ -97,10 +100,25 @@ def read_delivery(body: bytes, header_message_id: str | None = None) -> Delivery
     message_id = envelope.get("msg_id") or header_message_id
     if not isinstance(message_id, str) or not _MESSAGE_ID.fullmatch(message_id):
         raise InvalidDeliveryError("`msg_id` is missing or not an id", fallback)
-    try:
-        return Delivery(message_id, redact(payload))
-    except RecursionError:
-        raise InvalidDeliveryError("JSON is nested too deeply", fallback) from None
+    if _levels_exceed(payload, MOST_LEVELS):
+        raise InvalidDeliveryError("JSON is nested too deeply", fallback)
+    return Delivery(message_id, redact(payload))
+
+
+def _levels_exceed(value: Any, most: int) -> bool:
+    """Return whether objects and lists are nested in more levels than that; itself not recursive."""
+    level = [value]
+    for _ in range(most):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def to_event(deployment: str, message_id: str, received_at: float, payload: Mapping[str, Any]) -> Event:
