@@ -1,4 +1,4 @@
-"""`python -m app.cli`, as the supervisor starts its parts."""
+"""`python -m app.cli`, which the supervisor uses to start its parts."""
 
 from app.cli import main
 

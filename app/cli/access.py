@@ -1,4 +1,4 @@
-"""Commands that make logins, passwords' hashes and API tokens. They read and write nothing but the terminal."""
+"""Commands that create logins, password hashes and API tokens. They only print to the terminal."""
 
 import secrets
 
@@ -9,9 +9,9 @@ from app.cli.base import AS_JSON, main, print_json
 from app.core.access.logins import Login
 from app.core.access.people import LONGEST_PASSWORD, Role, token_digest
 
-#: Of a password that stands alone, without a user name or a second factor.
+#: For a password that is the only protection, without a user name or a second factor.
 _SHORTEST_PASSWORD = 12
-#: Has the form of a hash, to check the rest of an entry before anybody types a password.
+#: A placeholder in the form of a hash, to check the rest of an entry before the password is typed.
 _A_HASH = f"scrypt:32768:8:1$aaaaaaaa${'0' * 128}"
 
 
@@ -24,8 +24,8 @@ def access() -> None:
 def hash_password() -> None:
     """Ask for a password twice and print its hash.
 
-    The hash is for AWB_ADMIN_PASSWORD_HASH or AWB_VIEWER_PASSWORD_HASH. It holds dollar signs: put it in single
-    quotes, or into a file that AWB_ADMIN_PASSWORD_HASH_FILE names. In a compose file, write each of them twice.
+    The hash is for AWB_ADMIN_PASSWORD_HASH or AWB_VIEWER_PASSWORD_HASH. It contains dollar signs: put it in single
+    quotes, or into a file that AWB_ADMIN_PASSWORD_HASH_FILE names. In a compose file, double each of them.
     """
     click.echo(_ask_hash())
 
@@ -36,9 +36,9 @@ def hash_password() -> None:
 def login(name: str, role: str) -> None:
     """Ask for a person's password twice and print their entry for AWB_LOGINS.
 
-    AWB_LOGINS takes entries separated by commas or line breaks, best from a file that AWB_LOGINS_FILE names. An entry
-    holds dollar signs: in a shell put it in single quotes, in a compose file write each of them twice. To change a
-    password or a role replace the entry, to shut somebody out remove it; their sessions end with the restart.
+    AWB_LOGINS takes entries separated by commas or line breaks, preferably from a file that AWB_LOGINS_FILE names. An
+    entry contains dollar signs: in a shell, put it in single quotes; in a compose file, double each of them. To change
+    a password or a role, replace the entry; to revoke access, remove it. The restart ends the person's sessions.
     """
     try:
         Login.parse(f"{name}:{role}:{_A_HASH}")
@@ -51,7 +51,7 @@ def _ask_hash() -> str:
     password = click.prompt(
         f"Password, at least {_SHORTEST_PASSWORD} characters",
         hide_input=True,
-        confirmation_prompt="The same again",
+        confirmation_prompt="Repeat the password",
         err=True,
         value_proc=_checked,
     )
@@ -70,12 +70,12 @@ def _checked(password: str) -> str:
 def token(role: str, as_json: bool) -> None:
     """Create a random API token and print it once, with its entry for AWB_API_TOKENS.
 
-    Programs send it as `Authorization: Bearer TOKEN`. The entry holds only its hash.
+    Programs send it as `Authorization: Bearer TOKEN`. The entry contains only its hash.
     """
     made = f"awb_{secrets.token_urlsafe(32)}"
     entry = f"{role}:{token_digest(made)}"
     if as_json:
         print_json({"role": role, "token": made, "entry": entry})
         return
-    click.echo(f"Token, shown only now:     {made}")
+    click.echo(f"Token, shown only once:    {made}")
     click.echo(f"Entry for AWB_API_TOKENS:  {entry}")

@@ -1,4 +1,4 @@
-"""`awb alerts`: how alerts stand, and that somebody knows of one."""
+"""`awb alerts`: the state of alerts, and their acknowledgement."""
 
 import click
 from rich.markup import escape
@@ -15,7 +15,7 @@ from app.core.text.spelling import did_you_mean
 @AS_JSON
 @click.pass_context
 def alerts(context: click.Context, deployment: str | None, as_json: bool) -> None:
-    """Show alerts, firing ones first, each with its last message; or acknowledge one."""
+    """Show alerts, firing ones first, each with its last announcement; or acknowledge one."""
     context.meta["deployment"] = deployment
     if context.invoked_subcommand:
         return
@@ -52,7 +52,7 @@ def _row(alert: Alert, config: Config) -> tuple[str, ...]:
 def ack(context: click.Context, name: str, level: str, deployment: str | None, as_json: bool) -> None:
     """Acknowledge the alert NAME: its level is not repeated or escalated; a higher one is still announced.
 
-    Exit code 1 if the alert, or this level of it, does not stand.
+    Exit code 1 if the alert is not firing, or not at this level.
     """
     from app.pipeline.operate.acknowledge import (  # noqa: PLC0415 - slow to import, for lists in vain
         StaleError,
@@ -63,7 +63,7 @@ def ack(context: click.Context, name: str, level: str, deployment: str | None, a
     store, config = open_store(context, chosen, lean=False)
     firing = store.alerts.firing()
     if name not in firing:
-        listed = f"; firing: {', '.join(firing)}" if firing else "; none fires"
+        listed = f"; firing: {', '.join(firing)}" if firing else "; none is firing"
         fail(f"no alert “{name}” is firing{did_you_mean(name, firing)}{listed}")
     try:
         new = acknowledge(store, config, name, level.replace(" %", "%"), actor())

@@ -41,7 +41,7 @@ def bar(
     full = min(max(usage.used * width // whole, int(usage.used > 0)), width)
     places = {min(-(-at * width // whole), width) - 1: name for at, name in sorted(levels.items())}
     style = _STYLES[usage_status(usage, thresholds, projected=projected).severity]
-    # A mark looks the same on a full cell as on an empty one where there are no colours, so they differ in shape.
+    # Without colours a mark must look different on a full cell and on an empty one, so they differ in shape.
     signs = {(True, True): "┃", (True, False): "│", (False, True): "█", (False, False): "░"}
     cells = [signs[cell in places, cell < full] for cell in range(width)]
     line = Text.assemble(("".join(cells[:full]), style), ("".join(cells[full:]), "dim"))
@@ -49,7 +49,7 @@ def bar(
 
 
 def _labels(places: dict[int, str], width: int) -> Text:
-    """Write each name so that it ends under its mark; the highest ones first, as long as there is room."""
+    """Place each name so that it ends under its mark, starting with the highest, as far as there is room."""
     cells = [" "] * width
     free = width
     for place, name in sorted(places.items(), reverse=True):

@@ -1,4 +1,4 @@
-"""What all commands share: the group, the configuration, Redis, and how they end."""
+"""Shared by all commands: the group, the configuration, Redis, and exit codes."""
 
 import getpass
 import os
@@ -30,7 +30,7 @@ from app.store.server.connection import SOCKET_TIMEOUT, connect
 from app.store.store import Store
 
 EXIT_FAILED: Final = commands.EXIT_FAILED
-#: Something is left over for a later time (EX_TEMPFAIL of sysexits.h).
+#: Some work is left for later (EX_TEMPFAIL of sysexits.h).
 EXIT_INCOMPLETE: Final = 75
 EXIT_UNAVAILABLE: Final = commands.EXIT_UNAVAILABLE
 _PARENT_FD: Final = "_AWB_PARENT_FD"
@@ -63,7 +63,7 @@ def main(context: click.Context, path: Path | None) -> None:
       130  interrupted by Ctrl-C
     """  # noqa: D301 - click looks for the backspace itself
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that knows no such character gets another one, not a traceback.
+        # If the terminal's encoding lacks a character, a replacement is printed instead of a traceback.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     before = sys.stdout, sys.stderr
@@ -88,13 +88,13 @@ def load_config(
     """Load the configuration, or end with code 78.
 
     Args:
-        context: click's.
-        secret: with the webhook secret, generated if there is none.
-        session: with the secret that signs sessions, likewise.
-        part: the command is a part of the service, whose log goes by the settings; others only say what went wrong.
-        lean: the command only looks at the store. Receivers and own words are not checked then and nothing is logged,
-            which saves half of the time that it takes to start.
-        data_dir: the command writes into the data directory.
+        context: the context of click.
+        secret: whether to load the webhook secret, which is generated if there is none.
+        session: the same for the secret that signs sessions.
+        part: whether the command is a part of the service and logs according to the settings; others print only errors.
+        lean: whether the command only reads the store. Receivers and own texts are then not checked and nothing is
+            logged, which halves the start time.
+        data_dir: whether the command writes into the data directory.
     """
     config, wrong = checked(context, secret=secret, session=session, lean=lean, data_dir=data_dir)
     for problem in wrong:
@@ -106,7 +106,7 @@ def load_config(
 
         level = config.settings.log_level if part else "error"
         logs.configure(config.settings.log_format, level, secret_texts(config.settings))
-        # The parts that `awb run` starts say nothing that it has said.
+        # The parts that `awb run` starts do not repeat its warnings.
         if part and _PARENT_FD not in os.environ:
             import structlog  # noqa: PLC0415 - slow to import
 
@@ -116,7 +116,7 @@ def load_config(
 
 
 def load_with_kept_secret(context: click.Context) -> Config:
-    """Load the configuration with the webhook secret that `run` or `web` made, if there is one; none is made here."""
+    """Load the configuration with the webhook secret that `run` or `web` generated, if any; none is generated here."""
     config = load_config(context)
     settings = config.settings
     made = settings.webhook_secret is None and holds(settings.data_dir, "webhook-secret")
@@ -137,11 +137,11 @@ def _with_secret(settings: Settings) -> Settings:
 def checked(
     context: click.Context, *, secret: bool = False, session: bool = False, lean: bool = False, data_dir: bool = False
 ) -> tuple[Config | None, list[str]]:
-    """Return the configuration and everything that is wrong with it; arguments as of `load_config`."""
+    """Return the configuration and everything that is wrong with it; arguments as for `load_config`."""
     try:
         config = load(context.obj)
         if not secret and config.settings.data_dir == Path(DEFAULT_DATA_DIR):
-            # Only what starts a meter may do so in a new place.
+            # Only commands that start a meter may use a new directory.
             config = replace(config, settings=of_instance(config.settings))
         if data_dir:
             from app.config.datadir import prepare  # noqa: PLC0415 - hardly any command needs it
@@ -189,13 +189,13 @@ def _wrong_relays(config: Config, *, starts: bool) -> list[str]:
     from app.notifiers.relay.directory import problems  # noqa: PLC0415 - the same
 
     if starts:
-        # Made at the start: a secret that a command made elsewhere would open nothing.
+        # Created at the start, because a secret that a command creates elsewhere could open nothing.
         relay_secret(config.settings)
     return problems(config.settings, config.relay_rules)
 
 
 def open_redis(config: Config, timeout: float = SOCKET_TIMEOUT, *, hurried: bool = False) -> "redis.Redis":
-    """Connect to the configured Redis, else to the embedded one of the data directory."""
+    """Connect to the configured Redis, or else to the embedded one of the data directory."""
     settings = config.settings
     if settings.redis_url:
         return connect(settings.redis_url.get_secret_value(), timeout, settings=settings, hurried=hurried)
@@ -205,20 +205,20 @@ def open_redis(config: Config, timeout: float = SOCKET_TIMEOUT, *, hurried: bool
 
 
 def open_store(context: click.Context, deployment: str | None, *, lean: bool = True) -> tuple[Store, Config]:
-    """Return the store of the deployment, and the configuration. Where Redis is unavailable, the group ends with 69."""
+    """Return the store of the deployment, and the configuration. If Redis is unavailable, the group ends with 69."""
     config = load_config(context, lean=lean)
     find_meter(config)
     connection, name = open_redis(config), deployment or config.settings.deployment
     if name != config.settings.deployment:
         known = [config.settings.deployment, *deployments(connection)]
         if name not in known:
-            # It may be that nothing has come yet, so this is no failure.
+            # This is not an error: it may be that nothing has been received yet.
             click.echo(f"awb: no deployment “{name}” has ever posted{did_you_mean(name, known)}", err=True)
     return Store(connection, name), config.of(name)
 
 
 def actor() -> str:
-    """Return who types this, for silences, acknowledgements and the audit trail."""
+    """Return the name of the current user, for silences, acknowledgements and the audit trail."""
     try:
         name = getpass.getuser()
     except (KeyError, OSError):  # in a container the user may have no name
@@ -227,12 +227,12 @@ def actor() -> str:
 
 
 def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
-    """End the command with one line that says why; what it says to run can be run."""
+    """End the command with one line; commands in it are printed so that they can be run."""
     commands.fail(runnable(message), code)
 
 
 def print_json(value: Any) -> None:
-    """Print JSON values, or an answer as the HTTP API gives it."""
+    """Print JSON values, or an answer as in the HTTP API."""
     plain = value.plain() if isinstance(value, Answer) else value
     click.echo(json_text(plain, indent=2))
 

@@ -1,4 +1,4 @@
-"""Commands that speak with Coder's API."""
+"""Commands that use Coder's API."""
 
 import sys
 from collections.abc import Iterator
@@ -36,13 +36,13 @@ from app.pipeline.usage import current_usage
 from app.pipeline.watch.warn import warn
 from app.store.store import Store
 
-#: Of each question, while a person waits for the answers.
+#: Attempts for each request while a person is waiting.
 _ATTEMPTS: Final = 2
 
 
 @contextmanager
 def _api(config: Config, *, attempts: int = 4) -> Iterator[CoderApi]:
-    """Give a client, and end the command in plain words where Coder does not answer."""
+    """Yield a client, and end the command with a clear message if Coder does not answer."""
     try:
         with client(config, attempts=attempts) as api:
             yield api
@@ -53,7 +53,7 @@ def _api(config: Config, *, attempts: int = 4) -> Iterator[CoderApi]:
 
 
 @main.command()
-@click.option("--full", is_flag=True, help="Verify every workspace, changed or not.")
+@click.option("--full", is_flag=True, help="Verify every workspace, even if unchanged.")
 @click.option(
     "--since", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="Look for deleted workspaces from this day on."
 )
@@ -65,7 +65,7 @@ def reconcile(
 ) -> None:
     """Find unannounced builds through Coder's API now. The scheduler also does this every few minutes.
 
-    Exit code 75: everything else is done, but Coder kept failing for some workspaces; they are tried again later.
+    Exit code 75 if Coder kept failing for some workspaces; these are retried later, and everything else is done.
     """
     loaded = load_config(context)
     deployment = deployment or loaded.settings.deployment
@@ -137,7 +137,7 @@ def _show(done: dict[str, Any], *, as_json: bool) -> None:
     out.print(f"{done['listed']:,} workspaces listed, {done['verified']:,} verified, {done['change']:+,} builds.")
     if done["left"]:
         what = "1 workspace is" if done["left"] == 1 else f"{done['left']:,} workspaces are"
-        out.print(f"{what} left: Coder kept failing there; see the log. The next jobs retry them.")
+        out.print(f"{what} not verified because Coder kept failing; see the log. They are retried later.")
     known = done["drift"] is not None
     actual = f"; Coder reports {done['coder_actual']:,}, drift {done['drift']:+,}" if known else ""
     out.print(f"{done['used']:,} used, {done['counted']:,} counted{actual}.")

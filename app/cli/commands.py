@@ -1,4 +1,4 @@
-"""The group of commands: imported when they are asked for, shown by purpose, and ended in plain words."""
+"""The group of commands: imported on demand, listed by purpose, and ended with clear messages."""
 
 import os
 import sys
@@ -10,12 +10,12 @@ import click
 import redis
 
 EXIT_FAILED: Final = 1
-#: sysexits.h: a service is not there.
+#: A required service is unavailable (EX_UNAVAILABLE of sysexits.h).
 EXIT_UNAVAILABLE: Final = 69
-#: The signal's number and 128, as shells have it.
+#: 128 plus the signal's number, as in shells.
 EXIT_INTERRUPTED: Final = 130
 EXIT_BROKEN_PIPE: Final = 141
-#: Commands, their modules and what they do in a few words, by what one wants.
+#: The commands by purpose, each with its module and a short description.
 SECTIONS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
     "See what was counted": {
         "status": ("status", "Usage, limit, forecast, alerts, and what does not work"),
@@ -30,7 +30,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "alerts": ("alerts", "Show alerts; acknowledge one"),
         "events": ("events", "What happened to alerts"),
         "messages": ("events", "Every message: receiver, state, error"),
-        "silence": ("silence", "Hold messages back for a time"),
+        "silence": ("silence", "Mute messages for a time"),
         "notify": ("notify", "Test receivers, preview messages"),
     },
     "Operate": {
@@ -69,7 +69,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
 
 
 class LazyCommands(MutableMapping[str, click.Command]):
-    """Commands by name. A module is imported when its command is asked for, and puts the command in its place here."""
+    """Commands by name. A module is imported when its command is used, and then replaces its entry here."""
 
     def __init__(self) -> None:
         self._modules = {name: module for section in SECTIONS.values() for name, (module, _) in section.items()}
@@ -94,7 +94,7 @@ class LazyCommands(MutableMapping[str, click.Command]):
 
 
 class Commands(click.Group):
-    """`awb`: whatever a user can cause ends in a sentence and a code, never in a traceback."""
+    """`awb`: every error that a user can cause ends with a sentence and an exit code, never with a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -123,7 +123,7 @@ class Commands(click.Group):
 
 
 def _brief(ctx: click.Context) -> str:
-    """Return what fits a screen: the names of all commands, and where to begin."""
+    """Return a help text for one screen: the names of all commands, and how to start."""
     formatter = ctx.make_formatter()
     formatter.write_text("Count Coder's Agent Workspace Builds and warn before the limit.")
     for title, section in SECTIONS.items():
@@ -131,7 +131,7 @@ def _brief(ctx: click.Context) -> str:
             formatter.write_text(", ".join(section))
     formatter.write_paragraph()
     formatter.write_text(f"Begin with `{ctx.info_name} run` or, to look around, `{ctx.info_name} demo`.")
-    formatter.write_text(f"`{ctx.info_name} --help` says what each does, `{ctx.info_name} COMMAND --help` how.")
+    formatter.write_text(f"`{ctx.info_name} --help` describes all commands, `{ctx.info_name} COMMAND --help` one.")
     return formatter.getvalue().rstrip()
 
 
@@ -142,7 +142,7 @@ def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
 
 
 def leave_broken_pipe() -> None:
-    """End in silence, as programs do whose reader went away."""
-    # Python flushes standard output again at its end, and would complain.
+    """End without output, as usual for a program whose reader has gone."""
+    # Python flushes standard output again at exit, which would raise.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(EXIT_BROKEN_PIPE)

@@ -1,4 +1,4 @@
-"""`awb completion`: what a shell needs to complete commands and options."""
+"""`awb completion`: completion of commands and options in a shell."""
 
 import sys
 from typing import Final

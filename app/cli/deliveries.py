@@ -1,4 +1,4 @@
-"""`awb deliveries`: what was passed on to people and other webhooks, and with what result."""
+"""`awb deliveries`: messages that were relayed to people and forwarded to other webhooks, and the results."""
 
 import sys
 from typing import Any, Final
@@ -12,7 +12,7 @@ from app.cli.show import local, print_table, styled
 from app.core.relay.target import PERSON
 from app.pipeline.relay.replay import Again, replay, replay_failed
 
-#: Where the group leaves the deployment for its commands, which take the option, too.
+#: Where the group stores the deployment for its subcommands, which accept the option, too.
 _CHOSEN: Final = "app.cli.deliveries.deployment"
 _RESULTS: Final = {
     Again.QUEUED: "queued for a retry",
@@ -41,7 +41,7 @@ def deliveries(
     deployment: str | None,
     as_json: bool,
 ) -> None:
-    """Show what was passed on to people and other webhooks: state, attempts and reason for each target."""
+    """Show relayed and forwarded messages: state, attempts and reason for each target."""
     context.meta[_CHOSEN] = deployment
     if context.invoked_subcommand:
         return
@@ -69,20 +69,20 @@ def deliveries(
 
 @deliveries.command("replay")
 @click.argument("message_ids", metavar="ID...", nargs=-1)
-@click.option("--all-failed", is_flag=True, help="All messages that the target did not get.")
+@click.option("--all-failed", is_flag=True, help="All messages that failed for the target.")
 @_TARGET
 @DEPLOYMENT
 @click.pass_context
 def replay_deliveries(
     context: click.Context, message_ids: tuple[str, ...], all_failed: bool, target: str, deployment: str | None
 ) -> None:
-    """Retry messages that a target did not get, while their content is kept. Exit code 1 if one cannot be retried."""
+    """Retry messages that failed for a target, while their content is stored. Exit code 1 if one cannot be retried."""
     store, _ = open_store(context, deployment or context.meta[_CHOSEN])
     if bool(message_ids) == all_failed or not target:
-        fail("name a --target, and either messages or --all-failed")
+        fail("give --target, and either messages or --all-failed")
     if all_failed:
         found = replay_failed(store, target, actor())
-        out.print(f"{found.queued} queued for a retry; the content of {found.not_kept} is no longer kept")
+        out.print(f"{found.queued} queued for a retry; the content of {found.not_kept} is no longer stored")
         sys.exit(EXIT_FAILED if found.not_kept else 0)
     results = {one: replay(store, one, target, actor()) for one in message_ids}
     for one, word in results.items():

@@ -17,7 +17,7 @@ from app.store.audit import Audit
 from app.store.receive.deployments import Deployments
 from app.store.receive.inbox import Inbox
 
-#: What is worth a number before it is deleted: kinds of keys, in words.
+#: The kinds of keys whose numbers are shown before they are deleted.
 _KINDS = {"record": "usage records", "ws": "workspaces", "delivery": "deliveries", "notification": "messages"}
 
 
@@ -52,7 +52,7 @@ def list_deployments(context: click.Context, as_json: bool) -> None:
 
 
 def rows(connection: "redis.Redis", config: Config) -> list[dict[str, Any]]:
-    """Return the deployments, the configured ones first."""
+    """Return the deployments, configured ones first."""
     store, configured = Deployments(connection), config.settings.configured_deployments
     unfinished = store.unfinished()
     found = []
@@ -73,7 +73,7 @@ def rows(connection: "redis.Redis", config: Config) -> list[dict[str, Any]]:
 
 def _known_by(row: dict[str, Any]) -> str:
     if row["removal_unfinished"]:
-        return "removal not finished: remove it once more"
+        return "removal not finished: remove it again"
     return "configuration" if row["configured"] else "its deliveries"
 
 
@@ -92,7 +92,7 @@ def remove(context: click.Context, name: str, yes: bool, as_json: bool) -> None:
     connection = open_redis(config)
     store = Deployments(connection)
     if name in config.settings.configured_deployments:
-        fail(f"“{name}” is configured; take it out of AWB_DEPLOYMENT or AWB_DEPLOYMENTS first")
+        fail(f"“{name}” is configured; remove it from AWB_DEPLOYMENT or AWB_DEPLOYMENTS first")
     known = [*store.names(), *store.unfinished()]
     if name not in known:
         fail(f"there is no deployment “{name}”{did_you_mean(name, known)}; `awb deployments list` shows them")
@@ -100,10 +100,10 @@ def remove(context: click.Context, name: str, yes: bool, as_json: bool) -> None:
     deleted = {words: kinds[kind] for kind, words in {**_KINDS, "job": "jobs"}.items()}
     if not yes:
         says = ", ".join(f"{number:,} {words}" for words, number in deleted.items())
-        click.confirm(f"Delete all of “{name}” for good: {says}?", abort=True, err=True)
+        click.confirm(f"Permanently delete all data of “{name}”: {says}?", abort=True, err=True)
     store.remove(name)
     Audit(connection, config.settings.deployment).write(actor(), "remove deployment", name)
     if as_json:
         print_json({"removed": name, "deleted": deleted})
         return
-    out.print(escape(f"{name}: removed. Point its Coder elsewhere, or the name will be added again."))
+    out.print(escape(f"{name}: removed. Change the webhook of its Coder, or the name will be added again."))

@@ -1,4 +1,4 @@
-"""`awb events` and `awb messages`: what happened to alerts, and what was sent to whom."""
+"""`awb events` and `awb messages`: what happened to alerts, and which messages were sent."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from app.cli.base import AS_JSON, DEPLOYMENT, fail, main, open_store, out, print
 from app.cli.show import local, print_table, styled
 
 _LIMIT = click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Rows to show.")
-_BEFORE = click.option("--before", metavar="CURSOR", help="Continue a list: `next` of its JSON.")
+_BEFORE = click.option("--before", metavar="CURSOR", help="Continue a list: the `next` value of its JSON.")
 
 
 @main.command()
@@ -21,12 +21,12 @@ _BEFORE = click.option("--before", metavar="CURSOR", help="Continue a list: `nex
 @AS_JSON
 @click.pass_context
 def events(context: click.Context, limit: int, before: str | None, deployment: str | None, as_json: bool) -> None:
-    """Show what happened to alerts, the newest first: which level, why, who acknowledged."""
+    """Show what happened to alerts, newest first: level, reason, and who acknowledged it."""
     store, config = open_store(context, deployment)
     try:
         page = Events.of(store, limit, before)
     except ValueError:
-        fail("--before takes the `next` of an earlier list's JSON")
+        fail("--before takes the `next` value of an earlier list's JSON")
     if as_json:
         print_json(page)
         return
@@ -50,12 +50,12 @@ def events(context: click.Context, limit: int, before: str | None, deployment: s
 @AS_JSON
 @click.pass_context
 def messages(context: click.Context, limit: int, before: str | None, deployment: str | None, as_json: bool) -> None:
-    """Show every message: receiver, state, attempts and error, the newest first."""
+    """Show every message, newest first: receiver, state, attempts and error."""
     store, config = open_store(context, deployment)
     try:
         page = Notifications.of(store, limit, before)
     except ValueError:
-        fail("--before takes the `next` of an earlier list's JSON")
+        fail("--before takes the `next` value of an earlier list's JSON")
     if as_json:
         print_json(page)
         return

@@ -42,16 +42,16 @@ def export_records(
     output: Path | None,
     deployment: str | None,
 ) -> None:
-    """Write records, the newest first, with the fields of /api/v1/records. `awb import` reads every format."""
+    """Write records, newest first, with the fields of /api/v1/records. `awb import` reads every format."""
     store, _config = open_store(context, deployment)
     start = first.replace(tzinfo=UTC).timestamp() if first else None
     end = (last.replace(tzinfo=UTC) + timedelta(days=1)).timestamp() if last else None
     if start is not None and end is not None and start >= end:
-        raise click.UsageError("--to lies before --from")
-    # The ledger counts those later than a moment.
+        raise click.UsageError("--to is before --from")
+    # The ledger counts records after a moment.
     until = float("inf") if end is None else end - 1e-6
     total = store.ledger(AWB).count_since(float("-inf") if start is None else start - 1e-6, until)
-    # On a terminal the records themselves show how far it is.
+    # On a terminal the printed records themselves show the progress.
     shown = output is None and sys.stdout.isatty()
     with _output(output) as write, progress_bar("records", total, hidden=shown) as bars:
         records = _ticked(export(store, start=start, end=end), bars)
@@ -67,7 +67,7 @@ def _ticked(records: Iterable[UsageRecord], bars: Progress) -> Iterator[UsageRec
 
 @contextlib.contextmanager
 def progress_bar(words: str, total: int, *, hidden: bool = False) -> Iterator[Progress]:
-    """Give a progress bar with one task on standard error, where that is a terminal."""
+    """Yield a progress bar with one task on standard error, if that is a terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Out(stderr=True)
     with Progress(*columns, console=console, disable=hidden or not sys.stderr.isatty(), transient=True) as bars:
@@ -77,9 +77,9 @@ def progress_bar(words: str, total: int, *, hidden: bool = False) -> Iterator[Pr
 
 @contextlib.contextmanager
 def _output(file: Path | None) -> Iterator[IO[str]]:
-    """Give standard output, or a file that is whole once it has its name."""
+    """Yield standard output, or a file that appears under its name only once it is complete."""
     if file is None or str(file) == "-":
-        # What is no terminal gets the names as they are: they have to come back.
+        # Anything other than a terminal gets names unchanged, so that they can be imported again.
         yield sys.stdout if sys.stdout.isatty() else raw(sys.stdout)
         return
     try:

@@ -26,12 +26,12 @@ _MARKS = {
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def examine(context: click.Context, as_json: bool) -> None:
-    """Check secret, Redis, receiver, Slack, mail server, clock and input; exit code 1 if something is broken."""
+    """Check secret, Redis, receiver, Slack, mail server, clock and input. Exit code 1 if something is broken."""
     config_in_force = load_with_kept_secret(context)
     connection = open_redis(config_in_force)
     code = show_findings(doctor.examine(config_in_force, connection), as_json=as_json)
     if not as_json:
-        # Where Redis is unavailable, that was said above.
+        # If Redis is unavailable, a finding above says so.
         with contextlib.suppress(redis.exceptions.RedisError, OSError):
             _show_setup(setup_steps(Store(connection, config_in_force.settings.deployment), config_in_force))
     sys.exit(code)
@@ -48,7 +48,7 @@ def _show_setup(steps: Sequence[Step]) -> None:
 
 
 def show_findings(findings: Iterable[Finding], *, as_json: bool) -> int:
-    """Print findings as they come, or as JSON, and return the exit code: 1 if something is broken."""
+    """Print findings as they are made, or as JSON, and return the exit code: 1 if something is broken."""
     found = []
     for finding in findings:
         found.append(finding)

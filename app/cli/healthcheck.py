@@ -1,4 +1,4 @@
-"""`awb healthcheck`: whether what runs in this container works, by the exit code, as container engines ask it."""
+"""`awb healthcheck`: whether a part in this container works, as an exit code for container engines."""
 
 import http.client
 from typing import Final
@@ -14,7 +14,7 @@ from app.store.rq import jobqueue
 from app.store.rq.queues import Queues
 from app.store.server.connection import unavailable
 
-#: Seconds for the receiver's answer, and for one of Redis; engines have a limit of their own.
+#: Seconds to wait for the receiver or Redis; engines have their own limit.
 _PATIENCE: Final = 3.0
 _ANY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "[::]": "::1"}  # noqa: S104 - compared
 _PARTS: Final = ("run", "web", "worker", "scheduler")
@@ -25,13 +25,13 @@ _PARTS: Final = ("run", "web", "worker", "scheduler")
 @click.argument("queues", metavar="[QUEUE]...", nargs=-1, type=click.Choice(jobqueue.QUEUES))
 @click.pass_context
 def healthcheck(context: click.Context, part: str, queues: tuple[str, ...]) -> None:
-    """Say whether a PART of the service works in this container: run (all of it), web, worker or scheduler.
+    """Check whether a PART of the service works in this container: run (all of it), web, worker or scheduler.
 
-    For health checks of container engines, with the arguments of the command that the container runs. It needs no
+    It is for health checks of container engines; give it the arguments of the container's own command. It needs no
     shell and no HTTP client. The exit code is 0 if the part works and 1 if not.
     """
     if queues and part != "worker":
-        raise click.UsageError("only worker takes queues")
+        raise click.UsageError("only worker accepts queues")
     config = load_config(context, lean=True)
     problem = ""
     try:
@@ -49,7 +49,7 @@ def healthcheck(context: click.Context, part: str, queues: tuple[str, ...]) -> N
 
 
 def _receiver(settings: Settings) -> str:
-    """Say what is wrong with the receiver; empty where it takes deliveries."""
+    """Return what is wrong with the receiver; empty if it accepts deliveries."""
     host = settings.bind_host.strip("[]")
     connection = http.client.HTTPConnection(_ANY_ADDRESS.get(host, host), settings.bind_port, timeout=_PATIENCE)
     try:
@@ -59,22 +59,22 @@ def _receiver(settings: Settings) -> str:
         return f"the receiver does not answer on {settings.bind}: {type(error).__name__}"
     finally:
         connection.close()
-    return "" if status == http.client.OK else f"the receiver cannot take deliveries: /readyz answers {status}"
+    return "" if status == http.client.OK else f"the receiver cannot accept deliveries: /readyz answers {status}"
 
 
 def _workers(config: Config, queues: tuple[str, ...]) -> str:
-    """Say which queue has no live worker in this container."""
+    """Return which queues have no live worker in this container."""
     from workers.parts import workers_of  # noqa: PLC0415 - slow to import
 
     with open_redis(config, _PATIENCE) as connection:
         here = {worker.queue for worker in Queues(connection).workers() if worker.is_here and worker.state != "dead"}
     wanted = dict.fromkeys(child.command[1] for child in workers_of(config.settings, queues))
     idle = [queue for queue in wanted if queue not in here]
-    return f"no worker lives here for {', '.join(idle)}" if idle else ""
+    return f"no worker is running here for {', '.join(idle)}" if idle else ""
 
 
 def _scheduler(config: Config) -> str:
-    """Say that nobody schedules; one that stands by for another is as it should be."""
+    """Return that no scheduler is active; a standby scheduler is healthy."""
     names = [RQScheduler.get_locking_key(queue) for queue in jobqueue.QUEUES]
     with open_redis(config, _PATIENCE) as connection:
-        return "" if connection.exists(*names) == len(names) else "no scheduler has scheduled for a minute"
+        return "" if connection.exists(*names) == len(names) else "no scheduler has been active for a minute"

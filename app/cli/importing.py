@@ -1,4 +1,4 @@
-"""`awb import`: records of another meter, or of an earlier one."""
+"""`awb import`: records from another or an earlier meter."""
 
 import sys
 import tempfile
@@ -29,10 +29,10 @@ _MOST_PROBLEMS: Final = 20
 def import_command(context: click.Context, file: Path, dry_run: bool, deployment: str | None, as_json: bool) -> None:
     """Import the records in FILE (- for standard input), written by `awb export` in any format.
 
-    Every line is checked before anything is written; one that is wrong ends it with code 1. Importing twice
-    changes nothing. A proved record is never changed. Held back, because they could count a build twice, are
-    provisional records of a workspace of which builds are proved here, and proved ones of a workspace of which
-    notifications came here, too: `awb reconcile` proves those.
+    All lines are checked before anything is written; an invalid line ends the command with code 1. Importing twice
+    changes nothing, and a proved record is never changed. Records that could count a build twice are held back:
+    provisional ones for a workspace with builds that are proved here, and proved ones for a workspace with
+    notifications here. `awb reconcile` proves the latter.
     """
     store, config = open_store(context, deployment, lean=False)
     with _on_disk(file) as (source, shown):
@@ -56,13 +56,13 @@ def import_command(context: click.Context, file: Path, dry_run: bool, deployment
     would = "would be " if dry_run else ""
     out.print(f"{total:,} records read: {took.new:,} {would}new, {took.known:,} already known.")
     if took.held_back:
-        why = "this meter knows something else of their workspaces, or has no such rule"
+        why = "this meter has other data about their workspaces, or lacks the rule"
         out.print(f"{took.held_back:,} {would}held back: {why}.")
 
 
 @contextmanager
 def _on_disk(file: Path) -> Iterator[tuple[Path, bool]]:
-    """Give a file that can be read more than once, and whether it is the one that was named."""
+    """Yield a file that can be read more than once, and whether it is the named one."""
     if str(file) != "-":
         yield file, True
         return
@@ -73,7 +73,7 @@ def _on_disk(file: Path) -> Iterator[tuple[Path, bool]]:
 
 
 def _check(source: Path, named: Path) -> int:
-    """Return the number of records, or end the command with what is wrong."""
+    """Return the number of records, or end the command with the errors."""
     total = wrong = 0
     problems: list[str] = []
     try:
@@ -86,7 +86,7 @@ def _check(source: Path, named: Path) -> int:
     except OSError as error:
         fail(f"{named} cannot be read: {error.strerror}")
     if wrong and wrong == total:
-        # Not a few bad lines, but another file.
+        # Not a few bad lines, but another kind of file.
         fail(f"{problems[0]}; no line is a record as written by `awb export`; nothing was imported")
     for problem in problems:
         click.echo(f"awb: {problem}", err=True)

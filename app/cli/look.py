@@ -1,4 +1,4 @@
-"""Commands that show what something means: one delivery, one record."""
+"""Commands that explain one delivery or one record."""
 
 import sys
 from typing import IO
@@ -26,7 +26,7 @@ from app.core.count.rules import EvidenceKind, Outcome, Verdict, classify
 def explain(context: click.Context, file: IO[bytes], as_json: bool) -> None:
     """Show the verdict for a webhook body in FILE (- for standard input) without counting it.
 
-    Exit code 1 if it is no notification.
+    Exit code 1 if it is not a notification.
     """
     loaded = load_config(context, lean=True)
     try:
@@ -58,15 +58,15 @@ def explain(context: click.Context, file: IO[bytes], as_json: bool) -> None:
 
 
 def _counts(event: Event, verdict: Verdict, ai_templates: frozenset[str]) -> tuple[str, str]:
-    """Say whether a notification alone counts a build, and what that means."""
+    """Return whether a notification alone counts a build, and what that means."""
     if verdict.outcome is not Outcome.EVIDENCE:
-        return "no", "it says nothing about a start for a task"
+        return "no", "it does not report a start for a task"
     seen = Evidence().with_event(event, verdict)
     if provisional_records(seen, verdict.meter, event.workspace_id, ai_templates, str):
         return "yes", "as one build, however often it is sent; with Coder's API the build is proved"
     if verdict.evidence is EvidenceKind.FAILED:
-        return "no", "it takes back a start that was announced"
-    return "not yet", "as soon as something shows that the workspace belongs to a task"
+        return "no", "it cancels a start that was announced"
+    return "not yet", "as soon as another notification shows that the workspace belongs to a task"
 
 
 @main.command()
@@ -75,16 +75,16 @@ def _counts(event: Event, verdict: Verdict, ai_templates: frozenset[str]) -> tup
 @AS_JSON
 @click.pass_context
 def why(context: click.Context, what: str, deployment: str | None, as_json: bool) -> None:
-    """Say why something was counted, or list the newest builds of a user.
+    """Show why something was counted, or list the latest builds of a user.
 
-    WHAT is a usage key, a workspace id, a workspace name, OWNER/WORKSPACE or a user. Exit code 1 if nothing was.
+    WHAT is a usage key, a workspace id, a workspace name, OWNER/WORKSPACE or a user. Exit code 1 if nothing was found.
     """
     store, config = open_store(context, deployment)
     records = store.records(AWB).find(what)
     of_user = [] if records else newest(store, DEFAULT_LIMIT, user=what)
     if of_user and not as_json:
         out.print(
-            f"[bold]{escape(what)}[/bold] is a user; these are the newest builds, and `awb why KEY` explains one:"
+            f"[bold]{escape(what)}[/bold] is a user; these are the latest builds, and `awb why KEY` explains one:"
         )
         show_records(of_user, config)
         return

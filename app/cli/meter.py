@@ -1,4 +1,4 @@
-"""The meter that a command is about: where it keeps its data, and what is said where none runs."""
+"""The meter that a command uses: where its data is, and the message if none is running."""
 
 import contextlib
 import os
@@ -13,12 +13,12 @@ from app.store.server.connection import unavailable
 
 
 def of_instance(settings: Settings) -> Settings:
-    """Return settings with the directory of the meter that was started somewhere else than in the default one."""
+    """Return settings with the data directory of a running meter that was started in another directory."""
     return settings.model_copy(update={"data_dir": datadir.of_instance(settings.data_dir, os.environ)})
 
 
 def find_meter(config: Config) -> None:
-    """End with 69 where no meter runs: there is neither a Redis of one's own nor one in the data directory."""
+    """End with 69 if no meter is running: no Redis is configured, and the data directory has none."""
     from workers import embedded  # noqa: PLC0415 - not needed with a Redis of one's own
 
     if config.settings.redis_url is None and not embedded.runs(config.settings.data_dir):
@@ -26,7 +26,7 @@ def find_meter(config: Config) -> None:
 
 
 def absent(path: Path | None, error: Exception) -> str:
-    """Say why Redis cannot be used: where it is the embedded one, no meter runs."""
+    """Return why Redis cannot be used; for the embedded one, that means that no meter is running."""
     with contextlib.suppress(ConfigError):
         settings = load(path).settings
         if settings.redis_url is None and unavailable(error) == "unreachable":
@@ -40,6 +40,6 @@ def no_meter(settings: Settings) -> str:
     if closed:
         return f"systemd runs a meter in {closed}, which only root can read; repeat the command with sudo"
     return (
-        f"No meter runs in {settings.data_dir.resolve()}; start it with: awb run "
-        "(or set AWB_DATA_DIR to the directory of the one that runs)"
+        f"No meter is running in {settings.data_dir.resolve()}; start it with: awb run "
+        "(or set AWB_DATA_DIR to the directory of a running one)"
     )

@@ -1,4 +1,4 @@
-"""`awb notify`: try receivers, and see messages before anybody gets them."""
+"""`awb notify`: test receivers, and preview messages."""
 
 import base64
 import contextlib
@@ -38,7 +38,7 @@ _NOBODY: Final = (
 
 @main.group()
 def notify() -> None:
-    """Try the receivers, and see messages before they are sent."""
+    """Test the receivers, and preview messages."""
 
 
 @notify.command("test")
@@ -47,9 +47,9 @@ def notify() -> None:
 @AS_JSON
 @click.pass_context
 def test(context: click.Context, chosen: tuple[str, ...], deployment: str | None, as_json: bool) -> None:
-    """Send a test message to every RECEIVER, or to all of them, now. Exit code 1 if one did not take it.
+    """Send a test message to every RECEIVER, or to all of them, now. Exit code 1 if one did not accept it.
 
-    It needs no Redis and no running service, and waits for no quiet hours.
+    It needs neither Redis nor a running service, and ignores quiet hours.
     """
     loaded = load_config(context)
     name = deployment or loaded.settings.deployment
@@ -60,7 +60,7 @@ def test(context: click.Context, chosen: tuple[str, ...], deployment: str | None
         if not as_json:
             error = f": {escape(outcome['error'])}" if outcome["error"] else ""
             out.print(f"{styled(outcome['state'])}  {escape(outcome['receiver'])}{error}")
-    # Whoever tests may do so because Redis is unavailable.
+    # The test also works if Redis is unavailable.
     with contextlib.suppress(redis.exceptions.RedisError, OSError):
         listed = ", ".join(outcome["receiver"] for outcome in outcomes)
         Audit(open_redis(config), name).write(actor(), "send test message", listed)
@@ -82,7 +82,7 @@ def _receivers(config: Config, chosen: tuple[str, ...]) -> list[str]:
 
 
 def _tried(config: Config, deployment: str, chosen: list[str]) -> Iterator[dict[str, Any]]:
-    """Yield the outcome of a test message to each receiver."""
+    """Yield the result of a test message to each receiver."""
     for receiver in chosen:
         now = clock.now()
         alert = own_words(config.settings.texts, trial_alert(deployment, receiver, bare_context(config), now))
@@ -109,9 +109,9 @@ def _tried(config: Config, deployment: str, chosen: list[str]) -> Iterator[dict[
 @AS_JSON
 @click.pass_context
 def preview(context: click.Context, kind: str, level: str, html: Path | None, slack: bool, as_json: bool) -> None:
-    """Show a message as it would read, in your own [texts] where you have some, with numbers made up.
+    """Show a message in the built-in texts or your own [texts], with made-up numbers.
 
-    Below it stands what your texts may use.
+    The variables for your own texts are listed below it.
     """
     config = load_config(context)
     try:
@@ -133,7 +133,7 @@ def preview(context: click.Context, kind: str, level: str, html: Path | None, sl
 
 
 def _mail(config: Config, alert: Alert, part: str) -> str:
-    """Return one part of the e-mail; its pictures stand in the HTML itself, for no browser finds them elsewhere."""
+    """Return one part of the e-mail, with images embedded in the HTML, where a browser finds them."""
     sender, recipient = config.settings.email_from or Mailbox("awb", "example.com"), Mailbox("you", "example.com")
     now = clock.now()
     notification = Notification("preview", f"email:{recipient}", now, alert)

@@ -1,4 +1,4 @@
-"""`awb periods` and `awb forecast`: what was, and what is to be expected."""
+"""`awb periods` and `awb forecast`: past periods, and the expected future."""
 
 from datetime import date, timedelta
 
@@ -18,7 +18,7 @@ from app.store.store import Store
 
 
 def period_of(store: Store, config: Config, present: Usage, day: date) -> Period:
-    """Return the usage period that holds a day, or end the command with code 1."""
+    """Return the usage period that contains a day, or end the command with code 1."""
     try:
         return usage_of(store, config, present, day).period
     except UnknownPeriodError:
@@ -30,7 +30,7 @@ def period_of(store: Store, config: Config, present: Usage, day: date) -> Period
 @AS_JSON
 @click.pass_context
 def periods(context: click.Context, deployment: str | None, as_json: bool) -> None:
-    """List the usage periods that there are records of, the newest first."""
+    """List the usage periods with records, newest first."""
     store, config = open_store(context, deployment)
     answer = Periods.of(store, config)
     if as_json:
@@ -55,7 +55,7 @@ def periods(context: click.Context, deployment: str | None, as_json: bool) -> No
 
 
 def _span(row: shape.Period) -> str:
-    """Write a period with its last day, as people say it."""
+    """Format a period with its last day."""
     start = row.start.date()
     if row.end is None:
         return f"since {start}"
@@ -67,7 +67,7 @@ def _span(row: shape.Period) -> str:
 @AS_JSON
 @click.pass_context
 def forecast(context: click.Context, deployment: str | None, as_json: bool) -> None:
-    """Say when the limit will be reached at the present pace, and how sure that is."""
+    """Show when the limit will be reached at the current pace, and how certain that is."""
     store, config = open_store(context, deployment)
     answer = Forecast.of(store, config)
     if as_json:

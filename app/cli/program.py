@@ -1,4 +1,4 @@
-"""`awb` as it can be typed here: what is printed to be run must run as it stands."""
+"""The name of `awb` in printed commands, so that they can be run as printed."""
 
 import re
 import shlex
@@ -12,13 +12,13 @@ from app.cli.commands import SECTIONS
 
 NAME: Final = "awb"
 _COMMANDS: Final = "|".join(sorted((name for section in SECTIONS.values() for name in section), key=len, reverse=True))
-#: The program's name where a command of it follows; “alert=awb” and “app.awb” are something else.
+#: The program's name followed by one of its commands; not “alert=awb” or “app.awb”.
 _MENTION: Final = re.compile(rf"(?<![\w./=-]){NAME}(?= (?:{_COMMANDS})\b)")
 
 
 @cache
 def program() -> str:
-    """Return what to type for `awb`: its name where the shell finds this very program by it, else its whole path."""
+    """Return what to type for `awb`: the name if the shell finds this program by it, otherwise its full path."""
     sibling = Path(sys.executable).with_name(NAME)
     ours = Path(sys.argv[0]) if Path(sys.argv[0]).name == NAME else sibling
     if not ours.is_file():
@@ -30,6 +30,6 @@ def program() -> str:
 
 
 def runnable(text: str) -> str:
-    """Return a text with each command of `awb` in it written so that it can be run here."""
+    """Return a text in which each `awb` command can be run as printed."""
     typed = program()
     return text if typed == NAME else _MENTION.sub(lambda _: typed, text)

@@ -12,13 +12,13 @@ from app.cli.base import AS_JSON, DEPLOYMENT, EXIT_FAILED, actor, fail, main, op
 from app.pipeline.operate.quarantine import Released, discard, release, show
 from app.store.receive.inbox import QUARANTINE_KEPT
 
-#: Where the group leaves the deployment for its commands, which take the option, too.
+#: Where the group stores the deployment for its subcommands, which accept the option, too.
 _CHOSEN: Final = "app.cli.quarantine.deployment"
 _RESULTS = {
     Released.QUEUED: "queued for classification",
     Released.DUPLICATE: "was already accepted; removed from quarantine",
     Released.UNREADABLE: "still not a valid notification; see `awb quarantine show`",
-    Released.NOT_KEPT: "its content was not kept",
+    Released.NOT_KEPT: "its content was not stored",
     Released.NOT_KNOWN: "not found, or expired",
 }
 
@@ -28,7 +28,7 @@ _RESULTS = {
 @AS_JSON
 @click.pass_context
 def quarantine(context: click.Context, deployment: str | None, as_json: bool) -> None:
-    """List bodies that were authenticated but no Coder notifications; or show, release, discard one."""
+    """List bodies that were authenticated but are not Coder notifications; or show, release or discard one."""
     context.meta[_CHOSEN] = deployment
     if context.invoked_subcommand:
         return
@@ -65,7 +65,7 @@ def show_body(context: click.Context, message_id: str, deployment: str | None, a
     if found.content is not None:
         out.print(escape(json.dumps(found.content, indent=2, ensure_ascii=False)))
     if not found.problem:
-        out.print(f"It can be read now. Run: awb quarantine release {escape(message_id)}")
+        out.print(f"It is readable now. Run: awb quarantine release {escape(message_id)}")
 
 
 @quarantine.command("release")
@@ -73,7 +73,7 @@ def show_body(context: click.Context, message_id: str, deployment: str | None, a
 @DEPLOYMENT
 @click.pass_context
 def release_bodies(context: click.Context, message_ids: tuple[str, ...], deployment: str | None) -> None:
-    """Classify bodies that can be read now. Exit code 1 if one stays where it is."""
+    """Classify bodies that are readable now. Exit code 1 if one stays in the quarantine."""
     store, _ = open_store(context, deployment or context.meta[_CHOSEN])
     results = {one: release(store, one, actor()) for one in message_ids}
     for one, word in results.items():
@@ -86,7 +86,7 @@ def release_bodies(context: click.Context, message_ids: tuple[str, ...], deploym
 @DEPLOYMENT
 @click.pass_context
 def discard_bodies(context: click.Context, message_ids: tuple[str, ...], deployment: str | None) -> None:
-    """Delete bodies for good. Exit code 1 if one was not there."""
+    """Permanently delete bodies. Exit code 1 if one does not exist."""
     store, _ = open_store(context, deployment or context.meta[_CHOSEN])
     done = {one: discard(store, one, actor()) for one in message_ids}
     for one, was_there in done.items():

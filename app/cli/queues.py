@@ -20,7 +20,7 @@ from app.pipeline.operate.replay import Replayed, replay_unknown
 from app.pipeline.operate.replay import replay as replay_delivery
 from app.store.rq import jobqueue
 
-#: Failed jobs listed of each queue.
+#: The number of failed jobs listed for each queue.
 _FAILED_SHOWN: Final = 20
 _QUEUE = click.argument("queue", type=click.Choice(jobqueue.QUEUES))
 
@@ -68,7 +68,7 @@ def _show_queues(rows: Sequence[Queue]) -> None:
     numbers = ("waiting", "oldest (s)", "started", "scheduled", "deferred", "failed")
     cells = []
     for row in rows:
-        state = f"[bold yellow]paused by {escape(row.paused_by or '')}[/]" if row.paused else "goes on"
+        state = f"[bold yellow]paused by {escape(row.paused_by or '')}[/]" if row.paused else "running"
         counts = (row.length, row.oldest_age_seconds, row.started, row.scheduled, row.deferred, row.failed)
         cells.append((row.name, *counts, state))
     print_table(("queue", *numbers, "state"), cells, right=numbers)
@@ -94,8 +94,8 @@ def _show_workers(rows: Sequence[Worker], zone: ZoneInfo) -> None:
 )
 @click.pass_context
 def requeue(context: click.Context, job_ids: tuple[str, ...], all_failed: str | None) -> None:
-    """Queue failed jobs again, for one more try each. Doing it twice changes nothing."""
-    words = ("requeued", "did not fail, or is gone")
+    """Queue failed jobs again, for one more attempt each. Repeating it changes nothing."""
+    words = ("requeued", "has not failed, or no longer exists")
     _each(context, job_ids, all_failed, words, Operator.requeue, Operator.requeue_all)
 
 
@@ -107,7 +107,7 @@ def requeue(context: click.Context, job_ids: tuple[str, ...], all_failed: str | 
 @click.option("--yes", is_flag=True, help="Delete all failed jobs of a queue without confirmation.")
 @click.pass_context
 def delete(context: click.Context, job_ids: tuple[str, ...], all_failed: str | None, yes: bool) -> None:
-    """Delete jobs that failed or wait. Of a delivery the record stays, and `awb replay` can take it up again."""
+    """Delete failed or waiting jobs. The record of a delivery stays, and `awb replay` can process it again."""
     if all_failed and not yes:
         click.confirm(f"Delete every failed job of {all_failed}?", abort=True, err=True)
     _each(context, job_ids, all_failed, ("deleted", "is with a worker, or gone"), Operator.delete, Operator.delete_all)
@@ -121,7 +121,7 @@ def _each(
     some: Callable[[Operator, Sequence[str]], list[str]],
     every: Callable[[Operator, str, Callable[[int, int], None]], int],
 ) -> None:
-    """Do one thing to these jobs, or to all failed ones of a queue; exit code 1 if it was not done to one of them."""
+    """Act on these jobs, or on all failed ones of a queue; exit code 1 if nothing was done for one of them."""
     if bool(job_ids) == bool(queue):
         raise click.UsageError("give either JOB_IDs or --all-failed QUEUE")
     done_word, not_word = words
@@ -141,7 +141,7 @@ def _each(
 @_QUEUE
 @click.pass_context
 def pause(context: click.Context, queue: str) -> None:
-    """Let our workers take no job of a queue until it is resumed. Deliveries are still accepted, and wait."""
+    """Stop our workers from taking jobs of a queue until it is resumed. Deliveries are still accepted, and wait."""
     changed = _operator(context).pause(queue)
     out.print(f"{queue} is paused." if changed else f"{queue} was already paused.")
 
@@ -150,7 +150,7 @@ def pause(context: click.Context, queue: str) -> None:
 @_QUEUE
 @click.pass_context
 def resume(context: click.Context, queue: str) -> None:
-    """Let a paused queue continue."""
+    """Resume a paused queue."""
     changed = _operator(context).resume(queue)
     out.print(f"{queue} is running again." if changed else f"{queue} was not paused.")
 
@@ -177,7 +177,7 @@ def replay(
 ) -> None:
     """Classify unrecognized deliveries again, by the rules that the workers have loaded.
 
-    After a change of the rules restart the workers first. What counts then counts once, however often it is replayed.
+    After changing the rules, restart the workers first. A delivery counts only once, however often it is replayed.
     """
     if bool(message_ids) == (unknown or since is not None):
         raise click.UsageError("give either MESSAGE_IDs, or --unknown, --since DAY, or both of these")

@@ -18,9 +18,9 @@ from app.core.text.csvtext import csv_line, unguarded
 from app.core.text.terminal import json_text
 
 FORMATS: Final = ("csv", "json", "jsonl")
-#: In the order of the columns; the same as in the HTTP API.
+#: The columns in order, as in the HTTP API.
 FIELDS: Final = tuple(Record.model_fields)
-#: One line is held at a time. A record's names come from deliveries, each of which is far smaller.
+#: Only one line is in memory at a time. A record's names come from deliveries, which are far smaller.
 _LONGEST_LINE: Final = 4_194_304
 csv.field_size_limit(_LONGEST_LINE)
 _CLOCKS_DIFFER: Final = timedelta(days=1)
@@ -28,7 +28,7 @@ _Identity = Annotated[str, StringConstraints(min_length=1)]
 
 
 class LineError(ValueError):
-    """A line is no record; the text says where and why."""
+    """A line is not a record; the message says where and why."""
 
 
 class _Line(BaseModel):
@@ -52,11 +52,11 @@ class _Line(BaseModel):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if self.at > clock.now() + _CLOCKS_DIFFER:
-            raise ValueError("at lies in the future")
+            raise ValueError("at is in the future")
         if self.state is RecordState.PROVED and self.key != f"build:{self.build_id}":
-            raise ValueError("the key of a proved record is build: and its build_id")
+            raise ValueError("the key of a proved record must be build: and its build_id")
         if self.state is RecordState.PROVISIONAL and not self.deliveries:
-            raise ValueError("a provisional record names the deliveries that it comes from")
+            raise ValueError("a provisional record must name the deliveries that it comes from")
         return self
 
     def record(self) -> UsageRecord:
@@ -65,7 +65,7 @@ class _Line(BaseModel):
 
 
 def lines_of(records: Iterable[UsageRecord], kind: str) -> Iterator[str]:
-    """Yield a file's lines as records come; one record is one line, in every format."""
+    """Yield a file's lines while records arrive; one record is one line in every format."""
     if kind == "csv":
         yield csv_line(FIELDS, "\n")
     before = "[\n"
@@ -84,9 +84,9 @@ def lines_of(records: Iterable[UsageRecord], kind: str) -> Iterator[str]:
 
 
 def read_records(file: Path) -> Iterator[UsageRecord | LineError]:
-    """Yield every record of a file, and in place of a line that is none, why it is none.
+    """Yield every record of a file; for an invalid line, the error.
 
-    The format is told from the content. One line is held at a time.
+    The format is detected from the content. Only one line is in memory at a time.
 
     Raises:
         OSError: the file cannot be read.
@@ -122,7 +122,7 @@ def _json_records(lines: Iterator[tuple[int, str]], file: Path) -> Iterator[Usag
         try:
             value = json.loads(text)
         except (json.JSONDecodeError, RecursionError):
-            yield LineError(f"{file}:{number}: no JSON object; one record stands on one line")
+            yield LineError(f"{file}:{number}: not a JSON object; each record must be on one line")
             continue
         yield _record(value, f"{file}:{number}")
 
@@ -135,7 +135,7 @@ def _csv_records(lines: Iterator[tuple[int, str]], file: Path) -> Iterator[Usage
         if set(titles) != set(FIELDS):
             missing = ", ".join(name for name in FIELDS if name not in titles) or "none"
             yield LineError(
-                f"{file}:{number}: no file of records: wants the columns of `awb export`; missing: {missing}"
+                f"{file}:{number}: not a file of records: it needs the columns of `awb export`; missing: {missing}"
             )
             return
         for row in reader:
@@ -147,13 +147,13 @@ def _csv_records(lines: Iterator[tuple[int, str]], file: Path) -> Iterator[Usage
 
 def _csv_record(titles: list[str], row: list[str], where: str) -> UsageRecord | LineError:
     if len(row) != len(titles):
-        return LineError(f"{where}: {len(row)} cells, where the first line has {len(titles)}")
+        return LineError(f"{where}: {len(row)} cells, but the first line has {len(titles)}")
     values: dict[str, Any] = {name: unguarded(cell) for name, cell in zip(titles, row, strict=True)}
     values["build_id"] = values["build_id"] or None
     try:
         values["deliveries"] = json.loads(values["deliveries"])
     except (json.JSONDecodeError, RecursionError):
-        return LineError(f"{where}: deliveries: is no JSON array")
+        return LineError(f"{where}: deliveries: not a JSON array")
     return _record(values, where)
 
 

@@ -1,4 +1,4 @@
-"""`awb records`: what was counted, newest first, of one user, template or organization for example."""
+"""`awb records`: what was counted, newest first, optionally for one user, template or organization."""
 
 import sys
 from typing import Final
@@ -19,9 +19,9 @@ DEFAULT_LIMIT: Final = 20
 
 
 @main.command()
-@click.option("--user", default="", metavar="NAME", help="Those of this user's workspaces.")
-@click.option("--template", default="", metavar="NAME", help="Those of this template.")
-@click.option("--organization", default="", metavar="NAME", help="Those of this organization.")
+@click.option("--user", default="", metavar="NAME", help="Only records of this user's workspaces.")
+@click.option("--template", default="", metavar="NAME", help="Only records of this template.")
+@click.option("--organization", default="", metavar="NAME", help="Only records of this organization.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=DEFAULT_LIMIT, show_default=True, help="Rows to show.")
 @DEPLOYMENT
 @AS_JSON
@@ -35,9 +35,9 @@ def records(
     deployment: str | None,
     as_json: bool,
 ) -> None:
-    """List what was counted, newest first; `awb why KEY` says more of one, `awb export` writes all.
+    """List what was counted, newest first. `awb why KEY` explains one record; `awb export` writes all.
 
-    Exit code 1 if there is nothing.
+    Exit code 1 if there are none.
     """
     store, config = open_store(context, deployment)
     found = newest(store, limit, user=user, template=template, organization=organization)
@@ -45,7 +45,7 @@ def records(
         print_json([Record.pick(record).plain() for record in found])
         sys.exit(0 if found else EXIT_FAILED)
     if not found:
-        fail("nothing was counted for that")
+        fail("no records match")
     show_records(found, config)
     if len(found) == limit:
         out.print("There may be more: raise --limit.")
@@ -54,7 +54,7 @@ def records(
 def newest(
     store: Store, limit: int, *, user: str = "", template: str = "", organization: str = ""
 ) -> list[UsageRecord]:
-    """Return the newest records that the filters take."""
+    """Return the latest records that match the filters."""
     found: list[UsageRecord] = []
     cursor: str | None = None
     while len(found) < limit:

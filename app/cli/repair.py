@@ -1,4 +1,4 @@
-"""The command that mends the embedded Redis' file."""
+"""The command that repairs the file of the embedded Redis."""
 
 from pathlib import Path
 
@@ -15,9 +15,9 @@ from app.config.load import ConfigError
 @click.option("--dry-run", is_flag=True, help="Only show what would be cut off.")
 @click.pass_context
 def repair(context: click.Context, dry_run: bool) -> None:
-    """Cut a damaged end off the embedded Redis' file, after a copy of it, and try it out.
+    """Cut off a damaged end of the embedded Redis' file, after making a copy, and test the result.
 
-    A power loss may leave one: bytes that are no whole command, so that the service does not start.
+    A power loss may leave such an end: bytes that are not a whole command, with which the service does not start.
     """
     from workers import aof  # noqa: PLC0415 - no other command needs it
     from workers.supervisor import AlreadyRunningError, DataDirLock  # noqa: PLC0415 - the same
@@ -27,7 +27,7 @@ def repair(context: click.Context, dry_run: bool) -> None:
         fail("AWB_REDIS_URL is set, so there is no embedded Redis to repair")
     try:
         if not settings.data_dir.is_dir():
-            fail(f"{settings.data_dir}: there is no such directory; is AWB_DATA_DIR right?")
+            fail(f"{settings.data_dir}: the directory does not exist; is AWB_DATA_DIR right?")
         prepare(settings.data_dir)
         with DataDirLock(settings.data_dir):
             damage = aof.find_damage(settings.data_dir)
@@ -38,7 +38,7 @@ def repair(context: click.Context, dry_run: bool) -> None:
                 backup = settings.data_dir / f"repair-{clock.now():%Y%m%dT%H%M%SZ}"
                 aof.cut_off(damage, backup)
                 click.echo(f"cut off: {damage}")
-                click.echo(f"the file as it was: {backup / damage.file.name}")
+                click.echo(f"original file: {backup / damage.file.name}")
             elif dry_run:
                 click.echo("nothing to cut off: the last file ends with a whole command")
                 return
@@ -50,7 +50,7 @@ def repair(context: click.Context, dry_run: bool) -> None:
 
 
 def _tried(data_dir: Path, *, cut: bool) -> int:
-    """Start the server once and return how many keys it read, or end with 69."""
+    """Start the server once and return the number of keys it read, or end with 69."""
     from workers import embedded  # noqa: PLC0415 - no other command needs it
 
     try:
@@ -58,5 +58,5 @@ def _tried(data_dir: Path, *, cut: bool) -> int:
     except embedded.OtherServerError as error:
         fail(str(error), EXIT_UNAVAILABLE)
     except (embedded.EmbeddedRedisError, redis.exceptions.RedisError) as error:
-        hint = "the file is still damaged elsewhere" if cut else "its end is whole, so there is nothing to cut off"
+        hint = "the file is also damaged elsewhere" if cut else "its end is intact, so there is nothing to cut off"
         fail(f"{error}; {hint}: restore {data_dir} from a backup", EXIT_UNAVAILABLE)

@@ -1,4 +1,4 @@
-"""Sample messages of every kind, with this configuration's limit, period and links, and numbers made up."""
+"""Sample messages of every kind, with this configuration's limit, period and links, and made-up numbers."""
 
 from dataclasses import replace
 from datetime import UTC, date, timedelta
@@ -22,31 +22,31 @@ _SATURDAY: Final = 5
 
 
 def sample(config: Config, kind: AlertKind, level: str) -> Alert:
-    """Return a message of a kind in the built-in words.
+    """Return a message of a kind in the built-in texts.
 
     Args:
         config: deployment, limit, period and links.
-        kind: any.
-        level: of the threshold that is reached, such as `90%` or `900 builds`.
+        kind: the kind of alert.
+        level: the threshold that is reached, such as `90%` or `900 builds`.
 
     Raises:
-        ValueError: the level is none.
+        ValueError: the level is invalid.
     """
-    # Each kind's words are in the module of its name.
+    # The texts of each kind are in the module of the same name.
     words = import_module(f"app.core.wording.{kind.value}")
     made: Alert = words.sample(_scene(config, level))
     return made
 
 
 def every_sample(config: Config) -> list[Alert]:
-    """Return one message of every kind, to try an admin's own words on."""
+    """Return one message of every kind, to test an admin's own texts."""
     return [sample(config, kind, "90%") for kind in AlertKind]
 
 
 def _scene(config: Config, level: str) -> Scene:
     threshold, limit, now = Threshold.parse(level), config.limit, clock.now()
     if not limit.count:
-        # Shares of nothing, or of no limit, cannot be shown.
+        # Percentages need a positive limit.
         limit = Limit(INCLUDED_BUILDS)
     percent = threshold.value + (100 if threshold.kind is ThresholdKind.FURTHER else 0)
     absolute = threshold.kind is ThresholdKind.ABSOLUTE
@@ -67,7 +67,7 @@ def _scene(config: Config, level: str) -> Scene:
 
 
 def _days(today: date, used: int) -> list[tuple[date, int]]:
-    """Spread what is used over the last weeks, with quiet weekends."""
+    """Distribute usage over the last weeks, with less at weekends."""
     listed = [today - timedelta(days=ago) for ago in range(_DAYS, 0, -1)]
     weights = [1 if day.weekday() >= _SATURDAY else 4 for day in listed]
     return [(day, used * weight // sum(weights)) for day, weight in zip(listed, weights, strict=True)]

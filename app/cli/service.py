@@ -28,9 +28,9 @@ from app.store.server.schema import prepare
 if TYPE_CHECKING:
     from workers.runner import QuietWorker
 
-#: Set by systemd where standard output goes to its journal.
+#: Set by systemd if standard output goes to its journal.
 _JOURNAL: Final = "JOURNAL_STREAM"
-#: What the commands below import: `run` does it once, for all processes that it forks.
+#: The modules that the commands below import. `run` imports them once for all processes that it forks.
 _IMPORTS: Final[Mapping[str, Sequence[str]]] = {
     "web": ("app.web.factory", "app.web.metrics.server", "app.web.server"),
     "worker": ("workers.runner",),
@@ -43,7 +43,7 @@ _IMPORTS: Final[Mapping[str, Sequence[str]]] = {
 @click.pass_context
 def run(context: click.Context, insecure: bool) -> None:
     """Run everything: Redis unless AWB_REDIS_URL is set, receiver, workers and scheduler."""
-    _heed_sigterm()
+    _handle_sigterm()
     from workers import embedded  # noqa: PLC0415 - slow to import, as all parts of the service are
     from workers.supervisor import AlreadyRunningError, Supervisor  # noqa: PLC0415 - the same
 
@@ -52,7 +52,7 @@ def run(context: click.Context, insecure: bool) -> None:
     config = load_config(context, secret=not insecure, part=True, data_dir=True)
     if insecure and not config.settings.on_loopback:
         fail("--insecure is for loopback addresses only; set AWB_BIND to 127.0.0.1:PORT", EXIT_CONFIG)
-    # A journal keeps what it is given, and many people may read it.
+    # The journal is stored, and many people may read it.
     show = sys.stdout.isatty() or (new_secret and _JOURNAL not in os.environ)
     welcome = Welcome(config, show_secret=show and not insecure)
     try:
@@ -64,12 +64,12 @@ def run(context: click.Context, insecure: bool) -> None:
     except (embedded.EmbeddedRedisError, ValueError) as error:
         fail(str(error), EXIT_UNAVAILABLE)
     except OSError as error:
-        # Those of sockets name no file.
+        # The errors of sockets have no file name.
         fail(f"{error.filename}: {error.strerror}" if error.filename else _cannot_listen(config.settings, error))
 
 
 class _Program:
-    """What the supervisor runs; see `workers.supervisor.Program`."""
+    """The program for the supervisor; see `workers.supervisor.Program`."""
 
     def listen(self, host: str, port: int) -> socket.socket:
         from app.web import server  # noqa: PLC0415 - slow to import
@@ -98,7 +98,7 @@ def load_or_none(path: Path | None) -> Settings | None:
 @click.pass_context
 def web(context: click.Context, insecure: bool, listen_fd: int | None, metrics_fd: int | None) -> None:
     """Run only the receiver."""
-    _heed_sigterm()
+    _handle_sigterm()
     from app.web import server  # noqa: PLC0415 - slow to import
     from app.web.factory import create_app  # noqa: PLC0415 - the same
     from app.web.metrics import server as metricserver  # noqa: PLC0415 - the same
@@ -119,7 +119,7 @@ def web(context: click.Context, insecure: bool, listen_fd: int | None, metrics_f
         fail(_cannot_listen(settings, error))
     if metrics is not None:
         metricserver.start(config, open_redis(config, RECEIVER_TIMEOUT, hurried=True), metrics)
-    # What the start left behind is here to stay; the collector need not look at it again while deliveries wait.
+    # Objects from the start are permanent, so the collector need not examine them while deliveries wait.
     gc.collect()
     gc.freeze()
     ServiceManager.of(os.environ).ready(f"Listening on {settings.bind}")
@@ -127,7 +127,7 @@ def web(context: click.Context, insecure: bool, listen_fd: int | None, metrics_f
 
 
 def _prepare(config: Config) -> None:
-    """End where Redis holds what this version cannot read; each part waits in its own way for one that is away."""
+    """End if Redis contains data that this version cannot read; each part waits on its own if it is unavailable."""
     try:
         with open_redis(config) as connection:
             prepare(connection)
@@ -144,7 +144,7 @@ def _cannot_listen(settings: Settings, error: OSError) -> str:
     return f"cannot listen on {settings.bind}: {error.strerror}; set AWB_BIND to another address"
 
 
-def _heed_sigterm() -> None:
+def _handle_sigterm() -> None:
     """End in order at SIGTERM until the part has its own handler: the kernel ignores it for the first process."""
     signal.signal(signal.SIGTERM, _end)
 
@@ -155,11 +155,11 @@ def _end(_signal: int, _frame: Any) -> NoReturn:
 
 @main.command()
 @click.argument("queues", metavar="[QUEUE]...", nargs=-1, type=click.Choice(jobqueue.QUEUES))
-@click.option("--burst", is_flag=True, help="Exit when the queue is empty; with one QUEUE only.")
+@click.option("--burst", is_flag=True, help="Exit when the queue is empty; only with one QUEUE.")
 @click.pass_context
 def worker(context: click.Context, queues: tuple[str, ...], burst: bool) -> None:
-    """Run workers: of each QUEUE, or of all queues that the configuration needs. Each is a process of its own."""
-    _heed_sigterm()
+    """Run workers for each QUEUE, or for all queues that the configuration needs, with one process each."""
+    _handle_sigterm()
     from workers.keeping import follow_parent  # noqa: PLC0415 - slow to import
 
     if burst and len(queues) != 1:
@@ -178,12 +178,12 @@ def worker(context: click.Context, queues: tuple[str, ...], burst: bool) -> None
 
 
 def _work(context: click.Context, config: Config, queue: str, *, burst: bool) -> None:
-    """Be the worker of one queue."""
+    """Run as the worker of one queue."""
     from workers.runner import wait_for_redis  # noqa: PLC0415 - RQ's worker is slow to import
     from workers.runner import worker as build  # noqa: PLC0415 - the same
 
     if not burst:
-        # By a connection of its own: RQ waits longer for an answer than we do.
+        # A separate connection, because RQ waits longer for answers.
         with open_redis(config, RECEIVER_TIMEOUT) as connection:
             wait_for_redis(connection)
     _prepare(config)
@@ -207,8 +207,8 @@ def _work(context: click.Context, config: Config, queue: str, *, burst: bool) ->
 @main.command()
 @click.pass_context
 def scheduler(context: click.Context) -> None:
-    """Run the scheduler: delayed retries and the sweep. Of several, one works and the others wait."""
-    _heed_sigterm()
+    """Run the scheduler: delayed retries and the sweep. If several run, one works and the others stand by."""
+    _handle_sigterm()
     from workers.keeping import follow_parent  # noqa: PLC0415 - the same
     from workers.scheduler import Scheduler  # noqa: PLC0415 - slow to import
 
@@ -220,7 +220,7 @@ def scheduler(context: click.Context) -> None:
 
 
 @main.command()
-@click.option("--keep", is_flag=True, default=None, help="Keep the page running at the end; the default on a terminal.")
+@click.option("--keep", is_flag=True, default=None, help="Keep the page running at the end; default on a terminal.")
 @click.option("--verbose", is_flag=True, help="Show every scenario and every message.")
 @click.option("--days", type=click.IntRange(7, 366), default=91, show_default=True, help="Days to simulate.")
 def demo(keep: bool | None, verbose: bool, days: int) -> None:

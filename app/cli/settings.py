@@ -18,7 +18,7 @@ def config() -> None:
 @AS_JSON
 @click.pass_context
 def check(context: click.Context, as_json: bool) -> None:
-    """Report every mistake in configuration and rules; exit code 78 if there is one."""
+    """Report every error in the configuration and the rules. Exit code 78 if there is one."""
     if as_json:
         _config, problems = checked(context)
         print_json({"problems": problems})
@@ -33,7 +33,7 @@ def check(context: click.Context, as_json: bool) -> None:
 @AS_JSON
 @click.pass_context
 def show(context: click.Context, as_json: bool) -> None:
-    """Show the settings in effect, secrets masked."""
+    """Show the settings in effect, with secrets masked."""
     values = masked(load_config(context).settings)
     if as_json:
         print_json(values)

@@ -1,4 +1,4 @@
-"""How commands show tables, facts and times to people."""
+"""How commands print tables, facts and times."""
 
 import io
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ from app import clock
 from app.cli.base import out
 from app.cli.terminal import Out
 
-#: Colour of a state; the word stands beside it, always.
+#: The colour of each state; the word is always shown as well.
 STYLES: Final = {
     "firing": "bold yellow",
     "critical": "bold red",
@@ -35,7 +35,7 @@ def styled(word: str) -> str:
 
 
 def local(moment: datetime | None, zone: ZoneInfo) -> str:
-    """Write a moment in the configured time zone; the year only where it is another one."""
+    """Format a moment in the configured time zone; the year only if it is not the current one."""
     if not moment:
         return "–"
     at = moment.astimezone(zone)
@@ -44,7 +44,7 @@ def local(moment: datetime | None, zone: ZoneInfo) -> str:
 
 
 def print_table(titles: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()) -> None:
-    """Print a table; cells are markup, the columns in `right` numbers."""
+    """Print a table; cells are markup, and the columns in `right` are numbers."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for title in titles:
         number = title in right
@@ -55,7 +55,7 @@ def print_table(titles: Sequence[str], rows: Iterable[Sequence[Any]], *, right: 
 
 
 def facts_table(rows: Iterable[tuple[str, str | Text]]) -> Table:
-    """Return labels with values beside them; values are markup and wrap under themselves."""
+    """Return labels with their values; values are markup and wrap in their own column."""
     table = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
@@ -65,7 +65,7 @@ def facts_table(rows: Iterable[tuple[str, str | Text]]) -> Table:
 
 
 def print_wide(table: Table) -> None:
-    """Print within a terminal's width; elsewhere as wide as it is, so that `grep` finds whole lines."""
+    """Print within a terminal's width; elsewhere without wrapping, so that `grep` finds whole lines."""
     if out.is_terminal:
         out.print(table)
         return
@@ -76,5 +76,5 @@ def print_wide(table: Table) -> None:
 
 
 def share(part: int, whole: int) -> float | None:
-    """Return per cent with one decimal; None without a divisor."""
+    """Return a percentage with one decimal; None if `whole` is zero."""
     return round(part / whole * 100, 1) if whole else None

@@ -1,4 +1,4 @@
-"""`awb silence`: what is not to be sent, until when, and why."""
+"""`awb silence`: which messages are muted, until when, and why."""
 
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -19,7 +19,7 @@ _MOMENTS: Final = ["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"]
 
 
 class Span(click.ParamType[timedelta]):
-    """A length of time, such as `30m`, `12h`, `7d` or `2w`."""
+    """A duration, such as `30m`, `12h`, `7d` or `2w`."""
 
     name = "span"
 
@@ -34,7 +34,7 @@ class Span(click.ParamType[timedelta]):
 
 @main.group()
 def silence() -> None:
-    """Hold messages back for a time, and end that."""
+    """Mute messages for a time, or end a silence."""
 
 
 @silence.command()
@@ -44,9 +44,9 @@ def silence() -> None:
     "--until",
     type=click.DateTime(_MOMENTS),
     metavar="MOMENT",
-    help="Such as 2030-05-01T08:00, in the time zone of the configuration.",
+    help="Such as 2030-05-01T08:00, in the configured time zone.",
 )
-@click.option("--comment", required=True, help="Reason, for those who wonder later why nobody was notified.")
+@click.option("--comment", required=True, help="The reason, for others who wonder why nobody was notified.")
 @DEPLOYMENT
 @AS_JSON
 @click.pass_context
@@ -59,16 +59,16 @@ def add(
     deployment: str | None,
     as_json: bool,
 ) -> None:
-    """Silence what every MATCHER matches, such as level=90%, alert=awb or scope='user:*'.
+    """Silence messages that match every MATCHER, such as level=90%, alert=awb or scope='user:*'.
 
-    What still holds when the silence ends is told then.
+    When the silence ends, the latest state is sent if it still applies.
     """
     from app.pipeline.operate.silence import SilenceError, create_silence  # noqa: PLC0415 - for lists in vain
 
     if (span is None) == (until is None):
         raise click.UsageError("give either --for or --until")
     if not comment.strip():
-        raise click.BadParameter("say why, for those who wonder later why nobody was told", param_hint="--comment")
+        raise click.BadParameter("give the reason, so that others know why nobody was notified", param_hint="--comment")
     try:
         parsed = parse_matchers(matchers)
     except ValueError as error:
@@ -92,7 +92,7 @@ def add(
 @AS_JSON
 @click.pass_context
 def list_silences(context: click.Context, ended_too: bool, deployment: str | None, as_json: bool) -> None:
-    """List silences, those that end last first."""
+    """List silences, the one that ends last first."""
     store, config = open_store(context, deployment)
     found = [one for one in Silences.of(store).silences if one.active or ended_too]
     if as_json:
@@ -122,7 +122,7 @@ def list_silences(context: click.Context, ended_too: bool, deployment: str | Non
 @AS_JSON
 @click.pass_context
 def end(context: click.Context, silence_id: str, deployment: str | None, as_json: bool) -> None:
-    """End a silence, or a snooze; what it held back is sent within a minute. Exit code 1 if there is none."""
+    """End a silence or a snooze; what it held is sent within a minute. Exit code 1 if the id is unknown."""
     from app.pipeline.operate.acknowledge import end as end_silence  # noqa: PLC0415 - slow to import, for lists in vain
 
     store, config = open_store(context, deployment, lean=False)

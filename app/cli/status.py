@@ -1,4 +1,4 @@
-"""`awb status`: usage, forecast, recent messages, and where to look next."""
+"""`awb status`: usage, forecast, recent messages, and what to do next."""
 
 from datetime import datetime
 from textwrap import shorten
@@ -62,7 +62,7 @@ def status(context: click.Context, deployment: str | None, as_json: bool) -> Non
 
 
 def _show_health(status: Status) -> None:
-    """Say what does not work and what to do, the worst first, before anything else."""
+    """Print what does not work and what to do, worst first, before anything else."""
     rows = []
     for check in status.health.troubles:
         style, word = _TROUBLES[check.outcome]
@@ -87,7 +87,7 @@ def _show_usage(usage: Usage, config: Config, *, projected: bool) -> None:
 
 
 def _show_successors(status: Status) -> None:
-    """Say that builds are no longer counted, and what Coder meters in their place."""
+    """Print that builds are no longer counted, and what Coder meters instead."""
     out.print(NO_LONGER_COUNTED)
     for meter in status.coder.meters if status.coder else ():
         share = "" if meter.percent is None else f"  {meter.percent:g}%"
@@ -113,7 +113,7 @@ def _usage_facts(usage: Usage, status: Status, config: Config) -> list[tuple[str
 
 
 def _about(days: list[int]) -> str:
-    return f"{sum(days):,} in all, {max(days):,} on the busiest day, {days[-1]:,} today (UTC)"
+    return f"{sum(days):,} in total, {max(days):,} on the busiest day, {days[-1]:,} today (UTC)"
 
 
 def _coder_facts(status: Status, coder: Coder, zone: ZoneInfo) -> list[tuple[str, str | Text]]:
@@ -127,9 +127,9 @@ def _coder_facts(status: Status, coder: Coder, zone: ZoneInfo) -> list[tuple[str
         facts.append(("drift", escape(text.strip())))
     facts += [("", escape(f"{meter.name}: {_used(meter)}")) for meter in coder.meters]
     if coder.pass_progress:
-        facts.append(("", escape(f"The pass under way {coder.pass_progress.words}.")))
+        facts.append(("", escape(f"The pass in progress {coder.pass_progress.words}.")))
     if coder.failing_workspaces:
-        facts.append(("", f"Coder fails for {coder.failing_workspaces:,} workspaces, which are tried again."))
+        facts.append(("", f"Coder fails for {coder.failing_workspaces:,} workspaces, which are retried."))
     if coder.deleted_source is HistorySource.NONE:
         facts.append(("", escape(coder.deleted_words)))
     if coder.failing_since:
@@ -159,7 +159,7 @@ def _alert_facts(status: Status, config: Config) -> list[tuple[str, str | Text]]
 
 def _alert(alert: Alert, config: Config) -> str:
     if alert.state is not AlertStatus.FIRING:
-        return f"{styled(alert.state)}: nothing to say about {escape(alert.name)}"
+        return f"{styled(alert.state)}: {escape(alert.name)}"
     level = f" at {alert.level}" if alert.level else ""
     headline = f": {alert.announcement.headline}" if alert.announcement and alert.name != AWB else ""
     since = f" since {local(alert.since, config.zone)}" if alert.since else ""
@@ -169,7 +169,7 @@ def _alert(alert: Alert, config: Config) -> str:
 
 
 def _next(status: Status, config: Config) -> list[tuple[str, str | Text]]:
-    """Say where to look next, the most urgent first."""
+    """Return the next steps, most urgent first."""
     steps = []
     waiting = [one for one in status.alerts if one.state is AlertStatus.FIRING and not one.acknowledged_by]
     if waiting:

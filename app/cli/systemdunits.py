@@ -1,4 +1,4 @@
-"""The command that installs the systemd units, for machines that have the wheel and no checkout."""
+"""The command that installs the systemd units, for machines with the wheel but without a checkout."""
 
 import sys
 from collections.abc import Iterator
@@ -13,10 +13,10 @@ from app.config.environment import why_unreadable
 from app.config.places import SYSTEM_CONFIG, packaged
 
 _UNITS: Final = Path("/etc/systemd/system")
-#: The program's path in the units as they are kept.
+#: The program's path in the stored units.
 _PROGRAM: Final = "/opt/awb-meter/bin/awb"
 _SUFFIXES: Final = (".service", ".target", ".conf")
-#: What ProtectHome= and PrivateTmp= hide from the service.
+#: Directories that ProtectHome= and PrivateTmp= hide from the service.
 _HIDDEN: Final = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108 - names, not files
 
 
@@ -25,9 +25,9 @@ _HIDDEN: Final = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S1
     "--root", type=click.Path(path_type=Path), default=Path("/"), help="Install below this directory instead of /."
 )
 def systemd_units(root: Path) -> None:
-    """Install the systemd units, and a configuration file that only root can read unless there is one.
+    """Install the systemd units, and a configuration file that only root can read, unless it exists.
 
-    Run it again after an upgrade. Changes of yours belong in `systemctl edit awb-meter`, which it leaves alone.
+    Run it again after an upgrade. Your own changes belong in `systemctl edit awb-meter`, which it does not touch.
     """
     program = Path(sys.executable).absolute().with_name(NAME)
     hidden = next((folder for folder in _HIDDEN if program.is_relative_to(folder)), None)
@@ -44,7 +44,7 @@ def systemd_units(root: Path) -> None:
 
 
 def _units(program: Path) -> Iterator[tuple[Path, str]]:
-    """Yield each unit and each drop-in file, by its path below the folder of units, with this program's own path."""
+    """Yield each unit and drop-in file by its path below the directory of units, with this program's own path."""
     folder = packaged("systemd", folder="deploy")
     for file in sorted(path for path in folder.rglob("*") if path.suffix in _SUFFIXES):
         yield file.relative_to(folder), file.read_text(encoding="utf-8").replace(_PROGRAM, str(program))

@@ -1,7 +1,7 @@
-"""Standard output and standard error: names from payloads cannot steer the terminal, whatever prints them.
+"""Standard output and standard error: names from payloads cannot control the terminal, whatever prints them.
 
-`main` puts `CleanStream` before both streams. What is ours to steer (colours, progress) goes by `Out`, the one console,
-which cleans texts before it adds to them.
+`main` puts `CleanStream` in front of both streams. Our own control sequences (colours, progress) go through `Out`, the
+only console, which cleans texts before adding them.
 """
 
 import sys
@@ -16,7 +16,7 @@ from app.core.text.terminal import visible
 
 
 class CleanStream:
-    """A text stream without control characters but line feed and tab."""
+    """A text stream that removes control characters except line feed and tab."""
 
     def __init__(self, raw: TextIO) -> None:
         self.raw = raw
@@ -34,11 +34,11 @@ class CleanStream:
 
 
 class Out(Console):
-    """A console that shows texts and does not carry them out."""
+    """A console that displays control characters in texts instead of executing them."""
 
     @property
     def file(self) -> Any:
-        """The stream itself, behind `CleanStream`."""
+        """The underlying stream of `CleanStream`."""
         return raw(self._file or (sys.stderr if self.stderr else sys.stdout))
 
     @file.setter
@@ -55,7 +55,7 @@ class Out(Console):
 
 
 def raw(stream: Any) -> Any:
-    """Return a stream as it is, for what is no text for people, such as a file that is piped elsewhere."""
+    """Return a stream without cleaning, for output that is not for people, such as a piped file."""
     return stream.raw if isinstance(stream, CleanStream) else stream
 
 

@@ -1,4 +1,4 @@
-"""`awb top`: who or what used most."""
+"""`awb top`: the users, templates or organizations with the highest usage."""
 
 from datetime import date, datetime, timedelta
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""What `awb run` prints once it works, and `awb webhook-url` at any time: how to connect Coder."""
+"""The output of `awb run` once it works, and of `awb webhook-url` at any time: how to connect Coder."""
 
 import contextlib
 import socket
@@ -28,12 +28,12 @@ from app.config.settings import Settings
 from app.store.rq import jobqueue
 from app.store.rq.queues import Queues
 
-#: Seconds that workers get to come up on a busy machine.
+#: Seconds for the workers to start on a busy machine.
 _PATIENCE: Final = 60.0
 
 
 class Welcome:
-    """What `awb run` prints once a worker of every queue lives."""
+    """What `awb run` prints once every queue has a live worker."""
 
     def __init__(self, config: Config, *, show_secret: bool) -> None:
         self._config = config
@@ -42,21 +42,21 @@ class Welcome:
         self._deadline = time.monotonic() + _PATIENCE
 
     def try_to_show(self) -> bool:
-        """Print it once the workers live, or at the deadline that they do not; True once something was printed.
+        """Print it once the workers are running, or at the deadline an error; True once something was printed.
 
-        Called again and again by the supervisor, which must have no second thread: it forks.
+        Called repeatedly by the supervisor, which must not have a second thread, because it forks.
         """
         idle: Sequence[str] = jobqueue.QUEUES
         with contextlib.suppress(redis.exceptions.RedisError, OSError), open_redis(self._config) as connection:
-            # What an earlier run left behind does not count; RQ writes whole seconds and less.
+            # Workers of an earlier run do not count; RQ's times have whole seconds.
             idle = Queues(connection).without_worker(since=self._started)
         if not idle:
             running = "The Coder AWB meter is running. "
             click.echo(running + _welcome(self._config, show_secret=self._show_secret))
         elif time.monotonic() >= self._deadline:
             text = (
-                f"awb: no worker lives for {', '.join(idle)}: deliveries are kept, but not worked on; "
-                "the log above says why, and `awb doctor` looks at the rest"
+                f"awb: no worker is running for {', '.join(idle)}: deliveries are stored, but not processed; "
+                "the log above says why, and `awb doctor` checks the rest"
             )
             click.echo(runnable(text), err=True)
         else:
@@ -73,7 +73,7 @@ def webhook_url(context: click.Context, deployment: str | None, as_json: bool) -
     loaded = load_with_kept_secret(context)
     config = loaded.of(deployment or loaded.settings.deployment)
     if config.settings.webhook_secret is None:
-        elsewhere = "the webhook secret is not known here; set AWB_WEBHOOK_SECRET, or AWB_DATA_DIR as `awb web` has it"
+        elsewhere = "the webhook secret is not known here; set AWB_WEBHOOK_SECRET, or AWB_DATA_DIR as for `awb web`"
         fail(elsewhere if config.settings.redis_url else no_meter(config.settings), EXIT_UNAVAILABLE)
     if as_json:
         print_json({"method": "webhook", "endpoint": _endpoint(config, show_secret=True)})
@@ -98,7 +98,7 @@ def _welcome(config: Config, *, show_secret: bool) -> str:
     settings = config.settings
     base = _base(settings)
     lines = [
-        "Put this into the environment of coderd, and restart it:",
+        "Set this in the environment of coderd, and restart it:",
         "",
         "  CODER_NOTIFICATIONS_METHOD=webhook",
         f"  CODER_NOTIFICATIONS_WEBHOOK_ENDPOINT={_endpoint(config, show_secret=show_secret)}",
@@ -108,7 +108,7 @@ def _welcome(config: Config, *, show_secret: bool) -> str:
         lines += ["`awb webhook-url` prints them with the secret.", ""]
     if settings.on_loopback and not settings.public_url:
         lines += [
-            "Only this machine reaches that address. If coderd runs elsewhere, start again with",
+            "Only this machine can reach that address. If coderd runs elsewhere, start again with",
             f"AWB_BIND=0.0.0.0:{settings.bind_port} or, behind a TLS proxy, AWB_PUBLIC_URL=https://awb.example.com.",
             "",
         ]

@@ -213,11 +213,11 @@ def test_an_audit_log_that_records_nothing_finds_no_deleted_task(ask: Ask) -> No
     [
         # Not moved on by the use that it has just had, so it never is.
         (timedelta(days=15), codersays.YEAR, timedelta(days=350), "ok", "however much it is used"),
-        (timedelta(days=13), codersays.YEAR, timedelta(days=352), "warning", "make a new one in time"),
+        (timedelta(days=13), codersays.YEAR, timedelta(days=352), "warning", "create a new one in time"),
         (timedelta(hours=5), codersays.YEAR, timedelta(days=364), "warning", "in 5 hours, however"),
         # Moved on.
         (timedelta(days=365), codersays.YEAR, timedelta(days=90), "ok", "365 days after its last use"),
-        (timedelta(days=7), timedelta(days=7), timedelta(days=90), "warning", "off for 7 days loses it"),
+        (timedelta(days=7), timedelta(days=7), timedelta(days=90), "warning", "if the meter is off for 7 days"),
         # Too young for Coder to move it.
         (timedelta(days=365), codersays.YEAR, timedelta(0), "ok", "in 365 days →"),
         (timedelta(days=7), timedelta(days=7), timedelta(0), "warning", "in 7 days →"),

@@ -262,7 +262,7 @@ def test_status_is_readable(awb: Awb, three_builds: None) -> None:
     assert "OK: Below all thresholds" in result.stdout
     rows = [" ".join(line.split()) for line in result.stdout.splitlines()]
     assert "top users ada 2, [/bold] 1" in rows
-    assert "alert ok: nothing to say about awb" in rows
+    assert "alert ok: awb" in rows
 
 
 def test_status_of_an_unlimited_deployment_has_no_bar(awb: Awb, three_builds: None) -> None:

@@ -23,7 +23,7 @@ def test_a_worker_is_healthy_where_each_of_its_queues_has_one_on_this_host(
     worker(jobqueue.DELIVERIES, connection, config).register_birth()
     assert awb("healthcheck", "worker", jobqueue.DELIVERIES).exit_code == 0
     both = awb("healthcheck", "worker", jobqueue.DELIVERIES, jobqueue.NOTIFICATIONS)
-    assert (both.exit_code, both.stderr) == (1, f"awb: no worker lives here for {jobqueue.NOTIFICATIONS}\n")
+    assert (both.exit_code, both.stderr) == (1, f"awb: no worker is running here for {jobqueue.NOTIFICATIONS}\n")
     assert awb("healthcheck", "worker").exit_code == 1
 
 

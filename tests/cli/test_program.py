@@ -74,7 +74,7 @@ def test_what_a_command_says_to_run_runs(tmp_path: Path) -> None:
 def test_where_no_meter_runs_nothing_is_made_and_that_is_said(tmp_path: Path, words: list[str]) -> None:
     said = say(tmp_path, *words)
     assert said.returncode == 69, said.stderr
-    assert f"No meter runs in {tmp_path / 'data'}; start it with: " in said.stderr
+    assert f"No meter is running in {tmp_path / 'data'}; start it with: " in said.stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -83,14 +83,14 @@ def test_no_secret_for_what_is_relayed_is_made_either(tmp_path: Path, command: s
     configured = tmp_path / "awb.toml"
     configured.write_text('[[forward]]\nname = "teams"\nurl = "https://hooks.example.com/coder"\n', encoding="utf-8")
     said = say(tmp_path, "--config", str(configured), command)
-    assert "o meter runs in" in said.stdout + said.stderr
+    assert "o meter is running in" in said.stdout + said.stderr
     assert list(tmp_path.iterdir()) == [configured]
 
 
 def test_doctor_says_it_too(tmp_path: Path) -> None:
     said = say(tmp_path, "doctor")
     assert said.returncode == 1
-    assert f"no meter runs in {tmp_path / 'data'}" in said.stdout
+    assert f"no meter is running in {tmp_path / 'data'}" in said.stdout
     assert list(tmp_path.iterdir()) == []
 
 
@@ -103,7 +103,7 @@ def test_a_meter_is_found_where_it_was_started(tmp_path: Path, place: str) -> No
     said = say(tmp_path, "webhook-url")
     assert said.returncode == 0, said.stderr
     assert "http://coder:made-at-the-first-start-of-it@127.0.0.1:8787/v1/webhook" in said.stdout
-    assert f"No meter runs in {data_dir};" in say(tmp_path, "status").stderr
+    assert f"No meter is running in {data_dir};" in say(tmp_path, "status").stderr
 
 
 def test_a_service_of_systemd_lives_in_its_state_directory(tmp_path: Path) -> None:

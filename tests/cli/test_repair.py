@@ -134,7 +134,7 @@ def test_a_running_meter_is_not_repaired(data_dir: Path) -> None:
 @pytest.mark.parametrize(
     ("prepare", "said"),
     [
-        (lambda _path: None, "there is no such directory; is AWB_DATA_DIR right?"),
+        (lambda _path: None, "the directory does not exist; is AWB_DATA_DIR right?"),
         (Path.mkdir, "contains no append-only file; is AWB_DATA_DIR right?"),
         (lambda path: (path.mkdir(), (path / "appendonly.aof").touch()), "redis-check-aof --fix"),
     ],

@@ -44,7 +44,7 @@ def test_queues_without_a_worker_are_named_instead_of_a_welcome(
     show(welcome)
     said = capsys.readouterr()
     assert said.out == ""
-    assert f"no worker lives for {', '.join(q for q in jobqueue.CORE if q != jobqueue.DELIVERIES)}:" in said.err
+    assert f"no worker is running for {', '.join(q for q in jobqueue.CORE if q != jobqueue.DELIVERIES)}:" in said.err
 
 
 @pytest.mark.usefixtures("no_patience", "jobs_run")
@@ -55,4 +55,4 @@ def test_workers_of_an_earlier_run_do_not_count(
     show(welcoming.Welcome(config, show_secret=False))
     said = capsys.readouterr()
     assert said.out == ""
-    assert "no worker lives" in said.err
+    assert "no worker is running" in said.err

@@ -106,7 +106,7 @@ def test_status_says_what_fires_who_knows_what_is_silenced_and_what_was_sent(awb
     assert re.search(r"alert +firing awb at 75% since .*; nobody has acknowledged it", shown)
     assert re.search(r"silenced +level=75% until .*, by grace: the \[bold\]move", shown)
     assert re.search(r"messages +\d+ \w+ \d\d:\d\d  pending to slack: AWB 80%", shown)
-    assert re.search(r"last 30 days +·{22}█{8}  8 in all, 1 on the busiest day, 1 today \(UTC\)", shown)
+    assert re.search(r"last 30 days +·{22}█{8}  8 in total, 1 on the busiest day, 1 today \(UTC\)", shown)
     assert "awb alerts ack awb  acknowledges it" in shown
     awb("alerts", "ack", "awb", AWB_LIMIT="10")
     known = awb("status", AWB_LIMIT="10").stdout

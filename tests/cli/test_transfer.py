@@ -162,7 +162,7 @@ def test_the_line_of_a_mistake_is_the_file_s_own(before: str, tmp_path: Path) ->
     file = tmp_path / "records"
     file.write_text(before + "".join(lines_of([build(1, DAY)], "csv")) + "\nx,y\n", encoding="utf-8", newline="")
     [_, wrong] = read_records(file)
-    assert str(wrong).startswith(f"{file}:{before.count(chr(10)) + 4}: 2 cells, where the first line has")
+    assert str(wrong).startswith(f"{file}:{before.count(chr(10)) + 4}: 2 cells, but the first line has")
 
 
 def test_a_spreadsheet_takes_no_name_for_a_formula() -> None:
@@ -357,14 +357,14 @@ def changed(**fields: Any) -> str:
         ('"text"', ":2: Input should be"),
         (changed(at="yesterday"), ":2: at: "),
         (changed(at="2026-05-04T12:00:00"), ":2: at: Input should have timezone"),
-        (changed(at="2099-01-01T00:00:00Z"), ":2: at lies in the future"),
+        (changed(at="2099-01-01T00:00:00Z"), ":2: at is in the future"),
         (changed(state="guessed"), ":2: state: "),
         (changed(meter="seats"), ":2: meter: "),
         (changed(weight=0), ":2: weight: "),
         (changed(weight=10**9), ":2: weight: "),
         (changed(workspace_id=""), ":2: workspace_id: "),
         (changed(key="build:other"), ":2: the key of a proved record"),
-        (changed(state="provisional", deliveries=[]), ":2: a provisional record names"),
+        (changed(state="provisional", deliveries=[]), ":2: a provisional record must name"),
         (changed(deliveries="m1"), ":2: deliveries: "),
         (changed(extra=1), ":2: extra: "),
         (changed(reason="x" * 5_000_000), ":2: the line is longer"),
@@ -385,7 +385,7 @@ def test_one_wrong_line_is_named_and_nothing_is_imported(
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"a,b\n1,2\n", ":1: no file of records"),
+        (b"a,b\n1,2\n", ":1: not a file of records"),
         (",".join(FIELDS).encode() + b"\nx,y\n", ":2: 2 cells"),
         (",".join(FIELDS).encode() + b'\n"x', ":2: not valid CSV"),
         (b"\xff\xfe\x00", ": is not UTF-8 text"),

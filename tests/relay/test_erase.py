@@ -87,7 +87,7 @@ def test_the_command_says_what_it_removed(world: World, redis_server: RedisServe
     assert call("erase", "adalovelace", stdin=b"n\n", **environ, **relay).exit_code == 1
     said = call("erase", "adalovelace", "--yes", **environ, **relay)
     assert said.exit_code == 0, said.output
-    for text in ("3 records stay counted, as those of erased-", "3 kept deliveries", "3 messages"):
+    for text in ("3 records stay counted, under the name erased-", "3 stored deliveries", "3 messages"):
         assert text in said.stdout
     entries = world.client.get("/api/v1/audit").get_json()["audit"]
     assert any(entry["action"] == "erase user" and "adalovelace" not in entry["detail"] for entry in entries)

@@ -41,7 +41,7 @@ def expiry(key: ApiKey | None, user: User, now: datetime, zone: tzinfo = UTC) ->
         return Finding("coder.expiry", outcome, text)
     if found.moves and found.lifetime:
         return Finding("coder.expiry", outcome, text, _rests(found.lifetime, user))
-    hint = f"make a new one in time: {OF_A_YEAR}" if OWNER not in user.role_names else _another_account()
+    hint = f"create a new one in time: {OF_A_YEAR}" if OWNER not in user.role_names else _another_account()
     return Finding("coder.expiry", outcome, text, hint)
 
 
@@ -56,12 +56,12 @@ def _expires(found: Expiry, now: datetime, zone: tzinfo) -> str:
 
 
 def _rests(lifetime: timedelta, user: User) -> str:
-    lost = f"a meter that is off for {_span(lifetime)} loses it"
-    return f"{lost}; {_another_account()}" if OWNER in user.role_names else f"{lost}; make a longer one: {OF_A_YEAR}"
+    lost = f"it expires if the meter is off for {_span(lifetime)}"
+    return f"{lost}; {_another_account()}" if OWNER in user.role_names else f"{lost}; create a longer one: {OF_A_YEAR}"
 
 
 def _another_account() -> str:
-    return f"better a token for 8760 h of an account with the roles {_ROLES} (docs/coder.md)"
+    return f"use a token for 8760 h of an account with the roles {_ROLES} (docs/coder.md)"
 
 
 def _span(span: timedelta) -> str:
