@@ -1,4 +1,4 @@
-"""Which version of the service this is, and where its documentation is, as its package says."""
+"""The version of the service and the location of its documentation, from its package metadata."""
 
 from dataclasses import dataclass
 from email.message import Message
@@ -17,11 +17,11 @@ UNKNOWN: Final = "unknown"
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What the foot of every page names.
+    """What the footer of every page shows.
 
     Attributes:
-        docs: the address of the project's documentation, or that of this version; empty if there is neither.
-        licences: Coder's own page of licences; empty where the address of Coder is not configured.
+        docs: the URL of the project's documentation, or of this version's; empty if there is neither.
+        licences: the URL of Coder's page of licences; empty if Coder's URL is not configured.
     """
 
     version: str
@@ -35,7 +35,7 @@ class About:
 
 
 def version() -> str:
-    """Return the installed version; UNKNOWN when run from a checkout that is not installed."""
+    """Return the installed version; UNKNOWN if run from a checkout that is not installed."""
     return str(_package().get("Version") or UNKNOWN)
 
 

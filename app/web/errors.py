@@ -1,6 +1,6 @@
-"""How errors are answered: to people as a page, by the API as RFC 9457 says, to other programs as short JSON.
+"""Error responses: pages for people, RFC 9457 for the API, and short JSON for other programs.
 
-The receiver refuses for itself (app/web/webhook.py): Coder goes by its codes.
+The receiver has its own refusals (app/web/webhook.py), because Coder acts on their status.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,14 +15,14 @@ from werkzeug.exceptions import HTTPException
 from app.answers.shape import Answer
 from app.store.server.connection import unavailable
 
-#: The page about the API, and what leads a browser to it.
+#: The page about the API, and the paths that redirect a browser to it.
 API_DOCS: Final = "/api/docs"
 API_ENTRIES: Final = ("/api", "/api/v1")
 _PROBLEMS: Final = ("/api", "/metrics")
 _PROGRAMS: Final = ("/v1", "/v2", "/healthz", "/readyz", "/static")
 _RETRY_AFTER: Final = {"Retry-After": "10"}
 _AWAY: Final = (
-    "Deliveries are answered 503 meanwhile, and Coder sends them again. This page works again as soon as Redis does."
+    "Deliveries are now answered with 503, and Coder sends them again. This page works again as soon as Redis does."
 )
 
 
@@ -30,9 +30,9 @@ class Problem(Exception):  # noqa: N818 - the word of RFC 9457
     """An answer other than success.
 
     Attributes:
-        title: what it is, for people, in a few words; by default the status in words.
-        errors: every single thing that is wrong with a request.
-        headers: such as Retry-After.
+        title: a short title; by default the name of the status.
+        errors: every single error of a request.
+        headers: additional headers, such as Retry-After.
     """
 
     def __init__(
@@ -56,14 +56,14 @@ class ProblemDetails(Answer):
     """RFC 9457, https://www.rfc-editor.org/rfc/rfc9457."""
 
     type: str
-    title: str = Field(description="The status in words.")
+    title: str = Field(description="The name of the status.")
     status: int
     detail: str
-    errors: list[str] = Field([], description="Each single mistake of a request.")
+    errors: list[str] = Field([], description="Every single error of the request.")
 
 
 def install(app: Flask) -> None:
-    """Answer whatever the application raises."""
+    """Install handlers for all errors that the application raises."""
     app.register_error_handler(Problem, answer)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(redis.exceptions.RedisError, _store_away)
@@ -71,11 +71,11 @@ def install(app: Flask) -> None:
 
 
 def answer(problem: Problem, *, framed: bool | None = None) -> Response:
-    """Return the answer in the form that whoever asks for this path can read.
+    """Return the response in the format for the requested path.
 
     Args:
-        problem: what is wrong.
-        framed: the page has the frame of all pages, which names deployments; by default for those who were let in.
+        problem: the error.
+        framed: whether a page has the usual frame, which names deployments; by default only for authenticated people.
     """
     if for_people():
         known = g.get("person") is not None if framed is None else framed
@@ -107,7 +107,7 @@ def _problem_details(problem: Problem) -> Response:
 
 
 def _http_error(error: HTTPException) -> Response:
-    """Answer with what the error itself says, and its headers, such as Allow."""
+    """Answer with the error's own text and headers, such as Allow."""
     code = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
     headers = {name: value for name, value in error.get_headers() if name != "Content-Type"}
     return answer(Problem(code, error.description or error.name, title=error.name, headers=headers))
@@ -122,7 +122,7 @@ def _store_away(error: Exception) -> Response:
 
 
 def for_people() -> bool:
-    """Tell whether whoever asks is to get a page: by the path and, where the API begins, by what a browser prefers."""
+    """Return whether to answer with a page: by the path and, for the API's entry points, by the Accept header."""
     if request.path in API_ENTRIES:
         return request.accept_mimetypes["text/html"] > request.accept_mimetypes["application/json"]
     return request.path == API_DOCS or not request.path.startswith((*_PROBLEMS, *_PROGRAMS))

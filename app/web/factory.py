@@ -22,12 +22,12 @@ def create_app(config: Config, connection: "redis.Redis", *, insecure: bool = Fa
     """Build the application.
 
     Args:
-        config: the checked configuration, with a webhook secret.
-        connection: Redis; may be unreachable for now.
-        insecure: accept deliveries without a secret; only ever on loopback.
+        config: the validated configuration, with a webhook secret.
+        connection: the connection to Redis, which may be unavailable at the moment.
+        insecure: accept deliveries without a secret; only allowed on loopback.
 
     Raises:
-        ValueError: there is no secret, and not `insecure` on a loopback address.
+        ValueError: there is no secret, and `insecure` is not set for a loopback address.
     """
     secrets = webhook.Keys(config)
     if insecure and not config.settings.on_loopback:
@@ -37,16 +37,17 @@ def create_app(config: Config, connection: "redis.Redis", *, insecure: bool = Fa
     app = Flask("app.web", static_folder="static", static_url_path="/static")
     app.config["MAX_CONTENT_LENGTH"] = config.settings.max_body_bytes
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    # Else /v1/webhook/<the default deployment> would redirect to /v1/webhook: no POST of Coder's may meet a redirect.
+    # Otherwise /v1/webhook/<the default deployment> would redirect to /v1/webhook, and Coder's POSTs must not be
+    # redirected.
     app.url_map.redirect_defaults = False
     app.url_map.merge_slashes = False
     app.config["APPLICATION_ROOT"] = config.settings.base_path or "/"
     app.wsgi_app = with_plain_paths(app.wsgi_app, config.settings.base_path)  # type: ignore[method-assign, assignment]
     guard(app, config, connection)
-    # What a body may be is decided before it is read (app/web/wire/).
+    # Whether a body is accepted is decided before it is read (app/web/wire/).
     admit = secrets.admit if secrets and not insecure else lambda _path, _header: True
     app.extensions[bodies.EXTENSION] = bodies.Bodies(bodies.rule_of(config.settings, admit))
-    # Written by a thread where the application is served (app/web/server.py).
+    # Written by a thread while the application is served (app/web/server.py).
     refusals = app.extensions[EXTENSION] = Refusals(connection)
     app.register_blueprint(webhook.blueprint(config, connection, None if insecure else secrets, refusals))
     app.register_blueprint(api.blueprint(config, connection))

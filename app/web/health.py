@@ -1,7 +1,7 @@
-"""GET /healthz: this process answers. GET /readyz: it can also take deliveries, and says whether they are worked on.
+"""GET /healthz: this process answers. GET /readyz: it can also accept deliveries; reports whether workers process them.
 
-`/readyz?verbose` adds the verdict on the installation's health. Nobody has to log in, so it names the checks and how
-they ended; what they found is in `/api/v1/health` and on the page.
+`/readyz?verbose` adds the verdict on the installation's health. It needs no login, so it only has the checks and their
+outcomes; the details are in `/api/v1/health` and on the page.
 """
 
 from typing import Any, Final
@@ -16,12 +16,12 @@ from app.store.server.connection import unavailable, with_timeout
 from app.store.server.info import check_writable
 from app.store.store import Store
 
-#: For each answer of Redis: a load balancer waits a second or so, and an answer that comes later is none.
+#: Time-out for each reply of Redis: load balancers wait about a second, and ignore later answers.
 PATIENCE_SECONDS: Final = 0.4
 
 
 def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
-    """Build the health routes; they need no login and tell nothing but health."""
+    """Build the health routes, which need no login and reveal nothing but health."""
     quick = with_timeout(connection, PATIENCE_SECONDS)
     routes = Blueprint("health", __name__)
     store = Store(quick, config.settings.deployment)
@@ -44,7 +44,7 @@ def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
         except (redis.exceptions.RedisError, OSError) as error:
             return make_response(jsonify(status="unavailable", redis=unavailable(error), **health()), 503)
         if idle:
-            # Still 200: what arrives is kept, and Coder loses what a load balancer turns away.
+            # Still 200: deliveries are stored, while Coder would lose those that a load balancer turns away.
             return jsonify(status="degraded", redis="ok", without_worker=idle, **health())
         return jsonify(status="ok", redis="ok", **health())
 

@@ -1,7 +1,7 @@
-"""The paths of requests and links: too many slashes, and the path that the meter is published under.
+"""The paths of requests and links: surplus slashes, and a path prefix under which the meter is published.
 
-Behind a path, such as https://coder.example.com/awb, a proxy may remove the path or pass it on: both are understood,
-and links always have it. It comes from AWB_PUBLIC_URL alone; no header that a client could write is read for it.
+For a URL with a path, such as https://coder.example.com/awb, a proxy may remove the prefix or pass it on: both work,
+and links always have it. It comes only from AWB_PUBLIC_URL, never from a header that a client could write.
 """
 
 import re
@@ -14,9 +14,9 @@ WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def plain_path(path: str, base: str) -> str:
-    """Return a path without the path that we are published under, and one in /v1/ without odd slashes.
+    """Return a path without our prefix and, in /v1/, without surplus slashes.
 
-    A redirect or a 404 because of a slash too many would lose what other services post.
+    A redirect or a 404 because of a surplus slash would lose what other services post.
     """
     if base and (path + "/").startswith(base + "/"):
         path = path[len(base) :] or "/"
@@ -30,7 +30,7 @@ def plain_path(path: str, base: str) -> str:
 
 
 def with_plain_paths(wsgi: WsgiApp, base: str) -> WsgiApp:
-    """Wrap an application so that it knows the paths of `plain_path`, and writes its own ones behind `base`."""
+    """Wrap an application so that it gets the paths of `plain_path`, and its own links have the prefix `base`."""
 
     def call(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         environ["PATH_INFO"] = plain_path(environ.get("PATH_INFO", ""), base)
@@ -41,5 +41,5 @@ def with_plain_paths(wsgi: WsgiApp, base: str) -> WsgiApp:
 
 
 def rooted(path: str) -> str:
-    """Return where a browser finds a path of ours."""
+    """Return one of our paths as a browser must request it."""
     return request.script_root + path

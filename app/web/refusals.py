@@ -1,6 +1,6 @@
-"""Refused posts, counted in this process and written to Redis every few seconds: refusing costs no round trip.
+"""Refused posts, counted in this process and written to Redis every few seconds, so that a refusal costs no round trip.
 
-A process that is killed loses the counts of the last seconds; they are hints for people, and no delivery is among them.
+A process that is killed loses the counts of the last seconds. They are only hints, and never include a delivery.
 """
 
 import atexit
@@ -17,12 +17,12 @@ from app.store.server.connection import unavailable
 
 log = structlog.get_logger(__name__)
 EXTENSION: Final = "awb-refusals"
-#: At most one write and one line in the log in this time, whatever is posted.
+#: The interval in which there is at most one write and one log line, whatever is posted.
 FLUSH_SECONDS: Final = 10.0
 
 
 class Refusals:
-    """Counts refusals; at most one entry for each reason waits to be written."""
+    """Counts refusals, with at most one unwritten entry for each reason."""
 
     def __init__(self, connection: "redis.Redis") -> None:
         self._counters = RefusalCounters(connection)
@@ -34,11 +34,11 @@ class Refusals:
         self._thread: threading.Thread | None = None
 
     def count(self, reason: Refusal, client: str = "") -> None:
-        """Count one.
+        """Count one refusal.
 
         Args:
             reason: why it was refused.
-            client: its address, as `client_of` gives it, for the log; empty where it is not known.
+            client: the address as returned by `client_of`, for the log; empty if unknown.
         """
         at = clock.now().timestamp()
         with self._lock:
@@ -47,7 +47,7 @@ class Refusals:
         self._some.set()
 
     def flush(self) -> None:
-        """Write what waits. Where Redis is unavailable it continues waiting."""
+        """Write the counts; if Redis is unavailable, they are kept."""
         with self._lock:
             self._some.clear()
             taken, self._waiting = self._waiting, {}
@@ -66,13 +66,13 @@ class Refusals:
             self._some.set()
 
     def start(self) -> None:
-        """Write in a thread, until `stop` or the end of the process."""
+        """Write periodically in a thread, until `stop` or the end of the process."""
         atexit.register(self.stop)
         self._thread = threading.Thread(target=self._run, name="refusals", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread, and write what waits."""
+        """End the thread, and write the remaining counts."""
         self._end.set()
         self._some.set()
         if self._thread:

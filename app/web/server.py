@@ -9,16 +9,16 @@ from flask import Flask
 from app.config.settings import Settings
 from app.web.wire.connections import Server
 
-#: Connections of a process at most, and the file descriptors that it needs besides.
+#: The maximum number of connections of a process, and the file descriptors that it needs in addition.
 _MOST_CONNECTIONS: Final = 1000
 _OTHER_FILES: Final = 256
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Bind and listen, before any process is started, so that all of them take connections from one queue.
+    """Bind and listen before any process is started, so that all of them accept connections from one queue.
 
     Raises:
-        OSError: the address is taken or not allowed.
+        OSError: the address is in use or not allowed.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -33,9 +33,9 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def server(app: Flask, settings: Settings, listener: socket.socket) -> Server:
-    """Build the server: many slow clients must not keep Coder's POSTs waiting.
+    """Build the server so that many slow clients cannot delay Coder's POSTs.
 
-    Refused posts of the application are written from now on; `app.extensions` holds what stops it.
+    From now on the application's refused posts are written; `app.extensions` has the object that stops this.
     """
     built = Server(
         app,
@@ -47,11 +47,11 @@ def server(app: Flask, settings: Settings, listener: socket.socket) -> Server:
         channel_timeout=30,
         cleanup_interval=1,
         max_request_header_size=16_384,
-        # Waitress refuses from this number on, we refuse beyond ours.
+        # Waitress refuses bodies of this size and above, we refuse those above our limit.
         max_request_body_size=settings.max_body_bytes + 1,
-        # Bodies this small stay in memory; nothing of a delivery touches the disk outside Redis.
+        # Bodies of this size stay in memory, so that no delivery is written to disk outside Redis.
         inbuf_overflow=settings.max_body_bytes + 16_384,
-        # The API refuses what a proxy forwarded: it has to see that one did.
+        # The API refuses forwarded requests, so it has to see that a proxy forwarded them.
         clear_untrusted_proxy_headers=False,
         ident=None,
         asyncore_use_poll=True,
@@ -62,7 +62,7 @@ def server(app: Flask, settings: Settings, listener: socket.socket) -> Server:
 
 
 def _room_for_connections() -> int:
-    """Return how many connections the file descriptors allow, raising the soft limit as far as needed and allowed."""
+    """Return how many connections the file descriptors allow, after raising the soft limit if possible and needed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _MOST_CONNECTIONS + _OTHER_FILES
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -1,7 +1,8 @@
 """Slack's buttons: POST /v1/slack/actions.
 
-Slack signs every request and shows the user an error unless it gets a 200 within 3 seconds; so the work is done beside
-the request, and what came of it is told to the one who pressed, through the `response_url` (app/notifiers/slackanswer).
+Slack signs every request, and shows the user an error unless it gets a 200 within 3 seconds. So the work is done in
+another thread, and the result is posted to the person who pressed the button, through the `response_url`
+(app/notifiers/slack/answer.py).
 https://docs.slack.dev/authentication/verifying-requests-from-slack
 """
 
@@ -34,16 +35,16 @@ from app.store.server.connection import unavailable
 from app.store.store import Store
 
 log = structlog.get_logger(__name__)
-#: Slack allows 3 seconds, the way here and back included.
+#: Slack allows 3 seconds, including both network paths.
 ANSWER_WITHIN: Final = 2.0
-# A signature is good to both sides of its time; a minute more, for clocks that differ.
+# A signature is valid before and after its time; the extra minute allows for clock differences.
 _REMEMBERED_SECONDS: Final = 2 * GOOD_FOR + 60
 _WORKERS: Final = 4
 _OURS: Final = frozenset(Button)
 _SAVE_FAILED: Final = "This could not be saved. Please try again in a minute."
-_SLOW: Final = "This takes longer than usual; whether it was saved will be told here."
+_SLOW: Final = "This is taking longer than usual; the result will be posted here."
 _NOT_ALLOWED: Final = "You are not allowed to do this. An admin can add your Slack user id to AWB_SLACK_ADMINS."
-_OLD_BUTTON: Final = "This button is of another version of the meter, or of a deployment that it does not know."
+_OLD_BUTTON: Final = "This button belongs to another version of the meter, or to an unknown deployment."
 
 
 class _User(BaseModel):
@@ -58,7 +59,7 @@ class _Action(BaseModel):
 
 
 class _Press(BaseModel):
-    """What is read of a `block_actions` payload; Slack may send more.
+    """The parts of a `block_actions` payload that are read; Slack may send more.
 
     https://docs.slack.dev/reference/interaction-payloads/block_actions-payload
     """
@@ -70,7 +71,7 @@ class _Press(BaseModel):
 
     @property
     def wanted(self) -> _Action | None:
-        """Return what was pressed; None for buttons that only open a link, and for those of others."""
+        """Return the pressed button; None for link buttons, and for those of other apps."""
         return next((action for action in self.actions if action.action_id in _OURS), None)
 
     @property
@@ -80,7 +81,7 @@ class _Press(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """What came of a press: refused, or what is told to the one who pressed."""
+    """The result of a press: refused as a replay, or a text for the person who pressed."""
 
     text: str = ""
     replayed: bool = False
@@ -125,11 +126,11 @@ def _unfit(limit: int) -> Response | None:
 
 
 def _press(body: bytes) -> _Press | None:
-    """Read the form; None for what is no press of a button, which Slack may send as well."""
+    """Parse the form; None if it is not a press of a button, because Slack may also send other payloads."""
     try:
         payloads = parse_qs(body.decode(), max_num_fields=10).get("payload", [])
         press = _Press.model_validate_json(payloads[0] if payloads else "null")
-    except ValueError:  # of the form, of UTF-8, and pydantic's
+    except ValueError:  # from the form, from UTF-8, and from pydantic
         return None
     return press if press.type == "block_actions" else None
 
@@ -139,7 +140,7 @@ def _answer(outcome: "Future[_Outcome]") -> Response:
         found = outcome.result(ANSWER_WITHIN)
     except StillWorkingError:
         return jsonify(private(_SLOW))
-    return _error(401, "this request was answered before") if found.replayed else jsonify(private(found.text))
+    return _error(401, "this request has already been processed") if found.replayed else jsonify(private(found.text))
 
 
 def _work(
@@ -150,14 +151,14 @@ def _work(
     wanted: _Action,
     outcome: "Future[_Outcome]",
 ) -> None:
-    """Do what was asked for, once; first the request is answered, then the one who pressed."""
+    """Do the requested action once; the result goes to the request first, then to the person who pressed."""
     try:
         found = _outcome(config, connection, signature, press, wanted)
     except (redis.exceptions.RedisError, OSError) as error:
         log.error("slack action failed", why=unavailable(error), error=type(error).__name__)
         found = _Outcome(_SAVE_FAILED)
     except Exception:
-        # This is the end of a thread: nobody else would hear of it.
+        # This is the end of a thread, so nobody else would notice the error.
         log.exception("slack action failed")
         found = _Outcome(_SAVE_FAILED)
     outcome.set_result(found)
@@ -165,7 +166,7 @@ def _work(
         try:
             answer(press.response_url, found.text, WebSession(config.settings.ca_file))
         except NotifyError as error:
-            log.warning("slack action answered, but Slack did not take the answer", error=str(error))
+            log.warning("slack action done, but Slack did not accept the reply", error=str(error))
 
 
 def _outcome(config: Config, connection: "redis.Redis", signature: str, press: _Press, wanted: _Action) -> _Outcome:
@@ -176,18 +177,18 @@ def _outcome(config: Config, connection: "redis.Redis", signature: str, press: _
 
 
 def _first_time(connection: "redis.Redis", signature: str) -> bool:
-    """Remember a request for as long as its signature is good; False when it came before."""
+    """Remember a request for as long as its signature is valid; False if it came before."""
     key = keys.once(f"slack-{hashlib.blake2s(signature.encode()).hexdigest()}")
     ours = secrets.token_hex(8)
     server = commands(connection)
     if server.set(key, ours, nx=True, ex=_REMEMBERED_SECONDS):
         return True
-    # A command whose answer was lost is sent again, and then meets itself.
+    # A command whose reply was lost is sent again, and then finds its own value.
     return server.get(key) == ours.encode()
 
 
 def _do(config: Config, connection: "redis.Redis", press: _Press, action: _Action) -> str:
-    """Acknowledge or snooze, if they may; return what to tell them."""
+    """Acknowledge or snooze, if the person may; return the text for them."""
     if press.user.id not in config.settings.slack_admins:
         log.warning("slack action refused", why="not in slack_admins", user=press.by, action=action.action_id)
         return _NOT_ALLOWED
@@ -211,7 +212,7 @@ def _apply(config: Config, connection: "redis.Redis", button: Button, target: Ta
     about = (Store(connection, target.deployment), config.of(target.deployment), target.alert, target.level, by)
     if button is Button.ACKNOWLEDGE:
         new = acknowledge(*about, group_key=target.group_key)
-        return "Acknowledged. Thank you." if new else "It was acknowledged already."
+        return "Acknowledged. Thank you." if new else "It was already acknowledged."
     silence = snooze(*about, snoozed_until(button, now), group_key=target.group_key)
     limit = "the next level, at most until " if button is Button.NEXT_LEVEL else ""
     return (

@@ -1,8 +1,8 @@
 """The receiver: POST /v1/webhook and /v1/webhook/<deployment>.
 
-Coder signs nothing and sends no header of ours; the only secrets it can carry are the user info of its endpoint URL,
-which Go's client turns into Basic auth (coderd/notifications/dispatch/webhook.go). It retries every answer from 300 on,
-five times, five minutes apart; so what no retry can mend is answered 2xx and put aside.
+Coder does not sign requests or send custom headers; the only secret it can send is the userinfo of its endpoint URL,
+which Go's client turns into Basic auth (coderd/notifications/dispatch/webhook.go). It retries every status from 300 on,
+five times, five minutes apart; so anything that no retry can fix is answered with 2xx and quarantined.
 """
 
 import hmac
@@ -40,14 +40,14 @@ _REDIRECT_HINT = (
     "follows 301, 302 or 303 turns POST into GET and the notification is lost. Give Coder the final URL."
 )
 _UNKNOWN_HINT = (
-    "This deployment is not configured, and no further name is learnt: list it in AWB_DEPLOYMENTS, raise "
-    "AWB_MAX_DEPLOYMENTS, or remove one that is not needed any more (awb deployments)."
+    "This deployment is not configured, and no further names are accepted: list it in AWB_DEPLOYMENTS, raise "
+    "AWB_MAX_DEPLOYMENTS, or remove one that is no longer needed (awb deployments)."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """The secrets in effect, as bytes: the present one, and during a rotation the former one."""
+    """The valid secrets, as bytes: the current one, and during a rotation also the former one."""
 
     accepted: tuple[bytes, ...]
 
@@ -62,17 +62,17 @@ class Secrets:
         offered = (
             _password(value)
             if scheme.lower() == "basic"
-            # As bytes came in: WSGI reads them as Latin-1.
+            # The original bytes: WSGI decodes them as Latin-1.
             else value.strip().encode("latin-1", "replace")
             if scheme.lower() == "bearer"
             else b""
         )
-        # Every secret is compared, so that timing reveals nothing of which one came close.
+        # All secrets are compared, so that timing does not reveal which one was closer.
         return sum(hmac.compare_digest(offered, secret) for secret in self.accepted) > 0
 
 
 class Keys:
-    """The secrets in effect of every deployment; one without its own takes those of all."""
+    """The valid secrets by deployment; deployments without their own use the shared ones."""
 
     def __init__(self, config: Config) -> None:
         self._shared = Secrets.of(config.settings)
@@ -91,7 +91,7 @@ class Keys:
 
 
 def blueprint(config: Config, connection: "redis.Redis", secrets: Keys | None, refusals: Refusals) -> Blueprint:
-    """Build the receiver's routes; without secrets everything is admitted."""
+    """Build the receiver's routes; without secrets every request is admitted."""
     routes = Blueprint("webhook", __name__)
     limit = config.settings.max_body_bytes
     configured, most = config.settings.configured_deployments, config.settings.max_deployments
@@ -152,7 +152,7 @@ def _refuse(secrets: Secrets | None, limit: int, deployment: str) -> tuple[Refus
 
 
 def _sent_by_a_page() -> bool:
-    """Return whether a browser sends this for a page that is not our own; Coder sends no Origin."""
+    """Return whether a browser sent this from a page other than ours; Coder sends no Origin."""
     rebound = "Origin" in request.headers and not names_loopback(request.environ.get("HTTP_HOST", ""))
     return rebound or sent_by_another_site("")
 
@@ -170,7 +170,7 @@ def _take(inbox: Inbox, relaying: Relaying | None) -> tuple[Refusal | None, Resp
         answer.headers["Retry-After"] = str(_RETRY_AFTER_SECONDS)
         return Refusal.UNAVAILABLE, answer
     except TooManyDeploymentsError:
-        log.warning("delivery refused", deployment=deployment, why="one deployment too many")
+        log.warning("delivery refused", deployment=deployment, why="too many deployments")
         return Refusal.WRONG_PATH, _answer(404, "error", reason="unknown deployment", detail=_UNKNOWN_HINT)
     if receipt.outcome is IntakeOutcome.QUARANTINED:
         log.warning("delivery quarantined", deployment=deployment, message_id=receipt.message_id, why=receipt.reason)

@@ -257,7 +257,7 @@ def test_in_a_browser_login_actions_and_logout_work_and_the_cookie_stays_behind_
     assert tab.evaluate("getComputedStyle(document.querySelector('.card')).borderRadius") not in ("", "0px")
     tab.get_by_role("button", name=re.compile("Acknowledge")).first.click()
     expect(tab.locator("#done")).to_be_visible()
-    assert tab.url.startswith(f"{place.base}/alerts?said=")
+    assert tab.url.startswith(f"{place.base}/alerts?done=")
     for name in ("Usage", "Records", "Periods", "Queues"):
         tab.get_by_role("navigation", name="Pages").get_by_role("link", name=name).click()
         assert tab.url.startswith(f"{place.base}/")

@@ -36,7 +36,7 @@ def paths(site: Site) -> list[str]:
         "/relays?target=forward:teams&state=failed",
         f"/days/{world.clock.at(record.at).date()}",
         "/periods",
-        "/alerts?said=silenced",
+        "/alerts?done=silenced",
         "/?by=user&days=14",
         "/wall",
         "/users",
@@ -225,7 +225,7 @@ def test_no_word_in_a_table_is_broken(site: Site, width: int) -> None:
 def test_the_keyboard_reaches_everything_in_order_and_shows_where_it_is(site: Site) -> None:
     tab = site.go("/")
     tab.keyboard.press("Tab")
-    skip = tab.get_by_role("link", name="Skip to the content")
+    skip = tab.get_by_role("link", name="Skip to content")
     expect(skip).to_be_focused()
     expect(skip).to_be_in_viewport()
     tab.keyboard.press("Enter")
@@ -282,5 +282,5 @@ def test_axe_finds_nothing_grave_on_any_page_light_dark_and_on_a_phone(site: Sit
 
 def test_axe_finds_nothing_grave_before_the_first_delivery(empty_site: Site) -> None:
     tab = empty_site.go("/")
-    expect(tab.get_by_text("Nothing has arrived yet")).to_be_visible()
+    expect(tab.get_by_text("No deliveries yet")).to_be_visible()
     assert violations(tab) == []

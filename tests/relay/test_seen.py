@@ -112,7 +112,7 @@ def test_the_page_shows_and_replays_one_or_all(world: World) -> None:
     assert "m-0" in page
     assert "Replay all" in get(world, "/relays", target=TARGET, state="failed").text
     assert post(world, "/relays/replay", form={"target": TARGET, "message_id": "m-1"}).status_code == 303
-    assert "It is tried once more." in get(world, "/relays", done="queued").text
+    assert "The message is retried." in get(world, "/relays", done="queued").text
     assert post(world, "/relays/replay", form={"target": "<x>", "message_id": "m-1"}).status_code == 404
     assert world.client.post("/relays/replay", data={"target": TARGET}).status_code == 403
     assert world.client.get("/relays?state=failed").status_code == 404

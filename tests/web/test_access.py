@@ -433,7 +433,7 @@ def test_a_viewer_changes_nothing_even_where_a_view_forgot_to_ask(app: Flask, co
     by_token = Browser(app).ask("/api/v1/do", "POST", Authorization=f"Bearer {TOKENS['viewer']}")
     assert (by_token.status_code, by_token.get_json()["detail"]) == (
         403,
-        "A viewer can only look. This takes an admin.",
+        "Viewers can only read. This needs an admin.",
     )
 
 

@@ -58,7 +58,7 @@ def post(client: FlaskClient, path: str, **fields: str) -> TestResponse:
 def followed(client: FlaskClient, answer: TestResponse) -> str:
     assert answer.status_code == 303, answer.text
     location = answer.headers["Location"]
-    assert location.startswith("/alerts?said=")
+    assert location.startswith("/alerts?done=")
     return page_of(client, location.partition("#")[0]).text
 
 
@@ -85,7 +85,7 @@ def test_acknowledging_is_kept_shown_and_audited(client: FlaskClient, connection
 def test_an_alert_that_changed_meanwhile_is_not_acknowledged(client: FlaskClient, connection: "redis.Redis") -> None:
     for path in ("/alerts/acknowledge", "/alerts/snooze"):
         answer = post(client, path, alert=AWB, level="90%", hours="24")
-        assert "the alert has changed meanwhile" in followed(client, answer)
+        assert "the alert has changed in the meantime" in followed(client, answer)
     assert Audit(connection, world.DEPLOYMENT).newest(5) == []
 
 
@@ -137,7 +137,7 @@ def test_whatever_changes_something_takes_an_admin(client: FlaskClient) -> None:
         ("", "why", "at least one matcher"),
         ("colour=red", "why", "there is no field “colour”"),
         ("level", "why", "is no matcher"),
-        ("level=75%", "  ", "say why"),
+        ("level=75%", "  ", "give the reason"),
         ("<b>=1", "why", "there is no field “<b>”"),
     ],
 )
@@ -194,7 +194,7 @@ def test_a_viewer_sees_everything_and_no_form(client: FlaskClient) -> None:
 
 
 def test_what_a_page_says_after_an_act_is_never_taken_from_the_address(client: FlaskClient) -> None:
-    assert "pay now" not in page_of(client, "/alerts?said=pay+now").text
+    assert "pay now" not in page_of(client, "/alerts?done=pay+now").text
 
 
 def test_history_is_paged_and_downloaded(

@@ -138,7 +138,7 @@ def test_a_record_says_why_it_counted_and_shows_its_evidence(client: Client, con
     assert "Provisional: from notifications" in page.text
     assert "https://coder.example.com/@ada/task-7" in page.links()
     assert "/deliveries/m-1" in page.links()
-    assert "m-2, no longer kept" in page.text
+    assert "m-2, expired" in page.text
     assert "No other builds of this workspace counted" in page.text
     delivery = page_of(asked, "/deliveries/m-1")
     assert "evidence: resumed" in delivery.text

@@ -206,7 +206,7 @@ def test_a_failed_job_is_requeued_once_by_two_operators(
     fields = forms(admin.ask(page).text)[action]
     first, second = (admin.ask(action, "POST", data=fields) for _ in range(2))
     assert "Queued again." in text(follow(admin, first))
-    assert "Nothing was done" in text(follow(admin, second))
+    assert "Nothing was changed" in text(follow(admin, second))
     assert jobs_in(connection)["queued"] == [job_id]
     assert trail(connection) == [("loopback", "requeue job")]
 
@@ -239,7 +239,7 @@ def test_all_that_was_not_understood_is_replayed(connection: "redis.Redis", conf
     token = next(iter(forms(admin.ask("/queues/unknown").text).values()))["csrf_token"]
     answer = admin.ask("/queues/unknown/replay", "POST", data={"csrf_token": token})
     assert "Queued for classification. (3)" in text(follow(admin, answer))
-    assert "Nothing to do" in text(
+    assert "Nothing was changed" in text(
         follow(admin, admin.ask("/queues/unknown/replay", "POST", data={"csrf_token": token}))
     )
 
@@ -255,7 +255,7 @@ def test_the_quarantine_is_reviewed(connection: "redis.Redis", admin: Browser) -
     assert "/queues/quarantine/odd/release" not in forms(admin.ask("/queues/quarantine/odd").text)
     odd = "/queues/quarantine/odd"
     token = forms(admin.ask(odd).text)[f"{odd}/discard"]
-    assert "still no notification" in text(follow(admin, admin.ask(f"{odd}/release", "POST", data=token)))
+    assert "still not a valid notification" in text(follow(admin, admin.ask(f"{odd}/release", "POST", data=token)))
     assert "Discarded." in text(follow(admin, press(admin, odd, f"{odd}/discard")))
     assert "The quarantine is empty." in text(admin.ask("/queues/quarantine").text)
 

@@ -412,4 +412,4 @@ def test_answers_go_nowhere_but_to_slack(client: FlaskClient, slack: WebApi, fir
     text_of(post(client, form(press(response_url=elsewhere))))
     text_of(post(client, form(press(response_url=slack.url.replace("/api", "/answer")))))
     wait_until(lambda: slack.answers)
-    assert [found["text"] for found in slack.answers] == ["It was acknowledged already."]
+    assert [found["text"] for found in slack.answers] == ["It was already acknowledged."]

@@ -1,1 +1,1 @@
-"""Who may see and who may act."""
+"""Authentication and authorization."""

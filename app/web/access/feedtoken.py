@@ -1,4 +1,4 @@
-"""The feed token: a secret in the address, for programs that show the badge or the calendar and cannot log in."""
+"""The feed token: a secret in the URL, for programs that show the badge or the calendar and cannot log in."""
 
 import hmac
 from typing import Final
@@ -12,7 +12,7 @@ _FEEDS: Final = (BADGE, CALENDAR)
 
 
 def admits(request: Request, token: SecretStr | None) -> bool:
-    """Return whether a request for a feed carries the token. It opens the feeds and nothing else."""
+    """Return whether a request for a feed has the token, which gives access only to the feeds."""
     given = request.args.get("token", "")
     if token is None or not given or request.path not in _FEEDS or request.method not in ("GET", "HEAD"):
         return False

@@ -1,4 +1,4 @@
-"""Who may see and who may act, over the whole application."""
+"""Access control for the whole application."""
 
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -20,7 +20,7 @@ from app.web.paths import rooted
 __all__ = ["csrf_token", "guard", "person", "require_admin"]
 
 P = ParamSpec("P")
-#: What checks credentials of its own, or has nothing to hide: /v1/ is for other services' calls.
+#: Paths that check their own credentials, or are public: /v1/ is for requests from other services.
 _OPEN: Final = ("/v1/", "/static/")
 _OPEN_EXACTLY: Final = ("/healthz", "/readyz")
 _METRICS: Final = "/metrics"
@@ -30,38 +30,37 @@ _POLICY: Final = (
     "frame-ancestors 'none'"
 )
 _TO_OPEN: Final = (
-    "set AWB_ADMIN_PASSWORD_HASH (“awb access hash” makes it), AWB_API_TOKENS (“awb access token”), or "
+    "set AWB_ADMIN_PASSWORD_HASH (from “awb access hash”), AWB_API_TOKENS (from “awb access token”), or "
     "AWB_PROXY_ADDRESSES and AWB_PROXY_USER_HEADER."
 )
 _CLOSED: Final = (
-    f"This answers on the machine itself only: ask there, or by an SSH tunnel. To open it to others, {_TO_OPEN}"
+    f"Access is limited to this machine. Use it there, or through an SSH tunnel. To allow other access, {_TO_OPEN}"
 )
 _CLOSED_HERE: Final = (
-    "Nobody can log in yet, not even on the machine itself, because others reach this service (AWB_PUBLIC_URL or "
-    f"AWB_PROXY_ADDRESSES is set) or AWB_TRUST_LOOPBACK is “never”. To open it, {_TO_OPEN}"
+    "No login is possible yet, not even on this machine, because others can reach this service (AWB_PUBLIC_URL or "
+    f"AWB_PROXY_ADDRESSES is set) or AWB_TRUST_LOOPBACK is “never”. To allow access, {_TO_OPEN}"
 )
 _UNKNOWN: Final = "Send “Authorization: Bearer …” with a token of AWB_API_TOKENS, or log in at /login."
-_NO_LOGIN: Final = "Pages are open to those only whom the configured proxy names (AWB_PROXY_USER_HEADER)."
-_ENDED: Final = "Nobody is logged in here, or no longer. Log in at /login and repeat it; nothing was changed."
+_NO_LOGIN: Final = "Pages are only for users that the configured proxy names (AWB_PROXY_USER_HEADER)."
+_ENDED: Final = "You are not logged in, or your session has ended. Log in at /login and try again; nothing was changed."
 _NO_METRICS: Final = (
-    "Metrics take a token of AWB_API_TOKENS, or an address of their own (AWB_METRICS_BIND). This machine reads them "
-    "without a token only where AWB_TRUST_LOOPBACK allows it."
+    "Metrics need a token of AWB_API_TOKENS, or their own address (AWB_METRICS_BIND). On this machine they need no "
+    "token if AWB_TRUST_LOOPBACK allows it."
 )
-_VIEWER: Final = "A viewer can only look. This takes an admin."
+_VIEWER: Final = "Viewers can only read. This needs an admin."
 
 
 class _UnknownError(Exception):
-    """Nobody can say whether a session has ended; the text says what is wrong with Redis."""
+    """It is unknown whether a session has ended; the message says what is wrong with Redis."""
 
 
 def guard(app: Flask, config: Config, connection: "redis.Redis") -> None:
-    """Let nobody in whom the settings do not name, and no other site's page act for those.
+    """Admit only people and programs that the settings allow, and reject requests forged by other sites.
 
-    Adds /login and /logout, and `person()`, `csrf_token()` and `rooted()` to the templates. Changing anything takes an
-    admin.
+    Adds /login and /logout, and `person()`, `csrf_token()` and `rooted()` to the templates. Any change needs an admin.
 
     Raises:
-        ValueError: a setting of the access is wrong.
+        ValueError: an access setting is invalid.
     """
     policy, sessions = Policy.of(config.settings), Sessions(connection)
     session.install(app, policy, config.settings.session_hours)
@@ -73,7 +72,7 @@ def guard(app: Flask, config: Config, connection: "redis.Redis") -> None:
     @app.before_request
     def admit() -> Response | None:
         path = request.path
-        # What has no view answers 404 or 405 to everybody: a wrong path in Coder's endpoint must be told as such.
+        # Unknown paths answer 404 or 405 to everybody, so that a wrong path in Coder's endpoint is reported as such.
         if request.routing_exception or path.startswith(_OPEN) or path in _OPEN_EXACTLY:
             return None
         if feedtoken.admits(request, config.settings.feed_token):
@@ -94,7 +93,7 @@ def guard(app: Flask, config: Config, connection: "redis.Redis") -> None:
         answer.headers["X-Content-Type-Options"] = "nosniff"
         if answer.mimetype == "text/html":
             answer.headers["Content-Security-Policy"] = _POLICY
-            # With no-referrer browsers would write “Origin: null” on our own forms (fetch.spec.whatwg.org, append a
+            # With no-referrer, browsers would send “Origin: null” with our own forms (fetch.spec.whatwg.org, append a
             # request Origin header).
             answer.headers["Referrer-Policy"] = "same-origin"
             answer.headers["Cache-Control"] = "no-store"
@@ -102,13 +101,13 @@ def guard(app: Flask, config: Config, connection: "redis.Redis") -> None:
 
 
 def person() -> Person | None:
-    """Return who asks, None for nobody, as on the page of the login."""
+    """Return who sent the request; None for nobody, as on the login page."""
     found: Person | None = g.get("person")
     return found
 
 
 def require_admin(view: Callable[P, Any]) -> Callable[P, Any]:
-    """Make a view answer 403 to all but admins."""
+    """Make a view answer 403 to everybody except admins."""
 
     @wraps(view)
     def checked(*args: P.args, **kwargs: P.kwargs) -> Any:
@@ -120,7 +119,8 @@ def require_admin(view: Callable[P, Any]) -> Callable[P, Any]:
 
 def _identify(policy: Policy, sessions: Sessions) -> Person | None:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    # Who shows a token goes by that alone: a wrong one is to be noticed, and a viewer's is no admin's on loopback.
+    # A request with a token is judged only by it: a wrong one must be noticed, and a viewer's gives no admin rights on
+    # loopback.
     if scheme.lower() == "bearer" and (_for_programs() or request.path == _METRICS):
         return policy.by_token(token.strip())
     if policy.trusts_loopback and policy.from_this_machine(request):
@@ -132,7 +132,7 @@ def _identify(policy: Policy, sessions: Sessions) -> Person | None:
 
 
 def _away(error: _UnknownError) -> Response:
-    detail = f"Redis is {error}, so nobody can be let in. Try again later."
+    detail = f"Redis is {error}, so access cannot be checked. Try again later."
     return _refuse(503, detail, {"Retry-After": str(login.RETRY_AFTER_SECONDS)})
 
 
@@ -152,14 +152,14 @@ def _nobody(policy: Policy) -> Response:
         return _refuse(401, _UNKNOWN, {"WWW-Authenticate": 'Bearer realm="awb"'})
     if not policy.people:
         return _refuse(403, _NO_LOGIN)
-    # A redirected POST would come as a GET and look done.
+    # A redirected POST would arrive as a GET and appear to succeed.
     if request.method not in _SAFE:
         return _refuse(403, _ENDED)
     return make_response(redirect(url_for("login.form", next=request.full_path.rstrip("?")), 303))
 
 
 def _unwanted(policy: Policy) -> Response | None:
-    """Refuse a change that is not its person's will, or not a viewer's to make."""
+    """Refuse a change that the person did not intend, or that a viewer may not make."""
     asker = person()
     if request.method in _SAFE or (asker and asker.by == "token" and asker.role is Role.ADMIN):
         return None
@@ -175,5 +175,5 @@ def _for_programs() -> bool:
 
 
 def _refuse(code: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
-    # Without the frame, which names deployments: nobody is let in here, or not from there.
-    return errors.answer(errors.Problem(code, detail, title="Refused", headers=headers), framed=False)
+    # Without the frame, which names deployments, because nobody is authenticated here.
+    return errors.answer(errors.Problem(code, detail, title="Access denied", headers=headers), framed=False)

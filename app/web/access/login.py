@@ -22,16 +22,16 @@ from app.web.paths import rooted
 log = structlog.get_logger(__name__)
 LARGEST_FORM: Final = 16_384
 RETRY_AFTER_SECONDS: Final = 30
-_WRONG: Final = "This is neither the admin's nor the viewer's password."
-_WRONG_LOGIN: Final = "This name and this password do not belong together."
+_WRONG: Final = "Wrong password."
+_WRONG_LOGIN: Final = "Wrong name or password."
 _NO_LOGIN: Final = (
-    "No password is configured. Make a login with “awb access login” and set AWB_LOGINS, or a password for everybody "
+    "No password is configured. Create a login with “awb access login” and set AWB_LOGINS, or create a shared password "
     "with “awb access hash” and set AWB_ADMIN_PASSWORD_HASH or AWB_VIEWER_PASSWORD_HASH."
 )
 
 
 def blueprint(config: Config, connection: "redis.Redis", policy: Policy) -> Blueprint:
-    """Build the routes; the guard has checked the form's token before."""
+    """Build the routes; the guard has already checked the form's token."""
     routes = Blueprint("login", __name__)
     throttle = Throttle(connection)
     audit, sessions = Audit(connection, config.settings.deployment), Sessions(connection)
@@ -75,7 +75,7 @@ def _try(policy: Policy, throttle: Throttle, audit: Audit, sessions: Sessions) -
     if who is None:
         log.warning("login failed", client=client)
         return _page(401, _WRONG_LOGIN if policy.needs_name else _WRONG, policy=policy)
-    # A viewer who guesses an admin's password must not wipe out the failures by the own one in between.
+    # A viewer who guesses an admin's password must not be able to reset the failures with their own password.
     (throttle.reset if who.role is Role.ADMIN else throttle.forgive)(client)
     audit.write(who.name, "login", f"from {client}")
     session.begin(current_app, policy, sessions, who)

@@ -1,4 +1,4 @@
-"""The configured access, compiled; and what of a request it looks at."""
+"""The compiled access settings, and the properties of a request that they depend on."""
 
 import hmac
 import secrets
@@ -23,13 +23,13 @@ from app.core.access.people import (
     within,
 )
 
-#: Of no password; checking it makes an unknown name take as long as a known one.
+#: A hash without a password, which makes the check of an unknown name take as long as that of a known one.
 _OF_NOBODY: Final = f"scrypt:32768:8:1$nobodynobody${'0' * 128}"
 
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Somebody with a password: a person by name, or everybody who shares the password of a role."""
+    """Somebody with a password: a named person, or everybody who shares the password of a role."""
 
     name: str
     role: Role
@@ -38,12 +38,12 @@ class Who:
 
 @dataclass(frozen=True)
 class Policy:
-    """Who gets in.
+    """The access policy.
 
     Attributes:
-        trusts_loopback: people on this machine are admins without a login.
-        secret: signs the sessions. Without a configured one it is this process's own, and its sessions end with it.
-        people: who logs in with a password, by name; those who share one go by the name of its role.
+        trusts_loopback: whether people on this machine are admins without a login.
+        secret: signs the sessions. Without a configured one it is generated, and sessions end with this process.
+        people: everybody with a password, by name; for a shared password the name is that of its role.
     """
 
     secret: str
@@ -57,7 +57,7 @@ class Policy:
 
     @classmethod
     def of(cls, settings: Settings) -> "Policy":
-        """Compile the settings, which were checked when they were read."""
+        """Compile the settings, which have already been validated."""
         shared = {Role.ADMIN: settings.admin_password_hash, Role.VIEWER: settings.viewer_password_hash}
         people = {role.value: Who(role.value, role, one.get_secret_value()) for role, one in shared.items() if one}
         logins = parse_logins(settings.logins.get_secret_value()) if settings.logins else ()
@@ -76,7 +76,7 @@ class Policy:
 
     @property
     def configured(self) -> bool:
-        """Return whether anybody gets in from elsewhere."""
+        """Return whether anybody can get access from elsewhere."""
         return bool(self.people or self.tokens or (self.proxies and self.user_header))
 
     @property
@@ -85,23 +85,23 @@ class Policy:
 
     @property
     def needs_name(self) -> bool:
-        """Return whether the login asks for a name."""
+        """Return whether the login form asks for a name."""
         return any(name not in list(Role) for name in self.people)
 
     def named(self, name: str) -> Who | None:
         return self.people.get(name)
 
     def binding(self, who: Who) -> str:
-        """Return what a session of somebody is bound to: another password or role, another binding."""
+        """Return what a session is bound to: it changes with the password or the role."""
         text = f"session\n{who.name}\n{who.role.value}\n{who.password_hash}"
         return hmac.digest(self.secret.encode(), text.encode(), "sha256").hex()
 
     def who(self, name: str, password: str) -> Who | None:
-        """Return who logs in.
+        """Return who logs in; None if the password is wrong.
 
         Args:
-            name: empty for a password that is shared; each of them is tried then, so that timing reveals nothing.
-            password: as it was typed.
+            name: empty for a shared password; all of them are then compared, so that timing reveals nothing.
+            password: the password as typed.
         """
         if len(password) > LONGEST_PASSWORD:
             return None
@@ -116,7 +116,7 @@ class Policy:
         return person_of_token(self.tokens, token)
 
     def by_proxy(self, request: Request) -> Person | None:
-        """Return the user that a trusted proxy names; the header of anybody else is not read."""
+        """Return the user that a trusted proxy names; the header is ignored for other clients."""
         if not self.user_header or not self.from_proxy(request):
             return None
         name = user_of_header(request.headers.get(self.user_header, ""))
@@ -128,7 +128,7 @@ class Policy:
         return within(request.remote_addr or "", self.proxies)
 
     def from_this_machine(self, request: Request) -> bool:
-        """Return whether a request looks like that of a person on this machine; a configured proxy's never does."""
+        """Return whether a request appears to come from a person on this machine; never for a configured proxy."""
         if self.from_proxy(request) or (self.user_header and self.user_header in request.headers):
             return False
         host = request.environ.get("HTTP_HOST", "")
@@ -136,5 +136,5 @@ class Policy:
         return from_this_machine(request.remote_addr or "", host, protocol, request.headers.keys())
 
     def client(self, request: Request) -> str:
-        """Return whose failures these are."""
+        """Return the client to whom failed logins are attributed."""
         return client_of(request.remote_addr or "", request.headers.get("X-Forwarded-For", ""), self.proxies)

@@ -1,4 +1,4 @@
-"""Sessions: a signed cookie with an id that Redis knows; it ends by time, by logout, and when the password changes."""
+"""Sessions: a signed cookie with an id stored in Redis. They end by time, by logout, and when the password changes."""
 
 import secrets
 from datetime import timedelta
@@ -15,13 +15,13 @@ COOKIE = "awb_session"
 
 
 class _Cookies(SecureCookieSessionInterface):
-    """Flask's cookie; Secure by the configured URL, but not to this machine itself, which speaks plain HTTP."""
+    """Flask's cookie; Secure according to the configured URL, except on this machine, which uses plain HTTP."""
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        # Deliveries bring no cookie, and are to pay nothing for sessions.
+        # Deliveries send no cookie, and need not spend time on sessions.
         return super().open_session(app, request) if "HTTP_COOKIE" in request.environ else self.session_class()
 
     def get_cookie_secure(self, app: Flask) -> bool:
@@ -30,7 +30,7 @@ class _Cookies(SecureCookieSessionInterface):
 
 
 def install(app: Flask, policy: Policy, hours: int) -> None:
-    """Make an application's sessions: HttpOnly, SameSite=Strict, gone after so many hours, however much used."""
+    """Set up an application's sessions: HttpOnly, SameSite=Strict, and ending after the given number of hours."""
     app.secret_key = policy.secret
     app.session_interface = _Cookies(policy)
     app.config.update(
@@ -43,10 +43,10 @@ def install(app: Flask, policy: Policy, hours: int) -> None:
 
 
 def begin(app: Flask, policy: Policy, sessions: Sessions, who: Who) -> None:
-    """Begin a session with nothing of the one before, whoever gave that to the browser; that one ends.
+    """Begin a new session with none of the old one's data, and end the old one, to prevent session fixation.
 
     Raises:
-        redis.exceptions.RedisError: it could not be kept.
+        redis.exceptions.RedisError: it could not be stored.
     """
     end(sessions)
     made, lifetime = secrets.token_urlsafe(32), app.permanent_session_lifetime
@@ -57,10 +57,10 @@ def begin(app: Flask, policy: Policy, sessions: Sessions, who: Who) -> None:
 
 
 def end(sessions: Sessions) -> None:
-    """End the session, and with it every copy of its cookie.
+    """End the session, which invalidates every copy of its cookie.
 
     Raises:
-        redis.exceptions.RedisError: it may continue.
+        redis.exceptions.RedisError: the session may still be valid.
     """
     known = session.get("id")
     if isinstance(known, str):
@@ -69,14 +69,14 @@ def end(sessions: Sessions) -> None:
 
 
 def person(policy: Policy, sessions: Sessions) -> Person | None:
-    """Return whose session this is, None where it has ended or is none.
+    """Return the session's user; None if it has ended or does not exist.
 
     Raises:
-        redis.exceptions.RedisError: nobody can say whether it has ended.
+        redis.exceptions.RedisError: it is unknown whether it has ended.
     """
     made, name = session.get("id"), session.get("name")
     who = policy.named(name) if isinstance(name, str) and isinstance(made, str) else None
-    # The signature's own age begins again with each change of the cookie.
+    # Each change of the cookie restarts the signature's own age, so that is not used.
     if who is None or session.get("bound") != policy.binding(who) or session.get("ends", 0) <= clock.now().timestamp():
         return None
     return Person(who.name, who.role, "session") if sessions.name(str(made)) == who.name else None

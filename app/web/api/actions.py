@@ -1,4 +1,4 @@
-"""What admins do by the API; an act that is done leaves a line in the audit trail of its deployment."""
+"""Operations that change something; each is recorded in the audit trail of its deployment."""
 
 from datetime import UTC
 from typing import Final
@@ -26,15 +26,15 @@ _MINUTE: Final = 60
 @operation(
     "POST",
     "/alerts/{name}/acknowledge",
-    "Say that somebody knows of an alert: it is neither repeated nor escalated until its level changes.",
+    "Acknowledge an alert: it is neither repeated nor escalated until its level changes.",
     body=requests.AcknowledgeBody,
     body_required=False,
-    problems={404: "No such alert was ever announced.", 409: "The level does not stand any more."},
+    problems={404: "The alert has never been announced.", 409: "The level no longer applies."},
 )
 def acknowledge_alert(call: Call) -> Acknowledged:
     name = call.path["name"]
     if call.store.alerts.last(name) is None:
-        raise Problem(404, "No alert of this name was ever announced; /alerts lists them.")
+        raise Problem(404, "No alert with this name has been announced; /alerts lists them.")
     level = call.body.level if call.body else ""
     try:
         new = acknowledge(call.store, call.config, name, level, call.actor)
@@ -48,10 +48,10 @@ def acknowledge_alert(call: Call) -> Acknowledged:
 @operation(
     "POST",
     "/silences",
-    "Make a silence that holds from now on.",
+    "Create a silence that applies from now on.",
     body=requests.SilenceBody,
     status=201,
-    problems={404: "No such deployment has ever posted."},
+    problems={404: "The deployment has never posted."},
 )
 def add_silence(call: Call) -> Silence:
     _known(call)
@@ -66,7 +66,7 @@ def add_silence(call: Call) -> Silence:
             body.key,
         )
     except (SilenceError, OverflowError) as error:
-        raise Problem(422, f"No such silence can be made: {error}.") from error
+        raise Problem(422, f"The silence cannot be created: {error}.") from error
     _note(call, "add silence", f"{silence.id} until {silence.ends_at.isoformat()}")
     return Silence.of(silence)
 
@@ -74,8 +74,8 @@ def add_silence(call: Call) -> Silence:
 @operation(
     "DELETE",
     "/silences/{id}",
-    "End a silence now; the same again changes nothing.",
-    problems={404: "There is no such silence."},
+    "End a silence now; repeating it changes nothing.",
+    problems={404: "The silence does not exist."},
 )
 def end_silence(call: Call) -> Silence:
     found = end(call.store, call.config, call.path["id"], call.actor)
@@ -91,14 +91,14 @@ def end_silence(call: Call) -> Silence:
     "Send a test message to a receiver; /notifications shows its state.",
     body=requests.NotifyTestBody,
     status=202,
-    problems={404: "No such deployment has ever posted."},
+    problems={404: "The deployment has never posted."},
 )
 def send_test(call: Call) -> Queued:
-    """Queue a test message; /notifications tells the outcome of it."""
+    """Queue a test message; /notifications shows its result."""
     _known(call)
     receiver = receiver_key(call.body.receiver)
     if receiver not in configured_receivers(call.config.settings):
-        raise Problem(422, "No receiver of this name is configured; /receivers lists them.")
+        raise Problem(422, "No receiver with this name is configured; /receivers lists them.")
     queued = queue_test(call.store, call.config, [receiver])
     _note(call, "send test message", receiver)
     return Queued(queued=queued[0])
@@ -109,17 +109,17 @@ def send_test(call: Call) -> Queued:
     "/reconcile",
     "Queue a pass over Coder's API now.",
     status=202,
-    problems={409: "Coder's API is not configured.", 429: "A pass was queued within this minute already."},
+    problems={409: "Coder's API is not configured.", 429: "A pass has already been queued within this minute."},
 )
 def start_reconcile(call: Call) -> Queued:
-    """Queue a pass now, at most one a minute."""
+    """Queue a pass now, at most one per minute."""
     if not call.config.verifying(call.store.deployment):
         raise Problem(409, "Coder's API is not configured for this deployment: set AWB_CODER_URL and AWB_CODER_TOKEN.")
     seconds = int(clock.now().timestamp())
     job = plainjob.reconcile_job(call.store.deployment, seconds // _MINUTE)
     if not enqueue(call.store.redis, job, once=True):
         wait = _MINUTE - seconds % _MINUTE
-        raise Problem(429, "A pass was queued within this minute already.", headers={"Retry-After": str(wait)})
+        raise Problem(429, "A pass has already been queued within this minute.", headers={"Retry-After": str(wait)})
     _note(call, "reconcile", job.id)
     return Queued(queued=job.id)
 
@@ -127,25 +127,25 @@ def start_reconcile(call: Call) -> Queued:
 @operation(
     "POST",
     "/relays/{message_id}/replay",
-    "Try a message once more that a target did not get.",
+    "Retry a message that failed for a target.",
     body=requests.ReplayBody,
     status=202,
-    problems={404: "It did not fail there, or is not known.", 409: "Its content is not kept any more."},
+    problems={404: "It is unknown, or did not fail there.", 409: "Its content is no longer stored."},
 )
 def replay_relay(call: Call) -> Replayed:
     message_id, target = call.path["message_id"], call.body.target
     again = replay(call.store, message_id, target, call.actor)
     if again is Again.NOT_FAILED:
-        raise Problem(404, "No message of this id failed at this target; /relays lists them.")
+        raise Problem(404, "No message with this id failed for this target; /relays lists them.")
     if again is Again.NOT_KEPT:
-        raise Problem(409, "Its content is not kept any more, so it cannot be tried once more.")
+        raise Problem(409, "Its content is no longer stored, so it cannot be retried.")
     return Replayed(message_id=message_id, target=target, outcome=again.value)
 
 
 def _known(call: Call) -> None:
-    """Refuse to write anything for a deployment that nobody knows."""
+    """Refuse to write data for an unknown deployment."""
     if call.store.deployment not in {call.config.settings.deployment, *deployments(call.store.redis)}:
-        raise Problem(404, "No deployment of this name has ever posted.")
+        raise Problem(404, "No deployment with this name has ever posted.")
 
 
 def _note(call: Call, action: str, detail: str) -> None:

@@ -1,4 +1,4 @@
-"""What an operation of the API is, and one call of it."""
+"""The definition of an operation of the API, and one call of it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,13 +14,13 @@ from app.web.api.requests import Query
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, checked.
+    """One validated request.
 
     Attributes:
-        query: an instance of the operation's model.
-        path: variable parts of the path by name.
-        body: an instance of the operation's model; None where it takes none, or none was sent.
-        actor: who asks, for the audit trail.
+        query: an instance of the operation's query model.
+        path: the variable parts of the path, by name.
+        body: an instance of the operation's body model; None if it has none, or none was sent.
+        actor: who sent it, for the audit trail.
     """
 
     store: Store
@@ -36,14 +36,14 @@ View = Callable[[Call], Answer]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one path; routes and OpenAPI document are both made from it. `operation` makes one of a view.
+    """One method of one path, from which its route and its OpenAPI description are made; see `operation`.
 
     Attributes:
-        path: as OpenAPI writes it, below /api/v1.
+        path: in OpenAPI's notation, below /api/v1.
         view: returns the answer, or raises Problem.
         description: what it does; the first sentence is its summary.
-        problems: why it answers otherwise, by status, besides what every operation may answer.
-        private: never kept by any cache, for it may hold what was in a notification.
+        problems: the reasons for other answers by status, besides those that every operation may give.
+        private: whether caches must never store it, because it may contain parts of a notification.
     """
 
     method: str
@@ -63,7 +63,7 @@ class Operation:
 
     @property
     def answer(self) -> type[Answer]:
-        """The model of the answer, as the view declares it."""
+        """The model of the answer, from the view's return annotation."""
         model: type[Answer] = get_type_hints(self.view)["return"]
         return model
 
@@ -78,5 +78,5 @@ class _More(TypedDict, total=False):
 
 
 def operation(method: str, path: str, description: str, **more: Unpack[_More]) -> Callable[[View], Operation]:
-    """Make a view an operation; arguments as of `Operation`."""
+    """Turn a view into an operation; arguments as for `Operation`."""
     return lambda view: Operation(method, path, view, description, **more)

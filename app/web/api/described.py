@@ -1,4 +1,4 @@
-"""The OpenAPI document laid out for people: operations by group, parameters, models, examples and curl lines."""
+"""The OpenAPI document in a form for the page: operations by group, parameters, models, examples and curl lines."""
 
 import json
 import re
@@ -22,8 +22,8 @@ class Field:
     """A parameter, or a field of a model.
 
     Attributes:
-        place: `path`, `query` or `header` of a parameter.
-        model: the model of its values, where they have one.
+        place: `path`, `query` or `header` for a parameter.
+        model: the model of its values, if they have one.
     """
 
     name: str
@@ -40,8 +40,8 @@ class Described:
 
     Attributes:
         body, answer: names of models; empty for none.
-        statuses: every status that it may answer, with its meaning.
-        curl: a command that runs as it stands, in a shell that has the token as AWB_TOKEN.
+        statuses: every possible status with its meaning.
+        curl: a command that can be run in a shell with the token in AWB_TOKEN.
     """
 
     name: str
@@ -58,14 +58,14 @@ class Described:
 
 @dataclass(frozen=True, slots=True)
 class Here:
-    """What of this deployment the examples use.
+    """The values of this deployment that the examples use.
 
     Attributes:
-        base: the address of the service, without a slash at its end.
-        query: of every address; names a deployment that is not the default.
-        now: what the examples call now.
-        known: names and ids that exist, of parts of the path and fields of the body, by path; those that hold for
-            every path under "".
+        base: the URL of the service, without a trailing slash.
+        query: the query string of every URL; names a deployment other than the default.
+        now: the current time in the examples.
+        known: existing names and ids for parts of the path and fields of the body, by path; those under "" are for
+            every path.
     """
 
     base: str
@@ -90,7 +90,7 @@ def groups(document: Mapping[str, Any], here: Here) -> list[tuple[str, list[Desc
 
 
 def models(document: Mapping[str, Any]) -> dict[str, list[Field]]:
-    """Return the fields of each model that has any, by its name."""
+    """Return the fields of each model, by its name; models without fields are left out."""
     schemas = document["components"]["schemas"]
     return {name: _fields(schema) for name, schema in schemas.items() if schema.get("properties")}
 
@@ -152,7 +152,7 @@ def _fields(schema: Mapping[str, Any]) -> list[Field]:
 
 
 def _kind(schema: Mapping[str, Any]) -> str:
-    """Say in words what values are allowed."""
+    """Describe the allowed values in words."""
     if "anyOf" in schema:
         return " or ".join(_kind(choice) for choice in schema["anyOf"])
     if "$ref" in schema:
@@ -166,7 +166,7 @@ def _kind(schema: Mapping[str, Any]) -> str:
 
 
 def _model(schema: Mapping[str, Any]) -> str:
-    """Return the model that a schema refers to, itself or in a list."""
+    """Return the model that a schema refers to, directly or in a list."""
     if "$ref" in schema:
         return str(schema["$ref"]).rpartition("/")[2]
     inner = [*schema.get("anyOf", ()), schema.get("items") or _NULL]

@@ -1,4 +1,4 @@
-"""Where the API begins: /api and /api/v1 with links to every operation, and /api/docs for people."""
+"""The entry points of the API: /api and /api/v1 with links to every operation, and the page /api/docs."""
 
 import json
 import re
@@ -25,7 +25,7 @@ _TICKS: Final = re.compile("`([^`]+)`")
 
 
 class Link(Answer):
-    """An operation: where it is, as a template where the path has variable parts in braces."""
+    """An operation with its URL, which is a template if the path has variable parts in braces."""
 
     name: str
     method: str
@@ -34,7 +34,7 @@ class Link(Answer):
 
 
 class Entry(Answer):
-    """What the API offers."""
+    """The operations of the API."""
 
     title: str
     version: str
@@ -77,7 +77,7 @@ def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
 
     @routes.app_template_filter("ticks")
     def ticks(text: str) -> Markup:
-        """Set what stands between backticks as code."""
+        """Format text between backticks as code."""
         return Markup(_TICKS.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped just now
 
     for path in API_ENTRIES:
@@ -105,7 +105,7 @@ def _here(store: Store, config: Config) -> Here:
 
 
 def _known(store: Store, config: Config) -> dict[str, dict[str, str]]:
-    """Name what exists in this deployment, so that the curl lines find something."""
+    """Return names that exist in this deployment, so that the curl lines find something."""
     found: dict[str, dict[str, str]] = {"": {"deployment": store.deployment, "name": AWB}}
     records, _ = store.records(AWB).page(None, 1)
     if records:

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 _REF: Final = "#/components/schemas/"
-#: Deeper than any of our models; a model that holds itself ends here.
+#: Deeper than any of our models; recursion in a model ends here.
 _DEEPEST: Final = 8
-#: What a text of this name usually looks like, where the schema gives no example.
+#: Typical texts by field name, for schemas without an example.
 _TEXTS: Final[Mapping[str, str]] = {
     "deployment": "coder",
     "meter": "awb",
@@ -24,7 +24,7 @@ _TEXTS: Final[Mapping[str, str]] = {
     "target": "relay",
     "version": "2.31.0",
 }
-#: The same of numbers; the others are 1.
+#: The same for numbers; the default is 1.
 _NUMBERS: Final[Mapping[str, float]] = {
     "used": 1130,
     "counted": 1130,
@@ -49,11 +49,11 @@ def example(
     """Return a value that the schema allows.
 
     Args:
-        schema: part of the document.
+        schema: a part of the document.
         schemas: the document's models by name.
-        moment: what moments and days in it say.
-        known: texts by field name that exist in this deployment.
-        required_only: leave out what may be left out, as in the shortest body.
+        moment: the value for moments and days.
+        known: existing texts of this deployment, by field name.
+        required_only: leave out optional fields, as in the shortest body.
     """
     return _Maker(schemas, moment, {**_TEXTS, **known}, required_only).value(schema, "", 0)
 
@@ -80,7 +80,7 @@ class _Maker:
         return {"boolean": False, "integer": _NUMBERS.get(name, 1), "number": _NUMBERS.get(name, 1)}.get(str(kind))
 
     def _chosen(self, part: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Follow references, and of several choices take the first that is not null."""
+        """Resolve references, and take the first of several choices that is not null."""
         while True:
             if "$ref" in part:
                 part = self.schemas[str(part["$ref"]).removeprefix(_REF)]
@@ -114,5 +114,5 @@ class _Maker:
 
 
 def tomorrow(now: datetime) -> datetime:
-    """Return the moment that examples of bodies name, which have to lie ahead."""
+    """Return the moment for examples of bodies, which must be in the future."""
     return now.replace(minute=0, second=0, microsecond=0) + timedelta(days=1)

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document of the API, made from its table of operations and the models of requests and answers."""
+"""The OpenAPI 3.1 document of the API, from its table of operations and the models of requests and answers."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -21,10 +21,10 @@ _REF: Final = "#/components/schemas/{model}"
 _PROBLEM: Final = "application/problem+json"
 _PARTS: Final = re.compile(r"{(\w+)}")
 _INTRODUCTION: Final = (
-    "What was counted, why, and who was told. GET needs a viewer; everything else needs an admin. On the machine "
+    "What was counted, why, and who was notified. GET needs a viewer; everything else needs an admin. On the machine "
     "itself no login is needed. Moments are ISO 8601 in UTC. Errors are problems of RFC 9457. Fields may be added."
 )
-#: Groups of operations by the first part of their path; what is in none of them comes last.
+#: Groups of operations by the first part of their path; operations without a group come last.
 _TAGS: Final = {
     "Usage": ("usage", "periods", "forecast", "records"),
     "Alerts": ("alerts", "events", "silences", "notifications", "receivers"),
@@ -34,39 +34,39 @@ _TAGS: Final = {
     "More": (),
 }
 _ALWAYS: Final = {
-    400: "A parameter is wrong or unknown.",
-    401: "Nobody is logged in, or the token is wrong.",
-    403: "This takes an admin, or access from elsewhere is not configured.",
-    503: "Redis is away.",
+    400: "A parameter is invalid or unknown.",
+    401: "There is no login, or the token is wrong.",
+    403: "This needs an admin, or access from elsewhere is not configured.",
+    503: "Redis is unavailable.",
 }
 _WITH_BODY: Final = {
-    413: "The body has more than 64 kB.",
-    415: "The body is no application/json.",
-    422: "The body is JSON, but wrong.",
+    413: "The body is larger than 64 kB.",
+    415: "The body is not application/json.",
+    422: "The body is JSON, but invalid.",
 }
 _SECURITY: Final = {
     "token": {
         "type": "http",
         "scheme": "bearer",
-        "description": "A token of AWB_API_TOKENS, as viewer or admin.",
+        "description": "A token of AWB_API_TOKENS, for a viewer or an admin.",
     },
     "session": {
         "type": "apiKey",
         "in": "cookie",
         "name": "awb_session",
-        "description": "A login at /login. What changes anything needs the session's token as X-CSRF-Token, too.",
+        "description": "A login at /login. Changes also need the session's token as X-CSRF-Token.",
     },
 }
 _HEADERS: Final = {
-    "ETag": "Changes when the answer does; send it as If-None-Match to be answered 304.",
+    "ETag": "Changes when the answer does; send it as If-None-Match to get a 304.",
     "Retry-After": "Seconds to wait.",
-    "Location": "Where what was made can be found.",
+    "Location": "The URL of the new object.",
 }
 
 
 @cache
 def document() -> dict[str, Any]:
-    """Return the document; nobody may change it."""
+    """Return the document, which must not be modified."""
     names, schemas = _schemas()
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
@@ -78,7 +78,7 @@ def document() -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": TITLE, "version": VERSION, "description": _INTRODUCTION},
         "servers": [{"url": BASE}],
-        # Any one of these; the last one is the machine itself, or a proxy that names the user.
+        # Any one of these suffices; the last stands for this machine, or a proxy that names the user.
         "security": [{"token": []}, {"session": []}, {}],
         "tags": [{"name": tag} for tag in _TAGS if tag in used],
         "paths": paths,
@@ -87,9 +87,9 @@ def document() -> dict[str, Any]:
 
 
 def _schemas() -> tuple[dict[type[BaseModel], dict[str, Any]], dict[str, Any]]:
-    """Return each model's reference, and all schemas by name."""
+    """Return the reference of each model, and all schemas by name."""
     answers = {operation.answer for operation in OPERATIONS}
-    # Of a problem some members may be missing, as of a body.
+    # As in a body, some members of a problem may be missing.
     bodies = {operation.body for operation in OPERATIONS if operation.body} | {ProblemDetails}
     ordered: Sequence[tuple[type[BaseModel], Any]] = [
         *((model, "serialization") for model in sorted(answers, key=lambda model: model.__name__)),
@@ -116,7 +116,7 @@ def _operation(operation: Operation, names: Mapping[type[BaseModel], dict[str, A
                 "in": "header",
                 "required": False,
                 "schema": {"type": "string"},
-                "description": "The `ETag` of an earlier answer; 304 says that it is still right.",
+                "description": "The `ETag` of an earlier answer; 304 means that it is still current.",
             }
         )
     if operation.body:
@@ -141,7 +141,7 @@ def _query_parameters(model: type[BaseModel]) -> list[dict[str, Any]]:
 
 
 def _query_parameter(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    """Describe a parameter. None is the model's word for one that was not given, not a value that it takes."""
+    """Describe a parameter. None in a model means that it was not given; it is not an allowed value."""
     given = [choice for choice in schema.pop("anyOf", [schema]) if choice.get("type") != "null"]
     merged = {**given[0], **{key: value for key, value in schema.items() if key != "default" or value is not None}}
     description = merged.pop("description", None)
@@ -158,7 +158,7 @@ def _responses(operation: Operation, names: Mapping[type[BaseModel], dict[str, A
     }
     if operation.method == "GET" and not operation.private:
         answer["headers"] = _headers("ETag")
-        found["304"] = {"description": "What If-None-Match names is still right.", "headers": _headers("ETag")}
+        found["304"] = {"description": "The answer in If-None-Match is still current.", "headers": _headers("ETag")}
     if operation.status == HTTPStatus.CREATED:
         answer["headers"] = _headers("Location")
     return {str(operation.status): answer, **found}
@@ -176,7 +176,7 @@ def _headers(name: str) -> dict[str, Any]:
 
 
 def _itself() -> dict[str, Any]:
-    """Describe the operation that answers this document."""
+    """Describe the operation that returns this document."""
     return {
         "operationId": "openapi",
         "tags": [_tag(PATH)],
@@ -189,7 +189,7 @@ def _itself() -> dict[str, Any]:
 
 
 def _untitled(schema: Any) -> Any:
-    """Leave out the titles that pydantic makes of names."""
+    """Remove the titles that pydantic derives from names."""
     if isinstance(schema, dict):
         return {key: _untitled(value) for key, value in schema.items() if key != "title" or not isinstance(value, str)}
     return [_untitled(item) for item in schema] if isinstance(schema, list) else schema

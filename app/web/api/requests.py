@@ -1,4 +1,4 @@
-"""What requests to the API may hold, checked strictly: query parameters and bodies."""
+"""The query parameters and bodies of requests to the API, with strict validation."""
 
 import base64
 import binascii
@@ -32,7 +32,7 @@ _SHOWN: Final = 80
 
 
 def _text(description: str, **schema: Any) -> WithJsonSchema:
-    """Say in the document what a validator takes."""
+    """Describe the values that a validator accepts."""
     return WithJsonSchema({"type": "string", **schema, "description": description})
 
 
@@ -41,7 +41,7 @@ def _moment_or_day(description: str) -> WithJsonSchema:
 
 
 def seal(place: str) -> str:
-    """Make a cursor of a place in a list: opaque, so that nobody builds upon what is in it."""
+    """Make a cursor of a position in a list. It is opaque, so that no client relies on its content."""
     return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
 
 
@@ -50,13 +50,13 @@ def _open_cursor(text: str) -> str:
         place = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode()
         Place.parse(place)
     except (ValueError, binascii.Error):
-        raise ValueError("is not one that this API gave out; leave it out to start anew") from None
+        raise ValueError("is not a cursor of this API; leave it out to start at the first page") from None
     return place
 
 
 def _limit(text: Any) -> Any:
     if isinstance(text, str) and not (_NUMBER.fullmatch(text) and 1 <= int(text) <= MOST):
-        raise ValueError(f"is a number from 1 to {MOST}")
+        raise ValueError(f"must be a number from 1 to {MOST}")
     return text
 
 
@@ -68,7 +68,7 @@ def _moment(text: str) -> datetime:
             return datetime.fromisoformat(text)
     except ValueError:
         pass
-    raise ValueError("is a day such as 2030-05-17 (UTC), or a moment such as 2030-05-17T12:00:00Z; + is %2B in a URL")
+    raise ValueError("must be a day such as 2030-05-17 (UTC), or a moment such as 2030-05-17T12:00:00Z; write + as %2B")
 
 
 def _day(text: str) -> date:
@@ -77,22 +77,22 @@ def _day(text: str) -> date:
             return date.fromisoformat(text)
     except ValueError:
         pass
-    raise ValueError("is a UTC day such as 2030-05-17")
+    raise ValueError("must be a UTC day such as 2030-05-17")
 
 
 def _deployment(text: str) -> str:
     if not DEPLOYMENT_NAME.fullmatch(text):
-        raise ValueError("takes lower-case letters, digits and dashes")
+        raise ValueError("must contain only lower-case letters, digits and dashes")
     return text
 
 
 Cursor = Annotated[
     str,
     BeforeValidator(_open_cursor),
-    _text("`next` of the page before; none for the first page.", minLength=1),
+    _text("`next` of the previous page; none for the first page.", minLength=1),
 ]
 Limit = Annotated[
-    int, Field(ge=1, le=MOST, description="The most rows that one page is to hold."), BeforeValidator(_limit)
+    int, Field(ge=1, le=MOST, description="The maximum number of rows on a page."), BeforeValidator(_limit)
 ]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
@@ -105,7 +105,7 @@ RelayTarget = Annotated[
 
 
 class Query(BaseModel):
-    """The query parameters of an operation; this one is taken by all."""
+    """The query parameters of an operation; these are accepted by all."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -113,7 +113,7 @@ class Query(BaseModel):
         Annotated[
             str,
             BeforeValidator(_deployment),
-            _text("Another deployment than the configured one.", pattern=f"^{DEPLOYMENT_NAME.pattern}$"),
+            _text("A deployment other than the configured one.", pattern=f"^{DEPLOYMENT_NAME.pattern}$"),
         ]
         | None
     ) = None
@@ -121,10 +121,7 @@ class Query(BaseModel):
 
 class UsageQuery(Query):
     period: (
-        Annotated[
-            date, BeforeValidator(_day), _text("First day of an older period, or any other day of it.", format="date")
-        ]
-        | None
+        Annotated[date, BeforeValidator(_day), _text("First or any other day of a past period.", format="date")] | None
     ) = None
 
 
@@ -138,7 +135,7 @@ class RecordsQuery(PageQuery):
         Annotated[
             datetime,
             BeforeValidator(_moment),
-            _moment_or_day("The earliest moment; a day begins at midnight UTC."),
+            _moment_or_day("The earliest moment; a day starts at midnight UTC."),
         ]
         | None
     ) = Field(None, alias="from")
@@ -146,19 +143,19 @@ class RecordsQuery(PageQuery):
         Annotated[
             datetime,
             BeforeValidator(_moment),
-            _moment_or_day("The first moment that is too late."),
+            _moment_or_day("The end of the range, excluded."),
         ]
         | None
     ) = Field(None, alias="to")
-    user: Annotated[Name, Field(description="Builds of this user's workspaces alone.")] | None = None
-    template: Annotated[Name, Field(description="Builds of this template alone.")] | None = None
-    organization: Annotated[Name, Field(description="Builds of this organization alone.")] | None = None
+    user: Annotated[Name, Field(description="Only builds of this user's workspaces.")] | None = None
+    template: Annotated[Name, Field(description="Only builds of this template.")] | None = None
+    organization: Annotated[Name, Field(description="Only builds of this organization.")] | None = None
     state: Literal["provisional", "proved"] | None = None
 
 
 class RelaysQuery(PageQuery):
     target: RelayTarget | None = None
-    state: Literal["pending", "failed"] | None = Field(None, description="Those of the target that wait, or failed.")
+    state: Literal["pending", "failed"] | None = Field(None, description="Only pending or failed ones of the target.")
 
 
 class LimitQuery(Query):
@@ -166,7 +163,7 @@ class LimitQuery(Query):
 
 
 class NoQuery(BaseModel):
-    """No parameter at all."""
+    """No parameters."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -178,16 +175,16 @@ class Body(BaseModel):
 
 
 class AcknowledgeBody(Body):
-    level: str = Field("", max_length=100, description="The level that is meant; empty for the one that stands.")
+    level: str = Field("", max_length=100, description="The level to acknowledge; empty for the current one.")
 
 
 class SilenceBody(Body):
     matchers: dict[Literal[FIELDS], Annotated[str, StringConstraints(min_length=1, max_length=500)]] = Field(  # type: ignore[valid-type]
-        min_length=1, description="Glob by label; a message that all of them match is not sent."
+        min_length=1, description="A glob for each label; messages that match all of them are not sent."
     )
-    until: AwareDatetime = Field(description="The end, with time zone; at most 400 days off.")
-    comment: str = Field("", max_length=500, description="Why; people read it.")
-    key: str = Field("", max_length=100, description="The same key again makes no second silence.")
+    until: AwareDatetime = Field(description="The end, with time zone; at most 400 days away.")
+    comment: str = Field("", max_length=500, description="The reason, for other people.")
+    key: str = Field("", max_length=100, description="A repeated request with the same key creates no second silence.")
 
 
 class NotifyTestBody(Body):
@@ -199,7 +196,7 @@ class ReplayBody(Body):
 
 
 def objections(model: type[BaseModel], error: ValidationError) -> list[str]:
-    """Say what is wrong with a query or a body, a sentence for each mistake, without repeating what was sent."""
+    """Return what is wrong with a query or a body, as one sentence for each error, without repeating what was sent."""
     names = [field.alias or name for name, field in model.model_fields.items()]
     return [_objection(dict(item), names) for item in error.errors(include_url=False, include_input=False)]
 

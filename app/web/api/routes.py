@@ -1,4 +1,4 @@
-"""The HTTP API, /api/v1: routes from the table of operations, and what surrounds every one of them."""
+"""The HTTP API, /api/v1: routes from the table of operations, and what they all have in common."""
 
 import hashlib
 import json
@@ -25,12 +25,12 @@ from app.web.paths import rooted
 _LARGEST_BODY: Final = 65_536
 _MOST_OBJECTIONS: Final = 10
 _PART: Final = re.compile(r"{(\w+)}")
-#: Left out of the tag: they move though nothing has changed.
+#: Fields that are ignored in the ETag, because they change with every request.
 _MOVING: Final = ("as_of",)
 
 
 def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
-    """Build the API's routes. Every one takes `?deployment=`, by default the configured one."""
+    """Build the API's routes. All of them take `?deployment=`, by default the configured one."""
     routes = Blueprint("api", __name__, url_prefix="/api/v1")
 
     @routes.before_request
@@ -84,7 +84,7 @@ def _body(operation: Operation) -> BaseModel | None:
         return model.model_validate_json(data)
     except ValidationError as error:
         if any(item["type"] == "json_invalid" for item in error.errors(include_url=False, include_input=False)):
-            raise Problem(400, "The body is no JSON.") from error
+            raise Problem(400, "The body is not valid JSON.") from error
         raise _refusal(422, objections(model, error)) from error
 
 
@@ -100,7 +100,7 @@ def _answer(operation: Operation, found: Answer) -> Response:
     if operation.status == HTTPStatus.CREATED:
         answer.headers["Location"] = rooted(f"{request.path}/{value['id']}")
     if operation.method == "GET" and not operation.private:
-        # To be kept by the browser alone, and asked for again each time: 304 is cheap.
+        # Only the browser may cache it, and must revalidate each time; a 304 is cheap.
         answer.headers["Cache-Control"] = "private, no-cache"
         lasting = {name: part for name, part in value.items() if name not in _MOVING}
         answer.set_etag(hashlib.blake2s(_text(lasting).encode(), digest_size=12).hexdigest(), weak=True)

@@ -1,4 +1,4 @@
-"""Every operation of the API: routes and OpenAPI document follow from these."""
+"""All operations of the API, from which the routes and the OpenAPI document are made."""
 
 from typing import Final
 

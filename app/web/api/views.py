@@ -1,4 +1,4 @@
-"""What the API reads."""
+"""The operations that read."""
 
 from typing import Final, TypeVar
 
@@ -19,7 +19,7 @@ from app.web.api import requests
 from app.web.api.call import Call, operation
 from app.web.errors import Problem
 
-#: Of each queue.
+#: For each queue.
 _FAILED_JOBS: Final = 20
 
 _Page = TypeVar("_Page", Records, Events, Notifications, Deliveries, Relays)
@@ -28,9 +28,9 @@ _Page = TypeVar("_Page", Records, Events, Notifications, Deliveries, Relays)
 @operation(
     "GET",
     "/usage",
-    "Usage, limit, alert and breakdowns of the present usage period, or of an older one.",
+    "Usage, limit, alert and breakdowns of the current usage period, or of a past one.",
     query=requests.UsageQuery,
-    problems={404: "No period with records holds that day."},
+    problems={404: "There is no period with records for the day."},
 )
 def usage(call: Call) -> Usage:
     try:
@@ -39,7 +39,7 @@ def usage(call: Call) -> Usage:
         raise Problem(404, str(error)) from error
 
 
-@operation("GET", "/health", "The verdict on the installation's health, with every check and what to do.")
+@operation("GET", "/health", "The verdict on the installation's health, with every check and its remedy.")
 def health(call: Call) -> Health:
     return Health.of(call.store, call.config)
 
@@ -57,8 +57,8 @@ def forecast(call: Call) -> Forecast:
 @operation(
     "GET",
     "/records",
-    "What was counted, newest first, with rule, reason and deliveries. One call looks at 10,000 records at most, "
-    "so that with a filter a page may be short or empty: go on while `next` is not null.",
+    "What was counted, newest first, with rule, reason and deliveries. One call scans at most 10,000 records, "
+    "so with a filter a page may be short or empty: continue while `next` is not null.",
     query=requests.RecordsQuery,
 )
 def records(call: Call) -> Records:
@@ -76,11 +76,11 @@ def records(call: Call) -> Records:
     return _sealed(Records(records=[Record.pick(record) for record in page], next=following))
 
 
-@operation("GET", "/records/{key}", "One record.", problems={404: "Nothing is counted under this key."})
+@operation("GET", "/records/{key}", "One record.", problems={404: "There is no record with this key."})
 def record(call: Call) -> Record:
     found = call.store.records(AWB).record(call.path["key"])
     if found is None:
-        raise Problem(404, "No such record: never counted, or taken back since. /records lists those that count.")
+        raise Problem(404, "No record has this key: it was never counted, or was withdrawn. /records lists all.")
     return Record.pick(found)
 
 
@@ -89,17 +89,17 @@ def events(call: Call) -> Events:
     return _sealed(Events.of(call.store, call.query.limit, call.query.cursor))
 
 
-@operation("GET", "/alerts", "Alerts as they stand, those that fire first.")
+@operation("GET", "/alerts", "The current alerts, firing ones first.")
 def alerts(call: Call) -> Alerts:
     return Alerts.of(call.store, call.config)
 
 
-@operation("GET", "/silences", "Every silence that is kept, the last to end first.")
+@operation("GET", "/silences", "All stored silences, the one that ends last first.")
 def silences(call: Call) -> Silences:
     return Silences.of(call.store)
 
 
-@operation("GET", "/silences/{id}", "One silence.", problems={404: "There is no such silence."})
+@operation("GET", "/silences/{id}", "One silence.", problems={404: "The silence does not exist."})
 def silence(call: Call) -> Silence:
     found = [silence for silence in call.store.silences.all() if silence.id == call.path["id"]]
     if not found:
@@ -131,27 +131,27 @@ def deliveries(call: Call) -> Deliveries:
     "GET",
     "/deliveries/{message_id}",
     "One of Coder's notifications with its verdict.",
-    problems={404: "It was not received, is not classified yet, or has expired."},
+    problems={404: "It has not been received or classified yet, or has expired."},
     private=True,
 )
 def delivery(call: Call) -> Delivery:
     message_id = call.path["message_id"]
     found = call.store.inbox.delivery(message_id)
     if found is None:
-        raise Problem(404, "No such delivery is known: not received, not classified yet, or expired.")
+        raise Problem(404, "This delivery is unknown: it has not been received or classified yet, or has expired.")
     return Delivery.of(found, call.store.relayviews.of([message_id])[message_id])
 
 
 @operation(
     "GET",
     "/relays",
-    "What was passed on to people and other webhooks, newest first, and the status of each target.",
+    "Relayed and forwarded messages, newest first, and the status of each target.",
     query=requests.RelaysQuery,
 )
 def relays(call: Call) -> Relays:
     query = call.query
     if query.state and not query.target:
-        raise Problem(400, "`state` needs a `target`, whose messages are meant.")
+        raise Problem(400, "`state` needs a `target`.")
     found = Relays.of(
         call.store, call.config, query.limit, query.cursor, state=query.state or "", target=query.target or ""
     )
@@ -163,7 +163,7 @@ def queues(call: Call) -> Queues:
     return Queues.of(queues_of(call.store.redis, call.config), failed=_FAILED_JOBS)
 
 
-@operation("GET", "/reconcile", "The last pass over Coder's API, and the drift it saw.")
+@operation("GET", "/reconcile", "The last pass over Coder's API, and its drift.")
 def reconcile(call: Call) -> Reconcile:
     return Reconcile.of(call.store, call.config)
 

@@ -1,1 +1,1 @@
-"""What other programs show: a badge for wikis and dashboards, and a calendar to subscribe to."""
+"""Content for other programs: a badge for wikis and dashboards, and a calendar to subscribe to."""

@@ -1,4 +1,4 @@
-"""A badge in the shape that wikis and READMEs know: a label, and the usage on a coloured ground."""
+"""A badge in the usual style of wikis and READMEs: a label, and the usage on a coloured background."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,10 +6,10 @@ from typing import Final
 from app.core.alert.severity import Severity
 from app.core.count.meter import Usage
 
-#: White on these reads well (WCAG 2.2, contrast of at least 4.5 to 1).
+#: White text on these is readable (WCAG 2.2, contrast of at least 4.5 to 1).
 _COLOURS: Final = {Severity.OK: "#2c6a3f", Severity.WARNING: "#8a5200", Severity.CRITICAL: "#a6231c"}
 _GREY: Final = "#55524a"
-#: An average width of a character at 11 px; the picture stretches its text to the width that this gives.
+#: The average width of a character at 11 px; the SVG stretches its text to the resulting width.
 _CHARACTER: Final = 6.8
 _MARGIN: Final = 12
 
@@ -32,7 +32,7 @@ class Badge:
 
 
 def badge_of(usage: Usage, severity: Severity) -> Badge:
-    """Say what is used of how many, coloured by the highest level that is reached."""
+    """Return the badge with usage and limit, coloured by severity."""
     if usage.gone:
         return Badge("AWB", "no longer counted", _GREY)
     count = usage.limit.count

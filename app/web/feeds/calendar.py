@@ -9,17 +9,17 @@ from app.core.count.meter import Usage
 from app.core.limit.forecast import Forecast
 from app.core.text.lines import day_text
 
-#: How often programs should ask again; both names are in use (RFC 7986, and Outlook's own).
+#: How often programs should refresh it; both properties are in use (RFC 7986, and Outlook's own).
 _EVERY: Final = timedelta(hours=12)
 
 
 def calendar_of(usage: Usage, forecast: Forecast | None, url: str, now: datetime) -> bytes:
-    """Write the calendar; events keep their identity, so that a new forecast moves its entry.
+    """Return the calendar; events keep their ids, so that a new forecast moves its entry.
 
     Args:
-        usage: of the present period.
-        forecast: what is expected; None or without a breach there is no entry for it.
-        url: the public URL of the meter, empty where it has none.
+        usage: the usage of the current period.
+        forecast: the forecast; without a breach there is no entry for it.
+        url: the public URL of the meter; empty if there is none.
         now: the time of the forecast.
     """
     calendar = Calendar()
@@ -52,7 +52,7 @@ def _event(name: str, usage: Usage, day: date, title: str, words: str, url: str,
     event.add("dtend", day + timedelta(days=1))
     event.add("summary", title if usage.deployment == "default" else f"{title} ({usage.deployment})")
     event.add("description", words)
-    # Nobody is busy on these days.
+    # The entries do not mark anybody as busy.
     event.add("transp", "TRANSPARENT")
     if url:
         event.add("url", url)

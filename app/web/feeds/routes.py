@@ -15,12 +15,12 @@ from app.web.feeds.badge import badge_of
 from app.web.pages.frame import chosen
 
 _MIME_SVG = "image/svg+xml"
-#: Seconds for which others may show what they have: GitHub and Confluence keep pictures at least that long anyway.
+#: Cache lifetime in seconds: GitHub and Confluence cache images at least this long anyway.
 _MAX_AGE = 300
 
 
 def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
-    """Build the routes; they need the guard, which knows the feed token. Each takes `?deployment=`."""
+    """Build the routes. They need the guard, which checks the feed token. All take `?deployment=`."""
     routes = Blueprint("feeds", __name__)
 
     @routes.get(BADGE)
@@ -34,7 +34,7 @@ def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
 
     @routes.get(CALENDAR)
     def calendar() -> Response:
-        # Only here: it brings 80 modules and 7 MB that most installations never need.
+        # Imported only here: it loads 80 modules and 7 MB that most installations never need.
         from app.web.feeds.calendar import calendar_of  # noqa: PLC0415
 
         store = chosen(config, connection)
@@ -51,6 +51,6 @@ def _feed(body: str | bytes, content_type: str) -> Response:
     answer = make_response(body)
     answer.content_type = content_type
     answer.headers["Cache-Control"] = f"private, max-age={_MAX_AGE}"
-    # An SVG that somebody opens by itself is a document: nothing in it may load or run.
+    # An SVG that is opened directly is a document, in which nothing must load or run.
     answer.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
     return answer

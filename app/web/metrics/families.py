@@ -1,8 +1,8 @@
-"""Every metric: name, kind, labels and meaning. docs/metrics.md says it for people; a test holds both together.
+"""All metrics: name, kind, labels and meaning. docs/metrics.md lists them, and a test compares the two.
 
-Names and units follow https://prometheus.io/docs/practices/naming/: seconds, bytes and ratios, counters end in
-`_total`, moments in `_timestamp_seconds` and are 0 where there was none. Labels come from closed lists, from the
-configuration, or are cut off at a fixed number.
+Names and units follow https://prometheus.io/docs/practices/naming/: seconds, bytes and ratios; counters end in
+`_total`; times end in `_timestamp_seconds` and are 0 if there was none. Label values come from fixed lists or the
+configuration, or their number is limited.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ _COUNTERS: Final = "_total"
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One metric; the labels are in the order in which values are put."""
+    """One metric; the labels are in the order in which values are given."""
 
     name: str
     help: str
@@ -112,7 +112,7 @@ FAMILIES: Final = (
     Family("awb_workers", "Workers of a queue, by state.", ("queue", "state")),
     Family("awb_redis_up", "1 if Redis answers and has loaded its data, else 0."),
     Family("awb_redis_memory_used_bytes", "Memory that Redis uses."),
-    Family("awb_redis_memory_limit_bytes", "Memory that Redis may use; 0 if it has no limit of its own."),
+    Family("awb_redis_memory_limit_bytes", "Memory that Redis may use; 0 if it has no limit."),
     Family("awb_redis_aof_enabled", "1 if Redis writes every change to an append-only file, else 0."),
     Family("awb_redis_persistence_ok", "1 if Redis last wrote to disk without error, else 0.", ("kind",)),
 )
@@ -125,10 +125,10 @@ class Sheet:
         self._families = {family.name: family.build() for family in FAMILIES}
 
     def put(self, name: str, value: float | None, *labels: str) -> None:
-        """Note a value under the values of its labels; None leaves it absent.
+        """Set a value for the given label values; None leaves it absent.
 
         Raises:
-            KeyError: there is no such metric.
+            KeyError: there is no metric with this name.
         """
         if value is not None:
             self._families[name].add_metric(labels, float(value))

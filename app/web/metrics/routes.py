@@ -1,6 +1,6 @@
-"""GET /metrics: everything worth watching, read from the store at each scrape, for Prometheus.
+"""GET /metrics: all metrics, read from the store at each scrape, for Prometheus.
 
-Nothing is counted in this process: several of them answer in turn, and counters stand in Redis.
+Nothing is counted in this process, because several processes answer in turn; the counters are in Redis.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,17 +27,17 @@ from app.web.metrics import sources
 from app.web.metrics.families import Sheet
 
 log = structlog.get_logger(__name__)
-#: A deployment with a name that nobody meant must not make the scrape grow.
+#: Unintended deployment names must not make the scrape grow.
 MOST_DEPLOYMENTS: Final = 20
-#: Prometheus gives up after 10 seconds; until then it is to be told that Redis is unavailable.
+#: Prometheus gives up after 10 seconds; by then it must have the answer that Redis is unavailable.
 _PATIENCE_SECONDS: Final = 2.0
 _GONE: Final = "unreachable"
-#: What reading from a store raises that is away, or holds what this version does not understand.
+#: Errors of a store that is unavailable, or contains data that this version cannot read.
 _UNREADABLE: Final = (redis.exceptions.RedisError, OSError, ValueError, LookupError, TypeError)
 
 
 def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
-    """Build the route; who may ask is app/web/access/guard.py's business, or that of the address that serves it."""
+    """Build the route. Access is checked by app/web/access/guard.py, or by the separate address that serves it."""
     routes = Blueprint("metrics", __name__)
     registry = CollectorRegistry()
     registry.register(MeterCollector(config, _impatient(connection)))
@@ -51,7 +51,7 @@ def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
 
 
 class MeterCollector:
-    """Reads the store at scrape."""
+    """Reads the store at each scrape."""
 
     def __init__(self, config: Config, connection: "redis.Redis") -> None:
         self.config = config
@@ -59,11 +59,11 @@ class MeterCollector:
         self._version = version()
 
     def describe(self) -> Iterator[Metric]:
-        """Tell the names, so that the registry need not scrape to know them."""
+        """Return the names, so that registering needs no scrape."""
         return Sheet().families()
 
     def collect(self) -> Iterator[Metric]:
-        """Read everything. What cannot be read is absent, and `awb_up` is 0; nothing is raised for it."""
+        """Read everything. What cannot be read is absent and `awb_up` is 0; nothing is raised."""
         sheet = Sheet()
         sheet.put("awb_build_info", 1, self._version, self.config.settings.public_url.rstrip("/"))
         info: dict[str, Any] = {}
@@ -85,7 +85,7 @@ class MeterCollector:
         yield partial(sources.put_refusals, sheet, self.redis)
         names: list[str] = []
         yield lambda: names.extend(self._deployments(sheet))
-        # Filled by now: each source is read before the next one is asked for.
+        # Complete by now: each source is read before the next one.
         for name in names:
             store, own = Store(self.redis, name), self.config.of(name)
             yield partial(sources.put_usage, sheet, store, own)
@@ -101,7 +101,7 @@ class MeterCollector:
         sources.put_notifications(sheet, self.config.of(deployment), deployment, stats)
 
     def _deployments(self, sheet: Sheet) -> list[str]:
-        """Return the deployments to mention, the configured one first."""
+        """Return the deployments to report, the configured one first."""
         names = list(dict.fromkeys([self.config.settings.deployment, *deployments(self.redis)]))
         sheet.put("awb_deployments", len(names))
         return names[:MOST_DEPLOYMENTS]
@@ -111,19 +111,19 @@ class MeterCollector:
 
 
 def _failure(source: Callable[[], None]) -> str:
-    """Read one source; return in a word why it cannot be read, empty when all is well."""
+    """Read one source, and return in a word why it cannot be read; empty if it can."""
     try:
         source()
     except _UNREADABLE as error:
         why = unavailable(error) or "unreadable"
-        # Not its text, which may repeat what is stored.
+        # Without its text, which may contain stored data.
         log.warning("metrics incomplete", why=why, error=type(error).__name__)
         return why
     return ""
 
 
 def _impatient(connection: "redis.Redis") -> "redis.Redis":
-    """Return connections of their own that give up soon: a silent Redis is reported, not waited for."""
+    """Return separate connections with a short time-out: an unresponsive Redis is reported, not waited for."""
     pool = connection.connection_pool
     patience = {"socket_timeout": _PATIENCE_SECONDS, "socket_connect_timeout": _PATIENCE_SECONDS}
     settings = {**pool.connection_kwargs, **patience, "retry": Retry(NoBackoff(), 0)}
@@ -133,5 +133,5 @@ def _impatient(connection: "redis.Redis") -> "redis.Redis":
 def _encoder(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:
     try:
         return choose_encoder(accept)
-    except (TypeError, ValueError):  # a version that is no number
+    except (TypeError, ValueError):  # the version is not a number
         return choose_encoder("")

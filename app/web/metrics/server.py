@@ -1,7 +1,7 @@
-"""An address of its own for /metrics, /healthz and /readyz, so that a scraper needs no way to anything else.
+"""A separate address for /metrics, /healthz and /readyz, so that a scraper needs no access to anything else.
 
-Every web process serves it on one listening socket, as they do the main one: what is told stands in Redis, so any of
-them may answer, and it is up for as long as one of them is.
+Every web process serves it on one shared listening socket, like the main one. All values are in Redis, so any process
+can answer, and it is available as long as one of them is.
 """
 
 import socket
@@ -16,12 +16,12 @@ from app.config.settings import Settings
 from app.web import health, server
 from app.web.metrics import routes as metrics
 
-#: A scrape takes milliseconds; one thread more for a slow client.
+#: A scrape takes milliseconds; the second thread is for a slow client.
 _THREADS: Final = 2
 
 
 def create_app(config: Config, connection: "redis.Redis") -> Flask:
-    """Build the application; it asks nobody who they are."""
+    """Build the application, which has no authentication."""
     app = Flask("app.web.metrics", static_folder=None)
     app.register_blueprint(metrics.blueprint(config, connection))
     app.register_blueprint(health.blueprint(config, connection))
@@ -29,16 +29,16 @@ def create_app(config: Config, connection: "redis.Redis") -> Flask:
 
 
 def listen(settings: Settings) -> socket.socket | None:
-    """Listen on AWB_METRICS_BIND; None where it is not set.
+    """Listen on AWB_METRICS_BIND; None if it is not set.
 
     Raises:
-        OSError: the address is taken or not allowed.
+        OSError: the address is in use or not allowed.
     """
     return server.listen(*settings.metrics_address) if settings.metrics_address else None
 
 
 def start(config: Config, connection: "redis.Redis", listener: socket.socket) -> Any:
-    """Serve in a thread, apart from the main server: its clients must not keep Coder's POSTs waiting.
+    """Serve in a separate thread, so that its clients cannot delay Coder's POSTs.
 
     Returns:
         The server; the thread ends with the process.

@@ -1,4 +1,4 @@
-"""Where each metric comes from: the read models of the store, as page and API use them."""
+"""The source of each metric: the read models of the store, as for pages and the API."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -29,10 +29,10 @@ from app.store.rq.queues import Queues
 from app.store.store import Store
 from app.web.metrics.families import Sheet
 
-#: How a notification ends (app/store/alert/outbox.py, app/core/alert/dispatch.py).
+#: The outcomes of notifications (app/store/alert/outbox.py, app/core/alert/dispatch.py).
 OUTCOMES: Final = ("sent", "failed", "silenced", "superseded", "dry-run")
 RELAY_OUTCOMES: Final = ("sent", "failed")
-#: States of workers (app/store/rq/queues.py).
+#: The states of workers (app/store/rq/queues.py).
 WORKER_STATES: Final = ("started", "idle", "busy", "suspended", "dead")
 REGISTRIES: Final = ("started", "deferred", "scheduled", "failed")
 MOST_USERS: Final = 50
@@ -40,7 +40,7 @@ _HEALTH: Final = (Result.OK, Result.WARNING, Result.ERROR)
 
 
 def put_usage(sheet: Sheet, store: Store, config: Config) -> None:
-    """Put usage, limit, thresholds, announced level and forecast of every active meter."""
+    """Add usage, limit, thresholds, announced level and forecast of every active meter."""
     alerts = store.alerts
     for meter in active_meters(store, config):
         usage = current_usage(store, config, meter, top=False)
@@ -60,7 +60,7 @@ def put_usage(sheet: Sheet, store: Store, config: Config) -> None:
 
 
 def put_health(sheet: Sheet, store: Store, config: Config) -> None:
-    """Put the verdict on health, and how each of its checks ended."""
+    """Add the verdict on health, and the outcome of each check."""
     found = judge(vitals(store, config))
     sheet.put("awb_health", _HEALTH.index(found.result), store.deployment)
     for check in found.checks:
@@ -86,7 +86,7 @@ def _put_numbers(sheet: Sheet, usage: Usage) -> None:
 
 
 def _levels(config: Config, usage: Usage) -> dict[str, float]:
-    """Return the units from which on each configured level is reached; those without a meaning are missing."""
+    """Return the units at which each configured level is reached, without levels that do not apply."""
     fixed = fixed_levels(usage.limit, config.thresholds)
     first = further_levels(0, usage.limit, config.thresholds, ahead=1)
     return {level.name: float(level.at) for level in (*fixed, *first)}
@@ -114,14 +114,14 @@ def put_deliveries(sheet: Sheet, deployment: str, stats: Mapping[str, float]) ->
 
 
 def put_refusals(sheet: Sheet, connection: "redis.Redis") -> None:
-    """Put what the webhook refused; it belongs to no deployment, because anybody may name any."""
+    """Add posts that the webhook refused. They belong to no deployment, because anybody can name any."""
     runs = RefusalCounters(connection).runs()
     for reason in Refusal:
         sheet.put("awb_refused_posts_total", runs[reason].total if reason in runs else 0, reason.value)
 
 
 def put_notifications(sheet: Sheet, config: Config, deployment: str, stats: Mapping[str, float]) -> None:
-    """Put what was counted for every configured receiver, whose address never is a label."""
+    """Add the counters of every configured receiver. Addresses are never used as labels."""
     for receiver in receivers(config.settings):
         at = (deployment, receiver.partition(":")[0], receiver_slug(receiver))
         for outcome in OUTCOMES:
@@ -135,7 +135,7 @@ def put_notifications(sheet: Sheet, config: Config, deployment: str, stats: Mapp
 
 
 def put_alerts(sheet: Sheet, store: Store) -> None:
-    """Put alerts, silences and the outbox."""
+    """Add alerts, silences and the outbox."""
     now = clock.now()
     firing = Counter(AlertKind.of_name(name) for name in store.alerts.firing())
     for kind in (kind for kind in AlertKind if kind.fires):
@@ -148,7 +148,7 @@ def put_alerts(sheet: Sheet, store: Store) -> None:
 
 
 def put_coder(sheet: Sheet, store: Store, config: Config) -> None:
-    """Put the state of Coder's API, and of the drift against its number."""
+    """Add the state of Coder's API, and of the drift from its number."""
     configured = config.verifying(store.deployment)
     sheet.put("awb_coder_api_configured", configured, store.deployment)
     if not configured:
@@ -169,7 +169,7 @@ def put_coder(sheet: Sheet, store: Store, config: Config) -> None:
 
 
 def put_relays(sheet: Sheet, store: Store) -> None:
-    """Put what is passed on, by target; targets are few, for they stand in the configuration."""
+    """Add relayed messages by target; there are few targets, because they are configured."""
     now, counters = clock.now(), store.relayviews.counters()
     for row in store.relayviews.targets():
         at = (store.deployment, row.target)
@@ -182,7 +182,7 @@ def put_relays(sheet: Sheet, store: Store) -> None:
 
 
 def put_queues(sheet: Sheet, connection: "redis.Redis") -> None:
-    """Put queues and workers; they serve every deployment."""
+    """Add queues and workers, which serve all deployments."""
     workers, queues = Queues(connection).workers_and_queues()
     for queue in queues:
         sheet.put("awb_queue_length", queue.length, queue.name)
@@ -197,7 +197,7 @@ def put_queues(sheet: Sheet, connection: "redis.Redis") -> None:
 
 
 def put_redis(sheet: Sheet, info: Mapping[str, Any]) -> None:
-    """Put what Redis says of itself; `info` is its INFO."""
+    """Add the state of Redis; `info` is its INFO."""
     sheet.put("awb_redis_memory_used_bytes", info.get("used_memory"))
     sheet.put("awb_redis_memory_limit_bytes", info.get("maxmemory"))
     sheet.put("awb_redis_aof_enabled", info.get("aof_enabled"))

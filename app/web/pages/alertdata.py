@@ -1,4 +1,4 @@
-"""Alerts, silences and messages, as pages show them."""
+"""Alerts, silences and messages in the form that pages show."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,11 +39,11 @@ MESSAGE_COLUMNS: Final = (
     Column("state", "State"),
     Column("attempts", "Attempts", "count"),
     Column("sent_at", "Sent", "time"),
-    Column("error", "Error or reason to wait"),
+    Column("error", "Error or reason for waiting"),
     Column("reason", "Reason", hidden=True),
     Column("level", "Level", hidden=True),
     Column("alert", "Alert", hidden=True),
-    Column("stands_in_for", "Stands in for", hidden=True),
+    Column("stands_in_for", "Replaces receiver", hidden=True),
     Column("id", "Id", hidden=True),
 )
 SILENCE_COLUMNS: Final = (
@@ -59,12 +59,12 @@ SILENCE_COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """An alert that fires.
+    """A firing alert.
 
     Attributes:
-        level: as the state names it, for acknowledging just this one; `words` as people say it.
-        acknowledged_by: who knows of this very level; empty for nobody.
-        silence: what holds its messages back; None for nothing.
+        level, words: the level for acknowledging exactly this one, and the level in words.
+        acknowledged_by: who acknowledged this level; empty for nobody.
+        silence: the silence that holds its messages; None if there is none.
     """
 
     name: str
@@ -81,7 +81,7 @@ class Firing:
 
 
 def firing(store: Store) -> list[Firing]:
-    """Return the active alerts, the most severe first; those of the meters before the many that scopes may have."""
+    """Return the firing alerts, most severe first; those of meters come before the possibly many of scopes."""
     views = [one for one in alert_views(store, ()) if one.state.level and one.announcement]
     now = clock.now()
     active = store.silences.active(now) if views else []
@@ -125,7 +125,7 @@ def _matchers(silence: Silence) -> str:
 
 
 def channels(store: Store, receivers: Sequence[str], most: int) -> list[dict[str, Any]]:
-    """Return each receiver with the newest message to it, among so many of all, and the newest that failed."""
+    """Return each receiver with its newest message among the newest of all, and the newest that failed."""
     history = store.outbox.history(most)
     return [
         {

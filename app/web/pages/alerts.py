@@ -1,4 +1,4 @@
-"""The page of alerts: what fires, silences, history of events and messages; and what admins do about them."""
+"""The page of alerts: firing ones, silences, events and messages; and the actions of admins."""
 
 import glob
 import hashlib
@@ -29,25 +29,25 @@ from app.web.pages.base import respond
 from app.web.pages.frame import chosen, to
 
 _PAGE: Final = 25
-#: Sayings that stand beside the list of silences; the others stand with the alert that they are about.
+#: Confirmations that are shown with the list of silences; the others are shown with their alert.
 _OF_SILENCES: Final = ("silenced", "ended", "no-silence")
-#: How long a silence may be asked for: hours by what the form says.
+#: Durations of a silence: labels by hours, which are the form's values.
 DURATIONS: Final = {"1": "1 hour", "4": "4 hours", "24": "1 day", "168": "7 days", "720": "30 days"}
-#: What a page says after an act, by a code: never a text from the address.
-SAYINGS: Final = {
+#: The texts of confirmations by code, so that no text is ever taken from the URL.
+CONFIRMATIONS: Final = {
     "acknowledged": ("ok", "Acknowledged. No more reminders{at}; you will still be warned {next}."),
-    "known": ("ok", "It was acknowledged before."),
+    "known": ("ok", "It was already acknowledged."),
     "snoozed": ("ok", "Snoozed. No reminders{at} until then; you will still be warned {next}."),
     "silenced": ("ok", "Silenced."),
-    "ended": ("ok", "The silence has ended. What it held back is sent within a minute."),
-    "gone": ("warning", "Nothing was done: the alert has changed meanwhile. It is shown as it stands now."),
-    "no-silence": ("warning", "Nothing was done: there is no such silence."),
+    "ended": ("ok", "The silence has ended. Messages that it held are sent within a minute."),
+    "gone": ("warning", "Nothing was changed: the alert has changed in the meantime. This is its current state."),
+    "no-silence": ("warning", "Nothing was changed: the silence does not exist."),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """What the page says after an act; `place` is the part of the page beside which it stands."""
+    """The confirmation after an action; `place` is the part of the page where it is shown."""
 
     level: str
     sentence: str
@@ -55,7 +55,7 @@ class Confirmation:
 
 
 def add_routes(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
-    """Add the page and its forms: every act is an admin's POST, audited, answered with a redirect."""
+    """Add the page and its forms: every action is an admin's POST, audited, and answered with a redirect."""
     _add_page(routes, config, connection)
     _add_alert_acts(routes, config, connection)
     _add_silence_acts(routes, config, connection)
@@ -101,7 +101,7 @@ def _add_silence_acts(routes: Blueprint, config: Config, connection: "redis.Redi
         until, lines = clock.now() + timedelta(hours=_hours()), _field("matchers").splitlines()
         try:
             if not comment:
-                raise SilenceError("say why, for those who wonder later why nobody was told")
+                raise SilenceError("give the reason, so that others know why nobody was notified")
             matchers = parse_matchers([line for line in lines if line.strip()])
             made = create_silence(store, matchers, until, _actor(), comment, _form_key())
         except ValueError as error:
@@ -126,7 +126,7 @@ def _page(config: Config, connection: "redis.Redis", problem: str = "", code: in
         events = Events.of(store, _PAGE, request.args.get("events"))
         messages = Notifications.of(store, _PAGE, request.args.get("messages"))
     except ValueError:
-        abort(404, "This place in the list is none that a page of ours led to. Begin again at the first page.")
+        abort(404, "This page of the list does not exist. Start again at the first page.")
     silences, alerts = Silences.of(store).silences, firing(store)
     tables = {
         "events": events_table(events.events),
@@ -142,7 +142,7 @@ def _page(config: Config, connection: "redis.Redis", problem: str = "", code: in
         tables=tables,
         following={"events": events.next, "messages": messages.next},
         durations=DURATIONS,
-        said=_confirmation(store, config, alerts),
+        confirmation=_confirmation(store, config, alerts),
         problem=problem,
         matchers=request.form.get("matchers") or _about(request.args.get("alert", "")),
         form=request.form,
@@ -164,7 +164,7 @@ def _field(name: str) -> str:
 def _hours() -> int:
     hours = _field("hours")
     if hours not in DURATIONS:
-        abort(400, f"How long is one of {', '.join(DURATIONS)} hours.")
+        abort(400, f"The duration must be one of {', '.join(DURATIONS)} hours.")
     return int(hours)
 
 
@@ -174,21 +174,21 @@ def _actor() -> str:
 
 
 def _form_key() -> str:
-    """Make the same form, sent twice within its page, the same silence."""
+    """Return a key from the form, so that a form that is sent twice creates only one silence."""
     parts = (request.form.get("csrf_token", ""), _field("once"), _field("matchers"), _field("comment"), _field("hours"))
     return hashlib.blake2s("\0".join(parts).encode(), digest_size=12).hexdigest() if _field("once") else ""
 
 
-def _done(said: str, about: str = "") -> Response:
-    """Redirect after a POST to the confirmation, so that loading the page again does nothing again."""
-    return make_response(redirect(f"{to('/alerts', said=said, about=about)}#done", 303))
+def _done(done: str, about: str = "") -> Response:
+    """Redirect after a POST to the confirmation, so that reloading the page repeats nothing."""
+    return make_response(redirect(f"{to('/alerts', done=done, about=about)}#done", 303))
 
 
 def _confirmation(store: Store, config: Config, alerts: Sequence[Firing]) -> Confirmation | None:
-    code = request.args.get("said", "")
-    if code not in SAYINGS:
+    code = request.args.get("done", "")
+    if code not in CONFIRMATIONS:
         return None
-    level, sentence = SAYINGS[code]
+    level, sentence = CONFIRMATIONS[code]
     about = next((alert for alert in alerts if alert.name == request.args.get("about", "")), None)
     place = "silences" if code in _OF_SILENCES else f"alert {about.name}" if about else "firing"
     ahead = _next_level(store, config, about) if about and about.name == AWB else ""

@@ -1,4 +1,4 @@
-"""How pages answer: as HTML, one of their tables as a file, and their errors as pages, too."""
+"""Responses of pages: as HTML, or one of their tables as a file."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,7 +11,7 @@ Tables = Mapping[str, Callable[[], Table]]
 
 
 def respond(template: str, files: Tables, **context: Any) -> Response:
-    """Answer with a page, or with one of its tables as a file where the address says `format=` (and `table=`)."""
+    """Answer with a page, or with one of its tables as a file if the URL has `format=` (and `table=`)."""
     kind = request.args.get("format")
     if kind is None:
         return make_response(render_template(template, **context))

@@ -1,4 +1,4 @@
-"""The burn-up chart: a period's usage as it grew, the limit, and what is expected. Points are (x, y) in per mille."""
+"""The burn-up chart: the growth of a period's usage, the limit, and the forecast. Points are (x, y) in per mille."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ _MOST_POINTS: Final = 800
 
 @dataclass(frozen=True, slots=True)
 class BurnUp:
-    """The chart; what is not there to be drawn is empty or None.
+    """The chart; parts that are not drawn are empty or None.
 
     Attributes:
-        fan: corners of the range of the forecast; `ahead` the middle of it.
-        limit: per cent from above, as `today` and the breach are from the left.
-        breach_range: from the earliest to the latest day on which the limit is reached.
+        fan, ahead: the corners of the forecast's range, and its middle.
+        limit: in per cent from the top; `today` and the breach are in per cent from the left.
+        breach_range: the earliest and the latest day on which the limit is reached.
     """
 
     line: Sequence[tuple[float, float]]
@@ -36,13 +36,13 @@ class BurnUp:
 
     @property
     def area(self) -> Sequence[tuple[float, float]]:
-        """The line, closed along the ground."""
+        """The line, closed along the bottom."""
         return [*self.line, (self.line[-1][0], 1000.0), (self.line[0][0], 1000.0)]
 
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """The extent of the plot: days from `first` up to `last`, units up to `top`."""
+    """The extent of the plot: days from `first` to `last`, units up to `top`."""
 
     first: date
     last: date
@@ -56,7 +56,7 @@ class _Frame:
 
 
 def burn_up(days: Sequence[tuple[date, int]], usage: Usage, expected: Forecast | None, today: date) -> BurnUp:
-    """Draw a period; `days` as app/store/count/snapshot.py `by_day` gives them."""
+    """Draw a period; `days` as returned by `by_day` in app/store/count/snapshot.py."""
     first, last = _extent(days, usage.period, expected, today)
     count = usage.limit.count
     ahead = expected if expected is not None and expected.enough and today < last else None
@@ -89,15 +89,15 @@ def _extent(
 
 
 def _curve(days: Sequence[tuple[date, int]], used: int, first: date, today: date) -> list[tuple[date, float]]:
-    """Sum days up; Coder's own number may differ by a constant, so the curve is shifted to end at what is shown."""
+    """Add days up. Coder's own number may differ by a constant, so the curve is shifted to end at the number shown."""
     running = used - sum(units for _, units in days)
     points = [(first, float(max(running, 0)))]
     for day, units in days:
-        # A day's builds stand at its end, save today's, which ends now.
+        # A day's builds are drawn at its end, except today's, which ends now.
         points.append((min(max(day, first), today), float(max(running, 0))))
         running += units
         points.append((min(day + timedelta(days=1), today), float(max(running, 0))))
-    # Over many years more points would be drawn than a screen has.
+    # Over many years there would be more points than pixels.
     return [*points[:: len(points) // _MOST_POINTS + 1], (today, float(used))]
 
 

@@ -1,6 +1,6 @@
 """Small charts as numbers: usage against the limit, and the drift. templates/charts.html draws them.
 
-Nothing here knows of colours or sizes, so one SVG serves every width, light and dark.
+Positions are independent of colours and sizes, so one SVG works at every width, in light and dark.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from app.core.limit.threshold import Threshold, fixed_levels, further_levels, wa
 from app.core.text.lines import short_day
 from app.web.pages.axes import LABEL_ROOM, Mark
 
-#: Levels beyond the limit that are marked: the newest crossed ones, and the next.
+#: The number of marked levels beyond the limit: the last crossed ones, and the next.
 _MOST_FURTHER: Final = 3
 
 
@@ -40,7 +40,7 @@ class DriftLine:
 
 
 def meter_bar(usage: Usage, thresholds: Sequence[Threshold], *, projected: bool = True) -> MeterBar | None:
-    """Draw usage against the limit with every threshold that is in reach; None where there is no positive limit."""
+    """Draw usage against the limit with every threshold in range; None without a positive limit."""
     count = usage.limit.count
     if not count:
         return None
@@ -60,7 +60,7 @@ def meter_bar(usage: Usage, thresholds: Sequence[Threshold], *, projected: bool 
 
 
 def drift_line(history: Sequence[DriftPoint]) -> DriftLine | None:
-    """Draw the drift over time; None where there are fewer than two points."""
+    """Draw the drift over time; None with fewer than two points."""
     if len(history) < 2:  # noqa: PLR2004 - a line has two ends
         return None
     highest, lowest = max(point.drift for point in history), min(point.drift for point in history)
@@ -76,11 +76,11 @@ def drift_line(history: Sequence[DriftPoint]) -> DriftLine | None:
 
 
 def _levels(used: int, limit: Limit, thresholds: Sequence[Threshold]) -> dict[str, float]:
-    """Return where each level lies; of those beyond the limit the crossed ones and the next, as far as fits."""
+    """Return the position of each level. Beyond the limit these are only the last crossed ones and the next."""
     count = limit.count or 0
     levels = {"limit": float(count)}
     found = [one for one in fixed_levels(limit, thresholds) if one.name.endswith("%") or one.at <= max(used, count)]
     if used > count:
         found += further_levels(used, limit, thresholds, crossed=_MOST_FURTHER - 1, ahead=1)
-    # The limit itself stands there already.
+    # The limit itself is already marked.
     return levels | {one.name: float(one.at) for one in found if one.name != "100%"}

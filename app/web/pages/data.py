@@ -1,4 +1,4 @@
-"""What the overview of a period shows, read once and put into words."""
+"""The content of the overview of a period, read once and put into words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from app.web.pages.window import DayWindow, day_window
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """A period: the present one, or one that is over."""
+    """A period: the current one, or a past one."""
 
     usage: Usage
     present: bool
@@ -50,7 +50,7 @@ class Overview:
 
     @property
     def bar_label(self) -> str:
-        """The bar in words, for those who do not see it."""
+        """The bar in words, for screen readers."""
         marks = ", ".join(f"{mark.text} {'reached' if mark.crossed else 'not reached'}" for mark in self._marks())
         return f"{self.usage.used:,} of {self.usage.limit.count or 0:,} used. Thresholds: {marks}."
 
@@ -70,7 +70,7 @@ class Overview:
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """A period by day and by name; `trend` compares this week with last, in the present period."""
+    """A period by day and by name; `trend` compares this week with last week, only in the current period."""
 
     window: DayWindow
     tops: Tops
@@ -78,7 +78,7 @@ class Details:
 
 
 def overview(store: Store, config: Config) -> Overview:
-    """Gather the period that the address asks for; 404 for one that never was."""
+    """Collect the data of the period in the URL; 404 for a period that does not exist."""
     now_usage = current_usage(store, config, AWB, top=False)
     usage = asked_usage(store, config, now_usage)
     present = usage.period == now_usage.period
@@ -102,7 +102,7 @@ def overview(store: Store, config: Config) -> Overview:
 
 
 def details(store: Store, seen: Overview) -> Details:
-    """Gather what only the page of usage shows; a wall display does not."""
+    """Collect what only the usage page shows, and a wall display does not."""
     usage, today = seen.usage, seen.today
     bounds = (usage.period.start, seen.last_day)
     return Details(
@@ -113,21 +113,21 @@ def details(store: Store, seen: Overview) -> Details:
 
 
 def asked_usage(store: Store, config: Config, now_usage: Usage) -> Usage:
-    """Return the usage of the period in the address, by default the present one; 404 for a period that never was."""
+    """Return the usage of the period in the URL, by default the current one; 404 for a period that does not exist."""
     text = request.args.get("period", "")
     if not text:
         return now_usage
     day = day_of(text)
     if day is None:
-        abort(404, f"“{text[:40]}” is no day; a period is named by its first one, such as 2026-01-31.")
+        abort(404, f"“{text[:40]}” is not a day; a period is identified by its first day, such as 2026-01-31.")
     try:
         return usage_of(store, config, now_usage, day)
     except UnknownPeriodError:
-        abort(404, f"No usage period holds {day.isoformat()}.")
+        abort(404, f"No usage period contains {day.isoformat()}.")
 
 
 def _trend(store: Store, usage: Usage, today: date) -> Trend:
-    # A period that began within these days does not hide the days before it.
+    # If the period began within these days, the days before it are still included.
     weeks = Period(today - timedelta(days=2 * WEEK), today)
     return trend(store.snapshot(usage.meter).by_day(weeks, today), today)
 

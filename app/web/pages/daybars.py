@@ -1,4 +1,4 @@
-"""Builds per day or week as bars, split by name if wanted. Places are in per cent; templates/charts.html draws them."""
+"""Builds per day or week as bars, optionally split by name, in per cent; templates/charts.html draws them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,9 +7,9 @@ from typing import Final
 
 from app.web.pages.axes import Mark, day_marks, scale
 
-#: From this many days on, a bar is a week: more bars would be thinner than a pixel on a phone.
+#: With this many days or more, a bar is a week: more bars would be thinner than a pixel on a phone.
 _WEEKS_FROM: Final = 120
-#: Room for the numbers beside the bars, in per cent of the width.
+#: Room for the numbers left of the bars, in per cent of the width.
 _LEFT: Final = 9.0
 
 
@@ -25,13 +25,13 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One day, or one week from Monday to Sunday as far as it is shown.
+    """One day, or one week from Monday to Sunday, limited to the days that are shown.
 
     Attributes:
-        first: its UTC days, both included.
-        at: its place, width and height in per cent.
-        so_far: today belongs to it.
-        segments: from the bottom up; a single one where nothing is split.
+        first, last: its UTC days, both included.
+        at, width, height: its position and size in per cent.
+        so_far: whether it includes today.
+        segments: from the bottom up; a single one if nothing is split.
     """
 
     first: date
@@ -49,9 +49,9 @@ class DayBars:
     """The chart.
 
     Attributes:
-        series: the names of the segments in the order of the legend; empty where nothing is split.
-        rest: the last of the series stands for all names that are not shown.
-        weekly: each bar is a week.
+        series: the names of the segments in the order of the legend; empty if nothing is split.
+        rest: whether the last of the series stands for all names that are not shown.
+        weekly: whether each bar is a week.
     """
 
     bars: Sequence[Bar]
@@ -63,7 +63,7 @@ class DayBars:
 
     @property
     def others(self) -> int | None:
-        """The index in `series` of those who are not named; None where all are."""
+        """The index in `series` of the names that are not shown; None if all are."""
         return len(self.series) - 1 if self.rest else None
 
 
@@ -75,11 +75,11 @@ def day_bars(days: Sequence[tuple[date, int]], first: date, last: date, today: d
     """Draw the days from `first` to `last`, both included.
 
     Args:
-        days: UTC days and their units; days without usage may be missing.
+        days: UTC days and their units, possibly without days without usage.
         first: the left edge.
         last: the right edge.
-        today: the day that is not over.
-        split: names that are shown by themselves; the rest of a day belongs to the others.
+        today: the current day, which is incomplete.
+        split: the names to show separately; the rest of a day is added to the others.
     """
     units = dict(days)
     weekly = (last - first).days >= _WEEKS_FROM

@@ -30,7 +30,7 @@ from app.web.pages.tables import Column, Row, Table
 
 _TOP: Final = 10
 _LONGEST: Final = 300
-#: Records of one workspace that a page lists besides the one it is about.
+#: The number of other records of the same workspace that a page lists.
 _OTHERS: Final = 25
 _COLUMNS: Final = (
     Column("template", "Notification"),
@@ -85,7 +85,7 @@ def _add_day(routes: Blueprint, config: Config, connection: "redis.Redis") -> No
     def day(text: str) -> Response:
         store, asked = chosen(config, connection), day_of(text)
         if asked is None:
-            abort(404, f"“{text[:40]}” is no day; write it as 2026-01-31.")
+            abort(404, f"“{text[:40]}” is not a day; write it as 2026-01-31.")
         filters, rows = Filters(first=asked, last=asked), store.records(AWB)
         found, following = filters.page(rows, request.args.get("cursor"), PAGE)
         present = current_usage(store, config.of(store.deployment), AWB, top=False)
@@ -106,14 +106,14 @@ def _add_day(routes: Blueprint, config: Config, connection: "redis.Redis") -> No
 
 
 def _add_record(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
-    # A key may hold the name of a workspace, and so a slash, or two.
+    # A key may contain the name of a workspace, and so slashes.
     @routes.get("/records/<path:key>")
     def record(key: str) -> Response:
         store = chosen(config, connection)
         rows, inbox = store.records(AWB), store.inbox
         found = rows.record(key)
         if found is None:
-            abort(404, "There is no such record: it was taken back, or never made.")
+            abort(404, "This record does not exist: it was never counted, or was withdrawn.")
         kept = ((message_id, inbox.delivery(message_id)) for message_id in found.deliveries)
         table = deliveries_table([Delivery.of(stored) if stored else message_id for message_id, stored in kept])
         others = [one for one in rows.of_workspace(found.workspace_id)[::-1] if one.key != key]
@@ -137,7 +137,7 @@ def _add_deliveries(routes: Blueprint, config: Config, connection: "redis.Redis"
         try:
             found = Deliveries.of(store, PAGE, cursor)
         except ValueError:
-            abort(404, "This place in the list is none that a page of ours led to. Begin again at the first page.")
+            abort(404, "This page of the list does not exist. Start again at the first page.")
         table = deliveries_table(found.deliveries)
         return respond("deliveries.html", {"deliveries": lambda: table}, table=table, following=found.next)
 
@@ -146,7 +146,7 @@ def _add_deliveries(routes: Blueprint, config: Config, connection: "redis.Redis"
         store = chosen(config, connection)
         found = store.inbox.delivery(message_id)
         if found is None:
-            abort(404, "No such delivery is known: not received, not classified yet, or no longer kept.")
+            abort(404, "This delivery is unknown: it has not been received or classified yet, or has expired.")
         rows = store.records(AWB)
         counted = [one for one in rows.of_workspace(found["workspace_id"]) if message_id in one.deliveries]
         links = [(title(one), to(record_path(one.key))) for one in counted]
@@ -155,13 +155,13 @@ def _add_deliveries(routes: Blueprint, config: Config, connection: "redis.Redis"
 
 
 def deliveries_table(found: Iterable[Delivery | str]) -> Table:
-    """Return a table of deliveries; a message id alone is one that is no longer kept."""
+    """Return a table of deliveries; a message id stands for a delivery that has expired."""
     return Table("deliveries", _COLUMNS, [_forgotten(one) if isinstance(one, str) else _delivery(one) for one in found])
 
 
 def _forgotten(message_id: str) -> Row:
     unknown = dict.fromkeys(column.name for column in _COLUMNS)
-    return Row({**unknown, "template": f"{message_id}, no longer kept", "message_id": message_id})
+    return Row({**unknown, "template": f"{message_id}, expired", "message_id": message_id})
 
 
 def _delivery(found: Delivery) -> Row:

@@ -1,4 +1,4 @@
-"""What every page shares: the chosen deployment, links that keep it, and how moments are written."""
+"""Shared by all pages: the chosen deployment, links that keep it, and the formats of times."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -28,10 +28,10 @@ _PAGES: Final = (
     ("/periods", "Periods"),
     ("/queues", "Queues"),
 )
-#: Pages that belong to the first one.
+#: Paths that belong to the first page.
 _OF_USAGE: Final = ("/", "/users", "/templates", "/organizations")
 _UNITS: Final = ((86_400 * 2, 86_400, "days"), (5400, 3600, "h"), (90, 60, "min"), (0, 1, "s"))
-#: Seconds; a page costs more than nothing.
+#: In seconds, because rendering a page has a cost.
 _SHORTEST_REFRESH: Final = 10
 _DOCUMENT: Final = re.compile(r"\bdocs/([a-z/-]+)\.md(#[a-z-]+)?")
 _YEARS: Final = range(2000, 2200)
@@ -39,7 +39,7 @@ _YEARS: Final = range(2000, 2200)
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What the frame of a page shows."""
+    """The content of the frame around a page."""
 
     deployment: str
     deployments: Sequence[str]
@@ -47,7 +47,7 @@ class Frame:
     pages: Sequence[tuple[str, str]] = _PAGES
 
     def here(self, path: str) -> bool:
-        """Tell whether the present page belongs to this entry of the navigation."""
+        """Return whether the current page belongs to this entry of the navigation."""
         if path == "/":
             return request.path in _OF_USAGE or request.path.startswith("/days/")
         return request.path.startswith(path) or (
@@ -56,7 +56,7 @@ class Frame:
 
 
 def install(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
-    """Give every template `about`, `frame`, `to`, `here`, `refresh` and the filters for moments and days."""
+    """Add `about`, `frame`, `to`, `here`, `refresh` and the filters for moments and days to all templates."""
     default, about = config.settings.deployment, About.of(config.settings)
 
     @routes.app_context_processor
@@ -83,16 +83,16 @@ def install(routes: Blueprint, config: Config, connection: "redis.Redis") -> Non
 
 
 def chosen(config: Config, connection: "redis.Redis") -> Store:
-    """Return the store of the deployment that the page is about; 404 for one that never posted."""
+    """Return the store of the deployment in the URL; 404 for one that has never posted."""
     default = config.settings.deployment
     name = request.args.get("deployment", default)
     if name != default and (not DEPLOYMENT_NAME.fullmatch(name) or name not in deployments(connection)):
-        abort(404, "No deployment of this name has sent anything.")
+        abort(404, "No deployment with this name has ever posted.")
     return Store(connection, name)
 
 
 def to(path: str, **args: Any) -> str:
-    """Return a link to a path of ours that keeps the deployment; arguments that are None or empty are left out."""
+    """Return a link to one of our paths that keeps the deployment; None and empty arguments are left out."""
     kept = {"deployment": request.args["deployment"]} if "deployment" in request.args else {}
     return _with(rooted(path), {**kept, **args})
 
@@ -103,14 +103,14 @@ def here(**changes: Any) -> str:
 
 
 def refresh() -> int | None:
-    """Return after how many seconds the page is to load itself again, as `?refresh=` asks; None for not at all."""
+    """Return the interval in seconds at which the page reloads, from `?refresh=`; None if it does not."""
     text = request.args.get("refresh", "")
     seconds = int(text) if re.fullmatch("[0-9]{1,4}", text) else 0
     return seconds if seconds >= _SHORTEST_REFRESH else None
 
 
 def prose(text: str) -> Markup:
-    """Write our own sentence as HTML: commands between backticks become code, names of documents links to them."""
+    """Render one of our own sentences as HTML, with code for text between backticks and links for documents."""
     coded = re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text)))
     return Markup(_DOCUMENT.sub(_linked, coded))  # noqa: S704 - escaped before
 
@@ -121,9 +121,9 @@ def _linked(found: re.Match[str]) -> str:
 
 
 def sentence(text: str) -> str:
-    """Begin with a capital and end with a full stop, but for what begins with a name such as awb-deliveries."""
+    """Capitalize and end with a full stop, except that names such as awb-deliveries keep their case."""
     first = text if re.match(r"[\w.@-]*[-.@:]", text) else text[:1].upper() + text[1:]
-    # Markup stays what it is.
+    # Markup stays as it is.
     return first if first.endswith((".", "…", "!", "?")) else first + "."
 
 
@@ -136,7 +136,7 @@ def delivery_path(message_id: str) -> str:
 
 
 def day_of(text: str) -> date | None:
-    """Read a day; None for what is none."""
+    """Parse a day; None if it is invalid."""
     try:
         found = date.fromisoformat(text)
     except ValueError:
@@ -154,7 +154,7 @@ def minute(moment: datetime, zone: tzinfo = UTC) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Write a length of time in its largest fitting unit, rounded down."""
+    """Format a duration in its largest unit, rounded down."""
     least, size, unit = next(row for row in _UNITS if seconds >= row[0] or not row[0])
     del least
     return f"{int(max(seconds, 0) // size):,} {unit}"

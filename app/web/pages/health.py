@@ -1,4 +1,4 @@
-"""Health, as the overview tells it: what comes in, what works, and what has failed last."""
+"""Health on the overview: input, parts of the installation, and recent failures."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from app.store.store import Store
 from app.web.pages.alertdata import channels
 from app.web.pages.frame import duration, to
 
-#: A worker without a heartbeat for so many seconds is not working (RQ's heartbeat is below a minute here).
+#: After this many seconds without a heartbeat, a worker is not running (RQ's heartbeats are less than a minute apart).
 _WORKER_SILENT: Final = 120
 _OLD_JOB: Final = 300
 _MOST_MESSAGES: Final = 100
@@ -35,15 +35,15 @@ SEVERITIES: Final = {
     Result.OK: Severity.OK,
 }
 _REDIS_WORDS: Final = {
-    Severity.CRITICAL: "Answers, but its last write to disk failed",
-    Severity.WARNING: "Answers, without an append-only file",
-    Severity.OK: "Answers, and writes every change to disk",
+    Severity.CRITICAL: "Its last write to disk failed",
+    Severity.WARNING: "Running without an append-only file",
+    Severity.OK: "Running, every change is written to disk",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of the installation: how it is, in words, since when or until when, and where more is told."""
+    """One part of the installation: its status in words, a time, and a link to details."""
 
     name: str
     severity: Severity
@@ -54,7 +54,7 @@ class Part:
 
 
 def parts(store: Store, config: Config, found: Verdict) -> list[Part]:
-    """Return every part, input first; how it is, is what the verdict says."""
+    """Return all parts, input first, with the status from the verdict."""
     rows = [_input(store, found), *_refused(found), _redis(store.redis, found)]
     rows += [*_workers(found), *_coder(store, config, found)]
     return [*rows, *_channels(store, config, found)]
@@ -66,7 +66,7 @@ def _severity(found: Verdict, *checks: str, subject: str = "") -> Severity:
 
 
 def never_received(store: Store) -> bool:
-    """Tell whether there is nothing to show yet: no delivery came, nothing was counted or found by Coder's API."""
+    """Return whether there is nothing to show yet: no delivery, no record and nothing found by Coder's API."""
     if store.inbox.stats() or store.coder.mark("reconciled_at"):
         return False
     return store.records(AWB).oldest() is None
@@ -79,13 +79,13 @@ def _input(store: Store, found: Verdict) -> Part:
     detail = f"{accepted:,} accepted, {duplicate:,} duplicate, {quarantined:,} quarantined"
     severity = _severity(found, "input.deliveries", "input.quarantine")
     if last is None:
-        return Part("Deliveries", severity, "None has arrived", detail)
+        return Part("Deliveries", severity, "None received yet", detail)
     at = clock.at(last)
     return Part("Deliveries", severity, f"Last one {duration((clock.now() - at).total_seconds())} ago", detail, at)
 
 
 def _refused(found: Verdict) -> Iterator[Part]:
-    """Tell of refused posts once there were any."""
+    """Report refused posts, once there were any."""
     runs = found.vitals.refusals
     if not runs:
         return
@@ -93,7 +93,7 @@ def _refused(found: Verdict) -> Iterator[Part]:
     wrong, last = unauthorized(runs, clock.now()), max(run.last for run in runs.values())
     severity = _severity(found, "input.secret", "input.refused")
     if wrong is None:
-        yield Part("Refused posts", severity, "None recently without the secret", detail, last)
+        yield Part("Refused posts", severity, "None recently without the right secret", detail, last)
     else:
         words = f"{wrong.count:,} without the right secret since {moment_text(wrong.since, found.vitals.zone)}"
         yield Part("Refused posts", severity, words, detail, wrong.last)
@@ -105,7 +105,7 @@ def _redis(connection: "redis.Redis", found: Verdict) -> Part:
     severity = _severity(found, "redis.persistence")
     if server.missing:
         detail = f"version {info['redis_version']}; the Redis user may not run {server.missing}"
-        return Part("Redis", severity, "Answers; whether it writes to disk cannot be seen", detail)
+        return Part("Redis", severity, "Running; whether it writes to disk is unknown", detail)
     version = info.get("valkey_version") or info.get("redis_version")
     detail = f"version {version}, {info.get('used_memory_human', '?')} in use"
     return Part("Redis", severity, _REDIS_WORDS[severity], detail)
@@ -124,10 +124,10 @@ def _queue(queue: QueueVitals, found: Verdict) -> str:
     if queue.paused:
         return "Paused"
     if found.of("workers.alive", queue.name) is not Result.OK:
-        return "No worker is there"
+        return "No worker is running"
     if found.of("jobs.waiting", queue.name) is not Result.OK and queue.oldest_age is not None:
         return f"Behind by {duration(queue.oldest_age)}"
-    return "Works; jobs have failed" if queue.failed else "Works"
+    return "Running; some jobs have failed" if queue.failed else "Running"
 
 
 def _coder(store: Store, config: Config, found: Verdict) -> Iterator[Part]:
@@ -143,27 +143,27 @@ def _coder(store: Store, config: Config, found: Verdict) -> Iterator[Part]:
         yield Part("Coder’s API", severity, "Fails", state.mark("failure") or "", failing)
     else:
         answered_at = state.moment("heard_at")
-        yield Part("Coder’s API", Severity.OK, "Answers" if answered_at else "Not asked yet", at=answered_at)
+        yield Part("Coder’s API", Severity.OK, "Working" if answered_at else "Not used yet", at=answered_at)
     under_way = _under_way(store, state)
-    # A pass that is late because the API fails is no second trouble.
+    # A pass that is late because the API fails is not a second problem.
     severity = Severity.OK if failing else severity
     if passed is None:
-        yield Part("Reconcile", severity, "No pass has ended yet", under_way)
+        yield Part("Reconcile", severity, "No pass has finished yet", under_way)
         return
     words = f"Last pass {duration((clock.now() - passed).total_seconds())} ago"
     yield Part("Reconcile", severity, words, under_way, passed)
 
 
 def _under_way(store: Store, state: CoderState) -> str:
-    """Say how far the pass has come, and what is left over for itself."""
+    """Return the progress of the pass, and the numbers of remaining and failing workspaces."""
     _version, now = store.passes.load()
     said = []
     if now is not None and now.phase is not Phase.DONE:
         read = f", back to {clock.at(now.back_to):%d %b %Y}" if now.back_to else ""
         said.append(f"The pass {describe(now)}{read}.")
     waiting, failing = state.due_count(clock.now().timestamp()), state.failing_count()
-    said += [f"{waiting:,} workspaces wait to be verified."] if waiting else []
-    said += [f"Coder fails for {failing:,} workspaces, which are tried again."] if failing else []
+    said += [f"{waiting:,} workspaces are waiting to be verified."] if waiting else []
+    said += [f"Coder fails for {failing:,} workspaces, which are retried."] if failing else []
     return " ".join(said)
 
 
@@ -172,7 +172,7 @@ def _channels(store: Store, config: Config, found: Verdict) -> Sequence[Part]:
     if not listed:
         hint = "Set AWB_SLACK_WEBHOOK_URL, or AWB_SMTP_URL with AWB_EMAIL_FROM and AWB_EMAIL_TO."
         severity = _severity(found, "receivers.configured")
-        return [Part("Receivers", severity, "None is configured: nobody is warned", hint)]
+        return [Part("Receivers", severity, "None configured: nobody is warned", hint)]
     return [_channel(one, found) for one in channels(store, listed, _MOST_MESSAGES)]
 
 
@@ -181,8 +181,8 @@ def _channel(channel: dict[str, Any], found: Verdict) -> Part:
     severity, link = _severity(found, "receivers.working", subject=name), to("/alerts") + "#messages"
     if severity is not Severity.OK and failure:
         at = clock.at(failure["decided_at"])
-        return Part(name, severity, "The newest message failed", failure["error"] or "", at, link)
+        return Part(name, severity, "The last message failed", failure["error"] or "", at, link)
     if last is None:
-        return Part(name, severity, "Nothing to send so far")
+        return Part(name, severity, "No messages yet")
     detail = f"last failure: {failure['error']}" if failure else ""
-    return Part(name, severity, "Last message was accepted", detail, clock.at(last["sent_at"]), link)
+    return Part(name, severity, "Last message accepted", detail, clock.at(last["sent_at"]), link)

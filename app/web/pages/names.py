@@ -1,4 +1,4 @@
-"""Pages of users, templates and organizations: all of them in a usage period, and each with its own days and builds."""
+"""Pages of users, templates and organizations: a list of all in a usage period, and one page for each."""
 
 from collections.abc import Callable
 from datetime import UTC, date, timedelta
@@ -52,7 +52,7 @@ def _all(store: Store, usage: Usage, dimension: str, *, present: bool) -> Respon
 
 
 def _with_weeks(store: Store, usage: Usage, ranked: Top, today: date) -> Table:
-    """Add the last seven whole days and the seven before them to each row."""
+    """Add the last seven whole days and the seven before to each row."""
     snapshot, table = store.snapshot(usage.meter), ranked.table()
     weeks = [
         dict(

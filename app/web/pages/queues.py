@@ -1,7 +1,7 @@
-"""GET /queues, and what operators do there.
+"""GET /queues, and the actions of operators.
 
-Every act is a POST of an admin, answered with a redirect to a page that says by a code what was done, and never repeats
-text from a request.
+Every action is an admin's POST, answered with a redirect to a page that shows the result by a code, so that no text is
+ever taken from the request.
 """
 
 import re
@@ -25,29 +25,29 @@ from app.web.pages.frame import chosen, to
 
 _FAILED_SHOWN: Final = 50
 _QUARANTINE_SHOWN: Final = 50
-#: Deliveries looked at for those that were not recognized; `awb replay` looks at all.
+#: The number of deliveries searched for unrecognized ones; `awb replay` searches all.
 _MOST_CHECKED: Final = 1000
 _UNKNOWN_SHOWN: Final = 50
 _NUMBER: Final = re.compile(r"[0-9]{1,6}")
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,200}")
-#: What a page says after an act: an outcome, and the sentence for it.
-_SAYINGS: Final = {
-    "paused": ("ok", "Paused. What arrives waits in the queue; jobs that have begun are ended."),
-    "resumed": ("ok", "The queue goes on. Workers take jobs again within a second."),
-    "unchanged": ("warning", "Nothing to do: somebody else has done it already."),
+#: The texts of confirmations by outcome.
+_CONFIRMATIONS: Final = {
+    "paused": ("ok", "Paused. New jobs wait in the queue; jobs in progress are finished."),
+    "resumed": ("ok", "Resumed. Workers take jobs again within a second."),
+    "unchanged": ("warning", "Nothing was changed: it has already been done."),
     "requeued": ("ok", "Queued again."),
     "deleted": ("ok", "Deleted."),
-    "taken": ("warning", "Nothing was done: the job did not fail, a worker has it, or it is gone."),
+    "taken": ("warning", "Nothing was changed: the job has not failed, a worker has taken it, or it no longer exists."),
     "queued": ("ok", "Queued for classification."),
-    "under way": ("warning", "Nothing was done: it is being classified just now."),
-    "understood": ("warning", "Nothing was done: it was understood, and is counted if it counts."),
-    "not kept": ("warning", "Nothing was done: its content was not kept."),
-    "Unknown": ("warning", "Nothing was done: it is not known, or expired."),
-    "duplicate": ("ok", "It had already been accepted, and left the quarantine."),
-    "unreadable": ("warning", "Nothing was done: it is still no notification."),
+    "under way": ("warning", "Nothing was changed: it is being classified right now."),
+    "understood": ("warning", "Nothing was changed: it was recognized, and is counted if it counts."),
+    "not kept": ("warning", "Nothing was changed: its content was not stored."),
+    "Unknown": ("warning", "Nothing was changed: it is unknown or has expired."),
+    "duplicate": ("ok", "It had already been accepted, and was removed from the quarantine."),
+    "unreadable": ("warning", "Nothing was changed: it is still not a valid notification."),
     "discarded": ("ok", "Discarded."),
 }
-#: What can be done to a queue: by what, the saying after it, and the page to return to.
+#: The actions on a queue: the function, its confirmation, and the page to return to.
 _QUEUE_ACTS: Final[dict[str, tuple[Callable[[Operator, str], int], str, str]]] = {
     "pause": (Operator.pause, "paused", "/queues"),
     "resume": (Operator.resume, "resumed", "/queues"),
@@ -61,7 +61,7 @@ _JOB_ACTS: Final[dict[str, tuple[Callable[[Operator, list[str]], list[str]], str
 
 
 def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
-    """Build the pages of the queues; they need the guard (access.py) and the frame (pageframe.py)."""
+    """Build the pages of the queues; they need the guard (access/guard.py) and the frame (frame.py)."""
     routes = Blueprint("queues", __name__)
     _add_pages(routes, config, connection)
     _add_reviews(routes, config, connection)
@@ -83,8 +83,8 @@ def _add_pages(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
             workers=workers,
             suspended=queues.suspended(),
             now=clock.now(),
-            said=_done_message(),
-            beside=request.args.get("about", ""),
+            done=_done_message(),
+            place=request.args.get("about", ""),
         )
 
     @routes.get("/queues/<queue>")
@@ -94,35 +94,35 @@ def _add_pages(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
         jobs = queues.failed(name, _FAILED_SHOWN, offset)
         state = next(one for one in queues.overview() if one.name == name)
         later = offset + _FAILED_SHOWN if offset + _FAILED_SHOWN < state.failed else None
-        return render_template("queue.html", queue=state, jobs=jobs, offset=offset, later=later, said=_done_message())
+        return render_template("queue.html", queue=state, jobs=jobs, offset=offset, later=later, done=_done_message())
 
     @routes.get("/queues/<queue>/jobs/<job_id>")
     def job_page(queue: str, job_id: str) -> str:
         job = queues.job(_checked(job_id))
         if job is None or job.queue != _known(queue):
-            abort(404, "There is no such job in this queue: it is done, deleted, or expired.")
+            abort(404, "This queue has no such job: it is done, was deleted, or has expired.")
         acts = {"requeue": job.status in FAILED, "delete": job.status in DELETABLE}
-        return render_template("queuejob.html", job=job, acts=acts, said=_done_message())
+        return render_template("queuejob.html", job=job, acts=acts, done=_done_message())
 
 
 def _add_reviews(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
     @routes.get("/queues/quarantine")
     def quarantine() -> str:
         rows = chosen(config, connection).inbox.quarantined(_QUARANTINE_SHOWN)
-        return render_template("queuequarantine.html", rows=rows, at=clock.at, said=_done_message())
+        return render_template("queuequarantine.html", rows=rows, at=clock.at, done=_done_message())
 
     @routes.get("/queues/quarantine/<message_id>")
     def quarantined(message_id: str) -> str:
         shown = show(chosen(config, connection), _checked(message_id))
         if shown is None:
-            abort(404, "There is no such body in quarantine: it was released, discarded, or it expired.")
-        return render_template("queuequarantined.html", shown=shown, said=_done_message())
+            abort(404, "This body is not in the quarantine: it was released or discarded, or has expired.")
+        return render_template("queuequarantined.html", shown=shown, done=_done_message())
 
     @routes.get("/queues/unknown")
     def unknown() -> str:
         found = not_understood(chosen(config, connection), among=_MOST_CHECKED, most=_UNKNOWN_SHOWN)
         return render_template(
-            "queueunknown.html", found=found, looked_at=_MOST_CHECKED, at=clock.at, said=_done_message()
+            "queueunknown.html", found=found, checked=_MOST_CHECKED, at=clock.at, done=_done_message()
         )
 
 
@@ -169,14 +169,14 @@ def _add_review_acts(routes: Blueprint, config: Config, connection: "redis.Redis
 
 def _known(queue: str) -> str:
     if queue not in jobqueue.QUEUES:
-        abort(404, "There is no such queue. There are: " + ", ".join(jobqueue.QUEUES) + ".")
+        abort(404, "This queue does not exist. The queues are: " + ", ".join(jobqueue.QUEUES) + ".")
     return queue
 
 
 def _checked(name: str) -> str:
-    """Return the id of a job or a message; 404 for what is none."""
+    """Return the id of a job or a message; 404 if it is not valid."""
     if not _ID.fullmatch(name):
-        abort(404, "This is no id.")
+        abort(404, "This is not a valid id.")
     return name
 
 
@@ -191,13 +191,13 @@ def _actor() -> str:
 
 
 def _redirect(path: str, done: str, number: int | None = None, about: str | None = None) -> Response:
-    """Redirect to the confirmation, which stands beside the queue that it is about, else at the head of the page."""
+    """Redirect to the confirmation, which is shown with its queue, or else at the top of the page."""
     return make_response(redirect(f"{to(path, done=done, n=number or None, about=about)}#done", 303))
 
 
 def _done_message() -> tuple[str, str] | None:
-    """Return what the address says was done: one of the known sentences, with a number at most."""
-    level, sentence = _SAYINGS.get(request.args.get("done", ""), ("", ""))
+    """Return the confirmation for the code in the URL, possibly with a number; None for an unknown code."""
+    level, sentence = _CONFIRMATIONS.get(request.args.get("done", ""), ("", ""))
     if not sentence:
         return None
     number = request.args.get("n", "")

@@ -1,4 +1,4 @@
-"""Records on pages: filters from the address, and tables of what they take."""
+"""Records on pages: filters from the URL, and tables of the matching records."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ PAGE: Final = 50
 _PART: Final = 500
 _LONGEST: Final = 300
 _LONGEST_COUNT: Final = 12
-#: More would be slow to send, and nobody reads them.
+#: More would be slow to send, and too many to choose from.
 _SUGGESTED: Final = 200
 NAMES: Final = ("user", "template", "organization")
 _COLUMNS: Final = (
@@ -42,7 +42,7 @@ _COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """The rows that a page shows, counted from one; `total` of all pages is None where it is not known."""
+    """The positions of the rows on a page, from one; `total` is None if it is unknown."""
 
     first: int
     last: int
@@ -51,7 +51,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What records are looked for. Days are UTC; both ends belong to it."""
+    """The filters for records. Days are UTC, and both are included."""
 
     user: str = ""
     template: str = ""
@@ -62,14 +62,14 @@ class Filters:
 
     @classmethod
     def of_request(cls) -> "Filters":
-        """Read the address; 404 for what no form of ours sends."""
+        """Parse the URL; 404 for values that our forms do not send."""
         args = {name: request.args.get(name, "")[:_LONGEST] for name in (*NAMES, "state")}
         if args["state"] and args["state"] not in [state.value for state in RecordState]:
-            abort(404, "A record's state is proved or provisional.")
+            abort(404, "The state must be proved or provisional.")
         return cls(**args, first=_day("from"), last=_day("to"))
 
     def page(self, records: Records, cursor: str | None, limit: int) -> tuple[list[UsageRecord], str | None]:
-        """Return records and the cursor of the next page; 404 for a cursor that is none."""
+        """Return records and the cursor of the next page; 404 for an invalid cursor."""
         start, end = self._edges()
         try:
             return records.page(
@@ -83,7 +83,7 @@ class Filters:
                 state=self.state,
             )
         except ValueError:
-            abort(404, "This place in the list is none that a page of ours led to. Begin again at the first page.")
+            abort(404, "This page of the list does not exist. Start again at the first page.")
 
     def _edges(self) -> tuple[float | None, float | None]:
         return (
@@ -92,7 +92,7 @@ class Filters:
         )
 
     def count(self, store: Store, today: date) -> int | None:
-        """Return how many records match; None where only reading them all would tell."""
+        """Return the number of matching records; None if that would require reading all of them."""
         rows, names = store.records(AWB), [(name, getattr(self, name)) for name in NAMES if getattr(self, name)]
         if self.state or len(names) > 1:
             return None
@@ -101,33 +101,33 @@ class Filters:
         oldest = rows.oldest()
         if oldest is None:
             return 0
-        # A build is one unit, so the totals by name count them.
+        # A build is one unit, so the totals by name are numbers of records.
         end = self.last + timedelta(days=1) if self.last else None
         [(dimension, name)] = names
         period = Period(max(self.first or oldest, oldest), end)
         return store.snapshot(AWB).units_of(dimension, rows.now_called(dimension, name), period, today)
 
     def words(self) -> list[tuple[str, str, str]]:
-        """Return (label, value, link without it) of what is filtered by."""
+        """Return (label, value, link without it) for each active filter."""
         given = [(name, getattr(self, name)) for name in (*NAMES, "state")]
         given += [("from", self.first.isoformat() if self.first else ""), ("to", self.last and self.last.isoformat())]
         return [(name, value, here(**{name: None, "cursor": None, "seen": None})) for name, value in given if value]
 
 
 def suggestions(store: Store, usage: Usage, today: date) -> dict[str, list[str]]:
-    """Return the names that the filters suggest: those with the most builds in the period."""
+    """Return suggestions for the filters: the names with the most builds in the period."""
     snapshot = store.snapshot(usage.meter)
     found = {dimension: snapshot.names(dimension, usage.period, today, _SUGGESTED) for dimension in NAMES}
     return {dimension: sorted(name for name, _ in listed if name) for dimension, listed in found.items()}
 
 
 def position(shown: int, following: str | None, total: int | None) -> Position | None:
-    """Return where a page lies in its list, by the number of rows before it in the address; None for an empty page."""
+    """Return the position of a page in its list, from `seen` in the URL; None for an empty page."""
     text = request.args.get("seen", "0")
     before = int(text) if text.isascii() and text.isdecimal() and len(text) < _LONGEST_COUNT else 0
     if not shown:
         return None
-    # A build that arrives while somebody turns pages shifts the rows: the total is never less than what is shown.
+    # New builds shift the rows while somebody pages, so the total is at least the number shown.
     whole = before + shown if following is None else total
     return Position(before + 1, before + shown, whole if whole is None else max(whole, before + shown))
 
@@ -137,12 +137,12 @@ def records_table(found: Iterable[UsageRecord], name: str = "records") -> Table:
 
 
 def page_of_records(found: Iterable[UsageRecord]) -> Table:
-    """Return a table that may be read more than once."""
+    """Return a table of records that can be read more than once."""
     return Table("records", _COLUMNS, [_row(record) for record in found])
 
 
 def every_record(records: Records, filters: Filters) -> Iterator[UsageRecord]:
-    """Yield all that the filters take, newest first, some hundreds at a time."""
+    """Yield all matching records, newest first, in batches of some hundreds."""
     cursor: str | None = None
     while True:
         found, cursor = filters.page(records, cursor, _PART)
@@ -152,7 +152,7 @@ def every_record(records: Records, filters: Filters) -> Iterator[UsageRecord]:
 
 
 def title(record: UsageRecord) -> str:
-    """Name a record as people know it: the workspace and its owner, as far as anything told them."""
+    """Return a title for a record: the workspace and its owner, if known."""
     names = "/".join(name for name in (record.owner, record.workspace) if name)
     return names or record.workspace_id or record.key
 
@@ -172,7 +172,7 @@ def _day(name: str) -> date | None:
     text = request.args.get(name, "")
     found = day_of(text) if text else None
     if text and found is None:
-        abort(404, f"“{text[:40]}” is no day; write it as 2026-01-31.")
+        abort(404, f"“{text[:40]}” is not a day; write it as 2026-01-31.")
     return found
 
 

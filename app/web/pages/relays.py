@@ -1,4 +1,4 @@
-"""GET /relays: what is passed on to people and other webhooks, and replays of what did not arrive."""
+"""GET /relays: relayed and forwarded messages, and retries of those that failed."""
 
 import re
 from typing import Final
@@ -18,12 +18,12 @@ from app.web.pages.frame import chosen, to
 _SHOWN: Final = 50
 _TARGET: Final = re.compile(rf"{PERSON}|forward:[a-z0-9-]{{1,40}}")
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-#: What the page says after an act: an outcome, and the sentence for it.
-_SAYINGS: Final = {
-    Again.QUEUED.value: ("ok", "It is tried once more."),
-    Again.NOT_FAILED.value: ("warning", "Nothing was done: it did not fail, or is under way again."),
-    Again.NOT_KEPT.value: ("warning", "Nothing was done: its content is not kept any more."),
-    "all": ("ok", "Everything that failed and whose content is kept is tried once more."),
+#: The texts of confirmations by outcome.
+_CONFIRMATIONS: Final = {
+    Again.QUEUED.value: ("ok", "The message is retried."),
+    Again.NOT_FAILED.value: ("warning", "Nothing was changed: it has not failed, or is already being retried."),
+    Again.NOT_KEPT.value: ("warning", "Nothing was changed: its content is no longer stored."),
+    "all": ("ok", "All failed messages whose content is stored are retried."),
 }
 
 
@@ -33,11 +33,11 @@ def add_routes(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
         store = chosen(config, connection)
         state, target = request.args.get("state", ""), request.args.get("target", "")
         if state not in ("", PENDING, FAILED) or (target and not _TARGET.fullmatch(target)) or (state and not target):
-            abort(404, "There is no such list. Follow the links of the page.")
+            abort(404, "This list does not exist. Follow the links of the page.")
         try:
             rows, following = store.relayviews.page(request.args.get("cursor"), _SHOWN, state, target)
         except ValueError:
-            abort(404, "This place in the list is none that a page of ours led to. Begin again at the first page.")
+            abort(404, "This page of the list does not exist. Start again at the first page.")
         return render_template(
             "relays.html",
             rows=[Relay.of(row) for row in rows],
@@ -45,7 +45,7 @@ def add_routes(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
             targets=target_statuses(store, config.of(store.deployment)),
             state=state,
             target=target,
-            said=_SAYINGS.get(request.args.get("done", "")),
+            done=_CONFIRMATIONS.get(request.args.get("done", "")),
         )
 
     @routes.post("/relays/replay")
@@ -54,7 +54,7 @@ def add_routes(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
         store, target = chosen(config, connection), request.form.get("target", "")
         message_id = request.form.get("message_id", "")
         if not _TARGET.fullmatch(target) or (message_id and not _ID.fullmatch(message_id)):
-            abort(404, "There is no such message or target.")
+            abort(404, "This message or target does not exist.")
         asker = person()
         actor = asker.name if asker else ""
         if not message_id:

@@ -1,4 +1,4 @@
-"""The pages: usage of a period and the periods there were. They need no JavaScript and have none."""
+"""The pages about usage: of one period, and a list of all periods. They work without JavaScript."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -25,7 +25,7 @@ from app.web.pages.charts import drift_line
 from app.web.pages.data import details, overview
 from app.web.pages.frame import chosen, to
 from app.web.pages.health import never_received, parts
-from app.web.pages.setup import SAYINGS
+from app.web.pages.setup import CONFIRMATIONS
 from app.web.pages.tables import Column, Row, Table
 from app.web.pages.tops import SPANS
 from app.web.pages.window import RANGES, SPLITS, days_table
@@ -50,9 +50,9 @@ _PERIOD_COLUMNS: Final = (
 
 
 def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
-    """Build the routes; they need the guard (access.py), which has let people in.
+    """Build the routes; they need the guard (access/guard.py), which checks access.
 
-    Every one takes `?deployment=`, by default the configured one, and `?format=csv` or `json` for its tables.
+    All of them take `?deployment=`, by default the configured one, and `?format=csv` or `json` for their tables.
     """
     routes = Blueprint("pages", __name__)
     pageframe.install(routes, config, connection)
@@ -72,11 +72,13 @@ def _add_usage(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
     def usage() -> Response:
         store = chosen(config, connection).glance()
         own = config.of(store.deployment)
-        setup, said = setup_steps(store, own), SAYINGS.get(request.args.get("said", ""))
+        setup, confirmation = setup_steps(store, own), CONFIRMATIONS.get(request.args.get("done", ""))
         health = verdict(store, own)
         if never_received(store):
             endpoint = _endpoint(own, store.deployment)
-            page = render_template("welcome.html", endpoint=endpoint, health=health, setup=setup, said=said)
+            page = render_template(
+                "welcome.html", endpoint=endpoint, health=health, setup=setup, confirmation=confirmation
+            )
             return make_response(page)
         seen = overview(store, own)
         more = details(store, seen)
@@ -108,7 +110,7 @@ def _add_usage(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
             messages=messages,
             health=health,
             setup=setup if seen.present else (),
-            said=said,
+            confirmation=confirmation,
             parts_of_health=parts(store, own, health),
         )
 
@@ -131,7 +133,7 @@ def _add_periods(routes: Blueprint, config: Config, connection: "redis.Redis") -
 
 
 def _endpoint(config: Config, deployment: str) -> str:
-    """Return the webhook endpoint without its secret, as Coder is to be told it."""
+    """Return the webhook endpoint to set in Coder, without its secret."""
     base = config.settings.public_url or request.host_url
     scheme, _, rest = base.rstrip("/").partition("://")
     path = "" if deployment == config.default_deployment else f"/{deployment}"

@@ -1,4 +1,4 @@
-"""What an admin does from the checklist: send a test message to every receiver."""
+"""Actions of admins from the checklist: send a test message to every receiver."""
 
 import redis
 from flask import Blueprint, Response, redirect
@@ -9,15 +9,15 @@ from app.pipeline.operate.trial import queue_test
 from app.web.access.guard import person, require_admin
 from app.web.pages.frame import chosen, to
 
-#: What the page says afterwards, by a code: never a text from the address.
-SAYINGS = {
+#: The texts of confirmations by code, so that no text is ever taken from the URL.
+CONFIRMATIONS = {
     "test-queued": ("ok", "A test message is on its way to each receiver. Its state is under “Recent messages”."),
     "no-receiver": ("warning", "Nothing was sent: no receiver is configured."),
 }
 
 
 def add_routes(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
-    """Add the form's target: an admin's POST, audited, answered with a redirect."""
+    """Add the form's target: an admin's POST, audited, and answered with a redirect."""
 
     @routes.post("/receivers/test")
     @require_admin
@@ -33,6 +33,6 @@ def add_routes(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
         return _back("test-queued")
 
 
-def _back(said: str) -> Response:
-    answer: Response = redirect(to("/", said=said) + "#done", 303)  # type: ignore[assignment]
+def _back(done: str) -> Response:
+    answer: Response = redirect(to("/", done=done) + "#done", 303)  # type: ignore[assignment]
     return answer

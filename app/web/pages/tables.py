@@ -1,4 +1,4 @@
-"""Tables: what a page shows in rows and columns, and the same as CSV and JSON."""
+"""Tables: rows and columns on a page, and the same as CSV and JSON."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ FORMATS: Final = ("csv", "json")
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its name in downloads, its title on the page; a hidden one is in downloads only."""
+    """One column: its name in downloads and its title on the page. A hidden one is only in downloads."""
 
     name: str
     title: str
@@ -25,7 +25,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Values by column; and where each leads on the page, if anywhere."""
+    """Values by column, and their links on the page."""
 
     values: Mapping[str, Any]
     links: Mapping[str, str] = field(default_factory=dict)
@@ -33,7 +33,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table; the first column names the row."""
+    """A table; the first column contains the name of the row."""
 
     name: str
     columns: Sequence[Column]
@@ -45,14 +45,14 @@ class Table:
 
 
 def download(table: Table, kind: str) -> Response:
-    """Answer a table as a file, row by row: it may be longer than memory likes.
+    """Answer with a table as a file, row by row, because it may not fit in memory.
 
     Args:
         table: its rows may be a generator, which then runs while the answer is sent.
         kind: one of FORMATS.
     """
     lines = _csv(table) if kind == "csv" else _json(table)
-    # Rows make links, which need the request.
+    # Creating links needs the request's context.
     answer = Response(
         stream_with_context(lines), content_type=f"{'text/csv' if kind == 'csv' else 'application/json'}; charset=utf-8"
     )
@@ -77,7 +77,7 @@ def _json(table: Table) -> Iterator[str]:
 
 
 def _plain(value: Any) -> Any:
-    """Write moments and days in ISO 8601, as the HTTP API does."""
+    """Convert moments and days to ISO 8601, as in the HTTP API."""
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
     return value.isoformat() if isinstance(value, date) else value

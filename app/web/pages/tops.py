@@ -23,9 +23,9 @@ class NameRow:
     """One name's usage.
 
     Attributes:
-        percent: of all that was counted in the span.
-        length: of a bar, in per cent of the first row's.
-        href: the page of the name; empty where no delivery named it.
+        percent: its share of everything counted in the span.
+        length: the length of its bar, in per cent of the first row's.
+        href: the page of the name; empty if no delivery named it.
     """
 
     name: str
@@ -37,7 +37,7 @@ class NameRow:
 
 @dataclass(frozen=True, slots=True)
 class Top:
-    """Usage by user, template or organization in a span, the most first; complete."""
+    """Usage by user, template or organization in a span, complete and highest first."""
 
     dimension: str
     title: str
@@ -49,7 +49,7 @@ class Top:
 
     @property
     def others(self) -> Sequence[NameRow]:
-        """The rows that the overview leaves out."""
+        """The rows that the overview does not show."""
         return self.rows[_SHOWN:]
 
     @property
@@ -58,7 +58,7 @@ class Top:
 
     @property
     def path(self) -> str:
-        """The page of all of them."""
+        """The path of the page with all of them."""
         return f"/{self.dimension}s"
 
     def table(self) -> Table:
@@ -75,7 +75,7 @@ class Tops:
     """The tops of one span.
 
     Attributes:
-        span: one of SPANS; `first` and `last` are its UTC days.
+        span: one of SPANS.
     """
 
     span: str

@@ -1,4 +1,4 @@
-"""The days that a page shows as bars: how many, up to which one, and split by what. The address chooses."""
+"""The days that a page shows as bars: their number, the last one, and the dimension of the split, all from the URL."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from app.web.pages.tables import Column, Row, Table
 
 RANGES: Final[Mapping[int, str]] = {14: "2 weeks", 42: "6 weeks", 91: "3 months", 366: "1 year"}
 _USUAL: Final = 42
-#: What bars may be split by; the same as the dimensions of the totals.
+#: The dimensions by which bars can be split; the same as those of the totals.
 SPLITS: Final = {"": "Total", "user": "User", "template": "Template", "organization": "Organization"}
-#: Names that get a colour of their own.
+#: The number of names with their own colour.
 _SERIES: Final = 5
 
 
@@ -26,10 +26,10 @@ class DayWindow:
     """Some days as a chart and as a table.
 
     Attributes:
-        first: the UTC days shown, both included.
-        earlier: the last day of the window before, as for `later`; None at the ends.
-        days: how many days were asked for, one of RANGES.
-        by: what the bars are split by, one of SPLITS.
+        first, last: the UTC days shown, both included.
+        earlier, later: the last day of the adjacent window; None if there is none.
+        days: the requested number of days, one of RANGES.
+        by: the dimension of the split, one of SPLITS.
     """
 
     chart: DayBars
@@ -49,14 +49,14 @@ def day_window(
     used: int,
     split: Snapshot | None = None,
 ) -> DayWindow:
-    """Show the days that the address asks for, by `days`, `until` and `by`; 404 for what no link of ours asks.
+    """Show the days requested by `days`, `until` and `by` in the URL; 404 for values that our links do not have.
 
     Args:
         days: UTC days with usage and their units, oldest first.
         bounds: the first and the last day that may be shown.
-        today: the day that is not over.
-        used: usage at the end of `bounds`, at which the totals of the table end.
-        split: reads the names by which days may be split; without it they are not, as the days of one name are not.
+        today: the current day, which is incomplete.
+        used: usage at the end of `bounds`, with which the totals in the table end.
+        split: reads the names for splitting; without it days are not split, as on the page of one name.
     """
     length, by = _length(), _split() if split else ""
     begin, end = bounds
@@ -86,7 +86,7 @@ _COLUMNS: Final = (
 
 
 def days_table(days: Sequence[tuple[date, int]], used: int) -> Table:
-    """Return the days with usage, newest first; totals end at what is shown as used."""
+    """Return the days with usage, newest first, with totals that end at `used`."""
     total = used - sum(units for _, units in days)
     rows = []
     for day, units in days:

@@ -1,1 +1,1 @@
-"""Connections and bytes: what of a request is read, for whom, and for how long."""
+"""Connections and bytes: which parts of a request are read, for whom, and for how long."""

@@ -1,7 +1,7 @@
-"""How much of a body is read, decided from the head of its request, and how much of all bodies is held at once.
+"""How much of a body is read, decided from the request's head, and how much of all bodies is in memory at once.
 
-Nobody without the secret makes the receiver hold more than a login or an API call needs, and what strangers send
-takes no room from Coder's deliveries.
+Without the secret, nobody can make the receiver hold more than a login or an API call needs, and requests of strangers
+take no room from Coder's deliveries.
 """
 
 import threading
@@ -13,34 +13,34 @@ from app.config.settings import Settings
 from app.web.paths import plain_path
 
 EXTENSION: Final = "awb-bodies"
-#: Largest body of a form or an API call; the views have smaller limits of their own.
+#: The largest body of a form or an API call; the views have smaller limits.
 LARGEST_OTHER: Final = 65_536
-#: All bodies of deliveries that are being received or worked on, in each process; of small ones that is no limit.
+#: For all bodies of deliveries that are being received or processed in each process; small ones never reach it.
 MOST_DELIVERED: Final = 33_554_432
-#: The same for everything else, which anybody may send.
+#: The same for all other bodies, which anybody may send.
 MOST_OTHER: Final = 4_194_304
 _WITHOUT_BODY: Final = ("GET", "HEAD", "OPTIONS", "TRACE")
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a request may bring.
+    """The body that a request may have.
 
     Attributes:
-        limit: the bytes of its body that are read; 0 for none.
-        known: it showed the webhook's secret.
+        limit: the maximum number of bytes that are read; 0 for none.
+        known: whether the request had the webhook's secret.
     """
 
     limit: int
     known: bool = False
 
 
-#: Takes the method, the path and the headers, which are named as in WSGI but without HTTP_.
+#: Takes the method, the path and the headers, whose names are as in WSGI but without HTTP_.
 Rule = Callable[[str, str, Mapping[str, str]], Grant]
 
 
 def nothing(_method: str, _path: str, _headers: Mapping[str, str]) -> Grant:
-    """Read no body at all."""
+    """Allow no body at all."""
     return Grant(0)
 
 
@@ -48,8 +48,8 @@ def rule_of(settings: Settings, admit: Callable[[str, str], bool]) -> Rule:
     """Return the rule of the application.
 
     Args:
-        settings: its settings.
-        admit: tells whether an Authorization header holds the secret of a path of the webhook.
+        settings: the application's settings.
+        admit: returns whether an Authorization header contains the secret of a path of the webhook.
     """
     most, base = settings.max_body_bytes, settings.base_path
 
@@ -61,7 +61,7 @@ def rule_of(settings: Settings, admit: Callable[[str, str], bool]) -> Rule:
             known = admit(path, headers.get("AUTHORIZATION", ""))
             return Grant(most if known else 0, known)
         if path.startswith("/v1/slack/"):
-            # Slack signs the body, so it has to be read; but nothing is read of what brings no signature.
+            # Slack signs the body, so it must be read; but a body without a signature header is not.
             return Grant(most if settings.slack_signing_secret and "X_SLACK_SIGNATURE" in headers else 0)
         return Grant(LARGEST_OTHER)
 
@@ -78,7 +78,7 @@ class Bodies:
         self._lock = threading.Lock()
 
     def reserve(self, size: int, *, known: bool) -> bool:
-        """Reserve room for a body; False where too much is held already. One body always finds room."""
+        """Reserve room for a body; False if too much is in use. A single body always has room."""
         with self._lock:
             held = self._held[known]
             if held and held + size > self._most[known]:

@@ -1,4 +1,4 @@
-"""Waitress' connections with deadlines, and with a share for each address: slow clients stop nobody else."""
+"""Waitress' connections with deadlines and a share for each address, so that slow clients block nobody else."""
 
 import contextlib
 import socket
@@ -23,20 +23,20 @@ from app.web.wire import bodies
 from app.web.wire.parser import HEAD_SECONDS, Busy, Parser
 
 log = structlog.get_logger(__name__)
-#: A client that does not read an answer within this time does not want it.
+#: A client that does not read an answer within this time is disconnected.
 ANSWER_SECONDS: Final = 120.0
-#: What was not read is thrown away for so long after the answer: closing at once would reset the connection, and the
-#: client might never see the answer.
+#: Unread input is discarded for this long after the answer: closing at once would reset the connection, and the client
+#: might never see the answer.
 LINGER_SECONDS: Final = 3.0
-#: A connection this young may still be one whose request is on its way.
+#: The request of a connection younger than this may still be on its way.
 _GRACE_SECONDS: Final = 1.0
 _LOG_EVERY_SECONDS: Final = 60.0
-#: Of the connections a process may have; beyond, the address with the most gives some up.
+#: The share of a process's connections above which the address with the most loses some.
 _FULL: Final = 0.9
 
 
 class Refused(ErrorTask):  # type: ignore[misc]
-    """Answers what never reaches the application, and counts it if it was meant for the webhook."""
+    """Answers requests that never reach the application, and counts those meant for the webhook."""
 
     def execute(self) -> None:
         request = self.request
@@ -54,7 +54,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
     """One client's connection.
 
     Attributes:
-        known: one of its requests has shown the webhook's secret.
+        known: whether one of its requests had the webhook's secret.
         begun: when it was accepted or its last answer was sent, in monotonic seconds.
     """
 
@@ -73,7 +73,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
 
     @property
     def waiting(self) -> bool:
-        """Return whether the client has to do something before anything continues here."""
+        """Return whether the connection is waiting for its client."""
         return not self.requests
 
     def service(self) -> None:
@@ -84,7 +84,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         self._served, self.begun = True, time.monotonic()
 
     def overdue(self, now: float) -> bool:
-        """Return whether the client was given time enough."""
+        """Return whether the client has exceeded its deadline."""
         if self._lingers_until is not None:
             return now > self._lingers_until
         if not self.waiting:
@@ -96,7 +96,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         request = self.request
         if request is not None:
             return now > float(request.deadline)
-        # Between two requests Waitress' own time-out holds.
+        # Between two requests Waitress' own time-out applies.
         return not self._served and now > self.begun + HEAD_SECONDS
 
     def handle_write(self) -> None:
@@ -116,7 +116,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         if self._lingers_until is None:
             super().handle_read()
             return
-        # An empty read has closed it.
+        # An empty read has already closed it.
         with contextlib.suppress(OSError):
             self.recv(self.adj.recv_bytes)
 
@@ -129,9 +129,9 @@ class Connection(HTTPChannel):  # type: ignore[misc]
 class Server(TcpWSGIServer):  # type: ignore[misc]
     """Serves one listening socket.
 
-    A client that is too slow is cut off. Where one address has more waiting connections than its share, or the process
-    as many as it can have, those that have waited longest are closed; never one that showed the webhook's secret, as
-    long as there are others.
+    A client that is too slow is disconnected. If an address has more waiting connections than its share, or the process
+    as many as it can have, those that have waited longest are closed, but none that had the webhook's secret as long as
+    there are others.
     """
 
     channel_class = Connection
@@ -152,7 +152,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         return Parser(adj, self._bodies)
 
     def maintenance(self, now: float) -> None:
-        """Close what is idle, overdue or too much; Waitress calls this every `cleanup_interval`."""
+        """Close connections that are idle, overdue or too many; Waitress calls this every `cleanup_interval`."""
         super().maintenance(now)
         moment = time.monotonic()
         left: dict[str, list[Connection]] = defaultdict(list)
@@ -190,6 +190,6 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
 
 
 def _longest_waiting(connections: Iterable[Connection], moment: float) -> list[Connection]:
-    """Return what may be closed, in the order in which it should be."""
+    """Return the connections that may be closed, in the order in which to close them."""
     old = [one for one in connections if one.waiting and not one.will_close and moment > one.begun + _GRACE_SECONDS]
     return sorted(old, key=lambda one: (one.known or (one.request is not None and one.request.known), one.begun))

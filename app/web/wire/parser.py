@@ -1,4 +1,4 @@
-"""Waitress' parser of requests, which looks at the head before it takes a body, and refuses what is ambiguous."""
+"""Waitress' request parser, extended to check the head before a body is accepted, and to refuse ambiguous requests."""
 
 import time
 from typing import Any, Final, NoReturn
@@ -17,7 +17,7 @@ _RETRY_AFTER_SECONDS: Final = 30
 
 
 class Busy(BadRequest):  # type: ignore[misc]
-    """Too many bodies are held already."""
+    """Too many bodies are in memory."""
 
     code = 503
     reason = "Service Unavailable"
@@ -28,7 +28,7 @@ class Busy(BadRequest):  # type: ignore[misc]
 
 
 class Unread:
-    """The body that was not read, for a view that wants it nonetheless."""
+    """A body that was not read, for a view that wants it anyway."""
 
     def read(self, *_: Any) -> NoReturn:
         raise BodyTooLarge
@@ -42,9 +42,9 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
     A body that is not wanted is left unread: the application answers from the head, and the connection is closed.
 
     Attributes:
-        unread: the body is left unread.
-        known: the request showed the webhook's secret.
-        deadline: when what is being read has to be complete, in monotonic seconds.
+        unread: whether the body is left unread.
+        known: whether the request had the webhook's secret.
+        deadline: when the part that is being read must be complete, in monotonic seconds.
     """
 
     unread = False
@@ -59,7 +59,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
         self._reserved = 0
 
     def received(self, data: bytes) -> int:
-        """Take bytes, and return how many belong to this request."""
+        """Take bytes, and return how many of them belong to this request."""
         in_head = not self.headers_finished
         consumed: int = super().received(data)
         if self.body_rcv is not None and not self.unread:
@@ -69,7 +69,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
                 self.error = RequestEntityTooLarge(f"more than {self._limit} bytes")
                 self.completed = True
         if self.error or self.unread:
-            # Waitress would send 100 Continue, and then wait for the body.
+            # Otherwise Waitress would send 100 Continue, and then wait for the body.
             self.expect_continue = False
         return len(data) if self.unread else consumed
 
@@ -77,27 +77,27 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
         """Parse the head.
 
         Raises:
-            ParsingError: it is malformed, or two readers could disagree about where the body ends.
+            ParsingError: it is malformed, or parsers could disagree about where the body ends.
         """
         try:
             super().parse_header(header_plus)
         except TransferEncodingNotImplemented as error:
             raise ParsingError(str(error)) from error
         except ValueError as error:
-            # A length of more digits than int() takes, or a bracket in the URL.
+            # A length with more digits than int() accepts, or a bracket in the URL.
             raise ParsingError("A number or the URL is invalid") from error
         if self.path and not self.path.startswith("/") and self.path != "*":
-            raise ParsingError("A path begins with a slash")
+            raise ParsingError("The path must begin with a slash")
         if self.chunked and "CONTENT_LENGTH" in self.headers:
             raise ParsingError("Transfer-Encoding and Content-Length exclude each other")
         if "TRANSFER_ENCODING" in self.headers:
-            raise ParsingError("Transfer-Encoding takes HTTP/1.1")
+            raise ParsingError("Transfer-Encoding needs HTTP/1.1")
 
     def get_body_stream(self) -> Any:
         return Unread() if self.unread else super().get_body_stream()
 
     def close(self) -> None:
-        """Give back what the body took. May be called twice."""
+        """Release the room of the body. May be called twice."""
         super().close()
         reserved, self._reserved = self._reserved, 0
         if reserved:
@@ -117,7 +117,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
         elif self._bodies.reserve(size, known=grant.known):
             self._reserved = size
         else:
-            self.error = Busy("Too much is being received at once; try again later")
+            self.error = Busy("Too many requests at once; try again later")
             self._leave_unread()
 
     def _leave_unread(self) -> None:
