@@ -1,4 +1,4 @@
-"""The one reader of time."""
+"""The only module that reads the clock."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,18 +6,18 @@ from datetime import UTC, datetime
 
 
 def at(seconds: float) -> datetime:
-    """Return a moment that was stored as seconds since the epoch."""
+    """Return the moment for seconds since the epoch."""
     return datetime.fromtimestamp(seconds, UTC)
 
 
 def now() -> datetime:
-    """Return the present moment in UTC."""
+    """Return the current time in UTC."""
     return _Reader.read()
 
 
 @contextmanager
 def reading(read: Callable[[], datetime]) -> Iterator[None]:
-    """Let `now` return what a function says, in this process: a demonstration plays months that have passed."""
+    """Make `now` return a function's result in this process, for the demo, which plays past months."""
     before, _Reader.read = _Reader.read, read
     try:
         yield

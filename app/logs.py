@@ -1,4 +1,4 @@
-"""Logging: one configured place, JSON or text, with secrets and addresses taken out of every line."""
+"""Logging: configured in one place, as JSON or text, with secrets and e-mail addresses removed from every line."""
 
 import logging
 import re
@@ -10,12 +10,12 @@ from urllib.parse import quote
 import structlog
 
 _PATTERNS: Final = (
-    # User info of a URL.
+    # Userinfo of a URL.
     (re.compile(r"(?<=://)[^/\s]*@"), "***@"),
-    # Slack's incoming webhooks, and their path alone: urllib3 names host and path apart.
+    # Slack's incoming webhooks; also their path alone, because urllib3 logs host and path separately.
     (re.compile(r"(hooks\.slack(?:-gov)?\.com/)\S+"), r"\1***"),
     (re.compile(r"/services/T\w+/B\w+/[\w-]+"), "/services/***"),
-    # Headers, also as a dict or a tuple shows them.
+    # Headers, also in the form of a dict or a tuple.
     (
         re.compile(r"(?i)(authorization|coder-session-token)([\"']?\s*[:=,]\s*b?[\"']?)(?:[a-z]+\s+)?[^\s\"']+"),
         r"\1\2***",
@@ -25,17 +25,17 @@ _PATTERNS: Final = (
     (re.compile(r"(?i)(otp|passcode|passw(?:or)?d|secret|token)([\"']?\s*[:=]\s*[\"']?)[^\s\"',;&}\])]+"), r"\1\2***"),
     (re.compile(r"(?<![\w.!#$%&'+=^`{|}~-])[\w.!#$%&'+=^`{|}~-]++@[\w-]+(?:\.[\w-]+)*"), "***@***"),
 )
-# What every pattern above needs; most texts of a log have none of it, and the patterns cost more than the line.
+# Every pattern above needs one of these; most texts have none, and checking this first is much faster.
 _SUSPECT: Final = re.compile(r"[@/:=,]|basic|bearer", re.IGNORECASE)
 _SECRET_FIELD: Final = re.compile(r"secret|password|token|passcode|otp$|authorization", re.IGNORECASE)
-#: Shorter ones would take ordinary words out of the log.
+#: Shorter secrets would remove ordinary words from the log.
 _SHORTEST_KNOWN: Final = 6
 _DEEPEST: Final = 8
 _LOGGERS_OF_RQ: Final = ("worker", "job", "queue", "registry", "scheduler", "scripts", "utils", "webhook")
 
 
 def redact_text(text: str) -> str:
-    """Take secrets of known shapes, and e-mail addresses, out of a text."""
+    """Remove secrets of known formats, and e-mail addresses, from a text."""
     if not _SUSPECT.search(text):
         return text
     for pattern, replacement in _PATTERNS:
@@ -44,7 +44,7 @@ def redact_text(text: str) -> str:
 
 
 class Redaction:
-    """A processor that takes secrets out of an event, wherever in it they are.
+    """A processor that removes secrets from all parts of an event.
 
     Args:
         secrets: texts that must never be written, such as the configured secrets.
@@ -52,7 +52,7 @@ class Redaction:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         known = {form for secret in secrets for form in (secret, quote(secret, safe=""), repr(secret)[1:-1])}
-        # The longest first: a URL before the password in it.
+        # The longest first, so that a URL is replaced before the password in it.
         ordered = sorted((text for text in known if len(text) >= _SHORTEST_KNOWN), key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, ordered))) if ordered else None
 
@@ -81,11 +81,11 @@ class Redaction:
 
 
 def configure(log_format: str, level: str, secrets: Iterable[str] = ()) -> None:
-    """Configure structlog and the standard library's loggers, RQ's among them, once per process.
+    """Configure structlog and the standard library's loggers, including RQ's, once per process.
 
     Args:
         log_format: `json`, `text`, or `auto` for text on a terminal and JSON elsewhere.
-        level: name of the lowest level that is written.
+        level: the lowest level that is written.
         secrets: texts that must never be written.
     """
     shared: list[Any] = [
@@ -105,7 +105,7 @@ def configure(log_format: str, level: str, secrets: Iterable[str] = ()) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            # Last of all, so that it sees what is written and nothing is added behind it.
+            # The last processor, so that nothing is added after it.
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 Redaction(secrets),
@@ -116,7 +116,7 @@ def configure(log_format: str, level: str, secrets: Iterable[str] = ()) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # RQ's loggers do not propagate once it has set them up: give them our handler first, and it leaves them alone.
+    # RQ's loggers do not propagate once RQ has set them up. With our handler set first, RQ leaves them alone.
     for name in _LOGGERS_OF_RQ:
         logger = logging.getLogger(f"rq.{name}")
         logger.handlers[:] = [handler]

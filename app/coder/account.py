@@ -1,4 +1,4 @@
-"""What Coder says of the account and the token that ask: until when, and what they may read."""
+"""The account and the token of the API client: the token's expiry, and which roles other users have."""
 
 import re
 from typing import Final
@@ -14,27 +14,27 @@ _ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
 class CoderAccount:
-    """Questions about the asking account; every method raises CoderApiError, and no other error."""
+    """Requests about the client's own account; every method raises CoderApiError, and no other error."""
 
     def __init__(self, http: CoderHttp, token: str) -> None:
-        """Keep the connection and, of the token, only the part before its first dash: a name that opens nothing."""
+        """Store the connection, and only the part of the token before its first dash: a name that gives no access."""
         self._http = http
         name, dash, _ = token.partition("-")
         self._key = name if dash and _ID.fullmatch(name) else ""
 
     def key(self) -> ApiKey:
-        """Return what Coder keeps of the token."""
+        """Return Coder's record of the token."""
         if not self._key:
             raise self._http.failure(Failure.NOT_FOUND, "the token has no part before a dash, by which Coder names it")
         try:
             return self._http.read(ApiKey.model_validate_json, f"{_API}/users/me/keys/{self._key}")
         except CoderApiError as error:
             failure = self._http.failure(error.kind, str(error).replace(self._key, "…"), error.retry_after)
-        # Outside of the handler, so that the path with the name is in no context either.
+        # Raised outside the handler, so that the path with the name is not attached as context.
         raise failure
 
     def someone_has_role(self, role: str) -> bool:
-        """Return whether an active user has a site role, as far as this account sees users."""
+        """Return whether an active user that this account may see has a site role."""
         found = self._http.read(
             UserList.model_validate_json, f"{_API}/users", {"q": f"role:{role} status:active", "limit": 1}
         )

@@ -1,4 +1,4 @@
-"""The parts of Coder's REST API that counting and setup need: one method per question, answered in models.
+"""The parts of Coder's REST API that counting and setup need: one method per request, with models as answers.
 
 Meanings and parameters: Coder, docs/reference/api, coderd/searchquery and coderd/httpmw.
 """
@@ -32,11 +32,11 @@ from app.core.coder.shapes import Build, BuildInfo, Entitlements, Listed, Task, 
 __all__ = ["Bounds", "CoderApi", "CoderApiError", "Failure"]
 
 _API: Final = "/api/v2"
-# Where tasks were before they became stable.
+# The second path was used before tasks became stable.
 _TASKS: Final = (f"{_API}/tasks", "/api/experimental/tasks")
-# A listing with more pages than this does not end.
+# A listing with more pages than this is endless.
 _MOST_PAGES: Final = 10_000
-# A name or an id as Coder makes them; above all, no step out of the path.
+# A name or an id as Coder makes them; above all, it cannot change the path.
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _BUILDS: Final = TypeAdapter(Listed[Build])
 _TEMPLATES: Final = TypeAdapter(Listed[NotificationTemplate])
@@ -50,14 +50,14 @@ class _Identified(Protocol):
 
 
 I = TypeVar("I", bound=_Identified)  # noqa: E741 - an item
-#: Asks for one page and returns its items and, where Coder tells, how many items all pages hold.
+#: Requests one page, and returns its items and the total number of items, if Coder reports it.
 Page = Callable[[Mapping[str, int]], tuple[list[I], int | None]]
 
 
 class CoderApi:
-    """One deployment; for use by up to four threads at once.
+    """The API of one deployment; up to four threads may use it at once.
 
-    Every method raises CoderApiError, and no other error, when Coder does not answer as asked; an iterator does so
+    Every method raises CoderApiError, and no other error, if Coder does not answer as requested. An iterator raises it
     while it is read.
     """
 
@@ -72,16 +72,16 @@ class CoderApi:
         attempts: int = 4,
         bounds: Bounds = Bounds(),  # noqa: B008 - frozen
     ) -> None:
-        """Keep what is needed to ask; nothing is asked yet.
+        """Store the settings; no request is made yet.
 
         Raises:
-            ValueError: URL, token or file cannot be used. The text does not repeat them.
+            ValueError: the URL, the token or the file is invalid. The message does not repeat them.
         """
         self._http = CoderHttp(
             url, token, ca_file=ca_file, trusted=trusted, sleep=sleep, attempts=attempts, bounds=bounds
         )
         self.account: Final = CoderAccount(self._http, token)
-        #: What Coder remembers of builds of the past.
+        #: Coder's history of builds.
         self.history = CoderHistory(self._http)
 
     def __repr__(self) -> str:
@@ -109,7 +109,7 @@ class CoderApi:
         return self._http.read(Entitlements.model_validate_json, f"{_API}/entitlements")
 
     def workspaces(self, query: str, page_size: int = 100, offset: int = 0) -> Iterator[Workspace]:
-        """Yield the workspaces that a query finds, each once, less the first `offset` of them."""
+        """Yield the workspaces that match a query, each once, without the first `offset` of them."""
 
         def page(window: Mapping[str, int]) -> tuple[list[Workspace], int | None]:
             found = self._http.read(WorkspaceList.model_validate_json, f"{_API}/workspaces", {"q": query, **window})
@@ -118,26 +118,26 @@ class CoderApi:
         yield from _once(self._pages(page, page_size, offset))
 
     def workspace(self, workspace_id: str) -> Workspace:
-        """Return one workspace, deleted or not."""
+        """Return one workspace, even if it is deleted."""
         path = f"{_API}/workspaces/{self._segment(workspace_id)}"
         return self._http.read(Workspace.model_validate_json, path, {"include_deleted": "true"})
 
     def builds(self, workspace_id: str, since_number: int = 0, page_size: int = 50) -> list[Build]:
-        """Return the builds of a workspace, deleted or not, that are newer than a number, ascending."""
+        """Return the builds of a workspace that are newer than a number, in ascending order, even if it is deleted."""
         path = f"{_API}/workspaces/{self._segment(workspace_id)}/builds"
         found: dict[str, Build] = {}
         for builds in self._pages(
             lambda window: (self._http.read(_BUILDS.validate_json, path, window), None), page_size
         ):
             found |= {build.id: build for build in builds}
-            # Newest first and without gaps: behind the first one asked for, nothing new can come.
+            # Builds are listed newest first and without gaps, so no newer ones can follow.
             if min(build.build_number for build in builds) <= since_number + 1:
                 break
         newer = (build for build in found.values() if build.build_number > since_number)
         return sorted(newer, key=lambda build: build.build_number)
 
     def tasks(self) -> list[Task] | None:
-        """Return all tasks; None where this Coder has none at all: older than tasks, or v2.37 and later."""
+        """Return all tasks; None if this Coder has none: it is older than tasks, or v2.37 and later."""
         for path in _TASKS:
             try:
                 return self._http.read(TaskList.model_validate_json, path).tasks
@@ -150,7 +150,7 @@ class CoderApi:
         """Return user names by group; a name that several organizations use becomes `<organization>/<name>`.
 
         Raises:
-            CoderApiError: NOT_FOUND where this Coder has no groups: they are Premium's.
+            CoderApiError: NOT_FOUND if this Coder has no groups, which are a Premium feature.
         """
         found = self._http.read(_GROUPS.validate_json, f"{_API}/groups")
         shared = {name for name, times in Counter(group.name for group in found).items() if times > 1}
@@ -162,7 +162,7 @@ class CoderApi:
         }
 
     def webhook_endpoint(self) -> EndpointUrl:
-        """Return where Coder sends notifications by webhook; owners and auditors may ask."""
+        """Return the URL to which Coder posts notifications; owners and auditors may read it."""
         path = f"{_API}/deployment/config"
         return self._http.read(DeploymentConfig.model_validate_json, path).config.notifications.webhook.endpoint
 
@@ -171,7 +171,7 @@ class CoderApi:
         return self._http.read(_TEMPLATES.validate_json, f"{_API}/notifications/templates/system")
 
     def dispatch_methods(self) -> tuple[list[str], str]:
-        """Return the methods that Coder can send notifications by, and the one it uses by default."""
+        """Return the available methods for sending notifications, and the default one."""
         path = f"{_API}/notifications/dispatch-methods"
         found = self._http.read(DispatchMethods.model_validate_json, path)
         return found.available, found.default
@@ -181,7 +181,7 @@ class CoderApi:
         return settings.notifier_paused
 
     def preferences(self, user: str) -> dict[str, bool]:
-        """Return which templates a user (name, id or `me`) chose to disable (True) or enable (False)."""
+        """Return which templates a user (name, id or `me`) disabled (True) or enabled (False)."""
         found = self._http.read(_PREFERENCES.validate_json, self._preferences_of(user))
         return {preference.id: preference.disabled for preference in found}
 
@@ -190,7 +190,7 @@ class CoderApi:
         self._http.put(self._preferences_of(user), {"template_disabled_map": dict(disabled)})
 
     def set_template_method(self, template_id: str, method: str) -> None:
-        """Let one template be sent by another method than the default, which Coder documents as a Premium feature."""
+        """Set the method of one template, which Coder documents as a Premium feature."""
         path = f"{_API}/notifications/templates/{self._segment(template_id)}/method"
         self._http.put(path, {"method": method})
 
@@ -203,9 +203,9 @@ class CoderApi:
         return name
 
     def _pages(self, page: Page[I], size: int, offset: int = 0) -> Iterator[list[I]]:
-        """Yield pages until one is empty or like the one before, or all items that Coder counts were seen.
+        """Yield pages until one is empty or equals the previous one, or all items that Coder counts were seen.
 
-        The count ends nothing while pages come full: it may be capped, or be older than the page.
+        The count is ignored while pages are full, because it may be capped, or older than the page.
         """
         before = [""]
         for _ in range(_MOST_PAGES):
@@ -222,7 +222,7 @@ class CoderApi:
 
 
 def _once(pages: Iterable[Iterable[I]]) -> Iterator[I]:
-    """Yield each item once: what is created between two pages shifts others onto the next."""
+    """Yield each item once: an item that is created between two pages shifts others to the next one."""
     seen: set[str] = set()
     for items in pages:
         for item in items:

@@ -1,4 +1,4 @@
-"""What can go wrong between Coder's API and us: one error, its closed list of kinds, and what an admin should do."""
+"""Errors of Coder's API: one exception with a fixed list of kinds, and what an admin should do."""
 
 import ssl
 from enum import StrEnum
@@ -20,7 +20,7 @@ _LONGEST_FIELD: Final = 100
 
 
 class Failure(StrEnum):
-    """Closed list, for metrics and for what to do next."""
+    """The kinds of failure, for metrics and for the decision what to do next."""
 
     UNAUTHORIZED = "unauthorized"
     FORBIDDEN = "forbidden"
@@ -55,10 +55,10 @@ _MEANINGS: Final[dict[int, tuple[Failure, str]]] = {
 
 
 class CoderApiError(Exception):
-    """Coder did not answer as asked.
+    """Coder did not answer as requested.
 
     Attributes:
-        kind: the class of failure.
+        kind: the kind of failure.
         retry_after: seconds that Coder asked us to wait, if it did.
     """
 
@@ -87,7 +87,7 @@ def meaning(status: int) -> tuple[Failure, str]:
 
 
 def broken(error: OSError | urllib3.exceptions.HTTPError) -> tuple[Failure, str]:
-    """Return what a connection error means; only its kind, because its text may contain what was sent."""
+    """Return what a connection error means, by its type only, because its text may contain what was sent."""
     match error:
         case requests.exceptions.SSLError() | urllib3.exceptions.SSLError() | ssl.SSLError():
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
@@ -105,7 +105,7 @@ def broken(error: OSError | urllib3.exceptions.HTTPError) -> tuple[Failure, str]
 
 
 def wrong_in(error: ValidationError) -> str:
-    """Name what is wrong in an answer by its field, never by its value."""
+    """Return which field of an answer is wrong, without its value."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     if first["type"] == "json_invalid":
         return "is not JSON: AWB_CODER_URL must be Coder's own address, with no login page before it"
@@ -114,7 +114,7 @@ def wrong_in(error: ValidationError) -> str:
 
 
 class _Complaint(BaseModel):
-    """Coder's answer to what it refuses (docs/reference/api, codersdk.Response)."""
+    """Coder's answer to a request that it refuses (docs/reference/api, codersdk.Response)."""
 
     class Validation(BaseModel):
         field: str = ""
@@ -126,7 +126,7 @@ class _Complaint(BaseModel):
 
 
 def complaint(body: bytes) -> str:
-    """Return what Coder says about a refusal; nothing where it is not Coder that speaks."""
+    """Return Coder's explanation of a refusal; empty if the answer is not Coder's."""
     try:
         parsed = _Complaint.model_validate_json(body)
     except ValidationError:
@@ -136,7 +136,7 @@ def complaint(body: bytes) -> str:
 
 
 def redirect_target(requested: str, location: str) -> str:
-    """Say where a redirect leads, by its host alone, and what to do about it."""
+    """Return where a redirect leads, as a host only, and what to do about it."""
     try:
         there = origin(urljoin(requested, location))
     except ValueError:
@@ -149,6 +149,6 @@ def redirect_target(requested: str, location: str) -> str:
 
 
 def retry_after(header: str | None) -> float | None:
-    """Return the seconds that Coder asks us to wait; None where it does not say."""
+    """Return the seconds that Coder asks us to wait; None if it does not."""
     wait = seconds_to_wait(header, clock.now())
     return None if wait is None else min(wait, _LONGEST_RETRY_AFTER)

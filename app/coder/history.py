@@ -1,4 +1,4 @@
-"""Coder's memory of past builds, page by page, so that reading it may stop anywhere and continue later."""
+"""Coder's history of builds, page by page, so that reading can be interrupted and continued."""
 
 from datetime import datetime
 from typing import Final
@@ -17,7 +17,7 @@ _JOBS: Final = TypeAdapter(Listed[ProvisionerJob])
 
 
 class CoderHistory:
-    """The past of one deployment. Every method raises CoderApiError as those of CoderApi do."""
+    """The history of one deployment. Like those of CoderApi, its methods raise CoderApiError."""
 
     def __init__(self, http: CoderHttp) -> None:
         self._http = http
@@ -27,18 +27,18 @@ class CoderHistory:
         return self._http.read(_ORGANIZATIONS.validate_json, f"{_API}/organizations")
 
     def provisioner_jobs(self, organization_id: str, limit: int) -> list[ProvisionerJob]:
-        """Return the newest jobs of an organization that succeeded, newest first.
+        """Return the newest succeeded jobs of an organization, newest first.
 
-        Owners and organization template admins may ask, in every edition; others get NOT_FOUND. Coder takes a limit but
-        no offset (coderd/provisionerjobs.go), so whoever wants older ones asks for more.
+        Owners and organization template admins may read them, in every edition; others get NOT_FOUND. Coder accepts a
+        limit but no offset (coderd/provisionerjobs.go), so reading older jobs needs a higher limit.
         """
         path = f"{_API}/organizations/{quote(organization_id, safe='')}/provisionerjobs"
         return self._http.read(_JOBS.validate_json, path, {"status": "succeeded", "limit": limit})
 
     def audited_builds(self, since: datetime, to: datetime, offset: int) -> list[AuditBuild]:
-        """Return one page of the starts of workspaces in the audit log, newest first; Coder takes whole UTC days only.
+        """Return one page of workspace starts in the audit log, newest first; Coder accepts only whole UTC days.
 
-        Owners and auditors may ask. The AGPL edition answers with nothing, whatever happened.
+        Owners and auditors may read it. In the AGPL edition it is always empty.
         """
         days = f"date_from:{since:%Y-%m-%d} date_to:{to:%Y-%m-%d}"
         query: dict[str, str | int] = {
@@ -49,5 +49,5 @@ class CoderHistory:
         return self._http.read(AuditList.model_validate_json, f"{_API}/audit", query).audit_logs
 
     def keeps_audit_log(self) -> bool:
-        """Return whether there is any entry."""
+        """Return whether the audit log has any entry."""
         return bool(self._http.read(AuditList.model_validate_json, f"{_API}/audit", {"limit": 1}).audit_logs)

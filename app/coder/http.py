@@ -1,6 +1,6 @@
-"""Requests to Coder: one origin, bounded in time, number and size.
+"""HTTP requests to Coder: to one origin, and with limits for time, number and size.
 
-No error, and nothing that it was raised from, holds the token.
+No error, and no exception attached to one, contains the token.
 """
 
 import random
@@ -22,7 +22,7 @@ from app.core.text.lines import one_line
 from app.core.text.weburl import is_web_url
 from app.net.session import WebSession, is_preparable
 
-#: Connections, and therefore concurrent requests.
+#: The number of connections, and so of concurrent requests.
 CONNECTIONS: Final = 4
 _LONGEST_WAIT: Final = 60.0
 _LONGEST_COMPLAINT, _LONGEST_DETAIL, _CHUNK = 65_536, 300, 65_536
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Seconds to connect, to wait for the next bytes, and for a call with all its attempts; bytes of an answer."""
+    """Limits: seconds to connect, to read the next bytes, and for a call with all attempts; bytes of an answer."""
 
     connect: float = 5.0
     read: float = 30.0
@@ -42,7 +42,7 @@ class Bounds:
 
 
 class _TokenAuth(requests.auth.AuthBase):
-    """Sets the header, request by request."""
+    """Sets the header of each request."""
 
     def __init__(self, token: str) -> None:
         self._token = token
@@ -58,7 +58,7 @@ class _Failed(NamedTuple):
 
 
 class CoderHttp:
-    """One deployment's API over a pool of connections, for use by as many threads."""
+    """One deployment's API over a pool of connections, for as many threads."""
 
     def __init__(
         self,
@@ -71,10 +71,10 @@ class CoderHttp:
         attempts: int,
         bounds: Bounds,
     ) -> None:
-        """Keep URL and token; `ca_file` replaces the system's certificates, `trusted` adds to them.
+        """Store URL and token; `ca_file` replaces the system's certificates, `trusted` adds to them.
 
         Raises:
-            ValueError: one of them cannot be used. The text does not repeat it.
+            ValueError: one of them is invalid. The message does not repeat it.
         """
         if not _is_base_url(url):
             raise ValueError("Coder's URL must be like https://coder.example.com, without user, password, ? or #")
@@ -98,15 +98,15 @@ class CoderHttp:
         self._session.close()
 
     def read(self, parse: Callable[[bytes], T], path: str, params: Mapping[str, str | int] | None = None) -> T:
-        """GET and parse; what is only passing is tried again after a while.
+        """GET and parse an answer; temporary failures are retried after a while.
 
         Args:
             parse: pydantic's `model_validate_json` or `validate_json`.
-            path: from the root of the deployment.
-            params: of the query.
+            path: the path from the root of the deployment.
+            params: the query parameters.
 
         Raises:
-            CoderApiError: no attempt brought an answer, or the answer is not what Coder documents.
+            CoderApiError: no attempt got an answer, or the answer has another shape than documented.
         """
         body = self._patiently(path, params or {})
         try:
@@ -116,17 +116,17 @@ class CoderHttp:
         raise self.failure(Failure.BAD_ANSWER, f"Coder's answer to GET {path} {wrong}")
 
     def put(self, path: str, body: Mapping[str, Any]) -> None:
-        """PUT once: whether one that brought no answer was done is not known.
+        """PUT once: if there is no answer, it is unknown whether the request took effect.
 
         Raises:
-            CoderApiError: Coder did not do it, or did not say that it did.
+            CoderApiError: Coder refused it, or did not confirm it.
         """
         outcome = self._attempt("PUT", path, time.monotonic() + self._bounds.call, json=body)
         if isinstance(outcome, _Failed):
             raise outcome.error
 
     def failure(self, kind: Failure, text: str, retry_after: float | None = None) -> CoderApiError:
-        """Return an error whose text is one line without the token, whoever wrote parts of it."""
+        """Return an error whose text is one line without the token, wherever parts of it come from."""
         return CoderApiError(self._clean(text), kind, retry_after)
 
     def _clean(self, text: str) -> str:
@@ -138,7 +138,7 @@ class CoderHttp:
         while isinstance(outcome := self._attempt("GET", path, deadline, params=params), _Failed):
             wait = _wait(outcome, attempt)
             if attempt >= self._attempts or wait is None or time.monotonic() + wait >= deadline:
-                # Outside of any handler: an error of requests holds the request, and with it the token.
+                # Raised outside any handler, because an error of requests contains the request, and with it the token.
                 raise outcome.error
             self._sleep(wait)
             attempt += 1
@@ -172,7 +172,7 @@ class CoderHttp:
             text += " " + redirect_target(self._url, response.headers.get("Location", ""))
         elif detail and kind is not Failure.UNAUTHORIZED:
             text += f"; Coder says: {detail}"
-        # Coder answers 500 for errors of its database that pass, too.
+        # Coder also answers 500 for temporary errors of its database.
         again = status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR
         wait = retry_after(response.headers.get("Retry-After")) if again else None
         return _Failed(self.failure(kind, f"{call}: {text}", wait), again)
@@ -185,7 +185,7 @@ def _is_base_url(url: str) -> bool:
 
 
 def _body(response: requests.Response, most: int, deadline: float) -> bytes:
-    """Read at most that many bytes, and no longer than until the deadline, however slowly they come.
+    """Read at most that many bytes, until the deadline at the latest, however slowly they arrive.
 
     Raises:
         TimeoutError: the deadline passed.
@@ -199,7 +199,7 @@ def _body(response: requests.Response, most: int, deadline: float) -> bytes:
 
 
 def _wait(failed: _Failed, attempt: int) -> float | None:
-    """Return the seconds until the next attempt, with jitter so that threads spread; None if there is none."""
+    """Return the seconds until the next attempt, with jitter to spread threads; None if there is none."""
     retry_after = failed.error.retry_after
     if not failed.again or (retry_after is not None and retry_after > _LONGEST_WAIT):
         return None

@@ -1,4 +1,4 @@
-"""The files of certificates that settings name, looked into at the start: at the first request it would be too late."""
+"""The certificate files in the settings, checked at the start instead of at the first request."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,10 +12,10 @@ _FILES: Final = (*_AUTHORITIES, "redis_cert_file", "redis_key_file")
 
 
 def unusable_certificates(values: Mapping[str, Any]) -> list[str]:
-    """Say which files cannot be read or do not hold what they should; empty when all are well.
+    """Return which files cannot be read or have the wrong content; empty if all are valid.
 
     Args:
-        values: settings as they were read, which need not be valid.
+        values: the settings as read, which may be invalid.
     """
     files = {key: Path(value) for key in _FILES if isinstance(value := values.get(key), str) and value}
     found: dict[str, str | None]

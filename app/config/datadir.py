@@ -1,4 +1,4 @@
-"""The data directory: made where it is missing, and what is wrong where it cannot be used."""
+"""The data directory: created if missing, with errors that say why it cannot be used."""
 
 import contextlib
 import errno
@@ -11,25 +11,25 @@ from typing import Final
 from app.config.environment import why_unreadable
 from app.config.load import ConfigError
 
-#: The file that a meter locks while it runs, and leaves behind.
+#: The file that a running meter locks, and that stays when it ends.
 LOCK: Final = "lock"
 _NAME: Final = "awb-meter"
 _SYSTEM_STATE: Final = "/var/lib"
 
 
 def prepare(data_dir: Path, instead: str = "") -> None:
-    """Make the directory, readable to its owner only, and see that files can be written there.
+    """Create the directory, readable only by its owner, and check that files can be written.
 
     Args:
-        data_dir: of the configuration.
-        instead: a setting without which the directory would not be needed here, for the remedy.
+        data_dir: the configured directory.
+        instead: a setting with which the directory would not be needed, for the remedy.
 
     Raises:
-        ConfigError: it cannot be used; the text says why, and what to do.
+        ConfigError: it cannot be used; the message says why, and what to do.
     """
     try:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # Not os.access: on some systems it ignores read-only mounts and quotas.
+        # Not os.access, which on some systems ignores read-only mounts and quotas.
         with tempfile.TemporaryFile(dir=data_dir):
             return
     except OSError as error:
@@ -37,10 +37,10 @@ def prepare(data_dir: Path, instead: str = "") -> None:
 
 
 def of_instance(default: Path, environ: Mapping[str, str]) -> Path:
-    """Return the directory in which a meter was started: the default, else one in which platforms keep state.
+    """Return the directory in which a meter was started: the default, or else one of the usual state directories.
 
     Args:
-        default: returned where none was started anywhere, too.
+        default: the default directory, which is also returned if no meter was started.
         environ: the environment.
     """
     home = environ.get("HOME", "")
@@ -50,13 +50,13 @@ def of_instance(default: Path, environ: Mapping[str, str]) -> Path:
 
 
 def closed_instance() -> Path | None:
-    """Return the directory of the meter that systemd runs, if there is one that this user may not enter."""
+    """Return the directory of the meter that systemd runs, if this user may not enter it."""
     kept = Path(_SYSTEM_STATE) / _NAME
     return kept if kept.is_symlink() and not os.access(kept, os.X_OK) else None
 
 
 def holds(data_dir: Path, name: str) -> bool:
-    """Return whether a file is there; False also where nobody may look."""
+    """Return whether a file exists; also False if this user may not look."""
     with contextlib.suppress(OSError):
         return (data_dir / name).exists()
     return False

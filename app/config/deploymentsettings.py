@@ -1,4 +1,4 @@
-"""Tables [deployment_settings.<name>]: reading their secrets from files, and what follows for each deployment."""
+"""Tables [deployment_settings.<name>]: their secrets from files, and the resulting settings of each deployment."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,11 +16,11 @@ _SECRETS: Final = tuple(key for key in SECRET_FIELDS if key in PerDeployment.mod
 
 
 def read_files(values: dict[str, Any], problems: list[str]) -> None:
-    """Replace each `<secret>_file` in a table by the secret that the file holds."""
+    """Replace each `<secret>_file` in a table by the secret in the file."""
     try:
         found = tables(values.get(_KEY) or {})
     except ValueError:
-        return  # which is reported when it is validated
+        return  # the validation reports it
     if not isinstance(found, Mapping) or not all(isinstance(table, Mapping) for table in found.values()):
         return
     values[_KEY] = {name: _with_secrets(f"[{_KEY}.{name}]", dict(table), problems) for name, table in found.items()}
@@ -52,9 +52,9 @@ def settings_of(settings: Settings, deployment: str) -> Settings:
     table = settings.deployment_settings.get(deployment)
     given = {key: getattr(table, key) for key in table.model_fields_set} if table else {}
     if "webhook_secret" in given:
-        # Else the former secret of all would open this one's path.
+        # Otherwise the former shared secret would be accepted for this deployment.
         given.setdefault("webhook_secret_previous", None)
-    # An empty value, such as email_to = [], turns the whole receiver off.
+    # An empty value, such as email_to = [], turns off the whole receiver.
     for group in GROUPS:
         if any(key in given and not given[key] for key in group):
             given |= {key: fields[key].get_default(call_default_factory=True) for key in group if key not in given}
@@ -62,7 +62,7 @@ def settings_of(settings: Settings, deployment: str) -> Settings:
 
 
 def wrong_together(settings: Settings) -> Iterator[str]:
-    """Yield what is wrong with a table together with the settings outside of it, and with all tables together."""
+    """Yield what is wrong with the tables in combination with the other settings and with each other."""
     names = [login.name for login in _logins(settings)]
     tokens = [token.digest for token in settings.api_tokens]
     for deployment, table in settings.deployment_settings.items():
@@ -86,7 +86,7 @@ def _logins(settings: PerDeployment) -> tuple[Any, ...]:
 
 
 def masked_tables(settings: Settings) -> dict[str, dict[str, Any]]:
-    """Return what the tables set, for people to read: secrets as `<secret>`."""
+    """Return the settings in the tables for display, with secrets as `<secret>`."""
     shown = {}
     for name, table in settings.deployment_settings.items():
         values = table.model_dump(mode="json", exclude_unset=True)

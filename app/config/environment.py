@@ -1,4 +1,4 @@
-"""The environment as settings: `AWB_<KEY>`, secrets from files by `AWB_<KEY>_FILE`, and unknown variables."""
+"""Settings from the environment: `AWB_<KEY>`, secrets from files by `AWB_<KEY>_FILE`, and unknown variables."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,19 +15,19 @@ _MARK: Final = "\ufeff"
 
 
 def value_of(environ: Mapping[str, str], name: str) -> str:
-    """Return a variable's value, empty where it is not set."""
+    """Return a variable's value; empty if it is not set."""
     return plain(environ.get(name, ""))
 
 
 def plain(text: str) -> str:
-    """Take off what an env file or an editor left around a value: white space, a byte order mark, one pair of quotes.
+    """Remove what an env file or an editor left around a value: white space, a byte order mark, one pair of quotes.
 
-    `docker run --env-file` and systemd's relatives differ in whether quotes belong to the value.
+    Tools that read env files, such as `docker run --env-file`, differ in whether they remove quotes.
     """
     text = text.strip().removeprefix(_MARK).strip()
     for quote in "\"'":
         inside = text[1:-1]
-        # Quotes inside as well: every entry of a list has its own.
+        # Inner quotes mean that every entry of a list has its own.
         if len(text) > 1 and text[0] == text[-1] == quote and quote not in inside:
             return inside.strip()
     return text
@@ -51,7 +51,7 @@ def secret_files(environ: Mapping[str, str], problems: list[str]) -> dict[str, s
             problems.append(f"{variable}: {PREFIX}{key.upper()} is set as well; keep one of the two")
             continue
         try:
-            # utf-8-sig: editors on Windows begin a file with a byte order mark.
+            # utf-8-sig, because editors on Windows start files with a byte order mark.
             found[key] = plain(Path(name).read_text(encoding="utf-8-sig"))
         except (OSError, UnicodeDecodeError) as error:
             problems.append(f"{variable}: the file {name} cannot be read: {why_unreadable(error)}")
@@ -63,7 +63,7 @@ def secret_files(environ: Mapping[str, str], problems: list[str]) -> dict[str, s
 
 
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
-    """Return the variables with our prefix that are not settings; Kubernetes' service links are left out."""
+    """Return variables with our prefix that are not settings, except Kubernetes' service links."""
     fields = [PREFIX + key.upper() for key in Settings.model_fields]
     known = {*fields, PREFIX + "CONFIG", _NOT_OURS, *(f"{PREFIX}{key.upper()}_FILE" for key in SECRET_FIELDS)}
     links = set(service_links(environ))
@@ -80,7 +80,7 @@ def unknown_variables(environ: Mapping[str, str]) -> list[str]:
 
 
 def notices(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Return what is worth saying about the environment, though nothing is wrong with it."""
+    """Return remarks about the environment that are not errors."""
     known = {PREFIX + key.upper() for key in Settings.model_fields}
     links = sorted(name for name in service_links(environ) if name.startswith(PREFIX) and name not in known)
     if not links:
@@ -93,7 +93,7 @@ def notices(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def why_unreadable(error: Exception) -> str:
-    """Say why a file cannot be read or written, without its content."""
+    """Return why a file cannot be read or written, without its content."""
     if isinstance(error, UnicodeError):
         return "it is not UTF-8; save it as UTF-8"
     return error.strerror or type(error).__name__ if isinstance(error, OSError) else type(error).__name__

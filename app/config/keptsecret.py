@@ -1,4 +1,4 @@
-"""Secrets that are made once and kept in the data directory."""
+"""Secrets that are generated once and stored in the data directory."""
 
 import contextlib
 import os
@@ -16,12 +16,12 @@ from app.config.types import SHORTEST_SECRET
 
 
 def kept_secret(data_dir: Path, name: str, variable: str) -> str:
-    """Return the secret in a file of the data directory, made at the first call, readable to its owner only.
+    """Return the secret in a file of the data directory, readable only by its owner; the first call generates it.
 
     Args:
-        data_dir: made where it is missing.
-        name: of the file.
-        variable: the setting that takes its place, for the remedy.
+        data_dir: the directory, which is created if missing.
+        name: the name of the file.
+        variable: the setting that can replace it, for the remedy.
 
     Raises:
         ConfigError: the secret can neither be read nor written.
@@ -31,8 +31,8 @@ def kept_secret(data_dir: Path, name: str, variable: str) -> str:
         prepare(data_dir, variable)
     try:
         if not file.exists():
-            # Written to another file and linked, so that two first starts agree on one secret and none is half written.
-            # NamedTemporaryFile makes it with mode 0600, under a name that no other start has.
+            # Written to another file and linked, so that two concurrent first starts agree on one complete secret.
+            # NamedTemporaryFile creates it with mode 0600 and a unique name.
             with tempfile.NamedTemporaryFile("w", dir=data_dir, prefix=f".{name}.") as draft:
                 draft.write(secrets.token_hex(24) + "\n")
                 draft.flush()
@@ -49,7 +49,7 @@ def kept_secret(data_dir: Path, name: str, variable: str) -> str:
 
 
 def ensure_session_secret(settings: Settings) -> Settings:
-    """Return settings with a session secret: the configured one, else the one in the data directory, else a new one.
+    """Return settings with a session secret: the configured one, or else that of the data directory.
 
     Raises:
         ConfigError: the secret can neither be read nor written.
@@ -61,7 +61,7 @@ def ensure_session_secret(settings: Settings) -> Settings:
 
 
 def relay_secret(settings: Settings) -> str:
-    """Return the secret that seals what is relayed: the configured one, else the one in the data directory.
+    """Return the secret that seals what is relayed: the configured one, or else that of the data directory.
 
     Raises:
         ConfigError: the secret can neither be read nor written.

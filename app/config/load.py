@@ -1,7 +1,7 @@
-"""Configuration: a TOML file, overridden by `AWB_…` variables; strict, and every error at once.
+"""Configuration: a TOML file, overridden by `AWB_…` variables. It is strict, and reports every error at once.
 
-Each key of the file is a variable with the same name in capitals behind `AWB_`. Every secret may also come from a
-file, by `AWB_<KEY>_FILE`. Unknown keys are errors, in the file and in the environment.
+The variable of each key is AWB_ and the key in capitals. Every secret may also come from a file named by
+`AWB_<KEY>_FILE`. Unknown keys are errors, in the file and in the environment.
 """
 
 import os
@@ -39,10 +39,10 @@ _MOST_OTHERS: Final = 1000
 
 
 class ConfigError(Exception):
-    """Everything that is wrong with the configuration.
+    """All errors of the configuration.
 
     Attributes:
-        problems: one sentence each, naming the file or variable, the key and the remedy; never a secret's value.
+        problems: one sentence each, with the file or variable, the key and the remedy, but never the value of a secret.
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
@@ -52,14 +52,14 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True)
 class Config:
-    """Checked settings, and what was compiled from them.
+    """Validated settings, and what was compiled from them.
 
     Attributes:
-        source: the file that was read, None if there is none.
-        rules_source: the file that the rules came from.
-        notices: what is worth saying, though nothing is wrong.
+        source: the file that was read; None if there is none.
+        rules_source: the file of the rules.
+        notices: remarks that are not errors.
         relay_rules: how notifications reach people.
-        main: that of the default deployment and of the process, if this is the one of another deployment.
+        main: the configuration of the default deployment and the process, if this is that of another deployment.
     """
 
     settings: Settings
@@ -85,11 +85,11 @@ class Config:
 
     @cached_property
     def others(self) -> "dict[str, Config]":
-        """What `of` has made; it stays small, for anybody may ask for any name."""
+        """The cached results of `of`, which stay few although anybody may ask for any name."""
         return {}
 
     def of(self, deployment: str) -> "Config":
-        """Return the configuration of one deployment: what its table sets, and the rest as for all."""
+        """Return the configuration of one deployment: the settings of its table, and the shared ones."""
         main = self.main or self
         if deployment == main.settings.deployment:
             return main
@@ -107,12 +107,12 @@ class Config:
         return (self.main or self).settings.deployment
 
     def verifying(self, deployment: str) -> bool:
-        """Return whether the API of the deployment that this configuration is of is configured."""
+        """Return whether Coder's API is configured for the deployment of this configuration."""
         settings = self.settings
         return bool(settings.coder_url and settings.coder_token) and deployment == settings.deployment
 
     def repeat_every(self, level: str) -> timedelta | None:
-        """Return after which time an unresolved level is said again; None for never."""
+        """Return after which time an unresolved level is repeated; None for never."""
         days = self.settings.repeat_days_by_level.get(level, self.settings.repeat_days)
         return timedelta(days=days) if days else None
 
@@ -137,16 +137,16 @@ class Config:
         return {rule.name: rule.verdict.reason for rule in self.rules}
 
     def reason_of(self, rule: str) -> str:
-        """Return a rule's reason, also for a record whose rule has since gone."""
-        return self.reasons.get(rule, f"The rule “{rule}”, which is no longer configured, counted it.")
+        """Return a rule's reason, also for a record whose rule no longer exists."""
+        return self.reasons.get(rule, f"It was counted by the rule “{rule}”, which is no longer configured.")
 
 
 def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Config:
-    """Read file and environment, check everything, and compile the rules.
+    """Read the file and the environment, validate everything, and compile the rules.
 
     Args:
-        path: the file to read; by default `AWB_CONFIG`, else config/awb-meter.toml of a checkout, else
-            /etc/awb-meter/awb-meter.toml if this user can read it, else the packaged one.
+        path: the file to read; by default `AWB_CONFIG`, or else config/awb-meter.toml of a checkout,
+            /etc/awb-meter/awb-meter.toml if this user can read it, or the packaged file.
         environ: the environment, `os.environ` by default.
 
     Raises:
@@ -184,7 +184,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
 
 
 def masked(settings: Settings) -> dict[str, Any]:
-    """Return every setting as text, secrets as `<secret>`, for people to read."""
+    """Return every setting as text for display, with secrets as `<secret>`."""
     shown = settings.model_dump(mode="json")
     shown["deployment_settings"] = masked_tables(settings)
     for forward in shown["forward"]:
@@ -210,7 +210,7 @@ def _validate(
     except ValidationError as error:
         found = error.errors(include_input=False, include_url=False)
         problems += [sentence(item, source, environ) for item in found]
-        # Pydantic checks settings together only if each of them is valid; every mistake is to be reported at once.
+        # Pydantic checks combinations of settings only if each one is valid, but all errors must be reported at once.
         missing = incomplete(values) if all(item["loc"] for item in found) else []
         problems += [f"configuration: {problem}" for problem in missing]
     return None

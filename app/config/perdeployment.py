@@ -1,4 +1,4 @@
-"""The settings that each deployment may have of its own, in its table [deployment_settings.<name>]."""
+"""The settings that each deployment may have in its table [deployment_settings.<name>]."""
 
 from typing import Annotated, Any, Final
 
@@ -33,9 +33,9 @@ from app.core.limit.limits import INCLUDED_BUILDS
 from app.core.limit.period import PeriodKind, PeriodRule
 from app.core.limit.threshold import Threshold
 
-#: Settings that are yes or no.
+#: Boolean settings.
 FLAGS: Final = ("dry_run", "forecast_alerts", "metrics_user_names")
-#: Say where messages go.
+#: Settings that determine where messages are sent.
 RECEIVER_FIELDS: Final = frozenset(
     {
         "slack_webhook_url",
@@ -48,13 +48,13 @@ RECEIVER_FIELDS: Final = frozenset(
         "apprise_urls",
     }
 )
-#: Belong to one deployment alone: no other takes over what is set outside of its table.
+#: Settings that belong to one deployment: others do not inherit them from outside their table.
 OWN: Final = ("coder_url", "coder_token", "coder_ca_file", "logins", "api_tokens", "feed_token")
 _DEFAULT_THRESHOLDS: Final = tuple(Threshold.parse(text) for text in ("75%", "90%", "100%", "+10%"))
 
 
 class Texts(BaseModel):
-    """The `[texts]` table: an admin's own words in place of the built-in ones, as Jinja templates."""
+    """The `[texts]` table: an admin's own texts instead of the built-in ones, as Jinja templates."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -64,7 +64,7 @@ class Texts(BaseModel):
 
 
 class PerDeployment(BaseModel):
-    """Settings of one deployment. Those that its table leaves out are as outside of it, except for OWN."""
+    """Settings of one deployment. Those missing in its table are inherited from outside, except OWN."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -109,7 +109,7 @@ class PerDeployment(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _no_boolean(cls, value: Any, info: ValidationInfo) -> Any:
-        # Pydantic would read true as the number 1.
+        # Pydantic would accept true as the number 1.
         if isinstance(value, bool) and info.field_name not in FLAGS:
             raise ValueError("takes no true or false")
         return value

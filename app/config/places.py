@@ -1,4 +1,4 @@
-"""Where the files of the configuration are: given by name, in a checkout, on this machine, or with the program."""
+"""The locations of configuration files: given by name, in a checkout, on this machine, or packaged."""
 
 import os
 from collections.abc import Mapping
@@ -8,20 +8,20 @@ from typing import Final
 from app.config.environment import PREFIX, value_of, why_unreadable
 from app.config.types import in_stray_quotes
 
-#: Read by commands on a machine where systemd runs the meter; systemd hands the same file to the service.
+#: Read by commands on a machine where systemd runs the meter; systemd passes the same file to the service.
 SYSTEM_CONFIG: Final = Path("/etc/awb-meter/awb-meter.toml")
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _DEFAULTS: Final = Path(__file__).resolve().parents[1] / "defaults"
 
 
 def packaged(name: str, folder: str = "config") -> Path:
-    """Return a file or folder that comes with the program: from the checkout, else from the installed package."""
+    """Return a file or folder that is part of the program: from the checkout, or else from the installed package."""
     checkout = _ROOT / folder / name
     return checkout if checkout.exists() else _DEFAULTS / name
 
 
 def find(path: Path | None, environ: Mapping[str, str], problems: list[str]) -> Path | None:
-    """Return the file of settings, None if there is none; a named one that cannot be read is a problem."""
+    """Return the configuration file; None if there is none. A named one that cannot be read is a problem."""
     variable = value_of(environ, PREFIX + "CONFIG")
     named = path or (Path(variable) if variable else None)
     if named is None:

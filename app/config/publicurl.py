@@ -1,4 +1,4 @@
-"""The path in AWB_PUBLIC_URL, which must be told apart from the paths of the service itself."""
+"""The path in AWB_PUBLIC_URL, which must be distinguishable from the paths of the service itself."""
 
 import re
 from typing import Final
@@ -38,9 +38,10 @@ _PATH: Final = re.compile(r"(/(?!\.+(/|$))[A-Za-z0-9._~-]+)*")
 
 
 def problem(path: str) -> str | None:
-    """Say what is wrong with a path without a slash at its end; None if it can be used.
+    """Return what is wrong with a path without a trailing slash; None if it can be used.
 
-    A proxy may pass the path on or remove it. If it began like a path of the service, one could not know which it did.
+    A proxy may pass the path on or remove it. If it started like a path of the service, the two could not be
+    distinguished.
     """
     if not _PATH.fullmatch(path):
         return "the path may have letters, digits and -._~ between single slashes, such as /awb"

@@ -1,4 +1,4 @@
-"""The texts of a configuration that must appear in no log."""
+"""The texts of a configuration that must never be logged."""
 
 from collections.abc import Iterator
 from urllib.parse import quote, unquote
@@ -14,7 +14,7 @@ from app.core.text.redisurl import is_sentinel, parse_sentinel_url
 
 
 def secret_texts(settings: Settings) -> Iterator[str]:
-    """Yield every text that must appear in no log: the secrets, the passwords in URLs, and the paths of webhooks."""
+    """Yield every text that must never be logged: the secrets, the passwords in URLs, and the paths of webhooks."""
     yield from _secrets(settings)
     for table in settings.deployment_settings.values():
         yield from _secrets(table)

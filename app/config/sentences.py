@@ -1,4 +1,4 @@
-"""What pydantic objects to, as sentences that name the file or the variable, the key and the remedy."""
+"""Pydantic's errors as sentences that name the file or the variable, the key and the remedy."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,5 +24,5 @@ def sentence(item: Any, source: Path | None, environ: Mapping[str, str]) -> str:
 
 
 def _inside(path: Sequence[str | int]) -> str:
-    """Write the place inside a setting as people count: `[2].levels` is the second table's key."""
+    """Return the place inside a setting, counted from one: `[2].levels` is a key of the second table."""
     return "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in path)

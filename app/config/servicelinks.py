@@ -1,4 +1,4 @@
-"""Kubernetes' service links: variables that describe every Service of a namespace to each of its pods.
+"""Kubernetes' service links: variables in each pod that describe every Service of its namespace.
 
 A Service named `awb` or `awb-…` brings variables with our prefix. Names and values: Kubernetes,
 pkg/kubelet/envvars/envvars.go; the name is in capitals, with underscores for dashes.
@@ -18,12 +18,12 @@ _LINK: Final = re.compile(rf"(?P<protocol>{_PROTOCOL})://(?P<host>.+):(?P<port>[
 
 
 def service_links(environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield the names of variables that Kubernetes sets for a Service; their values must be of its making, too.
+    """Yield the names of variables that Kubernetes sets for a Service, whose values must also have Kubernetes' form.
 
-    AWB_PORT=8787 and AWB_SERVICE_HOST=0.0.0.0 are somebody's idea of a setting, and none of these.
+    AWB_PORT=8787 and AWB_SERVICE_HOST=0.0.0.0 are mistaken settings, not service links.
     """
     for name, value in environ.items():
-        # A Service may be called “awb-port”, so every underscore may be the one behind its name.
+        # A Service may be called “awb-port”, so every underscore may be the one after its name.
         splits = ((name[: at.start()], _SHAPE.fullmatch(name, at.end())) for at in re.finditer("_", name))
         if any(shape and _is_link(service, shape, value, environ) for service, shape in splits):
             yield name
@@ -34,7 +34,7 @@ def _is_link(service: str, name: re.Match[str], value: str, environ: Mapping[str
     if name[0] == "SERVICE_HOST":
         return _is_cluster_ip(value)
     if name[0].startswith("SERVICE_PORT"):
-        # A number alone could be anything: Kubernetes sets the address as well.
+        # A number alone could be anything, but Kubernetes also sets the address.
         return value.isdecimal() and _is_cluster_ip(environ.get(f"{service}_SERVICE_HOST", ""))
     if name["part"]:
         return {"PROTO": value == protocol, "PORT": value == port, "ADDR": _is_cluster_ip(value)}[name["part"]]

@@ -1,4 +1,4 @@
-"""Every setting with its default. config/awb-meter.toml documents them for people."""
+"""All settings with their defaults. config/awb-meter.toml documents them."""
 
 from ipaddress import ip_address
 from pathlib import Path
@@ -52,7 +52,7 @@ SECRET_FIELDS: Final = (
     "feed_token",
     "relay_secret",
 )
-#: In the directory that a command is called in.
+#: Relative to the current directory of the command.
 DEFAULT_DATA_DIR: Final = "data"
 
 
@@ -142,13 +142,13 @@ class Settings(PerDeployment):
 
     @property
     def metrics_address(self) -> tuple[str, int] | None:
-        """Host and port of `metrics_bind`; None where /metrics is on `bind`."""
+        """Host and port of `metrics_bind`; None if /metrics is on `bind`."""
         host, _, port = self.metrics_bind.rpartition(":")
         return (host.strip("[]"), int(port)) if host else None
 
     @property
     def base_path(self) -> str:
-        """The path that the meter is published under, such as /awb; empty where it has a host of its own."""
+        """The path under which the meter is published, such as /awb; empty without one."""
         return urlsplit(self.public_url).path
 
     @property
@@ -165,7 +165,7 @@ class Settings(PerDeployment):
 
     @property
     def exposed(self) -> bool:
-        """Return whether a setting suggests that others reach this service, so a proxy or forwarder may run here."""
+        """Return whether a setting suggests that others can reach this service, perhaps through a proxy here."""
         passwords = (self.admin_password_hash, self.viewer_password_hash, self.logins)
         ways_in = (*passwords, self.api_tokens, self.proxy_addresses)
         return is_public(self.public_url) or any(ways_in)

@@ -1,4 +1,4 @@
-"""Settings that only work together."""
+"""Settings that work only in combination."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -6,12 +6,12 @@ from typing import Any, Final
 _EMAIL: Final = ("smtp_url", "email_from", "email_to")
 _REDIS_TLS: Final = ("redis_ca_file", "redis_cert_file", "redis_key_file", "redis_server_name")
 _SLACK_BOT: Final = ("slack_bot_token", "slack_channel")
-#: Settings of one receiver, which are all set or none.
+#: Settings of one receiver: either all are set, or none.
 GROUPS: Final = (_EMAIL, _SLACK_BOT)
 
 
 def incomplete(values: Mapping[str, Any]) -> list[str]:
-    """Say what is missing where settings only work together; empty when nothing is."""
+    """Return what is missing for settings that work only in combination; empty if nothing is."""
     found = []
     relay = values.get("relay") or "off"
     # People have their own addresses, so relaying needs neither recipients nor channels.

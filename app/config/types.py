@@ -1,4 +1,4 @@
-"""Types of settings: what each reads, and what it says when it cannot."""
+"""Types of settings: how each is parsed, and its error messages."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -38,12 +38,12 @@ _NO_URL: Final = "must be a URL such as https://coder.example.com, without user 
 
 
 def in_stray_quotes(text: str) -> bool:
-    """Return whether a text begins or ends with a quotation mark, as where an env file held one too many."""
+    """Return whether a text starts or ends with a quotation mark, as after an extra one in an env file."""
     return text.startswith(_QUOTES) or text.endswith(_QUOTES)
 
 
 def split_url(url: str) -> SplitResult:
-    """Split a URL; empty where it is none, or has white space, some of which `urlsplit` drops without a word."""
+    """Split a URL; empty if it is invalid, or contains white space, some of which `urlsplit` silently removes."""
     return weburl.split_url("" if re.search(r"\s", url) or in_stray_quotes(url) else url)
 
 
@@ -248,5 +248,5 @@ LongSecret = Annotated[SecretStr | None, AfterValidator(_secret)]
 MailAddress = Annotated[Mailbox | None, BeforeValidator(_optional_mailbox)]
 MailAddresses = Annotated[list[Mailbox], BeforeValidator(_mailbox_list)]
 HeloName = Annotated[str, AfterValidator(_helo)]
-#: Reads tables from JSON where they come from a variable.
+#: Parses tables from JSON if they come from a variable.
 Tables = BeforeValidator(tables)

@@ -1,4 +1,4 @@
-"""The webhook secret that is made at the first start."""
+"""The webhook secret that is generated at the first start."""
 
 from pydantic import SecretStr
 
@@ -7,7 +7,7 @@ from app.config.settings import Settings
 
 
 def ensure_webhook_secret(settings: Settings) -> Settings:
-    """Return settings with a webhook secret: the configured one, else the one in the data directory, else a new one.
+    """Return settings with a webhook secret: the configured one, or else that of the data directory.
 
     Raises:
         ConfigError: the secret can neither be read nor written.

@@ -1,4 +1,4 @@
-"""Lists and tables as variables hold them: quotes, separators, JSON."""
+"""Lists and tables in variables: quotes, separators, JSON."""
 
 import json
 import re
@@ -23,7 +23,7 @@ def words(value: Any, *, secret: bool = False) -> Any:
 
 
 def people(value: Any) -> Any:
-    """Read names of people, which may hold spaces where each is an entry of its own."""
+    """Parse names of people, which may contain spaces if each is a separate entry."""
     found = entries(value) if isinstance(value, str) else value
     if isinstance(found, list):
         check_words((part for part in found if isinstance(part, str)), spaces=not isinstance(value, str))
@@ -37,7 +37,7 @@ def one_word(value: SecretStr | None) -> SecretStr | None:
 
 
 def tables(value: Any) -> Any:
-    """Read tables from a variable, as JSON; in the file they are TOML."""
+    """Parse tables from a variable, as JSON; in the file they are TOML."""
     if not isinstance(value, str):
         return value
     try:

@@ -1,4 +1,4 @@
-"""Checks of who gets in: asks the public URL and loopback for the usage, as a stranger would who claims to be here."""
+"""Checks of access: request the usage through the public URL and loopback, as a stranger could."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -24,14 +24,14 @@ _FORWARDED: Final = {
 
 
 def examine_access(settings: Settings) -> Iterator[Finding]:
-    """Yield what a stranger gets. What does not answer here is the business of other checks."""
+    """Yield what a stranger would get. A service that does not answer is reported by other checks."""
     if is_public(settings.public_url):
         yield from _public(settings)
     yield from _loopback(settings)
 
 
 def _public(settings: Settings) -> Iterator[Finding]:
-    """Ask from outside without credentials: a proxy may look like somebody on this machine."""
+    """Send a request from outside without credentials, because a proxy may look like a person on this machine."""
     base, named = settings.public_url, {}
     if settings.proxy_user_header:
         named = {settings.proxy_user_header: next(iter(settings.proxy_admins), "awb-doctor")}
@@ -77,7 +77,7 @@ def _loopback(settings: Settings) -> Iterator[Finding]:
 
 
 def _opens(settings: Settings, base: str, headers: Mapping[str, str]) -> bool | None:
-    """Return whether the usage is shown for these headers; None where nothing answers."""
+    """Return whether the usage is shown for these headers; None if there is no answer."""
     with WebSession(settings.ca_file, direct=True) as session:
         try:
             answer = session.get(f"{base}{_PATH}", headers={"User-Agent": DOCTOR, **headers}, timeout=_TIMEOUT)

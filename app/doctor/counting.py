@@ -1,4 +1,4 @@
-"""Checks of the counting: templates, the verdict on the installation's health, and where Coder posts to."""
+"""Checks of counting: templates, the verdict on the installation's health, and Coder's webhook endpoint."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -15,10 +15,10 @@ from app.pipeline.passes import client
 from app.store.receive.inbox import deployments
 from app.store.store import Store
 
-#: Checks that look at one deployment; the others are about all of them.
+#: Checks of a single deployment; the others concern all deployments.
 _OF_DEPLOYMENTS: Final = ("sweep.", "input.deliveries", "input.quarantine", "notifications.")
 _REDIS: Final = "redis.reachable"
-#: As far as clocks may differ without harm.
+#: How far clocks may differ without harm.
 _TOLERATED_SECONDS: Final = 300
 
 
@@ -32,7 +32,7 @@ def examine_counting(config: Config, connection: "redis.Redis") -> Iterator[Find
         )  # fmt: skip
     store = Store(connection, own)
     found = verdict(store, config)
-    # Of Redis itself more has been said already.
+    # Redis itself has been reported already.
     yield from (finding for finding in found.findings if finding.check != _REDIS)
     if found.of(_REDIS) is Result.ERROR:
         return
@@ -46,19 +46,19 @@ def examine_counting(config: Config, connection: "redis.Redis") -> Iterator[Find
         own_config = config.of(deployment)
         if not own_config.verifying(deployment):
             continue
-        # Once: a Coder that is away has been reported above, and nobody waits for several attempts.
+        # One attempt only: if Coder is unavailable, that has been reported above.
         with client(own_config, attempts=1) as api:
             yield from endpoint(own_config, api)
 
 
 def _ahead(store: Store) -> Iterator[Finding]:
-    """Find builds that lie in the future: a clock ran ahead when they came, and they are in no sum until then."""
+    """Find builds in the future, which were counted while a clock was ahead, and are in no total until then."""
     count = store.ledger(AWB).count_since(clock.now().timestamp() + _TOLERATED_SECONDS)
     if count:
         builds = "1 build is" if count == 1 else f"{count:,} builds are"
         yield Finding(
             "clock.records", Result.WARNING, f"{builds} in the future: a clock was ahead at their arrival",
-            "synchronise the clocks (NTP); they count from that day on; a pass with Coder's API puts what it proves "
-            "at the time that Coder tells",
+            "synchronise the clocks (NTP); they count from that day on; a pass over Coder's API moves proved builds "
+            "to the time that Coder reports",
             store.deployment,
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Checks of a whole installation, each with a stable id, an outcome and a hint; `awb doctor` prints them."""
+"""Checks of a whole installation, each with a stable id, an outcome and a hint; printed by `awb doctor`."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -29,7 +29,7 @@ _LARGEST_SKEW = 30.0
 
 
 def examine(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
-    """Yield the findings of every check, as they come."""
+    """Yield the findings of every check as they are made."""
     yield from _secret(config)
     yield from examine_redis(config, connection)
     yield from _receiver(config)
@@ -64,7 +64,7 @@ def _secret(config: Config) -> Iterator[Finding]:
 
 
 def _receiver(config: Config) -> Iterator[Finding]:
-    """Ask the receiver as Coder would reach it; a redirect would turn its POSTs into GETs and lose them."""
+    """Send a request to the receiver as Coder would; a redirect would turn Coder's POSTs into GETs and lose them."""
     base = config.settings.public_url or f"http://{config.settings.bind}"
     host = urlsplit(base).hostname or ""
     try:
@@ -109,7 +109,7 @@ def _coder_clock(config: Config) -> Iterator[Finding]:
 
 
 def _skew(date: str) -> float:
-    """Return the seconds between an HTTP Date and our clock; 0 where the header is missing or no date."""
+    """Return the seconds between an HTTP Date and our clock; 0 if the header is missing or invalid."""
     try:
         return abs(parsedate_to_datetime(date).timestamp() - clock.now().timestamp())
     except ValueError:
@@ -117,7 +117,7 @@ def _skew(date: str) -> float:
 
 
 def _receivers(settings: Settings) -> Iterator[Finding]:
-    """Ask each receiver; that there are any is a part of the verdict on health."""
+    """Probe each receiver; whether there are any is part of the verdict on health."""
     for name in receivers(settings):
         check = f"receiver.{name}"
         try:

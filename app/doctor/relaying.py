@@ -1,4 +1,4 @@
-"""Checks of what is passed on: whether users get what Coder sends here."""
+"""Checks of relaying: whether users still get the notifications that Coder sends here."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -22,7 +22,7 @@ _SWITCH_ON: Final = "set AWB_RELAY=email with AWB_SMTP_URL and AWB_EMAIL_FROM (d
 
 
 def examine_relaying(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
-    """Yield findings; none if Redis is unavailable, which others report."""
+    """Yield findings; none if Redis is unavailable, which other checks report."""
     try:
         known = dict.fromkeys([config.settings.deployment, *deployments(connection)])
         for deployment in known if config.settings.relay == "off" else ():
@@ -34,7 +34,7 @@ def examine_relaying(config: Config, connection: "redis.Redis") -> Iterator[Find
 
 
 def _users(store: Store) -> Iterator[Finding]:
-    """Look for notifications that are for users and of no use to the count: by mail, nobody gets those."""
+    """Look for notifications that are for users only: without a relay, nobody gets them by e-mail."""
     names: set[str] = set()
     pages = store.kept.newest(clock.now().timestamp() - _LATELY, _MOST_CHECKED)
     for kept in islice((one for page in pages for one in page), _MOST_CHECKED):
@@ -51,7 +51,7 @@ def _users(store: Store) -> Iterator[Finding]:
 
 
 def _mail_server(config: Config) -> Iterator[Finding]:
-    """Ask the mail server; where it has receivers of warnings as well, those ask it."""
+    """Probe the mail server, unless it is already probed for receivers of warnings."""
     try:
         server, sender = smtp_server(config.settings)
         Mailer(server, sender, trusted=config.settings.ca_file).probe()

@@ -1,7 +1,7 @@
-"""One POST to where a name leads at that moment, and nowhere else.
+"""One POST to the address that was checked, and to no other.
 
-A name is resolved once, the addresses are checked, and the connection goes to a checked one: a name that leads to a
-private address a moment later (DNS rebinding) leads nowhere. Redirects are not followed.
+A name is resolved once, its addresses are checked, and the connection goes to a checked one, so a name that changes to
+a private address a moment later (DNS rebinding) has no effect. Redirects are not followed.
 """
 
 import socket
@@ -24,19 +24,19 @@ from app.net.session import WebSession, is_here
 
 Ip = IPv4Address | IPv6Address
 
-#: IPv4 addresses inside of IPv6 ones that translators lead there (RFC 6052).
+#: IPv6 addresses that contain an IPv4 address, to which translators forward (RFC 6052).
 _TRANSLATED: Final = ip_network("64:ff9b::/96")
 _MOST_ADDRESSES: Final = 4
 _CONNECT: Final = 5.0
 
 
 class PrivateAddressError(Exception):
-    """The name leads into a private network only."""
+    """The name leads only to private networks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the other side answered; its body is not read, for it says nothing that the status does not."""
+    """The response; its body is not read, because it adds nothing to the status."""
 
     status: int
     retry_after: str | None
@@ -47,7 +47,7 @@ class Reply:
 
 
 def is_public(address: Ip) -> bool:
-    """Return whether an address lies in the open Internet, whatever it is wrapped in."""
+    """Return whether an address is public, including addresses embedded in it."""
     if isinstance(address, IPv6Address):
         if address in _TRANSLATED:
             return is_public(IPv4Address(int(address) & 0xFFFFFFFF))
@@ -68,15 +68,15 @@ def post(
 ) -> Reply:
     """POST once.
 
-    Where the environment names a proxy for this URL, the proxy resolves the name, and its rules say what is private.
+    If the environment names a proxy for this URL, the proxy resolves the name, and its own rules apply.
 
     Raises:
-        PrivateAddressError: the name leads to private addresses only, and they are not allowed.
-        OSError: there was no answer; for urllib3's errors as well, which are wrapped in one.
+        PrivateAddressError: the name leads only to private addresses, which are not allowed.
+        OSError: there was no answer; errors of urllib3 are wrapped in one.
     """
     if not is_here(url) and get_environ_proxies(url):
         return _by_proxy(url, body, headers, seconds, ca_file)
-    # As requests writes it: an international name in ASCII, and what no path may hold quoted.
+    # Prepared by requests: international names become ASCII, and invalid characters of the path are quoted.
     parts = urlsplit(requests.Request("POST", url).prepare().url or "")
     name = (parts.hostname or "").rstrip(".")
     port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -104,11 +104,11 @@ def post(
 
 
 class NoAnswerError(OSError):
-    """There was no answer. Its text names the kind alone, for the library's own holds URL and headers.
+    """There was no answer. Its text is only the kind of error, because the library's own contains URL and headers.
 
     Attributes:
-        tls: no trusted connection was made.
-        untrusted: its certificate is not trusted.
+        tls: whether there was no trusted connection.
+        untrusted: whether the certificate is not trusted.
     """
 
     def __init__(self, error: Exception) -> None:
@@ -144,7 +144,7 @@ def _pool(scheme: str, name: str, address: str, port: int, seconds: float, ca_fi
     timeout = Timeout(connect=min(_CONNECT, seconds), read=seconds)
     if scheme == "http":
         return urllib3.HTTPConnectionPool(address, port, timeout=timeout)
-    # The certificate has to be the name's, and the server is asked for the name, though we call its address.
+    # The certificate must be for the name, and the server is asked for the name, although we connect to its address.
     return urllib3.HTTPSConnectionPool(
         address, port, timeout=timeout, ssl_context=trust.context(ca_file), server_hostname=name
     )

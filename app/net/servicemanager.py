@@ -1,7 +1,7 @@
-"""What systemd is told of a service: sd_notify(3), one datagram a message to the socket that NOTIFY_SOCKET names.
+"""Messages to systemd: sd_notify(3), one datagram per message to the socket in NOTIFY_SOCKET.
 
-Without that variable nothing is sent, so a caller need not know who started it. The libraries for it on PyPI are either
-unmaintained (sdnotify, 2017) or need a C compiler.
+Without that variable nothing is sent, so callers need not know what started them. The libraries for it on PyPI are
+either unmaintained (sdnotify, 2017) or need a C compiler.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ class ServiceManager:
     """The service manager that started this process, if one did.
 
     Attributes:
-        watchdog_seconds: how often `keep_alive` has to be called at least; 0 if nobody waits for it.
+        watchdog_seconds: the maximum time between calls of `keep_alive`; 0 if there is no watchdog.
     """
 
     def __init__(self, address: str = "", watchdog_seconds: float = 0.0) -> None:
@@ -29,7 +29,7 @@ class ServiceManager:
 
     @classmethod
     def of(cls, environ: MutableMapping[str, str]) -> Self:
-        """Take the manager's variables out of an environment, so that no child of this process speaks for it."""
+        """Take the manager's variables out of an environment, so that no child process sends messages in its place."""
         address = environ.pop(_SOCKET, "")
         microseconds, pid = environ.pop(_WATCHDOG, ""), environ.pop(_WATCHDOG_PID, "")
         watched = microseconds.isdecimal() and pid in ("", str(os.getpid()))
@@ -47,7 +47,7 @@ class ServiceManager:
         self._send("STOPPING=1", "STATUS=Finishing work")
 
     def keep_alive(self, now: float) -> None:
-        """Tell the watchdog that this process works; at most one message per third of its time is sent.
+        """Report to the watchdog that this process works, with at most one message per third of its time.
 
         Args:
             now: seconds of a monotonic clock.
@@ -61,6 +61,6 @@ class ServiceManager:
         if not self._address.startswith(("/", "@")):
             return
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
-        # A manager that is gone must not take the service with it.
+        # If the manager is gone, the service must continue.
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             sender.sendto("\n".join(lines).encode(), address)

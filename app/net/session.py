@@ -1,4 +1,4 @@
-"""The session of every outgoing request: it connects to the given URL and nowhere else."""
+"""The session for every outgoing request: it connects to the given URL and nowhere else."""
 
 import os
 import socket
@@ -17,12 +17,12 @@ from app.net import trust
 
 
 class WebSession(requests.Session):
-    """A session that follows no redirect, keeps no cookies, and takes no credentials from a .netrc.
+    """A session that follows no redirects, keeps no cookies, and takes no credentials from a .netrc.
 
-    Of the environment it reads the proxies alone, and goes past them to this machine.
+    From the environment it uses only the proxies, and bypasses them for this machine.
 
     Attributes:
-        patience: seconds that a whole exchange may take, for those that bound it.
+        patience: seconds that a whole exchange may take, for callers that limit it.
     """
 
     patience: float = 15.0
@@ -34,11 +34,11 @@ class WebSession(requests.Session):
 
         Args:
             ca_file: certificates to trust in addition to the system's.
-            direct: go past every proxy, as for our own addresses.
-            connections: at most that many at once; more wait. None for no bound.
+            direct: whether to bypass every proxy, as for our own addresses.
+            connections: the maximum number of concurrent requests, beyond which they wait; None for no maximum.
         """
         super().__init__()
-        # Among what requests takes from the environment is .netrc, whose credentials win over those of a request.
+        # Otherwise requests would also use .netrc, whose credentials override those of a request.
         self.trust_env = False
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._direct = direct
@@ -48,16 +48,16 @@ class WebSession(requests.Session):
         self.mount("http://", adapter)
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Find none: even told not to follow, requests would read the whole body and stumble over where it leads."""
+        """Return None: otherwise requests would read the whole body of a redirect and parse its target."""
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
-        """Add the environment's proxies, and nothing else of it."""
+        """Use the environment's proxies, and nothing else of it."""
         found = {} if self._direct or is_here(str(url)) else get_environ_proxies(str(url))
         return super().merge_environment_settings(url, {**found, **(proxies or {})}, stream, verify, cert)
 
 
 class _Adapter(HTTPAdapter):
-    """Trusts what the system trusts, where requests would trust a list that comes with it."""
+    """Trusts the system's certificates instead of the list that comes with requests."""
 
     def __init__(self, ca_file: "str | os.PathLike[str] | None", **options: Any) -> None:
         self._ca_file = ca_file
@@ -79,7 +79,7 @@ class _Adapter(HTTPAdapter):
         return super().proxy_manager_for(proxy, **options)
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        # Here requests names its own list of certificates; with a context of ours there is nothing to name.
+        # Here requests sets its own list of certificates, which our context replaces.
         if verify is not True:
             super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
 
@@ -98,7 +98,7 @@ def is_here(url: str) -> bool:
 
 
 def is_preparable(url: str) -> bool:
-    """Return whether requests can use this address, including an international name."""
+    """Return whether requests can use this address, including international names."""
     try:
         return bool(requests.Request("GET", url).prepare().url)
     except ValueError:  # requests.exceptions.InvalidURL is one

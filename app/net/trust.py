@@ -10,10 +10,10 @@ REMEDY: Final = "put your CA into the system's trust store, or name its file in 
 
 
 def context(ca_file: "str | os.PathLike[str] | None" = None) -> ssl.SSLContext:
-    """Return a context for clients that trusts the system's certificates (SSL_CERT_FILE included) and those of a file.
+    """Return a client context that trusts the system's certificates (including SSL_CERT_FILE) and those of a file.
 
     Raises:
-        OSError: the file cannot be read or holds no certificates.
+        OSError: the file cannot be read or contains no certificates.
     """
     import truststore  # noqa: PLC0415 - most commands open no connection of this kind
 
@@ -24,7 +24,7 @@ def context(ca_file: "str | os.PathLike[str] | None" = None) -> ssl.SSLContext:
 
 
 def problem(ca_file: Path) -> str | None:
-    """Say why a file of certificates cannot be used, None where it can."""
+    """Return why a file of certificates cannot be used; None if it can."""
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=str(ca_file))
     except ssl.SSLError:
@@ -35,11 +35,11 @@ def problem(ca_file: Path) -> str | None:
 
 
 def own_problem(cert_file: Path, key_file: Path | None) -> str | None:
-    """Say why a certificate of ours cannot be used with its key, None where it can.
+    """Return why a client certificate cannot be used with its key; None if it can.
 
     Args:
-        cert_file: the certificate, and those between it and its CA.
-        key_file: its key; None where the same file holds it.
+        cert_file: the certificate, and the certificates between it and its CA.
+        key_file: its key; None if the same file contains it.
     """
     for file in (cert_file, key_file or cert_file):
         try:
@@ -47,7 +47,7 @@ def own_problem(cert_file: Path, key_file: Path | None) -> str | None:
         except OSError as error:
             return f"the file {file} cannot be read: {error.strerror or type(error).__name__}"
     try:
-        # An empty password keeps OpenSSL from asking for one on the terminal.
+        # An empty password prevents OpenSSL from asking for one on the terminal.
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(cert_file, key_file, password="")
     except (ssl.SSLError, ValueError):
         where = f"{key_file} holds its key" if key_file else "its key"
@@ -56,7 +56,7 @@ def own_problem(cert_file: Path, key_file: Path | None) -> str | None:
 
 
 def is_untrusted(error: BaseException) -> bool:
-    """Return whether an error, or what it was raised from, is a certificate that was not trusted."""
+    """Return whether an error, or its cause, is a certificate that is not trusted."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(seen):
