@@ -144,7 +144,8 @@ def replay_relay(call: Call) -> Replayed:
 
 def _known(call: Call) -> None:
     """Refuse to write data for an unknown deployment."""
-    if call.store.deployment not in {call.config.settings.deployment, *deployments(call.store.redis)}:
+    configured = (call.config.main or call.config).settings.configured_deployments
+    if call.store.deployment not in {*configured, *deployments(call.store.redis)}:
         raise Problem(404, "No deployment with this name has ever posted.")
 
 
