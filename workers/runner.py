@@ -6,7 +6,6 @@ they run in the worker's own process.
 
 import os
 import secrets
-import time
 from typing import Any, Final
 
 import redis
@@ -25,8 +24,8 @@ from app.store import keys
 from app.store.rq import jobqueue, readyjob, turns
 from app.store.rq.checkedjob import CheckedJob
 from app.store.rq.workers import this_host
-from app.store.server.connection import pipelined, script, unavailable
-from app.store.server.info import check_writable, server_info
+from app.store.server.connection import pipelined, script
+from app.store.server.info import server_info
 from workers import jobs, runtime
 from workers.embedded import alive
 from workers.pausing import PausableWorker
@@ -37,7 +36,6 @@ BATCH: Final = 200
 # With RQ's defaults, an idle worker notices the jobs of a dead one only after many minutes.
 _WORKER_TTL: Final = 60
 _MAINTENANCE_SECONDS: Final = 30
-_POLL_SECONDS: Final = 0.5
 # Where rq.utils.get_version caches its result.
 _RQ_VERSION: Final = "__rq_redis_server_version"
 
@@ -211,22 +209,6 @@ def _set_server_version(connection: "redis.Redis") -> None:
     facts = server_info(connection).facts
     version = [int(part) for part in str(facts["redis_version"]).split(".")[:3] if part.isdecimal()]
     setattr(connection, _RQ_VERSION, tuple(version + [0] * (3 - len(version))))
-
-
-def wait_for_redis(connection: "redis.Redis") -> None:
-    """Wait until Redis accepts writes, because a worker that ends right away is restarted after ever longer delays."""
-    logged = ""
-    while True:
-        try:
-            check_writable(connection)
-        except (redis.exceptions.RedisError, OSError) as error:
-            why = unavailable(error) or "failing"
-            if why != logged:
-                log.warning("worker is waiting for Redis", why=why)
-            logged = why
-            time.sleep(_POLL_SECONDS)
-        else:
-            return
 
 
 def adopt(new: SimpleWorker) -> None:

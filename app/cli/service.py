@@ -179,8 +179,8 @@ def worker(context: click.Context, queues: tuple[str, ...], burst: bool) -> None
 
 def _work(context: click.Context, config: Config, queue: str, *, burst: bool) -> None:
     """Run as the worker of one queue."""
-    from workers.runner import wait_for_redis  # noqa: PLC0415 - RQ's worker is slow to import
     from workers.runner import worker as build  # noqa: PLC0415 - the same
+    from workers.waiting import wait_for_redis  # noqa: PLC0415 - slow to import
 
     if not burst:
         # A separate connection, because RQ waits longer for answers.

@@ -174,8 +174,7 @@ class Ledger:
             for name, workspace_id in _lookup_names(updates):
                 pipe.zadd(keys.named(self.deployment, self.meter), {f"{name}\n{workspace_id}": 0})
 
-        found = pipelined(self.connection, fill, self._update_script)
-        answers = [int(answer) for answer in found[1 : len(updates) + 1]]
+        answers = list(map(int, pipelined(self.connection, fill, self._update_script)[1 : len(updates) + 1]))
         conflicts = [s.workspace_id for s, answer in zip(updates, answers, strict=True) if answer == CONFLICT]
         return sum(answer for answer in answers if answer != CONFLICT), conflicts
 
