@@ -13,6 +13,7 @@ from app import clock
 from app.answers.alerts import Alert
 from app.answers.coder import Coder, MeterUsage
 from app.answers.status import Status
+from app.cli.allstatus import show_all
 from app.cli.bar import bar
 from app.cli.base import AS_JSON, DEPLOYMENT, main, open_store, out, print_json
 from app.cli.program import runnable
@@ -41,10 +42,16 @@ _MODES: Final = {
 
 @main.command()
 @DEPLOYMENT
+@click.option("--all", "every", is_flag=True, help="Show every deployment, the worst first.")
 @AS_JSON
 @click.pass_context
-def status(context: click.Context, deployment: str | None, as_json: bool) -> None:
+def status(context: click.Context, deployment: str | None, every: bool, as_json: bool) -> None:
     """Show usage, limit, forecast, alerts and messages of the current period."""
+    if every and deployment:
+        raise click.UsageError("--all and --deployment exclude each other")
+    if every:
+        show_all(*open_store(context, None), as_json=as_json)
+        return
     store, config = open_store(context, deployment)
     usage = current_usage(store, config, AWB, top=False)
     status = Status.now(store, config)

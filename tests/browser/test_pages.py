@@ -36,6 +36,7 @@ def paths(site: Site) -> list[str]:
         "/relays?target=forward:teams&state=failed",
         f"/days/{world.clock.at(record.at).date()}",
         "/periods",
+        "/deployments",
         "/alerts?done=silenced",
         "/?by=user&days=14",
         "/wall",

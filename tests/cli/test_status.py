@@ -176,3 +176,13 @@ def test_status_imports_nothing_that_is_slow_and_not_needed(redis_server: RedisS
     slow = {"flask", "waitress", "apprise", "structlog", "workers.supervisor", "app.coder.api", "app.web.factory"}
     assert "app.cli.bar" in modules
     assert slow.intersection(modules) == set()
+
+
+def test_status_of_all_deployments_shows_the_worst_first(awb: Awb, warned: None) -> None:
+    tables = {"AWB_DEPLOYMENT_SETTINGS": '{"team-a": {"limit": 9}}', "AWB_LIMIT": "10"}
+    shown = awb("status", "--all", COLUMNS="200", **tables).stdout.splitlines()
+    first, second = shown[1:3]
+    assert ("prod" in first or "default" in first, second.startswith("team-a")) == (True, True)
+    found = json.loads(awb("status", "--all", "--json", **tables).stdout)["deployments"]
+    assert [one["limit"] for one in found] == [10, 9]
+    assert awb("status", "--all", "--deployment", "team-a", **tables).exit_code == 2

@@ -45,11 +45,13 @@ class Person:
     Attributes:
         name: for the audit trail: the proxy's user name, or else the kind of credential.
         by: the kind of credential.
+        only: the one deployment that they may see; empty for all.
     """
 
     name: str
     role: Role
     by: Literal["loopback", "session", "token", "proxy"]
+    only: str = ""
 
 
 @dataclass(frozen=True, slots=True)

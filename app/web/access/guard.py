@@ -12,7 +12,7 @@ from app.core.access.people import Person, Role
 from app.store.server.connection import unavailable
 from app.store.sessions import Sessions
 from app.web import errors
-from app.web.access import csrf, feedtoken, login, session
+from app.web.access import csrf, feedtoken, login, scope, session
 from app.web.access.csrf import csrf_token
 from app.web.access.policy import Policy
 from app.web.paths import rooted
@@ -75,11 +75,12 @@ def guard(app: Flask, config: Config, connection: "redis.Redis") -> None:
         # Unknown paths answer 404 or 405 to everybody, so that a wrong path in Coder's endpoint is reported as such.
         if request.routing_exception or path.startswith(_OPEN) or path in _OPEN_EXACTLY:
             return None
-        if feedtoken.admits(request, config.settings.feed_token):
+        if feedtoken.admits(request, config):
             return None
         g.person = _identify(policy, sessions)
-        if g.person and g.person.by == "loopback" and csrf.reads_across_origins(policy.public_url):
-            return _refuse(403, csrf.FOREIGN)
+        denied = _foreign(policy) or scope.objection()
+        if denied:
+            return _refuse(403, denied)
         if path == _METRICS:
             return _metrics(elsewhere)
         if path == "/login":
@@ -134,6 +135,13 @@ def _identify(policy: Policy, sessions: Sessions) -> Person | None:
 def _away(error: _UnknownError) -> Response:
     detail = f"Redis is {error}, so access cannot be checked. Try again later."
     return _refuse(503, detail, {"Retry-After": str(login.RETRY_AFTER_SECONDS)})
+
+
+def _foreign(policy: Policy) -> str | None:
+    """Refuse a script of another site that reads as a person on this machine."""
+    asker = person()
+    here = asker is not None and asker.by == "loopback"
+    return csrf.FOREIGN if here and csrf.reads_across_origins(policy.public_url) else None
 
 
 def _metrics(elsewhere: bool) -> Response | None:

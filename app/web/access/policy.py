@@ -3,7 +3,7 @@
 import hmac
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from flask import Request
@@ -34,6 +34,7 @@ class Who:
     name: str
     role: Role
     password_hash: str = field(repr=False)
+    only: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Policy:
 
     secret: str
     people: Mapping[str, Who]
-    tokens: Sequence[ApiToken]
+    tokens: Mapping[str, Sequence[ApiToken]]
     proxies: Sequence[Network]
     user_header: str
     proxy_admins: frozenset[str]
@@ -62,11 +63,14 @@ class Policy:
         people = {role.value: Who(role.value, role, one.get_secret_value()) for role, one in shared.items() if one}
         logins = parse_logins(settings.logins.get_secret_value()) if settings.logins else ()
         people |= {login.name: Who(login.name, login.role, login.password_hash) for login in logins}
+        for deployment, table in settings.deployment_settings.items():
+            own = parse_logins(table.logins.get_secret_value()) if table.logins else ()
+            people |= {login.name: Who(login.name, login.role, login.password_hash, deployment) for login in own}
         secret = settings.session_secret
         return cls(
             secret.get_secret_value() if secret else secrets.token_hex(32),
             people,
-            settings.api_tokens,
+            {"": settings.api_tokens, **{name: one.api_tokens for name, one in settings.deployment_settings.items()}},
             settings.proxy_addresses,
             settings.proxy_user_header,
             frozenset(settings.proxy_admins),
@@ -77,7 +81,7 @@ class Policy:
     @property
     def configured(self) -> bool:
         """Return whether anybody can get access from elsewhere."""
-        return bool(self.people or self.tokens or (self.proxies and self.user_header))
+        return bool(self.people or any(self.tokens.values()) or (self.proxies and self.user_header))
 
     @property
     def secure(self) -> bool:
@@ -92,8 +96,8 @@ class Policy:
         return self.people.get(name)
 
     def binding(self, who: Who) -> str:
-        """Return what a session is bound to: it changes with the password or the role."""
-        text = f"session\n{who.name}\n{who.role.value}\n{who.password_hash}"
+        """Return what a session is bound to: it changes with the password, the role or the deployment."""
+        text = f"session\n{who.name}\n{who.role.value}\n{who.password_hash}" + (f"\n{who.only}" if who.only else "")
         return hmac.digest(self.secret.encode(), text.encode(), "sha256").hex()
 
     def who(self, name: str, password: str) -> Who | None:
@@ -113,7 +117,8 @@ class Policy:
         return who if right else None
 
     def by_token(self, token: str) -> Person | None:
-        return person_of_token(self.tokens, token)
+        found = [(only, person_of_token(tokens, token)) for only, tokens in self.tokens.items()]
+        return next((replace(person, only=only) for only, person in found if person), None)
 
     def by_proxy(self, request: Request) -> Person | None:
         """Return the user that a trusted proxy names; the header is ignored for other clients."""

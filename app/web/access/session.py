@@ -79,4 +79,4 @@ def person(policy: Policy, sessions: Sessions) -> Person | None:
     # Each change of the cookie restarts the signature's own age, so that is not used.
     if who is None or session.get("bound") != policy.binding(who) or session.get("ends", 0) <= clock.now().timestamp():
         return None
-    return Person(who.name, who.role, "session") if sessions.name(str(made)) == who.name else None
+    return Person(who.name, who.role, "session", who.only) if sessions.name(str(made)) == who.name else None

@@ -21,6 +21,7 @@ class Call:
         path: the variable parts of the path, by name.
         body: an instance of the operation's body model; None if it has none, or none was sent.
         actor: who sent it, for the audit trail.
+        only: the one deployment that they may see; empty for all.
     """
 
     store: Store
@@ -29,6 +30,7 @@ class Call:
     path: Mapping[str, str]
     body: Any
     actor: str
+    only: str = ""
 
 
 View = Callable[[Call], Answer]

@@ -26,7 +26,7 @@ _INTRODUCTION: Final = (
 )
 #: Groups of operations by the first part of their path; operations without a group come last.
 _TAGS: Final = {
-    "Usage": ("usage", "periods", "forecast", "records"),
+    "Usage": ("usage", "deployments", "periods", "forecast", "records"),
     "Alerts": ("alerts", "events", "silences", "notifications", "receivers"),
     "Deliveries": ("deliveries", "relays"),
     "Coder": ("coder", "reconcile"),

@@ -15,6 +15,7 @@ from app.answers.shape import Answer
 from app.config.load import Config
 from app.store.store import Store
 from app.web.access.guard import person, require_admin
+from app.web.access.scope import only
 from app.web.api import openapi
 from app.web.api.call import Call, Operation
 from app.web.api.requests import NoQuery, objections
@@ -49,7 +50,7 @@ def _view(operation: Operation, config: Config, connection: "redis.Redis") -> Ca
     def view(**path: str) -> Response:
         query: Any = _query(operation.query)
         asker = person()
-        deployment = query.deployment or config.settings.deployment
+        deployment = query.deployment or only() or config.settings.deployment
         call = Call(
             store=Store(connection, deployment),
             config=config.of(deployment),
@@ -57,6 +58,7 @@ def _view(operation: Operation, config: Config, connection: "redis.Redis") -> Ca
             path=path,
             body=_body(operation) if operation.body else None,
             actor=asker.name if asker else "",
+            only=only(),
         )
         return _answer(operation, operation.view(call))
 

@@ -6,6 +6,7 @@ from app.answers.alerts import Alerts, Events, Silence, Silences
 from app.answers.audit import Audit
 from app.answers.coder import Coder, Reconcile
 from app.answers.deliveries import Deliveries, Delivery
+from app.answers.deployments import Deployments
 from app.answers.health import Health
 from app.answers.messages import Notifications, Receivers
 from app.answers.past import UnknownPeriodError
@@ -42,6 +43,11 @@ def usage(call: Call) -> Usage:
 @operation("GET", "/health", "The verdict on the installation's health, with every check and its remedy.")
 def health(call: Call) -> Health:
     return Health.of(call.store, call.config)
+
+
+@operation("GET", "/deployments", "Usage, forecast and health of every deployment, the worst first.")
+def deployments(call: Call) -> Deployments:
+    return Deployments.of(call.store.redis, call.config, call.only)
 
 
 @operation("GET", "/periods", "The usage periods as far back as there are records.")

@@ -18,6 +18,7 @@ from app.core.text.lines import day_text, short_day
 from app.store.receive.inbox import deployments
 from app.store.store import Store
 from app.web.about import About
+from app.web.access.scope import asked, of_all, only
 from app.web.docs.routes import address
 from app.web.paths import rooted
 
@@ -57,14 +58,14 @@ class Frame:
 
 def install(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
     """Add `about`, `frame`, `to`, `here`, `refresh` and the filters for moments and days to all templates."""
-    default, about = config.settings.deployment, About.of(config.settings)
+    about = About.of(config.settings)
 
     @routes.app_context_processor
     def shared() -> dict[str, Any]:
         return {
             "about": about,
             "zone": config.settings.time_zone,
-            "frame": _frame(connection, default),
+            "frame": _frame(connection, config),
             "to": to,
             "here": here,
             "refresh": refresh(),
@@ -84,9 +85,9 @@ def install(routes: Blueprint, config: Config, connection: "redis.Redis") -> Non
 
 def chosen(config: Config, connection: "redis.Redis") -> Store:
     """Return the store of the deployment in the URL; 404 for one that has never posted."""
-    default = config.settings.deployment
-    name = request.args.get("deployment", default)
-    if name != default and (not DEPLOYMENT_NAME.fullmatch(name) or name not in deployments(connection)):
+    configured = config.settings.configured_deployments
+    name = asked(config.settings.deployment)
+    if name not in configured and (not DEPLOYMENT_NAME.fullmatch(name) or name not in deployments(connection)):
         abort(404, "No deployment with this name has ever posted.")
     return Store(connection, name)
 
@@ -160,14 +161,19 @@ def duration(seconds: float) -> str:
     return f"{int(max(seconds, 0) // size):,} {unit}"
 
 
-def _frame(connection: "redis.Redis", default: str) -> Frame:
+def _frame(connection: "redis.Redis", config: Config) -> Frame:
+    default, own = config.settings.deployment, only()
+    if own:
+        pages = tuple(page for page in _PAGES if not of_all(page[0]))
+        return Frame(own, [own], default, pages)
     try:
         known = deployments(connection)
     except (redis.exceptions.RedisError, OSError):
         known = []
-    name = request.args.get("deployment", default)
-    names = sorted({*known, default})
-    return Frame(name if name in names else default, names, default)
+    name = asked(default)
+    names = sorted({*known, *config.settings.configured_deployments})
+    pages = (*_PAGES, ("/deployments", "Deployments")) if len(names) > 1 else _PAGES
+    return Frame(name if name in names else default, names, default, pages)
 
 
 def _with(path: str, args: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from app.answers.setup import setup_steps
 from app.answers.usage import Periods
 from app.config.load import Config
 from app.web.pages import alerts as pagealerts
+from app.web.pages import deployments as pagedeployments
 from app.web.pages import evidence as pageevidence
 from app.web.pages import frame as pageframe
 from app.web.pages import names as pagenames
@@ -59,6 +60,7 @@ def blueprint(config: Config, connection: "redis.Redis") -> Blueprint:
     _add_usage(routes, config, connection)
     _add_wall(routes, config, connection)
     _add_periods(routes, config, connection)
+    pagedeployments.add_routes(routes, config, connection)
     pagenames.add_routes(routes, config, connection)
     pageevidence.add_routes(routes, config, connection)
     pagealerts.add_routes(routes, config, connection)
