@@ -28,13 +28,13 @@ def deliveries(store: Store, cursor: str | None, limit: int) -> Page:
     rows = behind(store.redis, keys.deliveries(store.deployment), place, wanted)
     at_least = rows[-1][1] if len(rows) == wanted else -math.inf
     packed = {row["message_id"]: row for row in store.packs.behind(place, wanted, at_least)}
-    # A delivery may have been packed between the two reads.
-    merged = {**dict(rows), **{message_id: row["received_at"] for message_id, row in packed.items()}}
+    merged = {message_id: row["received_at"] for message_id, row in packed.items()} | dict(rows)
     ordered = sorted(merged, key=lambda message_id: (merged[message_id], message_id.encode()), reverse=True)
     shown = ordered[:limit]
     single = [message_id for message_id in shown if message_id not in packed]
     names = [keys.delivery(store.deployment, message_id) for message_id in single]
     texts = commands(store.redis).mget(names) if names else []
+    # A delivery that was packed between the two reads is in both; it is the same.
     found = packed | {one: json.loads(text) for one, text in zip(single, texts, strict=True) if text is not None}
     following = str(Place(merged[shown[-1]], shown[-1])) if len(ordered) > limit else None
     return [found[message_id] for message_id in shown if message_id in found], following

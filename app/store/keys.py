@@ -104,11 +104,6 @@ def pack_number(deployment: str) -> str:
     return _key(deployment, "packs", "number")
 
 
-def packed_to(deployment: str) -> str:
-    """The arrival up to which deliveries are packed."""
-    return _key(deployment, "packs", "to")
-
-
 def quarantined(deployment: str, message_id: str) -> str:
     """Hash: an authenticated body that is not a notification, with the reason. Expires."""
     return _key(deployment, "quarantined", message_id)

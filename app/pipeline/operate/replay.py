@@ -5,12 +5,14 @@ delivery goes through the queue like a new one, with its own message id and time
 however often it is replayed. If the process dies, another replay handles the rest.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import chain
 
 from app.core.count.rules import Outcome
-from app.store.receive.kept import KeptDelivery
+from app.store.receive.kept import Kept, KeptDelivery
 from app.store.rq import jobqueue, readyjob
 from app.store.store import Store
 
@@ -67,7 +69,7 @@ def replay_unknown(
     total = known if most is None else min(known, most)
     if total:
         store.audit.write(by, "replay deliveries", f"unrecognized, of the newest {total}")
-    for page in kept.newest(since, most):
+    for page in _pages(kept, since, most):
         for one in page:
             tally.looked_at += 1
             if _refusal(one) is None and kept.queue_again(one, _job(store.deployment, one)):
@@ -80,9 +82,18 @@ def replay_unknown(
 
 def not_understood(store: Store, *, among: int, most: int) -> list[KeptDelivery]:
     """Return the deliveries that can be replayed among a number of the newest."""
-    pages = store.kept.newest(0.0, among)
-    found = [one for page in pages for one in page if _refusal(one) is None]
+    found = [one for page in _pages(store.kept, 0.0, among) for one in page if _refusal(one) is None]
     return found[:most]
+
+
+def _pages(kept: Kept, since: float, most: int | None) -> Iterator[list[KeptDelivery]]:
+    """Yield pages of deliveries, newest first, packed ones last, up to `most` in total."""
+    left = math.inf if most is None else most
+    for page in chain(kept.newest(since, most), kept.packed(since)):
+        yield page[: int(min(left, len(page)))]
+        left -= len(page)
+        if left <= 0:
+            return
 
 
 def _refusal(kept: KeptDelivery | None) -> Replayed | None:

@@ -8,7 +8,6 @@ from typing import Any, Final
 import redis
 from redis.client import Pipeline
 
-from app import clock
 from app.store import keys
 from app.store.receive import seen
 from app.store.receive.deployments import Deployments
@@ -151,7 +150,7 @@ class Inbox:
         """Return the outcome of a delivery; None if it is unknown or expired."""
         text = self.redis.get(keys.delivery(self.deployment, message_id))
         if text is None:
-            return Packs(self.connection, self.deployment).find(message_id, clock.now().timestamp())
+            return Packs(self.connection, self.deployment).find(message_id)
         return dict(json.loads(text))
 
     def quarantined(self, limit: int = 50) -> list[dict[str, Any]]:

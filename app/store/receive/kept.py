@@ -8,7 +8,6 @@ from typing import Any, Final
 import redis
 from rq.registry import FailedJobRegistry
 
-from app import clock
 from app.store import keys
 from app.store.receive.packs import Packs
 from app.store.rq import jobqueue, readyjob
@@ -16,6 +15,8 @@ from app.store.server.commands import commands
 from app.store.server.connection import script
 
 _PAGE: Final = 200
+#: In place of the text of a delivery that is packed.
+_PACKED: Final = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +41,18 @@ class Kept:
     def __init__(self, connection: "redis.Redis", deployment: str) -> None:
         self.connection, self.redis = connection, commands(connection)
         self.deployment = deployment
+        self._packs = Packs(connection, deployment)
 
     def find(self, message_id: str) -> KeptDelivery | None:
         text = self.redis.get(keys.delivery(self.deployment, message_id))
         if text is not None:
             return KeptDelivery(dict(json.loads(text)), text)
-        # A rule matched whatever is packed, so nobody puts another record in its place.
-        packed = Packs(self.connection, self.deployment).find(message_id, clock.now().timestamp())
-        return None if packed is None else KeptDelivery(packed, b"")
+        packed = self._packs.find(message_id)
+        return None if packed is None else KeptDelivery(packed, _PACKED)
 
     def count(self, since: float) -> int:
-        """Return the number of deliveries since then that have not expired."""
-        return int(self.redis.zcount(keys.deliveries(self.deployment), since, "+inf"))
+        """Return about how many deliveries since then have not expired."""
+        return int(self.redis.zcount(keys.deliveries(self.deployment), since, "+inf")) + self._packs.count(since)
 
     def newest(self, since: float, most: int | None = None) -> Iterator[list[KeptDelivery]]:
         """Yield pages of deliveries since then that are not packed, newest first, up to `most` in total.
@@ -70,6 +71,11 @@ class Kept:
                 return
             start = stop
 
+    def packed(self, since: float) -> Iterator[list[KeptDelivery]]:
+        """Yield pages of packed deliveries since then, newest first; they come behind those of `newest`."""
+        for rows in self._packs.pages(since):
+            yield [KeptDelivery(row, _PACKED) for row in rows]
+
     def replace(self, message_id: str, text: bytes, record: Mapping[str, Any]) -> bool:
         """Replace a record, unless it has changed since it was read."""
         put = script(self.connection, "replace")
@@ -78,12 +84,15 @@ class Kept:
 
     def queue_again(self, kept: KeptDelivery, job: readyjob.ReadyJob) -> bool:
         """Queue a job for a stored delivery; False if its record has changed since, or the job is queued or running."""
+        text = self._packs.take_out(kept.message_id) if kept.text == _PACKED else kept.text
+        if text is None:
+            return False
         put = script(self.connection, "replay")
         failed = FailedJobRegistry.key_template.format(job.queue)
         record = keys.delivery(self.deployment, kept.message_id)
         return bool(
             put(
                 keys=[record, job.key, job.queue_key, jobqueue.queues_key(), failed],
-                args=[kept.text, job.id, *job.fields],
+                args=[text, job.id, *job.fields],
             )
         )

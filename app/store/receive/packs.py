@@ -1,7 +1,7 @@
 """Older deliveries, packed: a hundred of them compressed in one key take a tenth of the memory.
 
-Deliveries of the last day lie one by one, as earlier versions read them, and so do those that no rule matches, which
-may be replayed. An earlier version takes what is packed for expired.
+Deliveries of the last day lie one by one, as earlier versions read them. An earlier version takes what is packed for
+expired.
 """
 
 import json
@@ -12,6 +12,7 @@ from typing import Any, Final
 import redis
 from redis.exceptions import WatchError
 
+from app import clock
 from app.store import keys
 from app.store.receive import seen
 from app.store.server.commands import commands
@@ -44,11 +45,10 @@ class Packs:
         Returns:
             How many deliveries were packed.
         """
-        packed, index = 0, keys.deliveries(self.deployment)
+        packed, below = 0, f"({before!r}"
         for _ in range(most):
-            after = float(self.redis.get(keys.packed_to(self.deployment)) or "-inf")
-            below = f"({before!r}"
-            found = self.redis.zrange(index, repr(after), below, byscore=True, offset=0, num=SIZE, withscores=True)
+            index = keys.deliveries(self.deployment)
+            found = self.redis.zrange(index, "-inf", below, byscore=True, offset=0, num=SIZE, withscores=True)
             if len(found) < SIZE:
                 break
             number = self._pack([member.decode() for member, _ in found], found[-1][1], keep_seconds)
@@ -64,39 +64,70 @@ class Packs:
             pipe.watch(*names)  # type: ignore[no-untyped-call]
             texts: Any = pipe.mget(names)
             rows = [json.loads(text) for text in texts if text is not None]
-            # One that no rule matched may be classified again, and stays as it is.
-            known = [row for row in rows if row["verdict"]["outcome"] != "unknown"]
             number: Any = pipe.incr(keys.pack_number(self.deployment))
             pipe.multi()
-            if known:
-                pipe.set(keys.pack(self.deployment, number), _zipped(known), exat=int(newest + keep_seconds) + 1)
+            if rows:
+                pipe.set(keys.pack(self.deployment, number), _zipped(rows), exat=int(newest + keep_seconds) + 1)
                 pipe.zadd(keys.packs(self.deployment), {str(number): newest})
-                pipe.delete(*(keys.delivery(self.deployment, row["message_id"]) for row in known))
-            gone = [one for one, text in zip(ids, texts, strict=True) if text is None]
-            pipe.zrem(keys.deliveries(self.deployment), *(row["message_id"] for row in known), *gone, "")
-            for row in known:
+                pipe.delete(*names)
+            pipe.zrem(keys.deliveries(self.deployment), *ids)
+            for row in rows:
                 year, (bucket, member) = seen.year_of(row["received_at"]), seen.bucket(row["message_id"])
                 key = keys.seen(self.deployment, year, bucket)
                 pipe.hset(key, member, number)
                 # An id leads to its pack for as long as that exists.
                 pipe.expireat(key, max(seen.expiry_of(year), seen.expiry_of(year - 1) + int(keep_seconds)))
-            pipe.set(keys.packed_to(self.deployment), repr(newest))
             try:
                 pipe.execute()
             except WatchError:
                 return None
-        return len(known)
+        return len(rows)
 
-    def find(self, message_id: str, now: float) -> Record | None:
+    def find(self, message_id: str) -> Record | None:
         """Return a packed delivery; None if it is not packed, or has expired."""
+        found = (row for number in self._numbers(message_id) for row in self._rows(number))
+        return next((row for row in found if row["message_id"] == message_id), None)
+
+    def take_out(self, message_id: str) -> bytes | None:
+        """Put a packed delivery back among the single ones, and return its text; None if it is not packed any more."""
+        for number in self._numbers(message_id):
+            name = keys.pack(self.deployment, number)
+            with self.connection.pipeline(transaction=True) as pipe:
+                pipe.watch(name)  # type: ignore[no-untyped-call]
+                left: Any = pipe.pttl(name)
+                rows = self._rows(number)
+                one = next((row for row in rows if row["message_id"] == message_id), None)
+                if one is None:
+                    continue
+                text = json.dumps(one, separators=(",", ":")).encode()
+                pipe.multi()
+                pipe.set(name, _zipped([row for row in rows if row is not one]), keepttl=True)
+                pipe.set(keys.delivery(self.deployment, message_id), text, px=max(int(left), 1))
+                pipe.zadd(keys.deliveries(self.deployment), {message_id: one["received_at"]})
+                try:
+                    pipe.execute()
+                except WatchError:
+                    return None
+                return text
+        return None
+
+    def pages(self, since: float) -> Iterator[list[Record]]:
+        """Yield the packs with deliveries since a moment, the newest first, each in the order of arrival reversed."""
+        for number, newest in self._newest_first():
+            if newest < since:
+                return
+            yield sorted(
+                (row for row in self._rows(number) if row["received_at"] >= since), key=_sort_key, reverse=True
+            )
+
+    def _numbers(self, message_id: str) -> list[int]:
+        """Return the packs that may hold a delivery."""
         bucket, member = seen.bucket(message_id)
-        year = seen.year_of(now)
+        year = seen.year_of(clock.now().timestamp())
         with self.connection.pipeline(transaction=False) as pipe:
             for one in (year, year - 1, year - 2):
                 pipe.hget(keys.seen(self.deployment, one, bucket), member)
-            numbers = [int(value) for value in pipe.execute() if value]
-        rows = [row for number in numbers for row in self._rows(number) if row["message_id"] == message_id]
-        return rows[0] if rows else None
+            return [int(value) for value in pipe.execute() if value]
 
     def behind(self, place: Place | None, most: int, at_least: float) -> list[Record]:
         """Return packed deliveries behind a place, newest first, up to `most` of them.
@@ -115,9 +146,9 @@ class Packs:
             found.sort(key=_sort_key, reverse=True)
         return found[:most]
 
-    def count(self) -> int:
-        """Return about how many deliveries are packed."""
-        return SIZE * self.redis.zcard(keys.packs(self.deployment))
+    def count(self, since: float = 0.0) -> int:
+        """Return about how many packed deliveries arrived since a moment."""
+        return SIZE * self.redis.zcount(keys.packs(self.deployment), since, "+inf")
 
     def rewrite(self, changed: Any) -> int:
         """Replace packed deliveries by what a function returns for each, or keep those for which it returns None.
