@@ -108,6 +108,7 @@ def configure(log_format: str, level: str, secrets: Iterable[str] = ()) -> None:
             # The last processor, so that nothing is added after it.
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _without_own_name,
                 Redaction(secrets),
                 _renderer(log_format),
             ],
@@ -125,8 +126,15 @@ def configure(log_format: str, level: str, secrets: Iterable[str] = ()) -> None:
     logging.getLogger("waitress.queue").setLevel("ERROR")
 
 
+def _without_own_name(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Leave the logger's name out of our own lines below warning, which are many and say the same by their event."""
+    if event.get("level") in ("info", "debug") and str(event.get("logger", "")).startswith(("app.", "workers.")):
+        del event["logger"]
+    return event
+
+
 def _renderer(log_format: str) -> Any:
     as_json = log_format == "json" or (log_format == "auto" and not sys.stderr.isatty())
     if as_json:
-        return structlog.processors.JSONRenderer()
+        return structlog.processors.JSONRenderer(separators=(",", ":"))
     return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())

@@ -17,7 +17,7 @@ import click
 import redis
 from rich.console import Console
 
-from bench import drain, exact, idle, memory, receive, results, service, wrk
+from bench import drain, exact, growth, idle, memory, receive, results, service, wrk
 from bench.processes import ChildError, workplace
 from bench.progress import Progress
 from bench.results import Row
@@ -30,6 +30,7 @@ PARTS: Final[Mapping[str, Callable[..., list[Row]]]] = {
     "drain": drain.measure,
     "idle": idle.measure,
     "memory": memory.measure,
+    "growth": growth.measure,
     "exact": exact.measure,
     "service": service.measure,
 }

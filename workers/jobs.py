@@ -3,6 +3,7 @@
 A newer version appends arguments to those of a job; after a rollback they are ignored.
 """
 
+import hashlib
 from typing import Any
 
 from rq import Retry
@@ -28,9 +29,14 @@ def classify_delivery(
 def classify_deliveries(deliveries: list[Any]) -> None:
     connection, config = runtime()
     # Every log line about these deliveries has the id of the first one, including lines about the alert they cause.
-    with bound_contextvars(batch=deliveries[0][1]):
+    with bound_contextvars(batch=_name_of(deliveries)):
         for deployment, meter in sorted(counting.count(connection, config, deliveries)):
             warn(Store(connection, deployment), config.of(deployment), meter)
+
+
+def _name_of(deliveries: list[Any]) -> str:
+    """Return a short name of a batch for the log, made of its first message id."""
+    return hashlib.blake2s(str(deliveries[0][1]).encode("utf-8", "replace"), digest_size=4).hexdigest()
 
 
 def send_notification(deployment: str, notification_id: str, *_newer: Any) -> Retry | None:

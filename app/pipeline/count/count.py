@@ -23,7 +23,6 @@ from app.store.conflicts import retry_conflicts
 from app.store.count.ledger import Ledger, RecordUpdate, StoredWorkspace
 from app.store.count.records import Records
 from app.store.receive.inbox import Inbox, Remembered
-from app.store.rq import readyjob
 from app.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -117,14 +116,17 @@ def _log_counted(
     waiting: Mapping[str, Sequence[Classified]],
 ) -> None:
     for update in updates:
-        if update.workspace_id not in conflicts:
-            log.info(
-                "evidence counted",
-                deployment=deployment,
-                workspace_id=update.workspace_id,
-                message_ids=[item.event.message_id for item in waiting[update.workspace_id]],
-                records=[record.key for record in update.records],
-            )
+        if update.workspace_id in conflicts:
+            continue
+        # Most deliveries only confirm what is counted already.
+        write = log.info if update.sent else log.debug
+        write(
+            "evidence counted",
+            deployment=deployment,
+            workspace_id=update.workspace_id,
+            message_ids=[item.event.message_id for item in waiting[update.workspace_id]],
+            records=[record.key for record in update.sent],
+        )
 
 
 def recount(store: Store, config: Config) -> int:
@@ -195,11 +197,11 @@ def _classify(config: Config, deployment: str, message_id: str, received_at: flo
     if verdict.outcome is Outcome.EVIDENCE and not event.workspace_id:
         reason = "The rule matches, but the payload does not identify the workspace."
         verdict = Verdict(Outcome.UNKNOWN, verdict.rule, reason)
-    log.info(
+    write = log.debug if verdict.outcome is Outcome.IGNORED else log.info
+    write(
         "delivery classified",
         deployment=deployment,
         message_id=message_id,
-        job_id=readyjob.delivery_job_id(deployment, message_id),
         outcome=verdict.outcome.value,
         rule=verdict.rule,
         workspace_id=event.workspace_id,

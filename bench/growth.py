@@ -1,0 +1,120 @@
+"""How Redis grows: days of deliveries through the real path, what each kind of key takes, and the curve of a year."""
+
+import re
+import time
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2s
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+from app import clock, logs
+from app.config.load import Config, load
+from app.pipeline.count.intake import take
+from app.store import keys
+from app.store.rq import jobqueue
+from app.store.server.connection import connect
+from app.store.store import Store
+from bench.bodies import TEMPLATE, stories, units
+from bench.drain import counted, unsynced
+from bench.processes import ChildError, environment, store
+from bench.progress import Progress
+from bench.results import Aim, Row, Spread
+from workers import runtime
+from workers.runner import worker
+
+GROUP: Final = "6. Growth of Redis"
+#: Deliveries of a day of a large deployment; a fifth of them are builds, the others are about tasks and all else.
+DAILY: Final = 6_000
+_START: Final = datetime(2026, 1, 5, tzinfo=UTC)
+_BATCH: Final = 200
+_YEAR: Final = 365
+#: Kinds of keys that are named.
+_SHOWN: Final = 10
+_MEGABYTE: Final = 1_000_000
+
+
+def measure(directory: Path, progress: Progress, *, quick: bool) -> list[Row]:
+    days, daily = (4, 1_000) if quick else (8, DAILY)
+    logs.configure("json", "error")
+    with store(directory / "growth") as (url, bare), unsynced(bare), connect(url) as connection:
+        config = load(environ=environment(directory, AWB_REDIS_URL=url, AWB_AI_TEMPLATES=TEMPLATE))
+        runtime.use(connection, config)
+        used = [_used(connection)]
+        for number in range(days):
+            progress.step(f"{GROUP}: day {number + 1} of {days}, {daily:,} deliveries")
+            _live(connection, config, number, daily)
+            used.append(_used(connection))
+        runtime.forget()
+        if counted(connection) != days * units(daily):
+            raise ChildError(f"{days * units(daily)} records expected, {counted(connection)} counted")
+        kinds = _kinds(connection)
+    return [*_rows(used, daily), *_kind_rows(kinds)]
+
+
+def _rows(used: Sequence[int], daily: int) -> list[Row]:
+    """Return the growth of a day on which as much is packed as arrives, and what follows for a year."""
+    # What arrives on the first two days is not packed yet.
+    days = [after - before for before, after in pairwise(used[2:])]
+    mean = sum(days) / len(days)
+    first = used[2] - 2 * mean
+    curve = {days: (first + days * mean * DAILY / daily) / _MEGABYTE for days in (30, 90, 180, _YEAR)}
+    shown = ", ".join(f"{days} days {size:.0f} MB" for days, size in curve.items())
+    aim = Aim("<=", 1000)
+    return [
+        Row(GROUP, f"a day of {daily:,} deliveries, {units(daily):,} of them builds", Spread.of(days), "B"),
+        Row(GROUP, f"a year of {DAILY:,} deliveries a day", Spread.of([curve[_YEAR]]), "MB", aim, note=shown),
+    ]
+
+
+def _live(connection: Any, config: Config, number: int, daily: int) -> None:
+    """Let a day pass: deliveries arrive, a worker counts them, and the sweep packs those of the day before."""
+    inbox, samples = Store(connection, "default").inbox, _samples(number, daily)
+    for start in range(0, len(samples), _BATCH):
+        at = _START + timedelta(days=number, seconds=86_400 * start / len(samples))
+        with clock.reading(lambda at=at: at):
+            for message_id, body in samples[start : start + _BATCH]:
+                take(inbox, body, message_id)
+            worker(jobqueue.DELIVERIES, connection, config).work(burst=True, logging_level="CRITICAL")
+    end = _START + timedelta(days=number + 1)
+    while Store(connection, "default").packs.pack((end - timedelta(days=1)).timestamp(), 4000 * 86_400):
+        pass
+    connection.delete(jobqueue.queue_key(jobqueue.NOTIFICATIONS))
+
+
+def _samples(number: int, count: int) -> list[tuple[str, bytes]]:
+    """Return ids and bodies of a day. Ids look random, as Coder's are: others would compress too well."""
+    run = f"{number:08x}"
+    pattern = re.compile(rf"{run}-[0-9a-f]{{4}}-4000-8000-[0-9a-f]{{12}}")
+
+    def randomized(text: str) -> str:
+        return pattern.sub(lambda found: str(UUID(bytes=blake2s(found[0].encode(), digest_size=16).digest())), text)
+
+    return [(randomized(one.message_id), randomized(one.body.decode()).encode()) for one in stories(count, run)]
+
+
+def _used(connection: Any) -> int:
+    """Return the bytes in use, after Redis has had a moment to shrink its tables."""
+    time.sleep(0.3)
+    return int(connection.info("memory")["used_memory"])
+
+
+def _kinds(connection: Any) -> dict[str, tuple[int, int]]:
+    """Return number of keys and bytes by kind."""
+    number: Counter[str] = Counter()
+    size: Counter[str] = Counter()
+    for key in connection.scan_iter(match=keys.every("default"), count=1000):
+        kind = keys.kind_of("default", key.decode())
+        number[kind] += 1
+        size[kind] += connection.memory_usage(key, samples=0) or 0
+    return {kind: (number[kind], size[kind]) for kind in sorted(size, key=lambda one: -size[one])}
+
+
+def _kind_rows(kinds: dict[str, tuple[int, int]]) -> list[Row]:
+    largest = list(kinds.items())[:_SHOWN]
+    shown = ", ".join(f"{kind} {size / _MEGABYTE:.1f} MB in {number:,} keys" for kind, (number, size) in largest)
+    whole = sum(size for _, size in kinds.values()) / _MEGABYTE
+    return [Row(GROUP, "by kind of key (MEMORY USAGE)", Spread.of([whole]), "MB", note=shown)]
