@@ -102,6 +102,7 @@ def web(context: click.Context, insecure: bool, listen_fd: int | None, metrics_f
     from app.web import server  # noqa: PLC0415 - slow to import
     from app.web.factory import create_app  # noqa: PLC0415 - the same
     from app.web.metrics import server as metricserver  # noqa: PLC0415 - the same
+    from app.web.wire.draining import serve  # noqa: PLC0415 - the same
     from workers.keeping import follow_parent  # noqa: PLC0415 - the same
 
     config = load_config(context, secret=not insecure, session=True, part=True)
@@ -123,7 +124,7 @@ def web(context: click.Context, insecure: bool, listen_fd: int | None, metrics_f
     gc.collect()
     gc.freeze()
     ServiceManager.of(os.environ).ready(f"Listening on {settings.bind}")
-    server.server(app, config.settings, listener).run()
+    serve(server.server(app, config.settings, listener), max(1, settings.grace_seconds - 1))
 
 
 def _prepare(config: Config) -> None:

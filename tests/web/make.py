@@ -109,6 +109,10 @@ class Receiver:
         self._process.wait(20)
         self._log.close()
 
+    def wait(self) -> int:
+        """Wait until it ends, and return its exit code."""
+        return self._process.wait(20)
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"

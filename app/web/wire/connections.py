@@ -76,10 +76,17 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         """Return whether the connection is waiting for its client."""
         return not self.requests
 
+    @property
+    def idle(self) -> bool:
+        """Return whether nothing is under way here, in neither direction."""
+        return self.waiting and self.request is None and not self.total_outbufs_len
+
     def service(self) -> None:
         request = self.requests[0]
         self.known = self.known or getattr(request, "known", False)
         self._linger = bool(request.error or getattr(request, "unread", False))
+        if self.server.draining and len(self.requests) == 1:
+            request.headers["CONNECTION"] = "close"
         super().service()
         self._served, self.begun = True, time.monotonic()
 
@@ -135,6 +142,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
     """
 
     channel_class = Connection
+    draining = False
 
     def __init__(
         self, app: Flask, listener: socket.socket, *, share: int, proxies: Iterable[Network], **more: Any
@@ -150,6 +158,17 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
 
     def new_parser(self, adj: Any) -> Parser:
         return Parser(adj, self._bodies)
+
+    def stop_accepting(self) -> None:
+        """Take what waits to be accepted, and no more; every connection is closed after its next answer."""
+        self.draining = True
+        before = -1
+        while len(self.active_channels) != before:
+            before = len(self.active_channels)
+            self.handle_accept()
+        self.accepting = False
+        self.del_channel()
+        self.socket.close()
 
     def maintenance(self, now: float) -> None:
         """Close connections that are idle, overdue or too many; Waitress calls this every `cleanup_interval`."""
