@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import redis
 
+from app.store.server.connection import connect
 from workers import embedded
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -76,7 +77,7 @@ def store(directory: Path) -> Iterator[tuple[str, "redis.Redis"]]:
     with child(command, directory / "redis.log", dict(os.environ)) as process:
         embedded.wait_ready(directory, process)
         url = embedded.url(directory)
-        connection = redis.Redis.from_url(url)
+        connection = connect(url)
         try:
             yield url, connection
         finally:

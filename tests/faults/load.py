@@ -22,10 +22,15 @@ HEADERS = {**basic(), "Content-Type": "application/json"}
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer to a POST; status 0 for none."""
+    """One answer to a POST; status 0 for none.
+
+    Attributes:
+        again: it says when to try again.
+    """
 
     at: float
     status: int
+    again: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,19 +104,20 @@ class Load:
         while True:
             with self._lock:
                 url = next(self._urls)
-            status = _post(url, body)
-            self.answers.append(Answer(time.monotonic(), status))
-            if status in (200, 202):
+            answer = _post(url, body)
+            self.answers.append(answer)
+            if answer.status in (200, 202):
                 self.taken.append(message_id)
                 return
             time.sleep(_PAUSE_AFTER_REFUSAL)
 
 
-def _post(url: str, body: bytes) -> int:
+def _post(url: str, body: bytes) -> Answer:
     try:
-        return session().post(f"{url}/v1/webhook", data=body, headers=HEADERS, timeout=_PATIENCE).status_code
+        got = session().post(f"{url}/v1/webhook", data=body, headers=HEADERS, timeout=_PATIENCE)
     except requests.RequestException:
-        return 0
+        return Answer(time.monotonic(), 0, again=False)
+    return Answer(time.monotonic(), got.status_code, "Retry-After" in got.headers)
 
 
 def account(server: Any, load: Load) -> Account:
@@ -126,7 +132,8 @@ def account(server: Any, load: Load) -> Account:
 def unfinished(server: Any) -> int:
     """Return how many deliveries wait, are in work, or wait to be tried again."""
     with server.pipeline(transaction=False) as pipe:
-        pipe.llen("rq:queue:awb-deliveries")
+        for waiting in ("awb-deliveries", "awb-deliveries.prod"):
+            pipe.llen(f"rq:queue:{waiting}")
         pipe.llen("rq:queue:awb-deliveries:intermediate")
         for registry in ("wip", "scheduled", "failed"):
             pipe.zcard(f"rq:{registry}:awb-deliveries")

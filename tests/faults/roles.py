@@ -76,7 +76,7 @@ class Web(Role):
 
     def start(self) -> Self:
         super().start()
-        wait_until(self.ready, 60)
+        wait_until(self.ready, 180)
         return self
 
     def ready(self) -> bool:
