@@ -101,7 +101,7 @@ class Receiver:
         )
         # The child holds it; a connection made from now on waits until the child takes it.
         listener.close()
-        self.ask(request(path="/healthz", method="GET"))
+        self.ask(request(path="/healthz", method="GET"), patience=120)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -126,12 +126,12 @@ class Receiver:
         self._log.seek(0)
         return self._log.read().decode()
 
-    def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+    def connect(self, patience: float = 20) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=patience)
 
-    def ask(self, *parts: bytes) -> bytes:
+    def ask(self, *parts: bytes, patience: float = 20) -> bytes:
         """Send bytes as they are, and return the whole answer; the other side has to close the connection."""
-        with self.connect() as wire:
+        with self.connect(patience) as wire:
             for part in parts:
                 wire.sendall(part)
             return read_all(wire)
