@@ -19,6 +19,17 @@ class UnfinishedRestoreError(SchemaError):
     """A backup was restored in part only; nothing may work on that."""
 
 
+class ClusterModeError(SchemaError):
+    """Redis spreads its keys over slots, and one step of ours touches keys in several of them."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this Redis runs in cluster mode, which the meter cannot use: a delivery and its job are written in one "
+            "step, and Redis Cluster refuses that for keys in different slots. Set AWB_REDIS_URL to a server with "
+            "cluster mode disabled, or to Sentinel (docs/redis.md)"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Schema:
     """The version information stored with the data.

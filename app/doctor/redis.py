@@ -8,9 +8,10 @@ import redis
 from app import clock
 from app.config.load import Config
 from app.core.finding import Finding, Result
+from app.core.schema import ClusterModeError
 from app.net import trust
 from app.store.server.connection import OLDEST_VERSION, missing_right, unavailable
-from app.store.server.info import check_writable, server_info, server_setting
+from app.store.server.info import check_writable, in_cluster_mode, server_info, server_setting
 from app.store.server.sentinel import SentinelState, master_of
 
 _LARGEST_SKEW: Final = 30.0
@@ -28,6 +29,9 @@ def examine_redis(config: Config, connection: "redis.Redis") -> Iterator[Finding
     """Yield what is found of Redis and of Sentinel; of the server itself only that it is away, where it is."""
     yield from _sentinels(connection)
     try:
+        if in_cluster_mode(connection):
+            yield Finding("redis.mode", Result.ERROR, "Redis runs in cluster mode", str(ClusterModeError()))
+            return
         check_writable(connection)
         server = server_info(connection)
         seconds, micros = connection.time()

@@ -7,7 +7,11 @@ import pytest
 
 from tests.faults.sentinelload import failover
 
-pytestmark = [pytest.mark.long, pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")]
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.timeout(1200),
+    pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc"),
+]
 
 
 def test_failovers_lose_no_confirmed_delivery_and_need_nobody(short_dir: Path) -> None:

@@ -66,11 +66,23 @@ def server_setting(connection: "redis.Redis", name: str) -> str:
 
 def server_version(connection: "redis.Redis") -> str:
     """Return the version from HELLO, which every Redis user may run; 0 if it has none."""
+    return _hello(connection).get("version", "0")
+
+
+def in_cluster_mode(connection: "redis.Redis") -> bool:
+    """Return whether the server is a node of Redis Cluster, by HELLO as well.
+
+    Raises:
+        redis.exceptions.RedisError: the server does not answer.
+    """
+    return _hello(connection).get("mode") == "cluster"
+
+
+def _hello(connection: "redis.Redis") -> dict[str, str]:
     client = commands(connection)
     reply = client.execute_command("HELLO")
     pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=False)
-    facts = {_text(name): _text(value) for name, value in pairs}
-    return facts.get("version", "0")
+    return {_text(name): _text(value) for name, value in pairs}
 
 
 def _text(value: Any) -> str:
