@@ -16,6 +16,7 @@ from tests.torture.traffic import ESTIMATED, Letter, units
 from tests.workers.make import jobs_in
 
 PROVED = "prod"
+_RISES = ("first", "escalated")
 #: Reached or passed means announced, unless a higher one was announced at once.
 PERCENT = (25, 50, 75, 90, *range(100, 10_000, 25))
 
@@ -135,15 +136,19 @@ def _messages(rig: Rig, connection: "redis.Redis", outcome: Outcome) -> Iterator
         if row["state"] not in ("sent", "superseded", "failed"):
             yield f"notification {row['id']} is {row['state']}"
     if outcome.one_period:
-        yield from _levels(rig, rows, sum(counted(connection).values()))
+        yield from levels(rig, rows, sum(counted(connection).values()))
 
 
-def _levels(rig: Rig, rows: Sequence[dict[str, object]], used: int) -> Iterator[str]:
+def levels(rig: Rig, rows: Sequence[dict[str, object]], used: int) -> Iterator[str]:
     crossed = [percent for percent in PERCENT if used * 100 >= percent * rig.limit]
     sent = {str(row["level"]) for row in rows if row["state"] == "sent"}
     if crossed and f"{crossed[-1]}%" not in sent:
         yield f"{used} of {rig.limit} used, and {crossed[-1]} % was sent to nobody; sent: {sorted(sent)}"
     for row in rows:
+        said = f"“{ESTIMATED}” has reached {row['level']} of"
+        at_slack = row["state"] == "sent" and row["receiver"] == "slack" and row["reason"] in _RISES
+        if at_slack and not any(said in text for text in rig.slack.texts):
+            yield f"{row['id']} is marked as sent, and Slack never got it"
         # What failed for good at one receiver has reached another, or a higher level has.
         higher = any(_percent(other) > _percent(row) for other in rows if other["state"] == "sent")
         if row["state"] != "sent" and str(row["level"]) not in sent and not higher:

@@ -16,7 +16,7 @@ from app.pipeline.watch.warn import warn
 from app.store.receive.inbox import Inbox
 from app.store.store import Store
 from tests.conftest import make_config
-from tests.torture.check import Outcome, violations
+from tests.torture.check import Outcome, levels, violations
 from tests.torture.clock import Clock
 from tests.torture.planted import BUGS, Bug, NotThereError, run
 from tests.torture.rounds import Plan, Round
@@ -124,6 +124,27 @@ def say_it_twice(books: Books) -> None:
 def test_the_checker_sees_what_is_wrong(books: Books, spoil: Callable[[Books], object], said: str) -> None:
     spoil(books)
     assert said in books.found()
+
+
+ROW = {"id": "a", "receiver": "slack", "reason": "first", "level": "50%", "state": "sent"}
+GOT = "AWB 50%. Coder deployment “estimated” has reached 50% of its limit."
+
+
+@pytest.mark.parametrize(
+    ("rows", "texts", "said"),
+    [
+        ([ROW], [GOT], []),
+        ([ROW], [], ["a is marked as sent, and Slack never got it"]),
+        ([], [], ["12 of 20 used, and 50 % was sent to nobody"]),
+        ([ROW, {**ROW, "id": "b", "level": "75%", "state": "failed"}], [GOT], ["75% was announced and sent to nobody"]),
+        ([ROW, {**ROW, "id": "b", "level": "25%", "state": "superseded"}], [GOT], []),
+    ],
+)
+def test_the_checker_sees_a_level_that_nobody_got(rows: list[Any], texts: list[str], said: list[str]) -> None:
+    rig: Any = SimpleNamespace(limit=20, slack=SimpleNamespace(texts=texts))
+    found = list(levels(rig, rows, used=12))
+    assert len(found) == len(said)
+    assert all(one in other for one, other in zip(said, found, strict=True))
 
 
 def test_a_message_that_came_again_is_excused_by_a_crash_behind_it_and_by_nothing_else(books: Books) -> None:
