@@ -14,13 +14,14 @@ import redis
 
 from app.simulator.api.faults import FaultKind
 from tests.torture import outside
-from tests.torture.rig import PARTS, REMEDY, Rig
+from tests.torture.rig import PARTS, RECONCILE_MINUTES, REMEDY, Rig
 from tests.torture.wire import STEPS, Trap
 from workers.scheduler import SWEEP_EVERY
 
 #: Injects the fault and mends it; False where it met nothing, as a part that is down just then.
 Inject = Callable[[Rig, random.Random], bool | int]
 _TRAP_SECONDS = 4.0
+_PASS = "keep where a pass is"
 
 
 @dataclass(frozen=True)
@@ -92,16 +93,15 @@ def _kill_double(rig: Rig, rng: random.Random) -> bool:
     return True
 
 
-#: Steps that only time brings about.
-_PERIODIC = ("note that a sweep is done", "keep where a pass is")
+#: Steps that only time brings about, with the seconds after which it does.
+_PERIODIC = {"note that a sweep is done": SWEEP_EVERY + 1, _PASS: 60 * RECONCILE_MINUTES + 1}
 
 
 def _step(name: str, *, after: bool, kill: bool) -> Inject:
     def inject(rig: Rig, _rng: random.Random) -> bool:
         assert rig.wire
         trap = rig.wire.trap = Trap(name, after=after, kill=kill)
-        if name in _PERIODIC:
-            rig.clock.move(SWEEP_EVERY + 1)
+        rig.clock.move(_PERIODIC.get(name, 0))
         sprung = trap.sprung.wait(_TRAP_SECONDS)
         if not sprung:
             rig.wire.trap = None
@@ -267,7 +267,7 @@ def _to_the_edge(rig: Rig, rng: random.Random) -> bool:
 _ALONE = ("receiver", "delivery worker", "scheduler", "maintenance worker")
 #: Who dies before this step has sent its message already.
 _MARK = "mark a notification as sent"
-_NEEDS_CODER = ("confirm a verification", "keep where a pass is")
+_NEEDS_CODER = ("confirm a verification", _PASS)
 
 FAULTS: tuple[Fault, ...] = (
     *(Fault(f"kill -9 {part}", _kill(part), doubles=part not in _ALONE, weight=4) for part in PARTS),
@@ -281,7 +281,8 @@ FAULTS: tuple[Fault, ...] = (
         Fault(
             f"{'kill -9' if kill else 'reset'} {'after' if after else 'before'}: {step}",
             _step(step, after=after, kill=kill),
-            doubles=step == _MARK,
+            # The clock moves further for a pass than the claim of a message that is being sent.
+            doubles=step in (_MARK, _PASS),
             needs="wire coder" if step in _NEEDS_CODER else "wire",
             weight=2 if kill else 1,
         )

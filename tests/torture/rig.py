@@ -34,6 +34,7 @@ PARTS = {
 }
 #: What the meter says when it finds its data damaged, and what helps.
 REMEDY = "awb repair"
+RECONCILE_MINUTES = 5
 _DISK = 48 << 20
 
 
@@ -70,7 +71,7 @@ class Rig:
             "period": period,
             "thresholds": "25%,50%,75%,90%,100%,+25%",
             "forecast_alerts": "false",
-            "reconcile_minutes": 5,
+            "reconcile_minutes": RECONCILE_MINUTES,
             # Clocks jump by years here.
             "keep_days": 3660,
             "log_level": "warning",
