@@ -31,7 +31,7 @@ def test_every_fault_has_a_proof() -> None:
 
 
 def test_every_threat_has_a_test() -> None:
-    threats = rows("Threats one by one", SECURITY)
+    threats = rows("Threats and tests", SECURITY)
     assert len(threats) > 15
     assert [threat for threat, _, test in threats if "::test_" not in test] == []
 
