@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tests.torture.clock import Clock, NoCompilerError
+from tests.torture.rig import may_mount
 from tests.torture.rounds import RECOVERY_SECONDS, Plan, Result, Round
 
 _USUAL_SECONDS = 600.0
@@ -62,6 +63,8 @@ def main(
             clock = Clock(Path(directory))
         except NoCompilerError as error:
             raise click.ClickException(str(error)) from None
+        if not may_mount():
+            console.print("full disks are left out: they need root, who may mount")
         bar = bars.add_task("Torture", total=1.0, said="")
 
         def show(plan: Plan, under_way: int) -> None:

@@ -6,8 +6,10 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -36,6 +38,16 @@ PARTS = {
 REMEDY = "awb repair"
 RECONCILE_MINUTES = 5
 _DISK = 48 << 20
+
+
+@cache
+def may_mount() -> bool:
+    """Return whether a small disk can be had: for root, outside of most containers."""
+    with tempfile.TemporaryDirectory() as directory:
+        done = subprocess.run(["mount", "-t", "tmpfs", "tmpfs", directory], capture_output=True, check=False)
+        if done.returncode == 0:
+            subprocess.run(["umount", directory], check=True)
+        return done.returncode == 0
 
 
 class Rig:

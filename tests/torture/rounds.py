@@ -15,7 +15,7 @@ from tests.faults.system import processes_of
 from tests.torture.check import Outcome, unsettled, violations
 from tests.torture.clock import Clock
 from tests.torture.faults import FAULTS, BrokenPromiseError, Fault
-from tests.torture.rig import Rig
+from tests.torture.rig import Rig, may_mount
 from tests.torture.traffic import PATIENCE, Sender, letters_of
 from workers.scheduler import SWEEP_EVERY
 
@@ -49,7 +49,9 @@ class Plan:
         strict = seed % 4 == 3
         clock = not strict and seed % 4 == 1
         # A clock that jumps by months leaves a simulated Coder behind.
-        return cls(seed, kind, strict, coder=not clock and seed % 2 == 0, clock=clock, disk=seed % 5 == 4)
+        return cls(
+            seed, kind, strict, coder=not clock and seed % 2 == 0, clock=clock, disk=seed % 5 == 4 and may_mount()
+        )
 
     @property
     def faults(self) -> list[Fault]:
