@@ -1,8 +1,9 @@
 #!/bin/sh
-# Boots the systemd of a directory as process 1 of new namespaces, as a small virtual machine on the host's network.
+# Boots the systemd of a directory as process 1 of new namespaces, as a small virtual machine without a network.
 # Started by tests/deploy/machine.py under unshare(1).
 set -e
 root="$1"
+ip link set lo up
 mount --bind "$root" "$root"
 mount --make-rprivate "$root"
 mount -t proc proc "$root/proc"

@@ -33,6 +33,7 @@ def make_root(folder: Path) -> None:
     assert done.returncode == 0, done.stdout[-2000:]
     subprocess.run(["chroot", folder, "useradd", "--create-home", "--shell", "/bin/bash", ADMIN], check=True)
     (folder / "etc/sudoers.d/admin").write_text(f"{ADMIN} ALL=(ALL) NOPASSWD: ALL\n", encoding="utf-8")
+    (folder / "etc/hosts").write_text("127.0.0.1 localhost vm\n", encoding="utf-8")
     # What this machine needs to reach the package index.
     for name in ("etc/resolv.conf", "etc/pip.conf", _AUTHORITIES):
         with contextlib.suppress(FileNotFoundError):
@@ -40,11 +41,11 @@ def make_root(folder: Path) -> None:
 
 
 class Machine:
-    """A booted machine; its network is the host's."""
+    """A booted machine; its services have no network but their own loopback."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        namespaces = ["--mount", "--pid", "--fork", "--ipc", "--uts", "--cgroup", "--kill-child"]
+        namespaces = ["--mount", "--pid", "--fork", "--ipc", "--uts", "--cgroup", "--net", "--kill-child"]
         self._unshare = subprocess.Popen(["unshare", *namespaces, str(_BOOT), str(root)], stdout=subprocess.DEVNULL)
 
     def __enter__(self) -> Self:
@@ -58,15 +59,16 @@ class Machine:
         self._unshare.send_signal(signal.SIGKILL)
         self._unshare.wait()
 
-    def run(self, command: str, user: str = ADMIN) -> "subprocess.CompletedProcess[str]":
-        """Run a line of shell in a user's home, as after a login."""
+    def run(self, command: str, user: str = ADMIN, *, online: bool = False) -> "subprocess.CompletedProcess[str]":
+        """Run a line of shell in a user's home, as after a login; `online` in the host's network instead of its own."""
         within = ["nsenter", "--target", self._systemd(), "--mount", "--pid", "--ipc", "--uts", "--cgroup"]
+        within += [] if online else ["--net"]
         login = ["env", "-i", "PATH=/usr/bin:/bin:/usr/sbin:/sbin", "su", "-", user, "-c", command]
         return subprocess.run([*within, *login], capture_output=True, text=True, timeout=600, check=False)
 
-    def ok(self, command: str, user: str = ADMIN) -> str:
+    def ok(self, command: str, user: str = ADMIN, *, online: bool = False) -> str:
         """Run a line that has to succeed, and return what it prints."""
-        done = self.run(command, user)
+        done = self.run(command, user, online=online)
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}{self._log()}"
         return done.stdout
 
