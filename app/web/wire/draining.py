@@ -5,6 +5,7 @@ import threading
 import time
 from typing import Final
 
+from app import clock
 from app.web.wire.connections import Server
 
 #: A connection without a request is closed once it has been quiet for this long. Whoever keeps it open may be sending
@@ -42,7 +43,7 @@ def drain(server: Server, grace_seconds: float) -> None:
         for connection in list(server.active_channels.values()):
             if connection.idle and now > max(begin, connection.begun) + QUIET_SECONDS:
                 connection.will_close = True
-        server.maintenance(time.time())
+        server.maintenance(clock.now().timestamp())
         _look(server, _LOOK_EVERY_SECONDS)
     server.task_dispatcher.shutdown(timeout=max(0.0, begin + grace_seconds - time.monotonic()))
 
