@@ -1,5 +1,6 @@
 """Several workers in one container or unit: one process each, kept running by this one."""
 
+import os
 import signal
 import threading
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ class Crew:
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._request_stop)
+        signal.signal(signal.SIGHUP, self._pass_on)
         parts = Parts(self._program)
         parts.environment |= environment
         if CAN_FORK:
@@ -37,6 +39,11 @@ class Crew:
         finally:
             parts.stop(self._children, self._grace_seconds)
             parts.close()
+
+    def _pass_on(self, number: int, _frame: FrameType | None) -> None:
+        for child in self._children:
+            if child.process is not None and child.running:
+                os.kill(child.process.pid, number)
 
     def _request_stop(self, _signal: int, _frame: FrameType | None) -> None:
         self._stopping.set()

@@ -99,6 +99,10 @@ class Scheduler:
             self.rq.stop()
             self.rq = self._rq()
 
+    def use(self, config: Config) -> None:
+        """Work by another configuration from the next step on."""
+        self.config = config
+
     def step(self) -> None:
         """Move due retries back, and queue the tick's jobs once."""
         if len(self.rq.acquired_locks) < len(jobqueue.QUEUES):

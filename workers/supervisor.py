@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,16 +18,22 @@ import structlog
 
 from app.config.datadir import LOCK
 from app.config.load import Config
+from app.config.settings import Settings
 from app.net.servicemanager import ServiceManager
+from app.store.reloads import note_reload
 from app.store.server.connection import connect, unavailable
 from app.store.server.schema import prepare
-from workers import embedded, redislog
+from workers import embedded, redislog, reload
 from workers.keeping import POLL_SECONDS, Parts, Runner
 from workers.parts import CAN_FORK, Child, workers_of
 
 log = structlog.get_logger(__name__)
 # In the order of the listeners: `bind`, and `metrics_bind` if it is set.
 _LISTEN_OPTIONS: Final = ("--listen-fd", "--metrics-fd")
+
+
+#: Reads the configuration: None where it cannot be used, and everything that is wrong with it.
+Read = Callable[[], tuple[Config | None, list[str]]]
 
 
 class Program(Runner, Protocol):
@@ -70,9 +77,20 @@ class DataDirLock:
 class Supervisor:
     """Starts the parts in order, restarts those that end, and stops them in the order of the data flow."""
 
-    def __init__(self, config: Config, program: Program, *, insecure: bool = False) -> None:
+    def __init__(self, config: Config, program: Program, read: Read, *, insecure: bool = False) -> None:
+        """Prepare.
+
+        Args:
+            config: the configuration.
+            program: runs the parts.
+            read: reads the configuration again, with everything that is wrong with it.
+            insecure: the receiver accepts deliveries without a secret.
+        """
         self.config = config
         self.program = program
+        self.read = read
+        self.reload_wanted = False
+        self.on_terminal = sys.stdin.isatty()
         self.insecure = insecure
         self.manager = ServiceManager.of(os.environ)
         self.parts = Parts(program, self._give_up)
@@ -102,6 +120,7 @@ class Supervisor:
                 self.listeners.append(self.program.listen(*settings.metrics_address))
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, self._request_stop)
+            signal.signal(signal.SIGHUP, self._request_reload)
             try:
                 self._start_all()
                 is_ready = False
@@ -110,6 +129,8 @@ class Supervisor:
                         is_ready = True
                         self.manager.ready(f"Listening on {settings.bind}")
                     self._check_children()
+                    if self.reload_wanted:
+                        self._reload()
                     self.manager.keep_alive(time.monotonic())
                     time.sleep(POLL_SECONDS)
             finally:
@@ -121,6 +142,45 @@ class Supervisor:
 
     def _request_stop(self, _signal: int, _frame: FrameType | None) -> None:
         self.stopping = True
+
+    def _request_reload(self, _signal: int, _frame: FrameType | None) -> None:
+        # The end of the terminal on which this runs sends the same signal.
+        if self.on_terminal and not sys.stdin.isatty():
+            self.stopping = True
+        else:
+            self.reload_wanted = True
+
+    def _reload(self) -> None:
+        """Let every part take the new configuration; if anything is wrong with it, all keep the former one."""
+        self.reload_wanted = False
+        found, problems = self.read()
+        silent: list[str] = []
+        restart: set[str] = set()
+        try:
+            with self._connect() as connection:
+                if found is not None and not problems:
+                    ended, silent = reload.pass_on([*self.web, *self.others], connection)
+                    problems = [problem for one in ended for problem in one.problems]
+                    restart = {name for one in ended for name in one.restart}
+                    self._add_workers(found.settings)
+                note_reload(connection, "service", problems, sorted(restart))
+        except (redis.exceptions.RedisError, OSError) as error:
+            problems = [*problems, f"Redis is {unavailable(error)}"]
+        if problems:
+            log.error("configuration not reloaded, the former one stays", part="service", problems=problems)
+        else:
+            log.info("configuration reloaded", part="service", silent=silent, needs_restart=sorted(restart))
+        reload.write_answer(self.config.settings.data_dir, list(dict.fromkeys(problems)), silent, sorted(restart))
+
+    def _add_workers(self, settings: Settings) -> None:
+        """Start the workers that the new settings need in addition; those that have no work any more stay."""
+        known = {child.name for child in self.others}
+        self.others += [child for child in workers_of(settings) if child.name not in known]
+
+    def _connect(self) -> "redis.Redis":
+        own = self.config.settings.redis_url
+        url = self.parts.environment.get("AWB_REDIS_URL") or (own.get_secret_value() if own else "")
+        return connect(url, settings=self.config.settings)
 
     def _start_all(self) -> None:
         settings = self.config.settings
@@ -135,7 +195,7 @@ class Supervisor:
         if self.redis:
             embedded.wait_ready(settings.data_dir, cast("subprocess.Popen[bytes]", self.redis.process))
             self.parts.environment["AWB_REDIS_URL"] = embedded.url(settings.data_dir)
-        self._prepare(self.parts.environment.get("AWB_REDIS_URL"))
+        self._prepare()
         if self.config.source:
             self.parts.environment["AWB_CONFIG"] = str(self.config.source)
         self.others = [
@@ -152,12 +212,10 @@ class Supervisor:
                 self.program.prepare(child.command[0])
             self.parts.start(child)
 
-    def _prepare(self, embedded_url: str | None) -> None:
+    def _prepare(self) -> None:
         """Migrate the data in Redis before any part uses it; if Redis is unavailable, each part checks the schema."""
-        own = self.config.settings.redis_url
         try:
-            url = embedded_url or (own.get_secret_value() if own else "")
-            with connect(url, settings=self.config.settings) as connection:
+            with self._connect() as connection:
                 prepare(connection)
         except (redis.exceptions.RedisError, OSError) as error:
             log.warning("schema not checked", why=unavailable(error))

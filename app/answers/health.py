@@ -1,6 +1,6 @@
 """Health: the verdict on an installation for pages, the API, `awb status`, `awb doctor`, `/readyz` and metrics."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, Self
 
 import redis
@@ -17,6 +17,7 @@ from app.pipeline.relay.targetstatus import Condition, target_statuses
 from app.store.alert.outbox import FAILED, SENT
 from app.store.gauges import last_sweep
 from app.store.receive.refusals import RefusalCounters
+from app.store.reloads import reloads
 from app.store.rq import jobqueue
 from app.store.rq.queues import Queues
 from app.store.server.connection import unavailable
@@ -91,6 +92,7 @@ def vitals(store: Store, config: Config) -> Vitals:
         silence_allowed=timedelta(hours=settings.silence_hours),
         quarantined=store.quarantine.count_since(now - timedelta(days=settings.keep_days)),
         refusals=RefusalCounters(store.redis).runs(),
+        reloads=_reloads(store),
         loss=read_loss(store.redis, store.deployment),
         coder=_coder(store, config),
         relays=[
@@ -103,6 +105,11 @@ def vitals(store: Store, config: Config) -> Vitals:
             for status in target_statuses(store, config)
         ],
     )
+
+
+def _reloads(store: Store) -> dict[str, tuple[str, datetime]]:
+    found = reloads(store.redis)
+    return {f"{one.part} on {one.host}": (one.problems[0], one.at) for one in found if one.problems}
 
 
 def _persistence(server: ServerInfo) -> Persistence:

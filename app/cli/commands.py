@@ -62,6 +62,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "web": ("service", "Run only the receiver"),
         "worker": ("service", "Run the workers, or those of some queues"),
         "scheduler": ("service", "Run the scheduler"),
+        "reload": ("reload", "Take the changed configuration"),
         "healthcheck": ("healthcheck", "Check a part, for container engines"),
         "demo": ("service", "Simulate three months of Coder"),
     },

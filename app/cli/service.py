@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import click
 import redis
 
-from app.cli.base import EXIT_UNAVAILABLE, fail, load_config, main, open_redis
+from app.cli.base import EXIT_UNAVAILABLE, checked, fail, load_config, main, open_redis
 from app.cli.meter import absent
+from app.cli.reloading import Reloader, hold_signal
 from app.cli.welcome import Welcome
 from app.config.datadir import holds
 from app.config.load import EXIT_CONFIG, Config, ConfigError, load
@@ -54,9 +56,13 @@ def run(context: click.Context, insecure: bool) -> None:
         fail("--insecure is for loopback addresses only; set AWB_BIND to 127.0.0.1:PORT", EXIT_CONFIG)
     # The journal is stored, and many people may read it.
     show = sys.stdout.isatty() or (new_secret and _JOURNAL not in os.environ)
+
+    def read() -> tuple[Config | None, list[str]]:
+        return checked(context, secret=not insecure, data_dir=True)
+
     welcome = Welcome(config, show_secret=show and not insecure)
     try:
-        sys.exit(Supervisor(config, _Program(), insecure=insecure).run(welcome.try_to_show))
+        sys.exit(Supervisor(config, _Program(), read, insecure=insecure).run(welcome.try_to_show))
     except AlreadyRunningError as error:
         fail(str(error))
     except SchemaError as error:
@@ -99,6 +105,7 @@ def load_or_none(path: Path | None) -> Settings | None:
 def web(context: click.Context, insecure: bool, listen_fd: int | None, metrics_fd: int | None) -> None:
     """Run only the receiver."""
     _handle_sigterm()
+    hold_signal()
     from app.web import server  # noqa: PLC0415 - slow to import
     from app.web.factory import create_app  # noqa: PLC0415 - the same
     from app.web.metrics import server as metricserver  # noqa: PLC0415 - the same
@@ -118,13 +125,26 @@ def web(context: click.Context, insecure: bool, listen_fd: int | None, metrics_f
         fail(str(error), EXIT_CONFIG)
     except OSError as error:
         fail(_cannot_listen(settings, error))
+    measured = None
     if metrics is not None:
-        metricserver.start(config, open_redis(config, RECEIVER_TIMEOUT, hurried=True), metrics)
+        measured = metricserver.start(config, open_redis(config, RECEIVER_TIMEOUT, hurried=True), metrics)
     # Objects from the start are permanent, so the collector need not examine them while deliveries wait.
     gc.collect()
     gc.freeze()
     ServiceManager.of(os.environ).ready(f"Listening on {settings.bind}")
-    serve(server.server(app, config.settings, listener), max(1, settings.grace_seconds - 1))
+    serving = server.server(app, config.settings, listener)
+
+    def apply(new: Config) -> None:
+        connection = open_redis(config, RECEIVER_TIMEOUT, hurried=True)
+        serving.take_over(create_app(new, connection, insecure=insecure), new.settings)
+        if measured is not None:
+            measured.application = metricserver.create_app(new, connection)
+
+    def read() -> tuple[Config | None, list[str]]:
+        return checked(context, secret=not insecure, session=True)
+
+    Reloader("web", config, read, apply, open_redis(config)).start()
+    serve(serving, max(1, settings.grace_seconds - 1))
 
 
 def _prepare(config: Config) -> None:
@@ -165,6 +185,8 @@ def worker(context: click.Context, queues: tuple[str, ...], burst: bool) -> None
 
     if burst and len(queues) != 1:
         raise click.UsageError("--burst takes exactly one QUEUE")
+    if len(queues) == 1:
+        hold_signal()
     config = load_config(context, part=True)
     follow_parent()
     if len(queues) == 1:
@@ -180,6 +202,7 @@ def worker(context: click.Context, queues: tuple[str, ...], burst: bool) -> None
 
 def _work(context: click.Context, config: Config, queue: str, *, burst: bool) -> None:
     """Run as the worker of one queue."""
+    from workers import runtime  # noqa: PLC0415 - the same
     from workers.runner import worker as build  # noqa: PLC0415 - the same
     from workers.waiting import wait_for_redis  # noqa: PLC0415 - slow to import
 
@@ -194,7 +217,10 @@ def _work(context: click.Context, config: Config, queue: str, *, burst: bool) ->
             from app.pipeline.relay.work import warm_up  # noqa: PLC0415 - for these workers alone
 
             warm_up(config)
-        worked = build(queue, open_redis(config), config)
+        connection = open_redis(config)
+        worked = build(queue, connection, config)
+        apply = partial(runtime.use, connection)
+        Reloader(f"worker {queue}", config, partial(checked, context), apply, open_redis(config)).start()
         ServiceManager.of(os.environ).ready(f"Working on {queue}")
         worked.work(burst=burst, logging_level="WARNING")
     except (redis.exceptions.RedisError, OSError) as error:
@@ -210,6 +236,7 @@ def _work(context: click.Context, config: Config, queue: str, *, burst: bool) ->
 def scheduler(context: click.Context) -> None:
     """Run the scheduler: delayed retries and the sweep. If several run, one works and the others stand by."""
     _handle_sigterm()
+    hold_signal()
     from workers.keeping import follow_parent  # noqa: PLC0415 - the same
     from workers.scheduler import Scheduler  # noqa: PLC0415 - slow to import
 
@@ -217,7 +244,9 @@ def scheduler(context: click.Context) -> None:
     follow_parent()
     _prepare(config)
     ServiceManager.of(os.environ).ready("Scheduling")
-    Scheduler(open_redis(config), config).run()
+    working = Scheduler(open_redis(config), config)
+    Reloader("scheduler", config, partial(checked, context), working.use, open_redis(config)).start()
+    working.run()
 
 
 @main.command()

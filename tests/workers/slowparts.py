@@ -68,4 +68,4 @@ def files() -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(Supervisor(load(), Program(Path(sys.argv[1]))).run(lambda: True))
+    sys.exit(Supervisor(load(), Program(Path(sys.argv[1])), lambda: (load(), [])).run(lambda: True))

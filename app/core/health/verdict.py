@@ -79,6 +79,7 @@ def judge(vitals: Vitals) -> Verdict:
             *_jobs(vitals.queues),
             _scheduler(vitals),
             *_steps(vitals),
+            *_reloads(vitals),
             _deliveries(vitals),
             _quarantine(vitals),
             *_refused(vitals),
@@ -162,6 +163,14 @@ def _scheduler(vitals: Vitals) -> Finding:
             check, Result.ERROR, f"the scheduler has not run since {moment_text(vitals.swept_at, vitals.zone)}", hint
         )
     return Finding(check, Result.OK, f"the scheduler ran {age.total_seconds():.0f} s ago")
+
+
+def _reloads(vitals: Vitals) -> Iterator[Finding]:
+    """Report parts that could not take a changed configuration."""
+    for part, (problem, at) in vitals.reloads.items():
+        when = moment_text(at, vitals.zone)
+        message = f"{part} could not take the changed configuration at {when} and uses the former one: {problem}"
+        yield Finding("config.reload", Result.WARNING, message, "correct it, and run `awb reload`", part)
 
 
 def _steps(vitals: Vitals) -> Iterator[Finding]:

@@ -97,6 +97,7 @@ class Vitals:
         quarantined: bodies in the quarantine.
         relays: targets of relays and forwards.
         zone: the time zone for times in texts.
+        reloads: by part, why it still uses the former configuration, and since when.
         loss: records that Redis has lost; None if it has lost none, or they are back.
     """
 
@@ -118,4 +119,5 @@ class Vitals:
     coder: CoderVitals | None = None
     relays: Sequence[RelayVitals] = ()
     zone: tzinfo = UTC
+    reloads: Mapping[str, tuple[str, datetime]] = field(default_factory=dict)
     loss: Loss | None = None

@@ -14,6 +14,7 @@ from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask
 from waitress.utilities import RequestEntityTooLarge
 
+from app.config.settings import Settings
 from app.core.access.people import Network, within
 from app.core.alert.refusal import Refusal
 from app.web.paths import plain_path
@@ -155,6 +156,18 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         self._log_after = 0.0
         described = (listener.family, listener.type, listener.proto, listener.getsockname())
         super().__init__(app, {}, _sock=listener, bind_socket=False, sockinfo=described, **more)
+
+    def take_over(self, app: Flask, settings: Settings) -> None:
+        """Serve an application with other settings from the next request on; those in progress end with the former."""
+        former, self.refusals = self.refusals, app.extensions.get(REFUSALS)
+        if self.refusals is not None:
+            self.refusals.start()
+        self._bodies.rule = app.extensions[bodies.EXTENSION].rule
+        self._share, self._proxies = settings.max_connections_per_address, settings.proxy_addresses
+        self.base_path = settings.base_path
+        self.application = app
+        if former is not None:
+            former.stop()
 
     def new_parser(self, adj: Any) -> Parser:
         return Parser(adj, self._bodies)

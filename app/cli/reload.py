@@ -1,0 +1,74 @@
+"""`awb reload`: let the running meter take its changed configuration."""
+
+import os
+import signal
+import sys
+import time
+import tomllib
+from pathlib import Path
+from typing import Final
+
+import click
+
+from app.cli.base import EXIT_UNAVAILABLE, fail, main, out
+from app.config import datadir
+from app.config.environment import value_of
+from app.config.load import EXIT_CONFIG, ConfigError, load
+from app.config.settings import DEFAULT_DATA_DIR
+
+_PATIENCE_SECONDS: Final = 60.0
+_POLL_SECONDS: Final = 0.05
+
+
+@main.command()
+@click.pass_context
+def reload(context: click.Context) -> None:
+    """Let the running meter take its changed configuration file; the work in progress goes on.
+
+    Exit code 78: something is wrong with it, and the former configuration stays in use. Environment variables are those
+    with which the meter was started.
+    """
+    from workers.reload import answer_of, holder, takes_signal  # noqa: PLC0415 - not needed by other commands
+
+    data_dir = _data_dir(context.obj)
+    pid = holder(data_dir)
+    if pid is None:
+        where = f"no `awb run` uses {data_dir}; a part on its own takes `kill -HUP`, or `systemctl reload` of its unit"
+        fail(where, EXIT_UNAVAILABLE)
+    if not takes_signal(pid):
+        fail("the version that runs cannot reload; restart it")
+    before, deadline = answer_of(data_dir), time.monotonic() + _PATIENCE_SECONDS
+    os.kill(pid, signal.SIGHUP)
+    answer = before
+    while answer == before or answer is None:
+        if time.monotonic() > deadline:
+            fail(f"the meter did not answer within {_PATIENCE_SECONDS:.0f} s; its log says more")
+        time.sleep(_POLL_SECONDS)
+        answer = answer_of(data_dir)
+    for problem in answer["problems"]:
+        click.echo(f"configuration: {problem}", err=True)
+    if answer["problems"]:
+        click.echo("awb: the former configuration stays in use", err=True)
+        sys.exit(EXIT_CONFIG)
+    if answer["silent"]:
+        fail(f"these parts did not take the configuration in time: {', '.join(answer['silent'])}; restart the meter")
+    out.print("The configuration is in use.")
+    if answer["restart"]:
+        out.print(f"These settings need a restart: {', '.join(answer['restart'])}.")
+
+
+def _data_dir(path: Path | None) -> Path:
+    """Return where the meter keeps its data, also if its configuration cannot be used any more."""
+    try:
+        found = load(path).settings.data_dir
+    except ConfigError:
+        found = Path(value_of(os.environ, "AWB_DATA_DIR") or _of_file(path) or DEFAULT_DATA_DIR)
+    return datadir.of_instance(found, os.environ) if found == Path(DEFAULT_DATA_DIR) else found
+
+
+def _of_file(path: Path | None) -> str:
+    named = path or Path(value_of(os.environ, "AWB_CONFIG") or "config/awb-meter.toml")
+    try:
+        return str(tomllib.loads(named.read_text(encoding="utf-8-sig")).get("data_dir", ""))
+    except (OSError, ValueError):
+        return ""

@@ -1,0 +1,94 @@
+"""Taking a changed configuration without a restart, at SIGHUP: all of it, or, if anything is wrong with it, nothing."""
+
+import atexit
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import Final
+
+import redis
+import structlog
+
+from app import logs
+from app.config.load import Config
+from app.config.secrettexts import secret_texts
+from app.store.reloads import forget_reload, note_reload
+from app.store.server.connection import unavailable
+
+log = structlog.get_logger(__name__)
+#: Read once, when a part starts, beside all that is about Redis.
+_FIXED: Final = (
+    "bind",
+    "web_processes",
+    "web_threads",
+    "max_body_bytes",
+    "data_dir",
+    "metrics_bind",
+    "log_format",
+    "grace_seconds",
+)
+#: A configuration, None where it cannot be used, and everything that is wrong with it.
+Read = Callable[[], tuple[Config | None, list[str]]]
+
+
+def hold_signal() -> None:
+    """Keep SIGHUP for the thread that waits for it; to be called before any thread is started.
+
+    A part that somebody runs on a terminal ends with the terminal, as ever.
+    """
+    if "_AWB_PARENT_FD" in os.environ or not sys.stdin.isatty():
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+
+
+class Reloader:
+    """Waits for SIGHUP in a thread of its own, so that a job or request in progress goes on with what it began with."""
+
+    def __init__(
+        self, part: str, config: Config, read: Read, apply: Callable[[Config], None], connection: "redis.Redis"
+    ) -> None:
+        self._part, self._config, self._read, self._apply = part, config, read, apply
+        self._connection = connection
+
+    def start(self) -> None:
+        # What a former process of this id may have noted is over.
+        self._forget()
+        atexit.register(self._forget)
+        threading.Thread(target=self._wait, name="reload", daemon=True).start()
+
+    def _wait(self) -> None:
+        while True:
+            signal.sigwait({signal.SIGHUP})
+            problems, restart = self._reload()
+            with contextlib.suppress(redis.exceptions.RedisError, OSError):
+                note_reload(self._connection, self._part, problems, restart)
+
+    def _reload(self) -> tuple[list[str], list[str]]:
+        """Return what is wrong, and which settings need a restart."""
+        try:
+            found, problems = self._read()
+            if found is not None and not problems:
+                self._apply(found)
+        except Exception as error:  # noqa: BLE001 - the service goes on with the former configuration, whatever it is
+            why = unavailable(error)
+            found, problems = None, [f"Redis is {why}" if why else str(error) or type(error).__name__]
+        if found is None or problems:
+            log.error("configuration not reloaded, the former one stays", part=self._part, problems=problems)
+            return problems, []
+        restart = needs_restart(self._config, found)
+        settings = found.settings
+        logs.configure(self._config.settings.log_format, settings.log_level, secret_texts(settings))
+        log.info("configuration reloaded", part=self._part, needs_restart=restart)
+        return [], restart
+
+    def _forget(self) -> None:
+        with contextlib.suppress(redis.exceptions.RedisError, OSError):
+            forget_reload(self._connection, self._part)
+
+
+def needs_restart(old: Config, new: Config) -> list[str]:
+    """Return the settings that have changed and are read only when a part starts."""
+    names = [name for name in type(new.settings).model_fields if name in _FIXED or name.startswith("redis_")]
+    return [name for name in names if getattr(old.settings, name) != getattr(new.settings, name)]
