@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run demo test test-long torture planted fuzz check bench docs audit sbom lock helm-tools clean
+.PHONY: run demo test test-long torture planted fuzz check bench docs wheel versions audit sbom lock helm-tools clean
 .DEFAULT_GOAL := run
 
 # `--seconds 60` where SECONDS=60 was given.
@@ -42,6 +42,12 @@ bench: $(VENV)/.dev  ## Measure against other receivers and workers; needs wrk, 
 
 docs: $(VENV)/.dev  ## Build the documentation as a static site: build/docs/index.html
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -b html docs build/docs
+
+wheel: $(VENV)/.run  ## Build dist/coder_awb_meter-VERSION-py3-none-any.whl; the same commit gives the same file
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m hatchling build -t wheel -d dist
+
+versions: $(VENV)/.dev  ## Run the core on every Python and server that Debian and pyenv have; needs root and the network
+	$(BIN)/python -m tests.versions --roots $(VENV)/debian --write docs/install/pip.md
 
 audit: $(VENV)/.dev  ## Known vulnerabilities of the locked packages, and bandit; needs the network
 	$(BIN)/python -m tests.audit

@@ -74,12 +74,12 @@ def servers(roots: Sequence[Path], scratch: Path) -> Iterator[Path]:
     folder.mkdir()
     (folder / "redis-server").symlink_to(next(old.rglob("redis-server")))
     yield folder
+    # Redis of later Debians is what their own Pythons run with.
     for root in roots:
-        for name in ("redis-server", "valkey-server"):
-            folder = scratch / f"{root.name}-{name}"
-            folder.mkdir()
-            wrapped(root / "usr" / "bin" / name, root, folder)
-            yield folder
+        folder = scratch / f"{root.name}-valkey"
+        folder.mkdir()
+        wrapped(root / "usr" / "bin" / "valkey-server", root, folder)
+        yield folder
 
 
 def pythons() -> Iterator[Path]:

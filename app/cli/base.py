@@ -14,14 +14,14 @@ from rich.console import Console
 from app.answers.shape import Answer
 from app.cli import commands
 from app.cli.commands import Commands, LazyCommands
-from app.cli.meter import find_meter, of_instance
+from app.cli.meter import find_meter, settled
 from app.cli.program import runnable
 from app.cli.terminal import Out, clean_streams
 from app.cli.version import print_version
 from app.config.datadir import holds
 from app.config.load import EXIT_CONFIG, Config, ConfigError, load
 from app.config.secrettexts import secret_texts
-from app.config.settings import DEFAULT_DATA_DIR, Settings
+from app.config.settings import Settings
 from app.config.types import DEPLOYMENT_NAME
 from app.core.text.spelling import did_you_mean
 from app.core.text.terminal import json_text
@@ -140,9 +140,7 @@ def checked(
     """Return the configuration and everything that is wrong with it; arguments as for `load_config`."""
     try:
         config = load(context.obj)
-        if not secret and config.settings.data_dir == Path(DEFAULT_DATA_DIR):
-            # Only commands that start a meter may use a new directory.
-            config = replace(config, settings=of_instance(config.settings))
+        config = replace(config, settings=settled(config.settings, starts=secret or data_dir))
         if data_dir:
             from app.config.datadir import prepare  # noqa: PLC0415 - hardly any command needs it
 

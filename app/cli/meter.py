@@ -12,9 +12,17 @@ from app.config.settings import DEFAULT_DATA_DIR, Settings
 from app.store.server.connection import unavailable
 
 
-def of_instance(settings: Settings) -> Settings:
-    """Return settings with the data directory of a running meter that was started in another directory."""
-    return settings.model_copy(update={"data_dir": datadir.of_instance(settings.data_dir, os.environ)})
+def settled(settings: Settings, *, starts: bool = False) -> Settings:
+    """Return settings with the data directory of the meter that this is about, where none is configured.
+
+    Args:
+        settings: as they were read.
+        starts: the command starts a meter; others look for one that was started anywhere.
+    """
+    if settings.data_dir != Path(DEFAULT_DATA_DIR):
+        return settings
+    choose = datadir.of_new if starts else datadir.of_instance
+    return settings.model_copy(update={"data_dir": choose(settings.data_dir, os.environ)})
 
 
 def find_meter(config: Config) -> None:
@@ -30,8 +38,7 @@ def absent(path: Path | None, error: Exception) -> str:
     with contextlib.suppress(ConfigError):
         settings = load(path).settings
         if settings.redis_url is None and unavailable(error) == "unreachable":
-            here = settings.data_dir == Path(DEFAULT_DATA_DIR)
-            return runnable(no_meter(of_instance(settings) if here else settings))
+            return runnable(no_meter(settled(settings)))
     return f"Redis is {unavailable(error)}"
 
 

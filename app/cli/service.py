@@ -15,7 +15,7 @@ import click
 import redis
 
 from app.cli.base import EXIT_UNAVAILABLE, checked, fail, load_config, main, open_redis
-from app.cli.meter import absent
+from app.cli.meter import absent, settled
 from app.cli.reloading import Reloader, hold_signal
 from app.cli.welcome import Welcome
 from app.config.datadir import holds
@@ -92,7 +92,7 @@ class _Program:
 
 def load_or_none(path: Path | None) -> Settings | None:
     try:
-        return load(path).settings
+        return settled(load(path).settings, starts=True)
     except ConfigError:
         return None
 

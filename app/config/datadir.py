@@ -4,12 +4,13 @@ import contextlib
 import errno
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from app.config.environment import why_unreadable
 from app.config.load import ConfigError
+from app.config.places import is_checkout
 
 #: The file that a running meter locks, and that stays when it ends.
 LOCK: Final = "lock"
@@ -40,13 +41,29 @@ def of_instance(default: Path, environ: Mapping[str, str]) -> Path:
     """Return the directory in which a meter was started: the default, or else one of the usual state directories.
 
     Args:
-        default: the default directory, which is also returned if no meter was started.
+        default: of a checkout; where none was started anywhere, it is that of a new one.
         environ: the environment.
     """
+    candidates = (default, *_state(environ), Path(_SYSTEM_STATE) / _NAME)
+    return next((folder for folder in candidates if holds(folder, LOCK)), of_new(default, environ))
+
+
+def of_new(default: Path, environ: Mapping[str, str]) -> Path:
+    """Return the directory in which a meter is started.
+
+    A checkout keeps it in itself. An installed program has one meter for each user, whatever directory it is started
+    in, unless an earlier version has kept one in the current directory.
+    """
+    if is_checkout() or holds(default, LOCK):
+        return default
+    return next(_state(environ), default)
+
+
+def _state(environ: Mapping[str, str]) -> Iterator[Path]:
     home = environ.get("HOME", "")
     state = environ.get("XDG_STATE_HOME") or (f"{home}/.local/state" if home else "")
-    kept = [Path(folder) / _NAME for folder in (state, _SYSTEM_STATE) if folder]
-    return next((folder for folder in (default, *kept) if holds(folder, LOCK)), default)
+    if state:
+        yield Path(state) / _NAME
 
 
 def closed_instance() -> Path | None:

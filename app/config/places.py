@@ -14,6 +14,11 @@ _ROOT: Final = Path(__file__).resolve().parents[2]
 _DEFAULTS: Final = Path(__file__).resolve().parents[1] / "defaults"
 
 
+def is_checkout() -> bool:
+    """Return whether the program runs from a checkout, and not from an installed package."""
+    return (_ROOT / "config").is_dir()
+
+
 def packaged(name: str, folder: str = "config") -> Path:
     """Return a file or folder that is part of the program: from the checkout, or else from the installed package."""
     checkout = _ROOT / folder / name

@@ -68,7 +68,7 @@ def _away(config: Config, error: Exception) -> Finding:
     hint = _TLS_REMEDY if trust.is_untrusted(error) else _CERTIFICATE_REMEDY if _is_asked_for(error) else hint
     text = f"Redis is {unavailable(error)}"
     if config.settings.redis_url is None:
-        text = f"no meter runs in {config.settings.data_dir.resolve()}"
+        text = f"no meter is running in {config.settings.data_dir.resolve()}"
         hint = "start it with: awb run (or set AWB_DATA_DIR to the directory of the one that runs)"
     return Finding("redis.reachable", Result.ERROR, text, hint)
 

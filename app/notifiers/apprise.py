@@ -106,7 +106,7 @@ def harmless(text: str) -> str:
 def _service(url: str, trusted: Path | None) -> "Apprise":
     """Return Apprise with the service of the URL; empty if it cannot use the URL."""
     if find_spec("apprise") is None:
-        raise ValueError("Apprise is not installed: pip install 'coder-awb-meter[apprise]'")
+        raise ValueError("Apprise is not installed; the extra `apprise` installs it (docs/install/pip.md)")
     import apprise  # noqa: PLC0415 - an optional extra, slow to import
 
     # Apprise's services call requests.post() and similar functions, which open a session by this name. Without ours

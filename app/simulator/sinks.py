@@ -156,7 +156,9 @@ def _mail_controller(sink: MailSink) -> Any:
     try:
         from aiosmtpd.controller import Controller  # noqa: PLC0415 - optional
     except ImportError:
-        raise SinkError("the mail sink needs aiosmtpd: pip install 'coder-awb-meter[demo]'") from None
+        raise SinkError(
+            "the mail sink needs the package aiosmtpd, which the extra `demo` installs (docs/install/pip.md)"
+        ) from None
     return Controller(sink, hostname=_HOST, port=sink.port)
 
 

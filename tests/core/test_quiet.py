@@ -76,9 +76,9 @@ def test_seven_is_seven_on_the_days_when_clocks_change(moment: str, expected: st
         ("Europe/Berlin", "02:30-07:00", "2026-03-29T00:59", ""),
         ("Europe/Berlin", "02:30-07:00", "2026-03-29T01:10", "2026-03-29T05:00"),
         ("Europe/Berlin", "02:10-02:50", "2026-03-29T01:00", ""),
-        # 1 November 2026: at 01:00 clocks go back to midnight, so that Sunday begins twice.
-        ("America/Havana", "sun", "2026-11-01T04:30", "2026-11-02T05:00"),
-        ("America/Havana", "sat", "2026-11-01T03:30", "2026-11-01T05:00"),
+        # 2 November 2025: at 01:00 clocks went back to midnight, so that Sunday began twice.
+        ("America/Havana", "sun", "2025-11-02T04:30", "2025-11-03T05:00"),
+        ("America/Havana", "sat", "2025-11-02T03:30", "2025-11-02T05:00"),
         # 1 November 2009: at 00:01 clocks go back to 23:01: Sunday begins, ends, and begins again.
         ("America/St_Johns", "sun", "2009-11-01T02:30", "2009-11-02T03:30"),
         ("America/St_Johns", "sun", "2009-11-01T02:32", "2009-11-02T03:30"),

@@ -138,4 +138,4 @@ def test_without_apprise_the_meter_starts_and_says_what_to_install() -> None:
         "except ValueError as error: print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout.strip() == "Apprise is not installed: pip install 'coder-awb-meter[apprise]'"
+    assert done.stdout.strip() == "Apprise is not installed; the extra `apprise` installs it (docs/install/pip.md)"
