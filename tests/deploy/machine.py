@@ -46,7 +46,9 @@ class Machine:
     def __init__(self, root: Path) -> None:
         self.root = root
         namespaces = ["--mount", "--pid", "--fork", "--ipc", "--uts", "--cgroup", "--net", "--kill-child"]
-        self._unshare = subprocess.Popen(["unshare", *namespaces, str(_BOOT), str(root)], stdout=subprocess.DEVNULL)
+        # It ends with the test, even if that is killed.
+        command = ["setpriv", "--pdeathsig", "KILL", "unshare", *namespaces, str(_BOOT), str(root)]
+        self._unshare = subprocess.Popen(command, stdout=subprocess.DEVNULL)
 
     def __enter__(self) -> Self:
         wait_until(

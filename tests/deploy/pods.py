@@ -48,7 +48,9 @@ class Node:
             + "".join(f"cp {folder}/{name} {_SECRETS}/;" for name in secret)
             + "touch /run/ready; exec sleep infinity"
         )
-        self._holder = subprocess.Popen(["unshare", "--net", "--mount", "sh", "-euc", setup])
+        # It ends with the test, even if that is killed.
+        command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--mount", "sh", "-euc", setup]
+        self._holder = subprocess.Popen(command)
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:
