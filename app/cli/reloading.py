@@ -50,7 +50,11 @@ class Reloader:
         self, part: str, config: Config, read: Read, apply: Callable[[Config], None], connection: "redis.Redis"
     ) -> None:
         self._part, self._config, self._read, self._apply = part, config, read, apply
-        self._connection = connection
+        self._connection, self._in_force = connection, config
+
+    def in_force(self) -> Config:
+        """Return the configuration that this part works with now."""
+        return self._in_force
 
     def start(self) -> None:
         # What a former process of this id may have noted is over.
@@ -71,6 +75,7 @@ class Reloader:
             found, problems = self._read()
             if found is not None and not problems:
                 self._apply(found)
+                self._in_force = found
         except Exception as error:  # noqa: BLE001 - the service goes on with the former configuration, whatever it is
             why = unavailable(error)
             found, problems = None, [f"Redis is {why}" if why else str(error) or type(error).__name__]

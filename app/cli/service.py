@@ -106,7 +106,8 @@ def web(context: click.Context, insecure: bool, listen_fd: int | None, metrics_f
     """Run only the receiver."""
     _handle_sigterm()
     hold_signal()
-    from app.web import server  # noqa: PLC0415 - slow to import
+    from app.pipeline.operate.reporting import reporting  # noqa: PLC0415 - slow to import
+    from app.web import server  # noqa: PLC0415 - the same
     from app.web.factory import create_app  # noqa: PLC0415 - the same
     from app.web.metrics import server as metricserver  # noqa: PLC0415 - the same
     from app.web.wire.draining import serve  # noqa: PLC0415 - the same
@@ -143,8 +144,10 @@ def web(context: click.Context, insecure: bool, listen_fd: int | None, metrics_f
     def read() -> tuple[Config | None, list[str]]:
         return checked(context, secret=not insecure, session=True)
 
-    Reloader("web", config, read, apply, open_redis(config)).start()
-    serve(serving, max(1, settings.grace_seconds - 1))
+    reloader = Reloader("web", config, read, apply, open_redis(config))
+    reloader.start()
+    with reporting(open_redis(config, RECEIVER_TIMEOUT), reloader.in_force, "web"):
+        serve(serving, max(1, settings.grace_seconds - 1))
 
 
 def _prepare(config: Config) -> None:
@@ -202,6 +205,7 @@ def worker(context: click.Context, queues: tuple[str, ...], burst: bool) -> None
 
 def _work(context: click.Context, config: Config, queue: str, *, burst: bool) -> None:
     """Run as the worker of one queue."""
+    from app.pipeline.operate.reporting import reporting  # noqa: PLC0415 - slow to import
     from workers import runtime  # noqa: PLC0415 - the same
     from workers.runner import worker as build  # noqa: PLC0415 - the same
     from workers.waiting import wait_for_redis  # noqa: PLC0415 - slow to import
@@ -220,9 +224,11 @@ def _work(context: click.Context, config: Config, queue: str, *, burst: bool) ->
         connection = open_redis(config)
         worked = build(queue, connection, config)
         apply = partial(runtime.use, connection)
-        Reloader(f"worker {queue}", config, partial(checked, context), apply, open_redis(config)).start()
+        reloader = Reloader(f"worker {queue}", config, partial(checked, context), apply, open_redis(config))
+        reloader.start()
         ServiceManager.of(os.environ).ready(f"Working on {queue}")
-        worked.work(burst=burst, logging_level="WARNING")
+        with reporting(open_redis(config, RECEIVER_TIMEOUT), reloader.in_force, f"worker {queue}"):
+            worked.work(burst=burst, logging_level="WARNING")
     except (redis.exceptions.RedisError, OSError) as error:
         if worked is not None and worked.asked_to_end:
             # Redis was stopped first. The next worker takes up what this one had begun.
@@ -237,16 +243,19 @@ def scheduler(context: click.Context) -> None:
     """Run the scheduler: delayed retries and the sweep. If several run, one works and the others stand by."""
     _handle_sigterm()
     hold_signal()
+    from app.pipeline.operate.reporting import reporting  # noqa: PLC0415 - slow to import
     from workers.keeping import follow_parent  # noqa: PLC0415 - the same
-    from workers.scheduler import Scheduler  # noqa: PLC0415 - slow to import
+    from workers.scheduler import Scheduler  # noqa: PLC0415 - the same
 
     config = load_config(context, part=True)
     follow_parent()
     _prepare(config)
     ServiceManager.of(os.environ).ready("Scheduling")
     working = Scheduler(open_redis(config), config)
-    Reloader("scheduler", config, partial(checked, context), working.use, open_redis(config)).start()
-    working.run()
+    reloader = Reloader("scheduler", config, partial(checked, context), working.use, open_redis(config))
+    reloader.start()
+    with reporting(open_redis(config, RECEIVER_TIMEOUT), reloader.in_force, "scheduler"):
+        working.run()
 
 
 @main.command()

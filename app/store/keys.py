@@ -17,6 +17,8 @@ MARKS = f"{PREFIX}:marks"
 TURNS = f"{PREFIX}:turns"
 #: Never set: trying to overwrite it shows whether Redis accepts writes.
 PROBE = f"{PREFIX}:probe"
+#: Hash of the parts that run, by name: digests of their settings (JSON).
+PARTS = f"{PREFIX}:parts"
 #: Name of the scheduler that is at work. Expires.
 LEASE = f"{PREFIX}:lease"
 #: How often another scheduler took over.

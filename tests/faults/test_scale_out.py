@@ -14,6 +14,7 @@ import pytest
 import redis
 import requests
 
+from app.doctor.parts import examine_parts
 from app.store import keys
 from app.store.server.lease import LEASE_SECONDS
 from tests.conftest import RedisServer, wait_until
@@ -89,6 +90,9 @@ def test_receivers_are_replaced_one_by_one_and_coder_notices_nothing(machines: M
 
 def test_workers_and_scheduler_of_a_machine_die_and_those_of_the_other_go_on(machines: Machines) -> None:
     wait_until(machines.leader, 180)
+    # Two receivers, two schedulers, and a worker process for each of three queues on either machine.
+    wait_until(lambda: machines.redis.hlen(keys.PARTS) == 10, 180)
+    assert [one.message for one in examine_parts(machines.redis)] == ["10 parts have the same settings"]
     with Load([machines.url], threads=2) as load:
         wait_until(lambda: len(load.taken) > 50, 120)
         leader = machines.leader()

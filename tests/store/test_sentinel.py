@@ -1,5 +1,6 @@
 """Redis behind Sentinel, reached by TLS, with a user at the servers and a password at the sentinels."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from app.web.factory import create_app
 from tests.conftest import make_config, short_directory, wait_until
 from tests.faults.fleet import SERVICE, Fleet
 from tests.store.test_tls import write
-from tests.web.make import answer, basic, notification
+from tests.web.make import ROOT, answer, basic, notification
 
 PASSWORD = "a-password-of-a-sentinel"
 
@@ -65,7 +66,19 @@ def test_deliveries_reach_the_master_before_and_after_a_failover(fleet: Fleet, s
     assert connection.ping()
 
 
+def test_the_documented_rights_of_a_user_of_the_sentinels_suffice(fleet: Fleet, settings: dict[str, Any]) -> None:
+    text = (ROOT / "docs" / "redis.md").read_text(encoding="utf-8")
+    (rules,) = re.findall(r"`AWB_REDIS_SENTINEL_USER` needs `([^`]+)`", text)
+    sentinel = fleet.sentinel(fleet.sentinel_ports[0])
+    sentinel.execute_command("ACL", "SETUSER", "watcher", "on", f">{PASSWORD}", "-@all", *rules.split())
+    config = make_config(fleet.url, **settings, redis_sentinel_user="watcher")
+    assert open_redis(config).ping()
+    assert findings(config)["redis.sentinel"].message.startswith("1 sentinel")
+
+
 def test_doctor_is_content_with_what_sentinel_says(fleet: Fleet, settings: dict[str, Any]) -> None:
+    for number in range(len(fleet.servers)):
+        fleet.admin(number).execute_command("ACL", "SETUSER", "awb", "+info")
     found = findings(make_config(fleet.url, **settings, redis_wait_replicas=1))
     assert found["redis.reachable"].outcome is Result.OK
     # One sentinel is no majority of three.
