@@ -89,6 +89,7 @@ def test_doctor_names_the_right_to_see_more(limited: Limited) -> None:
         "redis.version": Result.OK,
         "redis.persistence": Result.OK,
         "redis.policy": Result.OK,
+        "redis.loss": Result.OK,
     }
 
 
