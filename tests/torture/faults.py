@@ -175,7 +175,7 @@ def _truncated(rig: Rig, _rng: random.Random) -> bool:
 
 
 def _corrupt(rig: Rig, rng: random.Random) -> bool:
-    rig.damage(rng.choice((b"\0" * rng.randint(1, 4096), b"\xff" + rng.randbytes(64), b"*2\r\n$x\r\n")))
+    rig.damage(rng.choice((b"\0" * rng.randint(1, 4096), b"\xff" + rng.randbytes(64), b"*2\r\nSET\r\n$1\r\n")))
     said = rig.refuses_to_start()
     if not said or said.startswith("0:") or REMEDY not in said:
         raise BrokenPromiseError(f"with a damaged append-only file the start says {said[-400:]!r}")
