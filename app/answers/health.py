@@ -11,7 +11,7 @@ from app.answers.shape import Answer, one_of
 from app.config.load import Config
 from app.core.finding import Result
 from app.core.health.verdict import Verdict, judge
-from app.core.health.vitals import CoderVitals, Persistence, QueueVitals, RelayVitals, StepVitals, Vitals
+from app.core.health.vitals import BudgetVitals, CoderVitals, Persistence, QueueVitals, RelayVitals, StepVitals, Vitals
 from app.notifiers.receivers import receivers
 from app.pipeline.relay.targetstatus import Condition, target_statuses
 from app.store.alert.outbox import FAILED, SENT
@@ -20,6 +20,7 @@ from app.store.receive.refusals import RefusalCounters
 from app.store.reloads import reloads
 from app.store.rq import jobqueue
 from app.store.rq.queues import Queues
+from app.store.server.budget import read_budget
 from app.store.server.connection import unavailable
 from app.store.server.info import ServerInfo, check_writable, server_info
 from app.store.server.lineage import read_loss
@@ -94,6 +95,7 @@ def vitals(store: Store, config: Config) -> Vitals:
         refusals=RefusalCounters(store.redis).runs(),
         reloads=_reloads(store),
         loss=read_loss(store.redis, store.deployment),
+        budget=_budget(store, config),
         coder=_coder(store, config),
         relays=[
             RelayVitals(
@@ -110,6 +112,17 @@ def vitals(store: Store, config: Config) -> Vitals:
 def _reloads(store: Store) -> dict[str, tuple[str, datetime]]:
     found = reloads(store.redis)
     return {f"{one.part} on {one.host}": (one.problems[0], one.at) for one in found if one.problems}
+
+
+def _budget(store: Store, config: Config) -> BudgetVitals | None:
+    state, limit = read_budget(store.redis), config.settings.redis_budget
+    if not limit or state is None:
+        return None
+    since = clock.at(state.kept_since) if state.kept_since is not None else None
+    # Once what was deleted early would be gone anyway, it is no matter any more.
+    early = since is not None and since > clock.now() - timedelta(days=config.settings.keep_days)
+    kept_since = since if early else None
+    return BudgetVitals(limit=limit, used=state.used, kept_since=kept_since, exhausted=state.exhausted)
 
 
 def _persistence(server: ServerInfo) -> Persistence:

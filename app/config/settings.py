@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from app.config.perdeployment import PerDeployment
+from app.config.sizes import Size
 from app.config.together import incomplete
 from app.config.types import (
     Address,
@@ -103,6 +104,10 @@ class Settings(PerDeployment):
     forward_keep_hours: int = Field(72, ge=24, le=720)
     relay_secret: LongSecret = None
     keep_days: int = Field(400, ge=1, le=3660)
+    keep_message_days: int = Field(400, ge=1, le=3660)
+    keep_relay_days: int = Field(90, ge=1, le=3660)
+    keep_audit_days: int = Field(730, ge=1, le=3660)
+    redis_budget: Size = 0
     log_format: Literal["auto", "json", "text"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     grace_seconds: int = Field(20, ge=1, le=600)

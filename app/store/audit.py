@@ -42,6 +42,10 @@ class Audit:
         fields = {"actor": _plain(actor), "action": _plain(action), "detail": _plain(detail)}
         self.redis.xadd(self._key, {"at": repr(clock.now().timestamp()), **fields}, maxlen=KEPT, approximate=False)
 
+    def forget(self, before: datetime) -> None:
+        """Remove entries from before a moment; an entry's id begins with its time in milliseconds."""
+        self.redis.xtrim(self._key, minid=f"{before.timestamp() * 1000:.0f}", approximate=False)
+
     def newest(self, limit: int) -> list[AuditEntry]:
         """Return the newest entries, newest first."""
         return list(self._entries(limit)) if limit > 0 else []

@@ -21,7 +21,7 @@ SCHEMA: Final = CHART / "values.schema.json"
 _OWNED: Final = {"bind", "metrics_bind", "data_dir", "redis_url", "rules", "trust_loopback", "web_processes"}
 _TYPES: Final = {bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
 #: Types of settings whose defaults do not tell.
-_OTHER_TYPES: Final = {"limit": ["integer", "string"], "soft_limit": "integer"}
+_OTHER_TYPES: Final = {"limit": ["integer", "string"], "redis_budget": ["integer", "string"], "soft_limit": "integer"}
 _TABLE: Final = re.compile(r"(?<=\n\n)\| value \|.*?(?=\n\n|\Z)", re.DOTALL)
 
 

@@ -3,14 +3,16 @@
 from collections.abc import Iterator
 
 from app.core.finding import Finding, Result
-from app.core.health.vitals import Persistence, Vitals
-from app.core.text.lines import moment_text
+from app.core.health.vitals import BudgetVitals, Persistence, Vitals
+from app.core.text.lines import day_text, moment_text, size_text
 
 
 def storage_findings(vitals: Vitals) -> Iterator[Finding]:
     """Yield what is found about Redis as the place of the data."""
     yield _persistence(vitals.persistence)
     yield _loss(vitals)
+    if vitals.budget is not None:
+        yield _budget(vitals.budget)
 
 
 def _persistence(persistence: Persistence) -> Finding:
@@ -23,6 +25,20 @@ def _persistence(persistence: Persistence) -> Finding:
     if persistence is Persistence.UNSEEN:
         return Finding(check, Result.OK, "the Redis user may not ask whether there is an append-only file")
     return Finding(check, Result.OK, "append-only file is on")
+
+
+def _budget(budget: BudgetVitals) -> Finding:
+    check, hint = "redis.budget", "raise AWB_REDIS_BUDGET, or lower AWB_KEEP_DAYS to what you need"
+    if budget.used is None:
+        hint = "allow it with +info; without it the budget has no effect"
+        return Finding(check, Result.WARNING, "the Redis user may not see how much memory is in use", hint)
+    text = f"Redis uses {size_text(budget.used)} of its budget of {size_text(budget.limit)}"
+    if budget.exhausted:
+        return Finding(check, Result.ERROR, f"{text}, and no older deliveries are left to delete", hint)
+    if budget.kept_since is not None:
+        text += f"; deliveries before {day_text(budget.kept_since.date())} were deleted early"
+        return Finding(check, Result.WARNING, text, hint)
+    return Finding(check, Result.OK, text)
 
 
 def _loss(vitals: Vitals) -> Finding:

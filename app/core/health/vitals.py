@@ -84,6 +84,22 @@ class CoderVitals:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetVitals:
+    """The memory budget of Redis.
+
+    Attributes:
+        limit: in bytes; `used` is None if the Redis user may not see it.
+        kept_since: deliveries before this moment were deleted because of it; None if none were.
+        exhausted: nothing is left to delete, and Redis still uses more.
+    """
+
+    limit: int
+    used: int | None
+    kept_since: datetime | None
+    exhausted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Vitals:
     """The state of one deployment, and of what it shares with others.
 
@@ -99,6 +115,7 @@ class Vitals:
         zone: the time zone for times in texts.
         reloads: by part, why it still uses the former configuration, and since when.
         loss: records that Redis has lost; None if it has lost none, or they are back.
+        budget: the memory budget; None if there is none.
     """
 
     now: datetime
@@ -121,3 +138,4 @@ class Vitals:
     zone: tzinfo = UTC
     reloads: Mapping[str, tuple[str, datetime]] = field(default_factory=dict)
     loss: Loss | None = None
+    budget: BudgetVitals | None = None

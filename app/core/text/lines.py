@@ -29,3 +29,11 @@ def moment_text(moment: datetime, zone: tzinfo = UTC) -> str:
     """Format a moment in local time with the zone's name, such as 2026-11-26 09:30 CET."""
     at = moment.astimezone(zone)
     return f"{at:%Y-%m-%d %H:%M} {at:%Z}"
+
+
+def size_text(size: float) -> str:
+    """Write a size for people."""
+    for unit, factor in (("GB", 1 << 30), ("MB", 1 << 20)):
+        if size >= factor:
+            return f"{size / factor:,.1f} {unit}"
+    return f"{size / 1024:,.0f} kB"

@@ -36,7 +36,7 @@ class Relaying:
         self._routes = routes_of(config)
         self._seal = seal_of(config)
         self._patience = patience_of(config)
-        self._keep_seconds = settings.keep_days * _DAY
+        self._keep_seconds = settings.keep_relay_days * _DAY
 
     @classmethod
     def of(cls, config: Config) -> "Relaying | None":

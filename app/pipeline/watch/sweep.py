@@ -13,10 +13,12 @@ import structlog
 
 from app import clock
 from app.config.load import Config
+from app.config.settings import Settings
 from app.core.count.meter import AWB
 from app.pipeline import watch as room
 from app.pipeline.count.count import recount
 from app.pipeline.usage import active_meters
+from app.pipeline.watch.budget import keep_within
 from app.pipeline.watch.escalate import escalate
 from app.pipeline.watch.forecasts import check_forecast
 from app.pipeline.watch.losses import examine, is_held, watch_loss
@@ -55,6 +57,7 @@ def sweep(connection: "redis.Redis", config: Config) -> None:
     for deployment in sorted(known, key=lambda name: last[name]):
         note_swept(connection, deployment, clock.now())
         _sweep(Store(connection, deployment), config.of(deployment))
+    keep_within(connection, config)
     watch_refusals(connection, config)
     connection.hset(keys.MARKS, "last_sweep_at", clock.now().timestamp())
 
@@ -66,7 +69,7 @@ def _sweep(store: Store, config: Config) -> None:
     if not is_held(store, config):
         _evaluate(steps, store, config)
     steps.perform("pack", _pack, store, config.settings.keep_days)
-    steps.perform("forget", _forget, store, config.settings.keep_days)
+    steps.perform("forget", _forget, store, config.settings)
     steps.forget()
 
 
@@ -101,14 +104,16 @@ def _pack(store: Store, keep_days: int) -> None:
     store.packs.pack((now - _PACKED_AFTER).timestamp(), keep_days * 86_400)
 
 
-def _forget(store: Store, keep_days: int) -> None:
-    """Delete data that is older than the configured retention."""
-    before = clock.now() - timedelta(days=keep_days)
-    store.packs.forget(before.timestamp())
-    store.outbox.forget(before.timestamp())
-    store.relayviews.forget(before.timestamp())
-    store.alerts.forget_events(before.timestamp())
-    store.silences.forget(before)
+def _forget(store: Store, settings: Settings) -> None:
+    """Delete data that is older than the configured retention of its kind."""
+    now = clock.now()
+    messages = now - timedelta(days=settings.keep_message_days)
+    store.packs.forget((now - timedelta(days=settings.keep_days)).timestamp())
+    store.outbox.forget(messages.timestamp())
+    store.alerts.forget_events(messages.timestamp())
+    store.silences.forget(messages)
+    store.relayviews.forget((now - timedelta(days=settings.keep_relay_days)).timestamp())
+    store.audit.forget(now - timedelta(days=settings.keep_audit_days))
 
 
 def recount_if_templates_changed(connection: "redis.Redis", config: Config, fence: Fence | None = None) -> bool:

@@ -113,6 +113,10 @@ FAMILIES: Final = (
     Family("awb_redis_up", "1 if Redis answers and has loaded its data, else 0."),
     Family("awb_redis_memory_used_bytes", "Memory that Redis uses."),
     Family("awb_redis_memory_limit_bytes", "Memory that Redis may use; 0 if it has no limit."),
+    Family("awb_redis_budget_bytes", "Memory that Redis may use by AWB_REDIS_BUDGET; 0 without one."),
+    Family(
+        "awb_redis_budget_kept_since_timestamp_seconds", "Deliveries before this were deleted early; 0 if none were."
+    ),
     Family("awb_redis_aof_enabled", "1 if Redis writes every change to an append-only file, else 0."),
     Family("awb_redis_persistence_ok", "1 if Redis last wrote to disk without error, else 0.", ("kind",)),
 )

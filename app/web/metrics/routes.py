@@ -80,6 +80,7 @@ class MeterCollector:
 
     def _sources(self, sheet: Sheet, info: dict[str, Any]) -> Iterator[Callable[[], None]]:
         yield partial(sources.put_redis, sheet, info)
+        yield partial(sources.put_budget, sheet, self.redis, self.config.settings.redis_budget)
         yield partial(sources.put_queues, sheet, self.redis)
         yield lambda: sheet.put("awb_last_sweep_timestamp_seconds", last_sweep(self.redis))
         yield partial(sources.put_refusals, sheet, self.redis)

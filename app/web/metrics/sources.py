@@ -26,6 +26,7 @@ from app.store.alert.tallies import error_field, outcome_field, sent_at_field
 from app.store.receive.refusals import RefusalCounters
 from app.store.rq.jobqueue import QUEUES
 from app.store.rq.queues import Queues
+from app.store.server.budget import read_budget
 from app.store.store import Store
 from app.web.metrics.families import Sheet
 
@@ -204,6 +205,13 @@ def put_redis(sheet: Sheet, info: Mapping[str, Any]) -> None:
     written = [info.get(name, "ok") for name in ("aof_last_write_status", "aof_last_bgrewrite_status")]
     sheet.put("awb_redis_persistence_ok", set(written) == {"ok"}, "aof")
     sheet.put("awb_redis_persistence_ok", info.get("rdb_last_bgsave_status", "ok") == "ok", "rdb")
+
+
+def put_budget(sheet: Sheet, connection: "redis.Redis", budget: int) -> None:
+    """Put the memory budget, and what was deleted because of it."""
+    state = read_budget(connection) if budget else None
+    sheet.put("awb_redis_budget_bytes", budget)
+    sheet.put("awb_redis_budget_kept_since_timestamp_seconds", (state.kept_since if state else None) or 0)
 
 
 def _age(now: datetime, then: float | None) -> float:
