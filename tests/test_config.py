@@ -284,7 +284,7 @@ def test_the_path_of_the_file_may_be_quoted_and_the_file_begin_with_a_byte_order
 
 def test_a_variable_behind_a_byte_order_mark_is_not_overlooked() -> None:
     (problem,) = problems({"\ufeffAWB_LIMIT": "5"})
-    assert problem.startswith("AWB_LIMIT: a byte order mark stands before the name; save")
+    assert problem.startswith("AWB_LIMIT: there is a byte order mark before the name; save")
 
 
 SERVICE = {

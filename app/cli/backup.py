@@ -1,4 +1,4 @@
-"""`awb backup` and `awb restore`: everything that cannot be had again, in one file."""
+"""`awb backup` and `awb restore`: one file with everything that cannot be obtained again."""
 
 import contextlib
 import os
@@ -34,9 +34,9 @@ _STANDARD = "-"
 @AS_JSON
 @click.pass_context
 def backup(context: click.Context, file: Path, as_json: bool) -> None:
-    """Write everything that cannot be had again into FILE (- for standard output), while the meter runs or not.
+    """Write everything that cannot be obtained again to FILE (- for standard output); the meter may be running.
 
-    Secrets and passcodes are not in it, names of people are. The file gets its name only when it is complete.
+    Secrets and passcodes are not included; names of people are. The file gets its name only once it is complete.
     """
     config = load_config(context, lean=True)
     counts: Counter[str] = Counter()
@@ -66,19 +66,19 @@ def backup(context: click.Context, file: Path, as_json: bool) -> None:
 
 @main.command("restore")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
-@click.option("--replace", is_flag=True, help="Delete what this Redis holds of the meter first.")
+@click.option("--replace", is_flag=True, help="Delete the meter's data in this Redis first.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation of --replace.")
 @AS_JSON
 @click.pass_context
 def restore_command(context: click.Context, file: Path, replace: bool, yes: bool, as_json: bool) -> None:
-    """Put the backup in FILE (- for standard input) in place; the meter must be stopped.
+    """Restore the backup in FILE (- for standard input); the meter must be stopped.
 
-    Refuses a Redis that holds records or deliveries already, unless --replace deletes them first. If it is
-    interrupted, the meter does not start until the same command has been run again to its end.
+    Refuses a Redis that already holds records or deliveries, unless --replace deletes them first. If it is
+    interrupted, the meter does not start until the same command has been run again and completed.
     """
     config = load_config(context, lean=True)
     if replace and not yes:
-        click.confirm("Delete everything that this Redis holds of the meter?", abort=True, err=True)
+        click.confirm("Delete all of the meter's data in this Redis?", abort=True, err=True)
     counts: Counter[str] = Counter()
     with _on_disk(file) as source:
         try:
@@ -105,13 +105,13 @@ def restore_command(context: click.Context, file: Path, replace: bool, yes: bool
         except (RestoreRefusedError, SchemaError) as error:
             fail(f"{error}; nothing was changed")
         except BusyError as error:
-            fail(f"{error}, and run this again")
+            fail(f"{error}, then run this command again")
     if as_json:
         answer = {"made_at": about.made_at.isoformat(), "rows": number, "deployments": list(about.deployments)}
         print_json({**answer, **_numbers(counts)})
         return
     out.print(f"{counts['records']:,} records of {counts['workspaces']:,} workspaces restored, as of {made}.")
-    out.print("Start the meter. What Coder did since then is found by its next pass over Coder's API, if it has one.")
+    out.print("Start the meter. If it can use Coder's API, its next pass finds what has happened in Coder since then.")
 
 
 def _numbers(counts: Counter[str]) -> dict[str, int]:
@@ -120,11 +120,11 @@ def _numbers(counts: Counter[str]) -> dict[str, int]:
 
 @contextlib.contextmanager
 def _redis(config: Config, *, stopped: bool) -> Iterator["redis.Redis"]:
-    """Give the meter's Redis; an embedded one that does not run is started for the while.
+    """Yield a connection to the meter's Redis; an embedded Redis that is not running is started temporarily.
 
     Args:
         config: the configuration.
-        stopped: end the command where the meter of the data directory runs.
+        stopped: end the command with an error if the meter of the data directory is running.
     """
     from workers import embedded  # noqa: PLC0415 - not needed with a Redis of one's own
     from workers.supervisor import AlreadyRunningError, DataDirLock  # noqa: PLC0415 - the same
@@ -148,10 +148,10 @@ def _redis(config: Config, *, stopped: bool) -> Iterator["redis.Redis"]:
 
 @contextlib.contextmanager
 def _target(file: Path) -> Iterator[IO[bytes]]:
-    """Give standard output, or a file for its owner only that is whole and on disk once it has its name."""
+    """Yield standard output, or a file that only its owner can read and that gets its name once it is on disk."""
     if str(file) == _STANDARD:
         if sys.stdout.isatty():
-            fail("a backup is no text; name a file, or lead it into another program")
+            fail("a backup is not text; name a file, or pipe the output into another program")
         yield raw(sys.stdout).buffer
         return
     try:
@@ -172,7 +172,7 @@ def _target(file: Path) -> Iterator[IO[bytes]]:
 
 @contextlib.contextmanager
 def _on_disk(file: Path) -> Iterator[Path]:
-    """Give a file that can be read more than once."""
+    """Yield a file that can be read more than once; standard input is copied to one."""
     if str(file) != _STANDARD:
         yield file
         return

@@ -1,4 +1,4 @@
-"""The file of a backup: gzip of JSON lines, with a head that says what it is and an end that proves it whole."""
+"""The format of backup files: gzipped JSON lines, with an identifying head and an end that proves it complete."""
 
 import gzip
 import hashlib
@@ -18,11 +18,11 @@ _HEAD: Final = TypeAdapter(Head)
 
 
 class BackupFileError(Exception):
-    """A file is no backup, or not a whole one."""
+    """A file is not a backup, or not a complete one."""
 
 
 def write(target: IO[bytes], about: Head, rows: Iterable[list[Any]]) -> int:
-    """Write a backup and return the number of rows; whoever reads it finds out if the end is missing."""
+    """Write a backup and return the number of rows. Without its last line, a file is recognized as incomplete."""
     digest, number = hashlib.sha256(), 0
     with gzip.GzipFile(fileobj=target, mode="wb", compresslevel=_LEVEL, mtime=0) as packed:
 
@@ -40,15 +40,15 @@ def write(target: IO[bytes], about: Head, rows: Iterable[list[Any]]) -> int:
 
 
 def read(source: Path) -> tuple[Head, str, int]:
-    """Read a whole file and return its head, its digest and the number of its rows.
+    """Read a complete file and return its head, its digest and the number of its rows.
 
     Raises:
-        BackupFileError: it is no backup, it is damaged, or its end is missing.
+        BackupFileError: it is not a backup, it is damaged, or its end is missing.
     """
     digest, number, about, end = hashlib.sha256(), 0, None, None
     for line in _lines(source):
         if end is not None:
-            raise BackupFileError(f"{source}: something comes after the end of the backup")
+            raise BackupFileError(f"{source}: there is data after the end of the backup")
         value = _parsed(source, line)
         if about is None:
             about = _head(source, value)
@@ -59,22 +59,22 @@ def read(source: Path) -> tuple[Head, str, int]:
             continue
         else:
             if not value or value[0] not in KINDS:
-                raise BackupFileError(f"{source}: row {number + 1} is of no kind that this version knows")
+                raise BackupFileError(f"{source}: row {number + 1} is of a kind that this version does not know")
             number += 1
         digest.update(line)
     if about is None or end is None:
-        raise BackupFileError(f"{source} ends too early: the backup was not completed, or the copy is cut off")
+        raise BackupFileError(f"{source} ends too early: the backup was not completed, or the copy was cut off")
     return about, str(end["sha256"]), number
 
 
 def rows(source: Path) -> Iterator[list[Any]]:
-    """Yield the rows of a file that `read` has found whole."""
+    """Yield the rows of a file that `read` has found complete."""
     return (value for line in _lines(source) if isinstance(value := _loaded(line), list))
 
 
 def _head(source: Path, value: Any) -> Head:
     if not isinstance(value, dict) or _NAME not in value:
-        raise BackupFileError(f"{source} is no file that `awb backup` wrote")
+        raise BackupFileError(f"{source} was not written by `awb backup`")
     stored = value[_NAME]
     if isinstance(stored, dict) and isinstance(stored.get("format"), int) and stored["format"] > FORMAT:
         raise BackupFileError(
@@ -90,11 +90,11 @@ def _parsed(source: Path, line: bytes) -> Any:
     try:
         return _loaded(line)
     except ValueError:
-        raise BackupFileError(f"{source} is no file that `awb backup` wrote") from None
+        raise BackupFileError(f"{source} was not written by `awb backup`") from None
 
 
 def _loaded(line: bytes) -> Any:
-    # Bytes that are no UTF-8 are lone surrogates (app/store/backup/rawkeys.py).
+    # Bytes that are not UTF-8 are lone surrogates (app/store/backup/rawkeys.py).
     return json.loads(line.decode("utf-8", "surrogatepass"))
 
 
@@ -103,10 +103,10 @@ def _lines(source: Path) -> Iterator[bytes]:
         with gzip.open(source) as packed:
             yield from packed
     except gzip.BadGzipFile:
-        raise BackupFileError(f"{source} is no file that `awb backup` wrote") from None
+        raise BackupFileError(f"{source} was not written by `awb backup`") from None
     except EOFError:
         raise BackupFileError(
-            f"{source} ends too early: the backup was not completed, or the copy is cut off"
+            f"{source} ends too early: the backup was not completed, or the copy was cut off"
         ) from None
     except zlib.error:
         raise BackupFileError(f"{source} is damaged: its content is not what was written") from None

@@ -1,4 +1,4 @@
-"""`awb healthcheck`: whether a part in this container works, as an exit code for container engines."""
+"""`awb healthcheck`: reports by exit code whether a part in this container works, for container engines."""
 
 import http.client
 from typing import Final
@@ -27,8 +27,8 @@ _PARTS: Final = ("run", "web", "worker", "scheduler")
 def healthcheck(context: click.Context, part: str, queues: tuple[str, ...]) -> None:
     """Check whether a PART of the service works in this container: run (all of it), web, worker or scheduler.
 
-    It is for health checks of container engines; give it the arguments of the container's own command. It needs no
-    shell and no HTTP client. The exit code is 0 if the part works and 1 if not.
+    For health checks of container engines: pass the arguments of the container's own command. It needs no
+    shell and no HTTP client. The exit code is 0 if the part works, otherwise 1.
     """
     if queues and part != "worker":
         raise click.UsageError("only worker accepts queues")

@@ -1,4 +1,4 @@
-"""`awb rebuild`: the count from Coder's API, after Redis and its backups were lost."""
+"""`awb rebuild`: restores the count from Coder's API after Redis and its backups were lost."""
 
 import sys
 from datetime import datetime, timedelta
@@ -16,29 +16,29 @@ from app.core.count.meter import AWB, Usage
 from app.pipeline.usage import current_usage
 from app.store.store import Store
 
-#: Coder keeps provisioner jobs and audit log for good unless it is told otherwise; few look back further.
+#: Coder keeps provisioner jobs and its audit log forever unless configured otherwise; few need to look back further.
 _LOOK_BACK: Final = timedelta(days=400)
 _LOST: Final = (
-    "Not brought back, because Coder does not keep it: deliveries and their verdicts, notifications, what was said of "
-    "alerts, silences, acknowledgements, the audit trail, and estimates of builds that the API does not show. Only a "
+    "Not restored, because Coder does not store it: deliveries and their verdicts, notifications and what they said, "
+    "silences, acknowledgements, the audit trail, and estimates of builds that the API does not show. Only a "
     "backup has these (awb restore)."
 )
 
 
 @main.command()
 @click.option(
-    "--since", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="Look for deleted workspaces from this day on."
+    "--since", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="Find workspaces deleted on or after this day."
 )
 @DEPLOYMENT
 @AS_JSON
 @click.pass_context
 def rebuild(context: click.Context, since: datetime | None, deployment: str | None, as_json: bool) -> None:
-    """Count everything again from Coder's API, after Redis was lost and no backup is left.
+    """Restore the count from Coder's API after Redis was lost and no backup is left.
 
-    The meter must run. Nothing is deleted: what is known already stays, so you can run it again. Deleted workspaces are
-    looked for from the beginning of the usage period on, or 400 days back if that is earlier.
+    The meter must be running. Nothing is deleted, so you can run this again. Deleted workspaces are found back to the
+    beginning of the usage period, or 400 days back if that is earlier.
 
-    Exit code 75: everything else is done, but Coder kept failing for some workspaces; they are tried again later.
+    Exit code 75: everything else is done, but Coder kept failing for some workspaces, which will be retried.
     """
     loaded = load_config(context)
     deployment = deployment or loaded.settings.deployment
@@ -73,9 +73,9 @@ def _show(answer: dict[str, Any], usage: Usage) -> None:
     out.print(f"{answer['verified']:,} workspaces verified, {answer['proved']:,} builds proved; {usage.used:,} used.")
     out.print(SOURCE_WORDS[HistorySource(answer["history_source"])])
     if answer["history_source"] != HistorySource.NONE:
-        out.print(f"They were looked for from {answer['since']} on, as far as Coder keeps them.")
+        out.print(f"Deleted workspaces were looked for since {answer['since']}, if Coder still has them.")
     if usage.coder_actual is not None and usage.drift:
-        out.print(f"Coder itself reports {usage.coder_actual:,}: drift {usage.drift:+,}.")
+        out.print(f"Coder itself reports {usage.coder_actual:,}: a difference of {usage.drift:+,}.")
     if answer["left"]:
-        out.print(f"{answer['left']:,} workspaces are left: Coder kept failing there; the next passes retry them.")
+        out.print(f"Coder kept failing for {answer['left']:,} workspaces; the next passes retry them.")
     out.print(_LOST)

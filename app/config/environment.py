@@ -71,7 +71,7 @@ def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     for name in sorted(environ):
         if name.startswith(_MARK + PREFIX):
             found.append(
-                f"{name.removeprefix(_MARK)}: a byte order mark stands before the name; "
+                f"{name.removeprefix(_MARK)}: there is a byte order mark before the name; "
                 "save the file that sets it as UTF-8 without one"
             )
         elif name.startswith(PREFIX) and name not in known | links:

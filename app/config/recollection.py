@@ -1,6 +1,6 @@
-"""What this machine last saw in Redis, in a file of the data directory: a lost Redis cannot say so itself.
+"""What this machine last saw in Redis, in a file of the data directory: a Redis that lost data cannot report it itself.
 
-Only a data directory that exists is used. A machine without one recognizes no loss, and another machine does.
+The file is only written if the data directory exists. A machine without one detects no loss; another machine may.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 _NAME: Final = "redis-last-seen.json"
-#: By path: the file's identity, size and time, and what it holds.
+#: By path: the file's identity, size and time, and its content.
 _READ: dict[Path, tuple[tuple[int, int, int], "Recollection"]] = {}
 
 
@@ -21,7 +21,7 @@ class Seen(BaseModel):
 
     Attributes:
         records: the number of usage records.
-        alerts: by name, the stored fields of alerts that were announced.
+        alerts: stored fields of announced alerts, by the alert's name.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

@@ -62,8 +62,8 @@ def _top(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _alerts(events: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield the day and the headline of the latest warnings."""
-    told = [event for event in events if event["kind"] != "digest"]
-    for event in reversed(told[:_TOP]):
+    announced = [event for event in events if event["kind"] != "digest"]
+    for event in reversed(announced[:_TOP]):
         yield f"{event['at'][:10]} {event['headline']}"
 
 

@@ -58,7 +58,7 @@ def _ahead(store: Store) -> Iterator[Finding]:
         builds = "1 build is" if count == 1 else f"{count:,} builds are"
         yield Finding(
             "clock.records", Result.WARNING, f"{builds} in the future: a clock was ahead at their arrival",
-            "synchronise the clocks (NTP); they count from that day on; a pass over Coder's API moves proved builds "
+            "synchronize the clocks (NTP); they count from that day on; a pass over Coder's API moves proved builds "
             "to the time that Coder reports",
             store.deployment,
         )  # fmt: skip

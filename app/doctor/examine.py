@@ -92,7 +92,7 @@ def _receiver(config: Config) -> Iterator[Finding]:
         yield Finding("receiver.reachable", Result.ERROR, f"{base}/v1/webhook answers {answer.status_code}", hint)
     skew = _skew(answer.headers.get("Date", ""))
     if skew > _LARGEST_SKEW:
-        yield Finding("clock.receiver", Result.WARNING, f"{skew:.0f} s from {host}", "synchronise the clocks (NTP)")
+        yield Finding("clock.receiver", Result.WARNING, f"{skew:.0f} s from {host}", "synchronize the clocks (NTP)")
 
 
 def _coder_clock(config: Config) -> Iterator[Finding]:
@@ -107,7 +107,7 @@ def _coder_clock(config: Config) -> Iterator[Finding]:
         return
     skew = _skew(answer.headers.get("Date", ""))
     if skew > _LARGEST_SKEW:
-        yield Finding("clock.coder", Result.WARNING, f"{skew:.0f} s from Coder's clock", "synchronise the clocks (NTP)")
+        yield Finding("clock.coder", Result.WARNING, f"{skew:.0f} s from Coder's clock", "synchronize the clocks (NTP)")
 
 
 def _skew(date: str) -> float:

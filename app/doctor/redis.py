@@ -15,18 +15,18 @@ from app.store.server.info import check_writable, in_cluster_mode, server_info, 
 from app.store.server.sentinel import SentinelState, master_of
 
 _LARGEST_SKEW: Final = 30.0
-#: With fewer, the sentinels that are left after one has failed are no majority.
+#: With fewer, the remaining sentinels have no majority after one has failed.
 _FEWEST_SENTINELS: Final = 3
 _RIGHTS: Final = "docs/redis.md, Rights of the Redis user"
 _TLS_REMEDY: Final = (
-    "name the file of the CA in AWB_REDIS_CA_FILE; where the certificate has another name than AWB_REDIS_URL, "
+    "set AWB_REDIS_CA_FILE to the CA's file; if the certificate is for another name than AWB_REDIS_URL has, "
     "set AWB_REDIS_SERVER_NAME"
 )
-_CERTIFICATE_REMEDY: Final = "Redis wants a certificate: set AWB_REDIS_CERT_FILE and AWB_REDIS_KEY_FILE"
+_CERTIFICATE_REMEDY: Final = "Redis requires a client certificate: set AWB_REDIS_CERT_FILE and AWB_REDIS_KEY_FILE"
 
 
 def examine_redis(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
-    """Yield what is found of Redis and of Sentinel; of the server itself only that it is away, where it is."""
+    """Yield the findings about Redis and Sentinel; if Redis does not answer, the only one about it is that."""
     yield from _sentinels(connection)
     try:
         if in_cluster_mode(connection):
@@ -43,8 +43,8 @@ def examine_redis(config: Config, connection: "redis.Redis") -> Iterator[Finding
     if server.missing:
         yield Finding(
             "redis.rights", Result.WARNING,
-            f"append-only file and maxmemory-policy cannot be seen: the Redis user may not run {server.missing}",
-            f"allow it with +info, or make sure of appendonly yes and maxmemory-policy noeviction yourself ({_RIGHTS})",
+            f"append-only file and maxmemory-policy cannot be read: the Redis user may not run {server.missing}",
+            f"allow it with +info, or check for appendonly yes and maxmemory-policy noeviction yourself ({_RIGHTS})",
         )  # fmt: skip
     else:
         yield _policy(server.facts)
@@ -52,13 +52,13 @@ def examine_redis(config: Config, connection: "redis.Redis") -> Iterator[Finding
     if server_setting(connection, "appendfsync") == "no":
         yield Finding(
             "redis.appendfsync", Result.WARNING,
-            "appendfsync no: a power cut may take half a minute of confirmed deliveries",
+            "appendfsync no: a power failure may lose half a minute of confirmed deliveries",
             "set appendfsync everysec, which may lose a second or two, or always, which loses none",
         )  # fmt: skip
     skew = abs(seconds + micros / 1e6 - clock.now().timestamp())
     yield Finding(
         "clock.redis", Result.OK if skew < _LARGEST_SKEW else Result.WARNING, f"{skew:.1f} s from Redis' clock",
-        "" if skew < _LARGEST_SKEW else "synchronise the clocks (NTP): usage periods begin by them",
+        "" if skew < _LARGEST_SKEW else "synchronize the clocks (NTP): they determine when usage periods begin",
     )  # fmt: skip
 
 
@@ -69,17 +69,17 @@ def _away(config: Config, error: Exception) -> Finding:
     text = f"Redis is {unavailable(error)}"
     if config.settings.redis_url is None:
         text = f"no meter is running in {config.settings.data_dir.resolve()}"
-        hint = "start it with: awb run (or set AWB_DATA_DIR to the directory of the one that runs)"
+        hint = "start it with: awb run (or set AWB_DATA_DIR to the data directory of a running meter)"
     return Finding("redis.reachable", Result.ERROR, text, hint)
 
 
 def _version(info: Mapping[str, Any]) -> Finding:
     version = str(info.get("valkey_version") or info["redis_version"])
-    # Valkey calls itself Redis 7.2.4 towards clients; its own version is newer than any that lacks something.
+    # Valkey reports itself to clients as Redis 7.2.4; its own version is newer than any with missing features.
     new_enough = tuple(int(part) for part in str(info["redis_version"]).split(".")[:2]) >= OLDEST_VERSION
     return Finding(
         "redis.version", Result.OK if new_enough else Result.ERROR, f"version {version}",
-        "" if new_enough else "RQ loses jobs on servers before 6.2; use a newer one",
+        "" if new_enough else "RQ loses jobs on servers before 6.2; upgrade it",
     )  # fmt: skip
 
 
@@ -92,7 +92,7 @@ def _policy(info: dict[str, object]) -> Finding:
 
 
 def _is_asked_for(error: Exception) -> bool:
-    """Return whether the server ended the connection because it wants to see a certificate of its client."""
+    """Return whether the server closed the connection because it requires a client certificate."""
     return "certificate required" in str(error) or "CERTIFICATE_REQUIRED" in str(error)
 
 
@@ -106,15 +106,15 @@ def _sentinels(connection: "redis.Redis") -> Iterator[Finding]:
     if len(away) == len(found):
         yield Finding(
             check, Result.ERROR, f"no sentinel answers: {', '.join(away)}",
-            "check the hosts in AWB_REDIS_URL, and AWB_REDIS_SENTINEL_PASSWORD where Sentinel has a password",
+            "check the hosts in AWB_REDIS_URL, and AWB_REDIS_SENTINEL_PASSWORD if Sentinel has a password",
         )  # fmt: skip
     elif not knowing:
         yield Finding(
             check, Result.ERROR, f"no sentinel knows a master named “{master.service}”",
-            "the last part of AWB_REDIS_URL is the name behind `sentinel monitor` in sentinel.conf",
+            "the last part of AWB_REDIS_URL is the name after `sentinel monitor` in sentinel.conf",
         )  # fmt: skip
     elif away:
-        yield Finding(check, Result.WARNING, f"sentinels that do not answer: {', '.join(away)}", "start them again")
+        yield Finding(check, Result.WARNING, f"sentinels that do not answer: {', '.join(away)}", "restart them")
     else:
         yield _watched(check, knowing)
 
@@ -130,7 +130,7 @@ def _watched(check: str, knowing: list[SentinelState]) -> Finding:
 
 
 def _replication(config: Config, connection: "redis.Redis", info: Mapping[str, Any]) -> Iterator[Finding]:
-    """Find what a fail-over can lose. Nothing is said of a server without replicas and without Sentinel."""
+    """Yield what a failover can lose; nothing for a server without replicas and without Sentinel."""
     check, wanted = "redis.replication", config.settings.redis_wait_replicas
     listed = [info.get(f"slave{number}") for number in range(int(info.get("connected_slaves", 0)))]
     online = sum(isinstance(one, dict) and one.get("state") == "online" for one in listed)
@@ -138,7 +138,7 @@ def _replication(config: Config, connection: "redis.Redis", info: Mapping[str, A
     if wanted > online:
         yield Finding(
             check, Result.ERROR, f"every delivery waits for {wanted} replicas and is refused: {replicas} connected",
-            "bring the replica back, or lower AWB_REDIS_WAIT_REPLICAS and accept what a failover may then lose",
+            "restore the replica, or lower AWB_REDIS_WAIT_REPLICAS and accept what a failover may then lose",
         )  # fmt: skip
     elif wanted:
         spare = online - wanted
@@ -149,6 +149,6 @@ def _replication(config: Config, connection: "redis.Redis", info: Mapping[str, A
         kept = "; min-replicas-to-write does not prevent that" if fewest not in ("", "0") else ""
         yield Finding(
             check, Result.WARNING,
-            f"a failover may lose deliveries that were confirmed in the last moment before it{kept}",
+            f"a failover may lose deliveries that were confirmed just before it{kept}",
             "set AWB_REDIS_WAIT_REPLICAS=1: a delivery is then confirmed once a replica has it",
         )  # fmt: skip

@@ -13,7 +13,7 @@ DEPLOYMENTS = f"{PREFIX}:deployments"
 REMOVING = f"{PREFIX}:removing"
 #: Hash of maintenance marks: last sweep, fingerprint of the AI template list.
 MARKS = f"{PREFIX}:marks"
-#: List of the deployments with deliveries that wait in a queue of their own, in the order of their turns.
+#: List of the deployments whose deliveries wait in separate queues, in the order of their turns.
 TURNS = f"{PREFIX}:turns"
 #: Never set: trying to overwrite it shows whether Redis accepts writes.
 PROBE = f"{PREFIX}:probe"
@@ -62,7 +62,7 @@ def deployment_of(key: str) -> str:
     return name if rest and name not in _NO_DEPLOYMENTS else ""
 
 
-#: What stands in the place of a deployment in keys of all of them.
+#: Replaces the deployment's name in keys that belong to all deployments.
 _NO_DEPLOYMENTS = frozenset({"once", "throttle", "session"})
 
 

@@ -424,7 +424,7 @@ def test_the_commands_say_what_they_did_and_the_audit_trail_has_the_restore(
     assert again.exit_code == 0, again.output
     no_file = awb("restore", str(Path(__file__)))
     assert no_file.exit_code == 1
-    assert "is no file that `awb backup` wrote" in no_file.stderr
+    assert "was not written by `awb backup`" in no_file.stderr
 
 
 def test_the_embedded_redis_of_a_stopped_meter_is_backed_up_and_restored_into_a_new_directory(

@@ -352,8 +352,8 @@ def changed(**fields: Any) -> str:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("{", ":2: no JSON object"),
-        ("[" * 3000, ":2: no JSON object"),
+        ("{", ":2: not a JSON object"),
+        ("[" * 3000, ":2: not a JSON object"),
         ('"text"', ":2: Input should be"),
         (changed(at="yesterday"), ":2: at: "),
         (changed(at="2026-05-04T12:00:00"), ":2: at: Input should have timezone"),

@@ -80,7 +80,7 @@ def test_reconcile_finishes_the_others_where_one_workspace_keeps_failing(awb: Aw
         done = awb("reconcile", **coder)
     assert done.exit_code == 75
     assert "8 verified" in done.stdout
-    assert "1 workspace is left" in done.stdout
+    assert "1 workspace is not verified" in done.stdout
 
 
 def test_subscribing_shows_the_plan_and_carries_it_out_with_yes(awb: Awb, coder: dict[str, str]) -> None:
@@ -140,8 +140,8 @@ def test_rebuild_counts_everything_again_after_a_loss_and_says_what_it_cannot_br
         again = awb("rebuild", "--since", "2026-01-01", **coder)
     assert again.exit_code == 0, again.output
     assert f"{len(truth(world))} builds proved; {len(truth(world))} used" in again.stdout
-    assert "Not brought back, because Coder does not keep it: deliveries" in again.stdout
-    assert "They were looked for from 2026-01-01 on" in again.stdout
+    assert "Not restored, because Coder does not store it: deliveries" in again.stdout
+    assert "Deleted workspaces were looked for since 2026-01-01" in again.stdout
     assert Store(connection, DEPLOYMENT).records("awb").count() == len(truth(world))
 
 

@@ -1,7 +1,7 @@
 """Loss: Redis holds less than the meter saw before, because it was emptied, replaced or restored from an older state.
 
-Every sweep raises a counter in Redis and notes it in the data directory. A Redis whose counter is behind the note, or
-that has another identity, is not in the state that this machine last saw.
+Every sweep increments a counter in Redis and writes it to the data directory. If Redis has a lower counter, or another
+identity, it is not in the state that this machine last saw.
 """
 
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ NOTICE_KEY: Final = "redis-lost"
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """The state of a Redis, as far as it can be told from another one.
+    """The state of a Redis, so that it can be compared with an earlier one.
 
     Attributes:
-        id: made up by the first sweep on an empty Redis; empty if there was none yet.
+        id: random, from the first sweep on an empty Redis; empty before that.
         sweeps: the number of sweeps since then.
     """
 
@@ -28,7 +28,7 @@ class Lineage:
     sweeps: int = 0
 
     def follows(self, earlier: "Lineage") -> bool:
-        """Return whether this may be what the earlier state has become."""
+        """Return whether this state may have developed from the earlier one."""
         return self.id == earlier.id and self.sweeps >= earlier.sweeps
 
 
@@ -37,10 +37,10 @@ class Loss:
     """What a deployment lost.
 
     Attributes:
-        found_at: when that was noticed.
-        seen_at: when everything was still there.
-        before: the number of records then.
-        left: the number of records when the loss was noticed.
+        found_at: when the loss was noticed.
+        seen_at: when nothing was missing yet.
+        before: the number of records at `seen_at`.
+        left: the number of records at `found_at`.
     """
 
     found_at: datetime
@@ -49,10 +49,10 @@ class Loss:
     left: int
 
     def is_over(self, records: int, reconciled_at: datetime | None) -> bool:
-        """Return whether the count is back, or as much of it as Coder's API shows.
+        """Return whether the count has recovered, or all of it that Coder's API still shows.
 
         Args:
-            records: how many there are now.
+            records: the present number of records.
             reconciled_at: the beginning of the last complete pass over Coder's API; None if there was none.
         """
         return records >= self.before or (reconciled_at is not None and reconciled_at > self.found_at)
@@ -68,7 +68,7 @@ def loss_notice(loss: Loss, deployment: str, *, verifying: bool, zone: tzinfo) -
         zone: the time zone of times in the text.
     """
     remedy = (
-        "The next pass over Coder's API counts again what Coder still shows; `awb rebuild` does it now, with progress. "
+        "The next pass over Coder's API restores what Coder still shows; `awb rebuild` starts it now with progress. "
         "If you have a newer backup, stop the meter and run `awb restore FILE`."
         if verifying
         else "Stop the meter and restore the newest backup with `awb restore FILE`. If there is none, acknowledge this "
@@ -81,6 +81,6 @@ def loss_notice(loss: Loss, deployment: str, *, verifying: bool, zone: tzinfo) -
         summary=f"On {moment_text(loss.seen_at, zone)} there were {loss.before:,} records of Coder deployment "
         f"“{deployment}”, and now there are {loss.left:,}. Redis was emptied, replaced, or restored from an older "
         "state.",
-        meaning="Until the count is back, no threshold is announced, and those announced before are not repeated. "
+        meaning="Until the count has recovered, no threshold is announced, and no earlier announcement is repeated. "
         f"{remedy}",
     )

@@ -1,4 +1,4 @@
-"""The part of the verdict about what Redis keeps, and whether it is still there."""
+"""The part of the verdict about Redis: whether it stores data reliably, and whether data was lost."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from app.core.text.lines import day_text, moment_text, size_text
 
 
 def storage_findings(vitals: Vitals) -> Iterator[Finding]:
-    """Yield what is found about Redis as the place of the data."""
+    """Yield the findings about Redis as the place where data is stored."""
     yield _persistence(vitals.persistence)
     yield _loss(vitals)
     if vitals.budget is not None:
@@ -23,7 +23,7 @@ def _persistence(persistence: Persistence) -> Finding:
     if persistence is Persistence.FAILED:
         return Finding(check, Result.ERROR, "Redis cannot write to disk", "free disk space, and see Redis' log")
     if persistence is Persistence.UNSEEN:
-        return Finding(check, Result.OK, "the Redis user may not ask whether there is an append-only file")
+        return Finding(check, Result.OK, "the Redis user may not read whether there is an append-only file")
     return Finding(check, Result.OK, "append-only file is on")
 
 
@@ -44,10 +44,10 @@ def _budget(budget: BudgetVitals) -> Finding:
 def _loss(vitals: Vitals) -> Finding:
     check, loss = "redis.loss", vitals.loss
     if loss is None:
-        return Finding(check, Result.OK, "Redis has all that was in it")
+        return Finding(check, Result.OK, "no data was lost")
     text = (
         f"{vitals.deployment}: on {moment_text(loss.seen_at, vitals.zone)} there were {loss.before:,} records, and on "
-        f"{moment_text(loss.found_at, vitals.zone)} only {loss.left:,}; alerts wait until the count is back"
+        f"{moment_text(loss.found_at, vitals.zone)} only {loss.left:,}; alerts wait until the count has recovered"
     )
     hint = "run `awb rebuild` if Coder's API is configured, or stop the meter and run `awb restore FILE`"
     return Finding(check, Result.ERROR, text, hint)

@@ -1,6 +1,6 @@
-"""URLs of a Redis that Sentinel watches: `redis+sentinel://user:password@host:port,host:port/service/0`.
+"""URLs of a Redis that Sentinel monitors: `redis+sentinel://user:password@host:port,host:port/service/0`.
 
-The scheme is the one that several clients use. User, password and database are the server's.
+Several clients use this scheme. User, password and database are those of the server, not of Sentinel.
 """
 
 import re
@@ -20,12 +20,12 @@ _HOST: Final = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9.
 
 @dataclass(frozen=True, slots=True)
 class SentinelUrl:
-    """What such a URL says.
+    """The content of such a URL.
 
     Attributes:
         sentinels: host and port of each.
         service: the name under which Sentinel knows the master.
-        tls: whether sentinels and servers are reached by TLS.
+        tls: whether to use TLS for sentinels and servers.
     """
 
     sentinels: tuple[tuple[str, int], ...]
@@ -41,10 +41,10 @@ def is_sentinel(url: str) -> bool:
 
 
 def parse_sentinel_url(url: str) -> SentinelUrl:
-    """Read a URL.
+    """Parse a URL.
 
     Raises:
-        ValueError: it has another form; the text holds nothing of the URL, which may contain a password.
+        ValueError: it has another form; the message never quotes the URL, which may contain a password.
     """
     found = _FORM.fullmatch(url)
     hosts = [_HOST.fullmatch(host) for host in found["hosts"].split(",")] if found else []

@@ -1,9 +1,9 @@
-"""Backup and restore: everything that cannot be had again, as rows; what a file of them looks like is the CLI's affair.
+"""Backup and restore of everything that cannot be obtained again, as rows; app/cli/backupfile.py has the format.
 
 A backup is made while the meter works. It is consistent without stopping anything, because of its order and because
-everything in it may be repeated: message ids first, then queued deliveries, then alerts and messages, and the ledger
-last, each workspace at one moment. A delivery that is taken meanwhile is counted in the backup, waits in its queue, or
-is unknown to it, in which case a retry of Coder's or a pass over its API brings it.
+everything in it may be repeated: first message ids, then queued deliveries, then alerts and messages, and last the
+ledger, each workspace at one moment. A delivery that arrives meanwhile is counted in the backup, is queued in it, or
+is missing from it. In the last case Coder's retry or a pass over its API supplies it.
 """
 
 from collections import Counter
@@ -33,23 +33,23 @@ FORMAT: Final = 1
 KINDS: Final = frozenset({KEY, JOB, WORKSPACE})
 _AT_ONCE: Final = 500
 _SEEN: Final = "seen"
-#: Before the messages that a change of it writes: a message without its change is harmless.
+#: Written before the messages that a change of it causes: a message without its change is harmless.
 _ALERT: Final = "alert"
 
 
 class RestoreRefusedError(Exception):
-    """Nothing is restored; the text says why and what to do."""
+    """Nothing is restored; the text explains why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a backup says of itself.
+    """The description of a backup.
 
     Attributes:
-        format: of the rows.
-        schema: version of the data, and the earliest version that reads it.
-        made_at: when it was begun.
-        program: version of the program that made it.
+        format: the version of the rows.
+        schema: the version of the data, and the earliest version that can read it.
+        made_at: when the backup was started.
+        program: the version of the program that made it.
     """
 
     format: int
@@ -60,20 +60,20 @@ class Head:
 
 
 def head(connection: "redis.Redis", config: Config, program: str) -> Head:
-    """Return the head of a backup of everything here.
+    """Return the head of a backup of everything in this Redis.
 
     Raises:
-        RestoreRefusedError: there is only a part of another backup here.
+        RestoreRefusedError: Redis holds only part of another backup.
     """
     if commands(connection).exists(keys.RESTORING):
-        raise RestoreRefusedError("a restore was begun here and not completed; complete it first")
+        raise RestoreRefusedError("a restore was started here and not completed; complete it first")
     found = read_schema(connection) or Schema(VERSION, READABLE_FROM)
     names = sorted({*Deployments(connection).names(), *config.settings.configured_deployments})
     return Head(FORMAT, (found.version, found.readable_from), clock.now(), program, tuple(names))
 
 
 def rows(connection: "redis.Redis", deployments: Sequence[str]) -> Iterator[Row]:
-    """Yield every row of a backup, in an order in which nothing accepted before the beginning is missing."""
+    """Yield every row of a backup, in an order that misses nothing accepted before the start."""
     for deployment in deployments:
         yield from deployment_rows(connection, deployment, lambda kind: kind == _SEEN)
     yield from queued_rows(connection)
@@ -87,7 +87,7 @@ def rows(connection: "redis.Redis", deployments: Sequence[str]) -> Iterator[Row]
 
 
 def tally(counts: Counter[str], row: Row) -> None:
-    """Count what a row holds, in words for people."""
+    """Count the contents of a row, for a summary."""
     if row[0] == WORKSPACE:
         counts["records"] += len(row[3]["records"])
         counts["workspaces"] += 1
@@ -104,22 +104,22 @@ def restore(
     replace: bool = False,
     progress: Callable[[int], object] = lambda _done: None,
 ) -> None:
-    """Put a backup in place: completely, or so that nothing works on it before the same one is restored to its end.
+    """Restore a backup completely, or leave a mark that stops the meter until the same backup has been restored.
 
-    If the process dies here, a mark stays, with which no part of the meter starts, and restoring the same file again
-    goes over it from the beginning: each row is put in place of itself.
+    If the process dies, the mark stays and no part of the meter starts. Restoring the same file again
+    starts from the beginning: each row replaces itself.
 
     Args:
-        connection: Redis; no part of the meter works on it.
-        about: the file's head.
-        digest: of the file.
-        given: its rows, all of them checked.
-        replace: delete what is here first.
-        progress: told how many rows are done.
+        connection: Redis; no part of the meter uses it.
+        about: the head of the file.
+        digest: the digest of the file.
+        given: the rows of the file, all of them checked.
+        replace: delete existing data first.
+        progress: called with the number of rows done.
 
     Raises:
         RestoreRefusedError: nothing was changed.
-        BusyError: something else writes here; the mark stays.
+        BusyError: another process writes to this Redis; the mark stays.
     """
     _check(connection, about)
     _begin(connection, digest, replace=replace)
@@ -134,14 +134,14 @@ def restore(
 
 
 def _begin(connection: "redis.Redis", digest: str, *, replace: bool) -> None:
-    """Set the mark and make room, unless this very file is being restored already."""
+    """Set the mark and delete existing data, unless this same file is already being restored."""
     store = commands(connection)
     under_way = store.get(keys.RESTORING)
     if under_way is not None and under_way.decode() == digest:
         return
     if under_way is not None and not replace:
         raise RestoreRefusedError(
-            "another backup was being restored here; give that file again, or use --replace to delete its part"
+            "another backup was being restored here; restore that file again, or use --replace to delete its data"
         )
     if not replace and (held := holding(connection)):
         raise RestoreRefusedError(
@@ -153,7 +153,7 @@ def _begin(connection: "redis.Redis", digest: str, *, replace: bool) -> None:
 
 
 def holding(connection: "redis.Redis") -> str:
-    """Say what is here that a restore would mix with; empty for nothing but what a first start leaves."""
+    """Describe existing data that a restore would mix with; empty if there is only what a first start leaves."""
     found: Counter[str] = Counter()
     for name in Deployments(connection).traces():
         found["records"] += sum(Store(connection, name).records(meter).count() for meter in meters(connection, name))

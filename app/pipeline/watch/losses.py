@@ -1,7 +1,7 @@
-"""Losses: a Redis that was emptied, replaced or restored from an older state is recognized, and raises no alert storm.
+"""Losses: a Redis that was emptied, replaced or restored from an older state is detected and causes no flood of alerts.
 
-Until a sweep has examined such a Redis, and then until the count is back, alerts are not evaluated. What was announced
-before is put back from the data directory, so it is not announced again.
+Until a sweep has examined such a Redis, and then until the count has recovered, alerts are not evaluated. Earlier
+announcements are restored from the data directory, so they are not repeated.
 """
 
 import redis
@@ -26,7 +26,7 @@ NAME = f"notice-{NOTICE_KEY}"
 
 
 def examine(connection: "redis.Redis", config: Config) -> None:
-    """Compare Redis with what this machine last saw, put back what is missing of alerts, and note what it sees now.
+    """Compare Redis with what this machine last saw, restore missing alerts, and store what it sees now.
 
     If the process dies here, the next sweep does it again.
     """
@@ -43,7 +43,7 @@ def examine(connection: "redis.Redis", config: Config) -> None:
 
 
 def is_held(store: Store, config: Config) -> bool:
-    """Return whether alerts of a deployment have to wait, because Redis may lack what was counted and announced."""
+    """Return whether alerts of a deployment have to wait, because Redis may lack counts and announcements."""
     last = recall(config.settings.data_dir)
     if last is not None and not read_lineage(store.redis).follows(_lineage_of(last)):
         return True
@@ -51,7 +51,7 @@ def is_held(store: Store, config: Config) -> bool:
 
 
 def watch_loss(store: Store, config: Config) -> None:
-    """Announce a loss, and end it once the count is back or somebody has acknowledged the notice."""
+    """Announce a loss, and end it once the count has recovered or the notice has been acknowledged."""
     loss, now = read_loss(store.redis, store.deployment), clock.now()
     if loss is not None:
         over = loss.is_over(store.records(AWB).count(), store.coder.moment("reconciled_at"))
@@ -89,7 +89,7 @@ def _recover(store: Store, seen: Seen, last: Recollection) -> None:
 
 
 def _start_over(store: Store, config: Config) -> None:
-    """Forget announced levels silently: the present count is the beginning of a new one."""
+    """Forget announced levels silently: alerts start from the present count."""
     for name in store.alerts.firing():
         if name != NAME:
             change(store, config, name, lambda found: Change(AlertState(), clock.now()) if found.state.level else None)
@@ -98,7 +98,7 @@ def _start_over(store: Store, config: Config) -> None:
 def _seen(store: Store) -> Seen:
     loss = read_loss(store.redis, store.deployment)
     records = store.records(AWB).count()
-    # A second loss, before the first one is over, is one of everything that was there before.
+    # If data is lost again before the count has recovered, the loss is measured from the state before the first loss.
     return Seen(
         records=max(records, loss.before) if loss else records, alerts=store.alerts.stored(store.alerts.firing())
     )

@@ -1,6 +1,6 @@
-"""Queued deliveries in a backup: they were answered 2xx, and nobody sends them again.
+"""Queued deliveries in a backup: they were answered 2xx, so nobody sends them again.
 
-Jobs of other kinds are left out: the sweep and the scheduler queue those again.
+Other jobs are left out: the sweep and the scheduler queue those again.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ _AT_ONCE: Final = 200
 
 
 def queued_rows(connection: Any) -> Iterator[Row]:
-    """Yield deliveries that wait, first come first, and those that failed for good, with their results."""
+    """Yield waiting deliveries, oldest first, and those that failed for good, with their results."""
     queue = jobqueue.queue(jobqueue.DELIVERIES, connection)
     waiting: list[str] = [
         *StartedJobRegistry(queue=queue).get_job_ids(cleanup=False),
@@ -49,7 +49,7 @@ def _rows(connection: Any, ids: Sequence[str], place: str, scores: dict[str, flo
 
 
 def put_queued(connection: Any, rows: Sequence[Row]) -> None:
-    """Queue deliveries again. A job that is there already is left alone, so doing it again queues none twice."""
+    """Queue deliveries again. Existing jobs are left alone, so a repeated call queues nothing twice."""
     with connection.pipeline(transaction=False) as pipe:
         for row in rows:
             pipe.exists(jobqueue.job_key(row[1]))
@@ -58,7 +58,7 @@ def put_queued(connection: Any, rows: Sequence[Row]) -> None:
         if there:
             continue
         status = JobStatus.QUEUED if place == _WAITING else JobStatus.FAILED
-        # Hash and list in one step: where the hash is, the job is in its list.
+        # Hash and list in one step: if the hash exists, the job is in its list.
         with connection.pipeline(transaction=True) as pipe:
             pipe.hset(
                 jobqueue.job_key(job_id),

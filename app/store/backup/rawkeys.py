@@ -1,6 +1,7 @@
-"""Keys as they are, type by type, for backups: all of a deployment but what is derived, passing or secret.
+"""Keys copied as they are, by type, for backups: all keys of a deployment except derived, temporary and secret ones.
 
-Texts are bytes in Redis and may be any; JSON takes them as UTF-8 with lone surrogates for what is none, which is exact.
+Redis values are bytes and need not be UTF-8. In JSON, bytes that are not UTF-8 become lone surrogates, so no value
+changes.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,27 +12,27 @@ from redis.client import Pipeline
 
 from app.store import keys
 
-#: A row of a backup: its kind, and what the kind has.
+#: A row of a backup: its kind, then the values of that kind.
 Row = list[Any]
 KEY: Final = "key"
-#: The ledger, which is kept workspace by workspace (app/store/backup/workspaces.py).
+#: The ledger, which is copied workspace by workspace (app/store/backup/workspaces.py).
 LEDGER: Final = frozenset({"record", "records", "totals", "top", "ws", "workspaces", "folded", "proved"})
-#: What waits to be relayed, whose sealed originals may hold passcodes and are gone within hours; and what one pass has
-#: seen so far, which the next one sees again.
+#: Messages that wait to be relayed, because their encrypted originals may hold passcodes and expire within hours; and
+#: what the current pass has seen so far, which the next pass sees again.
 LEFT_OUT: Final = frozenset(
     {
         "relay:original", "relay:lane", "relay:lanes", "relay:held", "relay:failing", "relay:sent", "relay:summing",
         "relay:slack", "relay:down", "relay:pending", "pass:seen",
     }
 )  # fmt: skip
-#: Kept of what concerns all deployments. Sessions, throttles, marks of jobs and of the sweep are not.
+#: Kept keys that concern all deployments. Sessions, throttles, and the marks of jobs and of the sweep are not kept.
 GLOBAL: Final = (keys.DEPLOYMENTS, keys.MARKS, keys.REFUSED)
 _AT_ONCE: Final = 500
 _LARGE: Final = 2000
 
 
 def deployment_rows(connection: Any, deployment: str, kinds: Callable[[str], bool]) -> Iterator[Row]:
-    """Yield the rows of a deployment's keys of some kinds."""
+    """Yield the rows of a deployment's keys of the given kinds."""
     found = (key.decode() for key in connection.scan_iter(match=keys.every(deployment), count=1000))
     wanted = (key for key in found if kinds(keys.kind_of(deployment, key)))
     while batch := list(islice(wanted, _AT_ONCE)):
@@ -39,12 +40,12 @@ def deployment_rows(connection: Any, deployment: str, kinds: Callable[[str], boo
 
 
 def is_kept(kind: str) -> bool:
-    """Return whether keys of a kind belong into a backup as they are."""
+    """Return whether keys of a kind are copied into a backup as they are."""
     return kind not in LEDGER and kind not in LEFT_OUT
 
 
 def key_rows(connection: Any, names: Sequence[str]) -> Iterator[Row]:
-    """Yield rows of keys: name, type, end (epoch milliseconds, or None), whether it is the key's first row, content."""
+    """Yield rows of keys: name, type, expiry (epoch milliseconds or None), whether it is the key's first, content."""
     seconds, micros = connection.time()
     now = seconds * 1000 + micros // 1000
     with connection.pipeline(transaction=False) as pipe:
@@ -62,11 +63,11 @@ def key_rows(connection: Any, names: Sequence[str]) -> Iterator[Row]:
 
 
 def put_keys(pipe: Pipeline, rows: Sequence[Row], now: float) -> None:
-    """Write rows of keys into a pipeline, each in place of what is there; what has expired meanwhile is left out.
+    """Write rows of keys into a pipeline, replacing existing keys; expired ones are left out.
 
     Args:
         pipe: the pipeline.
-        rows: as `key_rows` gave them.
+        rows: as yielded by `key_rows`.
         now: seconds since the epoch.
     """
     for _key, name, kind, ends, first, content in rows:

@@ -1,7 +1,7 @@
-"""The ledger in a backup: each workspace whole, with its evidence and its records.
+"""The ledger in a backup: each workspace complete, with its evidence and its records.
 
-Indexes and totals are not kept: they follow from the records, so a restored ledger always adds up, even though the
-backup was made while deliveries were counted.
+Indexes and totals are not kept: they are derived from the records. So a restored ledger is always consistent, even if
+deliveries were counted while the backup was made.
 """
 
 import json
@@ -27,18 +27,18 @@ _RECORD_FIELDS: Final = frozenset(field.name for field in fields(UsageRecord))
 
 
 class BusyError(Exception):
-    """Something works on this Redis while it is restored."""
+    """Another process changes this Redis while it is being restored."""
 
 
 def meters(connection: Any, deployment: str) -> list[str]:
-    """Return the meters that have a ledger, sorted."""
+    """Return the names of meters that have a ledger, sorted."""
     pattern = keys.workspace(deployment, "*", "*")
     place = len(keys.workspace(deployment, "", "").split(":")) - 2
     return sorted({key.decode().split(":")[place] for key in connection.scan_iter(match=pattern, count=1000)})
 
 
 def workspace_rows(connection: Any, deployment: str, meter: str) -> Iterator[Row]:
-    """Yield a row for each workspace, as it is at one moment."""
+    """Yield a row for each workspace, in its state at one moment."""
     prefix = keys.workspace(deployment, meter, "")
     found = connection.scan_iter(match=f"{prefix}*", count=1000)
     ids = (key.decode().removeprefix(prefix) for key in found)
@@ -49,7 +49,7 @@ def workspace_rows(connection: Any, deployment: str, meter: str) -> Iterator[Row
 
 
 def _read(connection: Any, deployment: str, meter: str, ids: Sequence[str]) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return what is kept of workspaces, and those that changed meanwhile and are to be read again."""
+    """Return the data of workspaces, and those that changed meanwhile and have to be read again."""
     with connection.pipeline(transaction=True) as pipe:
         for one in ids:
             pipe.hgetall(keys.workspace(deployment, meter, one))
@@ -94,12 +94,12 @@ def _versions(connection: Any, deployment: str, meter: str, ids: Sequence[str]) 
 
 
 def put_workspaces(connection: Any, rows: Sequence[Row]) -> None:
-    """Put workspaces in place, by the script that counts, so that totals and indexes follow.
+    """Restore workspaces with the script that counts, so that totals and indexes are updated.
 
-    Doing it again changes nothing.
+    A repeated call changes nothing.
 
     Raises:
-        BusyError: somebody else changed one of them.
+        BusyError: another process changed one of them.
     """
     update = script(connection, "update_records")
     ledgers: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -116,12 +116,12 @@ def put_workspaces(connection: Any, rows: Sequence[Row]) -> None:
             _put(pipe, update, ledger, kept, versions[deployment, meter, kept["id"]])
         answers = pipe.execute()
     if any(answer == CONFLICT for answer in answers):
-        raise BusyError("something else writes to this Redis; stop every part of the meter")
+        raise BusyError("another process writes to this Redis; stop every part of the meter")
 
 
 def _put(pipe: Any, update: Any, ledger: Ledger, kept: Mapping[str, Any], version: str | None) -> None:
     one, stored = kept["id"], kept["fields"]
-    # Without evidence there are only names, as a listing gave them.
+    # Without evidence there are only names, from a listing.
     if "e" in stored:
         records = [_record(row) for row in kept["records"]]
         if records:

@@ -1,7 +1,7 @@
-"""Older deliveries, packed: a hundred of them compressed in one key take a tenth of the memory.
+"""Older deliveries, packed: a hundred of them, compressed in one key, take a tenth of the memory.
 
-Deliveries of the last day lie one by one, as earlier versions read them. An earlier version takes what is packed for
-expired.
+Deliveries of the last day have a key each, which earlier versions can read. To an earlier version, packed deliveries
+look expired.
 """
 
 import json
@@ -18,7 +18,7 @@ from app.store.receive import seen
 from app.store.server.commands import commands
 from app.store.timeline import Place
 
-#: Deliveries in a pack. More would save little, and finding one means unpacking all.
+#: Deliveries in a pack. More would save little, and reading one means decompressing all.
 SIZE: Final = 100
 _LEVEL: Final = 6
 _PACKS_AT_ONCE: Final = 20
@@ -33,9 +33,9 @@ class Packs:
         self.deployment = deployment
 
     def pack(self, before: float, keep_seconds: float, most: int = _PACKS_AT_ONCE) -> int:
-        """Pack deliveries that arrived before a moment, the oldest first; the work does not grow with the history.
+        """Pack deliveries that arrived before a moment, oldest first; the cost is independent of the history's length.
 
-        Each pack is one transaction: if the process dies here, a delivery is packed or is not.
+        Each pack is one transaction, so if the process dies, a delivery is either packed or not.
 
         Args:
             before: in seconds since the epoch.
@@ -43,7 +43,7 @@ class Packs:
             most: the maximum number of packs.
 
         Returns:
-            How many deliveries were packed.
+            The number of packed deliveries.
         """
         packed, below = 0, f"({before!r}"
         for _ in range(most):
@@ -58,7 +58,7 @@ class Packs:
         return packed
 
     def _pack(self, ids: Sequence[str], newest: float, keep_seconds: float) -> int | None:
-        """Pack these deliveries, and return how many; None if one of them was changed at the same time."""
+        """Pack these deliveries and return their number; None if one of them was changed at the same time."""
         names = [keys.delivery(self.deployment, one) for one in ids]
         with self.connection.pipeline(transaction=True) as pipe:
             pipe.watch(*names)  # type: ignore[no-untyped-call]
@@ -75,7 +75,7 @@ class Packs:
                 year, (bucket, member) = seen.year_of(row["received_at"]), seen.bucket(row["message_id"])
                 key = keys.seen(self.deployment, year, bucket)
                 pipe.hset(key, member, number)
-                # An id leads to its pack for as long as that exists.
+                # The entry that leads from an id to its pack must not expire before the pack.
                 pipe.expireat(key, max(seen.expiry_of(year), seen.expiry_of(year - 1) + int(keep_seconds)))
             try:
                 pipe.execute()
@@ -130,11 +130,11 @@ class Packs:
             return [int(value) for value in pipe.execute() if value]
 
     def behind(self, place: Place | None, most: int, at_least: float) -> list[Record]:
-        """Return packed deliveries behind a place, newest first, up to `most` of them.
+        """Return at most `most` packed deliveries older than a place, newest first.
 
         Args:
             place: where to continue; None for the beginning.
-            most: how many.
+            most: the maximum number of deliveries.
             at_least: deliveries before this moment are not needed.
         """
         found: list[Record] = []
@@ -147,24 +147,24 @@ class Packs:
         return found[:most]
 
     def count(self, since: float = 0.0) -> int:
-        """Return about how many packed deliveries arrived since a moment."""
+        """Return the approximate number of packed deliveries that arrived since a moment."""
         return SIZE * self.redis.zcount(keys.packs(self.deployment), since, "+inf")
 
     def rewrite(self, changed: Any) -> int:
-        """Replace packed deliveries by what a function returns for each, or keep those for which it returns None.
+        """Replace packed deliveries by what a function returns for each; None keeps one unchanged.
 
         Returns:
-            How many were replaced.
+            The number of replaced deliveries.
         """
         return sum(self._rewrite(number, changed) for number, _ in list(self._newest_first()))
 
     def forget(self, before: float, most: int = 1000) -> int:
-        """Delete the packs whose newest delivery arrived before a moment, and return how many."""
+        """Delete packs whose newest delivery arrived before a moment, and return the number of packs deleted."""
         found = self.redis.zrange(keys.packs(self.deployment), "-inf", f"({before!r}", byscore=True, offset=0, num=most)
         return self._delete([int(member) for member in found])
 
     def forget_oldest(self, most: int) -> float | None:
-        """Delete the oldest packs; return the moment up to which deliveries went, None if there is no pack."""
+        """Delete the oldest packs; return the time of the newest deleted delivery, or None if there is no pack."""
         found = self.redis.zrange(keys.packs(self.deployment), 0, most - 1, withscores=True)
         self._delete([int(member) for member, _ in found])
         return found[-1][1] if found else None

@@ -1,4 +1,4 @@
-"""Where message ids are remembered: small hashes by year of arrival, which tell a retry from a new delivery.
+"""Known message ids, in small hashes by year of arrival: they distinguish a retry from a new delivery.
 
 The value of an id is empty, or the number of the pack that holds the delivery (app/store/receive/packs.py).
 """
@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 
 
 def bucket(message_id: str) -> tuple[str, bytes]:
-    """Return the bucket and the digest under which a message id is remembered.
+    """Return the bucket and the digest under which a message id is stored.
 
-    With 4,096 buckets a year, hashes stay small lists in Redis up to half a million ids: about 25 bytes per id.
+    With 4,096 buckets a year, Redis stores them as small lists up to half a million ids: about 25 bytes per id.
     """
     digest = hashlib.blake2s(message_id.encode(), digest_size=16).digest()
     return digest[:2].hex()[:3], digest[1:]

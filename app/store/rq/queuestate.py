@@ -1,4 +1,4 @@
-"""The state of one queue: what to ask Redis for, and how to read it."""
+"""The state of one queue: what to request from Redis, and how to read the answer."""
 
 import json
 from collections.abc import Sequence
@@ -54,7 +54,7 @@ def ask_for_queue(pipe: Any, name: str, now: datetime) -> None:
 def queue_state(
     name: str, row: Sequence[Any], enqueued_at: bytes | None, now: datetime, waiting: Sequence[Any]
 ) -> QueueState:
-    """Read one queue; `waiting` is the number of jobs that wait for their turn, and since when the oldest does."""
+    """Read the state of one queue; `waiting`: how many jobs wait for their turn, and since when the oldest does."""
     length, _head, started, taken, deferred, scheduled, failed, note = row
     moments = [read_time(text.decode()) for text in (enqueued_at if length else None, waiting[1]) if text]
     since = min((moment for moment in moments if moment), default=None)

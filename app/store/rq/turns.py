@@ -1,9 +1,9 @@
-"""Turns: no deployment's deliveries wait behind all of another's.
+"""Turns: no deployment has to wait until all deliveries of another one are processed.
 
-The queue of deliveries holds a limited number of jobs. Beyond it, each deployment's jobs wait in a queue of its own,
-`awb-deliveries.<deployment>`. Whenever a worker takes a batch, the queue is filled again with one job of each of them
-in turn. So a delivery waits for the queue and for its own deployment, however much others have sent. All of these are
-RQ's lists and jobs; jobs are only moved, each by one command, so a crash loses none.
+The queue of deliveries holds a limited number of jobs. Beyond that, the jobs of each deployment wait in a separate
+queue, `awb-deliveries.<deployment>`. Whenever a worker takes a batch, the main queue is refilled with one job from each
+deployment in turn. So a delivery waits only for the main queue and for earlier deliveries of its own deployment. All
+queues are RQ lists. Each job is moved by a single command, so a crash loses none.
 """
 
 from typing import Any, Final
@@ -15,7 +15,7 @@ from app.store.rq import jobqueue
 from app.store.server.commands import commands
 from app.store.server.connection import script, script_text
 
-#: Jobs in the queue itself: two batches of a worker.
+#: Jobs in the main queue: two batches of a worker.
 MOST_QUEUED: Final = 400
 PREFIX: Final = jobqueue.queue_key(f"{jobqueue.DELIVERIES}.")
 
@@ -31,7 +31,7 @@ def take_args(count: int) -> list[Any]:
 
 
 def fill(connection: "redis.Redis") -> None:
-    """Fill the queue without taking a job, which is all that a stock RQ worker lacks."""
+    """Refill the queue without taking a job, which is the only step that a stock RQ worker lacks."""
     if commands(connection).exists(keys.TURNS):
         queue = jobqueue.queue_key(jobqueue.DELIVERIES)
         script(connection, "take")(keys=[queue, queue, keys.TURNS], args=take_args(0))
@@ -39,5 +39,5 @@ def fill(connection: "redis.Redis") -> None:
 
 def ask_for_waiting(pipe: Any) -> None:
     """Ask for the number of jobs that wait for their turn, and when the oldest of them was queued."""
-    # Not by `script`, for which a pipeline first asks whether Redis has it.
+    # Not through `script`, for which a pipeline first checks whether Redis has it.
     pipe.eval(script_text("waiting"), 1, keys.TURNS, PREFIX, jobqueue.job_key(""))

@@ -1,5 +1,5 @@
 -- Remember a message id and, if it is new, save and queue its ready-made RQ job: one round trip, all or nothing.
--- A deployment whose deliveries find the queue full enough lets them wait in a queue of its own (app/store/rq/turns.py).
+-- While the main queue is full, deliveries wait in a separate queue of their deployment (app/store/rq/turns.py).
 -- KEYS[1] seen ids of this year   KEYS[2] seen ids of last year   KEYS[3] job hash   KEYS[4] queue list
 -- KEYS[5] set of RQ's queues      KEYS[6] stats                   KEYS[7] set of deployments
 -- KEYS[8] the deployment's own queue   KEYS[9] the deployments whose turn it is

@@ -1,10 +1,10 @@
-"""A lease: one process has it at a time, and what it writes later than that is refused.
+"""A lease: one process holds it at a time, and writes from an earlier holder are refused.
 
-A process may be held up for longer than its lease lasts, and not notice. So each holder has a token, a number that
-grows with every change of hands, and a write that names an older one is not made (`Lease.fence`, used by
+A process may be suspended for longer than its lease lasts without noticing. So each holder has a token, a number that
+increases with every new holder, and writes with an older token are refused (`Lease.fence`, used by
 app/store/rq/enqueue.py).
-After a failover to a replica that never saw the last change of hands, two processes may have the same token for a
-moment. What they write is the same then, too: a job's id says what it is for.
+After a failover to a replica that has not received the latest token, two processes may briefly have the same one.
+They then write the same jobs, because a job's id is derived from its purpose.
 """
 
 from dataclasses import dataclass
@@ -16,37 +16,37 @@ from app.store import keys
 from app.store.server.commands import commands
 from app.store.server.connection import script
 
-#: Seconds after which a holder that does not renew it loses it.
+#: Seconds after which a holder loses the lease unless it renews it.
 LEASE_SECONDS: Final = 10
 
 
 class FencedError(Exception):
-    """Another process has the lease now; nothing was written."""
+    """Another process holds the lease now; nothing was written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """A key, and the value that it must have for a write to be made."""
+    """A key, and the value that it must have for a write to be accepted."""
 
     key: str
     token: int
 
     def check(self, found: bytes | None) -> None:
-        """Return if the key has its value.
+        """Return if the key has the expected value.
 
         Raises:
-            FencedError: it has not.
+            FencedError: it has another value.
         """
         if int(found or 0) != self.token:
             raise FencedError(self.key)
 
 
 class Lease:
-    """The right to schedule.
+    """The exclusive right to schedule jobs.
 
     Args:
         connection: Redis.
-        holder: names this process, for people too.
+        holder: identifies this process, also in messages.
     """
 
     def __init__(self, connection: "redis.Redis", holder: str) -> None:
@@ -54,7 +54,7 @@ class Lease:
         self.fence: Fence | None = None
 
     def hold(self) -> bool:
-        """Take or renew the lease; return whether this process has it.
+        """Acquire or renew the lease; return whether this process holds it.
 
         Raises:
             redis.exceptions.RedisError: Redis did not confirm it.
@@ -65,7 +65,7 @@ class Lease:
         return token > 0
 
     def release(self) -> None:
-        """Let the next process have it at once.
+        """Release the lease, so that the next process can acquire it at once.
 
         Raises:
             redis.exceptions.RedisError: Redis did not confirm it; the lease expires by itself.
@@ -75,5 +75,5 @@ class Lease:
         self.fence = None
 
     def present_holder(self) -> str:
-        """Return who has it; empty for nobody."""
+        """Return the present holder; empty if there is none."""
         return (commands(self.connection).get(keys.LEASE) or b"").decode()

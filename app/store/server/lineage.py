@@ -1,4 +1,4 @@
-"""The identity of this Redis, the number of sweeps on it, and what deployments have lost."""
+"""The identity of this Redis, the number of sweeps on it, and losses of deployments."""
 
 import json
 import secrets
@@ -17,7 +17,7 @@ def read_lineage(connection: "redis.Redis") -> Lineage:
 
 
 def advance(connection: "redis.Redis") -> Lineage:
-    """Count one more sweep, and give a Redis without an identity a new one."""
+    """Count a sweep; a Redis without an identity gets one."""
     with connection.pipeline(transaction=True) as pipe:
         pipe.hsetnx(keys.LINEAGE, "id", secrets.token_hex(8))
         pipe.hincrby(keys.LINEAGE, "sweeps", 1)
@@ -27,7 +27,7 @@ def advance(connection: "redis.Redis") -> Lineage:
 
 
 def read_loss(connection: "redis.Redis", deployment: str) -> Loss | None:
-    """Return what a deployment has lost and not recovered; None for nothing."""
+    """Return the unrecovered loss of a deployment; None if there is none."""
     stored = commands(connection).hget(keys.LOSSES, deployment)
     if stored is None:
         return None

@@ -1,4 +1,4 @@
-"""Waiting for replicas: Redis confirms a write before it has sent it to any."""
+"""Waiting for replicas: Redis confirms a write before any replica has it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from app.store import keys
 
 
 class NotReplicatedError(RedisError):
-    """Too few replicas have it in time. It was written nevertheless: trying again finds it there."""
+    """Too few replicas confirmed a write in time. It was made nevertheless, so a retry finds it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replicas:
-    """How many replicas must have what was accepted before it is confirmed.
+    """How many replicas must have an accepted delivery before it is confirmed.
 
     Attributes:
         number: 0 to wait for none.
-        milliseconds: how long to wait for them.
+        milliseconds: the maximum time to wait for them.
     """
 
     number: int = 0
@@ -33,7 +33,7 @@ class Replicas:
 
     @property
     def command(self) -> Sequence[bytes]:
-        """What to send behind a write, on the same connection; the reply is for `check`."""
+        """Return the command to send after a write, on the same connection; pass the reply to `check`."""
         return (b"WAIT", b"%d" % self.number, b"%d" % self.milliseconds)
 
     def check(self, reached: int) -> None:
@@ -43,10 +43,10 @@ class Replicas:
             NotReplicatedError: they have not.
         """
         if reached < self.number:
-            raise NotReplicatedError(f"{reached} of {self.number} replicas have it")
+            raise NotReplicatedError(f"only {reached} of {self.number} replicas have it")
 
     def confirm(self, connection: "redis.Redis") -> None:
-        """Wait until enough replicas have what was written until now, by whatever connection.
+        """Wait until enough replicas have every write so far, from any connection.
 
         Raises:
             NotReplicatedError: they have not.
@@ -56,7 +56,7 @@ class Replicas:
             return
         pipe: Any
         with connection.pipeline(transaction=False) as pipe:
-            # WAIT is about the writes of its own connection; replicas that have this one have all before it.
+            # WAIT covers the writes of its own connection only; replicas that have this one have all earlier ones.
             pipe.set(keys.REPLICATED, "1")
             pipe.execute_command(*self.command)
             self.check(int(pipe.execute()[-1]))

@@ -1,4 +1,4 @@
-"""Where the master is, as Sentinel knows it."""
+"""The address of the master, according to Sentinel."""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -11,15 +11,15 @@ from redis.connection import Connection, SSLConnection
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-#: Seconds to wait for a sentinel before the next one is asked; a request may wait for every one of them.
+#: Seconds to wait for a sentinel before asking the next one; a request may have to wait for each of them.
 _TIMEOUT: Final = 0.5
 
 
 class NamedTls(SSLConnection):
-    """TLS to a server whose certificate has another name than the address that leads to it.
+    """TLS to a server whose certificate is for another name than the address.
 
     Args:
-        server_name: the name to ask for and to check; empty for the host of the address.
+        server_name: the name to send and to verify; empty for the host of the address.
     """
 
     def __init__(self, *args: Any, server_name: str = "", **kwargs: Any) -> None:
@@ -27,7 +27,7 @@ class NamedTls(SSLConnection):
         super().__init__(*args, **kwargs)
 
     def _wrap_socket_with_ssl(self, sock: Any) -> Any:
-        # redis-py checks the certificate by the connection's host and has no option for another name.
+        # redis-py verifies the certificate against the connection's host and has no option for another name.
         address = self.host
         self.host = self._server_name or address
         try:
@@ -38,14 +38,14 @@ class NamedTls(SSLConnection):
 
 @dataclass(frozen=True, slots=True)
 class SentinelState:
-    """What one sentinel says.
+    """The view of one sentinel.
 
     Attributes:
-        address: where it is.
+        address: host and port of the sentinel.
         problem: why it does not answer; empty if it does.
-        known: whether it knows the master by the name of the service.
-        master: where that is.
-        peers: the other sentinels that it knows.
+        known: whether it knows the service.
+        master: host and port of the master.
+        peers: the number of other sentinels that it knows.
     """
 
     address: str
@@ -56,13 +56,14 @@ class SentinelState:
 
 
 class Master:
-    """The present master of one service; safe to share between threads.
+    """The present master of a service; safe to share between threads.
 
     Args:
         sentinels: host and port of each.
         service: the name under which they know the master.
-        access: how to connect to them: `username`, `password`, and redis-py's options for TLS with `server_name`.
-        tls: whether they are reached by TLS.
+        access: options for connecting to them: `username`, `password`, and redis-py's options for TLS with
+            `server_name`.
+        tls: whether to use TLS for them.
     """
 
     def __init__(
@@ -78,11 +79,11 @@ class Master:
         return [_ask(client, self.service) for client in list(self._sentinel.sentinels)]
 
     def address(self) -> tuple[str, int]:
-        """Ask for the present master.
+        """Ask the sentinels for the address of the present master.
 
         Raises:
-            redis.sentinel.MasterNotFoundError: no sentinel that answers has a living one.
-            redis.exceptions.ResponseError: the user may not ask.
+            redis.sentinel.MasterNotFoundError: no sentinel that answers knows a working master.
+            redis.exceptions.ResponseError: the user may not ask for it.
         """
         # redis-py moves the sentinel that answered to the front of its list, which two threads must not do at once.
         with self._lock:
@@ -91,7 +92,7 @@ class Master:
 
 
 def master_of(connection: "redis.Redis") -> Master | None:
-    """Return what finds the master for a connection; None where its address is fixed."""
+    """Return the object that finds the master for a connection; None if its address is fixed."""
     found: Master | None = connection.connection_pool.connection_kwargs.get("master")
     return found
 
@@ -117,7 +118,7 @@ def _client(host: str, port: int, access: Mapping[str, Any], *, tls: bool) -> "r
         "port": port,
         "socket_timeout": _TIMEOUT,
         "socket_connect_timeout": _TIMEOUT,
-        # A sentinel may have closed a connection that was left alone.
+        # The sentinel may have closed an idle connection.
         "retry": Retry(NoBackoff(), 1, supported_errors=(redis.exceptions.ConnectionError,)),
     }
     return redis.Redis.from_pool(redis.ConnectionPool(NamedTls if tls else Connection, **options))

@@ -1,4 +1,4 @@
-"""Connections that notice when Redis is silent, and when it has another master."""
+"""Connections that notice when Redis does not respond, and when the master has changed."""
 
 import threading
 import time

@@ -1,6 +1,6 @@
-"""The documentation that comes with this version: Markdown files under docs/, rendered as HTML.
+"""The documentation of this version: Markdown files under docs/, rendered as HTML.
 
-Pages, findings and Prometheus' alerts link to it, and a machine without access to the internet has it, too.
+Pages, findings and Prometheus alerts link to it, and it is available without internet access.
 """
 
 import re
@@ -23,7 +23,7 @@ RUNBOOK: Final = "runbook"
 _CHECK: Final = re.compile(r"`([a-z]+\.(?:[a-z-]+|<[a-z]+>))`")
 _NAME: Final = re.compile(r"[a-z0-9-]+(?:/[a-z0-9-]+)?")
 _PICTURE: Final = re.compile(r"(?:pictures/)?[a-z0-9-]+\.(?:png|svg)")
-#: What a slug drops: GitHub and the static site make the same ones.
+#: Characters removed from slugs, as on GitHub and on the static site.
 _NOT_IN_SLUG: Final = re.compile(r"[^\w\- ]")
 #: Directives of the generator of the static site.
 _DIRECTIVE: Final = re.compile(r"^```\{.*?^```$\n?", re.MULTILINE | re.DOTALL)
@@ -31,11 +31,11 @@ _DIRECTIVE: Final = re.compile(r"^```\{.*?^```$\n?", re.MULTILINE | re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document.
+    """A rendered document.
 
     Attributes:
         title: its first heading.
-        html: all of it, headings with the same ids as on GitHub.
+        html: the whole document; headings have the same ids as on GitHub.
     """
 
     title: str
@@ -43,12 +43,12 @@ class Document:
 
 
 def folder() -> Path | None:
-    """Return where the documentation is; None if this version was installed without it."""
+    """Return the folder of the documentation; None if this version was installed without it."""
     return next((place for place in _PLACES if (place / f"{INDEX}.md").is_file()), None)
 
 
 def picture(name: str) -> Path | None:
-    """Return the file of a picture that documents show."""
+    """Return the file of a picture used in documents; None if there is none."""
     place = folder()
     path = place / name if place and _PICTURE.fullmatch(name) else None
     return path if path and path.is_file() else None
@@ -85,7 +85,7 @@ def _render(text: str, name: str, address: Callable[[str], str]) -> Document:
 
 
 def _rewrite(inline: Any, name: str, address: Callable[[str], str]) -> None:
-    """Lead links and pictures to where they are here; a link to a file that is not here becomes plain text."""
+    """Rewrite links and pictures to their addresses here; a link to a file that is not here becomes plain text."""
     dropped = False
     for token in inline:
         if token.type == "link_open":
@@ -123,7 +123,7 @@ def _inside(link: str, name: str) -> str:
 
 @cache
 def _remedies() -> dict[str, str]:
-    """Map each check of the runbook to the heading that helps; `<…>` in its name ends a prefix."""
+    """Map each check in the runbook to the heading with its remedy; `<…>` in a name ends a prefix."""
     place = folder()
     found: dict[str, str] = {}
     text = (place / f"{RUNBOOK}.md").read_text(encoding="utf-8") if place else ""
@@ -134,7 +134,7 @@ def _remedies() -> dict[str, str]:
 
 
 def remedy(check: str) -> str:
-    """Return where the documentation says what to do if a check fails, such as `runbook#a-clock-is-wrong`."""
+    """Return the place in the documentation with the remedy for a failed check, such as `runbook#a-clock-is-wrong`."""
     group = check.partition(".")[0]
     slug = _remedies().get(check) or next((s for name, s in _remedies().items() if name.startswith(f"{group}.<")), "")
     return f"{RUNBOOK}#{slug}" if slug else ""
@@ -142,7 +142,7 @@ def remedy(check: str) -> str:
 
 @cache
 def _parser() -> Any:
-    # Slow to import, and hardly ever needed.
+    # Slow to import and rarely needed.
     from markdown_it import MarkdownIt  # noqa: PLC0415
 
     parser: Any = MarkdownIt("commonmark", {"html": False}).enable("table")
@@ -154,5 +154,5 @@ def _parser() -> Any:
 
 
 def _fence(tokens: Any, place: int, _options: Any, _env: Any) -> str:
-    # A long line scrolls: so the block can be reached with the keyboard.
+    # Long lines scroll, so the block must be focusable by keyboard.
     return f'<pre tabindex="0">{Markup.escape(tokens[place].content)}</pre>\n'

@@ -10,17 +10,17 @@ DOCS = "/docs"
 
 
 def address(path: str) -> str:
-    """Return the link to a document or picture by its path below docs/."""
+    """Return the link to a document or picture, given its path below docs/."""
     return rooted(f"{DOCS}/{path}")
 
 
 def blueprint() -> Blueprint:
-    """Build the routes."""
+    """Build the blueprint."""
     routes = Blueprint("docs", __name__)
 
     @routes.app_template_filter("remedy")
     def link_to_remedy(finding: Finding) -> str:
-        """Return the link to the section of the runbook about a finding; empty if there is none."""
+        """Return the link to the runbook's section on a finding; empty if there is none."""
         found = remedy(finding.check)
         return address(found) if found else ""
 
@@ -32,7 +32,7 @@ def blueprint() -> Blueprint:
             return send_file(file, max_age=3600)
         found = document(name.removesuffix(".md"), address)
         if found is None:
-            abort(404, "This version has no document of this name.")
+            abort(404, "This version has no document with this name.")
         return make_response(render_template("docs.html", document=found, index=name == INDEX))
 
     return routes
