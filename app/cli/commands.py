@@ -64,7 +64,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "scheduler": ("service", "Run the scheduler"),
         "reload": ("reload", "Take the changed configuration"),
         "healthcheck": ("healthcheck", "Check a part, for container engines"),
-        "demo": ("service", "Simulate three months of Coder"),
+        "demo": ("demo", "Simulate three months of Coder"),
     },
 }
 
