@@ -10,7 +10,7 @@ from typing import Final
 
 import click
 
-from app.cli.base import EXIT_UNAVAILABLE, fail, main, out
+from app.cli.base import EXIT_UNAVAILABLE, fail, load_config, main, out
 from app.config import datadir
 from app.config.environment import value_of
 from app.config.load import EXIT_CONFIG, ConfigError, load
@@ -33,6 +33,7 @@ def reload(context: click.Context) -> None:
     data_dir = _data_dir(context.obj)
     pid = holder(data_dir)
     if pid is None:
+        load_config(context)
         where = f"no `awb run` uses {data_dir}; a part on its own takes `kill -HUP`, or `systemctl reload` of its unit"
         fail(where, EXIT_UNAVAILABLE)
     if not takes_signal(pid):
