@@ -1,7 +1,7 @@
-"""`make audit`: known vulnerabilities of what is locked, and what bandit finds in the source.
+"""`make audit`: known vulnerabilities in the locked packages, and bandit's findings in the source.
 
-Ends with 0 when both were looked at and found nothing, 1 when something was found, and 2 when the vulnerability data
-could not be reached: that nothing was found says nothing then.
+The exit code is 0 if both checks ran and found nothing, 1 if something was found, and 2 if the vulnerability data
+could not be reached, in which case finding nothing means nothing.
 """
 
 import json
@@ -27,7 +27,7 @@ def main() -> int:
 
 
 def audit(lock: str) -> int:
-    """Ask for the vulnerabilities of a lock file, print what there is to say, and return the code to end with."""
+    """Look up the vulnerabilities of a lock file, print the result, and return the exit code."""
     command: Sequence[Any] = [
         BIN / "pip-audit", "--disable-pip", "--require-hashes", "--requirement", lock, "--format", "json",
         "--progress-spinner", "off", "--timeout", "20",
@@ -42,12 +42,12 @@ def audit(lock: str) -> int:
 
 
 def judge(lock: str, rows: Sequence[dict[str, Any]]) -> int:
-    """Print what pip-audit says of each package, and return the code to end with."""
+    """Print pip-audit's result for each package, and return the exit code."""
     skipped = [row["name"] for row in rows if "skip_reason" in row]
     vulnerable = [(row["name"], row["version"], one) for row in rows for one in row.get("vulns", [])]
     for name, version, one in vulnerable:
         fixed = ", ".join(one.get("fix_versions", [])) or "no version"
-        print(f"{lock}: {name} {version}: {one['id']}, mended in {fixed}")
+        print(f"{lock}: {name} {version}: {one['id']}, fixed in {fixed}")
     if skipped:
         part = f"of {len(skipped)} of {len(rows)} packages" if len(skipped) < len(rows) else "of any package"
         print(f"{lock}: NOT AUDITED: the vulnerability data {part} could not be reached ({', '.join(skipped[:5])} …)")

@@ -1,4 +1,4 @@
-"""A real Redis for every test that asks for one, empty each time."""
+"""A real, empty Redis for every test that needs one."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 from app.config.load import Config, load
 from workers import embedded, runtime
 
-# Machines are shared and noisy: how long an example takes says nothing.
+# Machines are shared and busy, so the duration of an example means nothing.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
@@ -31,9 +31,9 @@ SECRET = "a-secret-of-the-tests"
 
 
 def short_directory() -> Path:
-    """Make a directory with a short path, as a Unix socket needs one, in memory where there is room.
+    """Make a directory with a path short enough for a Unix socket, in memory if there is room.
 
-    The embedded Redis waits for the disk at every write; no test cuts the power, so none sees a difference.
+    The embedded Redis waits for the disk at every write. No test cuts the power, so the result is the same.
     """
     memory = Path("/dev/shm")
     roomy = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > _ROOM
@@ -41,7 +41,7 @@ def short_directory() -> Path:
 
 
 class RedisServer:
-    """A real server in a directory of its own, that tests may kill and start again."""
+    """A real server in its own directory, which tests may kill and restart."""
 
     def __init__(self, directory: Path, *more: str) -> None:
         self.directory = directory
@@ -53,7 +53,7 @@ class RedisServer:
         return embedded.url(self.directory)
 
     def start(self) -> None:
-        # find_server raises where there is none: a missing Redis fails the tests, it never skips them.
+        # find_server raises an error if there is none: a missing Redis fails the tests, it never skips them.
         command = [*embedded.command(embedded.find_server(), self.directory), *self.more]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         embedded.wait_ready(self.directory, self.process)
@@ -105,7 +105,7 @@ def connection(redis_server: RedisServer) -> Iterator["redis.Redis"]:
 def make_config(redis_url: str = "unix:///nowhere", **settings: Any) -> Config:
     """Return the default configuration with some settings, as environment variables would set them."""
     environ = {"AWB_WEBHOOK_SECRET": SECRET, "AWB_REDIS_URL": redis_url, "AWB_AI_TEMPLATES": "ai-template"}
-    # Where there is no data directory, nothing is remembered from one test to the next.
+    # Without a data directory, no test remembers anything from an earlier one.
     environ |= {"AWB_DATA_DIR": "/nowhere/data"}
     environ |= {f"AWB_{key.upper()}": str(value) for key, value in settings.items()}
     return load(environ=environ)
@@ -118,17 +118,17 @@ def config(redis_server: RedisServer) -> Config:
 
 @pytest.fixture
 def jobs_run(connection: "redis.Redis", config: Config) -> Iterator[None]:
-    """Let RQ jobs that run in this process use this test's Redis and configuration."""
+    """Let RQ jobs in this process use this test's Redis and configuration."""
     runtime.use(connection, config)
     yield
     runtime.forget()
 
 
 def wait_until(condition: Any, seconds: float = 20.0) -> None:
-    """Poll until a condition holds; for what other processes do."""
+    """Poll until a condition holds that another process causes."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():
             return
         time.sleep(0.02)
-    raise AssertionError("the condition did not come to hold in time")
+    raise AssertionError("the condition was not met in time")

@@ -1,6 +1,6 @@
-"""Write the lock files from pyproject.toml, or check that they are in step with it.
+"""Write the lock files from pyproject.toml, or check that they match it.
 
-`python -m tests.lockfiles write` resolves anew (what is locked stays while it fits); `check` compares without network.
+`python -m tests.lockfiles write` resolves again (locked versions stay if they still fit); `check` needs no network.
 """
 
 import hashlib
@@ -43,7 +43,7 @@ def write() -> None:
 
 
 def check() -> list[str]:
-    """Return what is out of step."""
+    """Return which lock files are out of date."""
     wrong = []
     for name, extras in EXTRAS.items():
         first = (ROOT / name).read_text(encoding="utf-8").splitlines()[0]

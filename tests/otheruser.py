@@ -1,18 +1,18 @@
-"""Running a program as somebody else than root, who may write everywhere."""
+"""Running a program as another user than root, who can write everywhere."""
 
 import os
 from pathlib import Path
 from typing import Final
 
-#: nobody, on Debian and most others.
+#: The user nobody, on Debian and most other systems.
 UID: Final = 65534
 
 
 def as_somebody_else() -> list[str]:
-    """Return what stands before a command for another user; nothing where this is not root already.
+    """Return the command prefix that runs a command as another user; empty if this user is not root.
 
-    That user may read everything, because this checkout and its interpreter may lie in root's home, but writes only
-    what is its own.
+    That user may read everything, because this checkout and its interpreter may be in root's home, but can write only
+    to its own files.
     """
     if os.getuid() != 0:
         return []

@@ -19,7 +19,7 @@ UNSEEN: dict[str, Any] = {"name": "redis", "skip_reason": "Dependency not found 
     ("rows", "code", "said"),
     [
         ([SOUND], 0, "1 packages, no known vulnerability"),
-        ([SOUND, WEAK], FOUND, "waitress 3.0.0: CVE-2024-1, mended in 3.0.1"),
+        ([SOUND, WEAK], FOUND, "waitress 3.0.0: CVE-2024-1, fixed in 3.0.1"),
         ([UNSEEN], UNKNOWN, "NOT AUDITED: the vulnerability data of any package"),
         ([SOUND, UNSEEN], UNKNOWN, "NOT AUDITED: the vulnerability data of 1 of 2 packages"),
         ([WEAK, UNSEEN], FOUND, "NOT AUDITED"),

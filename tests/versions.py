@@ -1,4 +1,4 @@
-"""Run the suite's core on every Python and every Redis or Valkey that can be had, and print a table of what passed.
+"""Run the suite's core on every available Python and every Redis or Valkey, and print a table of the results.
 
 `python -m tests.versions --roots DIR [--write docs/install/pip.md]`, as root on Debian. Interpreters are those of
 pyenv and PATH; for what this Debian does not have, `debootstrap` makes a later one in DIR, once. The oldest server
@@ -36,7 +36,7 @@ BEGIN, END = "<!-- versions: begin -->", "<!-- versions: end -->"
 
 @dataclass(frozen=True)
 class Row:
-    """What one run came to."""
+    """The result of one run."""
 
     python: str
     server: str
@@ -103,7 +103,7 @@ def counts(output: str) -> str:
 
 
 def run_tests(python: Sequence[str | Path], path: str, cwd: Path = ROOT) -> str:
-    """Run the core, and return what it came to."""
+    """Run the core tests, and return the result."""
     command = [*python, "-m", "pytest", "-q", "-n", "2", "-m", "not long", "-p", "no:cacheprovider", *TESTS]
     done = subprocess.run(
         command, cwd=cwd, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False

@@ -1,4 +1,4 @@
-"""Debian's Chromium before the pages of a filled deployment, served on a loopback port."""
+"""Debian's Chromium with the pages of a filled deployment, served on a loopback port."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -27,12 +27,12 @@ def chromium() -> Iterator[Browser]:
 
 @dataclass
 class Site:
-    """Pages that are served, and a tab that looks at them."""
+    """Served pages, and a browser tab."""
 
     base: str
     tab: Page
     connection: "redis.Redis"
-    #: What no page of ours may do: messages on the console, errors, requests to elsewhere.
+    #: What none of our pages may cause: console messages, errors, requests to other hosts.
     trouble: list[str] = field(default_factory=list)
 
     def go(self, path: str) -> Page:
@@ -40,13 +40,13 @@ class Site:
         return self.tab
 
     def heard(self, message: ConsoleMessage) -> None:
-        # A status of 404 is said on the console, too; no other message is expected.
+        # A status of 404 is also reported on the console; no other message is expected.
         if "Failed to load resource" not in message.text:
             self.trouble.append(message.text)
 
     def asked(self, request: Request) -> None:
         if not request.url.startswith((self.base, "data:")):
-            self.trouble.append(f"asks for {request.url}")
+            self.trouble.append(f"requests {request.url}")
 
 
 @pytest.fixture

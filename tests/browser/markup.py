@@ -1,4 +1,4 @@
-"""What any page of ours has to be, read from its HTML."""
+"""Rules that every page's HTML has to follow."""
 
 from collections import Counter
 from html.parser import HTMLParser
@@ -8,7 +8,7 @@ _FORM = frozenset({"input", "select", "textarea"})
 
 
 class Markup(HTMLParser):
-    """The elements of a page, in order: (name, attributes); and what is wrong with their nesting."""
+    """The elements of a page, in order, as (name, attributes), and errors in their nesting."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -47,17 +47,17 @@ class Markup(HTMLParser):
 
 
 def complaints(text: str) -> list[str]:
-    """Say what is wrong with a page; nothing should be."""
+    """Return what is wrong with a page; empty if nothing is."""
     page = Markup(text)
     found = list(page.wrong)
     ids = Counter(attributes["id"] for _, attributes in page.elements if "id" in attributes)
-    found += [f"id {name} stands {count} times" for name, count in ids.items() if count > 1]
+    found += [f"id {name} occurs {count} times" for name, count in ids.items() if count > 1]
     labelled = {attributes.get("for") for attributes in page.all("label")}
     fields = [a for a in page.all(*_FORM) if a.get("type") not in ("hidden", "submit")]
     found += [f"no label for {a}" for a in fields if a.get("id") not in labelled and "aria-label" not in a]
     for attribute in ("aria-labelledby", "aria-describedby", "for"):
         told = {name for _, a in page.elements for name in a.get(attribute, "").split()}
-        found += [f"{attribute} names {name}, which is not there" for name in told - set(ids)]
+        found += [f"{attribute} names {name}, which does not exist" for name in told - set(ids)]
     found += ["more or fewer than one h1"] if len(page.all("h1")) != 1 else []
     found += ["no lang"] if page.all("html")[0].get("lang") != "en" else []
     found += [f"a script: {a}" for a in page.all("script")]

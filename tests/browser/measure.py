@@ -28,7 +28,7 @@ _ASKED = 200
 
 
 def year(now: datetime, a_day: int) -> Iterator[UsageRecord]:
-    """Yield builds of the last year by hundreds of users, each of a workspace of its own."""
+    """Yield builds of the last year by hundreds of users, each build in its own workspace."""
     dice = random.Random(1)
     for number in range(_DAYS * a_day):
         at = now - timedelta(seconds=number * 86_400 / a_day)
@@ -52,7 +52,7 @@ def year(now: datetime, a_day: int) -> Iterator[UsageRecord]:
 
 
 def times(client: FlaskClient, path: str) -> list[float]:
-    """Return milliseconds of so many answers, in order of size."""
+    """Return the sorted response times of a path in milliseconds."""
     found = []
     client.get(path)  # which compiles the templates
     for _ in range(_ASKED):

@@ -19,7 +19,7 @@ def arguments() -> list[str]:
 
 @contextmanager
 def served(app: Flask) -> Iterator[str]:
-    """Serve until the end of the block; gives the address."""
+    """Serve until the end of the block; yields the address."""
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -1,4 +1,4 @@
-"""A deployment to look at: months of builds, alerts, messages and silences, the same for every run up to the date."""
+"""A sample deployment: months of builds, alerts, messages and silences, the same in every run except for dates."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -106,7 +106,7 @@ def message_id(number: int) -> str:
 
 
 def put(connection: "redis.Redis", records: Sequence[UsageRecord], deployment: str = DEPLOYMENT) -> None:
-    """Put records of different workspaces into the ledger, as a worker does."""
+    """Add records of different workspaces to the ledger, as a worker does."""
     ledger = Ledger(connection, deployment, AWB)
     for start in range(0, len(records), 500):
         part = records[start : start + 500]
@@ -121,7 +121,7 @@ def _update_of(record: UsageRecord) -> RecordUpdate:
 
 
 def deliver(connection: "redis.Redis", records: Sequence[UsageRecord], deployment: str = DEPLOYMENT) -> None:
-    """Remember the deliveries that are the evidence of records."""
+    """Store the deliveries that are the evidence of records."""
     rows = [
         Remembered(message, record.at, _summary(record, message)) for record in records for message in record.deliveries
     ]
@@ -157,7 +157,7 @@ def _summary(record: UsageRecord, message: str) -> dict[str, Any]:
 
 
 def months(now: datetime, days: int, a_day: float, *, proved: bool) -> Iterator[UsageRecord]:
-    """Yield builds of the last so many days, fewer at weekends and more towards the end."""
+    """Yield builds of the given number of days up to now, fewer at weekends and more towards the end."""
     dice, number = random.Random(7), 0
     first = (now - timedelta(days=days)).replace(hour=0, minute=0, second=0, microsecond=0)
     for offset in range(days + 1):
@@ -193,7 +193,7 @@ def _fields(record: UsageRecord) -> dict[str, Any]:
 def sample(
     connection: "redis.Redis", redis_url: str, *, verified: bool = True, healthy: bool = True, **settings: Any
 ) -> Config:
-    """Fill an empty Redis with five months of a yearly period at some 80% of its limit; return its configuration."""
+    """Fill an empty Redis with five months of a yearly period at about 80% of its limit; return its configuration."""
     now = clock.now()
     start = (now - timedelta(days=150)).date()
     usual = {"period": f"yearly:{start:%m-%d}", "limit": 1500, **CHANNELS, **(CODER if verified else {})}
@@ -221,7 +221,7 @@ def sample(
 
 
 def _hear(connection: "redis.Redis", now: datetime, start: Any, builds: int) -> None:
-    """Let Coder's API have answered: entitlements, version, and a drift of two builds that stays."""
+    """Store answers of Coder's API: entitlements, version, and a constant drift of two builds."""
     state, refreshed = CoderState(connection, DEPLOYMENT), now - timedelta(minutes=6)
     since = Ledger(connection, DEPLOYMENT, AWB).count_since(refreshed.timestamp())
     begin = datetime(start.year, start.month, start.day, tzinfo=UTC)
@@ -247,7 +247,7 @@ def _hear(connection: "redis.Redis", now: datetime, start: Any, builds: int) -> 
 
 
 def _pass_on(connection: "redis.Redis", records: Sequence[UsageRecord], now: datetime) -> None:
-    """Let people and another webhook have got some of it."""
+    """Store messages that were relayed to people and to another webhook."""
     states = (("sent", 1, ""), ("failed", 1, "it answered 422"), ("pending", 7, "it answered 503"))
     for number, record in enumerate(records):
         message, (state, attempts, reason) = record.deliveries[0], states[number % 3]

@@ -1,6 +1,6 @@
-"""Coder deployments of several kinds as their APIs answer: made up here, or as real servers were recorded.
+"""API answers of several kinds of Coder deployments: made up here, or recorded from real servers.
 
-A deployment is a table of answers by path. Paths that it does not have are answered as Coder answers them.
+A deployment is a table of answers by path. Other paths are answered as Coder answers unknown ones.
 """
 
 import json
@@ -34,7 +34,7 @@ Answer = tuple[int, Any]
 
 @dataclass
 class Deployment:
-    """Answers by path without `/api/v2`, and the moment at which they are asked for."""
+    """Answers by path without `/api/v2`, and the time of the requests."""
 
     answers: dict[str, Answer]
     now: datetime
@@ -42,7 +42,7 @@ class Deployment:
     requests: list[tuple[str, str, Any]] = field(default_factory=list)
 
     def but(self, changed: Mapping[str, Answer]) -> "Deployment":
-        """Return it with some other answers."""
+        """Return a copy with some answers replaced."""
         return Deployment({**self.answers, **changed}, self.now, self.endpoint)
 
     @contextmanager
@@ -77,7 +77,7 @@ def user(name: str, *roles: str) -> dict[str, Any]:
 
 
 def key(lifetime: timedelta, *scopes: str, created: datetime = MADE, expires: datetime | None = None) -> dict[str, Any]:
-    """Return a token's record; as a token in use, which Coder moved on twenty minutes after it was made."""
+    """Return the record of a token that is in use, which Coder updated twenty minutes after its creation."""
     return {
         "id": KEY,
         "user_id": "5b8d0a7e-1c2f-4e69-9a54-7d3c8e1f0b26",
@@ -121,7 +121,7 @@ def templates(*, pauses: bool) -> list[dict[str, Any]]:
 
 
 def made_up(kind: str) -> Deployment:
-    """Return a deployment of a kind, every body of it made up."""
+    """Return a deployment of a kind with made-up answers."""
     roles = _ROLES[kind]
     endpoint = f"http://coder:{SECRET}@meter.example.com/v1/webhook"
     version = _VERSIONS.get(kind, "v2.31.9")
@@ -164,14 +164,14 @@ KINDS = tuple(_ROLES)
 
 
 def _as_kind(one: Deployment, kind: str, key_name: str, organization: str) -> Deployment:
-    """Put in what this kind refuses: the same for made-up and for recorded answers, as FACTS.md section S has it."""
+    """Add what this kind refuses, as FACTS.md section S describes it, to made-up or recorded answers."""
     answers = one.answers
     jobs, preferences = (f"/organizations/{organization}/provisionerjobs", _preferences_path(one))
     answers["/organizations"] = (200, [{"id": organization, "name": "coder", "display_name": "Coder"}])
     if "owner" not in _ROLES[kind]:
         answers[jobs] = MISSING
     if kind == "v2.31.9 member":
-        # Coder leaves out the users that a member may not see.
+        # Coder omits users that a member may not see.
         answers["/users"] = (200, {"users": [], "count": 0})
         answers |= {"/audit": DENIED, "/deployment/config": DENIED, preferences: (200, [])}
     if kind == "v2.31.9 scoped token":
@@ -192,9 +192,9 @@ def _recorded_answer(name: str) -> Answer:
 
 
 def recorded(kind: str) -> tuple[Deployment, str]:
-    """Return a deployment of a kind with recorded answers where there are any, and the name of its token's record.
+    """Return a deployment with recorded answers where there are any, and the name of its token's record.
 
-    What nobody recorded for a kind is made from what was: a record of a year's token, a member without roles.
+    Missing answers are derived from recorded ones: the record of a one-year token, a member without roles.
     """
     answers = {**made_up(kind).answers}
     roles = _ROLES[kind]

@@ -1,4 +1,4 @@
-"""The command `awb`, called in this process with an environment of its own."""
+"""The command `awb`, called in this process with its own environment."""
 
 import logging
 import os
@@ -34,14 +34,14 @@ def logging_restored() -> Iterator[None]:
 
 def call(*words: str, stdin: bytes | None = None, **environ: str) -> Result:
     unset = {name: None for name in os.environ if name.startswith("AWB_")}
-    # Where the shell finds `awb`, texts call it by its name.
+    # If the shell finds `awb`, texts refer to it by its name.
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     program.cache_clear()
     return CliRunner().invoke(main, words, input=stdin, env={**unset, "COLUMNS": "200", "PATH": path, **environ})
 
 
 def rows_of(result: Result) -> list[str]:
-    """Return the lines as people see them."""
+    """Return the lines as displayed."""
     return [line.rstrip() for line in result.stdout.splitlines()]
 
 

@@ -1,4 +1,4 @@
-"""Records in the ledger of the configured deployment, and `awb` in a process of its own."""
+"""Records in the ledger of the configured deployment, and `awb` in a separate process."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ PROVED, PROVISIONAL = RecordState.PROVED, RecordState.PROVISIONAL
 
 
 def build(number: int, at: datetime | None = None, **fields: Any) -> UsageRecord:
-    """Return a proved build of a workspace of its own."""
+    """Return a proved build in its own workspace."""
     usual: dict[str, Any] = {
         "key": f"build:b{number}",
         "meter": AWB,
@@ -53,9 +53,9 @@ def environ(redis_url: str, **more: str) -> dict[str, str]:
 
 
 def start(redis_url: str, *words: str, **more: str) -> "subprocess.Popen[bytes]":
-    """Start `awb` in a process of its own, its output in pipes, and SIGINT as a terminal leaves it.
+    """Start `awb` in a separate process with its output in pipes and SIGINT handled as in a terminal.
 
-    A shell's background job ignores SIGINT, and its children inherit that, but no handler of their parent.
+    A shell's background job ignores SIGINT, and child processes inherit that, but not their parent's handlers.
     """
     command = [sys.executable, "-m", "app.cli", *words]
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -68,7 +68,7 @@ def start(redis_url: str, *words: str, **more: str) -> "subprocess.Popen[bytes]"
 
 
 def run(redis_url: str, *words: str, **more: str) -> tuple[int, str, str]:
-    """Return code, output and errors of `awb` in a process of its own."""
+    """Run `awb` in a separate process and return its exit code, output and errors."""
     process = start(redis_url, *words, **more)
     told, wrong = process.communicate(timeout=60)
     return process.returncode, told.decode(), wrong.decode()

@@ -1,4 +1,4 @@
-"""A real HTTP server, whose behaviour each test says, and what all tests of the API share."""
+"""A real HTTP server whose behaviour each test defines, and helpers for all tests of the API."""
 
 import json
 import socket
@@ -20,7 +20,7 @@ V2 = f"{URL}/api/v2"
 
 
 def api(url: str = URL, **more: Any) -> CoderApi:
-    """Return an API that never waits between attempts, unless the test says how."""
+    """Return an API client that does not wait between attempts, unless the test configures it."""
     return CoderApi(url, TOKEN, **({"sleep": lambda _seconds: None} | more))
 
 
@@ -31,7 +31,7 @@ def failure_of(call: Callable[..., Any], *arguments: Any) -> CoderApiError:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers with what the test's function does."""
+    """Answers by calling the test's function."""
 
     protocol_version = "HTTP/1.1"
     server: "Server"
@@ -52,13 +52,13 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def begin(self, length: int) -> None:
-        """Promise so many bytes, which the test then sends as it likes."""
+        """Announce a body of the given number of bytes, which the test then sends."""
         self.send_response(200)
         self.send_header("Content-Length", str(length))
         self.end_headers()
 
     def reset(self) -> None:
-        """Break the connection so that the other side notices."""
+        """Reset the connection, so that the client gets an error."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close_connection = True
         self.connection.close()
@@ -75,7 +75,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.behave = behave
         self.requests: list[tuple[Any, str, str, dict[str, str], bytes]] = []
-        #: Set when the test is over: whoever waits in a handler goes home.
+        #: Set at the end of the test, so that waiting handlers return.
         self.over = threading.Event()
         self._connections: list[socket.socket] = []
 
@@ -85,14 +85,14 @@ class Server(ThreadingHTTPServer):
         return connection, address
 
     def hang_up(self) -> None:
-        """End the connections that clients keep open for more."""
+        """Close the connections that clients keep open for later requests."""
         self.over.set()
         for connection in self._connections:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, *_: Any) -> None:
-        pass  # clients that give up are what the tests are about
+        pass  # Clients that give up are part of the tests.
 
 
 @contextmanager

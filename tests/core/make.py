@@ -109,6 +109,6 @@ def bare_alert(**more: Any) -> Alert:
 
 
 def alert(used: int = 912, level: str = "90%", reason: Reason = Reason.FIRST, **more: Any) -> Alert:
-    """Return the alert that a decision about the usage of 1,000 builds is put into."""
+    """Return an alert as decided for a usage of 1,000 builds."""
     decision = Decision(reason, level, "", "Because.", AlertState(level))
     return replace(describe(decision, usage(used), Context()), **more)

@@ -1,7 +1,7 @@
-"""Podman as root, also where the machine is itself confined: without systemd, with old cgroups, or with low limits.
+"""Podman as root, even on a restricted machine: without systemd, with old cgroups, or with low limits.
 
-Everything runs in one mount namespace of its own, which sees cgroups of version 2 and holds podman's networks. Images
-are built by chroot, as the usual isolation sets limits that such a machine refuses.
+Everything runs in a separate mount namespace, which has cgroups version 2 and podman's networks. Images are built with
+chroot, because the usual isolation sets limits that such a machine refuses.
 """
 
 import os
@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-#: What Debian calls the programs needed.
+#: Debian's names of the required programs.
 PROGRAMS = ("podman", "buildah", "crun", "debootstrap", "nsenter", "unshare", "iptables")
 _PREPARE = (
     "mount --make-rprivate / && umount -R /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup && "
     "echo ready && exec sleep infinity"
 )
-#: Processes of a container at most; a machine may not allow podman's usual number.
+#: Maximum number of processes in a container; a machine may not allow podman's usual number.
 _PROCESSES = 1000
 
 
@@ -54,7 +54,7 @@ class Engine:
         return done
 
     def shell(self, line: str, cwd: Path, *, check: bool = True) -> str:
-        """Run a line of a guide, and return what it prints."""
+        """Run a command line from a guide, and return its output."""
         return self.run(["bash", "-c", line], cwd, check=check).stdout.strip()
 
 

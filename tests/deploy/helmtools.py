@@ -1,4 +1,4 @@
-"""The real helm, kubeconform and API server that `make helm-tools` builds, and what the chart renders with them."""
+"""The real helm, kubeconform and API server, built by `make helm-tools`, and the objects that the chart renders."""
 
 import os
 import re
@@ -23,7 +23,7 @@ Object = Mapping[str, Any]
 
 
 def find_tools() -> Path:
-    """Return the folder with the programs; the test fails with what to do where one is missing."""
+    """Return the folder of the programs; if one is missing, the test fails with an instruction."""
     folder = Path(os.environ.get("HELM_TOOLS") or _CACHE / "awb-helm-tools")
     missing = [name for name in NAMES if not os.access(folder / name, os.X_OK)]
     if missing:
@@ -32,7 +32,7 @@ def find_tools() -> Path:
 
 
 def render(tools: Path, values: Mapping[str, Any], *words: str) -> list[Object]:
-    """Return what the chart makes of values, as `helm install` would send it."""
+    """Return the objects that the chart renders for values, as `helm install` would send them."""
     command = [tools / "helm", "template", "awb", CHART, "--namespace", "coder", "--values", "-", *words]
     done = subprocess.run(command, input=yaml.safe_dump(dict(values)), capture_output=True, text=True, check=False)
     if done.returncode:
@@ -41,7 +41,7 @@ def render(tools: Path, values: Mapping[str, Any], *words: str) -> list[Object]:
 
 
 class ChartError(Exception):
-    """Helm refuses the values."""
+    """Helm rejects the values."""
 
 
 def named(objects: Sequence[Object], kind: str, name: str) -> Object:
@@ -59,7 +59,7 @@ def pod_specs(objects: Sequence[Object]) -> Iterator[tuple[str, Object]]:
 
 
 class Cluster:
-    """An API server with its store: it keeps and checks objects; nothing runs pods."""
+    """An API server with its storage: it validates and stores objects, but runs no pods."""
 
     def __init__(self, tools: Path, home: Path) -> None:
         self.tools, self.home = tools, home
@@ -89,14 +89,14 @@ class Cluster:
     def ready(self) -> bool:
         try:
             headers = {"Authorization": f"Bearer {_TOKEN}"}
-            # Its own certificate, as it makes it at its start.
+            # Its own certificate, which it creates when it starts.
             authority = self.home / "certificates" / "apiserver.crt"
             return requests.get(self.url + "/readyz", headers=headers, verify=str(authority), timeout=5).ok
         except (OSError, requests.RequestException):
             return False
 
     def run(self, line: str, folder: Path) -> "subprocess.CompletedProcess[str]":
-        """Run a line of shell as an admin of the cluster in a folder."""
+        """Run a shell command in a folder as a cluster admin."""
         environ = {
             "PATH": f"{self.tools}:/usr/bin:/bin",
             "HOME": str(self.home),
@@ -114,7 +114,7 @@ class Cluster:
 
 @contextmanager
 def cluster(tools: Path, home: Path) -> Iterator[Cluster]:
-    """Run an API server."""
+    """Run an API server for the block."""
     made = Cluster(tools, home)
     client, peer = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
     subprocess.run(["openssl", "genrsa", "-out", home / "key", "2048"], check=True, capture_output=True)
@@ -143,6 +143,6 @@ def cluster(tools: Path, home: Path) -> Iterator[Cluster]:
 
 
 def blocks(guide: str, language: str = "") -> list[str]:
-    """Return the blocks of code of a Markdown text, of one language."""
+    """Return the code blocks of a language in a Markdown text."""
     found = re.findall(r"^```(\w*)\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
     return [text for one, text in found if one == language]

@@ -1,4 +1,4 @@
-"""JSON schemas for kubeconform, strict, from the API description of Kubernetes and from custom resource definitions."""
+"""Strict JSON schemas for kubeconform, from the API description of Kubernetes and from custom resource definitions."""
 
 import json
 from collections.abc import Mapping
@@ -7,38 +7,38 @@ from typing import Any, Final
 
 import yaml
 
-#: Types of Kubernetes that its description calls strings, although numbers are as good.
+#: Kubernetes types that are described as strings but also accept numbers.
 _NUMBERS_TOO: Final = (
     "io.k8s.apimachinery.pkg.api.resource.Quantity",
     "io.k8s.apimachinery.pkg.util.intstr.IntOrString",
 )
-#: Where kubeconform looks, in its own words.
+#: Where kubeconform looks, as its template.
 LOCATION: Final = "{{ .ResourceKind }}-{{ .ResourceAPIVersion }}.json"
 
 
 def write_schemas(swagger: Path, custom: list[Path], folder: Path) -> None:
-    """Write a schema for every kind into a folder."""
+    """Write a schema for each kind to a folder."""
     definitions = json.loads(swagger.read_text(encoding="utf-8"))["definitions"]
     strict = {name: _strict(definition) for name, definition in definitions.items()}
     for name in _NUMBERS_TOO:
         strict[name] = {"type": ["string", "integer", "number"]}
     for name, definition in definitions.items():
         for kind in definition.get("x-kubernetes-group-version-kind", []):
-            # References lead to the definitions beside them.
+            # References point to the definitions in the same file.
             schema = {"$ref": f"#/definitions/{name}", "definitions": _reachable(strict, name)}
             _write(folder, kind["kind"], kind["version"], schema)
     for file in custom:
         spec = yaml.safe_load(file.read_text(encoding="utf-8"))["spec"]
         for version in spec["versions"]:
             schema = _strict(version["schema"]["openAPIV3Schema"])
-            # Of the custom resource's own description, that is any object.
+            # In the custom resource's own description, metadata is any object.
             schema["properties"]["metadata"] = {"$ref": "#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}
             schema["definitions"] = _reachable(strict, "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")
             _write(folder, spec["names"]["kind"], version["name"], schema)
 
 
 def _strict(node: Any) -> Any:
-    """Return a schema that refuses fields which it does not name."""
+    """Return a schema that rejects unknown fields."""
     if isinstance(node, list):
         return [_strict(one) for one in node]
     if not isinstance(node, Mapping):

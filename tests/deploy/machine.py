@@ -1,4 +1,4 @@
-"""A machine with a real systemd: a new Debian in a directory, booted in namespaces of its own."""
+"""A machine with a real systemd: a new Debian in a directory, booted in its own namespaces."""
 
 import contextlib
 import os
@@ -20,9 +20,9 @@ ADMIN: Final = "ada"
 
 
 def make_root(folder: Path) -> None:
-    """Install a small Debian with an admin into a directory.
+    """Install a small Debian with an admin to a directory.
 
-    Fails the test with what is missing where this machine cannot do it.
+    If this machine cannot do it, the test fails and names what is missing.
     """
     if os.getuid() != 0:
         pytest.fail("booting a systemd needs root; run this test as root")
@@ -34,14 +34,14 @@ def make_root(folder: Path) -> None:
     subprocess.run(["chroot", folder, "useradd", "--create-home", "--shell", "/bin/bash", ADMIN], check=True)
     (folder / "etc/sudoers.d/admin").write_text(f"{ADMIN} ALL=(ALL) NOPASSWD: ALL\n", encoding="utf-8")
     (folder / "etc/hosts").write_text("127.0.0.1 localhost vm\n", encoding="utf-8")
-    # What this machine needs to reach the package index.
+    # Needed by the new machine to reach the package index.
     for name in ("etc/resolv.conf", "etc/pip.conf", _AUTHORITIES):
         with contextlib.suppress(FileNotFoundError):
             shutil.copyfile(Path("/") / name, folder / name)
 
 
 class Machine:
-    """A booted machine; its services have no network but their own loopback."""
+    """A booted machine; its services have only a loopback network."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -57,19 +57,19 @@ class Machine:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # What is process 1 of the namespace takes all others with it.
+        # When process 1 of the namespace ends, all others end.
         self._unshare.send_signal(signal.SIGKILL)
         self._unshare.wait()
 
     def run(self, command: str, user: str = ADMIN, *, online: bool = False) -> "subprocess.CompletedProcess[str]":
-        """Run a line of shell in a user's home, as after a login; `online` in the host's network instead of its own."""
+        """Run a shell command in a user's home directory, as after a login; `online` uses the host's network."""
         within = ["nsenter", "--target", self._systemd(), "--mount", "--pid", "--ipc", "--uts", "--cgroup"]
         within += [] if online else ["--net"]
         login = ["env", "-i", "PATH=/usr/bin:/bin:/usr/sbin:/sbin", "su", "-", user, "-c", command]
         return subprocess.run([*within, *login], capture_output=True, text=True, timeout=600, check=False)
 
     def ok(self, command: str, user: str = ADMIN, *, online: bool = False) -> str:
-        """Run a line that has to succeed, and return what it prints."""
+        """Run a command that must succeed, and return its output."""
         done = self.run(command, user, online=online)
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}{self._log()}"
         return done.stdout
@@ -80,5 +80,5 @@ class Machine:
     def _systemd(self) -> str:
         children = Path(f"/proc/{self._unshare.pid}/task/{self._unshare.pid}/children").read_text(encoding="ascii")
         first = children.split()
-        # Before that, it is still the script.
+        # Earlier it is still the script.
         return first[0] if first and Path(f"/proc/{first[0]}/comm").read_text(encoding="ascii") == "systemd\n" else ""

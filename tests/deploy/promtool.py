@@ -1,4 +1,4 @@
-"""promtool, and what an expression in PromQL names."""
+"""promtool, and the names that a PromQL expression uses."""
 
 import re
 import shutil
@@ -9,7 +9,7 @@ from app.web.metrics.families import FAMILIES
 
 ROOT = Path(__file__).parents[2]
 LABELS = {family.name: set(family.labels) for family in FAMILIES}
-#: What Prometheus adds to every series.
+#: Labels that Prometheus adds to every series.
 TARGET_LABELS = {"instance", "job"}
 
 
@@ -23,7 +23,7 @@ def promtool(*args: str, given: str | None = None, cwd: Path | None = None) -> s
 
 
 def unknown(expression: str) -> list[str]:
-    """Return metrics and labels that an expression names and that do not exist."""
+    """Return the metrics and labels in an expression that do not exist."""
     names = set(re.findall(r"\bawb_\w+", expression))
     found = [name for name in sorted(names) if name not in LABELS]
     for name, matchers in re.findall(r"\b(awb_\w+)\{([^}]*)\}", expression):

@@ -1,6 +1,6 @@
-"""What follows from other files in the chart: the table of values in its README, and the settings in its schema.
+"""Generated parts of the chart: the table of values in its README, and the settings in its schema.
 
-Run this module to write both after a change of values.yaml, settings or queues.
+Run this module after a change of values.yaml, settings or queues to update both.
 """
 
 import json
@@ -17,10 +17,10 @@ from app.store.rq import jobqueue
 CHART: Final = Path(__file__).parents[2] / "deploy/helm/awb-meter"
 README: Final = CHART / "README.md"
 SCHEMA: Final = CHART / "values.schema.json"
-#: Settings that the chart or its image makes itself, or that make no sense in a pod.
+#: Settings that the chart or its image sets, or that make no sense in a pod.
 _OWNED: Final = {"bind", "metrics_bind", "data_dir", "redis_url", "rules", "trust_loopback", "web_processes"}
 _TYPES: Final = {bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
-#: Types of settings whose defaults do not tell.
+#: Types of settings that cannot be derived from their defaults.
 _OTHER_TYPES: Final = {"limit": ["integer", "string"], "redis_budget": ["integer", "string"], "soft_limit": "integer"}
 _TABLE: Final = re.compile(r"(?<=\n\n)\| value \|.*?(?=\n\n|\Z)", re.DOTALL)
 
@@ -60,7 +60,7 @@ def _rows(text: str) -> Iterator[tuple[str, Any, str]]:
 
 
 def _comment_above(lines: list[str], number: int) -> str:
-    """Return the comment that ends above a line, if it begins with “--”."""
+    """Return the comment directly above a line, if it begins with “--”."""
     found: list[str] = []
     for line in reversed(lines[:number]):
         if not line.strip().startswith("#"):
@@ -84,12 +84,12 @@ def _shown(value: Any) -> str:
 
 
 def with_settings(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the chart's schema with the settings, secrets and queues that the program has now."""
+    """Return the chart's schema with the program's present settings, secrets and queues."""
     schema = json.loads(json.dumps(schema))
     defaults = Settings().model_dump(mode="json")
     names = [name for name in Settings.model_fields if name not in {*SECRET_FIELDS, *_OWNED}]
     known = {name: _setting(name, defaults[name]) for name in names}
-    # A table of its own for each deployment; its secrets are files.
+    # Each deployment has its own table; its secrets are files.
     known["deployment_settings"]["additionalProperties"] = {
         "type": "object",
         "propertyNames": {"not": {"enum": list(SECRET_FIELDS)}},

@@ -12,7 +12,7 @@ from tests.exact.stage import Stage, on_stage
 
 @pytest.fixture(scope="package", autouse=True)
 def _quiet() -> Iterator[None]:
-    # Thousands of lines beside a failure help nobody.
+    # Thousands of log lines with a failure help nobody.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     yield
     structlog.reset_defaults()
@@ -20,7 +20,7 @@ def _quiet() -> Iterator[None]:
 
 @pytest.fixture
 def connection(connection: "redis.Redis") -> Iterator["redis.Redis"]:
-    """The same Redis without a write to disk for each command: months of it, and no crash among what is tested here."""
+    """The same Redis without a disk write for each command: these tests process months of data and include no crash."""
     connection.config_set("appendfsync", "no")
     yield connection
     connection.config_set("appendfsync", "always")
@@ -28,7 +28,7 @@ def connection(connection: "redis.Redis") -> Iterator["redis.Redis"]:
 
 @pytest.fixture
 def config(redis_server: RedisServer) -> Config:
-    """A configuration with Coder's API and one receiver; nobody listens at either address."""
+    """A configuration with Coder's API and one receiver; there is no server at either address."""
     return make_config(
         redis_server.url,
         coder_url="http://127.0.0.1:1",

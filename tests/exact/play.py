@@ -1,4 +1,4 @@
-"""Play a simulated month against the pipeline, with everything going wrong between Coder and the meter."""
+"""Play a simulated month against the pipeline, with every kind of failure between Coder and the meter."""
 
 import random
 from dataclasses import dataclass, field
@@ -29,14 +29,14 @@ from app.store.rq.readyjob import read_args
 from app.store.store import Store
 
 DEPLOYMENT = "default"
-#: What fails on a Coder that works: two calls in a hundred.
+#: Faults of a working Coder: two calls in a hundred fail.
 ALWAYS = ApiFaults(server_error=0.01, rate_limited=0.01)
 VERSIONS = (CURRENT, MIDDLE_SEEN, OLDEST_SEEN)
 
 
 @dataclass
 class Meter:
-    """The meter's pipeline without its processes, so that a month passes in a second."""
+    """The meter's pipeline without separate processes, so that a month takes a second."""
 
     connection: "redis.Redis"
     config: Config
@@ -60,7 +60,7 @@ class Meter:
                 self.waiting.append((self.world.now.timestamp() + delay, message))
 
     def deliver(self) -> None:
-        """Take in what arrives now, in any order, and count it."""
+        """Accept the deliveries that have arrived by now, in any order, and count them."""
         now = self.world.now.timestamp()
         due = [message for at, message in self.waiting if at <= now]
         self.waiting = [row for row in self.waiting if row[0] > now]
@@ -72,7 +72,7 @@ class Meter:
             verify_due(Store(self.connection, DEPLOYMENT), self.config, self.api)
 
     def drain(self) -> None:
-        """Count what is queued, without RQ's processes."""
+        """Count queued deliveries, without RQ's processes."""
         key = "rq:queue:awb-deliveries"
         while job_id := self.connection.lpop(key):
             data = self.connection.hget(f"rq:job:{job_id.decode()}", "data")
@@ -84,7 +84,7 @@ class Meter:
         self.api = CoderApi(self.server.url, self.server.token_of(user), sleep=lambda _seconds: None)
 
     def reconcile(self) -> bool:
-        """Make a pass, and tell whether nothing was in its way."""
+        """Make a pass, and return whether nothing failed."""
         with time_machine.travel(self.world.now, tick=False):
             if list_changes(Store(self.connection, DEPLOYMENT), self.api).failure is not None:
                 return False
@@ -104,8 +104,8 @@ class Meter:
 def play(connection: "redis.Redis", config: Config, seed: int, days: int = 30) -> tuple[Meter, World]:
     """Play a month with loss, delay, duplication and outages; return the meter after one reconcile.
 
-    Two calls in a hundred fail all the time, as on real servers; outages and worse are over by the last reconcile. The
-    seed also chooses Coder's version and edition, and whose token the meter has.
+    Two calls in a hundred always fail, as on real servers; outages and other faults end before the last reconcile. The
+    seed also determines Coder's version and edition, and the owner of the meter's token.
     """
     connection.flushall()
     world = World(seed, version=VERSIONS[seed % len(VERSIONS)])
@@ -125,22 +125,22 @@ def play(connection: "redis.Redis", config: Config, seed: int, days: int = 30) -
             meter.see_as(world.add_user("meter", Role.TEMPLATE_ADMIN, Role.AUDITOR))
         timeline.play()
         server.outage, server.faults = False, ALWAYS
-        # What was put off after a failure is due again within minutes.
+        # A retry after a failure is due within minutes.
         world.advance_to(world.now + timedelta(hours=1))
         assert meter.reconcile()
         return meter, world
 
 
 def truth(world: World) -> dict[str, float]:
-    """Return every Agent Workspace Build that there truly was, with its time."""
+    """Return every real Agent Workspace Build with its time."""
     return {build.id: build.completed_at.timestamp() for build in world.awbs if build.completed_at}
 
 
 def like_true_ones(world: World) -> set[str]:
-    """Return what v2.28 shows like true builds, and no later version does.
+    """Return builds that v2.28, unlike later versions, shows like real ones.
 
-    Builds are flagged there by their template: of a workspace that has or had a task, the start before a prebuild was
-    claimed and those after its task was deleted look like the others.
+    v2.28 flags builds by their template. In a workspace that has or had a task, the start before a prebuild was claimed
+    and starts after the task was deleted look like the others.
     """
     return {
         build.id

@@ -1,4 +1,4 @@
-"""A meter beside a simulated Coder, where tests say what happens, what is told, and when the meter looks."""
+"""A meter and a simulated Coder; the test decides what happens, what is delivered, and when the meter asks the API."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -41,7 +41,7 @@ MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)
 
 
 def day(number: int, hour: float = 0.0) -> datetime:
-    """Return a moment so many days and hours after the midnight before the world begins."""
+    """Return a time, in days and hours after the midnight before the world begins."""
     return MIDNIGHT + timedelta(days=number, hours=hour)
 
 
@@ -50,14 +50,14 @@ def licence(limit: int = 1000, start: datetime = MIDNIGHT, end: datetime | None 
 
 
 class Server(ApiServer):
-    """Also goes away at a chosen request, and lets something happen while an answer is on its way.
+    """Can also fail from a chosen request on, and let something happen while an answer is under way.
 
     Attributes:
-        goes_at: number of the request, from 1, at which it goes away for good; 0 for never.
-        meanwhile: called once, when the builds of a workspace were read and are not answered yet.
-        broken: parts of paths that are answered with 500, whatever else works.
+        goes_at: number of the request, from 1, from which on the server no longer answers; 0 for never.
+        meanwhile: called once, after builds of a workspace were read and before they are answered.
+        broken: parts of paths that are always answered with 500.
         denied: parts of paths that are answered with 404, as for a token that may not read them.
-        edits: by part of the path and query, what changes an answer on its way.
+        edits: by part of the path and query, a function that changes the answer.
     """
 
     goes_at = 0
@@ -90,7 +90,7 @@ class Server(ApiServer):
         return found
 
     def count_from_here(self, goes_at: int = 0) -> None:
-        """Forget what was asked so far."""
+        """Start counting requests from here."""
         self.requests.clear()
         self.calls.clear()
         self._asked, self.goes_at, self.outage = 0, goes_at, False
@@ -102,7 +102,7 @@ class Server(ApiServer):
 
 @dataclass
 class Stage(Meter):
-    """Everything happens at the world's clock, and nothing between is lost, late or doubled unless a test says so."""
+    """Everything happens on the world's clock, and no message is lost, late or duplicated unless a test does it."""
 
     server: Server
 
@@ -115,7 +115,7 @@ class Stage(Meter):
         self.api = CoderApi(self.server.url, self.server.token_of(user), sleep=lambda _seconds: None, attempts=1)
 
     def attempts(self, number: int) -> None:
-        """Ask each question of Coder so often before it counts as failed."""
+        """Set how many times each request to Coder is attempted before it fails."""
         self.api = CoderApi(self.server.url, self.server.token, sleep=lambda _seconds: None, attempts=number)
 
     @contextmanager
@@ -124,7 +124,7 @@ class Stage(Meter):
             yield
 
     def tell(self, *messages: Message) -> list[Message]:
-        """Deliver and count messages, or what Coder sends about all that happened since the last call."""
+        """Deliver and count messages: the given ones, or all that Coder has sent since the last call."""
         sent = list(messages) or self.outbox.collect()
         with self.now():
             for message in sent:
@@ -133,7 +133,7 @@ class Stage(Meter):
         return sent
 
     def forget(self) -> None:
-        """Lose what Coder sends about all that happened since the last call."""
+        """Lose all messages that Coder has sent since the last call."""
         self.outbox.collect()
 
     def verify(self) -> Verified:
@@ -145,7 +145,7 @@ class Stage(Meter):
             return list_changes(Store(self.connection, DEPLOYMENT), self.api, **how)
 
     def look(self, **how: Any) -> Verified:
-        """Make a whole pass."""
+        """Make a complete pass."""
         listed = self.listings(**how)
         assert listed.failure is None
         verified = self.verify()
@@ -157,12 +157,12 @@ class Stage(Meter):
             return current_usage(Store(self.connection, DEPLOYMENT), self.config, AWB, top=top)
 
     def warn(self) -> list[tuple[str, str]]:
-        """Return reason and level of what is said."""
+        """Evaluate alerts; return reason and level of each announcement."""
         with self.now():
             return [(one.reason.value, one.level) for one in warn(Store(self.connection, DEPLOYMENT), self.config, AWB)]
 
     def notices(self) -> list[str]:
-        """Give notice and return the keys of what is newly said."""
+        """Evaluate notices; return the keys of new ones."""
         with self.now():
             return [notice.key for notice in give_notice(Store(self.connection, DEPLOYMENT), self.config)]
 
@@ -179,7 +179,7 @@ class Stage(Meter):
         return len(self.records(RecordState.PROVISIONAL))
 
     def assert_exact(self) -> None:
-        """Check that records and totals are the world's true list, and nothing else."""
+        """Check that records and totals match the world's true list exactly."""
         assert {record.build_id: record.at for record in self.records()} == truth(self.world)
         totals = self.connection.hgetall(f"awb:v1:{DEPLOYMENT}:totals:{AWB}")
         days = sum(int(number) for field, number in totals.items() if field.startswith(b"d:"))
@@ -188,7 +188,7 @@ class Stage(Meter):
 
 
 def again(message: Message, message_id: str, **payload: Any) -> Message:
-    """Return a message as Coder would send it to somebody else: with an id of its own."""
+    """Return a message as Coder would send it to another recipient, with a different id."""
     body = json.loads(message.body)
     body["msg_id"] = message_id
     body["payload"].update(payload)
@@ -196,7 +196,7 @@ def again(message: Message, message_id: str, **payload: Any) -> Message:
 
 
 def build_at(world: World, ended: datetime, workspace: Workspace | None = None) -> Build:
-    """Let a start of a task's workspace end at a moment to the microsecond; of a new task unless told."""
+    """Let a start of a task's workspace end at an exact moment; by default of a new task."""
     if workspace is None:
         workspace = world.create_task(world.developers[0], unfinished=True)
     elif workspace.running:

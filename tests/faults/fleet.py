@@ -1,4 +1,4 @@
-"""A master with replicas, and the sentinels that watch them: real servers on this machine."""
+"""A master with replicas and sentinels: real servers on this machine."""
 
 import re
 import subprocess
@@ -16,7 +16,7 @@ from tests.workers.make import ROOT
 from workers import embedded
 
 SERVICE = "awb"
-#: Milliseconds of silence after which a sentinel takes a server for dead.
+#: Milliseconds of silence after which a sentinel considers a server down.
 DOWN_AFTER = 1000
 
 
@@ -31,11 +31,11 @@ class Fleet:
     """Servers and sentinels.
 
     Args:
-        directory: where they keep their data.
-        servers: how many; the first is the master at the beginning.
-        sentinels: how many; the majority decides on a failover.
+        directory: where they store their data.
+        servers: the number of servers; the first one starts as master.
+        sentinels: the number of sentinels; a majority decides on a failover.
         password: of the servers' user `awb`, of their admin, and of the sentinels; empty for none.
-        tls: settings by which servers and sentinels speak TLS and nothing else; empty for plain TCP.
+        tls: settings by which servers and sentinels accept only TLS; empty for plain TCP.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Fleet:
         return self
 
     def restart(self, number: int) -> None:
-        """Start a server that was killed; it takes itself for a master until a sentinel corrects it."""
+        """Restart a killed server; it acts as a master until a sentinel corrects it."""
         self.servers[number].start()
         if self.password:
             self._lock(redis.Redis.from_url(self.servers[number].url))
@@ -133,7 +133,7 @@ class Fleet:
 
     @property
     def url(self) -> str:
-        """The setting that leads to the master, whichever it is."""
+        """The setting that leads to the present master."""
         scheme, user = "rediss" if self._tls else "redis", f"awb:{self.password}@" if self.password else ""
         return f"{scheme}+sentinel://{user}{self.hosts}/{SERVICE}"
 
@@ -142,22 +142,22 @@ class Fleet:
         return ",".join(f"127.0.0.1:{port}" for port in self.sentinel_ports)
 
     def admin(self, number: int) -> Any:
-        """Return a connection to one server by its socket."""
+        """Return a connection to one server through its socket."""
         return redis.Redis.from_url(embedded.url(self.servers[number].directory), password=self.password or None)
 
     def replication(self, number: int) -> dict[str, Any]:
-        """Return what a server says of its replication; empty while it is down."""
+        """Return the replication state that a server reports; empty while it is down."""
         try:
             return dict(self.admin(number).info("replication"))
         except redis.exceptions.RedisError:
             return {}
 
     def masters(self) -> list[int]:
-        """Return the numbers of the servers that take themselves for the master."""
+        """Return the numbers of the servers that report being the master."""
         return [n for n in range(len(self.servers)) if self.replication(n).get("role") == "master"]
 
     def whole(self) -> bool:
-        """Return whether one master has every other server as a replica that is up to date."""
+        """Return whether there is one master and all other servers are its up-to-date replicas."""
         masters = self.masters()
         if len(masters) != 1:
             return False

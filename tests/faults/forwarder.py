@@ -1,4 +1,4 @@
-"""A TCP forwarder that is pointed elsewhere while connections live on, as an operator's fail-over does it."""
+"""A TCP forwarder that can be redirected while connections stay open, as in an operator's failover."""
 
 import socket
 import threading
@@ -7,7 +7,7 @@ from typing import Self
 
 
 class Forwarder:
-    """Forwards each new connection to the port of the moment; those that are open stay where they lead."""
+    """Forwards each new connection to the current port; open connections keep their target."""
 
     def __init__(self, target: int) -> None:
         self.target = target
@@ -21,7 +21,7 @@ class Forwarder:
 
     def __exit__(self, *_: object) -> None:
         for one in (self._listener, *self._open):
-            # A thread that waits in accept or recv notices only this.
+            # Only this wakes a thread that waits in accept or recv.
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
             one.close()

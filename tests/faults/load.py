@@ -1,4 +1,4 @@
-"""A steady load of deliveries, and an independent account of what was answered and what became of it."""
+"""A steady load of deliveries, and an independent account of the answers and of the results in Redis."""
 
 import itertools
 import threading
@@ -22,10 +22,10 @@ HEADERS = {**basic(), "Content-Type": "application/json"}
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer to a POST; status 0 for none.
+    """An answer to a POST; status 0 if there was none.
 
     Attributes:
-        again: it says when to try again.
+        again: whether it says when to retry.
     """
 
     at: float
@@ -35,12 +35,12 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What a store holds of the deliveries that were answered 2xx.
+    """What Redis holds of the deliveries that were answered 2xx.
 
     Attributes:
-        answered: how many there were, each of a workspace of its own, and so one usage.
-        lost: how many of them have no verdict.
-        usages: how many usage records there are.
+        answered: the number of these deliveries, each for a different workspace and so one usage record.
+        lost: the number without a verdict.
+        usages: the number of usage records.
     """
 
     answered: int
@@ -53,11 +53,11 @@ class Account:
 
 
 class Load:
-    """Posts from several threads, each delivery until it is answered 2xx; none is posted again after that.
+    """Posts from several threads. Each delivery is repeated until it is answered 2xx, and never after that.
 
     Args:
-        urls: receivers, which take turns.
-        threads: posts at the same time.
+        urls: receivers, used in turn.
+        threads: the number of concurrent posts.
     """
 
     def __init__(self, urls: Sequence[str], threads: int = 4) -> None:
@@ -78,13 +78,13 @@ class Load:
         self.finish()
 
     def finish(self) -> None:
-        """Let each thread bring its last delivery to a 2xx, and end."""
+        """Let each thread repeat its last delivery until it is answered 2xx, and end."""
         self._stopped.set()
         for thread in self._threads:
             thread.join()
 
     def first_taken_since(self, moment: float) -> float:
-        """Return when the first 2xx since then came; 0 while there is none."""
+        """Return the time of the first 2xx after a moment; 0 if there is none yet."""
         return min((one.at for one in list(self.answers) if one.at > moment and one.status in (200, 202)), default=0.0)
 
     def last_taken_before(self, moment: float) -> float:
@@ -121,7 +121,7 @@ def _post(url: str, body: bytes) -> Answer:
 
 
 def account(server: Any, load: Load) -> Account:
-    """Hold a server against what was answered; by plain commands, so that no code of the meter's is trusted."""
+    """Compare Redis with the answers, using plain commands, so that no code of the meter is trusted."""
     with server.pipeline(transaction=False) as pipe:
         for message_id in load.taken:
             pipe.exists(f"awb:v1:prod:delivery:{message_id}")
@@ -130,7 +130,7 @@ def account(server: Any, load: Load) -> Account:
 
 
 def unfinished(server: Any) -> int:
-    """Return how many deliveries wait, are in work, or wait to be tried again."""
+    """Return the number of deliveries that are waiting, being processed, or waiting for a retry."""
     with server.pipeline(transaction=False) as pipe:
         for waiting in ("awb-deliveries", "awb-deliveries.prod"):
             pipe.llen(f"rq:queue:{waiting}")

@@ -1,4 +1,4 @@
-"""Secrets to be found again wherever they come out, receivers that fail in ugly ways, and the service between them."""
+"""Recognizable secrets, receivers that fail in ugly ways, and the service between them."""
 
 import json
 import secrets
@@ -28,9 +28,9 @@ from workers import embedded
 
 @dataclass
 class Planted:
-    """Texts that hold a random word each, by what they are.
+    """Texts by name, each with a random word.
 
-    The word is hexadecimal, so that quoting for a URL, for JSON, for HTML or by `repr` leaves it as it is.
+    The word is hexadecimal, so quoting for a URL, JSON, HTML or `repr` does not change it.
     """
 
     words: dict[str, str] = field(default_factory=dict)
@@ -41,13 +41,13 @@ class Planted:
         return text.replace("{}", self.words[name])
 
     def take(self, name: str, text: str, word: str) -> str:
-        """Plant a text that was made elsewhere, by a word of it."""
+        """Register a text made elsewhere, given a word in it."""
         assert word in text
         self.words[name] = word
         return text
 
     def found_in(self, *texts: bytes) -> set[str]:
-        """Return the names of what is in a text, as it is or in base64."""
+        """Return the names of texts found in some bytes, as they are or in base64."""
         lowered = [text.lower() for text in texts]
         return {
             name
@@ -58,7 +58,7 @@ class Planted:
 
 
 def in_base64(word: str) -> list[bytes]:
-    """Return what a word leaves in the base64 of any text around it: it begins at one of three places in a group."""
+    """Return the possible base64 forms of a word inside another text: a group can begin at any of three places."""
     found = []
     for before in range(3):
         padded = b"\0" * before + word.encode()
@@ -68,7 +68,7 @@ def in_base64(word: str) -> list[bytes]:
 
 
 def unpacked(value: bytes) -> Iterator[bytes]:
-    """Yield a value of Redis as it is, and as RQ packs it: compressed, or in base64 after that."""
+    """Yield a Redis value as it is, and decoded from RQ's formats: compressed, or compressed and then base64."""
     yield value
     for packed in (value, _from_base64(value)):
         try:
@@ -85,7 +85,7 @@ def _from_base64(value: bytes) -> bytes:
 
 
 def everything_in(connection: "redis.Redis") -> dict[str, bytes]:
-    """Return all that Redis holds, by key, the key included."""
+    """Return everything in Redis by key; values include the key."""
     held = {}
     for key in connection.scan_iter(count=1000):
         values = [key, *_flat(_value(connection, key))]
@@ -117,7 +117,7 @@ def _flat(value: Any) -> Iterator[bytes]:
 
 
 class UglyServer:
-    """Answers every request with all of it, headers included, and an error; some with a reset connection.
+    """Answers every request with an error that quotes the whole request, or resets the connection.
 
     Attributes:
         received: raw requests by the first part of their path.
@@ -143,7 +143,7 @@ class UglyServer:
         self._thread.join()
 
 
-#: What is answered, in turn; 0 resets the connection.
+#: The statuses to answer with, in turn; 0 resets the connection.
 _STATUSES = (500, 0, 403, 200, 302)
 
 
@@ -158,7 +158,7 @@ def _ugly(ugly: UglyServer) -> type[BaseHTTPRequestHandler]:
             status = _STATUSES[len(group) % len(_STATUSES)]
             group.append(request)
             if not status:
-                # Closed with nothing lingering, a socket is reset.
+                # Closing with a linger time of zero resets the connection.
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self.connection.close()
                 return
@@ -184,7 +184,7 @@ def _ugly(ugly: UglyServer) -> type[BaseHTTPRequestHandler]:
 
 
 class UglyMailServer(MailServer):
-    """Lets everybody in and then refuses recipients, with what they signed in with in the answer."""
+    """Accepts any login, then refuses recipients with an answer that quotes the credentials."""
 
     offered: LoginPassword | None = None
 
@@ -202,7 +202,7 @@ class UglyMailServer(MailServer):
 
 
 class RedisWithPassword:
-    """A server that asks for a password and writes all that it is told into a file."""
+    """A server that requires a password and writes everything it receives to a file."""
 
     def __init__(self, directory: Path, port: int, password: str) -> None:
         self.directory, self.port, self.password = directory, port, password
@@ -225,7 +225,7 @@ class RedisWithPassword:
 
 
 class Service(System):
-    """`awb run` with its output in two files, and a Redis of its own unless the settings name one."""
+    """`awb run` with its output in two files, and a separate Redis unless the settings name one."""
 
     @property
     def log_file(self) -> Path:
@@ -243,7 +243,7 @@ class Service(System):
         return self
 
     def lines(self) -> list[dict[str, Any]]:
-        """Return the log, which has nothing but JSON objects in it."""
+        """Return the log, which must consist of JSON objects."""
         return [json.loads(line) for line in self.log_file.read_text(encoding="utf-8").splitlines()]
 
 

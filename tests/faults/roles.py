@@ -1,4 +1,4 @@
-"""Parts of the meter as separate programs, each with a data directory of its own, as on several machines."""
+"""Parts of the meter as separate programs with separate data directories, as on several machines."""
 
 import os
 import signal
@@ -15,12 +15,12 @@ from tests.workers.make import ROOT, environment
 
 
 class Role:
-    """One `awb` command in a process of its own.
+    """An `awb` command in a separate process.
 
     Args:
-        directory: of this part alone; made if it is missing.
+        directory: this part's own directory; created if it is missing.
         words: the command, such as `worker` or `web`.
-        settings: by the names of the configuration.
+        settings: settings by their names in the configuration.
     """
 
     def __init__(self, directory: Path, *words: str, **settings: Any) -> None:
@@ -57,7 +57,7 @@ class Role:
         self.process.wait()
 
     def stop(self) -> int:
-        """Ask it to end, and return its exit code."""
+        """Ask the process to end, and return its exit code."""
         assert self.process is not None
         self.process.terminate()
         return self.process.wait(60)

@@ -1,8 +1,8 @@
 """Failover under load: the master is killed again and again; `python -m tests.faults.sentinelload --rounds 10`.
 
-One master, two replicas, three sentinels, two receivers, workers and a scheduler, all of them processes of their own,
-with the user that docs/redis.md creates. In every second round the replicas are cut off for a moment before the kill,
-so that whatever the master confirms by itself is lost with it.
+One master, two replicas, three sentinels, two receivers, workers and a scheduler, all of them separate processes, with
+the user that docs/redis.md creates. In every second round the replicas are disconnected shortly before the kill, so
+that whatever the master confirms alone is lost with it.
 """
 
 import argparse
@@ -33,12 +33,12 @@ _CUT_OFF = 0.5
 
 @dataclass(frozen=True)
 class Round:
-    """What one failover cost.
+    """The cost of one failover.
 
     Attributes:
         without: seconds between the last 2xx before the kill and the first one after it.
-        until_counted: seconds from the kill until workers had counted everything that was taken until that first 2xx.
-        answers: how often each status was answered from the kill until then.
+        until_counted: seconds from the kill until everything accepted before that first 2xx was counted.
+        answers: the number of answers with each status from the kill until then.
     """
 
     without: float
@@ -53,10 +53,10 @@ class Failover:
         self.fleet, self.load = fleet, load
 
     def round(self, *, cut_off: bool) -> Round:
-        """Kill the master, wait until everything works again, and start the killed server.
+        """Kill the master, wait until everything works again, and restart the killed server.
 
         Args:
-            cut_off: the replicas are cut off from it for a moment before that.
+            cut_off: disconnect the replicas shortly before.
         """
         wait_until(self.fleet.whole, _PATIENCE)
         more = len(self.load.taken) + _BETWEEN
@@ -64,7 +64,7 @@ class Failover:
         before = self.load.statuses()
         (master,) = self.fleet.masters()
         if cut_off:
-            # Without the second step, the kernel would hand over what the master sent before its end.
+            # Without the second step, the kernel would deliver what the master sent before it died.
             self._signal_replicas(master, signal.SIGSTOP)
             self.fleet.admin(master).client_kill_filter(_type="replica")
             time.sleep(_CUT_OFF)
@@ -72,7 +72,7 @@ class Failover:
         killed = time.monotonic()
         if cut_off:
             self._signal_replicas(master, signal.SIGCONT)
-        # What was on its way at the moment of the kill may be answered a little later.
+        # Requests under way at the time of the kill may be answered a little later.
         wait_until(lambda: self.load.first_taken_since(killed + 0.1), _PATIENCE)
         taken = len(self.load.taken)
         wait_until(lambda: self.counted() >= min(taken, self.counted() + self.unfinished()), _PATIENCE)
@@ -83,16 +83,16 @@ class Failover:
         return result
 
     def finish(self) -> Account:
-        """End the load, let the workers finish, and hold the master against what was answered."""
+        """End the load, let the workers finish, and compare the master with the answers."""
         self.load.finish()
         wait_until(self.fleet.whole, _PATIENCE)
-        # What a worker had in hands when its connection was lost is found again within RQ's minute.
+        # Jobs that a worker held when its connection was lost are found within RQ's minute.
         wait_until(lambda: not self.unfinished(), 2 * _PATIENCE)
         (master,) = self.fleet.masters()
         return account(self.fleet.admin(master), self.load)
 
     def counted(self) -> int:
-        """Return how many deliveries have their verdict at the present master."""
+        """Return the number of deliveries with a verdict on the present master."""
         found = [self.fleet.admin(number).zcard("awb:v1:prod:deliveries") for number in self.fleet.masters()]
         return max(map(int, found), default=0)
 

@@ -1,4 +1,4 @@
-"""The whole program as an admin runs it, with everything that can be killed in it, and a client as patient as Coder."""
+"""The whole program as an admin runs it, with all parts that can be killed, and a client as patient as Coder."""
 
 import os
 import queue
@@ -27,7 +27,7 @@ from tests.pipeline.streams import config_for
 from tests.workers.make import ROOT, bring_back, drain, environment
 from workers import embedded, runtime
 
-#: Parts of the program, by their names for `ps -o comm`, which are 15 characters at most.
+#: Parts of the program by name, as in `ps -o comm`, at most 15 characters.
 PARTS = {
     "receiver": "awb web 1",
     "delivery worker": "awb deliveries",
@@ -40,7 +40,7 @@ _THREADS = 6
 
 
 class System:
-    """`awb run` in a data directory of its own."""
+    """`awb run` with its own data directory."""
 
     def __init__(self, data_dir: Path, **settings: Any) -> None:
         self.data_dir = data_dir
@@ -91,7 +91,7 @@ class System:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave nothing behind, however the test went."""
+        """Leave nothing behind, whatever the result of the test."""
         for pid in [*processes(self.pid), self.pid, *processes_of(self.data_dir)]:
             try:
                 os.kill(pid, signal.SIGKILL)
@@ -101,13 +101,13 @@ class System:
         self.supervisor.wait()
 
     def part(self, name: str) -> int | None:
-        """Return the process id of a part, None while it is down."""
+        """Return the process id of a part; None while it is down."""
         found = [pid for pid in processes(self.pid) if name_of(pid) == PARTS[name]]
         return found[0] if found else None
 
     def signal(self, name: str, number: signal.Signals = signal.SIGKILL) -> int:
-        """Send a signal to a part as soon as it is up, and return its process id."""
-        # Looked up once: a part that has just started may be gone when it is looked up again.
+        """Send a signal to a part once it is running, and return its process id."""
+        # Looked up once: a part that has just started may have ended by a second lookup.
         found: list[int | None] = []
         wait_until(lambda: found.append(self.part(name)) or found[-1], 60)
         pid = found[-1]
@@ -126,7 +126,7 @@ class System:
         return int(answer.json()["used"]) if answer.ok else None
 
     def post(self, message: Message, timeout: float = 20) -> int:
-        """Post once, and return the status; 0 for no answer."""
+        """Post once, and return the status; 0 if there was no answer."""
         try:
             return (
                 session()
@@ -144,7 +144,7 @@ class System:
 
 
 class Client:
-    """Posts messages from several threads, each until it is answered 2xx, some of them again after that.
+    """Posts messages from several threads, each until it is answered 2xx, and some of them again.
 
     Args:
         held: post only as many as `let` allows.
@@ -179,7 +179,7 @@ class Client:
             thread.join()
 
     def let(self, number: int) -> None:
-        """Allow this many messages in all; with the last one, each thread may find that there are no more."""
+        """Allow this many messages in total; with the last one, threads may find that there are no more."""
         if number > self._let:
             self._allowed.release(number - self._let + (len(self._threads) if number == self.total else 0))
             self._let = number
@@ -198,7 +198,7 @@ class Client:
                 return
 
     def _post(self, message: Message) -> None:
-        """Post until it is taken, as Coder does, only faster."""
+        """Post until it is accepted, as Coder does, but faster."""
         while not self._stopped.is_set():
             status = self._system.post(message)
             if 200 <= status < 300:
@@ -209,12 +209,12 @@ class Client:
 
 
 def finish_later(data_dir: Path, **settings: Any) -> RedisServer:
-    """Do in this process what the program does in the hour after a restart, and return the Redis it did it in."""
+    """Do the work of the first hour after a restart in this process, and return the Redis used for it."""
     server = RedisServer(data_dir)
     server.start()
     connection = connect(server.url)
     config = config_for(server.url, **settings)
-    # Redis has a clock of its own, which does not travel: within the hour a dead scheduler's locks have expired.
+    # Redis has its own clock, which does not jump: within the hour a dead scheduler's locks have expired.
     for lock in connection.scan_iter(match="rq:scheduler-lock:*"):
         connection.delete(lock)
     with time_machine.travel(timedelta(0)) as clock:
@@ -234,7 +234,7 @@ _LOCAL = threading.local()
 
 
 def session() -> requests.Session:
-    """Return this thread's session, which no proxy of the surroundings gets in the way of."""
+    """Return this thread's session, which ignores proxies in the environment."""
     if not hasattr(_LOCAL, "session"):
         _LOCAL.session = requests.Session()
         _LOCAL.session.trust_env = False
@@ -263,7 +263,7 @@ def processes(parent: int) -> list[int]:
 
 
 def processes_of(data_dir: Path) -> list[int]:
-    """Return the living processes that were started for a data directory, whoever their parent is now."""
+    """Return the living processes that were started for a data directory, whatever their present parent."""
     found = []
     for environ in Path("/proc").glob("[0-9]*/environ"):
         try:

@@ -1,6 +1,6 @@
-"""`make fuzz`: atheris, guided by coverage, against everything that reads what strangers write.
+"""`make fuzz`: coverage-guided fuzzing with atheris of everything that parses untrusted input.
 
-Each target has its own process and time. A finding is written to a file, which the same target reads again:
+Each target has its own process and time. A finding is written to a file, which the same target can read again:
 python -m tests.fuzz --only parser FILE
 """
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-#: In MB; a target that grows beyond is a finding.
+#: In MB; a target that exceeds it is a finding.
 _MEMORY = 512
 _LONGEST = 16_384
 

@@ -1,4 +1,4 @@
-"""What is fuzzed: functions that take any bytes and raise only where the program does what it must not do."""
+"""Fuzz targets: functions that accept any bytes and raise an error only if the program misbehaves."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -36,15 +36,15 @@ _FINE = range(100, 500)
 
 
 class FindingError(AssertionError):
-    """The program answered what it must never answer."""
+    """The program did something that it must never do."""
 
 
 @dataclass(frozen=True)
 class Fuzzed:
-    """A target, and examples from which the fuzzer goes on.
+    """A target, and examples for the fuzzer to start from.
 
     Attributes:
-        open: makes the target ready for as long as it is used.
+        open: prepares the target for the duration of a block.
     """
 
     name: str
@@ -63,7 +63,7 @@ def _files(folder: str) -> list[Path]:
 
 @contextmanager
 def reading() -> Iterator[Target]:
-    """A body becomes a delivery, a verdict and records, or is refused with a reason of one line."""
+    """A body becomes a delivery, a verdict and records, or is refused with a one-line reason."""
     rules, templates = default_rules(), frozenset({"ai-template"})
 
     def target(data: bytes) -> None:
@@ -88,7 +88,7 @@ def reading() -> Iterator[Target]:
 
 @contextmanager
 def ruling() -> Iterator[Target]:
-    """A rules file compiles, or every mistake is a line that names the file."""
+    """A rules file compiles, or every mistake is reported in a line that names the file."""
 
     def target(data: bytes) -> None:
         text = data.decode("utf-8", "replace")
@@ -121,7 +121,7 @@ def configuring() -> Iterator[Target]:
 
 @contextmanager
 def parsing() -> Iterator[Target]:
-    """Bytes of a connection become a request, or an error of the client's, or 503 where there is no room."""
+    """Bytes of a connection become a request, a client error, or 503 if there is no room."""
 
     def rule(_method: str, _path: str, headers: Any) -> Grant:
         return Grant(4096, known="AUTHORIZATION" in headers)
@@ -129,7 +129,7 @@ def parsing() -> Iterator[Target]:
     def target(data: bytes) -> None:
         bodies = Bodies(rule)
         parser = Parser(Adjustments(), bodies)
-        # As the network pleases: in one piece, and byte by byte at the beginning.
+        # As the network may deliver it: split into pieces of any size.
         for piece in (data[:1], data[1:7], data[7:]):
             if piece and not parser.completed:
                 parser.received(piece)
@@ -144,7 +144,7 @@ def parsing() -> Iterator[Target]:
 
 @contextmanager
 def receiving() -> Iterator[Target]:
-    """The whole receiver: any body with the secret, and without it nothing is stored."""
+    """The whole receiver: any body with the secret; without it, nothing is stored."""
     with ExitStack() as stack:
         server = RedisServer(short_directory())
         server.start()
@@ -155,7 +155,7 @@ def receiving() -> Iterator[Target]:
 
         def target(data: bytes) -> None:
             name = data[:8].hex() or "0"
-            # Of the paths, those that a stranger may choose; the rest of the bytes is the body.
+            # A stranger chooses part of the path; the remaining bytes are the body.
             path, body = f"/v1/webhook/{name}" if data[:1] == b"/" else "/v1/webhook", data
             known = client.post(path, headers=basic(), data=body).status_code
             if known not in _FINE:
@@ -170,7 +170,7 @@ def receiving() -> Iterator[Target]:
 
 @contextmanager
 def pressing() -> Iterator[Target]:
-    """A button of Slack: any signed body, and unsigned ones are refused and leave nothing."""
+    """Slack's buttons: any signed body; unsigned ones are refused and leave nothing in Redis."""
     with ExitStack() as stack:
         server = RedisServer(short_directory())
         server.start()

@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that answers as a test wants, also badly."""
+"""A real HTTP server on loopback whose answers the test chooses, including invalid ones."""
 
 import contextlib
 import socket
@@ -22,7 +22,7 @@ class Request:
 
 @dataclass
 class HttpSink:
-    """What came in, and what is said to it: each of `replies` once, the last one ever after."""
+    """Received requests, and the answers to them: each of `replies` once, then the last one repeatedly."""
 
     replies: list[Reply]
     requests: list[Request] = field(default_factory=list)
@@ -34,7 +34,7 @@ class HttpSink:
             return
         self.requests.append(request)
         reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
-        with contextlib.suppress(OSError):  # the client has had enough
+        with contextlib.suppress(OSError):  # The client has closed the connection.
             reply(connection)
 
 
@@ -53,13 +53,13 @@ def hang_up(connection: socket.socket) -> None:
 
 
 def silence(connection: socket.socket) -> None:
-    """Say nothing until the client goes away."""
+    """Send nothing until the client closes the connection."""
     connection.settimeout(20)
     connection.recv(1)
 
 
 def trickle(start: bytes) -> Reply:
-    """Begin an answer that goes on byte by byte until the client goes away or the test is over."""
+    """Begin an answer that continues byte by byte until the client disconnects or the test ends."""
 
     def send(connection: socket.socket) -> None:
         connection.sendall(start)
@@ -79,7 +79,7 @@ def sink(*replies: Reply, tls: ssl.SSLContext | None = None) -> Iterator[HttpSin
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
-            with contextlib.suppress(OSError):  # among them handshakes that fail
+            with contextlib.suppress(OSError):  # Includes failed handshakes.
                 connection = tls.wrap_socket(self.request, server_side=True) if tls else self.request
                 served.serve(connection)
 

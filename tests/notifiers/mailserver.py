@@ -12,15 +12,16 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 USER, PASSWORD = "meter", "s3cret:p@ss/w#rd"
 HANG_UP = "hang up"
-#: Nothing is said for a while; of QUIT only.
+#: Delays the answer; for QUIT only.
 SLOW = "slow"
 
 
 @dataclass
 class MailServer:
-    """What a test sets, and what came in.
+    """Settings of the test, and received mail.
 
-    `answers` maps a command (MAIL, RCPT, DATA, AUTH, NOOP, QUIT) to what to say to it, once each; then all is accepted.
+    `answers` maps a command (MAIL, RCPT, DATA, AUTH, NOOP, QUIT) to replies, used once each; then everything is
+    accepted.
     """
 
     answers: dict[str, list[str]] = field(default_factory=dict)

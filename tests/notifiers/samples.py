@@ -1,4 +1,4 @@
-"""Alerts to send, and the snapshots of what they look like."""
+"""Sample alerts, and snapshots of the resulting messages."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -39,7 +39,7 @@ def alert(*, used: int = 912, level: str = "90%", reason: Reason = Reason.FIRST)
 def charted(
     *, used: int = 912, level: str = "90%", limit: int | None = 1000, breach: date | None = date(2026, 6, 2)
 ) -> Alert:
-    """Return an alert with a burn-up of four months, which slows down towards its end."""
+    """Return an alert with a burn-up chart of four months that flattens towards its end."""
     days = (NOW.date() - date(2026, 1, 1)).days
     burn_up = tuple(
         (date(2026, 1, 1) + timedelta(days=n), used * n * (2 * days - n) // days**2) for n in range(days + 1)
@@ -56,7 +56,7 @@ def notification(of: Alert | None = None, identity: str = "awb-prod-90") -> Noti
 
 
 def with_text_everywhere(text: str) -> Alert:
-    """Return an alert in which every place that may hold data holds `text`."""
+    """Return an alert with `text` in every place that may hold data."""
     return replace(
         alert(),
         group_key=text,

@@ -1,4 +1,4 @@
-"""A stand-in for Slack's Web API on loopback: it keeps messages, and refuses or loses answers when told to."""
+"""A substitute for Slack's Web API on loopback: it stores messages, and refuses requests or loses answers on demand."""
 
 import json
 import threading
@@ -15,14 +15,14 @@ CHANNEL = "C0AWBALERTS"
 
 @dataclass
 class WebApi:
-    """What Slack knows, and what was asked of it.
+    """What Slack stores, and the requests it received.
 
     Attributes:
-        calls: (method, arguments), in order.
+        calls: (method, arguments), oldest first.
         messages: by ts; replies hold `thread_ts`.
-        refusals: method to the words that its next calls are answered with.
+        refusals: by method, the error codes of its next answers.
         users: ids by address; each id's conversation is D and the id.
-        lost: methods whose next call is done, but whose answer never arrives.
+        lost: methods whose next call succeeds without an answer.
     """
 
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)

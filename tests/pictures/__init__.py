@@ -1,1 +1,1 @@
-"""The pictures in docs/, drawn by the program itself; none of it is a test."""
+"""Programs that draw the pictures in docs/; none of them is a test."""

@@ -1,4 +1,4 @@
-"""Draw docs/grafana.png: the dashboard's panels with what a real Prometheus answers to their own queries.
+"""Draw docs/grafana.png: the dashboard's panels with the answers of a real Prometheus to their queries.
 
 A simulated deployment lives for some weeks, with Coder's API and its outages; the real /metrics is scraped every half
 hour of it, promtool makes Prometheus' own blocks of the scrapes, and each panel of deploy/grafana/awb-dashboard.json is
@@ -72,7 +72,7 @@ i{display:inline-block;width:12px;height:3px;margin:0 4px 3px 0}text{fill:#8e8e8
 
 
 class Meter:
-    """The real pipeline and the real /metrics, without processes, in a world's time."""
+    """The real pipeline and the real /metrics, without separate processes, in simulated time."""
 
     def __init__(self, directory: Path, world: World, server: ApiServer, slack: SlackSink) -> None:
         self.world, self.api, self.slack = world, CoderApi(server.url, server.token, sleep=lambda _: None), slack
@@ -99,7 +99,7 @@ class Meter:
                 take(self.inbox, b"no notification", None)
 
     def step(self) -> None:
-        """Scrape, and only then work, so that something waits."""
+        """Scrape, and only then process, so that queues are not empty."""
         with time_machine.travel(self.world.now, tick=False):
             answer = self.client.get("/metrics").get_data(as_text=True)
             at = int(self.world.now.timestamp())
@@ -174,12 +174,12 @@ def prometheus(directory: Path, lines: list[str]) -> Iterator[str]:
 
 
 def _start(end: datetime) -> float:
-    """Return the beginning of what is shown, in epoch seconds; the first day is left out, for rates need one."""
+    """Return the beginning of the shown period, in epoch seconds; the first day is left out, because rates need one."""
     return (end - timedelta(days=DAYS - 1)).timestamp()
 
 
 def ask(base: str, target: dict[str, Any], end: datetime) -> list[Series]:
-    """Return name and points of each series; an instant query's is one point."""
+    """Return name and points of each series; an instant query returns one point."""
     expr = target["expr"].replace("$deployment", "prod").replace("$meter", "awb").replace("$__rate_interval", "4h")
     at = end.timestamp()
     params = {"query": expr, "time": at - 60, "start": _start(end), "end": at - 60, "step": HOUR}

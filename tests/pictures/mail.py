@@ -20,7 +20,7 @@ STYLE = "body{margin:0;display:flex}div{padding:12px 0 0 16px;font:13px sans-ser
 def main() -> None:
     notification = Notification("awb-prod-90", "email:ops@example.com", NOW, alert())
     page = html_of(render(notification, sender=FROM, recipient=TO, host="", sent_at=NOW))
-    # A frame takes its colours from the scheme of the element that holds it.
+    # A frame takes its colours from the colour scheme of its element.
     frames = "".join(
         f'<div style="background:{ground}"><iframe style="color-scheme:{scheme};height:860px" '
         f'srcdoc="{html.escape(page.replace("light dark", scheme))}"></iframe></div>'
@@ -30,7 +30,7 @@ def main() -> None:
 
 
 def html_of(message: EmailMessage) -> str:
-    """Return the HTML as a reader shows it, with the picture in it."""
+    """Return the HTML as a mail client shows it, including the picture."""
     page = message.get_body(("related", "html"))
     if page is None:
         raise ValueError("the mail has no HTML")

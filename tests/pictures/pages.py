@@ -17,12 +17,12 @@ from tests.conftest import RedisServer, make_config
 from tests.pictures.screenshot import DOCS
 
 _TO: Final = DOCS / "pictures"
-#: Pages as after the setup, open on this machine without a login.
+#: Pages as after the setup, accessible on this machine without a login.
 _SET_UP: Final[dict[str, Any]] = {"public_url": "https://awb.example.com", "trust_loopback": "always"}
 
 
 class Picture(NamedTuple):
-    """One picture: its file, the page, and the screen."""
+    """A picture: its file, the page, and the size and colour scheme of the screen."""
 
     name: str
     path: str
@@ -47,7 +47,7 @@ def _empty(server: RedisServer) -> Config:
     return make_config(server.url)
 
 
-#: Each deployment with the pictures that are taken of it.
+#: The pictures of each deployment.
 _SETS: Final[tuple[tuple[Callable[[RedisServer], Config], tuple[Picture, ...]], ...]] = (
     (
         _as_usual,

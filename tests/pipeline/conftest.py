@@ -1,4 +1,4 @@
-"""The clock of the simulated worlds, so that what they do lies in the present; and silence."""
+"""Sets the clock for simulated worlds, and silences the log."""
 
 import logging
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from tests.pipeline.streams import STARTED_AT
 
 @pytest.fixture(scope="package", autouse=True)
 def _quiet() -> Iterator[None]:
-    # Thousands of lines beside a failure help nobody.
+    # Thousands of log lines with a failure help nobody.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     yield
     structlog.reset_defaults()

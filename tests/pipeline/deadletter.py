@@ -1,4 +1,4 @@
-"""Jobs that failed: by real workers, or written as those would, many at once."""
+"""Failed jobs: from real workers, or many at once in the same form."""
 
 import json
 import zlib
@@ -36,7 +36,7 @@ def work_off(connection: "redis.Redis", config: Config) -> SimpleWorker:
 
 
 def dead_letter(connection: "redis.Redis", config: Config, name: str = "poison") -> str:
-    """Let a worker fail at a job that cannot be done, at its last try, and return its id."""
+    """Let a worker fail at a job on its last attempt, and return the job's id."""
     job_id = put_poison(connection, name)
     connection.hset(job_key(job_id), "retries_left", 0)
     work_off(connection, config)
@@ -44,7 +44,7 @@ def dead_letter(connection: "redis.Redis", config: Config, name: str = "poison")
 
 
 def fail(connection: "redis.Redis", config: Config, deliveries: Sequence[Delivery]) -> list[str]:
-    """Queue deliveries, let a worker fail at each for good, and mend what was wrong with them; return the jobs' ids."""
+    """Queue deliveries, let a worker fail at each permanently, then fix the cause; return the jobs' ids."""
     good: dict[str, Any] = {}
     for deployment, message_id, at, payload in deliveries:
         job = readyjob.delivery_job(deployment, message_id, at, payload)
@@ -60,7 +60,7 @@ def fail(connection: "redis.Redis", config: Config, deliveries: Sequence[Deliver
 
 
 def write_failed(connection: Any, number: int, *, error: str = "ValueError: odd", payload: Any = None) -> list[str]:
-    """Write so many failed jobs as RQ leaves them."""
+    """Write the given number of failed jobs in RQ's form."""
     trace = f'Traceback (most recent call last):\n  File "x.py", line 1, in f\n    f()\n{error}\n'
     kept = b64encode(zlib.compress(trace.encode())).decode()
     ids = []
@@ -80,7 +80,7 @@ def write_failed(connection: Any, number: int, *, error: str = "ValueError: odd"
 
 
 def swift(url: str) -> Iterator[None]:
-    """Let Redis not wait for the disk meanwhile: these tests write much, and kill no Redis."""
+    """Let Redis skip disk writes meanwhile: these tests write a lot, and kill no Redis."""
     connection = connect(url)
     connection.config_set("appendfsync", "no")
     yield

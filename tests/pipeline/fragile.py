@@ -1,4 +1,4 @@
-"""A connection to Redis that breaks at a chosen command, and stays broken as for a process that dies there."""
+"""A connection to Redis that breaks at a chosen command, and by default stays broken, as if the process had died."""
 
 from typing import Any, Literal
 
@@ -11,12 +11,12 @@ Where = Literal["before", "after"]
 
 
 class Fuse:
-    """Counts what is sent to Redis, and blows at one command.
+    """Counts commands sent to Redis, and breaks the connection at one of them.
 
     Attributes:
-        at: number of the command, from 1; 0 never blows.
-        where: before the command reaches Redis, or after Redis did it and before its answer is read.
-        heals: the next command works again.
+        at: number of the command, from 1; 0 for never.
+        where: before Redis gets the command, or after Redis executed it and before its answer is read.
+        heals: whether later commands work again.
     """
 
     def __init__(self, at: int = 0, where: Where = "before", *, heals: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Deliveries from simulated worlds, and everything that the store holds after them."""
+"""Deliveries from simulated worlds, and everything that Redis holds after them."""
 
 import random
 from collections import Counter
@@ -31,13 +31,13 @@ Delivery = tuple[str, str, float, Any]
 
 
 def config_for(redis_url: str, **more: Any) -> Config:
-    # Forecasts have tests of their own; here they would stand between the thresholds.
+    # Forecasts have separate tests; here they would appear between the thresholds.
     usual = {"deployment": DEPLOYMENT, "ai_templates": ",".join(AI_TEMPLATES), "limit": 20, "forecast_alerts": "false"}
     return make_config(redis_url, **{**usual, **more})
 
 
 def to_slack_and_mail(url: str, **more: Any) -> dict[str, Any]:
-    """Return the settings of one Slack channel and one e-mail recipient."""
+    """Return the settings for one Slack channel and one e-mail recipient."""
     mail = {"smtp_url": "smtp://127.0.0.1:1?tls=none", "email_from": "awb@example.com", "email_to": "ops@example.com"}
     return {"slack_webhook_url": url, **mail, **more}
 
@@ -51,13 +51,13 @@ def messages_of(seed: int, steps: int, *, failures: bool = True, display_names: 
 
 
 def deliveries_of(messages: Sequence[Message]) -> list[Delivery]:
-    """Deliver in the order of the world, a second apart."""
+    """Return the world's messages as deliveries in order, a second apart."""
     read = [read_delivery(message.body) for message in messages]
     return [(DEPLOYMENT, one.message_id, STARTED_AT + n, one.payload) for n, one in enumerate(read)]
 
 
 def resumes(number: int, workspace_id: str = "11111111-1111-4111-8111-111111111111") -> list[Delivery]:
-    """Return so many resumes of one task, each a unit."""
+    """Return the given number of resumes of one task, each of which counts as one build."""
     payload = {
         "notification_name": "Task Resumed",
         "notification_template_id": "843ee9c3-a8fb-4846-afa9-977bec578649",
@@ -69,7 +69,7 @@ def resumes(number: int, workspace_id: str = "11111111-1111-4111-8111-1111111111
 
 
 def spread(number: int) -> list[Delivery]:
-    """Return so many resumes, ten of each task."""
+    """Return the given number of resumes, ten of each task."""
     return [one for start in range(0, number, 10) for one in resumes(10, f"{start:08}-1111-4111-8111-111111111111")]
 
 
@@ -82,7 +82,7 @@ def batches(deliveries: Sequence[Delivery], rng: random.Random, largest: int) ->
 
 
 def run(connection: "redis.Redis", config: Config, deliveries: Sequence[Delivery]) -> None:
-    """Count and warn, as the job does."""
+    """Count and evaluate alerts, as the job does."""
     for deployment, meter in sorted(count(connection, config, deliveries)):
         warn(Store(connection, deployment), config, meter)
 
@@ -92,7 +92,7 @@ def used(connection: "redis.Redis") -> int:
 
 
 def books(connection: "redis.Redis") -> dict[str, Any]:
-    """Return all that is counted: records, totals, tops and verdicts."""
+    """Return everything that was counted: records, totals, tops and verdicts."""
     keyed = {key.decode(): connection.get(key) for key in connection.scan_iter(match="awb:v1:*:record:*", count=1000)}
     told = {key.decode(): connection.get(key) for key in connection.scan_iter(match="awb:v1:*:delivery:*", count=1000)}
     evidence = {
@@ -109,13 +109,13 @@ def books(connection: "redis.Redis") -> dict[str, Any]:
 
 
 def _without_rule(stored: Any) -> dict[str, Any]:
-    """Return a record as it is whichever rule read its deliveries."""
+    """Return a record without the rule that read its deliveries."""
     fields = asdict(read_row("", "", stored, lambda digest: digest))
     return {name: value for name, value in fields.items() if name not in ("rule", "reason")}
 
 
 def outbox(connection: "redis.Redis") -> list[dict[str, Any]]:
-    """Return every notification, oldest first; the version in its id orders those of one moment."""
+    """Return every notification, oldest first; the version in the id orders those of the same moment."""
     rows = notifications.Outbox(connection, DEPLOYMENT).history(limit=10_000)
     return sorted(rows, key=lambda row: int(row["id"].split("-slack")[0].split("-email")[0].rpartition("-")[2]))
 
@@ -131,7 +131,7 @@ def levels(connection: "redis.Redis") -> Counter[str]:
 
 
 def count_and_warn(url: str, settings: dict[str, Any], work: list[list[Delivery]], together: Any) -> None:
-    """Count batches in a process of its own, each as soon as all others are ready for it."""
+    """Count batches in a separate process, each as soon as all other processes are ready for it."""
     connection, config = connect(url), config_for(url, **settings)
     for batch in work:
         together.wait()

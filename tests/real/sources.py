@@ -1,6 +1,6 @@
-"""What real Coder servers sent and answered: samples of the same structure, and the originals where they are at hand.
+"""What real Coder servers sent and answered: samples of the same structure, and the originals if available.
 
-The originals (v2.31.9, v2.29.6, v2.28.11; enterprise binary without licence, and AGPL) lie outside this repository.
+The originals (v2.31.9, v2.29.6, v2.28.11; enterprise binary without licence, and AGPL) are not in this repository.
 """
 
 import json
@@ -14,7 +14,7 @@ from tests.core.make import ROOT
 SAMPLES = Path(__file__).parent / "samples"
 ORIGINALS = Path(os.environ.get("AWB_SHARED_REAL") or ROOT.parent / "shared" / "coder" / "real")
 SOURCES = [SAMPLES, *([ORIGINALS] if ORIGINALS.is_dir() else [])]
-#: Why the originals are not replayed; said by one test that is skipped.
+#: Why the originals are not replayed; the reason of a skipped test.
 MISSING = f"no originals at {ORIGINALS}: only the samples are replayed; AWB_SHARED_REAL names another place"
 
 
@@ -32,7 +32,7 @@ def names_in(source: Path, kind: str) -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One captured exchange: what was asked, and what came back."""
+    """A captured exchange: the request and the answer."""
 
     method: str
     path: str
@@ -53,7 +53,7 @@ def answer(source: Path, name: str) -> Answer:
 
 
 def shape(value: Any) -> Any:
-    """Return the structure of some JSON: keys and kinds of values, of a list those of all its members together."""
+    """Return the structure of JSON: keys and kinds of values; for a list, those of all its members together."""
     if isinstance(value, dict):
         return {key: shape(inner) for key, inner in value.items()}
     if isinstance(value, list):

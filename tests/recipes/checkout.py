@@ -1,4 +1,4 @@
-"""A copy of the checkout in which a test adds something as a recipe of CONTRIBUTING says."""
+"""A copy of the checkout in which a test follows a recipe of CONTRIBUTING.md."""
 
 import os
 import shutil

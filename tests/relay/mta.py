@@ -1,4 +1,4 @@
-"""Debian's OpenSMTPD with a mailbox for each address, in the foreground and with a configuration of its own."""
+"""Debian's OpenSMTPD in the foreground, with its own configuration and a mailbox for each address."""
 
 import email
 import email.policy
@@ -26,7 +26,7 @@ _USER = "nobody"
 
 @dataclass
 class Mta:
-    """A mail server whose mailboxes are directories named as the address."""
+    """A mail server whose mailboxes are directories named after addresses."""
 
     directory: Path
     port: int
@@ -40,7 +40,7 @@ class Mta:
         return self.directory / "boxes"
 
     def mails(self, address: str) -> list[EmailMessage]:
-        """Return what is in a mailbox, in no order."""
+        """Return the mails in a mailbox, in any order."""
         return [_read(file) for file in (self.boxes / address / "new").glob("*")]
 
     def number(self) -> int:
@@ -75,7 +75,7 @@ def opensmtpd() -> Iterator[Mta]:
     )
     with _LOCK.open("w") as lock, (directory / "log").open("wb") as log:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        # What a run that was killed left behind goes nowhere any more.
+        # Mails left by a killed run must not be delivered.
         for left in (_SPOOL / "queue").glob("*"):
             shutil.rmtree(left, ignore_errors=True)
         process = subprocess.Popen([PROGRAM, "-d", "-f", configuration], stdout=log, stderr=log)

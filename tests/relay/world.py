@@ -1,4 +1,4 @@
-"""A receiver, its workers in this process, and a clock that stands until it is moved."""
+"""A receiver, its workers in this process, and a clock that only moves on demand."""
 
 import json
 from collections.abc import Mapping
@@ -45,13 +45,13 @@ class World:
         return Store(self.connection, self.config.settings.deployment)
 
     def post(self, body: bytes, path: str = "/v1/webhook", **headers: str) -> str:
-        """Post as Coder does; return the word for what became of it."""
+        """Post as Coder does; return the outcome that the receiver reports."""
         named = {"Content-Type": "application/json", **{key.replace("_", "-"): one for key, one in headers.items()}}
         answer = self.client.post(path, headers={**basic(), **named}, data=body)
         return str(answer.get_json()["status"])
 
     def work(self) -> None:
-        """Do the jobs of all queues that relay, one after the other, without an RQ worker for each look."""
+        """Process the jobs of all relay queues, one queue after the other, without an RQ worker for each check."""
         for name in (jobqueue.PASSCODES, jobqueue.RELAY, jobqueue.FORWARD):
             store: Any = self.connection
             while job_id := store.lpop(jobqueue.queue_key(name)):
@@ -61,12 +61,12 @@ class World:
                 work_lane(Store(self.connection, deployment), self.config, lane)
 
     def drain(self) -> None:
-        """Let RQ's workers do the same."""
+        """Let RQ's workers do the same as `work`."""
         for name in (jobqueue.PASSCODES, jobqueue.RELAY, jobqueue.FORWARD):
             drain(self.connection, self.config, name)
 
     def wait(self, seconds: float) -> None:
-        """Let time go by, in steps that no scheduler would miss, with workers at work."""
+        """Let time pass, in steps small enough for every scheduled job, while workers work."""
         step = max(5.0, seconds / 60)
         for _ in range(round(seconds / step)):
             self.traveller.shift(timedelta(seconds=step))
@@ -80,13 +80,13 @@ class World:
         return clock.now()
 
     def state(self, message_id: str, target: str) -> dict[str, str]:
-        """Return what stands in the ledger about one message and target."""
+        """Return the ledger's entry for a message and target."""
         row: Any = self.connection.hgetall(f"awb:v1:{self.config.settings.deployment}:relay:message:{message_id}")
         found = {key.decode(): value.decode() for key, value in row.items()}
         return {key.partition("/")[2]: value for key, value in found.items() if key.startswith(f"{target}/")}
 
     def originals(self) -> list[str]:
-        """Return the messages whose originals are kept."""
+        """Return the ids of messages whose originals are stored."""
         return sorted(key.decode().rpartition(":")[2] for key in self.connection.scan_iter(match="*:relay:original:*"))
 
 
@@ -96,5 +96,5 @@ def with_forwards(url: str, *forwards: Mapping[str, Any], **settings: Any) -> Co
 
 
 def to(port: int, name: str = "sink", **more: Any) -> dict[str, Any]:
-    """Return a forward to this machine."""
+    """Return a forward to a port of this machine."""
     return {"name": name, "url": f"http://127.0.0.1:{port}/hook", "allow_private": True, **more}

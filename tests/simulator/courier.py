@@ -1,4 +1,4 @@
-"""Coder's notifications on their way to a receiver in simulated time: some late, some twice, some never."""
+"""Delivery of Coder's notifications to a receiver in simulated time: some late, some twice, some never."""
 
 import random
 from collections.abc import Callable
@@ -9,11 +9,11 @@ from typing import Final
 from app.simulator.month import Timeline
 from app.simulator.notifications import Message, Outbox
 
-#: Coder fetches every 15 seconds, and tries again after 5 minutes, up to five times in all.
+#: Coder fetches every 15 seconds, and retries after 5 minutes, up to five attempts in all.
 _FETCH_SECONDS: Final = 15.0
 _RETRY_MINUTES: Final = 5.0
 _MOST_RETRIES: Final = 4
-#: A lease that was lost expires after 2 minutes.
+#: A lost lease expires after 2 minutes.
 _LEASE_MINUTES: Final = 2.0
 
 
@@ -33,11 +33,11 @@ class Losses:
 
 
 class Courier:
-    """Puts a delivery into the timeline for each notification that a happening causes.
+    """Adds a delivery to the timeline for each notification that an event causes.
 
     Attributes:
         lost: messages that never arrive.
-        delivered: how many deliveries were made.
+        delivered: the number of deliveries made.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Records, updates and notifications to store, and a recount by brute force to hold the store against."""
+"""Records, updates and notifications to store, and a brute-force recount to compare the store with."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""What lies in Redis, letter by letter as earlier versions wrote it. Only added to, never edited."""
+"""Data in Redis exactly as earlier versions wrote it. Only ever added to, never edited."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""What must be true after any faults, checked by one who knows what was sent and what was answered 2xx."""
+"""What must be true after any faults, checked against everything that was sent and answered 2xx."""
 
 import json
 from collections import Counter

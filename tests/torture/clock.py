@@ -12,7 +12,7 @@ _SOURCE = Path(__file__).with_name("clockshift.c")
 
 
 class NoCompilerError(RuntimeError):
-    """The library that moves the clock cannot be built; the text says what to install."""
+    """The library that moves the clock cannot be built; the message names what to install."""
 
 
 class Clock:

@@ -168,7 +168,7 @@ def _nothing(_connection: Any) -> None:
 
 
 def _truncated(rig: Rig, _rng: random.Random) -> bool:
-    """Half a command at the end, which no sender was answered for: it is cut off, and the start says nothing of it."""
+    """Half a command at the end, which was never confirmed to a sender: the start cuts it off without a message."""
     rig.damage(b"*3\r\n$3\r\nSET\r\n$7\r\nawb:v1:\r\n$5")
     rig.start()
     return True

@@ -1,4 +1,4 @@
-"""Slack and a mail server that fail on demand, in every way that such servers have, and count what they took."""
+"""Slack and a mail server that fail on demand, in every known way, and count what they accepted."""
 
 import json
 import random

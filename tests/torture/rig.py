@@ -1,4 +1,4 @@
-"""One meter under torture: `awb run` with a Redis of its own, or with one behind the faulty wire."""
+"""One meter under torture: `awb run` with its own Redis, or with one behind the faulty wire."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""A round: a meter of its own, faults drawn from a seed, recovery without a human, and the check."""
+"""A round: a new meter, faults chosen by a seed, recovery without human help, and the check."""
 
 import random
 import shutil
@@ -156,7 +156,7 @@ class Round:
 
     def _one(self, rig: Rig, fault: Fault) -> None:
         begun = time.monotonic()
-        # Each fault has chances of its own: how long another one took does not change them.
+        # Each fault has its own random numbers, so the duration of other faults does not change them.
         chances = random.Random(self.rng.random())
         try:
             met = int(fault.inject(rig, chances))

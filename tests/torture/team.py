@@ -1,4 +1,4 @@
-"""A team that works in a simulated Coder at the clock of the run: its builds are what the ledger must say."""
+"""A team that works in a simulated Coder on the run's clock; the ledger must contain exactly its builds."""
 
 import random
 from datetime import UTC, datetime

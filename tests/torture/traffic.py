@@ -1,4 +1,4 @@
-"""What Coder sends, known to the last unit, and a sender as patient as Coder on a bad network."""
+"""Notifications with a known number of builds, and a sender that is as patient as Coder on a bad network."""
 
 import contextlib
 import json

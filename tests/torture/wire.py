@@ -66,7 +66,7 @@ class _Link:
 
 
 class Wire:
-    """The proxy, in a thread of its own.
+    """The proxy, in its own thread.
 
     Attributes:
         target: port of the server to which new connections lead.

@@ -11,7 +11,7 @@ PREVIOUS: Final = "e275699d13ef590359c042802ed78698297557c6"
 
 
 class NoHistoryError(AssertionError):
-    """The previous version cannot be had, so nothing is known about an upgrade from it."""
+    """The previous version is not available, so an upgrade from it cannot be tested."""
 
 
 def unpack(to: Path, repository: Path = ROOT, commit: str = PREVIOUS) -> Path:

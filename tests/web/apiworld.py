@@ -1,4 +1,4 @@
-"""A deployment with something of everything, for the API to tell of; and who asks it."""
+"""A deployment with data of every kind for the API, and clients with different rights."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""Clients that send slowly, by the hundred, each on a socket of its own, in one thread."""
+"""Hundreds of clients that send slowly, each on its own socket, in one thread."""
 
 import contextlib
 import random
@@ -26,7 +26,7 @@ KINDS: dict[str, tuple[bytes, int]] = {
 
 
 class Drippers:
-    """So many clients; one that is cut off comes again at once.
+    """A number of slow clients; one that is disconnected reconnects at once.
 
     Args:
         port: where to.
@@ -80,7 +80,7 @@ class Drippers:
         self.connected += 1
 
     def _hear(self, wire: socket.socket) -> None:
-        """Read the answers; a client that got one, or lost its connection, begins anew."""
+        """Read the answers; a client that got one, or lost its connection, starts again."""
         with contextlib.suppress(OSError):
             if wire.recv(65_536):
                 return

@@ -1,4 +1,4 @@
-"""What posts to the receiver, and a receiver in a process of its own."""
+"""Requests to the receiver, and a receiver in a separate process."""
 
 import base64
 import json
@@ -53,7 +53,7 @@ def payload_file(name: str) -> dict[str, Any]:
 
 
 def answer(response: TestResponse) -> tuple[int, str]:
-    """Return what a sender goes by: the code, and the word for what became of it."""
+    """Return what a sender sees of an answer: the status code and the reported outcome."""
     return response.status_code, response.get_json()["status"]
 
 
@@ -63,7 +63,7 @@ def count_all(connection: "redis.Redis", config: Config) -> None:
 
 
 def kept(connection: Any) -> list[bytes]:
-    """Return the keys of what was taken; that something was refused may be counted at any moment."""
+    """Return the keys of accepted deliveries, without counters of refusals, which may change at any moment."""
     return [key for key in connection.scan_iter() if key != keys.REFUSED.encode()]
 
 
@@ -82,7 +82,7 @@ def everything(connection: Any) -> bytes:
 
 @dataclass
 class Receiver:
-    """`awb web` in a process of its own, on a free loopback port."""
+    """`awb web` in a separate process, on a free loopback port."""
 
     environ: dict[str, str]
     root: Path = ROOT

@@ -102,7 +102,7 @@ def nginx(upstream: Address, more: str = "", *, places: str = "", port: int = 0)
 
 @contextmanager
 def haproxy(upstream: Address, *, parts: str = "", port: int = 0) -> Iterator[Address]:
-    """Run HAProxy in its defaults: HTTP/1.1, the client's Host, no header of its own.
+    """Run HAProxy in its defaults: HTTP/1.1, the client's Host, no added header.
 
     Args:
         upstream: the receiver.
@@ -147,7 +147,7 @@ def forwarder(upstream: Address) -> Iterator[Address]:
 
 @contextmanager
 def every_proxy(upstream: Address) -> Iterator[dict[str, Address]]:
-    """Run one of each kind, none of which gives itself away by a header."""
+    """Run one of each kind; none of them adds a header that reveals it."""
     with ExitStack() as stack:
         yield {
             "nginx, Host rewritten": stack.enter_context(nginx(upstream)),

@@ -1,4 +1,4 @@
-"""Silence: thousands of lines beside a failure help nobody."""
+"""Silences the log: thousands of lines with a failure help nobody."""
 
 import logging
 from collections.abc import Iterator

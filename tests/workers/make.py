@@ -1,4 +1,4 @@
-"""Queued deliveries, workers that drain them, and a look at what is left in Redis."""
+"""Queued deliveries, workers that process them, and what remains in Redis."""
 
 import os
 import subprocess
@@ -30,7 +30,7 @@ def accept(connection: "redis.Redis", deliveries: Sequence[Delivery]) -> None:
 
 
 def put(connection: "redis.Redis", job: readyjob.ReadyJob) -> None:
-    """Queue any job, as whoever can write to Redis may."""
+    """Queue any job, as any client that can write to Redis can."""
     fields = iter(job.fields)
     connection.hset(job.key, mapping=dict(zip(fields, fields, strict=True)))
     connection.sadd(jobqueue.queues_key(), job.queue_key)

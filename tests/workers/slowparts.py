@@ -1,4 +1,4 @@
-"""A supervisor whose parts note what they inherited, and take their time to end; run with a file to write to."""
+"""A supervisor whose parts record what they inherited, and end slowly; run with the path of a file for the records."""
 
 import json
 import os
