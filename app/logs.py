@@ -127,7 +127,7 @@ def configure(log_format: str, level: str, secrets: Iterable[str] = ()) -> None:
 
 
 def _without_own_name(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Leave the logger's name out of our own lines below warning, which are many and say the same by their event."""
+    """Remove the logger's name from our own lines below warning: they are many, and their event identifies them."""
     if event.get("level") in ("info", "debug") and str(event.get("logger", "")).startswith(("app.", "workers.")):
         del event["logger"]
     return event

@@ -1,6 +1,6 @@
-"""CPU time that one delivery costs receiver, worker and Redis: `python -m bench.cost`, for docs/scaling.md.
+"""CPU time that a delivery costs receiver, worker and Redis: `python -m bench.cost`, for docs/scaling.md.
 
-CPU time hardly depends on what else the machine does, unlike rates.
+Unlike rates, CPU time hardly depends on the machine's other work.
 """
 
 import argparse
@@ -67,7 +67,7 @@ def _counting(directory: Path, deliveries: int) -> tuple[float, float]:
 
 
 def cpu_ms(pid: int) -> float:
-    """Return the CPU time that a process has used, with all its threads."""
+    """Return the CPU time that a process and its threads have used, in milliseconds."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
 

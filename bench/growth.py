@@ -1,4 +1,4 @@
-"""How Redis grows: days of deliveries through the real path, what each kind of key takes, and the curve of a year."""
+"""How Redis grows: days of deliveries along the real path, memory by kind of key, and the growth over a year."""
 
 import re
 import time
@@ -27,12 +27,12 @@ from workers import runtime
 from workers.runner import worker
 
 GROUP: Final = "6. Growth of Redis"
-#: Deliveries of a day of a large deployment; a fifth of them are builds, the others are about tasks and all else.
+#: Deliveries per day of a large deployment; a fifth of them are builds, the others concern tasks and other events.
 DAILY: Final = 6_000
 _START: Final = datetime(2026, 1, 5, tzinfo=UTC)
 _BATCH: Final = 200
 _YEAR: Final = 365
-#: Kinds of keys that are named.
+#: Number of kinds of keys to list.
 _SHOWN: Final = 10
 _MEGABYTE: Final = 1_000_000
 
@@ -56,8 +56,8 @@ def measure(directory: Path, progress: Progress, *, quick: bool) -> list[Row]:
 
 
 def _rows(used: Sequence[int], daily: int) -> list[Row]:
-    """Return the growth of a day on which as much is packed as arrives, and what follows for a year."""
-    # What arrives on the first two days is not packed yet.
+    """Return the growth on a day with as many packed as new deliveries, and the resulting growth over a year."""
+    # Deliveries of the first two days are not packed yet.
     days = [after - before for before, after in pairwise(used[2:])]
     mean = sum(days) / len(days)
     first = used[2] - 2 * mean
@@ -71,7 +71,7 @@ def _rows(used: Sequence[int], daily: int) -> list[Row]:
 
 
 def _live(connection: Any, config: Config, number: int, daily: int) -> None:
-    """Let a day pass: deliveries arrive, a worker counts them, and the sweep packs those of the day before."""
+    """Simulate a day: deliveries arrive, a worker counts them, and the sweep packs those of the previous day."""
     inbox, samples = Store(connection, "default").inbox, _samples(number, daily)
     for start in range(0, len(samples), _BATCH):
         at = _START + timedelta(days=number, seconds=86_400 * start / len(samples))
@@ -86,7 +86,7 @@ def _live(connection: Any, config: Config, number: int, daily: int) -> None:
 
 
 def _samples(number: int, count: int) -> list[tuple[str, bytes]]:
-    """Return ids and bodies of a day. Ids look random, as Coder's are: others would compress too well."""
+    """Return ids and bodies of a day. Ids look random, like Coder's; others would compress too well."""
     run = f"{number:08x}"
     pattern = re.compile(rf"{run}-[0-9a-f]{{4}}-4000-8000-[0-9a-f]{{12}}")
 
@@ -97,13 +97,13 @@ def _samples(number: int, count: int) -> list[tuple[str, bytes]]:
 
 
 def _used(connection: Any) -> int:
-    """Return the bytes in use, after Redis has had a moment to shrink its tables."""
+    """Return the bytes in use, after giving Redis a moment to shrink its tables."""
     time.sleep(0.3)
     return int(connection.info("memory")["used_memory"])
 
 
 def _kinds(connection: Any) -> dict[str, tuple[int, int]]:
-    """Return number of keys and bytes by kind."""
+    """Return the number of keys and bytes of each kind."""
     number: Counter[str] = Counter()
     size: Counter[str] = Counter()
     for key in connection.scan_iter(match=keys.every("default"), count=1000):

@@ -35,7 +35,7 @@ def classify_deliveries(deliveries: list[Any]) -> None:
 
 
 def _name_of(deliveries: list[Any]) -> str:
-    """Return a short name of a batch for the log, made of its first message id."""
+    """Return a short name of a batch for the log, derived from its first message id."""
     return hashlib.blake2s(str(deliveries[0][1]).encode("utf-8", "replace"), digest_size=4).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Passing SIGHUP on from `awb run` to its parts, and what `awb reload` is told in the end."""
+"""Sends SIGHUP from `awb run` to its parts, and reports the result to `awb reload`."""
 
 import fcntl
 import json
@@ -23,7 +23,7 @@ _POLL_SECONDS: Final = 0.05
 
 
 def pass_on(children: Iterable[Child], connection: "redis.Redis") -> tuple[list[Reload], list[str]]:
-    """Let the parts reload; return how they ended, and the names of those that did not answer."""
+    """Let the parts reload; return their results, and the names of parts that did not answer."""
     began, deadline = clock.now(), time.monotonic() + _PATIENCE_SECONDS
     waiting = {child.process.pid: child for child in children if child.process and child.running}
     for pid in waiting:
@@ -35,13 +35,13 @@ def pass_on(children: Iterable[Child], connection: "redis.Redis") -> tuple[list[
         ended += answered
         for one in answered:
             del waiting[one.pid]
-        # One that ended is started again with the new configuration.
+        # A part that has ended is restarted with the new configuration.
         waiting = {pid: child for pid, child in waiting.items() if child.running}
     return ended, [child.name for child in waiting.values()]
 
 
 def write_answer(data_dir: Path, problems: list[str], silent: list[str], restart: list[str]) -> None:
-    """Write what `awb reload` waits for; complete or not at all."""
+    """Write the answer that `awb reload` waits for, completely or not at all."""
     found = {"at": clock.now().timestamp(), "problems": problems, "silent": silent, "restart": restart}
     draft = data_dir / f".{_ANSWER}"
     draft.write_text(json.dumps(found), encoding="utf-8")
@@ -71,7 +71,7 @@ def holder(data_dir: Path) -> int | None:
 
 
 def takes_signal(pid: int) -> bool:
-    """Return whether a process does not end at SIGHUP, as former versions do; taken for granted where nobody knows."""
+    """Return whether a process handles SIGHUP; earlier versions end on it. True if this cannot be determined."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     except OSError:

@@ -100,7 +100,7 @@ class Scheduler:
             self.rq = self._rq()
 
     def use(self, config: Config) -> None:
-        """Work by another configuration from the next step on."""
+        """Use another configuration from the next step on."""
         self.config = config
 
     def step(self) -> None:

@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 _LISTEN_OPTIONS: Final = ("--listen-fd", "--metrics-fd")
 
 
-#: Reads the configuration: None where it cannot be used, and everything that is wrong with it.
+#: Reads the configuration: returns it, or None if it is invalid, and everything that is wrong with it.
 Read = Callable[[], tuple[Config | None, list[str]]]
 
 
@@ -151,7 +151,7 @@ class Supervisor:
             self.reload_wanted = True
 
     def _reload(self) -> None:
-        """Let every part take the new configuration; if anything is wrong with it, all keep the former one."""
+        """Apply the new configuration to every part; if any of it is invalid, all keep the previous one."""
         self.reload_wanted = False
         found, problems = self.read()
         silent: list[str] = []
@@ -167,13 +167,13 @@ class Supervisor:
         except (redis.exceptions.RedisError, OSError) as error:
             problems = [*problems, f"Redis is {unavailable(error)}"]
         if problems:
-            log.error("configuration not reloaded, the former one stays", part="service", problems=problems)
+            log.error("configuration not reloaded, the previous one stays", part="service", problems=problems)
         else:
             log.info("configuration reloaded", part="service", silent=silent, needs_restart=sorted(restart))
         reload.write_answer(self.config.settings.data_dir, list(dict.fromkeys(problems)), silent, sorted(restart))
 
     def _add_workers(self, settings: Settings) -> None:
-        """Start the workers that the new settings need in addition; those that have no work any more stay."""
+        """Start the additional workers that the new settings need; those without work keep running."""
         known = {child.name for child in self.others}
         self.others += [child for child in workers_of(settings) if child.name not in known]
 

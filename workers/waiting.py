@@ -1,4 +1,4 @@
-"""Waiting for a Redis that is not there yet."""
+"""Waiting for Redis to become available."""
 
 import time
 from typing import Final
@@ -14,7 +14,7 @@ _POLL_SECONDS: Final = 0.5
 
 
 def wait_for_redis(connection: "redis.Redis") -> None:
-    """Wait until Redis accepts writes, because a worker that ends right away is restarted after ever longer delays."""
+    """Wait until Redis accepts writes. A worker that ends at once would be restarted after longer and longer delays."""
     logged = ""
     while True:
         try:

@@ -1,4 +1,4 @@
-"""The overview of all deployments: usage, forecast and health of each, the worst first."""
+"""The overview of all deployments: usage, forecast and health of each, worst first."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -20,14 +20,14 @@ from app.pipeline.usage import current_usage
 from app.store.receive.inbox import deployments
 from app.store.store import Store
 
-#: Checks about a single deployment; the others are about the installation, and the same for all.
+#: Checks of a single deployment; the other checks are about the installation and the same for all.
 OF_ONE: Final = ("sweep.", "input.deliveries", "input.quarantine", "notifications.", "receivers.", "coder.")
 _SEVERITIES: Final = (Severity.CRITICAL, Severity.WARNING, Severity.OK)
 _RESULTS: Final = (Result.ERROR, Result.WARNING, Result.OK)
 
 
 class Deployment(Answer):
-    """One deployment at this moment."""
+    """The present state of a deployment."""
 
     name: str
     used: int
@@ -35,11 +35,11 @@ class Deployment(Answer):
     percent: float | None
     mode: Mode
     severity: str = one_of(Severity, "How serious the usage is.")
-    state: str = Field(description="The same in words.")
-    forecast: str = Field(description="What is expected, in words.")
-    breach: date | None = Field(description="Day on which the limit is reached; null if that is not in sight.")
+    state: str = Field(description="The severity as text.")
+    forecast: str = Field(description="The forecast as text.")
+    breach: date | None = Field(description="Day on which the limit is reached; null if no such day is expected.")
     firing: int = Field(description="Alerts that are active.")
-    health: str = one_of(Result, "The worst of the checks that are about this deployment.")
+    health: str = one_of(Result, "The worst result of this deployment's checks.")
     trouble: str = Field(description="What does not work; empty if everything does.")
     last_delivery_at: Moment | None
     as_of: Moment
@@ -70,24 +70,24 @@ class Deployment(Answer):
 
     @property
     def rank(self) -> tuple[int, int, float, str]:
-        """How bad it is, for sorting: usage first, then health."""
+        """The sort key: severity of the usage first, then health."""
         severity, health = _SEVERITIES.index(Severity(self.severity)), _RESULTS.index(Result(self.health))
         return severity, health, -(self.percent or 0), self.name
 
 
 class Deployments(Answer):
-    """Every deployment, the worst first."""
+    """Every deployment, worst first."""
 
     deployments: list[Deployment]
 
     @classmethod
     def of(cls, connection: "redis.Redis", config: Config, only: str | None = None) -> Self:
-        """Return those that are configured or have posted.
+        """Return the deployments that are configured or have posted.
 
         Args:
             connection: Redis.
-            config: of the installation.
-            only: the one that whoever asks may see; None for all.
+            config: the installation's configuration.
+            only: the only deployment that the client may see; None for all.
         """
         names = [only] if only else known(connection, config)
         found = [Deployment.of(Store(connection, name).glance(), config.of(name)) for name in names]

@@ -1,4 +1,4 @@
-"""`awb status --all`: every deployment in a line, the worst first."""
+"""`awb status --all`: one line per deployment, worst first."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""`awb reload`: let the running meter take its changed configuration."""
+"""`awb reload`: applies a changed configuration to the running meter."""
 
 import os
 import signal
@@ -23,10 +23,10 @@ _POLL_SECONDS: Final = 0.05
 @main.command()
 @click.pass_context
 def reload(context: click.Context) -> None:
-    """Let the running meter take its changed configuration file; the work in progress goes on.
+    """Apply a changed configuration file to the running meter. Work in progress continues.
 
-    Exit code 78: something is wrong with it, and the former configuration stays in use. Environment variables are those
-    with which the meter was started.
+    Exit code 78: the new configuration is invalid, and the previous one stays in use. Environment variables keep the
+    values that the meter was started with.
     """
     from workers.reload import answer_of, holder, takes_signal  # noqa: PLC0415 - not needed by other commands
 
@@ -34,32 +34,32 @@ def reload(context: click.Context) -> None:
     pid = holder(data_dir)
     if pid is None:
         load_config(context)
-        where = f"no `awb run` uses {data_dir}; a part on its own takes `kill -HUP`, or `systemctl reload` of its unit"
+        where = f"no `awb run` uses {data_dir}; for a single part, use `kill -HUP` or `systemctl reload` of its unit"
         fail(where, EXIT_UNAVAILABLE)
     if not takes_signal(pid):
-        fail("the version that runs cannot reload; restart it")
+        fail("the running version cannot reload; restart it")
     before, deadline = answer_of(data_dir), time.monotonic() + _PATIENCE_SECONDS
     os.kill(pid, signal.SIGHUP)
     answer = before
     while answer == before or answer is None:
         if time.monotonic() > deadline:
-            fail(f"the meter did not answer within {_PATIENCE_SECONDS:.0f} s; its log says more")
+            fail(f"the meter did not answer within {_PATIENCE_SECONDS:.0f} s; see its log")
         time.sleep(_POLL_SECONDS)
         answer = answer_of(data_dir)
     for problem in answer["problems"]:
         click.echo(f"configuration: {problem}", err=True)
     if answer["problems"]:
-        click.echo("awb: the former configuration stays in use", err=True)
+        click.echo("awb: the previous configuration stays in use", err=True)
         sys.exit(EXIT_CONFIG)
     if answer["silent"]:
-        fail(f"these parts did not take the configuration in time: {', '.join(answer['silent'])}; restart the meter")
-    out.print("The configuration is in use.")
+        fail(f"these parts did not apply the configuration in time: {', '.join(answer['silent'])}; restart the meter")
+    out.print("The new configuration is in use.")
     if answer["restart"]:
         out.print(f"These settings need a restart: {', '.join(answer['restart'])}.")
 
 
 def _data_dir(path: Path | None) -> Path:
-    """Return where the meter keeps its data, also if its configuration cannot be used any more."""
+    """Return the meter's data directory, even if its configuration is now invalid."""
     try:
         found = load(path).settings.data_dir
     except ConfigError:

@@ -1,4 +1,4 @@
-"""Taking a changed configuration without a restart, at SIGHUP: all of it, or, if anything is wrong with it, nothing."""
+"""Applying a changed configuration on SIGHUP without a restart: all of it, or nothing if any of it is invalid."""
 
 import atexit
 import contextlib
@@ -19,7 +19,7 @@ from app.store.reloads import forget_reload, note_reload
 from app.store.server.connection import unavailable
 
 log = structlog.get_logger(__name__)
-#: Read once, when a part starts, beside all that is about Redis.
+#: Settings read only when a part starts, in addition to all Redis settings.
 _FIXED: Final = (
     "bind",
     "web_processes",
@@ -30,21 +30,21 @@ _FIXED: Final = (
     "log_format",
     "grace_seconds",
 )
-#: A configuration, None where it cannot be used, and everything that is wrong with it.
+#: A configuration, or None if it is invalid; and everything that is wrong with it.
 Read = Callable[[], tuple[Config | None, list[str]]]
 
 
 def hold_signal() -> None:
-    """Keep SIGHUP for the thread that waits for it; to be called before any thread is started.
+    """Block SIGHUP for all threads but the one that waits for it; call this before any thread starts.
 
-    A part that somebody runs on a terminal ends with the terminal, as ever.
+    A part that was started on a terminal still ends with the terminal.
     """
     if "_AWB_PARENT_FD" in os.environ or not sys.stdin.isatty():
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
 
 
 class Reloader:
-    """Waits for SIGHUP in a thread of its own, so that a job or request in progress goes on with what it began with."""
+    """Waits for SIGHUP in a separate thread, so that a job or request in progress keeps its configuration."""
 
     def __init__(
         self, part: str, config: Config, read: Read, apply: Callable[[Config], None], connection: "redis.Redis"
@@ -57,7 +57,7 @@ class Reloader:
         return self._in_force
 
     def start(self) -> None:
-        # What a former process of this id may have noted is over.
+        # Delete what an earlier process with the same id may have stored.
         self._forget()
         atexit.register(self._forget)
         threading.Thread(target=self._wait, name="reload", daemon=True).start()
@@ -80,7 +80,7 @@ class Reloader:
             why = unavailable(error)
             found, problems = None, [f"Redis is {why}" if why else str(error) or type(error).__name__]
         if found is None or problems:
-            log.error("configuration not reloaded, the former one stays", part=self._part, problems=problems)
+            log.error("configuration not reloaded, the previous one stays", part=self._part, problems=problems)
             return problems, []
         restart = needs_restart(self._config, found)
         settings = found.settings
@@ -94,6 +94,6 @@ class Reloader:
 
 
 def needs_restart(old: Config, new: Config) -> list[str]:
-    """Return the settings that have changed and are read only when a part starts."""
+    """Return the changed settings that are read only when a part starts."""
     names = [name for name in type(new.settings).model_fields if name in _FIXED or name.startswith("redis_")]
     return [name for name in names if getattr(old.settings, name) != getattr(new.settings, name)]

@@ -42,7 +42,7 @@ _MODES: Final = {
 
 @main.command()
 @DEPLOYMENT
-@click.option("--all", "every", is_flag=True, help="Show every deployment, the worst first.")
+@click.option("--all", "every", is_flag=True, help="Show every deployment, worst first.")
 @AS_JSON
 @click.pass_context
 def status(context: click.Context, deployment: str | None, every: bool, as_json: bool) -> None:

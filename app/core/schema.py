@@ -20,7 +20,7 @@ class UnfinishedRestoreError(SchemaError):
 
 
 class ClusterModeError(SchemaError):
-    """Redis spreads its keys over slots, and one step of ours touches keys in several of them."""
+    """Redis distributes keys over slots, and single steps of the meter use keys in several slots."""
 
     def __init__(self) -> None:
         super().__init__(

@@ -1,4 +1,4 @@
-"""Outcomes of reloading the configuration, by part of the service: fields of the marks, which pages read anyway."""
+"""Results of reloading the configuration, by part of the service: fields of the marks, which pages read anyway."""
 
 import json
 import os
@@ -15,18 +15,18 @@ from app.store.rq.workers import this_host
 from app.store.server.commands import commands
 
 _FIELD: Final = "reload:"
-#: A part that has not been seen to end, as on a machine that is gone, is forgotten after this time.
+#: The entry of a part whose end was not noticed, such as one on a lost machine, is deleted after this time.
 _KEPT: Final = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
 class Reload:
-    """The last reload of one process.
+    """The result of a process's last reload.
 
     Attributes:
-        part: such as `web` or `worker awb-deliveries`.
-        problems: why the former configuration is still in use; empty if the new one is.
-        restart: settings that have changed and need a restart.
+        part: the part's name, such as `web` or `worker awb-deliveries`.
+        problems: why the previous configuration is still in use; empty if the new one is in use.
+        restart: changed settings that need a restart.
     """
 
     host: str
@@ -38,18 +38,18 @@ class Reload:
 
 
 def note_reload(connection: "redis.Redis", part: str, problems: Sequence[str], restart: Sequence[str] = ()) -> None:
-    """Note how this process's reload ended."""
+    """Store the result of this process's reload."""
     found = {"at": clock.now().timestamp(), "problems": list(problems), "restart": list(restart)}
     commands(connection).hset(keys.MARKS, mapping={_field(part, os.getpid()): json.dumps(found)})
 
 
 def forget_reload(connection: "redis.Redis", part: str) -> None:
-    """Forget what this process noted: it ends, or has just read the configuration."""
+    """Delete this process's entry, because it ends or has just read the configuration."""
     commands(connection).hdel(keys.MARKS, _field(part, os.getpid()))
 
 
 def reloads(connection: "redis.Redis") -> list[Reload]:
-    """Return the last reload of each process."""
+    """Return the last result of each process."""
     found, marks = [], commands(connection).hgetall(keys.MARKS)
     for name, text in sorted(marks.items()):
         if name.startswith(_FIELD.encode()):

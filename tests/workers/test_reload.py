@@ -99,7 +99,7 @@ def test_every_part_takes_a_changed_configuration_and_keeps_the_former_one_when_
     assert len(before) >= 5
     meter.write("limit = 4", 'thresholds = ["50%"]', 'ai_templates = ["aider"]')
     done = meter.awb("reload")
-    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "The configuration is in use."), done.stderr
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "The new configuration is in use."), done.stderr
     assert meter.get("/api/v1/usage")["limit"] == 4
     # The worker counts and warns by it, too.
     assert [meter.post(number) for number in range(3)] == [202] * 3
@@ -110,7 +110,7 @@ def test_every_part_takes_a_changed_configuration_and_keeps_the_former_one_when_
     wrong = meter.awb("reload")
     assert wrong.returncode == 78
     assert "unknown key “limits”" in wrong.stderr
-    assert "former configuration stays in use" in wrong.stderr
+    assert "previous configuration stays in use" in wrong.stderr
     assert meter.get("/api/v1/usage")["limit"] == 4
     (trouble,) = meter.troubles()
     assert "service" in trouble

@@ -166,7 +166,7 @@ def _scheduler(vitals: Vitals) -> Finding:
 
 
 def _reloads(vitals: Vitals) -> Iterator[Finding]:
-    """Report parts that could not take a changed configuration."""
+    """Report parts that could not apply a changed configuration."""
     for part, (problem, at) in vitals.reloads.items():
         when = moment_text(at, vitals.zone)
         message = f"{part} could not take the changed configuration at {when} and uses the former one: {problem}"

@@ -118,7 +118,7 @@ def _log_counted(
     for update in updates:
         if update.workspace_id in conflicts:
             continue
-        # Most deliveries only confirm what is counted already.
+        # Most deliveries only confirm existing records.
         write = log.info if update.sent else log.debug
         write(
             "evidence counted",

@@ -15,7 +15,7 @@ from app.store.server.commands import commands
 from app.store.server.connection import script
 
 _PAGE: Final = 200
-#: In place of the text of a delivery that is packed.
+#: Replaces the text of a packed delivery.
 _PACKED: Final = b""
 
 
@@ -51,7 +51,7 @@ class Kept:
         return None if packed is None else KeptDelivery(packed, _PACKED)
 
     def count(self, since: float) -> int:
-        """Return about how many deliveries since then have not expired."""
+        """Return the approximate number of unexpired deliveries since then."""
         return int(self.redis.zcount(keys.deliveries(self.deployment), since, "+inf")) + self._packs.count(since)
 
     def newest(self, since: float, most: int | None = None) -> Iterator[list[KeptDelivery]]:
@@ -72,7 +72,7 @@ class Kept:
             start = stop
 
     def packed(self, since: float) -> Iterator[list[KeptDelivery]]:
-        """Yield pages of packed deliveries since then, newest first; they come behind those of `newest`."""
+        """Yield pages of packed deliveries since then, newest first; all are older than those of `newest`."""
         for rows in self._packs.pages(since):
             yield [KeptDelivery(row, _PACKED) for row in rows]
 

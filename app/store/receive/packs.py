@@ -89,7 +89,7 @@ class Packs:
         return next((row for row in found if row["message_id"] == message_id), None)
 
     def take_out(self, message_id: str) -> bytes | None:
-        """Put a packed delivery back among the single ones, and return its text; None if it is not packed any more."""
+        """Move a packed delivery back to its own key, and return its text; None if it is no longer packed."""
         for number in self._numbers(message_id):
             name = keys.pack(self.deployment, number)
             with self.connection.pipeline(transaction=True) as pipe:
@@ -112,7 +112,7 @@ class Packs:
         return None
 
     def pages(self, since: float) -> Iterator[list[Record]]:
-        """Yield the packs with deliveries since a moment, the newest first, each in the order of arrival reversed."""
+        """Yield packs with deliveries since a moment, newest first, as are the deliveries in each."""
         for number, newest in self._newest_first():
             if newest < since:
                 return

@@ -70,7 +70,7 @@ def server_version(connection: "redis.Redis") -> str:
 
 
 def in_cluster_mode(connection: "redis.Redis") -> bool:
-    """Return whether the server is a node of Redis Cluster, by HELLO as well.
+    """Return whether the server is a node of Redis Cluster, also according to HELLO.
 
     Raises:
         redis.exceptions.RedisError: the server does not answer.

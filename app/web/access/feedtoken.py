@@ -13,7 +13,7 @@ _FEEDS: Final = (BADGE, CALENDAR)
 
 
 def admits(request: Request, config: Config) -> bool:
-    """Return whether a request for a feed has the token of all or of its deployment; it opens only the feeds."""
+    """Return whether a request for a feed has the common token or its deployment's, which is valid only for feeds."""
     given = request.args.get("token", "")
     if not given or request.path not in _FEEDS or request.method not in ("GET", "HEAD"):
         return False

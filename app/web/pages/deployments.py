@@ -28,7 +28,7 @@ _COLUMNS = (
 
 
 def add_routes(routes: Blueprint, config: Config, connection: "redis.Redis") -> None:
-    """Add the page; every deployment leads to its own pages."""
+    """Add the page; each deployment links to its own pages."""
 
     @routes.get("/deployments")
     def deployments() -> Response:

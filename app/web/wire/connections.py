@@ -79,7 +79,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
 
     @property
     def idle(self) -> bool:
-        """Return whether nothing is under way here, in neither direction."""
+        """Return whether no data is under way in either direction."""
         return self.waiting and self.request is None and not self.total_outbufs_len
 
     def service(self) -> None:
@@ -158,7 +158,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         super().__init__(app, {}, _sock=listener, bind_socket=False, sockinfo=described, **more)
 
     def take_over(self, app: Flask, settings: Settings) -> None:
-        """Serve an application with other settings from the next request on; those in progress end with the former."""
+        """Use an application with other settings from the next request on; those in progress keep the old one."""
         former, self.refusals = self.refusals, app.extensions.get(REFUSALS)
         if self.refusals is not None:
             self.refusals.start()
@@ -173,7 +173,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         return Parser(adj, self._bodies)
 
     def stop_accepting(self) -> None:
-        """Take what waits to be accepted, and no more; every connection is closed after its next answer."""
+        """Accept pending connections, and no more; every connection is closed after its next answer."""
         self.draining = True
         before = -1
         while len(self.active_channels) != before:

@@ -1,4 +1,4 @@
-"""A receiver that is asked to stop finishes what it has taken on: no request is left without its answer."""
+"""A receiver that is asked to stop first finishes: every accepted request is answered."""
 
 import signal
 import threading
@@ -8,8 +8,8 @@ from typing import Final
 from app import clock
 from app.web.wire.connections import Server
 
-#: A connection without a request is closed once it has been quiet for this long. Whoever keeps it open may be sending
-#: the next one already.
+#: A connection without a request is closed after this many seconds of silence. Its client may already be sending the
+#: next request.
 QUIET_SECONDS: Final = 1.0
 _LOOK_EVERY_SECONDS: Final = 0.1
 
@@ -19,7 +19,7 @@ def serve(server: Server, grace_seconds: float) -> None:
 
     Args:
         server: built by `app.web.server.server`.
-        grace_seconds: for how long a request that was taken on may take.
+        grace_seconds: the maximum time for a request that was accepted.
     """
     asked = threading.Event()
 
@@ -35,7 +35,7 @@ def serve(server: Server, grace_seconds: float) -> None:
 
 
 def drain(server: Server, grace_seconds: float) -> None:
-    """Take no new connections, answer what comes on those that are there, and close each one after that."""
+    """Accept no new connections, answer requests on existing ones, and then close each of them."""
     begin = time.monotonic()
     server.stop_accepting()
     while server.active_channels and time.monotonic() < begin + grace_seconds:
