@@ -18,7 +18,12 @@ from tests.pictures.screenshot import DOCS
 
 _TO: Final = DOCS / "pictures"
 #: Pages as after the setup, accessible on this machine without a login.
-_SET_UP: Final[dict[str, Any]] = {"public_url": "https://awb.example.com", "trust_loopback": "always"}
+_SET_UP: Final[dict[str, Any]] = {
+    "public_url": "https://awb.example.com",
+    "trust_loopback": "always",
+    "relay": "email",
+    "forward": '[{"name": "teams", "url": "https://teams.example.com/hook"}]',
+}
 
 
 class Picture(NamedTuple):
