@@ -191,7 +191,13 @@ def _fields(record: UsageRecord) -> dict[str, Any]:
 
 
 def sample(
-    connection: "redis.Redis", redis_url: str, *, verified: bool = True, healthy: bool = True, **settings: Any
+    connection: "redis.Redis",
+    redis_url: str,
+    *,
+    verified: bool = True,
+    healthy: bool = True,
+    relayed: bool = True,
+    **settings: Any,
 ) -> Config:
     """Fill an empty Redis with five months of a yearly period at about 80% of its limit; return its configuration."""
     now = clock.now()
@@ -203,7 +209,8 @@ def sample(
     deliver(connection, records[-80:])
     if verified:
         _hear(connection, now, start, len(records))
-    _pass_on(connection, records[-9:], now)
+    if relayed:
+        _pass_on(connection, records[-9:], now)
     warn(Store(connection, DEPLOYMENT), config, AWB)
     _send(connection, now, refused=not healthy)
     if healthy:

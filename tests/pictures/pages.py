@@ -21,8 +21,6 @@ _TO: Final = DOCS / "pictures"
 _SET_UP: Final[dict[str, Any]] = {
     "public_url": "https://awb.example.com",
     "trust_loopback": "always",
-    "relay": "email",
-    "forward": '[{"name": "teams", "url": "https://teams.example.com/hook"}]',
 }
 
 
@@ -37,11 +35,11 @@ class Picture(NamedTuple):
 
 
 def _as_usual(server: RedisServer) -> Config:
-    return world.sample(connect(server.url), server.url, **_SET_UP)
+    return world.sample(connect(server.url), server.url, relayed=False, **_SET_UP)
 
 
 def _over_the_limit(server: RedisServer) -> Config:
-    return world.sample(connect(server.url), server.url, verified=False, limit=1000, **_SET_UP)
+    return world.sample(connect(server.url), server.url, verified=False, relayed=False, limit=1000, **_SET_UP)
 
 
 def _broken(server: RedisServer) -> Config:
