@@ -18,3 +18,5 @@ html_show_copyright = False
 html_copy_source = False
 # Code blocks are shell, logs and configuration of several programs.
 highlight_language = "none"
+# It has no lexer for configurations of HAProxy.
+suppress_warnings = ["misc.highlighting_failure"]

@@ -13,7 +13,9 @@ from app.store.store import Store
 
 
 class Record(Answer):
-    key: str = Field(description="What was consumed: `build:<id>` if proved, otherwise `hint:<workspace>:<n>`.")
+    key: str = Field(
+        description="What was consumed: `build:` and its id if proved, otherwise `hint:`, the workspace and a number."
+    )
     meter: str
     state: RecordState
     at: Moment = Field(description="When the build completed; until it is proved, when the notification arrived.")

@@ -24,7 +24,8 @@ NOT_SHOWN = {
     "awb_coder_api_configured", "awb_coder_api_failing_since_timestamp_seconds", "awb_reconcile_interval_seconds",
     "awb_queue_paused", "awb_redis_aof_enabled",
     # What the verdict sums up is on the dashboard, and the alert rules speak of the rest.
-    "awb_health", "awb_health_check", "awb_relay_errors_total", "awb_relay_oldest_age_seconds",
+    "awb_health", "awb_health_check", "awb_redis_budget_bytes", "awb_redis_budget_kept_since_timestamp_seconds",
+    "awb_relay_errors_total", "awb_relay_oldest_age_seconds",
 }  # fmt: skip
 
 

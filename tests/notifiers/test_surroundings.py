@@ -270,15 +270,16 @@ def test_redis_over_tls_is_trusted_the_same(
     with redis_over_tls(authority, tmp_path) as url:
 
         def answers(given: Path | None) -> bool:
+            settings = make_config(url, **({"ca_file": given} if given else {})).settings
             try:
-                return bool(connect(url, ca_file=given).ping())
+                return bool(connect(url, settings=settings).ping())
             except redis.exceptions.ConnectionError:
                 return False
 
         wait_until(lambda: answers(ca_file))
         assert not answers(None)
         (finding,) = [found for found in examine(make_config(url), connect(url)) if found.check == "redis.reachable"]
-        assert "AWB_CA_FILE" in finding.hint
+        assert "AWB_REDIS_CA_FILE" in finding.hint
         monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
         assert answers(None)
 

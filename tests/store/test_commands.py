@@ -57,6 +57,7 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any], Any]] = [
     ("zadd", ("sorted", {"b": 2.5}), {"gt": True}, None),
     ("zrem", ("sorted", "a", "none"), {}, None),
     ("zremrangebyscore", ("sorted", "-inf", 5), {}, None),
+    ("xtrim", ("stream",), {"minid": "0-1", "approximate": False}, None),
     ("xadd", ("stream", {"a": "1"}), {"maxlen": 5, "approximate": False}, None),
     ("xrevrange", ("stream",), {"count": 5}, None),
     ("info", (), {}, None),

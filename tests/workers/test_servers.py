@@ -64,7 +64,9 @@ def test_a_server_that_cannot_read_the_data_is_named_with_the_one_that_can(
     with pytest.raises(embedded.OtherServerError) as raised:
         run(short_dir)
     wrote, here = BOTH["valkey"].program, BOTH["redis"].program
-    assert f"{wrote} wrote {short_dir}, and this is {here}, which may not read it: install {wrote}" in str(raised.value)
+    assert f"{wrote} wrote {short_dir}, and this is {here}, which may not be able to read it: install {wrote}" in str(
+        raised.value
+    )
     only(monkeypatch, "redis", "valkey")
     assert run(short_dir) == ("valkey", b"yes")
 
