@@ -92,12 +92,14 @@ class System:
 
     def __exit__(self, *_: object) -> None:
         """Leave nothing behind, whatever the result of the test."""
-        for pid in [*processes(self.pid), self.pid, *processes_of(self.data_dir)]:
+        assert self.supervisor is not None
+        # The process id of one that has ended may already be that of somebody else.
+        alive = [*processes(self.pid), self.pid] if self.supervisor.poll() is None else []
+        for pid in [*alive, *processes_of(self.data_dir)]:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
-        assert self.supervisor is not None
         self.supervisor.wait()
 
     def part(self, name: str) -> int | None:
