@@ -47,7 +47,8 @@ class Role:
         return self.start()
 
     def __exit__(self, *_: object) -> None:
-        if self.process is None:
+        # The id of a process that has ended may be somebody else's now.
+        if self.process is None or self.process.poll() is not None:
             return
         for pid in [*processes(self.pid), self.pid]:
             try:

@@ -15,7 +15,7 @@ import pytest
 
 from app.store.rq import jobqueue
 from tests.conftest import RedisServer, wait_until
-from tests.faults.system import free_port
+from tests.faults.system import free_port, processes_of
 from tests.workers.make import ROOT, environment
 from tests.workers.slowparts import ENDING
 from workers.parts import CAN_FORK
@@ -52,8 +52,8 @@ def run(redis_server: RedisServer, short_dir: Path) -> Iterator[Run]:
 
 
 def end(started: Run) -> None:
-    # The receiver of these tests heeds nothing else.
-    for pid in [started.process.pid, *(part["pid"] for part in started.noted("started").values())]:
+    # The receiver of these tests heeds nothing else. The id of a process that has ended may be somebody else's now.
+    for pid in processes_of(started.data_dir):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     started.process.wait()
