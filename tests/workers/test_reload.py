@@ -104,7 +104,7 @@ def test_every_part_takes_a_changed_configuration_and_keeps_the_former_one_when_
     # The worker counts and warns by it, too.
     assert [meter.post(number) for number in range(3)] == [202] * 3
     wait_until(lambda: meter.get("/api/v1/usage")["used"] == 3)
-    wait_until(lambda: meter.get("/api/v1/alerts")["alerts"][0]["level"] == "50%")
+    wait_until(lambda: [alert["level"] for alert in meter.get("/api/v1/alerts")["alerts"]] == ["50%"])
 
     meter.write("limit = 4", "limits = 5")
     wrong = meter.awb("reload")
