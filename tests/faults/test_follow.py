@@ -12,6 +12,7 @@ import pytest
 
 from app.core.access.people import token_digest
 from app.simulator.sinks import SlackSink
+from app.store import keys
 from tests.conftest import SECRET, wait_until
 from tests.faults.planted import Service
 from tests.faults.system import session
@@ -77,6 +78,9 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Followed]:
             trust_loopback="always",
         ).started() as service,
     ):
+        # The first sweep might announce a threshold before the worker does; the next one is a minute away.
+        with service.connection() as connection:
+            wait_until(lambda: connection.hget(keys.MARKS, "last_sweep_at"))
         for number, delivery in enumerate(DELIVERIES, start=1):
             assert post(service, delivery) == 202
             wait_until(lambda number=number: service.used() == number)

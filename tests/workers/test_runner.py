@@ -20,9 +20,12 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from app.config.load import Config
+from app.core.count.meter import AWB
+from app.pipeline.watch.warn import warn
 from app.simulator.sinks import SlackSink
 from app.store.rq import jobqueue, readyjob, turns
 from app.store.server.connection import script
+from app.store.store import Store
 from tests.conftest import RedisServer, wait_until
 from tests.pipeline.fragile import Fuse, fragile
 from tests.pipeline.streams import (
@@ -320,6 +323,8 @@ def test_a_worker_killed_in_the_middle_of_a_thousand_deliveries_loses_and_double
             drain(connection, config)
             clock.shift(timedelta(seconds=70))
             bring_back(connection, config)
+        # What was counted just before a kill is announced by the next sweep.
+        warn(Store(connection, DEPLOYMENT), config, AWB)
     assert jobs_in(connection) == NOTHING
     assert used(connection) == 1000
     assert books(connection)["verdicts"].keys() == {f"awb:v1:prod:delivery:{one}" for _, one, _, _ in deliveries}
