@@ -19,6 +19,8 @@ PARENT_FD: Final = "_AWB_PARENT_FD"
 #: macOS' own libraries do not work in a forked process without exec.
 CAN_FORK: Final = sys.platform == "linux"
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+#: Blocked in a part from its first moment: it waits for SIGHUP when it can reload (app/cli/reloading.py).
+_HELD: Final = (*_SIGNALS, signal.SIGHUP)
 #: Initial delay before a part that ended is restarted, in seconds.
 FIRST_DELAY: Final = 0.5
 _LONGEST_NAME: Final = 15
@@ -71,14 +73,14 @@ class Forked:
 
     def __init__(self, run: Callable[[], None], name: str) -> None:
         # A signal that arrives before the child has its own handlers would be handled by a copy of ours, and be lost.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
         try:
             # The garbage collector no longer touches, and so no longer copies, frozen objects.
             gc.freeze()
             self._process = get_context("fork").Process(target=_begin, args=(run, name), name=name)
             self._process.start()
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
         assert self._process.pid is not None  # noqa: S101 - for the type checker
         self.pid = self._process.pid
 
