@@ -171,9 +171,12 @@ def test_a_full_redis_is_answered_503_and_then_all_goes_on(short_dir: Path) -> N
         system.connection().config_set("maxmemory", 1)
         assert system.post(messages[5]) == 503
         system.connection().config_set("maxmemory", 0)
+        # Stopped, so that it has work in hand when Redis is full, however fast it is.
+        stopped = system.signal("delivery worker", signal.SIGSTOP)
         with Client(system, messages[5:], seed=5) as client:
             wait_until(lambda: len(client.taken) > len(messages) // 4)
             system.connection().config_set("maxmemory", 1)
+            os.kill(stopped, signal.SIGCONT)
             # With work in hand a worker ends; the supervisor starts another one, which works on when there is room.
             wait_until(lambda: system.part("delivery worker") not in (workers["delivery worker"], None))
             system.connection().config_set("maxmemory", 0)
