@@ -12,7 +12,8 @@ from typing import Any, Final, Protocol
 
 import structlog
 
-from workers.parts import CAN_FORK, FIRST_DELAY, PARENT_FD, Child, Forked, Process, spawn
+from app.config.environment import PARENT_FD
+from workers.parts import CAN_FORK, FIRST_DELAY, Child, Forked, Process, spawn
 
 log = structlog.get_logger(__name__)
 _LONGEST_DELAY, _HEALTHY_AFTER = 30.0, 60.0

@@ -14,8 +14,6 @@ from typing import Any, Final, Protocol
 from app.config.settings import Settings
 from app.store.rq import jobqueue
 
-#: Environment variable of a part: a pipe that closes when the supervisor ends, whatever the reason.
-PARENT_FD: Final = "_AWB_PARENT_FD"
 #: macOS' own libraries do not work in a forked process without exec.
 CAN_FORK: Final = sys.platform == "linux"
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)

@@ -19,6 +19,7 @@ from app.cli.program import runnable
 from app.cli.terminal import Out, clean_streams
 from app.cli.version import print_version
 from app.config.datadir import holds
+from app.config.environment import PARENT_FD
 from app.config.load import EXIT_CONFIG, Config, ConfigError, load
 from app.config.secrettexts import secret_texts
 from app.config.settings import Settings
@@ -33,7 +34,6 @@ EXIT_FAILED: Final = commands.EXIT_FAILED
 #: Some work is left for later (EX_TEMPFAIL of sysexits.h).
 EXIT_INCOMPLETE: Final = 75
 EXIT_UNAVAILABLE: Final = commands.EXIT_UNAVAILABLE
-_PARENT_FD: Final = "_AWB_PARENT_FD"
 
 
 class _Out(Out):
@@ -107,7 +107,7 @@ def load_config(
         level = config.settings.log_level if part else "error"
         logs.configure(config.settings.log_format, level, secret_texts(config.settings))
         # The parts that `awb run` starts do not repeat its warnings.
-        if part and _PARENT_FD not in os.environ:
+        if part and PARENT_FD not in os.environ:
             import structlog  # noqa: PLC0415 - slow to import
 
             for notice in config.notices:

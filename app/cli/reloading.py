@@ -13,6 +13,7 @@ import redis
 import structlog
 
 from app import logs
+from app.config.environment import PARENT_FD
 from app.config.load import Config
 from app.config.secrettexts import secret_texts
 from app.store.reloads import forget_reload, note_reload
@@ -39,7 +40,7 @@ def hold_signal() -> None:
 
     A part that was started on a terminal still ends with the terminal.
     """
-    if "_AWB_PARENT_FD" in os.environ or not sys.stdin.isatty():
+    if PARENT_FD in os.environ or not sys.stdin.isatty():
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
 
 

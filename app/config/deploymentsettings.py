@@ -1,10 +1,9 @@
 """Tables [deployment_settings.<name>]: their secrets from files, and the resulting settings of each deployment."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, Final
 
-from app.config.environment import plain, why_unreadable
+from app.config.environment import secret_in
 from app.config.perdeployment import OWN, PerDeployment
 from app.config.settings import SECRET_FIELDS, Settings
 from app.config.together import GROUPS, incomplete
@@ -34,14 +33,9 @@ def _with_secrets(where: str, table: dict[str, Any], problems: list[str]) -> dic
         if key in table:
             problems.append(f"{where} {key}_file: {key} is set as well; keep one of the two")
             continue
-        try:
-            table[key] = plain(Path(str(file)).read_text(encoding="utf-8-sig"))
-        except (OSError, UnicodeDecodeError) as error:
-            problems.append(f"{where} {key}_file: the file {file} cannot be read: {why_unreadable(error)}")
-            continue
-        if not table[key]:
-            problems.append(f"{where} {key}_file: the file {file} is empty")
-            del table[key]
+        secret = secret_in(str(file), f"{where} {key}_file", problems)
+        if secret:
+            table[key] = secret
     return table
 
 

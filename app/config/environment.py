@@ -12,6 +12,8 @@ PREFIX: Final = "AWB_"
 # Read by the test suite and by make, not by the program.
 _NOT_OURS: Final = PREFIX + "SHARED_PAYLOADS"
 _MARK: Final = "\ufeff"
+#: Of a part that `awb run` starts: a pipe that closes when the supervisor ends, whatever the reason.
+PARENT_FD: Final = "_AWB_PARENT_FD"
 
 
 def value_of(environ: Mapping[str, str], name: str) -> str:
@@ -50,16 +52,23 @@ def secret_files(environ: Mapping[str, str], problems: list[str]) -> dict[str, s
         if value_of(environ, PREFIX + key.upper()):
             problems.append(f"{variable}: {PREFIX}{key.upper()} is set as well; keep one of the two")
             continue
-        try:
-            # utf-8-sig, because editors on Windows start files with a byte order mark.
-            found[key] = plain(Path(name).read_text(encoding="utf-8-sig"))
-        except (OSError, UnicodeDecodeError) as error:
-            problems.append(f"{variable}: the file {name} cannot be read: {why_unreadable(error)}")
-            continue
-        if not found[key]:
-            problems.append(f"{variable}: the file {name} is empty")
-            del found[key]
+        secret = secret_in(name, variable, problems)
+        if secret:
+            found[key] = secret
     return found
+
+
+def secret_in(file: str, setting: str, problems: list[str]) -> str:
+    """Return the secret in a file; empty, with a problem that names the setting, if there is none."""
+    try:
+        # utf-8-sig, because editors on Windows start files with a byte order mark.
+        secret = plain(Path(file).read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(f"{setting}: the file {file} cannot be read: {why_unreadable(error)}")
+        return ""
+    if not secret:
+        problems.append(f"{setting}: the file {file} is empty")
+    return secret
 
 
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
