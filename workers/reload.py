@@ -13,6 +13,7 @@ import redis
 
 from app import clock
 from app.config.datadir import LOCK
+from app.config.wholefile import whole_file
 from app.store.reloads import Reload, reloads
 from workers.parts import Child
 
@@ -43,9 +44,8 @@ def pass_on(children: Iterable[Child], connection: "redis.Redis") -> tuple[list[
 def write_answer(data_dir: Path, problems: list[str], silent: list[str], restart: list[str]) -> None:
     """Write the answer that `awb reload` waits for, completely or not at all."""
     found = {"at": clock.now().timestamp(), "problems": problems, "silent": silent, "restart": restart}
-    draft = data_dir / f".{_ANSWER}"
-    draft.write_text(json.dumps(found), encoding="utf-8")
-    draft.replace(data_dir / _ANSWER)
+    with whole_file(data_dir / _ANSWER) as opened:
+        opened.write(json.dumps(found).encode())
 
 
 def answer_of(data_dir: Path) -> dict[str, Any] | None:

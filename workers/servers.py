@@ -10,11 +10,12 @@ import json
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from app.config.wholefile import whole_file
 
 _NAMES: Final = ("redis-server", "valkey-server")
 _NOTE: Final = "redis-server.json"
@@ -80,11 +81,8 @@ def remember(data_dir: Path, info: dict[str, Any]) -> None:
     """Store which server writes this directory from now on, according to its INFO."""
     kind = "valkey" if "valkey_version" in info else "redis"
     note = {"server": kind, "version": str(info.get("valkey_version") or info["redis_version"])}
-    with contextlib.suppress(OSError):
-        # Written to a temporary file and renamed, so that no partial file is ever read.
-        with tempfile.NamedTemporaryFile("w", dir=data_dir, prefix=f".{_NOTE}.", delete=False) as draft:
-            draft.write(json.dumps(note) + "\n")
-        Path(draft.name).replace(data_dir / _NOTE)
+    with contextlib.suppress(OSError), whole_file(data_dir / _NOTE) as opened:
+        opened.write(json.dumps(note).encode() + b"\n")
 
 
 def written_by(data_dir: Path) -> Program | None:

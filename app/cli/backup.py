@@ -1,7 +1,6 @@
 """`awb backup` and `awb restore`: one file with everything that cannot be obtained again."""
 
 import contextlib
-import os
 import sys
 import tempfile
 from collections import Counter
@@ -15,7 +14,7 @@ import redis
 
 from app.cli import backupfile
 from app.cli.base import AS_JSON, EXIT_UNAVAILABLE, actor, fail, load_config, main, open_redis, out, print_json
-from app.cli.export import progress_bar
+from app.cli.export import output_file, progress_bar
 from app.cli.meter import no_meter
 from app.cli.terminal import raw
 from app.cli.version import version
@@ -154,20 +153,8 @@ def _target(file: Path) -> Iterator[IO[bytes]]:
             fail("a backup is not text; name a file, or pipe the output into another program")
         yield raw(sys.stdout).buffer
         return
-    try:
-        draft, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    except OSError as error:
-        fail(f"{file} cannot be written: {error.strerror}")
-    try:
-        with os.fdopen(draft, "wb") as opened:
-            yield opened
-            opened.flush()
-            os.fsync(opened.fileno())
-        Path(name).replace(file)
-    except OSError as error:
-        fail(f"{file} cannot be written: {error.strerror}")
-    finally:
-        Path(name).unlink(missing_ok=True)
+    with output_file(file) as opened:
+        yield opened
 
 
 @contextlib.contextmanager

@@ -1,9 +1,8 @@
 """`awb export`: records as a file."""
 
 import contextlib
-import os
+import io
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from app.cli.base import DEPLOYMENT, fail, main, open_store
 from app.cli.recordfile import FORMATS, lines_of
 from app.cli.terminal import Out, raw
+from app.config.wholefile import whole_file
 from app.core.count.meter import AWB, UsageRecord
 from app.pipeline.operate.transfer import export
 
@@ -82,15 +82,20 @@ def _output(file: Path | None) -> Iterator[IO[str]]:
         # Anything other than a terminal gets names unchanged, so that they can be imported again.
         yield sys.stdout if sys.stdout.isatty() else raw(sys.stdout)
         return
+    with output_file(file) as opened:
+        text = io.TextIOWrapper(opened, encoding="utf-8", newline="")
+        try:
+            yield text
+        finally:
+            # Flushes without closing: the file is closed where it was opened.
+            text.detach()
+
+
+@contextlib.contextmanager
+def output_file(file: Path) -> Iterator[IO[bytes]]:
+    """Yield a file that appears under its name only once it is complete; an error of the disk ends the command."""
     try:
-        draft, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    except OSError as error:
-        fail(f"{file} cannot be written: {error.strerror}")
-    try:
-        with os.fdopen(draft, "w", encoding="utf-8", newline="") as opened:
+        with whole_file(file) as opened:
             yield opened
-        Path(name).replace(file)
     except OSError as error:
         fail(f"{file} cannot be written: {error.strerror}")
-    finally:
-        Path(name).unlink(missing_ok=True)

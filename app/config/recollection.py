@@ -4,12 +4,12 @@ The file is only written if the data directory exists. A machine without one det
 """
 
 import contextlib
-import os
-import tempfile
 from pathlib import Path
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+from app.config.wholefile import whole_file
 
 _NAME: Final = "redis-last-seen.json"
 #: By path: the file's identity, size and time, and its content.
@@ -62,12 +62,7 @@ def recall(data_dir: Path) -> Recollection | None:
 def remember(data_dir: Path, seen: Recollection) -> bool:
     """Write the file, all of it or nothing; False if the data directory does not exist or cannot be written."""
     with contextlib.suppress(OSError):
-        draft, name = tempfile.mkstemp(dir=data_dir, prefix=f".{_NAME}.")
-        try:
-            with os.fdopen(draft, "w", encoding="utf-8") as opened:
-                opened.write(seen.model_dump_json())
-            Path(name).replace(data_dir / _NAME)
-        finally:
-            Path(name).unlink(missing_ok=True)
+        with whole_file(data_dir / _NAME) as opened:
+            opened.write(seen.model_dump_json().encode())
         return True
     return False
