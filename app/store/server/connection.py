@@ -9,6 +9,7 @@ from typing import Any, Final
 import redis
 from redis.backoff import NoBackoff
 from redis.connection import Connection, SSLConnection, parse_url
+from redis.driver_info import DriverInfo
 from redis.exceptions import (
     BusyLoadingError,
     NoPermissionError,
@@ -34,6 +35,8 @@ SOCKET_TIMEOUT: Final = 5.0
 RECEIVER_TIMEOUT: Final = 2.0
 #: RQ needs BLMOVE for its reliable dequeue.
 OLDEST_VERSION = (6, 2)
+#: Given, because redis-py would read its version from the files of its package for every connection.
+_DRIVER: Final = DriverInfo(lib_version=redis.__version__)
 _FORBIDDEN: Final = re.compile(r"run the '([^']+)'")
 
 
@@ -58,6 +61,7 @@ def connect(
         retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
         health_check_interval=30,
         era=Era(),
+        driver_info=_DRIVER,
         silence=Silence(timeout) if hurried else None,
     )
     return redis.Redis.from_pool(pool)
