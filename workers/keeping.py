@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 import structlog
 
 from app.config.environment import PARENT_FD
+from app.config.load import Config
 from workers.parts import CAN_FORK, FIRST_DELAY, Child, Forked, Process, spawn
 
 log = structlog.get_logger(__name__)
@@ -27,8 +28,8 @@ class Runner(Protocol):
     def prepare(self, command: str) -> None:
         """Import what a command needs, so that processes forked from now on share it."""
 
-    def run(self, words: Sequence[str]) -> None:
-        """Run a command of `awb` in this process, which ends with it."""
+    def run(self, words: Sequence[str], config: Config | None) -> None:
+        """Run a command of `awb` in this process, which ends with it; without a configuration it reads one."""
 
 
 class Parts:
@@ -36,6 +37,7 @@ class Parts:
 
     Attributes:
         environment: environment variables for the parts, in addition to those of this process.
+        config: the configuration for the parts that are forked; None if each reads it.
     """
 
     def __init__(self, program: Runner, give_up: Callable[[Child], None] = lambda _: None) -> None:
@@ -47,6 +49,7 @@ class Parts:
         """
         self.program = program
         self.environment: dict[str, str] = {}
+        self.config: Config | None = None
         self._give_up = give_up
         self._alive_read, self._alive_write = os.pipe()
 
@@ -92,7 +95,7 @@ class Parts:
         os.close(self._alive_write)
         self._give_up(child)
         os.environ.update(environment)
-        self.program.run(child.command)
+        self.program.run(child.command, self.config)
 
 
 def _ended(child: Child, now: float) -> None:

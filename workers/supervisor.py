@@ -9,12 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Final, Protocol, Self, cast
 
 import redis
 import structlog
+from pydantic import SecretStr
 
 from app.config.datadir import LOCK
 from app.config.load import Config
@@ -162,6 +164,8 @@ class Supervisor:
                     ended, silent = reload.pass_on([*self.web, *self.others], connection)
                     problems = [problem for one in ended for problem in one.problems]
                     restart = {name for one in ended for name in one.restart}
+                    if not problems:
+                        self.parts.config = self._for_parts(found)
                     self._add_workers(found.settings)
                 note_reload(connection, "service", problems, sorted(restart))
         except (redis.exceptions.RedisError, OSError) as error:
@@ -171,6 +175,13 @@ class Supervisor:
         else:
             log.info("configuration reloaded", part="service", silent=silent, needs_restart=sorted(restart))
         reload.write_answer(self.config.settings.data_dir, list(dict.fromkeys(problems)), silent, sorted(restart))
+
+    def _for_parts(self, config: Config) -> Config:
+        """Return a configuration as the parts have it, which know the embedded Redis by its URL."""
+        url = self.parts.environment.get("AWB_REDIS_URL")
+        if url is None:
+            return config
+        return replace(config, settings=config.settings.model_copy(update={"redis_url": SecretStr(url)}))
 
     def _add_workers(self, settings: Settings) -> None:
         """Start the additional workers that the new settings need; those without work keep running."""
@@ -195,6 +206,7 @@ class Supervisor:
         if self.redis:
             embedded.wait_ready(settings.data_dir, cast("subprocess.Popen[bytes]", self.redis.process))
             self.parts.environment["AWB_REDIS_URL"] = embedded.url(settings.data_dir)
+        self.parts.config = self._for_parts(self.config)
         self._prepare()
         if self.config.source:
             self.parts.environment["AWB_CONFIG"] = str(self.config.source)

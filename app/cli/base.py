@@ -34,6 +34,7 @@ EXIT_FAILED: Final = commands.EXIT_FAILED
 #: Some work is left for later (EX_TEMPFAIL of sysexits.h).
 EXIT_INCOMPLETE: Final = 75
 EXIT_UNAVAILABLE: Final = commands.EXIT_UNAVAILABLE
+_GIVEN: Final = "app.config"
 
 
 class _Out(Out):
@@ -69,7 +70,8 @@ def main(context: click.Context, path: Path | None) -> None:
     before = sys.stdout, sys.stderr
     clean_streams()
     context.call_on_close(lambda: _restore(*before))
-    context.obj = path
+    # Given to a part that `awb run` forked.
+    context.meta[_GIVEN], context.obj = context.obj, path
 
 
 def _restore(stdout: TextIO, stderr: TextIO) -> None:
@@ -85,7 +87,7 @@ def load_config(
     lean: bool = False,
     data_dir: bool = False,
 ) -> Config:
-    """Load the configuration, or end with code 78.
+    """Load the configuration, or end with code 78; a part that `awb run` forked is given the one that is in force.
 
     Args:
         context: the context of click.
@@ -96,7 +98,8 @@ def load_config(
             logged, which halves the start time.
         data_dir: whether the command writes into the data directory.
     """
-    config, wrong = checked(context, secret=secret, session=session, lean=lean, data_dir=data_dir)
+    given = context.meta.get(_GIVEN)
+    config, wrong = checked(context, secret=secret, session=session, lean=lean, data_dir=data_dir, given=given)
     for problem in wrong:
         click.echo(f"configuration: {runnable(problem)}", err=True)
     if config is None or wrong:
@@ -135,11 +138,26 @@ def _with_secret(settings: Settings) -> Settings:
 
 
 def checked(
-    context: click.Context, *, secret: bool = False, session: bool = False, lean: bool = False, data_dir: bool = False
+    context: click.Context,
+    *,
+    secret: bool = False,
+    session: bool = False,
+    lean: bool = False,
+    data_dir: bool = False,
+    given: Config | None = None,
 ) -> tuple[Config | None, list[str]]:
-    """Return the configuration and everything that is wrong with it; arguments as for `load_config`."""
+    """Return the configuration and everything that is wrong with it.
+
+    Args:
+        context: as all but the last, the same as for `load_config`.
+        secret: the same.
+        session: the same.
+        lean: the same.
+        data_dir: the same.
+        given: the configuration if it has been read and found valid; what is missing of its secrets is added.
+    """
     try:
-        config = load(context.obj)
+        config = given or load(context.obj)
         config = replace(config, settings=settled(config.settings, starts=secret or data_dir))
         if data_dir:
             from app.config.datadir import prepare  # noqa: PLC0415 - hardly any command needs it
@@ -153,7 +171,7 @@ def checked(
             from app.config.keptsecret import ensure_session_secret  # noqa: PLC0415 - the receiver alone needs it
 
             config = replace(config, settings=ensure_session_secret(config.settings))
-        wrong = [] if lean else [*_wrong_receivers(config), *_wrong_relays(config, starts=secret)]
+        wrong = [] if lean or given else [*_wrong_receivers(config), *_wrong_relays(config, starts=secret)]
     except ConfigError as error:
         return None, [problem.removeprefix("configuration: ") for problem in error.problems]
     return config, wrong

@@ -34,9 +34,16 @@ if TYPE_CHECKING:
 _JOURNAL: Final = "JOURNAL_STREAM"
 #: The modules that the commands below import. `run` imports them once for all processes that it forks.
 _IMPORTS: Final[Mapping[str, Sequence[str]]] = {
-    "web": ("app.web.factory", "app.web.metrics.server", "app.web.server"),
-    "worker": ("workers.runner",),
-    "scheduler": ("workers.scheduler",),
+    "web": (
+        "app.pipeline.operate.reporting",
+        "app.store.scripts",
+        "app.web.factory",
+        "app.web.metrics.server",
+        "app.web.server",
+        "app.web.wire.draining",
+    ),
+    "worker": ("app.pipeline.operate.reporting", "app.store.scripts", "workers.runner", "workers.waiting"),
+    "scheduler": ("app.pipeline.operate.reporting", "app.store.scripts", "workers.scheduler"),
 }
 
 
@@ -86,8 +93,8 @@ class _Program:
         for name in _IMPORTS[command]:
             import_module(name)
 
-    def run(self, words: Sequence[str]) -> None:
-        main.main(list(words), prog_name="awb")
+    def run(self, words: Sequence[str], config: Config | None) -> None:
+        main.main(list(words), prog_name="awb", obj=config)
 
 
 def load_or_none(path: Path | None) -> Settings | None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from app.config.load import load
+from app.config.load import Config, load
 from app.web import server
 from workers.keeping import follow_parent
 from workers.supervisor import Supervisor
@@ -34,7 +34,8 @@ class Program:
         del command
         random.seed(1)
 
-    def run(self, words: Sequence[str]) -> None:
+    def run(self, words: Sequence[str], config: Config | None) -> None:
+        del config
         follow_parent()
         name = " ".join(words[:2]) if words[0] == "worker" else words[0]
         signal.signal(signal.SIGTERM, signal.SIG_IGN if name == "web" else self._end(name))

@@ -1,5 +1,6 @@
 """Taking a changed configuration without a restart, as real processes."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -40,6 +41,11 @@ class Meter:
 
     def get(self, path: str) -> Any:
         return requests.get(f"http://127.0.0.1:{self.port}{path}", timeout=20).json()
+
+    def answers(self) -> bool:
+        with contextlib.suppress(requests.ConnectionError):
+            return requests.get(f"http://127.0.0.1:{self.port}/healthz", timeout=20).ok
+        return False
 
     def post(self, number: int, secret: str = SECRET) -> int:
         url = f"http://127.0.0.1:{self.port}/v1/webhook"
@@ -120,6 +126,15 @@ def test_every_part_takes_a_changed_configuration_and_keeps_the_former_one_when_
     assert "not reloaded" in (meter.folder / "log").read_text()
     meter.file.write_text("not TOML at all")
     assert meter.awb("reload").returncode == 78
+    # Parts that are restarted meanwhile take the one in force, too.
+    victims = [meter.pids()[name] for name in ("awb web 1", "awb deliveries")]
+    for pid in victims:
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: before.keys() == meter.pids().keys() and not set(victims) & set(meter.pids().values()))
+    wait_until(lambda: meter.answers() and meter.get("/api/v1/usage")["limit"] == 4)
+    assert meter.post(4) == 202
+    wait_until(lambda: meter.get("/api/v1/usage")["used"] == 4)
+    before = meter.pids()
 
     meter.write("limit = 7", "grace_seconds = 5")
     good = meter.awb("reload")
