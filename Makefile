@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Python stores compiled modules even where the environment says otherwise; without them every process starts slowly.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: run demo test test-long torture planted fuzz check bench docs wheel versions audit sbom lock helm-tools clean
 .DEFAULT_GOAL := run

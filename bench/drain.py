@@ -56,9 +56,7 @@ def measure(directory: Path, progress: Progress, *, quick: bool) -> list[Row]:
     rates: dict[str, list[float]] = {}
     totals_wrong = 0
     with store(directory / "drain") as (url, connection):
-        env = environment(
-            directory, AWB_REDIS_URL=url, AWB_AI_TEMPLATES=TEMPLATE, AWB_LOG_FORMAT="json", PYTHONDONTWRITEBYTECODE="1"
-        )
+        env = environment(directory, AWB_REDIS_URL=url, AWB_AI_TEMPLATES=TEMPLATE, AWB_LOG_FORMAT="json")
         for number in range(rounds):
             for contest in _contests(url, quick=quick):
                 progress.step(f"{GROUP}: round {number + 1} of {rounds}, {contest.name}, {contest.jobs} jobs")
