@@ -16,6 +16,8 @@ from app.store.parts import REPORT_SECONDS, Part, Parts
 
 #: Seconds before the first report: a command that ends at once need not agree with anybody.
 _FIRST_SECONDS: Final = 10.0
+#: Seconds to wait for a report in progress.
+_LONGEST_REPORT: Final = 2.0
 
 
 def name_of(role: str) -> str:
@@ -41,10 +43,13 @@ def reporting(connection: "redis.Redis", in_force: Callable[[], Config], role: s
             with contextlib.suppress(redis.exceptions.RedisError, OSError):
                 parts.report(Part(name, fingerprint(in_force())), clock.now().timestamp())
 
-    threading.Thread(target=report, name="report-part", daemon=True).start()
+    reporter = threading.Thread(target=report, name="report-part", daemon=True)
+    reporter.start()
     try:
         yield
     finally:
         ended.set()
+        # A report in progress would name the part again after it was withdrawn.
+        reporter.join(_LONGEST_REPORT)
         with contextlib.suppress(redis.exceptions.RedisError, OSError):
             parts.withdraw(name)
