@@ -187,9 +187,9 @@ def test_the_greatest_weight_of_the_rules_holds() -> None:
     assert [record.weight for record in records_of(known)] == [3, 3]
 
 
-def test_only_the_first_twenty_sightings_are_named_but_every_resume_is_kept() -> None:
+def test_only_the_first_creations_and_the_first_status_are_named_but_every_resume_is_kept() -> None:
     known = evidence_of(*((kind, event(f"{kind}-{n:03}", float(n))) for n in range(50) for kind in (C, S, R, P)))
-    assert [len(found) for found in (known.created, known.seen, known.resumed, known.paused)] == [20, 20, 50, 50]
+    assert [len(found) for found in (known.created, known.seen, known.resumed, known.paused)] == [20, 1, 50, 50]
     assert known.created[-1].message_id == "created-019"
     assert len(records_of(known)) == 51
 

@@ -15,7 +15,8 @@ from app.core.count.rules import EvidenceKind, Verdict
 from app.core.stored import read
 
 # Creations go to every admin, and status messages can arrive every minute: all count, but only the first are stored.
-_SIGHTINGS_KEPT: Final = 20
+_CREATIONS_KEPT: Final = 20
+_STATUSES_KEPT: Final = 1
 FIRST_BUILD: Final = "1"
 FAILED_RESUME: Final = "message "
 _NAMES: Final = ("workspace", "owner", "template", "organization")
@@ -99,13 +100,13 @@ class Evidence:
             weight=max(self.weight, verdict.weight),
         )
         if kind is EvidenceKind.CREATED:
-            return replace(grown, created=_union(self.created, one, _SIGHTINGS_KEPT))
+            return replace(grown, created=_union(self.created, one, _CREATIONS_KEPT))
         if kind is EvidenceKind.RESUMED:
             return replace(grown, resumed=_union(self.resumed, one))
         if kind is EvidenceKind.PAUSED:
             return replace(grown, paused=_union(self.paused, one))
         if kind is EvidenceKind.TASK_SEEN:
-            return replace(grown, seen=_union(self.seen, one, _SIGHTINGS_KEPT))
+            return replace(grown, seen=_union(self.seen, one, _STATUSES_KEPT))
         if kind is EvidenceKind.FAILED:
             # Manual Build Failed has the build's number; a failed resume is reported only to the owner, without it.
             build = f"{FAILED_RESUME}{event.message_id}" if event.build_number is None else str(event.build_number)

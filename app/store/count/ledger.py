@@ -14,6 +14,7 @@ from app.core.count.estimate import record_number
 from app.core.count.evidence import NOTHING_FOLDED, Evidence, Folded
 from app.core.count.meter import RecordState, UsageRecord
 from app.store import keys
+from app.store.count.evidencetext import read_evidence, write_evidence
 from app.store.count.recordrow import reason_digest, row_owner, write_row
 from app.store.server.commands import Fields, commands
 from app.store.server.connection import pipelined, script
@@ -199,7 +200,7 @@ class Ledger:
         base = update.evidence.base
         args: list[Any] = [
             update.version,
-            json.dumps(update.evidence.as_json(), separators=(",", ":")),
+            write_evidence(update.evidence),
             json.dumps(update.replaceable),
             keys.record(self.deployment, self.meter, "")[:-1],
             keys.top_prefix(self.deployment, self.meter),
@@ -235,7 +236,7 @@ def _stored(
     base: bytes | None,
     stored_keys: bytes | None,
 ) -> StoredWorkspace:
-    known = Evidence.from_json(evidence or b"{}")
+    known = read_evidence(evidence or b"{}")
     # If only numbers are left, a version without folding has replaced them by proved builds.
     if base and (known.resumed or known.paused or known.failed_resumes):
         known = replace(known, base=Folded.from_json(base))
