@@ -19,7 +19,7 @@ import structlog
 from pydantic import SecretStr
 
 from app.config.datadir import LOCK
-from app.config.load import Config
+from app.config.load import Config, Read
 from app.config.settings import Settings
 from app.net.servicemanager import ServiceManager
 from app.store.reloads import note_reload
@@ -32,10 +32,6 @@ from workers.parts import CAN_FORK, Child, workers_of
 log = structlog.get_logger(__name__)
 # In the order of the listeners: `bind`, and `metrics_bind` if it is set.
 _LISTEN_OPTIONS: Final = ("--listen-fd", "--metrics-fd")
-
-
-#: Reads the configuration: returns it, or None if it is invalid, and everything that is wrong with it.
-Read = Callable[[], tuple[Config | None, list[str]]]
 
 
 class Program(Runner, Protocol):

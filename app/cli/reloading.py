@@ -6,18 +6,20 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import redis
 import structlog
 
 from app import logs
+from app.cli.base import open_redis
 from app.config.environment import PARENT_FD
-from app.config.load import Config
+from app.config.load import Config, Read
 from app.config.secrettexts import secret_texts
+from app.pipeline.operate.reporting import reporting
 from app.store.reloads import forget_reload, note_reload
-from app.store.server.connection import unavailable
+from app.store.server.connection import RECEIVER_TIMEOUT, unavailable
 
 log = structlog.get_logger(__name__)
 #: Settings read only when a part starts, in addition to all Redis settings.
@@ -31,8 +33,6 @@ _FIXED: Final = (
     "log_format",
     "grace_seconds",
 )
-#: A configuration, or None if it is invalid; and everything that is wrong with it.
-Read = Callable[[], tuple[Config | None, list[str]]]
 
 
 def hold_signal() -> None:
@@ -44,7 +44,24 @@ def hold_signal() -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
 
 
-class Reloader:
+@contextlib.contextmanager
+def kept_current(part: str, config: Config, read: Read, apply: Callable[[Config], None]) -> Iterator[None]:
+    """Reload the configuration on SIGHUP and report the settings in force while the block runs.
+
+    Args:
+        part: the name of this part, such as `web` or `worker awb-deliveries`.
+        config: the configuration with which the part started.
+        read: reads the configuration again.
+        apply: makes the part use a configuration.
+    """
+    connection = open_redis(config, RECEIVER_TIMEOUT)
+    reloader = _Reloader(part, config, read, apply, connection)
+    reloader.start()
+    with reporting(connection, reloader.in_force, part):
+        yield
+
+
+class _Reloader:
     """Waits for SIGHUP in a separate thread, so that a job or request in progress keeps its configuration."""
 
     def __init__(

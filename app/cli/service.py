@@ -16,7 +16,7 @@ import redis
 
 from app.cli.base import EXIT_UNAVAILABLE, checked, fail, load_config, main, open_redis
 from app.cli.meter import absent, settled
-from app.cli.reloading import Reloader, hold_signal
+from app.cli.reloading import hold_signal, kept_current
 from app.cli.welcome import Welcome
 from app.config.datadir import holds
 from app.config.load import EXIT_CONFIG, Config, ConfigError, load
@@ -35,15 +35,14 @@ _JOURNAL: Final = "JOURNAL_STREAM"
 #: The modules that the commands below import. `run` imports them once for all processes that it forks.
 _IMPORTS: Final[Mapping[str, Sequence[str]]] = {
     "web": (
-        "app.pipeline.operate.reporting",
         "app.store.scripts",
         "app.web.factory",
         "app.web.metrics.server",
         "app.web.server",
         "app.web.wire.draining",
     ),
-    "worker": ("app.pipeline.operate.reporting", "app.store.scripts", "workers.runner", "workers.waiting"),
-    "scheduler": ("app.pipeline.operate.reporting", "app.store.scripts", "workers.scheduler"),
+    "worker": ("app.store.scripts", "workers.runner", "workers.waiting"),
+    "scheduler": ("app.store.scripts", "workers.scheduler"),
 }
 
 
@@ -113,8 +112,7 @@ def web(context: click.Context, insecure: bool, listen_fd: int | None, metrics_f
     """Run only the receiver."""
     _handle_sigterm()
     hold_signal()
-    from app.pipeline.operate.reporting import reporting  # noqa: PLC0415 - slow to import
-    from app.web import server  # noqa: PLC0415 - the same
+    from app.web import server  # noqa: PLC0415 - slow to import
     from app.web.factory import create_app  # noqa: PLC0415 - the same
     from app.web.metrics import server as metricserver  # noqa: PLC0415 - the same
     from app.web.wire.draining import serve  # noqa: PLC0415 - the same
@@ -151,9 +149,7 @@ def web(context: click.Context, insecure: bool, listen_fd: int | None, metrics_f
     def read() -> tuple[Config | None, list[str]]:
         return checked(context, secret=not insecure, session=True)
 
-    reloader = Reloader("web", config, read, apply, open_redis(config))
-    reloader.start()
-    with reporting(open_redis(config, RECEIVER_TIMEOUT), reloader.in_force, "web"):
+    with kept_current("web", config, read, apply):
         serve(serving, max(1, settings.grace_seconds - 1))
 
 
@@ -212,10 +208,9 @@ def worker(context: click.Context, queues: tuple[str, ...], burst: bool) -> None
 
 def _work(context: click.Context, config: Config, queue: str, *, burst: bool) -> None:
     """Run as the worker of one queue."""
-    from app.pipeline.operate.reporting import reporting  # noqa: PLC0415 - slow to import
-    from workers import runtime  # noqa: PLC0415 - the same
+    from workers import runtime  # noqa: PLC0415 - slow to import
     from workers.runner import worker as build  # noqa: PLC0415 - the same
-    from workers.waiting import wait_for_redis  # noqa: PLC0415 - slow to import
+    from workers.waiting import wait_for_redis  # noqa: PLC0415 - the same
 
     if not burst:
         # A separate connection, because RQ waits longer for answers.
@@ -231,10 +226,8 @@ def _work(context: click.Context, config: Config, queue: str, *, burst: bool) ->
         connection = open_redis(config)
         worked = build(queue, connection, config)
         apply = partial(runtime.use, connection)
-        reloader = Reloader(f"worker {queue}", config, partial(checked, context), apply, open_redis(config))
-        reloader.start()
-        ServiceManager.of(os.environ).ready(f"Working on {queue}")
-        with reporting(open_redis(config, RECEIVER_TIMEOUT), reloader.in_force, f"worker {queue}"):
+        with kept_current(f"worker {queue}", config, partial(checked, context), apply):
+            ServiceManager.of(os.environ).ready(f"Working on {queue}")
             worked.work(burst=burst, logging_level="WARNING")
     except (redis.exceptions.RedisError, OSError) as error:
         if worked is not None and worked.asked_to_end:
@@ -250,8 +243,7 @@ def scheduler(context: click.Context) -> None:
     """Run the scheduler: delayed retries and the sweep. If several run, one works and the others stand by."""
     _handle_sigterm()
     hold_signal()
-    from app.pipeline.operate.reporting import reporting  # noqa: PLC0415 - slow to import
-    from workers.keeping import follow_parent  # noqa: PLC0415 - the same
+    from workers.keeping import follow_parent  # noqa: PLC0415 - slow to import
     from workers.scheduler import Scheduler  # noqa: PLC0415 - the same
 
     config = load_config(context, part=True)
@@ -259,7 +251,5 @@ def scheduler(context: click.Context) -> None:
     _prepare(config)
     ServiceManager.of(os.environ).ready("Scheduling")
     working = Scheduler(open_redis(config), config)
-    reloader = Reloader("scheduler", config, partial(checked, context), working.use, open_redis(config))
-    reloader.start()
-    with reporting(open_redis(config, RECEIVER_TIMEOUT), reloader.in_force, "scheduler"):
+    with kept_current("scheduler", config, partial(checked, context), working.use):
         working.run()

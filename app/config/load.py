@@ -6,7 +6,7 @@ The variable of each key is AWB_ and the key in capitals. Every secret may also 
 
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
@@ -139,6 +139,10 @@ class Config:
     def reason_of(self, rule: str) -> str:
         """Return a rule's reason, also for a record whose rule no longer exists."""
         return self.reasons.get(rule, f"It was counted by the rule “{rule}”, which is no longer configured.")
+
+
+#: Reads the configuration again: returns it, or None if it is invalid, and everything that is wrong with it.
+Read = Callable[[], tuple[Config | None, list[str]]]
 
 
 def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Config:
