@@ -21,6 +21,7 @@ from rq.serializers import JSONSerializer
 
 from app.config.load import Config
 from app.core.count.meter import AWB
+from app.pipeline.watch.losses import examine
 from app.pipeline.watch.warn import warn
 from app.simulator.sinks import SlackSink
 from app.store.rq import jobqueue, readyjob, turns
@@ -407,8 +408,8 @@ def test_scripts_that_redis_forgot_are_sent_again(connection: "redis.Redis", con
         assert len(books(connection)["verdicts"]) == number
 
 
-def test_a_single_delivery_is_counted_within_six_round_trips_of_being_taken(
-    connection: "redis.Redis", config: Config, monkeypatch: pytest.MonkeyPatch
+def test_a_single_delivery_is_counted_within_six_round_trips_and_done_within_eighteen(
+    connection: "redis.Redis", redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[bytes] = []
     send = AbstractConnection.send_packed_command
@@ -417,13 +418,17 @@ def test_a_single_delivery_is_counted_within_six_round_trips_of_being_taken(
         sent.append(b"".join([command] if isinstance(command, bytes) else command))
         send(self, command, check_health)
 
+    config = config_for(redis_server.url, data_dir=tmp_path)
     first, second = resumes(2)
     accept(connection, [first])
     drain(connection, config)
+    # From now on, this machine compares Redis with what it last saw.
+    examine(connection, config)
     accept(connection, [second])
     monkeypatch.setattr(AbstractConnection, "send_packed_command", noted)
     drain(connection, config)
-    taken = next(n for n, command in enumerate(sent) if b"LMOVE" in command)
+    taken, looked_again = [n for n, command in enumerate(sent) if b"LMOVE" in command]
     counting = script(connection, "update_records").sha.encode()
     counted = next(n for n, command in enumerate(sent) if counting in command)
     assert counted - taken <= 6
+    assert looked_again - taken <= 18

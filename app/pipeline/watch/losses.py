@@ -18,7 +18,7 @@ from app.pipeline.notify.announce import change
 from app.pipeline.outlook import bare_context
 from app.store.alert.alerts import Change, StoredAlert
 from app.store.receive.inbox import deployments
-from app.store.server.lineage import advance, forget_loss, note_loss, read_lineage, read_loss
+from app.store.server.lineage import advance, forget_loss, note_loss, read_lineage, read_lineage_and_loss, read_loss
 from app.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -45,9 +45,8 @@ def examine(connection: "redis.Redis", config: Config) -> None:
 def is_held(store: Store, config: Config) -> bool:
     """Return whether alerts of a deployment have to wait, because Redis may lack counts and announcements."""
     last = recall(config.settings.data_dir)
-    if last is not None and not read_lineage(store.redis).follows(_lineage_of(last)):
-        return True
-    return read_loss(store.redis, store.deployment) is not None
+    lineage, loss = read_lineage_and_loss(store.redis, store.deployment)
+    return loss is not None or (last is not None and not lineage.follows(_lineage_of(last)))
 
 
 def watch_loss(store: Store, config: Config) -> None:

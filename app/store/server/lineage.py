@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import redis
@@ -12,8 +13,16 @@ from app.store.server.commands import commands
 
 
 def read_lineage(connection: "redis.Redis") -> Lineage:
-    identity, sweeps = commands(connection).hmget(keys.LINEAGE, "id", "sweeps")
-    return Lineage((identity or b"").decode(), int(sweeps or 0))
+    return _lineage(commands(connection).hmget(keys.LINEAGE, "id", "sweeps"))
+
+
+def read_lineage_and_loss(connection: "redis.Redis", deployment: str) -> tuple[Lineage, Loss | None]:
+    """Return the identity and the unrecovered loss of a deployment, in one round trip."""
+    with connection.pipeline(transaction=False) as pipe:
+        pipe.hmget(keys.LINEAGE, "id", "sweeps")
+        pipe.hget(keys.LOSSES, deployment)
+        lineage, loss = pipe.execute()
+    return _lineage(lineage), _loss(loss)
 
 
 def advance(connection: "redis.Redis") -> Lineage:
@@ -28,11 +37,7 @@ def advance(connection: "redis.Redis") -> Lineage:
 
 def read_loss(connection: "redis.Redis", deployment: str) -> Loss | None:
     """Return the unrecovered loss of a deployment; None if there is none."""
-    stored = commands(connection).hget(keys.LOSSES, deployment)
-    if stored is None:
-        return None
-    found_at, seen_at, before, left = json.loads(stored)
-    return Loss(datetime.fromtimestamp(found_at, UTC), datetime.fromtimestamp(seen_at, UTC), before, left)
+    return _loss(commands(connection).hget(keys.LOSSES, deployment))
 
 
 def note_loss(connection: "redis.Redis", deployment: str, loss: Loss) -> bool:
@@ -43,3 +48,15 @@ def note_loss(connection: "redis.Redis", deployment: str, loss: Loss) -> bool:
 
 def forget_loss(connection: "redis.Redis", deployment: str) -> None:
     commands(connection).hdel(keys.LOSSES, deployment)
+
+
+def _lineage(stored: Sequence[bytes | None]) -> Lineage:
+    identity, sweeps = stored
+    return Lineage((identity or b"").decode(), int(sweeps or 0))
+
+
+def _loss(stored: bytes | None) -> Loss | None:
+    if stored is None:
+        return None
+    found_at, seen_at, before, left = json.loads(stored)
+    return Loss(datetime.fromtimestamp(found_at, UTC), datetime.fromtimestamp(seen_at, UTC), before, left)
