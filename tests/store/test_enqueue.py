@@ -85,3 +85,12 @@ def test_a_job_that_failed_is_queued_anew_with_nothing_of_the_old_one(connection
     assert (job.func_name, job.args, job.ended_at) == (jobqueue.SWEEP, [1], None)
     assert (job.retries_left, job.retry_intervals, job.timeout) == (3, [5, 60, 300], 180)
     assert (job.result_ttl, job.failure_ttl, job.meta) == (0, jobqueue.FAILURE_TTL, {"schema": VERSION})
+
+
+def test_a_server_that_became_a_replica_is_an_error_and_no_endless_loop(connection: "redis.Redis") -> None:
+    connection.replicaof("127.0.0.1", "1")
+    try:
+        with pytest.raises(redis.exceptions.ReadOnlyError):
+            enqueue(connection, JOB)
+    finally:
+        connection.replicaof("NO", "ONE")

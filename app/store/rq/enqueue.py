@@ -3,13 +3,13 @@
 from typing import Any, Final
 
 import redis
-from redis.exceptions import WatchError
 from rq.job import JobStatus
 
 from app.store import keys
 from app.store.rq import jobqueue
 from app.store.rq.plainjob import PlainJob
 from app.store.server.lease import Fence
+from app.store.server.watching import watching
 
 _UNDER_WAY: Final = frozenset({JobStatus.QUEUED, JobStatus.STARTED, JobStatus.SCHEDULED, JobStatus.DEFERRED})
 # Longer than one scheduler can be behind another.
@@ -27,25 +27,25 @@ def enqueue(connection: "redis.Redis", job: PlainJob, *, once: bool = False, fen
 
     Raises:
         FencedError: it does not hold.
+        redis.exceptions.RedisError: Redis is unavailable.
     """
     queue, mark = jobqueue.queue(job.queue, connection), keys.once(job.id)
     built = jobqueue.create_job(queue, job.id, job.function, job.args, job.description)
-    with connection.pipeline() as pipe:
-        while True:
-            try:
-                pipe.watch(built.key, mark, *([fence.key] if fence else []))  # type: ignore[no-untyped-call]
-                if fence:
-                    fence.check(pipe.get(fence.key))  # type: ignore[arg-type]
-                status: Any = pipe.hget(built.key, "status")
-                if (status or b"").decode() in _UNDER_WAY or (once and pipe.exists(mark)):
-                    return False
-                pipe.multi()
-                # A failed one may have left fields that this one does not have.
-                pipe.delete(built.key)
-                queue.enqueue_job(built, pipeline=pipe)
-                if once:
-                    pipe.set(mark, "1", ex=_MARK_SECONDS)
-                pipe.execute()
-            except WatchError:  # another process queued it, or the connection was lost
-                continue
-            return True
+
+    def attempt(pipe: Any) -> bool:
+        if fence:
+            fence.check(pipe.get(fence.key))
+        status = pipe.hget(built.key, "status")
+        if (status or b"").decode() in _UNDER_WAY or (once and pipe.exists(mark)):
+            return False
+        pipe.multi()
+        # A failed one may have left fields that this one does not have.
+        pipe.delete(built.key)
+        queue.enqueue_job(built, pipeline=pipe)
+        if once:
+            pipe.set(mark, "1", ex=_MARK_SECONDS)
+        pipe.execute()
+        return True
+
+    # Another process may queue it at the same time.
+    return watching(connection, [built.key, mark, *([fence.key] if fence else [])], attempt)
