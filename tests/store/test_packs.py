@@ -1,7 +1,7 @@
 """Older deliveries are packed: a tenth of the memory, and found as before."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from app.pipeline.watch.sweep import sweep
 from app.store import keys
 from app.store.history import deliveries
 from app.store.receive.inbox import Inbox, Remembered
-from app.store.receive.packs import SIZE
+from app.store.receive.packs import SIZE, Packs
 from app.store.rq import readyjob
 from app.store.store import Store
 from tests.conftest import make_config
@@ -124,24 +124,62 @@ def test_packs_end_with_the_time_for_which_deliveries_are_kept(connection: Any, 
     assert listed(store, 10) == []
 
 
-def test_a_delivery_that_changes_while_it_is_packed_is_packed_the_next_time(
+def before_the_next_parse(monkeypatch: pytest.MonkeyPatch, action: Callable[[], object]) -> None:
+    """Let another client do something between a read and the write that depends on it."""
+    real = json.loads
+
+    def loads(text: Any, **how: Any) -> Any:
+        monkeypatch.setattr(json, "loads", real)
+        action()
+        return real(text, **how)
+
+    monkeypatch.setattr(json, "loads", loads)
+
+
+def test_a_delivery_that_changes_while_it_is_packed_is_packed_as_changed(
     connection: Any, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = [summary(number) for number in range(SIZE)]
     remember(connection, rows)
-    name = keys.delivery(DEPLOYMENT, rows[3]["message_id"])
-    changed = json.dumps({**rows[3], "owner": "erased"})
-    real = json.loads
-
-    def meanwhile(text: Any, **how: Any) -> Any:
-        monkeypatch.setattr(json, "loads", real)
-        connection.set(name, changed)
-        return real(text, **how)
-
-    monkeypatch.setattr(json, "loads", meanwhile)
-    assert store.packs.pack(START + 1000, 400 * _DAY) == 0
+    name, changed = keys.delivery(DEPLOYMENT, rows[3]["message_id"]), json.dumps({**rows[3], "owner": "erased"})
+    before_the_next_parse(monkeypatch, lambda: connection.set(name, changed))
     assert store.packs.pack(START + 1000, 400 * _DAY) == SIZE
+    assert not connection.exists(name)
     assert (store.inbox.delivery(rows[3]["message_id"]) or {})["owner"] == "erased"
+
+
+def test_of_a_pack_that_two_processes_change_at_once_both_changes_hold(
+    connection: Any, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [summary(number) for number in range(SIZE)]
+    remember(connection, rows)
+    store.packs.pack(START + 1000, 400 * _DAY)
+    first, second, third = (row["message_id"] for row in rows[:3])
+    before_the_next_parse(monkeypatch, lambda: store.packs.take_out(first))
+    assert store.packs.take_out(second)
+    before_the_next_parse(monkeypatch, lambda: store.packs.take_out(third))
+    assert store.packs.rewrite(lambda row: {**row, "owner": "nobody"}) == SIZE - 3
+    single = connection.mget(keys.delivery(DEPLOYMENT, one) for one in (first, second, third))
+    assert [json.loads(text) for text in single] == rows[:3]
+    assert [store.inbox.delivery(row["message_id"]) for row in rows[3:]] == [{**r, "owner": "nobody"} for r in rows[3:]]
+
+
+def test_erasing_a_person_reaches_a_delivery_that_leaves_its_pack_meanwhile(
+    connection: Any, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [summary(number, payload={"x": number}) for number in range(SIZE)]
+    remember(connection, rows)
+    store.packs.pack(START + 1000, 400 * _DAY)
+    rewrite = Packs.rewrite
+
+    def after_a_replay(self: Packs, changed: Any) -> int:
+        assert self.take_out(rows[0]["message_id"])
+        return rewrite(self, changed)
+
+    monkeypatch.setattr(Packs, "rewrite", after_a_replay)
+    done = erase(store, make_config(), "Ada", "grace")
+    assert done.deliveries == SIZE
+    assert {(store.inbox.delivery(row["message_id"]) or {})["owner"] for row in rows} == {done.instead}
 
 
 def test_erasing_a_person_reaches_what_is_packed(connection: "redis.Redis", store: Store) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import secrets
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -59,18 +58,14 @@ def erase(store: Store, config: Config, user: str, by: str) -> Erased:
     addresses, names = found.addresses | ({name} if "@" in name else set()), found.names | {name}
     people, seal = People(store.redis, store.deployment), seal_of(config) if config.settings.relaying else None
     conversations = sum(people.forget_conversation(seal.alias(address)) for address in addresses) if seal else 0
-    deliveries = sum(_scrub(store, kept.message_id, kept.record, kept.text, names, instead) for kept in _kept(store))
-    # Afterwards, for a delivery may be packed meanwhile.
+    # In this order, because deliveries may be packed, and a replay may take some out of their packs, at the same time.
+    deliveries = _scrub(store, names, instead)
     deliveries += store.packs.rewrite(lambda record: _scrubbed(record, names, instead))
+    deliveries += _scrub(store, names, instead)
     groups = _leave_groups(store, names)
     records = sum(forget_owner(store, config, workspaces_of(store, one), one, instead) for one in sorted(names))
     store.audit.write(by, "erase user", f"{records} records are now of {instead}")
     return Erased(instead, records, deliveries, found.messages, conversations, groups)
-
-
-def _kept(store: Store) -> Iterator[Any]:
-    for page in store.kept.newest(0):
-        yield from page
 
 
 @dataclass(slots=True)
@@ -118,10 +113,10 @@ def _end(store: Store, config: Config, message_id: str, subject: Subject) -> Non
     store.relays.forget_original(message_id)
 
 
-def _scrub(store: Store, message_id: str, record: dict[str, Any], text: bytes, names: set[str], instead: str) -> bool:
-    """Remove the name from a stored delivery, along with the payload."""
-    scrubbed = _scrubbed(record, names, instead)
-    return scrubbed is not None and store.kept.replace(message_id, text, scrubbed)
+def _scrub(store: Store, names: set[str], instead: str) -> int:
+    """Remove the name, along with the payload, from the deliveries that are not packed; return their number."""
+    found = ((kept, _scrubbed(kept.record, names, instead)) for page in store.kept.newest(0) for kept in page)
+    return sum(new is not None and store.kept.replace(kept.message_id, kept.text, new) for kept, new in found)
 
 
 def _scrubbed(record: dict[str, Any], names: set[str], instead: str) -> dict[str, Any] | None:

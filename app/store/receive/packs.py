@@ -6,16 +6,16 @@ look expired.
 
 import json
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import redis
-from redis.exceptions import WatchError
 
 from app import clock
 from app.store import keys
 from app.store.receive import seen
 from app.store.server.commands import commands
+from app.store.server.watching import watching
 from app.store.timeline import Place
 
 #: Deliveries in a pack. More would save little, and reading one means decompressing all.
@@ -51,20 +51,16 @@ class Packs:
             found = self.redis.zrange(index, "-inf", below, byscore=True, offset=0, num=SIZE, withscores=True)
             if len(found) < SIZE:
                 break
-            number = self._pack([member.decode() for member, _ in found], found[-1][1], keep_seconds)
-            if number is None:
-                break
-            packed += number
+            packed += self._pack([member.decode() for member, _ in found], found[-1][1], keep_seconds)
         return packed
 
-    def _pack(self, ids: Sequence[str], newest: float, keep_seconds: float) -> int | None:
-        """Pack these deliveries and return their number; None if one of them was changed at the same time."""
+    def _pack(self, ids: Sequence[str], newest: float, keep_seconds: float) -> int:
+        """Pack these deliveries and return their number."""
         names = [keys.delivery(self.deployment, one) for one in ids]
-        with self.connection.pipeline(transaction=True) as pipe:
-            pipe.watch(*names)  # type: ignore[no-untyped-call]
-            texts: Any = pipe.mget(names)
-            rows = [json.loads(text) for text in texts if text is not None]
-            number: Any = pipe.incr(keys.pack_number(self.deployment))
+
+        def attempt(pipe: Any) -> int:
+            rows = [json.loads(text) for text in pipe.mget(names) if text is not None]
+            number = pipe.incr(keys.pack_number(self.deployment))
             pipe.multi()
             if rows:
                 pipe.set(keys.pack(self.deployment, number), _zipped(rows), exat=int(newest + keep_seconds) + 1)
@@ -77,11 +73,10 @@ class Packs:
                 pipe.hset(key, member, number)
                 # The entry that leads from an id to its pack must not expire before the pack.
                 pipe.expireat(key, max(seen.expiry_of(year), seen.expiry_of(year - 1) + int(keep_seconds)))
-            try:
-                pipe.execute()
-            except WatchError:
-                return None
-        return len(rows)
+            pipe.execute()
+            return len(rows)
+
+        return watching(self.connection, names, attempt)
 
     def find(self, message_id: str) -> Record | None:
         """Return a packed delivery; None if it is not packed, or has expired."""
@@ -90,26 +85,26 @@ class Packs:
 
     def take_out(self, message_id: str) -> bytes | None:
         """Move a packed delivery back to its own key, and return its text; None if it is no longer packed."""
-        for number in self._numbers(message_id):
-            name = keys.pack(self.deployment, number)
-            with self.connection.pipeline(transaction=True) as pipe:
-                pipe.watch(name)  # type: ignore[no-untyped-call]
-                left: Any = pipe.pttl(name)
-                rows = self._rows(number)
-                one = next((row for row in rows if row["message_id"] == message_id), None)
-                if one is None:
-                    continue
-                text = json.dumps(one, separators=(",", ":")).encode()
-                pipe.multi()
-                pipe.set(name, _zipped([row for row in rows if row is not one]), keepttl=True)
-                pipe.set(keys.delivery(self.deployment, message_id), text, px=max(int(left), 1))
-                pipe.zadd(keys.deliveries(self.deployment), {message_id: one["received_at"]})
-                try:
-                    pipe.execute()
-                except WatchError:
-                    return None
-                return text
-        return None
+        found = (self._take_out(number, message_id) for number in self._numbers(message_id))
+        return next((text for text in found if text is not None), None)
+
+    def _take_out(self, number: int, message_id: str) -> bytes | None:
+        name = keys.pack(self.deployment, number)
+
+        def attempt(pipe: Any) -> bytes | None:
+            left, rows = pipe.pttl(name), self._rows(number)
+            one = next((row for row in rows if row["message_id"] == message_id), None)
+            if one is None:
+                return None
+            text = json.dumps(one, separators=(",", ":")).encode()
+            pipe.multi()
+            pipe.set(name, _zipped([row for row in rows if row is not one]), keepttl=True)
+            pipe.set(keys.delivery(self.deployment, message_id), text, px=max(left, 1))
+            pipe.zadd(keys.deliveries(self.deployment), {message_id: one["received_at"]})
+            pipe.execute()
+            return text
+
+        return watching(self.connection, [name], attempt)
 
     def pages(self, since: float) -> Iterator[list[Record]]:
         """Yield packs with deliveries since a moment, newest first, as are the deliveries in each."""
@@ -150,7 +145,7 @@ class Packs:
         """Return the approximate number of packed deliveries that arrived since a moment."""
         return SIZE * self.redis.zcount(keys.packs(self.deployment), since, "+inf")
 
-    def rewrite(self, changed: Any) -> int:
+    def rewrite(self, changed: Callable[[Record], Record | None]) -> int:
         """Replace packed deliveries by what a function returns for each; None keeps one unchanged.
 
         Returns:
@@ -182,20 +177,19 @@ class Packs:
                 pipe.execute()
         return len(numbers)
 
-    def _rewrite(self, number: int, changed: Any) -> int:
-        name, done = keys.pack(self.deployment, number), 0
-        with self.connection.pipeline(transaction=True) as pipe:
-            pipe.watch(name)  # type: ignore[no-untyped-call]
-            rows, kept = self._rows(number), []
-            for row in rows:
-                instead = changed(row)
-                done += instead is not None
-                kept.append(row if instead is None else instead)
+    def _rewrite(self, number: int, changed: Callable[[Record], Record | None]) -> int:
+        name = keys.pack(self.deployment, number)
+
+        def attempt(pipe: Any) -> int:
+            pairs = [(row, changed(row)) for row in self._rows(number)]
+            done = sum(instead is not None for _, instead in pairs)
             if done:
                 pipe.multi()
-                pipe.set(name, _zipped(kept), keepttl=True)
+                pipe.set(name, _zipped([row if instead is None else instead for row, instead in pairs]), keepttl=True)
                 pipe.execute()
-        return done
+            return done
+
+        return watching(self.connection, [name], attempt)
 
     def _newest_first(self) -> Iterator[tuple[int, float]]:
         start = 0
