@@ -99,6 +99,14 @@ def stored_tops(connection: Any) -> dict[str, dict[str, int]]:
     }
 
 
+def expires_at(connection: Any, key: str | bytes) -> int:
+    """Return when a key expires, as Unix time; Redis before 7 has no EXPIRETIME."""
+    pipe = connection.pipeline()
+    (seconds, microseconds), left = pipe.time().pttl(key).execute()
+    assert left > 0, key
+    return round(seconds + microseconds / 1e6 + left / 1000)
+
+
 def notification(identity: str = "awb-2026-05-90pct", receiver: str = "slack") -> Notification:
     alert = Alert(
         group_key="prod:awb:2026-05-01",

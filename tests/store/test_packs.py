@@ -18,7 +18,7 @@ from app.store.receive.packs import SIZE, Packs
 from app.store.rq import readyjob
 from app.store.store import Store
 from tests.conftest import make_config
-from tests.store.make import DEPLOYMENT
+from tests.store.make import DEPLOYMENT, expires_at
 
 START = 1_772_000_000.0
 _DAY = 86_400
@@ -115,7 +115,7 @@ def test_late_deliveries_are_listed_at_their_time_though_later_ones_are_packed(
 def test_packs_end_with_the_time_for_which_deliveries_are_kept(connection: Any, store: Store) -> None:
     remember(connection, [summary(number) for number in range(2 * SIZE)])
     store.packs.pack(START + 1000, 4000 * _DAY)
-    assert connection.expiretime(keys.pack(DEPLOYMENT, 1)) == int(START + SIZE - 1 + 4000 * _DAY) + 1
+    assert expires_at(connection, keys.pack(DEPLOYMENT, 1)) == int(START + SIZE - 1 + 4000 * _DAY) + 1
     assert store.packs.forget(START + SIZE) == 1
     assert store.packs.count() == SIZE
     assert connection.exists(keys.pack(DEPLOYMENT, 1), keys.pack(DEPLOYMENT, 2)) == 1
