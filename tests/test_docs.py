@@ -1,6 +1,7 @@
 """The documentation is complete: what exists is mentioned, and what is mentioned exists."""
 
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -97,6 +98,15 @@ def test_every_link_into_the_repository_leads_somewhere(file: Path) -> None:
 
 def test_the_readme_says_how_to_start_and_where_to_look() -> None:
     assert missing({"make", "awb doctor", "awb status", Settings().bind}, [ROOT / "README.md"]) == []
+
+
+def test_no_licence_is_claimed_while_the_owner_has_not_decided() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert not {"license", "license-files"} & project.keys()
+    assert project["classifiers"] == ["Private :: Do Not Upload"]
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert list(ROOT.glob("LICEN*")) == []
+    assert "licence is for the owner to decide" in readme
 
 
 def test_lines_of_configuration_in_the_readme_are_valid() -> None:
