@@ -46,7 +46,8 @@ docs: $(VENV)/.dev  ## Build the documentation as a static site: build/docs/inde
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -b html docs build/docs
 
 wheel: $(VENV)/.run  ## Build dist/coder_awb_meter-VERSION-py3-none-any.whl; the same commit gives the same file
-	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m hatchling build -t wheel -d dist
+	rm -f dist/coder_awb_meter-*.whl
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct || echo 1580601600) $(BIN)/python -m hatchling build -t wheel -d dist
 
 versions: $(VENV)/.dev  ## Run the core on every Python and server that Debian and pyenv have; needs root and the network
 	$(BIN)/python -m tests.versions --roots $(VENV)/debian --write docs/install/pip.md

@@ -1,10 +1,9 @@
-"""Behind a path of a host: real nginx and HAProxy as docs/behind-a-path.md has them, links followed, and Chromium."""
+"""Behind a path of a host: real proxies as docs/behind-a-path.md has them, links followed, and Chromium."""
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs, urljoin, urlsplit
 
@@ -22,40 +21,37 @@ from app.doctor.examine import examine
 from app.store.server.connection import connect
 from tests.browser import world
 from tests.conftest import RedisServer, make_config
+from tests.guides.blocks import block
 from tests.web.guarded import HASHES, PASSWORDS
 from tests.web.make import basic, everything, notification
-from tests.web.proxies import Address, free_port, haproxy, nginx, serving
+from tests.web.proxies import Address, caddy, free_port, haproxy, nginx, serving
 
-GUIDE: Final = (Path(__file__).parents[2] / "docs" / "behind-a-path.md").read_text(encoding="utf-8")
+GUIDE: Final = "docs/behind-a-path.md"
+NGINX: Final = block(GUIDE, "nginx")
+HAPROXY: Final = block(GUIDE, "HAProxy")
+CADDY: Final = block(GUIDE, "Caddy")
 #: Elsewhere on the same host.
 BESIDE: Final = "location / { return 418; }"
 
 
-def written(kind: str) -> str:
-    found = re.search(rf"```{kind}\n(.*?)```", GUIDE, re.DOTALL)
-    assert found
-    return found[1]
-
-
 @contextmanager
 def nginx_keeps(upstream: Address, port: int) -> Iterator[Address]:
-    with nginx(upstream, places=written("nginx") + BESIDE, port=port) as address:
+    with nginx(upstream, places=NGINX + BESIDE, port=port) as address:
         yield address
 
 
 @contextmanager
 def nginx_strips(upstream: Address, port: int) -> Iterator[Address]:
-    text = written("nginx")
-    assert "8787;" in text
-    with nginx(upstream, places=text.replace("8787;", "8787/;") + BESIDE, port=port) as address:
+    assert "8787;" in NGINX
+    with nginx(upstream, places=NGINX.replace("8787;", "8787/;") + BESIDE, port=port) as address:
         yield address
 
 
 @contextmanager
 def haproxy_keeps(upstream: Address, port: int) -> Iterator[Address]:
     tls = ":443 ssl crt /etc/haproxy/coder.pem"
-    assert tls in written("haproxy")
-    parts = written("haproxy").replace(tls, f"127.0.0.1:{port}") + "backend coder\n    http-request return status 418\n"
+    assert tls in HAPROXY
+    parts = HAPROXY.replace(tls, f"127.0.0.1:{port}") + "backend coder\n    http-request return status 418\n"
     with haproxy(upstream, parts=parts, port=port) as address:
         yield address
 
@@ -63,10 +59,18 @@ def haproxy_keeps(upstream: Address, port: int) -> Iterator[Address]:
 @contextmanager
 def haproxy_strips(upstream: Address, port: int) -> Iterator[Address]:
     removing = "backend awb\n    http-request replace-path ^/awb/?(.*) /\\1"
-    kept = written("haproxy").replace(":443 ssl crt /etc/haproxy/coder.pem", f"127.0.0.1:{port}")
+    kept = HAPROXY.replace(":443 ssl crt /etc/haproxy/coder.pem", f"127.0.0.1:{port}")
     parts = kept.replace("backend awb", removing) + "backend coder\n    http-request return status 418\n"
     assert removing in parts
     with haproxy(upstream, parts=parts, port=port) as address:
+        yield address
+
+
+@contextmanager
+def caddy_keeps(upstream: Address, port: int) -> Iterator[Address]:
+    coder = "reverse_proxy 127.0.0.1:3000"
+    assert coder in CADDY
+    with caddy(upstream, site=CADDY.replace(coder, "respond 418"), port=port) as address:
         yield address
 
 
@@ -75,6 +79,7 @@ PROXIES: Final = {
     "nginx removes it": nginx_strips,
     "HAProxy keeps it": haproxy_keeps,
     "HAProxy removes it": haproxy_strips,
+    "Caddy keeps it": caddy_keeps,
 }
 
 

@@ -1,7 +1,6 @@
 """The real helm, kubeconform and API server, built by `make helm-tools`, and the objects that the chart renders."""
 
 import os
-import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -140,9 +139,3 @@ def cluster(tools: Path, home: Path) -> Iterator[Cluster]:
         for process in reversed(running):
             process.terminate()
             process.wait(30)
-
-
-def blocks(guide: str, language: str = "") -> list[str]:
-    """Return the code blocks of a language in a Markdown text."""
-    found = re.findall(r"^```(\w*)\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
-    return [text for one, text in found if one == language]

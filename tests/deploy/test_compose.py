@@ -13,9 +13,11 @@ from app.cli import main
 from app.config.load import load
 from app.config.settings import Settings
 from app.store.rq import jobqueue
+from tests.guides.blocks import block
 from workers import embedded
 
 ROOT = Path(__file__).parents[2]
+GUIDE = "docs/install/compose.md"
 FOLDER = ROOT / "deploy" / "compose"
 #: The schema of the Compose Specification, as compose-go 2.16.2 ships it under the Apache License 2.0.
 SCHEMA = Path(__file__).with_name("compose-spec.json")
@@ -32,6 +34,17 @@ def errors(document: Any) -> list[str]:
 
 def test_the_file_is_valid_by_the_compose_specification() -> None:
     assert errors(FILE) == []
+
+
+def test_the_guides_include_and_its_override_of_secrets_fit_the_file() -> None:
+    include = yaml.safe_load(block(GUIDE, "Run it with compose", 2))
+    assert errors(include) == []
+    # The folder's name is the guide's, by its first command.
+    assert block(GUIDE, "Run it with compose").startswith("cp -r deploy/compose awb\n")
+    assert [FOLDER / name.removeprefix("awb/") for name in include["include"]] == [FOLDER / "compose.yaml"]
+    override = yaml.safe_load(block(GUIDE, "Settings"))
+    assert errors(override) == []
+    assert override["services"].keys() == {name for name, one in OURS.items() if "profiles" not in one}
 
 
 def test_a_mistake_in_it_would_be_found() -> None:

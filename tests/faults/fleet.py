@@ -1,6 +1,5 @@
 """A master with replicas and sentinels: real servers on this machine."""
 
-import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ import redis.exceptions
 
 from tests.conftest import RedisServer, wait_until
 from tests.faults.system import free_port
-from tests.workers.make import ROOT
+from tests.guides.blocks import block
 from workers import embedded
 
 SERVICE = "awb"
@@ -22,9 +21,8 @@ DOWN_AFTER = 1000
 
 def documented_rules(password: str) -> list[str]:
     """Return the rules of the user in docs/redis.md."""
-    text = (ROOT / "docs" / "redis.md").read_text(encoding="utf-8")
-    (line,) = re.findall(r"^ *ACL SETUSER awb (.*)$", text, re.MULTILINE)
-    return [word.replace(">PASSWORD", f">{password}") for word in line.split()]
+    line = block("docs/redis.md", "Redis that you run yourself", 2)
+    return [word.replace(">PASSWORD", f">{password}") for word in line.removeprefix("ACL SETUSER awb ").split()]
 
 
 class Fleet:

@@ -21,9 +21,9 @@ from tests.conftest import RedisServer, wait_until
 from tests.faults.load import Load, account, unfinished
 from tests.faults.roles import Role, Web
 from tests.faults.system import processes
+from tests.guides.blocks import block
 from tests.web.guarded import HASHES, PASSWORDS
 from tests.web.proxies import haproxy
-from tests.workers.make import ROOT
 
 pytestmark = [
     pytest.mark.long,
@@ -51,11 +51,10 @@ class Machines:
 
 def documented(ports: list[int], own: int) -> str:
     """Return HAProxy's parts from docs/scaling.md for these receivers."""
-    text = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
-    (found,) = re.findall(r"```\n(frontend .*?)```", text, re.DOTALL)
+    found = block("docs/scaling.md", "Set it up")
     for before, after in zip(("8080", "8787", "8788"), (own, *ports), strict=True):
         found = found.replace(f"127.0.0.1:{before}", f"127.0.0.1:{after}")
-    return str(found)
+    return found
 
 
 @pytest.fixture

@@ -84,8 +84,8 @@ def tops_of(records: Iterable[UsageRecord]) -> dict[str, dict[str, int]]:
     return {key: dict(names) for key, names in tops.items()}
 
 
-def stored_totals(connection: Any) -> dict[str, int]:
-    found = connection.hgetall(keys.totals(DEPLOYMENT, AWB))
+def stored_totals(connection: Any, deployment: str = DEPLOYMENT) -> dict[str, int]:
+    found = connection.hgetall(keys.totals(deployment, AWB))
     return {field.decode(): int(number) for field, number in found.items()}
 
 

@@ -1,4 +1,4 @@
-"""Real proxies on this machine in front of a receiver: nginx, HAProxy, and a forwarder of bare TCP."""
+"""Real proxies on this machine in front of a receiver: nginx, HAProxy, Caddy, and a forwarder of bare TCP."""
 
 import os
 import shutil
@@ -54,6 +54,13 @@ defaults
   timeout client 30s
   timeout server 30s
 """
+OPTIONS: Final = """
+{{
+  admin off
+  auto_https off
+  default_bind 127.0.0.1
+}}
+"""
 EVERYTHING: Final = """
 frontend in
   bind 127.0.0.1:{port}
@@ -61,8 +68,6 @@ frontend in
 backend out
   server meter 127.0.0.1:{upstream}
 """
-#: As documented in docs/operation.md#access.
-FORWARDED: Final = "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;"
 #: As Azure's gateways write it.
 FORWARDED_WITH_PORTS: Final = "proxy_set_header X-Forwarded-For $remote_addr:$remote_port;"
 KEPT_HOST: Final = "proxy_set_header Host $http_host;"
@@ -112,6 +117,21 @@ def haproxy(upstream: Address, *, parts: str = "", port: int = 0) -> Iterator[Ad
     written = DEFAULTS + (braced(parts) or EVERYTHING)
     with _folder() as folder, _process(folder, "haproxy", written, upstream, "", port) as address:
         yield address
+
+
+@contextmanager
+def caddy(upstream: Address, *, site: str, port: int) -> Iterator[Address]:
+    """Run Caddy with a site as the documentation writes it, at its address without TLS.
+
+    Args:
+        upstream: the receiver.
+        site: the block of the site.
+        port: to listen on.
+    """
+    address = f"http://127.0.0.1:{port} {{"
+    written = OPTIONS + braced(address + site.partition("{")[2])
+    with _folder() as folder, _process(folder, "caddy", written, upstream, "", port) as where:
+        yield where
 
 
 def braced(text: str) -> str:
@@ -172,7 +192,11 @@ def _process(folder: Path, program: str, text: str, upstream: Address, more: str
     (folder / "conf").write_text(written, encoding="utf-8")
     found = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     assert found, f"{program} is not installed: .ci/run installs it"
-    options = {"nginx": ["-p", str(folder), "-e", str(folder / "error.log"), "-c"], "haproxy": ["-db", "-f"]}[program]
+    options = {
+        "nginx": ["-p", str(folder), "-e", str(folder / "error.log"), "-c"],
+        "haproxy": ["-db", "-f"],
+        "caddy": ["run", "--adapter", "caddyfile", "--config"],
+    }[program]
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen([found, *options, str(folder / "conf")], stdout=output, stderr=output)
     try:

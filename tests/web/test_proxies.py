@@ -21,9 +21,10 @@ from app.store.server.connection import connect
 from app.store.throttle import FREE
 from app.web.factory import create_app
 from tests.conftest import RedisServer, make_config
+from tests.guides.blocks import block
 from tests.web.guarded import OPEN, PASSWORDS, TOKENS
 from tests.web.make import basic, notification
-from tests.web.proxies import FORWARDED, FORWARDED_WITH_PORTS, KEPT_HOST, Address, every_proxy, nginx, serving
+from tests.web.proxies import FORWARDED_WITH_PORTS, KEPT_HOST, Address, every_proxy, nginx, serving
 
 NOON: Final = datetime(2030, 5, 17, 12, tzinfo=UTC)
 PUBLIC: Final = "https://awb.example.com"
@@ -119,15 +120,19 @@ def log_in(proxy: Address, source: str, password: str) -> int:
     )[0]
 
 
-@pytest.mark.parametrize("with_ports", [FORWARDED_WITH_PORTS, FORWARDED], ids=["with ports", "without ports"])
+@pytest.mark.parametrize(
+    "written",
+    [{"more": KEPT_HOST + FORWARDED_WITH_PORTS}, {"places": block("docs/operation.md", "Access")}],
+    ids=["with ports", "as documented"],
+)
 def test_a_guesser_locks_nobody_else_out_and_the_log_names_him(
-    redis_server: RedisServer, connection: "redis.Redis", with_ports: str
+    redis_server: RedisServer, connection: "redis.Redis", written: dict[str, str]
 ) -> None:
     behind = {**OPEN, "trust_loopback": "auto", "public_url": PUBLIC, "proxy_addresses": "127.0.0.1"}
     with (
         capture_logs() as lines,
         receiver(redis_server, **behind) as (_, address),
-        nginx(address, KEPT_HOST + with_ports) as proxy,
+        nginx(address, **written) as proxy,
         # The wait for the next attempt must not pass on a slow machine.
         time_machine.travel(NOON, tick=False),
     ):
