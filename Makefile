@@ -50,7 +50,7 @@ wheel: $(VENV)/.run  ## Build dist/coder_awb_meter-VERSION-py3-none-any.whl; the
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct || echo 1580601600) $(BIN)/python -m hatchling build -t wheel -d dist
 
 versions: $(VENV)/.dev  ## Run the core on every Python and server that Debian and pyenv have; needs root and the network
-	$(BIN)/python -m tests.versions --roots $(VENV)/debian --write docs/install/pip.md
+	$(BIN)/python -m tests.versions --roots $(VENV)/debian --write docs/install/pip.md $(VERSIONS_FLAGS)
 
 audit: $(VENV)/.dev  ## Known vulnerabilities of the locked packages, and bandit; needs the network
 	$(BIN)/python -m tests.audit

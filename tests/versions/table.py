@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -33,6 +32,7 @@ class Row:
         where: where they come from.
         outcome: how the run ended.
         detail: the counts of tests, and which were left out.
+        day: when it ran, as YYYY-MM-DD.
     """
 
     python: str
@@ -40,42 +40,60 @@ class Row:
     where: str
     outcome: Outcome
     detail: str
+    day: str
+
+    @property
+    def cell(self) -> tuple[str, ...]:
+        """What a later run of the same replaces."""
+        return self.python, self.server, self.where
 
 
 def begins(version: str, wanted: str) -> bool:
     return f"{version}.".startswith(f"{wanted}.")
 
 
+def merged(kept: Sequence[Row], new: Sequence[Row]) -> list[Row]:
+    """Return the rows of an earlier table with those of now, each in its old place or at the end."""
+    rows = {row.cell: row for row in kept if row.outcome is not Outcome.NOT_OBTAINABLE}
+    rows |= {row.cell: row for row in new}
+    return list(rows.values())
+
+
 def missing(rows: Sequence[Row]) -> list[Row]:
     """Return a row for each version in which nothing ran."""
     none = "–"
     found = [
-        Row(wanted, none, none, Outcome.NOT_OBTAINABLE, none)
+        Row(wanted, none, none, Outcome.NOT_OBTAINABLE, none, none)
         for wanted in PYTHONS
         if not any(begins(row.python, wanted) for row in rows)
     ]
     found += [
-        Row(none, wanted, none, Outcome.NOT_OBTAINABLE, none)
+        Row(none, wanted, none, Outcome.NOT_OBTAINABLE, none, none)
         for wanted in SERVERS
         if not any(begins(row.server, wanted) for row in rows)
     ]
     return found
 
 
-def render(rows: Sequence[Row], pythons_with: str, servers_with: str, now: datetime | None = None) -> str:
+def render(rows: Sequence[Row], pythons_with: str, servers_with: str) -> str:
     """Return the table in Markdown.
 
     Args:
         rows: of all runs and of what is missing.
         pythons_with: the tests that ran on each Python.
         servers_with: the tests that ran on each further server.
-        now: the date of the table, if not today.
     """
-    lines = ["| Python | server | from | result | tests |", "|---|---|---|---|---|"]
-    lines += [f"| {row.python} | {row.server} | {row.where} | {row.outcome} | {row.detail} |" for row in rows]
-    date = (now or datetime.now(UTC)).date()
-    above = f"As of {date}, each Python with `{pythons_with}`, each further server with `{servers_with}`:"
+    lines = ["| Python | server | from | result | tests | on |", "|---|---|---|---|---|---|"]
+    lines += [f"| {' | '.join([*row.cell, row.outcome, row.detail, row.day])} |" for row in rows]
+    above = f"Each Python ran `{pythons_with}`, and each further server `{servers_with}`:"
     return "\n".join([above, "", *lines])
+
+
+def read(file: Path) -> list[Row]:
+    """Return the rows between the marks of a document."""
+    text = file.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
+    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines() if line[:2] == "| "]
+    return [Row(*row[:3], Outcome(row[3]), *row[4:]) for row in cells[1:]]
 
 
 def write(file: Path, text: str) -> None:

@@ -1,15 +1,27 @@
 """The table of supported versions hides neither a failure nor what could not be had."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from tests.versions.table import BEGIN, END, PYTHONS, SERVERS, Outcome, Row, exit_code, missing, render, write
+from tests.versions.table import (
+    BEGIN,
+    END,
+    PYTHONS,
+    SERVERS,
+    Outcome,
+    Row,
+    exit_code,
+    merged,
+    missing,
+    read,
+    render,
+    write,
+)
 
 
 def row(python: str = "3.11.7", server: str = "Redis 7.0.15", outcome: Outcome = Outcome.PASSED) -> Row:
-    return Row(python, server, "Debian 12", outcome, "7 passed")
+    return Row(python, server, "Debian 12", outcome, "7 passed", "2026-01-02")
 
 
 def test_a_version_in_which_nothing_ran_has_a_row_that_says_so() -> None:
@@ -42,7 +54,17 @@ def test_the_exit_code_is_about_what_could_be_had(outcomes: list[Outcome], code:
 def test_the_table_replaces_the_one_between_the_marks(tmp_path: Path) -> None:
     file = tmp_path / "pip.md"
     file.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")
-    write(file, render([row(outcome=Outcome.FAILED)], "tests/a", "tests/b", datetime(2026, 1, 2, tzinfo=UTC)))
+    write(file, render([row(outcome=Outcome.FAILED)], "tests/a", "tests/b"))
     text = file.read_text(encoding="utf-8")
-    assert text.startswith(f"before\n{BEGIN}\nAs of 2026-01-02, each Python with `tests/a`")
-    assert text.endswith(f"| 3.11.7 | Redis 7.0.15 | Debian 12 | **failed** | 7 passed |\n{END}\nafter\n")
+    assert text.startswith(f"before\n{BEGIN}\nEach Python ran `tests/a`")
+    assert text.endswith(f"| 3.11.7 | Redis 7.0.15 | Debian 12 | **failed** | 7 passed | 2026-01-02 |\n{END}\nafter\n")
+
+
+def test_a_run_of_one_row_leaves_the_others_as_the_document_has_them(tmp_path: Path) -> None:
+    file = tmp_path / "pip.md"
+    file.write_text(f"{BEGIN}\n{END}\n", encoding="utf-8")
+    other, failed = row("3.12.1"), row(outcome=Outcome.FAILED)
+    write(file, render([other, failed, *missing([other, failed])], "tests/a", "tests/b"))
+    rows = merged(read(file), [row()])
+    assert rows == [other, row()]
+    assert exit_code(rows) == 0
