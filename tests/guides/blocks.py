@@ -65,7 +65,7 @@ def blocks_of(document: str) -> tuple[Block, ...]:
 def block(document: str, heading: str, number: int = 1) -> str:
     """Return the text of a block, as the reader copies it."""
     wanted = Place(document, heading, number)
-    (found,) = [one.text for one in blocks_of(document) if one.place == wanted] or [None]
+    found = next((one.text for one in blocks_of(document) if one.place == wanted), None)
     assert found is not None, f"{document} has no block {number} under {heading!r}"
     return found
 
