@@ -29,6 +29,7 @@ MOST = {
     "/queues": 20,
     "/users": 20,
     "/relays": 20,
+    "/metrics": 20,
 }
 
 

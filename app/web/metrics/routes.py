@@ -18,7 +18,7 @@ from redis.retry import Retry
 
 from app.config.load import Config
 from app.store.gauges import last_sweep
-from app.store.receive.inbox import Inbox, deployments
+from app.store.receive.inbox import deployments
 from app.store.server.connection import unavailable
 from app.store.server.info import server_info
 from app.store.store import Store
@@ -88,18 +88,18 @@ class MeterCollector:
         yield lambda: names.extend(self._deployments(sheet))
         # Complete by now: each source is read before the next one.
         for name in names:
-            store, own = Store(self.redis, name), self.config.of(name)
+            store, own = Store(self.redis, name).glance(), self.config.of(name)
             yield partial(sources.put_usage, sheet, store, own)
             yield partial(sources.put_coder, sheet, store, own)
             yield partial(sources.put_alerts, sheet, store)
             yield partial(sources.put_health, sheet, store, own)
             yield partial(sources.put_relays, sheet, store)
-            yield partial(self._put_counters, sheet, name)
+            yield partial(self._put_counters, sheet, store)
 
-    def _put_counters(self, sheet: Sheet, deployment: str) -> None:
-        stats = Inbox(self.redis, deployment).stats()
-        sources.put_deliveries(sheet, deployment, stats)
-        sources.put_notifications(sheet, self.config.of(deployment), deployment, stats)
+    def _put_counters(self, sheet: Sheet, store: Store) -> None:
+        stats = store.inbox.stats()
+        sources.put_deliveries(sheet, store.deployment, stats)
+        sources.put_notifications(sheet, self.config.of(store.deployment), store.deployment, stats)
 
     def _deployments(self, sheet: Sheet) -> list[str]:
         """Return the deployments to report, the configured one first."""
