@@ -140,7 +140,7 @@ def counted(connection: "redis.Redis") -> int:
 
 
 def _rows(rates: dict[str, list[float]], totals_wrong: int) -> list[Row]:
-    against = ((STOCK, Aim(">=", 5.0)), (SIMPLE, None))
+    against = ((STOCK, Aim(">=", 200.0)), (SIMPLE, Aim(">=", 50.0)))
     rows = [
         Row(GROUP, f"{OURS}, against: {name}", Spread.ratio(rates[OURS], rates[name]), "x", aim)
         for name, aim in against

@@ -15,12 +15,13 @@ from bench.progress import Progress
 from bench.results import Aim, Row, Spread
 
 GROUP: Final = "5. Coder's API"
-# Prints its peak memory after the output of `awb reconcile --json`.
+# Prints its peak memory and CPU time after the output of `awb reconcile --json`.
 _COMMAND: Final = (
     "import resource, sys; sys.argv = ['awb', 'reconcile', '--json']\n"
     "from app.cli import main\n"
     "try:\n    main()\n"
-    "finally:\n    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
+    "finally:\n    used = resource.getrusage(resource.RUSAGE_SELF)\n"
+    "    print(used.ru_maxrss, used.ru_utime + used.ru_stime, file=sys.stderr)"
 )
 
 
@@ -42,6 +43,8 @@ def measure(directory: Path, progress: Progress, *, quick: bool) -> list[Row]:
         Row(GROUP, "requests of a first pass less list pages, for each workspace",
             Spread.of([first["requests"][builds] / workspaces]), "", Aim("<=", 1.0), note),
         Row(GROUP, "peak memory of a first pass", Spread.of([first["peak"]]), "MB", Aim("<=", 150)),
+        Row(GROUP, "CPU time of a first pass, without Coder's and Redis'", Spread.of([first["cpu"]]), "s",
+            Aim("<=", 10)),
         Row(GROUP, "seconds of a first pass", Spread.of([first["seconds"]]), "s", note="Coder on the same cores"),
         Row(GROUP, "requests for builds of a pass with nothing new", Spread.of([second["requests"][builds]]), "",
             Aim("<=", 0), f"{second['requests'].total()} requests in all"),
@@ -69,7 +72,8 @@ def _pass(server: ApiServer, settings: dict[str, str]) -> dict[str, Any]:
     return {
         **json.loads(done.stdout),
         "seconds": time.perf_counter() - began,
-        "peak": int(done.stderr.split()[-1]) / 1024,
+        "peak": int(done.stderr.split()[-2]) / 1024,
+        "cpu": float(done.stderr.split()[-1]),
         "requests": server.requests.copy(),
         "at_once": server.most_at_once,
     }

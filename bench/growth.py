@@ -26,7 +26,7 @@ from bench.results import Aim, Row, Spread
 from workers import runtime
 from workers.runner import worker
 
-GROUP: Final = "6. Growth of Redis"
+GROUP: Final = "8. Growth of Redis"
 #: Deliveries per day of a large deployment; a fifth of them are builds, the others concern tasks and other events.
 DAILY: Final = 6_000
 _START: Final = datetime(2026, 1, 5, tzinfo=UTC)

@@ -98,7 +98,7 @@ def _ratios(loads: Loads, missing: str) -> list[Row]:
     rows = []
     for connections in CONNECTIONS:
         ours = [load.rate for load in loads[OURS, connections]]
-        for name, aim in ((NOOP, Aim(">=", 0.5)), (SLACK, Aim(">=", 3.0))):
+        for name, aim in ((NOOP, Aim(">=", 0.6)), (SLACK, Aim(">=", 1.5))):
             theirs = [load.rate for load in loads.get((name, connections), [])]
             what = f"durable ack/s at {connections} connections, against: {name}"
             spread = Spread.ratio(ours, theirs) if theirs and min(theirs) > 0 else None
