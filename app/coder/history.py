@@ -13,7 +13,6 @@ from app.core.coder.shapes import Listed
 AUDIT_PAGE: Final = 100
 _API: Final = "/api/v2"
 _ORGANIZATIONS: Final = TypeAdapter(Listed[Organization])
-_JOBS: Final = TypeAdapter(Listed[ProvisionerJob])
 
 
 class CoderHistory:
@@ -33,7 +32,7 @@ class CoderHistory:
         limit but no offset (coderd/provisionerjobs.go), so reading older jobs needs a higher limit.
         """
         path = f"{_API}/organizations/{quote(organization_id, safe='')}/provisionerjobs"
-        return self._http.read(_JOBS.validate_json, path, {"status": "succeeded", "limit": limit})
+        return self._http.read_each(ProvisionerJob.of, path, {"status": "succeeded", "limit": limit})
 
     def audited_builds(self, since: datetime, to: datetime, offset: int) -> list[AuditBuild]:
         """Return one page of workspace starts in the audit log, newest first; Coder accepts only whole UTC days.

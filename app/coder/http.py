@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
+import ijson
 import requests
 import urllib3
 from pydantic import ValidationError
@@ -55,6 +56,10 @@ class _TokenAuth(requests.auth.AuthBase):
 class _Failed(NamedTuple):
     error: CoderApiError
     again: bool = False
+
+
+class _TooLargeError(Exception):
+    """An answer is larger than `Bounds` allow."""
 
 
 class CoderHttp:
@@ -108,11 +113,35 @@ class CoderHttp:
         Raises:
             CoderApiError: no attempt got an answer, or the answer has another shape than documented.
         """
-        body = self._patiently(path, params or {})
+        return self._read(path, params or {}, lambda response, deadline: parse(self._whole(response, deadline)))
+
+    def read_each(self, parse: Callable[[Any], T], path: str, params: Mapping[str, str | int]) -> list[T]:
+        """GET an array and parse its elements as they arrive, so that a long one never is in memory as a whole.
+
+        Args:
+            parse: pydantic's `model_validate` or `validate_python`.
+            path: as for `read`.
+            params: as for `read`.
+
+        Raises:
+            CoderApiError: as for `read`.
+        """
+
+        def elements(response: requests.Response, deadline: float) -> list[T]:
+            arriving = _Arriving(response, self._bounds.answer, deadline)
+            if not arriving.holds_array:
+                raise ijson.JSONError
+            return [parse(one) for one in ijson.items(arriving, "item", use_float=True)]
+
+        return self._read(path, params, elements)
+
+    def _read(self, path: str, params: Mapping[str, str | int], take: Callable[[requests.Response, float], T]) -> T:
         try:
-            return parse(body)
+            return self._patiently(path, params, take)
         except ValidationError as error:
             wrong = wrong_in(error)
+        except ijson.JSONError:
+            wrong = "is not the JSON that it should be"
         raise self.failure(Failure.BAD_ANSWER, f"Coder's answer to GET {path} {wrong}")
 
     def put(self, path: str, body: Mapping[str, Any]) -> None:
@@ -121,7 +150,7 @@ class CoderHttp:
         Raises:
             CoderApiError: Coder refused it, or did not confirm it.
         """
-        outcome = self._attempt("PUT", path, time.monotonic() + self._bounds.call, json=body)
+        outcome = self._attempt("PUT", path, time.monotonic() + self._bounds.call, self._whole, json=body)
         if isinstance(outcome, _Failed):
             raise outcome.error
 
@@ -132,10 +161,18 @@ class CoderHttp:
     def _clean(self, text: str) -> str:
         return self._secret.sub("***", one_line(text))
 
-    def _patiently(self, path: str, params: Mapping[str, str | int]) -> bytes:
+    def _whole(self, response: requests.Response, deadline: float) -> bytes:
+        body = _body(response, self._bounds.answer + 1, deadline)
+        if len(body) > self._bounds.answer:
+            raise _TooLargeError
+        return body
+
+    def _patiently(
+        self, path: str, params: Mapping[str, str | int], take: Callable[[requests.Response, float], T]
+    ) -> T:
         deadline = time.monotonic() + self._bounds.call
         attempt = 1
-        while isinstance(outcome := self._attempt("GET", path, deadline, params=params), _Failed):
+        while isinstance(outcome := self._attempt("GET", path, deadline, take, params=params), _Failed):
             wait = _wait(outcome, attempt)
             if attempt >= self._attempts or wait is None or time.monotonic() + wait >= deadline:
                 # Raised outside any handler, because an error of requests contains the request, and with it the token.
@@ -144,7 +181,9 @@ class CoderHttp:
             attempt += 1
         return outcome
 
-    def _attempt(self, method: str, path: str, deadline: float, **what: Any) -> bytes | _Failed:
+    def _attempt(
+        self, method: str, path: str, deadline: float, take: Callable[[requests.Response, float], T], **what: Any
+    ) -> T | _Failed:
         call = f"{method} {path}"
         left = max(deadline - time.monotonic(), 0.001)
         what |= {"timeout": (min(self._bounds.connect, left), min(self._bounds.read, left)), "verify": self._verify}
@@ -153,13 +192,12 @@ class CoderHttp:
                 method, self._url + path, allow_redirects=False, stream=True, **what
             ) as response:
                 if response.status_code in _DONE:
-                    body = _body(response, self._bounds.answer + 1, deadline)
-                    if len(body) <= self._bounds.answer:
-                        return body
-                    return _Failed(self.failure(Failure.BAD_ANSWER, f"Coder's answer to {call} is too large"))
+                    return take(response, deadline)
                 if response.status_code == HTTPStatus.NOT_MODIFIED and method == "PUT":
-                    return b""
+                    return take(response, deadline)
                 return self._refused(call, response, _body(response, _LONGEST_COMPLAINT, deadline))
+        except _TooLargeError:
+            return _Failed(self.failure(Failure.BAD_ANSWER, f"Coder's answer to {call} is too large"))
         except (OSError, urllib3.exceptions.HTTPError) as error:  # every error of requests is an OSError
             kind, text = broken(error)
         return _Failed(self.failure(kind, f"{call}: {text}"), again=kind in {Failure.TIMEOUT, Failure.UNREACHABLE})
@@ -195,7 +233,41 @@ def _body(response: requests.Response, most: int, deadline: float) -> bytes:
         body += part
         if time.monotonic() > deadline:
             raise TimeoutError
-    return bytes(body[:most])
+    del body[most:]
+    return bytes(body)
+
+
+class _Arriving:
+    """The body of a response as a file that is read once.
+
+    Attributes:
+        holds_array: whether it begins like a JSON array, or like the null that Go writes for an empty one.
+    """
+
+    def __init__(self, response: requests.Response, most: int, deadline: float) -> None:
+        self._response, self._left, self._deadline = response, most, deadline
+        self._first = self._part()
+        self.holds_array = self._first.lstrip()[:1] in (b"[", b"n")
+
+    def read(self, size: int = _CHUNK) -> bytes:
+        """Return the next bytes, at most a chunk of them whatever the size; none at the end.
+
+        Raises:
+            TimeoutError: the deadline passed.
+        """
+        if size == 0:
+            return b""
+        part, self._first = self._first or self._part(), b""
+        return part
+
+    def _part(self) -> bytes:
+        part: bytes = self._response.raw.read1(_CHUNK, decode_content=True)
+        self._left -= len(part)
+        if self._left < 0:
+            raise _TooLargeError
+        if time.monotonic() > self._deadline:
+            raise TimeoutError
+        return part
 
 
 def _wait(failed: _Failed, attempt: int) -> float | None:

@@ -177,7 +177,7 @@ def test_provisioner_jobs_name_the_workspaces_that_they_built(coder: responses.R
     coder.get(f"{V2}/organizations/o1/provisionerjobs", json=jobs, match=match)
     found = api().history.provisioner_jobs("o1", 3)
     assert [job.workspace_id for job in found] == ["w1", "", ""]
-    assert found[0].created_at == datetime(2026, 3, 1, 12, tzinfo=UTC)
+    assert found[0].created_at == datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()
 
 
 def test_organizations_are_read(coder: responses.RequestsMock) -> None:

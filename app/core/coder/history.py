@@ -5,7 +5,7 @@ Shapes: Coder, docs/reference/api/organizations.md and enterprise.md; seen on v2
 
 import re
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import AwareDatetime, Field, model_validator
 
@@ -35,22 +35,37 @@ class Organization(CoderModel):
     name: str = ""
 
 
-class ProvisionerJobMetadata(CoderModel):
+class _JobMetadata(CoderModel):
     workspace_id: Id = ""
 
 
-class ProvisionerJob(CoderModel):
-    """One provisioner job, reduced to what identifies the workspace that it built."""
-
+class _Job(CoderModel):
     id: str
     created_at: AwareDatetime
     type: str = ""
-    metadata: ProvisionerJobMetadata = ProvisionerJobMetadata()
+    metadata: _JobMetadata = _JobMetadata()
 
-    @property
-    def workspace_id(self) -> str:
-        """Return the id of the workspace that it built; empty for template jobs."""
-        return self.metadata.workspace_id if self.type == "workspace_build" else ""
+
+class ProvisionerJob(NamedTuple):
+    """One provisioner job, reduced to what identifies the workspace that it built; there may be tens of thousands.
+
+    Attributes:
+        created_at: in seconds since the epoch.
+        workspace_id: the id of the workspace that it built; empty for template jobs.
+    """
+
+    created_at: float
+    workspace_id: str
+
+    @classmethod
+    def of(cls, job: Any) -> "ProvisionerJob":
+        """Read one element of GET /api/v2/organizations/{organization}/provisionerjobs.
+
+        Raises:
+            pydantic.ValidationError: it has another shape.
+        """
+        read = _Job.model_validate(job)
+        return cls(read.created_at.timestamp(), read.metadata.workspace_id if read.type == "workspace_build" else "")
 
 
 class AuditBuild(CoderModel):

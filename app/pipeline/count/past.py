@@ -110,10 +110,9 @@ class Past:
         jobs = self.api.history.provisioner_jobs(window.organization, limit)
         builds: dict[str, float] = {}
         for job in jobs:
-            made = job.created_at.timestamp()
-            if job.workspace_id and made >= window.since:
-                builds[job.workspace_id] = max(made, builds.get(job.workspace_id, made))
-        oldest = jobs[-1].created_at.timestamp() if jobs else window.since
+            if job.workspace_id and job.created_at >= window.since:
+                builds[job.workspace_id] = max(job.created_at, builds.get(job.workspace_id, job.created_at))
+        oldest = jobs[-1].created_at if jobs else window.since
         after = _source(now, window, HistorySource.PROVISIONER_JOBS).model_copy(update={"back_to": oldest})
         if len(jobs) < limit or oldest < window.since:
             after = after.instead()
