@@ -51,11 +51,10 @@ def verify_workspace(state: CoderState, ledger: Ledger, api: CoderApi, due: Due)
 def _prove(state: CoderState, ledger: Ledger, api: CoderApi, due: Due) -> tuple[int | None, bool]:
     """Try once; the second value is true if another process changed the workspace meanwhile."""
     workspace_id = due.workspace_id
-    version, evidence = ledger.read([workspace_id])[workspace_id]
-    known = ledger.known([workspace_id])[workspace_id]
+    version, evidence, known = ledger.examine(workspace_id)
     builds = _builds(api, workspace_id, known.last_proved)
     if builds is None:
-        _close(state, due)
+        state.answered_for(due, None, is_task=False, ended=True)
         log.info("workspace cannot be verified", workspace_id=workspace_id, why="Coder does not show it to this token")
         return None, False
     ended = ended_prefix(builds)
@@ -65,7 +64,7 @@ def _prove(state: CoderState, ledger: Ledger, api: CoderApi, due: Due) -> tuple[
     newest = ended[-1].build_number if ended else known.last_proved
     if not version and _without_task(builds):
         # The workspace was found in the history, and nothing about it needs to be stored.
-        _close(state, due)
+        state.answered_for(due, None, is_task=False, ended=True)
         return 0, False
     update = RecordUpdate(workspace_id, version, evidence.consumed(), (), _latest(records), records, newest)
     moved, conflicts = ledger.update_records([update])
@@ -74,15 +73,9 @@ def _prove(state: CoderState, ledger: Ledger, api: CoderApi, due: Due) -> tuple[
     running = builds[len(ended) :]
     # The ledger is asked too: if the process died after the update, these builds are no longer new.
     is_task = has_task or _undecided(builds) or ledger.has_proved(workspace_id)
-    state.mark_task(workspace_id, is_task=is_task, ended=not running)
-    state.verified(due, _next_check(running))
+    state.answered_for(due, _next_check(running), is_task=is_task, ended=not running)
     log.info("workspace verified", workspace_id=workspace_id, builds=len(ended), proved=len(records), change=moved)
     return moved, False
-
-
-def _close(state: CoderState, due: Due) -> None:
-    state.mark_task(due.workspace_id, is_task=False, ended=True)
-    state.verified(due, None)
 
 
 def _undecided(builds: Sequence[Build]) -> bool:

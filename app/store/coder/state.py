@@ -26,6 +26,10 @@ class Due:
     mark: float
 
 
+def _args(due: Due, again_at: float | None) -> list[str | int]:
+    return [due.workspace_id, repr(due.mark), "" if again_at is None else repr(again_at)]
+
+
 class CoderState:
     """One deployment's state concerning Coder's API."""
 
@@ -55,10 +59,19 @@ class CoderState:
 
     def verified(self, due: Due, again_at: float | None) -> None:
         """Remove a workspace from the list, or postpone it, unless news about it arrived in the meantime."""
-        self._done(
-            keys=[keys.due(self.deployment)],
-            args=[due.workspace_id, repr(due.mark), "" if again_at is None else repr(again_at)],
-        )
+        self._done(keys=[keys.due(self.deployment)], args=_args(due, again_at))
+
+    def answered_for(self, due: Due, again_at: float | None, *, is_task: bool, ended: bool) -> None:
+        """Do the same after an answer of Coder's, which ends a series of failures for this workspace.
+
+        Args:
+            due: the workspace.
+            again_at: when to check it again; None for never.
+            is_task: keep it open, as a task's workspace.
+            ended: it has no build in progress, so it is no longer open if it was closing.
+        """
+        names = (keys.due, keys.closing, keys.open_workspaces, keys.failing)
+        self._done(keys=[key(self.deployment) for key in names], args=[*_args(due, again_at), int(is_task), int(ended)])
 
     def open_workspaces(self) -> set[str]:
         """Return the workspaces that have consumed builds and may consume more."""
@@ -68,18 +81,6 @@ class CoderState:
         """Record that these are no longer listed: they are checked one last time."""
         if workspace_ids:
             self.redis.sadd(keys.closing(self.deployment), *workspace_ids)
-
-    def mark_task(self, workspace_id: str, *, is_task: bool, ended: bool) -> None:
-        """Keep a task's workspace open, or remove one that was closing and has no build in progress."""
-        closing = self.redis.sismember(keys.closing(self.deployment), workspace_id)
-        with self.redis.pipeline(transaction=True) as pipe:
-            pipe.hdel(keys.failing(self.deployment), workspace_id)
-            if closing and ended:
-                pipe.srem(keys.closing(self.deployment), workspace_id)
-                pipe.srem(keys.open_workspaces(self.deployment), workspace_id)
-            elif is_task:
-                pipe.sadd(keys.open_workspaces(self.deployment), workspace_id)
-            pipe.execute()
 
     def save_licence(self, entitlements: Entitlements | None, info: BuildInfo | None, at: datetime) -> None:
         """Save the latest entitlements and build information."""
@@ -141,7 +142,7 @@ class CoderState:
         self.note(failing_since=None, failure=None)
 
     def stumbled(self, failures: Mapping[str, str], at: datetime) -> None:
-        """Record failures of Coder that concern single workspaces; `mark_task` clears them.
+        """Record failures of Coder that concern single workspaces; `answered_for` clears them.
 
         The count is not part of a transaction: counting a failure twice only delays the next check.
         """

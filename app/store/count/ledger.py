@@ -127,10 +127,14 @@ class Ledger:
             for workspace_id in workspace_ids:
                 pipe.hmget(keys.workspace(self.deployment, self.meter, workspace_id), "n", "t")
             rows = pipe.execute()
-        return {
-            workspace_id: ReconciledWorkspace(int(number or 0), json.loads(names or b"{}"))
-            for workspace_id, (number, names) in zip(workspace_ids, rows, strict=True)
-        }
+        return {workspace_id: _reconciled(*row) for workspace_id, row in zip(workspace_ids, rows, strict=True)}
+
+    def examine(self, workspace_id: str) -> tuple[int, Evidence, ReconciledWorkspace]:
+        """Return the version and evidence of a workspace and the results of earlier passes, in one round trip."""
+        key = keys.workspace(self.deployment, self.meter, workspace_id)
+        version, evidence, base, number, names = self.redis.hmget(key, ["v", "e", "b", "n", "t"])
+        stored = _stored((), version, evidence, base, None)
+        return stored.version, stored.evidence, _reconciled(number, names)
 
     def has_proved(self, workspace_id: str) -> bool:
         """Return whether any build of a workspace is proved to have counted."""
@@ -227,6 +231,10 @@ def record_args(record: UsageRecord) -> list[Any]:
 def message_digest(message_id: str) -> bytes:
     """Return an eight-byte digest, which is unique among the messages of one workspace."""
     return hashlib.blake2s(message_id.encode(), digest_size=8).digest()
+
+
+def _reconciled(number: bytes | None, names: bytes | None) -> ReconciledWorkspace:
+    return ReconciledWorkspace(int(number or 0), json.loads(names or b"{}"))
 
 
 def _stored(
