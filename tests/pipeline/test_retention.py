@@ -12,6 +12,7 @@ from app.config.load import ConfigError
 from app.core.finding import Result
 from app.pipeline.watch.sweep import sweep
 from app.store import keys
+from app.store.receive.packs import with_oldest_pack
 from app.store.server.budget import read_budget
 from app.store.store import Store
 from tests.conftest import RedisServer, make_config
@@ -113,6 +114,16 @@ def test_only_as_much_is_deleted_as_is_needed(
     left = connection.zrange(keys.packs(DEPLOYMENT), 0, -1)
     assert 2 <= len(left) <= 4
     assert left == [b"1", b"2", b"3", b"4", b"5"][-len(left) :]
+
+
+def test_the_oldest_deliveries_go_first_whichever_deployment_has_them(connection: Any) -> None:
+    names = ["young", "empty", "old"]
+    assert with_oldest_pack(connection, names) is None
+    connection.zadd(keys.packs("young"), {"1": START + 5, "2": START + 9})
+    connection.zadd(keys.packs("old"), {"1": START + 2, "2": START + 9})
+    assert with_oldest_pack(connection, names) == "old"
+    assert Store(connection, "old").packs.forget_oldest(1) == START + 2
+    assert with_oldest_pack(connection, names) == "young"
 
 
 @pytest.mark.parametrize("size", ["much", "1 apple", "-1", "1.5gb"])

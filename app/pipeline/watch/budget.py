@@ -8,6 +8,7 @@ import structlog
 from app import clock
 from app.config.load import Config
 from app.store.receive.inbox import deployments
+from app.store.receive.packs import with_oldest_pack
 from app.store.server.budget import forget_budget, note_budget, read_budget
 from app.store.server.info import server_info
 from app.store.store import Store
@@ -55,8 +56,5 @@ def _used(connection: "redis.Redis") -> int | None:
 
 def _forget_oldest(connection: "redis.Redis") -> float | None:
     """Delete some packs of the deployment with the oldest one; return up to when deliveries are gone."""
-    stores = [Store(connection, name) for name in deployments(connection)]
-    oldest = {store.deployment: at for store in stores if (at := store.packs.oldest()) is not None}
-    if not oldest:
-        return None
-    return Store(connection, min(oldest, key=lambda name: oldest[name])).packs.forget_oldest(_AT_ONCE)
+    name = with_oldest_pack(connection, deployments(connection))
+    return None if name is None else Store(connection, name).packs.forget_oldest(_AT_ONCE)

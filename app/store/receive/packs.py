@@ -164,11 +164,6 @@ class Packs:
         self._delete([int(member) for member, _ in found])
         return found[-1][1] if found else None
 
-    def oldest(self) -> float | None:
-        """Return the time of the newest delivery in the oldest pack."""
-        found = self.redis.zrange(keys.packs(self.deployment), 0, 0, withscores=True)
-        return found[0][1] if found else None
-
     def _delete(self, numbers: Sequence[int]) -> int:
         if numbers:
             with self.connection.pipeline(transaction=True) as pipe:
@@ -201,6 +196,15 @@ class Packs:
         stored = self.redis.get(keys.pack(self.deployment, number))
         found: list[Record] = json.loads(zlib.decompress(stored).decode("utf-8", "surrogatepass")) if stored else []
         return found
+
+
+def with_oldest_pack(connection: "redis.Redis", deployments: Sequence[str]) -> str | None:
+    """Return the deployment whose oldest pack ends first; None if there is no pack."""
+    with connection.pipeline(transaction=False) as pipe:
+        for name in deployments:
+            pipe.zrange(keys.packs(name), 0, 0, withscores=True)
+        found = {name: ends[0][1] for name, ends in zip(deployments, pipe.execute(), strict=True) if ends}
+    return min(found, key=lambda name: found[name], default=None)
 
 
 def _zipped(rows: Sequence[Record]) -> bytes:
