@@ -57,6 +57,15 @@ def config(redis_server: RedisServer) -> Config:
     return config_for(redis_server.url, slack_webhook_url="http://127.0.0.1:1/services/T/B/x")
 
 
+class Ends(int):
+    """The moment at which a key ends, in milliseconds since the epoch; those within a minute are the same."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Ends) and (self < 0) == (other < 0) and abs(self - other) < 60_000
+
+    __hash__ = int.__hash__
+
+
 def content(connection: Any) -> dict[str, Any]:
     """Return every key that belongs into a backup, or follows from it, with its content and whether it ends."""
     found = {}
@@ -76,8 +85,7 @@ def content(connection: Any) -> dict[str, Any]:
             "list": lambda key: connection.lrange(key, 0, -1),
             "stream": connection.xrange,
         }[kind]
-        ends = connection.pttl(key)
-        found[name] = (kind, read(key), ends if ends < 0 else round(ends / 60_000))
+        found[name] = (kind, read(key), Ends(connection.pexpiretime(key)))
     return found
 
 
