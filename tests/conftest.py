@@ -28,6 +28,8 @@ def pytest_xdist_auto_num_workers() -> int:
 
 _ROOM = 2 << 30
 SECRET = "a-secret-of-the-tests"
+#: A data directory that not even root can create: no test finds what another one left there about another Redis.
+ABSENT = "/dev/null/data"
 
 
 def short_directory() -> Path:
@@ -105,8 +107,7 @@ def connection(redis_server: RedisServer) -> Iterator["redis.Redis"]:
 def make_config(redis_url: str = "unix:///nowhere", **settings: Any) -> Config:
     """Return the default configuration with some settings, as environment variables would set them."""
     environ = {"AWB_WEBHOOK_SECRET": SECRET, "AWB_REDIS_URL": redis_url, "AWB_AI_TEMPLATES": "ai-template"}
-    # Without a data directory, no test remembers anything from an earlier one.
-    environ |= {"AWB_DATA_DIR": "/nowhere/data"}
+    environ |= {"AWB_DATA_DIR": ABSENT}
     environ |= {f"AWB_{key.upper()}": str(value) for key, value in settings.items()}
     return load(environ=environ)
 

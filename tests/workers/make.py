@@ -14,7 +14,7 @@ from rq.worker import SimpleWorker
 from app.config.load import Config
 from app.store.receive.inbox import Inbox
 from app.store.rq import jobqueue, readyjob
-from tests.conftest import SECRET
+from tests.conftest import ABSENT, SECRET
 from tests.pipeline.streams import DEPLOYMENT, Delivery
 from workers.runner import worker
 from workers.scheduler import Scheduler
@@ -95,6 +95,8 @@ def environment(redis_url: str, **settings: Any) -> dict[str, str]:
         "ai_templates": "claude-code-tasks,codex-tasks",
         "limit": 20,
         "webhook_secret": SECRET,
+        "session_secret": SECRET * 2,
+        "data_dir": ABSENT,
         "log_level": "error",
     }
     ours = {f"AWB_{key.upper()}": str(value) for key, value in {**usual, "redis_url": redis_url, **settings}.items()}
