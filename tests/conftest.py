@@ -28,6 +28,8 @@ def pytest_xdist_auto_num_workers() -> int:
 
 _ROOM = 2 << 30
 SECRET = "a-secret-of-the-tests"
+#: Seconds that a test waits for another process or thread before it fails: many, because a busy machine is slow.
+PATIENCE = 60.0
 #: A data directory that not even root can create: no test finds what another one left there about another Redis.
 ABSENT = "/dev/null/data"
 
@@ -68,7 +70,7 @@ class RedisServer:
     def stop(self) -> None:
         if self.process and self.process.poll() is None:
             self.process.terminate()
-            self.process.wait(20)
+            self.process.wait(PATIENCE)
 
 
 @pytest.fixture(scope="session")
@@ -125,7 +127,7 @@ def jobs_run(connection: "redis.Redis", config: Config) -> Iterator[None]:
     runtime.forget()
 
 
-def wait_until(condition: Any, seconds: float = 20.0) -> None:
+def wait_until(condition: Any, seconds: float = PATIENCE) -> None:
     """Poll until a condition holds that another process causes."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from flask import Flask
 from werkzeug.serving import make_server
 
+from tests.conftest import PATIENCE
+
 CHROMIUM = shutil.which("chromium")
 
 
@@ -25,5 +27,5 @@ def served(app: Flask) -> Iterator[str]:
     thread.start()
     yield f"http://127.0.0.1:{server.port}"
     server.shutdown()
-    thread.join(10)
+    thread.join(PATIENCE)
     server.server_close()

@@ -8,7 +8,7 @@ import pytest
 
 from app.store.server.connection import connect
 from tests.cli.conftest import call
-from tests.conftest import RedisServer
+from tests.conftest import PATIENCE, RedisServer
 from workers import embedded, servers
 from workers.servers import Server
 from workers.supervisor import DataDirLock
@@ -69,7 +69,7 @@ def start(data_dir: Path) -> int:
             return int(connection.dbsize())
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE)
 
 
 @pytest.mark.parametrize("kind", ENDS)

@@ -11,7 +11,7 @@ import pytest
 import requests
 import yaml
 
-from tests.conftest import wait_until
+from tests.conftest import PATIENCE, wait_until
 from tests.deploy.values import CHART
 from tests.faults.system import free_port
 
@@ -138,4 +138,4 @@ def cluster(tools: Path, home: Path) -> Iterator[Cluster]:
     finally:
         for process in reversed(running):
             process.terminate()
-            process.wait(30)
+            process.wait(PATIENCE)

@@ -85,7 +85,7 @@ def test_the_single_container_of_the_guide_counts_and_stops_in_order(podman: Eng
     try:
         wait_until(ready, 120)
         post(podman.shell(url, checkout), 1)
-        wait_until(lambda: used(podman, "podman exec awb", checkout) == 1, 60)
+        wait_until(lambda: used(podman, "podman exec awb", checkout) == 1)
         assert podman.run(["podman", "healthcheck", "run", "awb"], checkout, check=False).returncode == 0
         assert re.search(r"^ok +redis\.reachable", podman.shell(doctor, checkout, check=False), re.MULTILINE)
         podman.shell(stop, checkout)
@@ -129,13 +129,13 @@ def test_the_compose_file_of_the_guide_runs_each_part_and_counts(podman: Engine,
         assert "@awb-web:8787/v1/webhook" in endpoint
         wait_until(ready, 120)
         post(endpoint, 1)
-        wait_until(lambda: used(podman, "podman-compose exec -T awb-web", folder) == 1, 60)
+        wait_until(lambda: used(podman, "podman-compose exec -T awb-web", folder) == 1)
         assert re.search(r"^ok +redis\.persistence", podman.shell(doctor, folder, check=False), re.MULTILINE)
         parts = [("web", "web"), ("scheduler", "scheduler")]
         parts += [(queue.removeprefix("awb-"), f"worker {queue}") for queue in jobqueue.CORE]
         for service, part in parts:
             check = f"podman-compose exec -T awb-{service} awb healthcheck {part}"
-            wait_until(lambda check=check: podman.shell(check, folder, check=False) == "ok", 60)
+            wait_until(lambda check=check: podman.shell(check, folder, check=False) == "ok")
         podman.shell("podman-compose stop", folder)
         codes = podman.shell("podman ps --all --format '{{.Names}} {{.ExitCode}}' --filter name=awb_awb", folder)
         assert len(codes.splitlines()) == len(parts) + 1

@@ -26,7 +26,7 @@ def test_the_pods_of_the_chart_work_together(short_dir: Path) -> None:
         for pod in PODS:
             node.start_pod(pod)
         ready = ["curl", "--silent", "http://127.0.0.1:8787/readyz"]
-        wait_until(lambda: '"status":"ok"' in node.run(*ready).stdout, 60)
+        wait_until(lambda: '"status":"ok"' in node.run(*ready).stdout)
 
         metrics = node.run("curl", "--silent", "http://127.0.0.1:9787/metrics").stdout
         assert "\nawb_up 1" in metrics

@@ -131,13 +131,13 @@ def test_a_killed_or_hanging_service_is_started_again(machine: Machine) -> None:
 
     killed = main()
     machine.ok("systemctl kill --kill-whom main --signal KILL awb-meter", "root")
-    wait_until(lambda: works_again(killed), 60)
+    wait_until(lambda: works_again(killed))
     drop_in = "/run/systemd/system/awb-meter.service.d"
     machine.ok(f"mkdir {drop_in} && printf '[Service]\\nWatchdogSec=3\\n' > {drop_in}/soon.conf", "root")
     machine.ok("systemctl daemon-reload && systemctl restart awb-meter", "root")
     hanging = main()
     machine.ok("systemctl kill --kill-whom main --signal STOP awb-meter", "root")
-    wait_until(lambda: works_again(hanging), 60)
+    wait_until(lambda: works_again(hanging))
     machine.ok(f"rm -r {drop_in} && systemctl daemon-reload", "root")
 
 
@@ -173,9 +173,9 @@ def test_the_parts_run_under_their_target_instead(machine: Machine) -> None:
     for part in parts:
         assert machine.ok(f"systemctl is-active awb-{part}") == "active\n"
     assert machine.run("systemctl is-active awb-meter").stdout == "inactive\n"
-    wait_until(lambda: is_ready(machine), 60)
+    wait_until(lambda: is_ready(machine))
     machine.ok("sudo systemctl stop awb.target")
-    wait_until(lambda: machine.run("systemctl is-active awb-web").stdout == "inactive\n", 60)
+    wait_until(lambda: machine.run("systemctl is-active awb-web").stdout == "inactive\n")
 
 
 def test_nothing_is_left_after_a_removal(machine: Machine) -> None:

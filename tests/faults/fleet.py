@@ -85,7 +85,7 @@ class Fleet:
             command = [str(embedded.find_server()), str(config), "--sentinel"]
             self.sentinels.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=self.directory))
         for port in self.sentinel_ports:
-            wait_until(lambda port=port: self._sees_all(self.sentinel(port)), 40)
+            wait_until(lambda port=port: self._sees_all(self.sentinel(port)))
         return self
 
     def restart(self, number: int) -> None:

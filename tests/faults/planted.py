@@ -20,6 +20,7 @@ from typing import Any, Self
 import redis
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from tests.conftest import PATIENCE
 from tests.faults.system import System
 from tests.notifiers.mailserver import MailServer
 from tests.workers.make import ROOT, environment
@@ -218,7 +219,7 @@ class RedisWithPassword:
     def stop(self) -> None:
         if self.process and self.process.poll() is None:
             self.process.terminate()
-            self.process.wait(20)
+            self.process.wait(PATIENCE)
 
     def ever_written(self) -> bytes:
         return b"".join(file.read_bytes() for file in sorted(self.directory.rglob("*.aof")))

@@ -71,7 +71,7 @@ class System:
 
     def started(self) -> Self:
         self.start()
-        wait_until(self.ready, 60)
+        wait_until(self.ready)
         return self
 
     def ready(self) -> bool:
@@ -111,7 +111,7 @@ class System:
         """Send a signal to a part once it is running, and return its process id."""
         # Looked up once: a part that has just started may have ended by a second lookup.
         found: list[int | None] = []
-        wait_until(lambda: found.append(self.part(name)) or found[-1], 60)
+        wait_until(lambda: found.append(self.part(name)) or found[-1])
         pid = found[-1]
         assert pid is not None
         os.kill(pid, number)

@@ -16,7 +16,7 @@ from app.core.count.meter import AWB
 from app.store import keys
 from app.store.receive.inbox import Inbox
 from app.store.rq import jobqueue, readyjob, turns
-from tests.conftest import SECRET, RedisServer, wait_until
+from tests.conftest import PATIENCE, SECRET, RedisServer, wait_until
 from tests.web.make import basic, notification, receiver
 from workers.runner import BATCH
 
@@ -48,7 +48,7 @@ def test_the_time_to_count_of_others_stays_bounded(redis_server: RedisServer, co
     with receiver(redis_server.url) as running:
         worker = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environ})
         try:
-            wait_until(lambda: counted(connection, "noisy") > 0, 60)
+            wait_until(lambda: counted(connection, "noisy") > 0)
             began, before_all = time.monotonic(), counted(connection, "noisy")
             for number in range(POSTS):
                 before, at = counted(connection, "noisy"), time.monotonic()
@@ -62,7 +62,7 @@ def test_the_time_to_count_of_others_stays_bounded(redis_server: RedisServer, co
             still = FLOOD - counted(connection, "noisy")
         finally:
             worker.terminate()
-            worker.wait(30)
+            worker.wait(PATIENCE)
     sys.stdout.write(
         f"{FLOOD:,} waiting, {rate:,.0f} counted a second: others wait {statistics.median(waits):.2f} s (median), "
         f"{max(waits):.2f} s (longest), behind {max(overtaken):,} at most; {still:,} were left\n"

@@ -146,8 +146,8 @@ def test_a_copy_in_an_odd_place_runs_counts_and_warns_for_another_user(short_dir
             wait_until(welcomed, 90)
             assert place.get("/readyz") == {"status": "ok", "redis": "ok"}
             assert [place.post(delivery) for delivery in resumes(LIMIT)] == [202] * LIMIT
-            wait_until(lambda: place.get("/api/v1/usage").get("used") == LIMIT, 60)
-            wait_until(lambda: "100" in "".join(request.body.decode() for request in slack.requests), 60)
+            wait_until(lambda: place.get("/api/v1/usage").get("used") == LIMIT)
+            wait_until(lambda: "100" in "".join(request.body.decode() for request in slack.requests))
             found = place.doctor()
             process.terminate()
             assert process.wait(60) == 0

@@ -5,7 +5,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -76,9 +75,9 @@ def test_parts_are_killed_while_a_thousand_deliveries_come_in(
             # Each falls while posts are under way; those behind wait, so that the last victim finds some, too.
             moments = sorted(rng.sample(range(20, client.total - 20), len(victims) * 2))
             for victim, until in zip(rng.sample(victims * 2, len(victims) * 2), moments, strict=True):
-                wait_until(lambda victim=victim: system.part(victim), 60)
+                wait_until(lambda victim=victim: system.part(victim))
                 client.let(until + 20)
-                wait_until(lambda until=until: len(client.taken) >= until, 60)
+                wait_until(lambda until=until: len(client.taken) >= until)
                 system.signal(victim)
             client.let(client.total)
             client.wait()
@@ -102,7 +101,7 @@ def test_when_the_supervisor_is_killed_its_children_go_and_the_next_one_goes_on(
     with System(short_dir, limit=10_000).started() as first:
         with Client(first, messages, seed=2) as client:
             client.wait()
-        wait_until(lambda: first.used() == expected(messages), 60)
+        wait_until(lambda: first.used() == expected(messages))
         parts = {name: first.part(name) for name in PARTS}
         os.kill(first.pid, signal.SIGKILL)
         # Redis stays for the moment: the next supervisor shuts it down in order, under the lock.
@@ -134,14 +133,13 @@ def test_a_stop_in_the_middle_of_deliveries_loses_none_and_leaves_no_process(sho
         with Client(system, messages, seed=3) as client:
             wait_until(lambda: len(client.taken) > 200)
             children = processes(system.pid)
-            began = time.monotonic()
             assert system.stop() == 0
-            assert time.monotonic() - began < 20
+            assert "part did not stop in time" not in system.output.read_text(encoding="utf-8")
             assert not any(Path(f"/proc/{pid}").exists() for pid in children)
             assert processes_of(short_dir) == []
             system.started()
             client.wait()
-        wait_until(lambda: system.used() == expected(messages), 60)
+        wait_until(lambda: system.used() == expected(messages))
         assert system.stop() == 0
 
 
@@ -156,10 +154,10 @@ def test_a_redis_that_hangs_is_answered_503_and_then_all_goes_on(short_dir: Path
             system.signal("Redis", signal.SIGCONT)
         # Redis may have done what it was asked before it hung up; then the retry is a duplicate.
         # A probe that was under way when Redis came back may still hold the place of the one that tries.
-        wait_until(lambda: system.post(messages[5]) in (200, 202), 10)
+        wait_until(lambda: system.post(messages[5]) in (200, 202))
         with Client(system, messages[6:], seed=4) as client:
             client.wait()
-        wait_until(lambda: system.used() == expected(messages), 60)
+        wait_until(lambda: system.used() == expected(messages))
         assert system.stop() == 0
 
 
@@ -181,5 +179,5 @@ def test_a_full_redis_is_answered_503_and_then_all_goes_on(short_dir: Path) -> N
             wait_until(lambda: system.part("delivery worker") not in (workers["delivery worker"], None))
             system.connection().config_set("maxmemory", 0)
             client.wait()
-        wait_until(lambda: system.used() == expected(messages), 60)
+        wait_until(lambda: system.used() == expected(messages))
         assert system.stop() == 0

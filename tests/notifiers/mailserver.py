@@ -10,6 +10,8 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from tests.conftest import PATIENCE
+
 USER, PASSWORD = "meter", "s3cret:p@ss/w#rd"
 HANG_UP = "hang up"
 #: Delays the answer; for QUIT only.
@@ -99,10 +101,10 @@ def running(
     thread.start()
     try:
         create = loop.create_server(protocol, "127.0.0.1", 0, ssl=implicit)
-        listening = asyncio.run_coroutine_threadsafe(create, loop).result(10)
+        listening = asyncio.run_coroutine_threadsafe(create, loop).result(PATIENCE)
         server.port = listening.sockets[0].getsockname()[1]
         yield server
-        asyncio.run_coroutine_threadsafe(_stop(listening), loop).result(10)
+        asyncio.run_coroutine_threadsafe(_stop(listening), loop).result(PATIENCE)
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()

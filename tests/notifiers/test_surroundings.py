@@ -21,7 +21,7 @@ from app.notifiers.directory import notifier
 from app.pipeline.passes import client
 from app.store.server.connection import connect
 from tests.coderapi.server import TOKEN
-from tests.conftest import make_config, wait_until
+from tests.conftest import PATIENCE, make_config, wait_until
 from tests.faults.system import free_port
 from tests.notifiers.httpsink import answer, sink
 from tests.notifiers.mailserver import MailServer, running
@@ -261,7 +261,7 @@ def redis_over_tls(authority: trustme.CA, folder: Path) -> Iterator[str]:
         yield f"rediss://localhost:{port}/0"
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE)
 
 
 def test_redis_over_tls_is_trusted_the_same(

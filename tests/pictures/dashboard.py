@@ -45,6 +45,7 @@ from app.store.rq import jobqueue
 from app.store.server.connection import connect
 from app.store.store import Store
 from app.web.metrics import server as metricserver
+from tests.conftest import PATIENCE
 from tests.pictures.screenshot import ROOT
 from tests.pictures.screenshot import take as take_picture
 from workers import embedded
@@ -170,7 +171,7 @@ def prometheus(directory: Path, lines: list[str]) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE)
 
 
 def _start(end: datetime) -> float:
@@ -297,7 +298,7 @@ def main() -> None:
             scrapes, end = play(directory)
         finally:
             redis_server.terminate()
-            redis_server.wait(20)
+            redis_server.wait(PATIENCE)
         with prometheus(directory, scrapes) as base:
             take_picture(page(base, end), "grafana.png", 1600, 2170)
 

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -25,7 +24,7 @@ from app.store.receive.kept import Kept
 from app.store.rq import jobqueue, readyjob
 from app.store.rq.queues import Queues
 from app.store.store import Store
-from tests.conftest import RedisServer, wait_until
+from tests.conftest import PATIENCE, RedisServer, wait_until
 from tests.pipeline.deadletter import DELIVERIES, dead_letter, fail, job_key, swift, work_off, write_failed
 from tests.pipeline.streams import DEPLOYMENT, STARTED_AT, Delivery, config_for, resumes, spread, used
 from tests.web.make import notification
@@ -129,7 +128,7 @@ def test_a_worker_that_waited_when_the_pause_came_takes_nothing_either(
     ada.resume(DELIVERIES)
     wait_until(lambda: used(connection) == 3)
     waiting.terminate()
-    assert waiting.wait(20) == 0
+    assert waiting.wait(PATIENCE) == 0
 
 
 def test_a_worker_of_a_paused_queue_can_be_stopped(connection: "redis.Redis", ada: Operator, waiting: Any) -> None:
@@ -137,7 +136,7 @@ def test_a_worker_of_a_paused_queue_can_be_stopped(connection: "redis.Redis", ad
     accept(connection, resumes(1))
     wait_until(lambda: [one.state for one in ada.queues.workers()] == ["suspended"])
     waiting.terminate()
-    assert waiting.wait(20) == 0
+    assert waiting.wait(PATIENCE) == 0
     assert len(jobs_in(connection)["queued"]) == 1
 
 
@@ -226,16 +225,16 @@ def test_rq_info_reads_the_queues_during_a_pause_and_after_acts(
 
 
 @pytest.mark.parametrize(("act", "number"), [("requeue_all", 10_000), ("delete_all", 2000)])
-def test_thousands_of_failed_jobs_are_dealt_with_in_seconds(
+def test_thousands_of_failed_jobs_are_dealt_with_in_few_round_trips(
     connection: Any, ada: Operator, act: str, number: int
 ) -> None:
     write_failed(connection, number)
     connection.hset(job_key("delivery-prod-m5"), "status", "queued")
     connection.delete(job_key("delivery-prod-m7"))
     seen: list[int] = []
-    started = time.perf_counter()
+    before = connection.info("stats")["total_reads_processed"]
     assert getattr(ada, act)(DELIVERIES, lambda done, _: seen.append(done)) == number - 2
-    assert time.perf_counter() - started < 15
+    assert connection.info("stats")["total_reads_processed"] - before < number / 5
     assert seen == list(range(200, number + 1, 200))
     assert connection.zcard(f"rq:failed:{DELIVERIES}") == 0
     assert connection.exists(job_key("delivery-prod-m5"))

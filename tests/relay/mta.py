@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
 
-from tests.conftest import wait_until
+from tests.conftest import PATIENCE, wait_until
 from tests.faults.system import free_port
 
 PROGRAM = Path("/usr/sbin/smtpd")
@@ -80,11 +80,11 @@ def opensmtpd() -> Iterator[Mta]:
             shutil.rmtree(left, ignore_errors=True)
         process = subprocess.Popen([PROGRAM, "-d", "-f", configuration], stdout=log, stderr=log)
         try:
-            wait_until(lambda: _answers(mta.port), 30)
+            wait_until(lambda: _answers(mta.port))
             yield mta
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(PATIENCE)
             shutil.rmtree(directory, ignore_errors=True)
 
 

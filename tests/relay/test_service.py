@@ -19,7 +19,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from app.core.relay.markup import to_html
 from bench import slack as slackexample
-from tests.conftest import SECRET, wait_until
+from tests.conftest import PATIENCE, SECRET, wait_until
 from tests.faults.system import System, free_port, name_of, processes
 from tests.notifiers.mailserver import MailServer, running
 from tests.notifiers.slacksink import web_api
@@ -58,7 +58,7 @@ def test_each_captured_body_reaches_the_right_persons_mailbox_as_coder_would_hav
     with opensmtpd() as mta, System(short_dir, **relaying(mta.url)).started() as system:
         for body in bodies.values():
             post(system, body, json.loads(body)["msg_id"])
-        wait_until(lambda: mta.number() == len(bodies), 60)
+        wait_until(lambda: mta.number() == len(bodies))
         for name, body in bodies.items():
             _compare(mta, json.loads(body), name)
         _no_trace(system, short_dir, json.loads(bodies["OneTimePasscode"]))
@@ -140,7 +140,7 @@ def test_a_burst_for_many_users_delays_no_count_and_loses_none_whatever_is_kille
         for number, body in enumerate(bodies):
             post(system, body, f"burst-{number}")
         # The mail server answers nobody yet.
-        wait_until(lambda: system.used() == len(bodies), 60)
+        wait_until(lambda: system.used() == len(bodies))
         assert gate.mails == []
         gate.open.set()
         for victim in range(3):
@@ -166,15 +166,15 @@ def test_coders_slack_example_works_behind_the_meter_unchanged(short_dir: Path) 
         environ = {**os.environ, "NODE_ENV": "production", "PORT": str(port), "SLACK_API_URL": f"{slack.url}/"}
         example = subprocess.Popen(["node", EXAMPLE], env=environ, stdout=log, stderr=log)
         try:
-            wait_until(lambda: listens(port), 60)
+            wait_until(lambda: listens(port))
             forward = {"name": "slack", "url": f"http://127.0.0.1:{port}/v1/webhook", "allow_private": True}
             with System(short_dir, forward=json.dumps([forward])).started() as system:
                 post(system, body, sent["msg_id"])
-                wait_until(lambda: "chat.postMessage" in slack.methods, 60)
+                wait_until(lambda: "chat.postMessage" in slack.methods)
                 assert system.stop() == 0
         finally:
             example.terminate()
-            example.wait(20)
+            example.wait(PATIENCE)
     [written] = [asked for method, asked in slack.calls if method == "chat.postMessage"]
     assert written["channel"] == "U0OWNER"
     assert written["text"] == sent["title"]

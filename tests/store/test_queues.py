@@ -3,7 +3,6 @@
 import json
 import logging
 import threading
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -127,9 +126,7 @@ def test_looking_costs_the_same_whatever_has_failed(connection: Any, queues: Que
     few = cost()
     write_failed(connection, 10_000)
     assert cost() == few
-    started = time.perf_counter()
     assert len(queues.failed(DELIVERIES, 50)) == 50
-    assert time.perf_counter() - started < 1
 
 
 # ---- workers ----

@@ -97,7 +97,7 @@ def test_the_next_version_works_off_all_that_the_other_one_left_in_the_queues(
         first.burst(jobqueue.DELIVERIES)
         post(base, messages[most:], SECRET)
         with suppress(AssertionError):
-            wait_until(lambda: waiting(connection) == jobqueue.FUNCTIONS, 60)
+            wait_until(lambda: waiting(connection) == jobqueue.FUNCTIONS)
     assert waiting(connection) == jobqueue.FUNCTIONS
     sent_before = len(slack.messages)
 

@@ -50,7 +50,7 @@ class Drippers:
     def __enter__(self) -> Self:
         self._thread.start()
         # The kernel's queue of new connections holds what the server does not take.
-        wait_until(lambda: self.connected >= self._count, 60)
+        wait_until(lambda: self.connected >= self._count)
         return self
 
     def __exit__(self, *_: object) -> None:

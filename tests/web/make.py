@@ -20,7 +20,7 @@ from app.config.load import Config
 from app.store import keys
 from app.store.rq import jobqueue
 from app.web import server
-from tests.conftest import SECRET
+from tests.conftest import PATIENCE, SECRET
 from workers.runner import worker
 
 ROOT = Path(__file__).parents[2]
@@ -106,12 +106,12 @@ class Receiver:
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
-        self._process.wait(20)
+        self._process.wait(PATIENCE)
         self._log.close()
 
     def wait(self) -> int:
         """Wait until it ends, and return its exit code."""
-        return self._process.wait(20)
+        return self._process.wait(PATIENCE)
 
     @property
     def url(self) -> str:

@@ -17,7 +17,7 @@ from flask import Flask
 from app.config.load import Config
 from app.web import server
 from app.web.refusals import EXTENSION
-from tests.conftest import wait_until
+from tests.conftest import PATIENCE, wait_until
 
 Address = tuple[str, int]
 
@@ -85,7 +85,7 @@ def serving(app: Flask, config: Config) -> Iterator[Address]:
     finally:
         running.task_dispatcher.shutdown()
         running.close()
-        thread.join(10)
+        thread.join(PATIENCE)
         if EXTENSION in app.extensions:
             app.extensions[EXTENSION].stop()
 
@@ -205,7 +205,7 @@ def _process(folder: Path, program: str, text: str, upstream: Address, more: str
         yield address
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE)
 
 
 def free_port() -> int:

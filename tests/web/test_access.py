@@ -18,7 +18,7 @@ from app.core.access.people import LONGEST_PASSWORD, Role, token_digest
 from app.store.server.connection import connect
 from app.web import server
 from app.web.access.policy import Policy
-from tests.conftest import RedisServer, make_config
+from tests.conftest import PATIENCE, RedisServer, make_config
 from tests.web.guarded import HASHES, OPEN, PASSWORDS, TOKENS, USER_HEADER, Browser, build, here, settings
 
 AWAY = "unix:///nowhere/redis.sock"
@@ -279,7 +279,7 @@ def proxied(redis_server: RedisServer) -> Iterator[tuple[str, int]]:
     yield listener.getsockname()
     running.task_dispatcher.shutdown()
     running.close()
-    thread.join(10)
+    thread.join(PATIENCE)
 
 
 def raw(address: tuple[str, int], *headers: str) -> tuple[int, str]:

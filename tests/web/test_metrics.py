@@ -4,7 +4,6 @@ import re
 import signal
 import socket
 import threading
-import time
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -324,7 +323,7 @@ def test_without_redis_the_scrape_says_so(tmp_path: Path) -> None:
     assert [line["why"] for line in logs] == ["unreachable"]
 
 
-def test_a_silent_redis_does_not_outlast_the_scraper(short_dir: Path) -> None:
+def test_a_silent_redis_is_waited_for_only_once(short_dir: Path, waits: list[Any]) -> None:
     server = RedisServer(short_dir)
     server.start()
     assert server.process is not None
@@ -332,22 +331,20 @@ def test_a_silent_redis_does_not_outlast_the_scraper(short_dir: Path) -> None:
         client = client_of(connect(server.url))
         assert client.get("/metrics").status_code == 200
         server.process.send_signal(signal.SIGSTOP)
-        began = time.monotonic()
         answer = client.get("/metrics")
-        assert time.monotonic() - began < 8
+        assert len(waits) == 1
         assert "\nawb_redis_up 0.0\n" in answer.get_data(as_text=True)
     finally:
         server.process.send_signal(signal.SIGCONT)
         server.stop()
 
 
-def test_a_redis_that_falls_silent_midway_is_waited_for_only_once(redis_server: RedisServer) -> None:
+def test_a_redis_that_falls_silent_midway_is_waited_for_only_once(redis_server: RedisServer, waits: list[Any]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=only_introduce, args=(listener, redis_server), daemon=True).start()
         client = client_of(connect(f"redis://127.0.0.1:{listener.getsockname()[1]}"))
-        began = time.monotonic()
         answer = client.get("/metrics")
-        assert time.monotonic() - began < 5
+    assert len(waits) == 1
     text = answer.get_data(as_text=True)
     assert "\nawb_up 0.0\n" in text
     assert "\nawb_redis_up 1.0\n" in text

@@ -11,7 +11,7 @@ import redis
 import requests
 
 from app.web.factory import create_app
-from tests.conftest import RedisServer, make_config, wait_until
+from tests.conftest import PATIENCE, RedisServer, make_config, wait_until
 from tests.faults.system import free_port, name_of, processes
 from tests.web.make import ROOT, receiver
 
@@ -77,4 +77,4 @@ def test_the_address_outlives_a_process_of_the_receiver(redis_server: RedisServe
         assert "awb_up 1.0" in text
     finally:
         service.terminate()
-        service.wait(30)
+        service.wait(PATIENCE)

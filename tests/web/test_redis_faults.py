@@ -107,8 +107,8 @@ def own(short_dir: Path) -> Iterator[RedisServer]:
     server.stop()
 
 
-def client_of(server: RedisServer, timeout: float = 5.0) -> FlaskClient:
-    return create_app(make_config(server.url), connect(server.url, timeout)).test_client()
+def client_of(server: RedisServer, timeout: float = 5.0, *, hurried: bool = False) -> FlaskClient:
+    return create_app(make_config(server.url), connect(server.url, timeout, hurried=hurried)).test_client()
 
 
 def test_a_redis_that_never_started_is_unreachable(own: RedisServer) -> None:
@@ -148,23 +148,28 @@ def test_connections_that_redis_closes_are_opened_anew(client: FlaskClient, conn
 
 @pytest.mark.parametrize("warm", [True, False], ids=["known connection", "new connection"])
 @pytest.mark.parametrize("body", [notification("m1"), b"{"], ids=["delivery", "quarantine"])
-def test_a_redis_that_hangs_is_waited_for_once(own: RedisServer, body: bytes, warm: bool) -> None:
+def test_a_redis_that_hangs_is_waited_for_once(own: RedisServer, body: bytes, warm: bool, waits: list[Any]) -> None:
     own.start()
-    patience = 0.6
-    client = client_of(own, patience)
+    client = client_of(own, 0.6, hurried=True)
     if warm:
         client.post("/v1/webhook", headers=basic(), data=notification("before"))
         client.post("/v1/webhook", headers=basic(), data=b"[")
     assert own.process is not None
     own.process.send_signal(signal.SIGSTOP)
-    started = time.monotonic()
     try:
         assert assert_unavailable(client, body) == "unreachable"
-        assert time.monotonic() - started < 2 * patience
+        assert len(waits) == 1
     finally:
         own.process.send_signal(signal.SIGCONT)
+    answers: list[tuple[int, str]] = []
+
+    def taken() -> bool:
+        answers.append(answer(client.post("/v1/webhook", headers=basic(), data=body)))
+        return answers[-1] != (503, "unavailable")
+
+    wait_until(taken)
     # What the stopped server finds in its sockets when it goes on may well be the first try.
-    code, status = answer(client.post("/v1/webhook", headers=basic(), data=body))
+    code, status = answers[-1]
     assert (code, status) in ((202, "accepted"), (200, "duplicate"), (202, "quarantined"))
     assert jobqueue.queue(jobqueue.DELIVERIES, connect(own.url)).count == warm + (status != "quarantined")
 
@@ -177,6 +182,8 @@ def test_a_redis_that_takes_no_delivery_is_not_ready(client: FlaskClient, connec
     assert client.get("/readyz").status_code == 200
 
 
+#: Of a receiver, by default.
+THREADS = 8
 EVERY_KIND: list[tuple[str, str, dict[str, Any]]] = [
     ("GET", "/readyz", {}),
     ("GET", "/", {}),
@@ -192,31 +199,28 @@ EVERY_KIND: list[tuple[str, str, dict[str, Any]]] = [
 def test_while_redis_hangs_every_request_is_answered_soon_however_many_there_are(own: RedisServer) -> None:
     """Several times as many as there are threads: none waits for the time-outs of those before it."""
     own.start()
+    asked = EVERY_KIND * 12
 
-    def ask(kind: tuple[str, str, dict[str, Any]]) -> tuple[int, float]:
+    def ask(kind: tuple[str, str, dict[str, Any]]) -> int:
         method, path, more = kind
-        begun = time.monotonic()
-        code = requests.request(method, running.url + path, timeout=60, **more).status_code
-        return code, time.monotonic() - begun
+        return requests.request(method, running.url + path, timeout=60, **more).status_code
 
-    with receiver(own.url) as running, ThreadPoolExecutor(48) as pool:
-        assert {code for code, _ in map(ask, EVERY_KIND)} == {200, 202}
+    with receiver(own.url) as running, ThreadPoolExecutor(len(asked)) as pool:
+        assert set(map(ask, EVERY_KIND)) == {200, 202}
         assert own.process is not None
         own.process.send_signal(signal.SIGSTOP)
         try:
-            answers = list(pool.map(ask, EVERY_KIND * 6))
-            ready, taken = ask(EVERY_KIND[0])
+            begun = time.monotonic()
+            answers = list(pool.map(ask, asked))
+            taken = time.monotonic() - begun
         finally:
             own.process.send_signal(signal.SIGCONT)
-        assert {
-            code for (_, path, _), (code, _) in zip(EVERY_KIND * 6, answers, strict=True) if path != "/metrics"
-        } == {503}
-        # Those at work when it began wait once, the others for those.
-        assert max(seconds for _, seconds in answers) < 2 * RECEIVER_TIMEOUT
-        assert ready == 503
-        assert taken < RECEIVER_TIMEOUT
-        wait_until(lambda: ask(EVERY_KIND[0])[0] == 200)
-        wait_until(lambda: ask(EVERY_KIND[6])[0] in (200, 202))
+        codes = zip(asked, answers, strict=True)
+        assert {code for (_, path, _), code in codes if path != "/metrics"} == {503}
+        # Those at work when it began wait once, the others for those. If each waited, the last would wait for twelve.
+        assert taken < len(asked) / THREADS * RECEIVER_TIMEOUT
+        wait_until(lambda: ask(EVERY_KIND[0]) == 200)
+        wait_until(lambda: ask(EVERY_KIND[6]) in (200, 202))
 
 
 def test_readiness_is_reported_within_a_second() -> None:

@@ -55,7 +55,7 @@ def test_dripping_clients_leave_every_delivery_untouched(
     with Drippers(receiving.port, count, address=lambda number: f"127.0.0.{1 + number % spread}") as drippers:
         assert deliver_all(receiving) == [202] * DELIVERIES
         # And after the first of them were cut off.
-        wait_until(lambda: drippers.cut_off > 0, 60)
+        wait_until(lambda: drippers.cut_off > 0)
         assert deliver_all(receiving) == [200] * DELIVERIES
     assert jobqueue.queue(jobqueue.DELIVERIES, connection).count == DELIVERIES
     assert b"dripped" not in b" ".join(connection.scan_iter())
@@ -101,7 +101,7 @@ def test_a_connection_with_the_secret_outlives_drippers_of_the_same_address(rece
         assert post(wire, "first") == 202
         socket_before = wire.sock
         with Drippers(receiving.port, 150, ["head"]) as drippers:
-            wait_until(lambda: drippers.cut_off >= 50, 60)
+            wait_until(lambda: drippers.cut_off >= 50)
             assert post(wire, "second") == 202
         assert wire.sock is socket_before
 
@@ -126,6 +126,7 @@ def test_an_address_keeps_its_share_and_a_proxy_all(
         wires = [stack.enter_context(running.connect()) for _ in range(130)]
         for wire in wires:
             wire.sendall(b"POST ")
+        # Less than the time after which it closes every one that stays quiet.
         wait_until(lambda: sum(map(is_open, wires)) <= kept, 8)
         assert sum(map(is_open, wires)) == kept
         # The youngest are left.

@@ -12,7 +12,7 @@ import redis
 from app.store.rq import jobqueue
 from app.store.rq.workers import WorkerState, read_workers
 from app.store.server.connection import connect
-from tests.conftest import RedisServer, make_config, wait_until
+from tests.conftest import PATIENCE, RedisServer, make_config, wait_until
 from tests.pipeline.streams import resumes
 from tests.workers.make import NOTHING, accept, awb, jobs_in
 from workers.parts import workers_of
@@ -23,7 +23,7 @@ PAIR = (jobqueue.DELIVERIES, jobqueue.NOTIFICATIONS)
 @pytest.fixture
 def crew(connection: "redis.Redis", redis_server: RedisServer) -> Iterator[Any]:
     process = awb("worker", *PAIR, redis_url=redis_server.url)
-    wait_until(lambda: served(connection) == set(PAIR), 60)
+    wait_until(lambda: served(connection) == set(PAIR))
     yield process
     process.kill()
     process.wait()
@@ -47,11 +47,11 @@ def test_each_queue_has_a_process_which_is_started_again_and_all_end_at_sigterm(
     before = {worker.queue: pid_of(worker) for worker in alive(connection)}
     assert len({*before.values(), crew.pid}) == len(PAIR) + 1
     os.kill(before[jobqueue.DELIVERIES], signal.SIGKILL)
-    wait_until(lambda: {pid_of(worker) for worker in alive(connection)} - {*before.values()}, 60)
+    wait_until(lambda: {pid_of(worker) for worker in alive(connection)} - {*before.values()})
     accept(connection, resumes(3))
-    wait_until(lambda: jobs_in(connection) == NOTHING, 60)
+    wait_until(lambda: jobs_in(connection) == NOTHING)
     crew.terminate()
-    assert crew.wait(30) == 0
+    assert crew.wait(PATIENCE) == 0
     # The one that was killed could not sign off.
     assert {pid_of(worker) for worker in alive(connection)} <= {before[jobqueue.DELIVERIES]}
 
@@ -62,10 +62,10 @@ def test_a_worker_that_is_stopped_after_redis_ends_as_it_was_asked_to(short_dir:
     server.start()
     process = awb("worker", jobqueue.DELIVERIES, redis_url=server.url, log=short_dir / "log")
     with connect(server.url) as connection:
-        wait_until(lambda: served(connection), 60)
+        wait_until(lambda: served(connection))
     server.kill()
     process.terminate()
-    assert process.wait(30) == 0, (short_dir / "log").read_text()
+    assert process.wait(PATIENCE) == 0, (short_dir / "log").read_text()
 
 
 def queues_of(*queues: str, **settings: Any) -> list[str]:

@@ -13,7 +13,7 @@ from app.store import keys
 from app.store.rq import jobqueue, plainjob
 from app.store.rq.enqueue import enqueue
 from app.store.server.lease import LEASE_SECONDS, FencedError, Lease
-from tests.conftest import RedisServer, wait_until
+from tests.conftest import PATIENCE, RedisServer, wait_until
 from tests.pipeline.streams import config_for
 from tests.workers.make import awb, drain, jobs_in, put_poison
 from workers.scheduler import Scheduler
@@ -106,15 +106,15 @@ def test_a_stopped_scheduler_hands_over_at_once(
 ) -> None:
     both = [awb("scheduler", redis_url=redis_server.url, data_dir=short_dir / name) for name in ("one", "two")]
     try:
-        wait_until(lambda: connection.get(keys.LEASE), 60)
+        wait_until(lambda: connection.get(keys.LEASE))
         holder = (connection.get(keys.LEASE) or b"").decode()
         (leader,) = [one for one in both if f"-{one.pid}-" in holder]
         (other,) = [one for one in both if one is not leader]
         leader.terminate()
-        assert leader.wait(20) == 0
+        assert leader.wait(PATIENCE) == 0
         # Nobody waits for the lease to expire.
         assert connection.get(keys.LEASE) != holder.encode()
-        wait_until(lambda: f"-{other.pid}-" in (connection.get(keys.LEASE) or b"").decode(), 60)
+        wait_until(lambda: f"-{other.pid}-" in (connection.get(keys.LEASE) or b"").decode())
         assert connection.get(keys.LEASE_TOKEN) == b"2"
     finally:
         for one in both:

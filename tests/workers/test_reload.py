@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.conftest import SECRET, short_directory, wait_until
+from tests.conftest import PATIENCE, SECRET, short_directory, wait_until
 from tests.web.make import basic, notification
 from tests.web.proxies import free_port
 from workers.parts import CAN_FORK, Forked
@@ -176,7 +176,7 @@ def test_a_part_that_is_asked_to_reload_while_it_starts_does_so_once_it_can(tmp_
         started = Forked(part, "part")
         os.kill(started.pid, signal.SIGHUP)
         go.touch()
-        assert started.wait(30) == 0
+        assert started.wait(PATIENCE) == 0
     finally:
         signal.signal(signal.SIGHUP, former)
     assert "si_signo=1" in answer.read_text()

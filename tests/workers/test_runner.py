@@ -27,7 +27,7 @@ from app.simulator.sinks import SlackSink
 from app.store.rq import jobqueue, readyjob, turns
 from app.store.server.connection import script
 from app.store.store import Store
-from tests.conftest import RedisServer, wait_until
+from tests.conftest import PATIENCE, RedisServer, wait_until
 from tests.pipeline.fragile import Fuse, fragile
 from tests.pipeline.streams import (
     DEPLOYMENT,
@@ -340,7 +340,7 @@ def test_a_worker_that_has_to_stop_finishes_its_batch_first(
     stopped = awb("worker", jobqueue.DELIVERIES, redis_url=redis_server.url)
     wait_until(lambda: used(connection) > 0)
     stopped.terminate()
-    assert stopped.wait(15) == 0
+    assert stopped.wait(PATIENCE) == 0
     left = jobs_in(connection)
     assert left["started"] == left["scheduled"] == left["failed"] == []
     # One may have been on its way out of the queue; the next worker finds it there.

@@ -11,7 +11,7 @@ import time_machine
 from app.config.load import Config
 from app.store import keys
 from app.store.rq import jobqueue
-from tests.conftest import RedisServer, wait_until
+from tests.conftest import PATIENCE, RedisServer, wait_until
 from tests.pipeline.streams import config_for, outbox, resumes
 from tests.workers.make import accept, awb, drain, jobs_in, put_poison
 from workers.scheduler import SWEEP_EVERY, Scheduler
@@ -100,7 +100,7 @@ def test_a_scheduler_that_is_stopped_gives_its_locks_back(connection: "redis.Red
     first = awb("scheduler", redis_url=redis_server.url)
     wait_until(lambda: len(list(connection.scan_iter(match="rq:scheduler-lock:*"))) == len(jobqueue.QUEUES))
     first.terminate()
-    assert first.wait(10) == 0
+    assert first.wait(PATIENCE) == 0
     assert list(connection.scan_iter(match="rq:scheduler-lock:*")) == []
 
 
@@ -127,7 +127,7 @@ def test_a_scheduler_rides_out_an_absent_redis_and_keeps_its_locks(short_dir: An
         # It is due now instead of in five seconds.
         connection.zadd(jobqueue.queue(jobqueue.DELIVERIES, connection).scheduled_job_registry.key, {poison: 1})
         accept(connection, resumes(1))
-        wait_until(lambda: jobs_in(connection)["scheduled"] == [], 15)
+        wait_until(lambda: jobs_in(connection)["scheduled"] == [])
         assert scheduler.poll() is None
         assert holders() == held
         assert outbox(connection) == []

@@ -8,6 +8,7 @@ import pytest
 import structlog
 
 from app.store.server.connection import connect
+from tests.conftest import PATIENCE
 from workers import embedded, servers
 from workers.servers import Program, Server
 
@@ -31,7 +32,7 @@ def run(data_dir: Path) -> tuple[str, bytes | None]:
         connection.close()
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE)
     program = servers.program_of(server)
     assert program is not None
     return program.kind, kept

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from app.store.rq import jobqueue
-from tests.conftest import RedisServer, wait_until
+from tests.conftest import PATIENCE, RedisServer, wait_until
 from tests.faults.system import free_port, processes_of
 from tests.workers.make import ROOT, environment
 from tests.workers.slowparts import ENDING
@@ -62,7 +62,7 @@ def end(started: Run) -> None:
 def test_a_receiver_that_is_slow_to_end_leaves_the_others_their_time(run: Run) -> None:
     assert ENDING < GRACE
     run.process.terminate()
-    assert run.process.wait(30) == 0
+    assert run.process.wait(PATIENCE) == 0
     assert set(run.noted("ended")) == OTHERS
 
 
