@@ -32,6 +32,7 @@ from app.store.alert.outbox import Outbox
 from app.store.alert.silences import Silences
 from app.store.coder.state import CoderState
 from app.store.gauges import Gauges
+from app.store.reloads import note_reload
 from app.store.rq import jobqueue
 from app.store.server.connection import connect
 from app.store.store import Store
@@ -256,6 +257,18 @@ def test_coders_number_and_the_drift_are_reported(connection: "redis.Redis") -> 
     assert found.value("awb_coder_api_up", **ONE) == 1
     assert found.value("awb_last_reconcile_timestamp_seconds", **ONE) == pytest.approx(now.timestamp() - 60)
     assert found.value("awb_reconcile_interval_seconds", **ONE) == 600
+
+
+def test_a_configuration_that_was_not_applied_shows_until_a_reload_succeeds(connection: "redis.Redis") -> None:
+    def shown() -> float | None:
+        return scrape(connection).value("awb_health_check", **ONE, check="config.reload")
+
+    assert shown() is None
+    note_reload(connection, "web", ["awb-meter.toml: unknown key “limits”"])
+    assert shown() == 1
+    assert "limits" not in client_of(connection).get("/metrics").get_data(as_text=True)
+    note_reload(connection, "web", [])
+    assert shown() is None
 
 
 def test_a_failing_api_is_down_since_its_first_failure(connection: "redis.Redis") -> None:
