@@ -74,12 +74,21 @@ def caddy_keeps(upstream: Address, port: int) -> Iterator[Address]:
         yield address
 
 
+@contextmanager
+def caddy_strips(upstream: Address, port: int) -> Iterator[Address]:
+    removing = CADDY.replace("handle /awb/*", "handle_path /awb/*")
+    assert removing != CADDY
+    with caddy(upstream, site=removing.replace("reverse_proxy 127.0.0.1:3000", "respond 418"), port=port) as address:
+        yield address
+
+
 PROXIES: Final = {
     "nginx keeps it": nginx_keeps,
     "nginx removes it": nginx_strips,
     "HAProxy keeps it": haproxy_keeps,
     "HAProxy removes it": haproxy_strips,
     "Caddy keeps it": caddy_keeps,
+    "Caddy removes it": caddy_strips,
 }
 
 
