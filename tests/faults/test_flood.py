@@ -40,6 +40,7 @@ def counted(connection: "redis.Redis", deployment: str) -> int:
 
 @pytest.mark.long
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_the_time_to_count_of_others_stays_bounded(redis_server: RedisServer, connection: "redis.Redis") -> None:
     environ = {"AWB_REDIS_URL": redis_server.url, "AWB_WEBHOOK_SECRET": SECRET, "AWB_LOG_LEVEL": "error"}
     command = [sys.executable, "-m", "app.cli", "worker", jobqueue.DELIVERIES]
