@@ -13,6 +13,7 @@ import redis
 
 from app import clock
 from app.config.datadir import LOCK
+from app.config.places import SYSTEM_CONFIG
 from app.config.wholefile import whole_file
 from app.store.reloads import Reload, reloads
 from workers.parts import Child
@@ -21,6 +22,8 @@ _ANSWER: Final = "reload.json"
 #: Parts answer within a fraction of a second, unless the machine is very busy.
 _PATIENCE_SECONDS: Final = 20.0
 _POLL_SECONDS: Final = 0.05
+#: Of services of the system; `%d` in a unit.
+_CREDENTIALS: Final = "/run/credentials/"
 
 
 def pass_on(children: Iterable[Child], connection: "redis.Redis") -> tuple[list[Reload], list[str]]:
@@ -78,3 +81,20 @@ def takes_signal(pid: int) -> bool:
         return True
     caught = next((line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:")), "")
     return not caught or bool(int(caught, 16) >> (signal.SIGHUP - 1) & 1)
+
+
+def is_outdated_copy(pid: int) -> bool:
+    """Return whether a service of systemd reads a copy of the settings file that differs from the file itself.
+
+    The copy is a credential (`LoadCredential=`), which systemd renews only when the service starts. False if this
+    cannot be determined.
+    """
+    try:
+        environ = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        named = next((one for one in environ if one.startswith(b"AWB_CONFIG=")), b"").decode().partition("=")[2]
+        if not named.startswith(_CREDENTIALS):
+            return False
+        # As the service itself sees it, which has a mount namespace of its own.
+        return Path(f"/proc/{pid}/root{named}").read_bytes() != SYSTEM_CONFIG.read_bytes()
+    except (OSError, UnicodeDecodeError):
+        return False

@@ -28,16 +28,19 @@ def reload(context: click.Context) -> None:
     Exit code 78: the new configuration is invalid, and the previous one stays in use. Environment variables keep the
     values that the meter was started with.
     """
-    from workers.reload import answer_of, holder, takes_signal  # noqa: PLC0415 - not needed by other commands
+    from workers.reload import answer_of, holder, is_outdated_copy, takes_signal  # noqa: PLC0415 - not needed by other commands
 
     data_dir = _data_dir(context.obj)
     pid = holder(data_dir)
     if pid is None:
         load_config(context)
-        where = f"no `awb run` uses {data_dir}; for a single part, use `kill -HUP` or `systemctl reload` of its unit"
-        fail(where, EXIT_UNAVAILABLE)
+        fail(f"no `awb run` uses {data_dir}; for a single part, use `kill -HUP`", EXIT_UNAVAILABLE)
     if not takes_signal(pid):
         fail("the running version cannot reload; restart it")
+    if is_outdated_copy(pid):
+        load_config(context)
+        restart = "apply the changes with: systemctl restart awb-meter"
+        fail(f"the service uses a copy of the settings, which systemd made at its start; {restart}", EXIT_UNAVAILABLE)
     before, deadline = answer_of(data_dir), time.monotonic() + _PATIENCE_SECONDS
     os.kill(pid, signal.SIGHUP)
     answer = before

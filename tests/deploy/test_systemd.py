@@ -65,6 +65,11 @@ def test_every_unit_of_the_repository_is_installed_with_the_path_of_this_program
     assert [line.split()[0] for line in starts] == [str(program)] * len(SERVICES)
 
 
+def test_no_unit_offers_a_reload_which_could_not_see_changed_settings(units: Path) -> None:
+    """Systemd renews credentials only when a service starts."""
+    assert [values(units / name, "ExecReload") for name in SERVICES] == [[]] * len(SERVICES)
+
+
 def test_the_target_runs_the_receiver_the_scheduler_and_a_worker_of_every_queue(units: Path) -> None:
     wanted = {name for line in values(units / "awb.target", "Wants") for name in line.split()}
     workers = {f"awb-worker@{queue}.service" for queue in jobqueue.CORE}

@@ -111,6 +111,24 @@ def test_a_secret_of_its_own_file_is_a_credential_of_the_service(machine: Machin
         machine.ok(f"rm -r {drop_in} && systemctl daemon-reload && systemctl restart awb-meter", "root")
 
 
+def test_a_reload_never_claims_to_have_applied_what_only_a_restart_can(machine: Machine) -> None:
+    """Systemd gave the service a copy of the settings when it started."""
+    assert "of 77 Agent Workspace Builds" in machine.ok(f"{AWB} status")
+    assert machine.ok(f"{AWB} reload") == "The new configuration is in use.\n"
+    machine.ok(f"cp --preserve {SETTINGS} /var/tmp/kept && sed -i 's/^limit = 77$/limit = 78/' {SETTINGS}", "root")
+    try:
+        refused = machine.run(f"{AWB} reload")
+        assert refused.returncode == 69
+        assert "systemctl restart awb-meter" in refused.stderr
+        assert machine.run("sudo systemctl reload awb-meter").returncode != 0
+        machine.ok(f"echo 'limits = 5' >> {SETTINGS}", "root")
+        wrong = machine.run(f"{AWB} reload")
+        assert (wrong.returncode, "limits" in wrong.stderr) == (78, True)
+    finally:
+        machine.ok(f"cp --preserve /var/tmp/kept {SETTINGS}", "root")
+    assert machine.ok(f"{AWB} reload") == "The new configuration is in use.\n"
+
+
 def test_a_wrong_setting_stops_the_service_and_is_named(machine: Machine) -> None:
     machine.ok(f"cp {SETTINGS} /var/tmp/kept && echo 'limits = 5' >> {SETTINGS}", "root")
     try:
