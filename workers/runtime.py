@@ -4,6 +4,7 @@ import redis
 from rq import get_current_job
 
 from app.config.load import Config, load
+from app.store.rqprefix import check
 
 
 class _Process:
@@ -32,7 +33,8 @@ def runtime() -> "tuple[redis.Redis, Config]":
     """Return the connection and the configuration, which is read at the first job.
 
     Raises:
-        app.config.ConfigError: the configuration is invalid; the job is retried, and finally fails.
+        app.config.load.ConfigError: the configuration is invalid; the job is retried, and finally fails.
+        app.store.rqprefix.WrongPrefixError: likewise, if this worker uses other keys than the configuration asks for.
         RuntimeError: there is no current job, and `use` was not called.
     """
     job = get_current_job()
@@ -40,5 +42,8 @@ def runtime() -> "tuple[redis.Redis, Config]":
     if connection is None:
         raise RuntimeError("call workers.runtime.use() first")
     if _Process.config is None:
-        _Process.config = load()
+        config = load()
+        # A stock worker imported RQ itself.
+        check(config.settings.redis_prefix)
+        _Process.config = config
     return connection, _Process.config

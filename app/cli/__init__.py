@@ -1,5 +1,5 @@
-"""The command `awb`. Each module adds its commands to the group in `base` when one of them is used."""
+"""The command `awb`. Each module adds its commands to the group when one of them is used."""
 
-from app.cli.base import main
+from app.cli.group import main
 
 __all__ = ["main"]

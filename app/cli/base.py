@@ -1,23 +1,20 @@
-"""Shared by all commands: the group, the configuration, Redis, and exit codes."""
+"""Shared by all commands: the configuration, Redis, and exit codes."""
 
 import getpass
 import os
 import sys
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, Final, NoReturn, TextIO
+from typing import Any, Final, NoReturn
 
 import click
 import redis
 from rich.console import Console
 
 from app.answers.shape import Answer
-from app.cli import commands
-from app.cli.commands import Commands, LazyCommands
+from app.cli import commands, group
 from app.cli.meter import find_meter, settled
 from app.cli.program import runnable
-from app.cli.terminal import Out, clean_streams
-from app.cli.version import print_version
+from app.cli.terminal import Out
 from app.config.datadir import holds
 from app.config.environment import PARENT_FD
 from app.config.load import EXIT_CONFIG, Config, ConfigError, load
@@ -34,7 +31,6 @@ EXIT_FAILED: Final = commands.EXIT_FAILED
 #: Some work is left for later (EX_TEMPFAIL of sysexits.h).
 EXIT_INCOMPLETE: Final = 75
 EXIT_UNAVAILABLE: Final = commands.EXIT_UNAVAILABLE
-_GIVEN: Final = "app.config"
 
 
 class _Out(Out):
@@ -45,37 +41,7 @@ class _Out(Out):
 out: Console = _Out(highlight=False, soft_wrap=True)
 
 
-@click.group(cls=Commands, commands=LazyCommands(), context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "--version", is_flag=True, is_eager=True, expose_value=False, callback=print_version, help="Show the version."
-)
-@click.option("--config", "path", type=click.Path(path_type=Path), help="Configuration file (AWB_CONFIG).")
-@click.pass_context
-def main(context: click.Context, path: Path | None) -> None:
-    """Count Coder's Agent Workspace Builds and warn before the limit.
-
-    \b
-    Exit codes:
-      0    success
-      1    a check failed, or nothing matched
-      2    wrong usage
-      69   Redis is unavailable
-      78   the configuration is wrong
-      130  interrupted by Ctrl-C
-    """  # noqa: D301 - click looks for the backspace itself
-    for stream in (sys.stdout, sys.stderr):
-        # If the terminal's encoding lacks a character, a replacement is printed instead of a traceback.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
-    before = sys.stdout, sys.stderr
-    clean_streams()
-    context.call_on_close(lambda: _restore(*before))
-    # Given to a part that `awb run` forked.
-    context.meta[_GIVEN], context.obj = context.obj, path
-
-
-def _restore(stdout: TextIO, stderr: TextIO) -> None:
-    sys.stdout, sys.stderr = stdout, stderr
+main: Final = group.main
 
 
 def load_config(
@@ -98,7 +64,7 @@ def load_config(
             logged, which halves the start time.
         data_dir: whether the command writes into the data directory.
     """
-    given = context.meta.get(_GIVEN)
+    given = context.meta.get(group.GIVEN)
     config, wrong = checked(context, secret=secret, session=session, lean=lean, data_dir=data_dir, given=given)
     for problem in wrong:
         click.echo(f"configuration: {runnable(problem)}", err=True)

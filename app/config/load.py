@@ -30,6 +30,7 @@ from app.core.limit.limits import Limit
 from app.core.limit.period import PeriodRule
 from app.core.limit.threshold import Threshold
 from app.core.relay.rule import RelayRule, RelayRulesError, load_relay_rules
+from app.core.text.redisprefix import check_prefix
 
 #: sysexits.h: configuration error.
 EXIT_CONFIG: Final = 78
@@ -185,6 +186,22 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     if problems or settings is None:
         raise ConfigError(problems)
     return Config(settings, rules, source, rules_source, notices(environ), relay_rules)
+
+
+def redis_prefix(path: Path | None = None, environ: Mapping[str, str] | None = None) -> str:
+    """Read the prefix of Redis keys alone, which must be known before anything else; empty if it is invalid.
+
+    Args:
+        path: as for `load`, which reports everything that is wrong.
+        environ: the same.
+    """
+    environ = os.environ if environ is None else environ
+    source = find(path, environ, [])
+    values = {**(_read_toml(source, []) if source else {}), **variables(environ)}
+    try:
+        return check_prefix(str(values.get("redis_prefix", "")))
+    except ValueError:
+        return ""
 
 
 def masked(settings: Settings) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from app.config.settings import SECRET_FIELDS, Settings
 from app.config.types import split_url
 from app.core.access.logins import parse_logins
 from app.core.text.entries import split_urls
-from app.core.text.redisurl import is_sentinel, parse_sentinel_url
+from app.core.text.redisurl import names_several, password_in
 
 
 def secret_texts(settings: Settings) -> Iterator[str]:
@@ -31,8 +31,8 @@ def _secrets(settings: PerDeployment) -> Iterator[str]:
         if secret is None:
             continue
         yield secret.get_secret_value()
-        if key == "redis_url" and is_sentinel(secret.get_secret_value()):
-            password = parse_sentinel_url(secret.get_secret_value()).password
+        if key == "redis_url" and names_several(secret.get_secret_value()):
+            password = password_in(secret.get_secret_value())
             yield from (password, quote(password))
         elif key.endswith("_url"):
             parts = split_url(secret.get_secret_value())

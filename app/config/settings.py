@@ -23,6 +23,7 @@ from app.config.types import (
     PasswordHash,
     People,
     PublicUrl,
+    RedisPrefix,
     RedisUrl,
     Tables,
     Token,
@@ -68,6 +69,7 @@ class Settings(PerDeployment):
     public_url: PublicUrl = ""
     data_dir: FilePath = Path(DEFAULT_DATA_DIR)
     redis_url: RedisUrl = None
+    redis_prefix: RedisPrefix = ""
     redis_ca_file: FilePath | None = None
     redis_cert_file: FilePath | None = None
     redis_key_file: FilePath | None = None

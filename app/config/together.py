@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from app.core.text.redisprefix import has_tag
+
 _EMAIL: Final = ("smtp_url", "email_from", "email_to")
 _REDIS_TLS: Final = ("redis_ca_file", "redis_cert_file", "redis_key_file", "redis_server_name")
 _SLACK_BOT: Final = ("slack_bot_token", "slack_channel")
+_NEEDS_TAG: Final = "redis_url names a Redis Cluster, which needs redis_prefix with a hash tag, such as {awb}:"
 #: Settings of one receiver: either all are set, or none.
 GROUPS: Final = (_EMAIL, _SLACK_BOT)
 
@@ -36,7 +39,11 @@ def _wrong_redis(values: Mapping[str, Any]) -> list[str]:
     scheme = str(getattr(url, "get_secret_value", lambda: url)()).partition("://")[0]
     given = [key for key in _REDIS_TLS if values.get(key)]
     if given and not scheme.startswith("rediss"):
-        return [f"{given[0]} needs a redis_url that begins with rediss:// or rediss+sentinel://, for TLS"]
+        return [
+            f"{given[0]} needs a redis_url that begins with rediss://, rediss+sentinel:// or rediss+cluster://, for TLS"
+        ]
+    if scheme.endswith("+cluster") and not has_tag(str(values.get("redis_prefix", ""))):
+        return [_NEEDS_TAG]
     if values.get("redis_key_file") and not values.get("redis_cert_file"):
         return ["redis_key_file needs redis_cert_file: the certificate that this key belongs to"]
     sentinel = [key for key in ("redis_sentinel_user", "redis_sentinel_password") if values.get(key)]

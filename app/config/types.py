@@ -26,7 +26,8 @@ from app.core.alert.routing import ReceiverGlobs
 from app.core.limit.threshold import Threshold
 from app.core.text import weburl
 from app.core.text.mailbox import Mailbox, address_literal, ascii_host, mailboxes
-from app.core.text.redisurl import is_sentinel, parse_sentinel_url
+from app.core.text.redisprefix import check_prefix
+from app.core.text.redisurl import names_several, password_in
 
 DEPLOYMENT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 SHORTEST_SECRET: Final = 16
@@ -123,16 +124,16 @@ def _public_url(value: str) -> str:
 
 
 def _redis(value: SecretStr | None) -> SecretStr | None:
-    if value and is_sentinel(value.get_secret_value()):
-        parse_sentinel_url(value.get_secret_value())
+    if value and names_several(value.get_secret_value()):
+        password_in(value.get_secret_value())
         return value
     parts = split_url(value.get_secret_value()) if value else None
     if parts and not (parts.scheme in ("redis", "rediss") and parts.hostname):
         if parts.scheme == "unix" and parts.path:
             return value
         raise ValueError(
-            "must be redis://:password@HOST:PORT/0, rediss://… for TLS, unix:///path/of/the.sock, or "
-            "redis+sentinel://HOST:PORT,HOST:PORT,HOST:PORT/SERVICE-NAME"
+            "must be redis://:password@HOST:PORT/0, rediss://… for TLS, unix:///path/of/the.sock, "
+            "redis+sentinel://HOST:PORT,HOST:PORT,HOST:PORT/SERVICE-NAME or redis+cluster://HOST:PORT,HOST:PORT"
         )
     return value
 
@@ -234,6 +235,7 @@ DeploymentName = Annotated[str, AfterValidator(_deployment)]
 DeploymentNames = Annotated[list[DeploymentName], BeforeValidator(comma_list)]
 PublicUrl = Annotated[str, AfterValidator(_public_url)]
 WebUrl = Annotated[str, AfterValidator(_web_url)]
+RedisPrefix = Annotated[str, AfterValidator(check_prefix)]
 RedisUrl = Annotated[SecretStr | None, AfterValidator(_redis)]
 SmtpUrl = Annotated[SecretStr | None, AfterValidator(_smtp)]
 HookUrl = Annotated[SecretStr | None, _hook("the webhook, https://…")]

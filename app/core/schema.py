@@ -24,9 +24,20 @@ class ClusterModeError(SchemaError):
 
     def __init__(self) -> None:
         super().__init__(
-            "this Redis runs in cluster mode, which the meter cannot use: a delivery and its job are written in one "
-            "step, and Redis Cluster refuses that for keys in different slots. Set AWB_REDIS_URL to a server with "
-            "cluster mode disabled, or to Sentinel (docs/redis.md)"
+            "this Redis runs in cluster mode, where all keys of the meter must be in one slot: set AWB_REDIS_PREFIX to "
+            "a prefix with a hash tag, such as {awb}:, for every part, and AWB_REDIS_URL to "
+            "redis+cluster://HOST:PORT,HOST:PORT (docs/redis.md)"
+        )
+
+
+class OtherNodeError(SchemaError):
+    """The server is a node of a cluster that does not have the meter's keys."""
+
+    def __init__(self, node: str) -> None:
+        super().__init__(
+            f"this node of Redis Cluster does not have the meter's keys, {node} does now: set AWB_REDIS_URL to "
+            "redis+cluster://HOST:PORT,HOST:PORT, with the addresses of any nodes, so that the meter finds the right "
+            "one, also after a failover (docs/redis.md)"
         )
 
 

@@ -16,7 +16,7 @@ from app.core.alert.refusal import DOCTOR
 from app.core.finding import Finding, Result
 from app.doctor.access import examine_access
 from app.doctor.counting import examine_counting
-from app.doctor.parts import examine_parts
+from app.doctor.parts import examine_parts, examine_prefix
 from app.doctor.redis import examine_redis
 from app.doctor.relaying import examine_relaying
 from app.net import trust
@@ -41,6 +41,7 @@ def examine(config: Config, connection: "redis.Redis") -> Iterator[Finding]:
         if table.model_fields_set & RECEIVER_FIELDS:
             yield from (replace(one, subject=name) for one in _receivers(config.of(name).settings))
     yield from examine_counting(config, connection)
+    yield from examine_prefix(connection)
     yield from examine_parts(connection)
     yield from examine_relaying(config, connection)
 

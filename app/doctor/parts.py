@@ -7,7 +7,9 @@ import redis
 
 from app import clock
 from app.core.finding import Finding, Result
+from app.store import keys
 from app.store.parts import Part, Parts
+from app.store.rq.workers import prefixes_at_work
 
 _SECRETS: Final = ("webhook_secret", "webhook_secret_previous", "session_secret", "relay_secret")
 
@@ -29,6 +31,21 @@ def examine_parts(connection: "redis.Redis") -> Iterator[Finding]:
         )  # fmt: skip
     if len(parts) > 1 and not different:
         yield Finding("parts.agree", Result.OK, f"{len(parts)} parts have the same settings")
+
+
+def examine_prefix(connection: "redis.Redis") -> Iterator[Finding]:
+    """Find workers of another prefix on this Redis if none have ours: they may be meant to be the same meter's."""
+    try:
+        found = prefixes_at_work(connection)
+    except (redis.exceptions.RedisError, OSError):  # which has been reported, or may not be seen
+        return
+    others = " and ".join(f"“{prefix}”" for prefix in sorted(found - {keys.SHARED}))
+    if others and keys.SHARED not in found:
+        yield Finding(
+            "redis.prefix", Result.WARNING,
+            f"no workers on this Redis have the prefix “{keys.SHARED}”, but some have {others}",
+            "set AWB_REDIS_PREFIX to the same value for every part of a meter (docs/redis.md)",
+        )  # fmt: skip
 
 
 def _differs(key: str, parts: list[Part]) -> bool:

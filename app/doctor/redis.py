@@ -8,10 +8,11 @@ import redis
 from app import clock
 from app.config.load import Config
 from app.core.finding import Finding, Result
-from app.core.schema import ClusterModeError
+from app.core.schema import SchemaError
 from app.net import trust
+from app.store.server.cluster import SLOT, slot_master_of
 from app.store.server.connection import OLDEST_VERSION, missing_right, unavailable
-from app.store.server.info import check_writable, in_cluster_mode, server_info, server_setting
+from app.store.server.info import check_cluster, check_writable, server_info, server_setting
 from app.store.server.sentinel import SentinelState, master_of
 
 _LARGEST_SKEW: Final = 30.0
@@ -29,15 +30,18 @@ def examine_redis(config: Config, connection: "redis.Redis") -> Iterator[Finding
     """Yield the findings about Redis and Sentinel; if Redis does not answer, the only one about it is that."""
     yield from _sentinels(connection)
     try:
-        if in_cluster_mode(connection):
-            yield Finding("redis.mode", Result.ERROR, "Redis runs in cluster mode", str(ClusterModeError()))
-            return
+        mode = _mode(connection) if check_cluster(connection) else None
         check_writable(connection)
         server = server_info(connection)
         seconds, micros = connection.time()
+    except SchemaError as error:
+        yield Finding("redis.mode", Result.ERROR, "Redis runs in cluster mode", str(error))
+        return
     except (redis.exceptions.RedisError, OSError) as error:
         yield _away(config, error)
         return
+    if mode:
+        yield mode
     yield Finding("redis.reachable", Result.OK, "Redis answers and accepts writes")
     yield _version(server.facts)
     if server.missing:
@@ -60,6 +64,18 @@ def examine_redis(config: Config, connection: "redis.Redis") -> Iterator[Finding
         "clock.redis", Result.OK if skew < _LARGEST_SKEW else Result.WARNING, f"{skew:.1f} s from Redis' clock",
         "" if skew < _LARGEST_SKEW else "synchronize the clocks (NTP): they determine when usage periods begin",
     )  # fmt: skip
+
+
+def _mode(connection: "redis.Redis") -> Finding:
+    """Return the finding about a node of Redis Cluster that has our keys."""
+    check, owner = "redis.mode", slot_master_of(connection)
+    if owner is None:
+        return Finding(
+            check, Result.WARNING, f"Redis runs in cluster mode; all keys are in slot {SLOT}, which this node has now",
+            "set AWB_REDIS_URL to redis+cluster://HOST:PORT,HOST:PORT: then the meter follows the slot at a failover",
+        )  # fmt: skip
+    host, port = owner.address()
+    return Finding(check, Result.OK, f"Redis Cluster: all keys are in slot {SLOT}, on {host}:{port}")
 
 
 def _away(config: Config, error: Exception) -> Finding:

@@ -1,12 +1,17 @@
 """All Redis keys. RQ manages its own keys; the queues' names are in app/store/rq/jobqueue.py.
 
-All keys begin with `awb:v1:<deployment>:`. Deployment names contain no colon, so keys cannot collide. Redis must be a
-single server (or one master with Sentinel): scripts use RQ's keys and these together, which Redis Cluster refuses.
+All keys begin with `<redis_prefix>awb:v1:<deployment>:`, and RQ's with `<redis_prefix>rq:`. Deployment names contain no
+colon, so keys cannot collide. Scripts use RQ's keys and these together, so in Redis Cluster the prefix must have a hash
+tag, which puts all of them into one slot.
 """
 
 from datetime import date
 
-PREFIX = "awb:v1"
+from rq.defaults import RQ_KEY_PREFIX
+
+#: The setting `redis_prefix`. RQ's keys are fixed when RQ is imported (app/store/rqprefix.py); ours follow them.
+SHARED = RQ_KEY_PREFIX.removesuffix("rq")
+PREFIX = f"{SHARED}awb:v1"
 #: Set of the deployments that have posted.
 DEPLOYMENTS = f"{PREFIX}:deployments"
 #: Set of the deployments whose removal has begun.
@@ -56,9 +61,19 @@ def kind_of(deployment: str, key: str) -> str:
     return f"{kind}:{rest.partition(':')[0]}" if kind in ("relay", "pass") and rest else kind
 
 
+def portable(key: str) -> str:
+    """Return a key without this Redis' prefix, as backups have it."""
+    return key.removeprefix(SHARED)
+
+
+def local(key: str) -> str:
+    """Return a key of a backup with this Redis' prefix."""
+    return SHARED + key
+
+
 def deployment_of(key: str) -> str:
     """Return whose key this is; empty for one of all deployments, such as a session."""
-    _, _, name, *rest = key.split(":")
+    name, *rest = key.removeprefix(f"{PREFIX}:").split(":")
     return name if rest and name not in _NO_DEPLOYMENTS else ""
 
 

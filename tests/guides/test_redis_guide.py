@@ -2,9 +2,14 @@
 
 import json
 
+import pytest
+
+from app.store import keys
+from tests.conftest import wait_until
 from tests.guides.blocks import block
 from tests.guides.own_redis import own_redis
 from tests.guides.shell import Shell
+from tests.store.test_cluster import run
 
 GUIDE = "docs/redis.md"
 
@@ -24,3 +29,20 @@ def test_a_server_with_the_documented_settings_and_user_satisfies_doctor(shell: 
     found = {one["check"]: one["outcome"] for one in said if one["check"].startswith("redis.")}
     assert {"redis.reachable", "redis.persistence", "redis.policy"} <= set(found)
     assert set(found.values()) == {"ok"}
+
+
+@pytest.mark.long
+def test_a_stock_worker_does_the_jobs_of_a_meter_with_a_prefix(shell: Shell) -> None:
+    worker = block(GUIDE, "Several programs in one Redis", 2).strip()
+    assignment = block(GUIDE, "Several programs in one Redis").strip()
+    with own_redis(shell) as connection:
+        url = shell.environ["AWB_REDIS_URL"]
+        prefix = assignment.partition("=")[2]
+        assert run(url, "receive", prefix=prefix) == [[202]]
+        queue = f"{prefix}rq:queue:awb-deliveries"
+        assert connection.llen(queue) == 25
+        shell.environ |= {"AWB_WEBHOOK_SECRET": "s" * 30, "AWB_REDIS_PREFIX": prefix}
+        with shell.start(worker):
+            wait_until(lambda: connection.zcard(f"{prefix}{keys.deliveries('default')}") == 25, 60)
+        assert connection.zcard(f"{prefix}rq:failed:awb-deliveries") == 0
+        assert list(connection.scan_iter(match="rq:*")) == []

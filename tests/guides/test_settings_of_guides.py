@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 from app.config.load import Config, load
+from app.core.text.redisurl import parse_cluster_url
 from app.store.server.connection import connect
 from app.web.factory import create_app
 from tests.conftest import SECRET, make_config
@@ -87,3 +88,11 @@ def test_the_example_of_awb_status_has_the_facts_that_it_prints() -> None:
     source = "".join((ROOT / "app/cli" / name).read_text(encoding="utf-8") for name in ("status.py", "bar.py"))
     assert {"forecast", "mode", "drift", "as of"} <= set(shown)
     assert [label for label in shown if f'"{label}"' not in source and f'"{label} ' not in source] == []
+
+
+def test_a_prefix_and_a_cluster_are_set_as_documented() -> None:
+    assert from_lines(block("docs/redis.md", "Several programs in one Redis")).settings.redis_prefix == "team-a:"
+    settings = from_lines(block("docs/redis.md", "Redis Cluster")).settings
+    assert settings.redis_prefix == "{awb}:"
+    assert settings.redis_url
+    assert len(parse_cluster_url(settings.redis_url.get_secret_value()).nodes) == 3

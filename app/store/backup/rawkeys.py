@@ -45,7 +45,10 @@ def is_kept(kind: str) -> bool:
 
 
 def key_rows(connection: Any, names: Sequence[str]) -> Iterator[Row]:
-    """Yield rows of keys: name, type, expiry (epoch milliseconds or None), whether it is the key's first, content."""
+    """Yield rows of keys: name, type, expiry, whether it is the key's first, content.
+
+    The name is without the prefix, the expiry in epoch milliseconds or None.
+    """
     seconds, micros = connection.time()
     now = seconds * 1000 + micros // 1000
     with connection.pipeline(transaction=False) as pipe:
@@ -58,7 +61,7 @@ def key_rows(connection: Any, names: Sequence[str]) -> Iterator[Row]:
         ends = now + left if left >= 0 else None
         first = True
         for content in _READERS.get(kind, _nothing)(connection, name):
-            yield [KEY, name, kind, ends, first, content]
+            yield [KEY, keys.portable(name), kind, ends, first, content]
             first = False
 
 
@@ -70,7 +73,8 @@ def put_keys(pipe: Pipeline, rows: Sequence[Row], now: float) -> None:
         rows: as yielded by `key_rows`.
         now: seconds since the epoch.
     """
-    for _key, name, kind, ends, first, content in rows:
+    for _key, portable, kind, ends, first, content in rows:
+        name = keys.local(portable)
         if ends is not None and ends <= now * 1000:
             continue
         if first:

@@ -45,7 +45,7 @@ class Deployments:
 
     def kinds(self, deployment: str) -> Counter[str]:
         """Count the keys of a deployment by kind, such as `record`, and its waiting and failed jobs as `job`."""
-        found = Counter(key.decode().split(":")[3] for key in self._keys(deployment))
+        found = Counter(keys.kind_of(deployment, key.decode()).partition(":")[0] for key in self._keys(deployment))
         found["job"] = sum(1 for _ in self._jobs(deployment))
         return found
 

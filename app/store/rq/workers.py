@@ -4,13 +4,15 @@ import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import redis
+from rq.command import PUBSUB_CHANNEL_TEMPLATE
 from rq.executions import WORKER_EXECUTIONS_KEY_TEMPLATE
 from rq.worker import BaseWorker
 from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
+from app.store import keys
 from app.store.rq import jobqueue
 from app.store.rq.jobs import read_time
 
@@ -21,6 +23,8 @@ _MOST: Final = 50
 _GRACE_SECONDS: Final = 45
 #: Redis's answer to TTL for a missing key.
 _NO_KEY: Final = -2
+#: The end of the names of workers' channels, behind the prefix, up to what the names of our queues have in common.
+_CHANNEL: Final = PUBSUB_CHANNEL_TEMPLATE.removeprefix(keys.SHARED) % "awb-"
 _PREFIX: Final = str(BaseWorker.redis_worker_namespace_prefix)
 
 
@@ -59,6 +63,18 @@ def read_workers(connection: "redis.Redis") -> list[WorkerState]:
     with connection.pipeline(transaction=False) as pipe:
         ask_for_states(pipe, names)
         return states(names, pipe.execute())
+
+
+def prefixes_at_work(connection: "redis.Redis") -> set[str]:
+    """Return the prefixes (`redis_prefix`) of all meters on this server whose workers are connected, in any database.
+
+    Each worker listens on a channel of its own, and channels can be listed whatever the prefix.
+
+    Raises:
+        redis.exceptions.RedisError: Redis does not answer, or the user may not list channels.
+    """
+    channels: Any = cast("Any", connection).pubsub_channels(f"*{_CHANNEL}*")
+    return {name.decode().partition(_CHANNEL)[0] for name in channels}
 
 
 def ask_for_names(pipe: Any) -> None:

@@ -24,7 +24,16 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from app.config.settings import Settings
-from app.core.text.redisurl import is_sentinel, parse_sentinel_url
+from app.core.text.redisurl import (
+    ClusterUrl,
+    SentinelUrl,
+    is_cluster,
+    is_sentinel,
+    parse_cluster_url,
+    parse_sentinel_url,
+)
+from app.store.rqprefix import check
+from app.store.server.cluster import SlotMaster
 from app.store.server.replicas import NotReplicatedError
 from app.store.server.sentinel import Master
 from app.store.server.watched import NO_MASTER, WATCHED, Era, Silence
@@ -49,11 +58,16 @@ def connect(
     command that Redis does not answer in time is not retried.
 
     Args:
-        url: redis://, rediss://, unix://, redis+sentinel:// or rediss+sentinel://.
+        url: redis://, rediss://, unix://, redis+sentinel://, rediss+sentinel://, redis+cluster:// or rediss+cluster://.
         timeout: seconds to wait for a connection, and for each answer.
-        settings: certificates, and the user for Sentinel.
+        settings: certificates, the user for Sentinel, and the prefix that this process must use.
         hurried: while Redis does not answer, only one caller at a time waits for it, and the others fail immediately.
+
+    Raises:
+        app.store.rqprefix.WrongPrefixError: the keys of this process have another prefix.
     """
+    if settings is not None:
+        check(settings.redis_prefix)
     pool = redis.ConnectionPool(
         **_place(url, settings),
         socket_timeout=timeout,
@@ -70,23 +84,35 @@ def connect(
 def _place(url: str, settings: Settings | None) -> dict[str, Any]:
     """Return the class and the options of connections: where they lead, as whom, and by which certificates."""
     if is_sentinel(url):
-        parsed = parse_sentinel_url(url)
-        tls = _tls(settings) if parsed.tls else {}
-        access = {**tls, **_sentinel_user(settings)}
-        options = {
-            **tls,
-            "connection_class": WATCHED[SSLConnection if parsed.tls else Connection],
-            "master": Master(parsed.sentinels, parsed.service, access, tls=parsed.tls),
-            "db": parsed.db,
-            "username": parsed.user or None,
-            "password": parsed.password or None,
-        }
-    else:
-        options = parse_url(url)  # type: ignore[no-untyped-call]
-        kind = options.get("connection_class", Connection)
-        # What the URL says itself, as ?ssl_ca_certs=…, wins over the settings.
-        options = {**(_tls(settings) if kind is SSLConnection else {}), **options, "connection_class": WATCHED[kind]}
-    return options
+        return _by_sentinel(parse_sentinel_url(url), settings)
+    if is_cluster(url):
+        return _by_slot(parse_cluster_url(url), settings)
+    options = parse_url(url)  # type: ignore[no-untyped-call]
+    kind = options.get("connection_class", Connection)
+    # What the URL says itself, as ?ssl_ca_certs=…, wins over the settings.
+    return {**(_tls(settings) if kind is SSLConnection else {}), **options, "connection_class": WATCHED[kind]}
+
+
+def _by_sentinel(url: SentinelUrl, settings: Settings | None) -> dict[str, Any]:
+    tls = _tls(settings) if url.tls else {}
+    return {
+        **tls,
+        "connection_class": WATCHED[SSLConnection if url.tls else Connection],
+        "master": Master(url.sentinels, url.service, {**tls, **_sentinel_user(settings)}, tls=url.tls),
+        "db": url.db,
+        "username": url.user or None,
+        "password": url.password or None,
+    }
+
+
+def _by_slot(url: ClusterUrl, settings: Settings | None) -> dict[str, Any]:
+    tls = _tls(settings) if url.tls else {}
+    access = {**tls, "username": url.user or None, "password": url.password or None}
+    return {
+        **access,
+        "connection_class": WATCHED[SSLConnection if url.tls else Connection],
+        "master": SlotMaster(url.nodes, access, tls=url.tls),
+    }
 
 
 def _sentinel_user(settings: Settings | None) -> dict[str, str]:

@@ -6,9 +6,12 @@ from typing import Any
 import redis
 from redis.exceptions import ResponseError
 
+from app.core.schema import ClusterModeError, OtherNodeError
+from app.core.text.redisprefix import has_tag
 from app.store import keys
 from app.store.server.commands import commands
 from app.store.server.connection import missing_right
+from app.store.server.watched import MovedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ def server_version(connection: "redis.Redis") -> str:
 
 
 def in_cluster_mode(connection: "redis.Redis") -> bool:
-    """Return whether the server is a node of Redis Cluster, also according to HELLO.
+    """Return whether the server is a node of Redis Cluster.
 
     Raises:
         redis.exceptions.RedisError: the server does not answer.
@@ -83,6 +86,26 @@ def _hello(connection: "redis.Redis") -> dict[str, str]:
     reply = client.execute_command("HELLO")
     pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=False)
     return {_text(name): _text(value) for name, value in pairs}
+
+
+def check_cluster(connection: "redis.Redis") -> bool:
+    """Return whether the server is a node of Redis Cluster, and if so, that it serves our keys.
+
+    Raises:
+        app.core.schema.ClusterModeError: the keys have no hash tag.
+        app.core.schema.OtherNodeError: another node serves them.
+        redis.exceptions.RedisError: the server does not answer.
+    """
+    if not in_cluster_mode(connection):
+        return False
+    if not has_tag(keys.SHARED):
+        raise ClusterModeError
+    try:
+        commands(connection).exists(keys.PROBE)
+    except MovedError as error:
+        # The text is the slot and the address.
+        raise OtherNodeError(str(error).rpartition(" ")[2]) from error
+    return True
 
 
 def _text(value: Any) -> str:

@@ -7,10 +7,10 @@ from typing import Final
 import redis
 import structlog
 
-from app.core.schema import READABLE_FROM, VERSION, ClusterModeError, Schema, UnfinishedRestoreError, missing_from
+from app.core.schema import READABLE_FROM, VERSION, Schema, UnfinishedRestoreError, missing_from
 from app.store import keys
 from app.store.server.commands import commands
-from app.store.server.info import in_cluster_mode
+from app.store.server.info import check_cluster
 
 log = structlog.get_logger(__name__)
 
@@ -52,8 +52,7 @@ def prepare(
         app.core.schema.SchemaError: this version cannot read the data, or a restore is unfinished; nothing was changed.
         redis.exceptions.RedisError: Redis is unavailable.
     """
-    if in_cluster_mode(connection):
-        raise ClusterModeError
+    check_cluster(connection)
     if commands(connection).exists(keys.RESTORING):
         raise UnfinishedRestoreError(
             "A backup was being restored here, and the end is missing; nothing was changed. Run the same `awb restore` "

@@ -72,11 +72,11 @@ class Master:
         self.service = service
         self._lock = threading.Lock()
         self._sentinel = Sentinel([], sentinel_kwargs={})  # type: ignore[no-untyped-call]
-        self._sentinel.sentinels = [_client(host, port, access, tls=tls) for host, port in sentinels]
+        self._sentinel.sentinels = [client(host, port, access, tls=tls) for host, port in sentinels]
 
     def survey(self) -> list[SentinelState]:
         """Ask every sentinel for its view."""
-        return [_ask(client, self.service) for client in list(self._sentinel.sentinels)]
+        return [_ask(one, self.service) for one in list(self._sentinel.sentinels)]
 
     def address(self) -> tuple[str, int]:
         """Ask the sentinels for the address of the present master.
@@ -92,14 +92,14 @@ class Master:
 
 
 def master_of(connection: "redis.Redis") -> Master | None:
-    """Return the object that finds the master for a connection; None if its address is fixed."""
-    found: Master | None = connection.connection_pool.connection_kwargs.get("master")
-    return found
+    """Return the object that finds the master for a connection; None if Sentinel has no part in it."""
+    found = connection.connection_pool.connection_kwargs.get("master")
+    return found if isinstance(found, Master) else None
 
 
-def _ask(client: "redis.Redis", service: str) -> SentinelState:
-    options = client.connection_pool.connection_kwargs
-    address, asked = f"{options['host']}:{options['port']}", cast("Any", client)
+def _ask(sentinel: "redis.Redis", service: str) -> SentinelState:
+    options = sentinel.connection_pool.connection_kwargs
+    address, asked = f"{options['host']}:{options['port']}", cast("Any", sentinel)
     try:
         found = asked.sentinel_masters().get(service)
     except redis.exceptions.AuthenticationError:
@@ -111,7 +111,8 @@ def _ask(client: "redis.Redis", service: str) -> SentinelState:
     return SentinelState(address, "", True, f"{found['ip']}:{found['port']}", int(found["num-other-sentinels"]))
 
 
-def _client(host: str, port: int, access: Mapping[str, Any], *, tls: bool) -> "redis.Redis":
+def client(host: str, port: int, access: Mapping[str, Any], *, tls: bool) -> "redis.Redis":
+    """Return connections for short questions to a server, as `Master` describes them."""
     options: Any = {
         **access,
         "host": host,

@@ -4,22 +4,31 @@ import threading
 import time
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from redis.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
+from redis.exceptions import ClusterDownError, ReadOnlyError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ReadOnlyError, ResponseError
+from redis.exceptions import MovedError as OtherNodeError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from app.store.server.sentinel import Master, NamedTls
+from app.store.server.sentinel import NamedTls
 
 #: Errors of a server that became a replica: for writes, for reads if it may not serve stale data, and for clients that
 #: are waiting in BLMOVE. Up to Redis 6.2 a script's error only contains them.
 NO_MASTER: Final = ("READONLY", "MASTERDOWN", "UNBLOCKED")
+#: The same for a script without declared keys on a node of Redis Cluster that does not serve the keys that it uses.
+_NOT_HERE: Final = "non local key"
 
 
 class MovedError(ReadOnlyError, RedisConnectionError):
-    """This server is no longer a master. redis-py and RQ treat this as a lost connection and reconnect."""
+    """This server is no longer a master, or not of our keys. redis-py and RQ treat this as a lost connection."""
+
+
+class Finder(Protocol):
+    """Finds the server to connect to."""
+
+    def address(self) -> tuple[str, int]: ...
 
 
 class Silence:
@@ -78,7 +87,7 @@ class _Watched(AbstractConnection):
     """
 
     def __init__(
-        self, *args: Any, era: Era, silence: Silence | None = None, master: Master | None = None, **kwargs: Any
+        self, *args: Any, era: Era, silence: Silence | None = None, master: Finder | None = None, **kwargs: Any
     ) -> None:
         self._era, self._born = era, era.number
         self.silence = silence
@@ -155,5 +164,7 @@ WATCHED: Final[Mapping[Any, Any]] = MappingProxyType(
 
 
 def is_no_master(error: Exception) -> bool:
-    """Return whether a server refused because it is a replica."""
-    return isinstance(error, ReadOnlyError) or any(word in str(error) for word in NO_MASTER)
+    """Return whether a server refused because it is a replica, or a node of a cluster without our keys."""
+    if isinstance(error, ReadOnlyError | OtherNodeError | ClusterDownError):
+        return True
+    return any(word in str(error) for word in (*NO_MASTER, _NOT_HERE))
