@@ -26,6 +26,7 @@ from app.demo.today import Today
 from app.simulator.api import ApiServer
 from app.simulator.sender import Sender
 from app.simulator.sinks import MailSink, SinkError, SlackSink, free_port
+from app.store import keys
 from workers import embedded
 
 #: Shows a step, and the share of the work that is done, from 0 to 1.
@@ -165,6 +166,8 @@ class _Demo:
             "AWB_CONFIG": str(configuration),
             "AWB_BIND": f"127.0.0.1:{self._port}",
             "AWB_PUBLIC_URL": f"http://127.0.0.1:{self._port}",
+            # This process has it already, and plays the past with it.
+            "AWB_REDIS_PREFIX": keys.SHARED,
             "AWB_DATA_DIR": str(self._directory / "data"),
             "AWB_WEBHOOK_SECRET": self._secret,
             "AWB_CODER_URL": api.url,

@@ -57,3 +57,17 @@ def test_a_kept_demo_serves_a_page_that_is_verified_and_ends_with_a_signal(tmp_p
         demo.communicate(timeout=60)
     assert demo.returncode == 0
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.long
+def test_the_demo_passes_with_the_prefix_of_the_meter_on_this_machine(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "app.cli", "demo"],
+        env={"PATH": "/usr/bin:/bin", "TMPDIR": str(tmp_path), "AWB_REDIS_PREFIX": "meter:"},
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "PASS"), done.stdout
