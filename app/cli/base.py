@@ -24,6 +24,8 @@ from app.config.types import DEPLOYMENT_NAME
 from app.core.text.spelling import did_you_mean
 from app.core.text.terminal import json_text
 from app.store.receive.inbox import deployments
+from app.store.rqprefix import WrongPrefixError
+from app.store.rqprefix import check as check_prefix
 from app.store.server.connection import SOCKET_TIMEOUT, connect
 from app.store.store import Store
 
@@ -137,9 +139,13 @@ def checked(
             from app.config.keptsecret import ensure_session_secret  # noqa: PLC0415 - the receiver alone needs it
 
             config = replace(config, settings=ensure_session_secret(config.settings))
+        # A part that reloads keeps the keys with which it was started.
+        check_prefix(config.settings.redis_prefix)
         wrong = [] if lean or given else [*_wrong_receivers(config), *_wrong_relays(config, starts=secret)]
     except ConfigError as error:
         return None, [problem.removeprefix("configuration: ") for problem in error.problems]
+    except WrongPrefixError as error:
+        return None, [str(error)]
     return config, wrong
 
 

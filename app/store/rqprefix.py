@@ -32,7 +32,10 @@ def import_rq(prefix: str) -> None:
         return
     wanted, given = prefix + _RQ, os.environ.get(VARIABLE)
     if given not in (None, wanted):
-        raise _wrong(prefix, f"{VARIABLE} is “{given}”")
+        raise WrongPrefixError(
+            f"AWB_REDIS_PREFIX is “{prefix}”, but {VARIABLE} is “{given}”, so RQ's keys would be elsewhere; "
+            f"unset {VARIABLE}, which the meter sets by itself, or change AWB_REDIS_PREFIX"
+        )
     os.environ[VARIABLE] = wanted
     try:
         import_module("rq.defaults")
@@ -52,12 +55,8 @@ def check(prefix: str) -> None:
     """
     used = str(import_module("rq.defaults").RQ_KEY_PREFIX)
     if used != prefix + _RQ:
-        raise _wrong(prefix, f"this process uses keys of RQ that begin with “{used}:”")
-
-
-def _wrong(prefix: str, found: str) -> WrongPrefixError:
-    remedy = f"set {VARIABLE}={prefix}{_RQ}" if prefix else f"unset {VARIABLE}"
-    return WrongPrefixError(
-        f"AWB_REDIS_PREFIX is “{prefix}”, but {found}, so that parts of the meter would not find each other; {remedy}, "
-        "or change AWB_REDIS_PREFIX"
-    )
+        raise WrongPrefixError(
+            f"AWB_REDIS_PREFIX is “{prefix}”, but this process was started with keys of RQ that begin with “{used}:”, "
+            "so it would not find the other parts of the meter; start the part again, a stock worker of RQ with "
+            f"{VARIABLE}={prefix}{_RQ}"
+        )

@@ -116,9 +116,17 @@ def test_a_variable_of_rq_that_contradicts_the_prefix_is_a_mistake(monkeypatch: 
     assert "Traceback" not in done.stderr
 
 
+def test_a_running_part_does_not_take_another_prefix(redis_server: RedisServer) -> None:
+    # This process has imported RQ, as a part has that reloads its configuration.
+    done = call("config", "check", AWB_REDIS_URL=redis_server.url, AWB_REDIS_PREFIX=OTHER)
+    assert done.exit_code == EXIT_CONFIG
+    assert f"AWB_REDIS_PREFIX is “{OTHER}”" in done.stderr
+    assert "start the part again" in done.stderr
+
+
 def test_a_stock_worker_with_other_keys_runs_no_job(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     config = make_config(redis_server.url, redis_prefix=OTHER)
-    with pytest.raises(WrongPrefixError, match=f"set RQ_KEY_PREFIX={OTHER}rq"):
+    with pytest.raises(WrongPrefixError, match=f"with RQ_KEY_PREFIX={OTHER}rq"):
         connect(redis_server.url, settings=config.settings)
     monkeypatch.setenv("AWB_REDIS_PREFIX", OTHER)
     runtime.use(connect(redis_server.url))
