@@ -1,4 +1,4 @@
-"""Containers of rendered pods as processes: with the pod's arguments, variables, files and user, in a network apart.
+"""Containers of rendered pods as processes: with the pod's arguments, variables, files and user, in a separate network.
 
 It takes the place of a kubelet as far as the chart decides what a process gets. Its image is this checkout.
 """
@@ -23,7 +23,7 @@ _SECRETS: Final = Path("/run/secrets/awb-meter")
 
 
 class Node:
-    """A network and a file system's top of their own, in which containers run."""
+    """A separate network and root file system, in which containers run."""
 
     def __init__(self, folder: Path, objects: Sequence[Object], secret: Mapping[str, str], service: str) -> None:
         """Make it.

@@ -28,14 +28,14 @@ _USUAL_SECONDS = 600.0
 
 @dataclass(frozen=True)
 class Bounds:
-    """When it is enough; what is None does not matter."""
+    """When a run ends; None means no limit."""
 
     seconds: float | None
     faults: int | None
     rounds: int | None
 
     def share(self, seconds: float, faults: int, rounds: int) -> float:
-        """Return how much of a run is done; 1 and more is the end."""
+        """Return the share of a run that is done; it ends at 1 or more."""
         pairs = ((seconds, self.seconds), (faults, self.faults), (rounds, self.rounds))
         return max(done / bound for done, bound in pairs if bound is not None)
 

@@ -18,7 +18,7 @@ from tests.torture.rig import PARTS, RECONCILE_MINUTES, REMEDY, Rig
 from tests.torture.wire import STEPS, Trap
 from workers.scheduler import SWEEP_EVERY
 
-#: Injects the fault and mends it; False where it met nothing, as a part that is down just then.
+#: Injects the fault and mends it; returns False if there was nothing to hit, such as a part that was down.
 Inject = Callable[[Rig, random.Random], bool | int]
 _TRAP_SECONDS = 4.0
 _PASS = "keep where a pass is"
@@ -43,7 +43,7 @@ class Fault:
 
 
 class BrokenPromiseError(AssertionError):
-    """The meter did, during a fault, what it promises not to do."""
+    """The meter broke a promise during a fault."""
 
 
 def _kill(part: str) -> Inject:
@@ -93,7 +93,7 @@ def _kill_double(rig: Rig, rng: random.Random) -> bool:
     return True
 
 
-#: Steps that only time brings about, with the seconds after which it does.
+#: Steps that happen only after some time, with that time in seconds.
 _PERIODIC = {"note that a sweep is done": SWEEP_EVERY + 1, _PASS: 60 * RECONCILE_MINUTES + 1}
 
 
@@ -146,7 +146,7 @@ def _redis(break_it: Callable[[Any], object], mend: Callable[[Any], object], lon
 
 
 def _insist(action: Callable[[], object]) -> None:
-    """Mend, however the server feels about it."""
+    """Mend the fault, whatever the server answers."""
     for _ in range(50):
         with contextlib.suppress(redis.exceptions.RedisError, OSError):
             action()
@@ -265,7 +265,7 @@ def _to_the_edge(rig: Rig, rng: random.Random) -> bool:
 
 
 _ALONE = ("receiver", "delivery worker", "scheduler", "maintenance worker")
-#: Who dies before this step has sent its message already.
+#: A process that dies before this step has already sent its message.
 _MARK = "mark a notification as sent"
 _NEEDS_CODER = ("confirm a verification", _PASS)
 

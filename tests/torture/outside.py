@@ -14,7 +14,7 @@ from aiosmtpd.controller import Controller
 
 from app.simulator.sinks import free_port
 
-#: Called with the name of each fault that befell somebody.
+#: Called with the name of each fault that a request met.
 Tally = Callable[[str], object]
 _LOGIN_PAGE = b"<!doctype html><title>Log in</title><form method=post><input name=password></form>"
 _SLACK = {

@@ -120,7 +120,7 @@ class Rig:
         self.wait_ready()
 
     def wait_ready(self) -> None:
-        # A run takes what time other work leaves it: how long a start takes says nothing.
+        # The machine may be busy, so the duration of a start means nothing.
         wait_until(self.system.ready, 600)
 
     def leave(self) -> None:

@@ -30,7 +30,7 @@ _STEP, _LONG_STEP, _SHORT_STEPS = 15, 45, 40
 
 @dataclass(frozen=True)
 class Plan:
-    """What a seed makes of a round.
+    """A round as its seed chose it.
 
     Attributes:
         strict: only faults after which no message may come twice.
@@ -106,7 +106,7 @@ class Round:
     def run(self) -> Result:
         directory = short_directory()
         plan = self.plan
-        # What earlier rounds did to the clock is no matter of this one, or its seed would not play it again.
+        # Without what earlier rounds did to the clock, or the seed would not repeat this round.
         self.clock.move(-self.clock.shift)
         rig = Rig(plan.kind, directory, self.clock, plan.seed, coder=plan.coder, disk=plan.disk)
         try:

@@ -1,4 +1,4 @@
-"""The short form of `make torture`, and proof that its checker sees what it is there to see."""
+"""The short form of `make torture`, and proof that its checker finds broken promises."""
 
 import random
 import sys
@@ -47,7 +47,7 @@ def test_torture_breaks_no_promise(tmp_path: Path, seed: int) -> None:
 
 
 class Books:
-    """A small ledger that is right, and its world; the tests make it wrong in one place each."""
+    """A small correct ledger and its world; each test breaks it in one place."""
 
     def __init__(self, connection: "redis.Redis", url: str) -> None:
         self.connection = connection

@@ -49,7 +49,7 @@ class Letter:
 
 
 def letters_of(rng: random.Random, number: int) -> list[Letter]:
-    """Make notifications: most of them a unit each, some that count nothing, some that are none."""
+    """Make notifications: most count one unit, some count nothing, and some are not valid."""
     letters: list[Letter] = []
     workspace, left = "", 0
     for _ in range(number):

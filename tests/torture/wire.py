@@ -110,7 +110,7 @@ class Wire:
         self.delay, self.stalled, self.refusing, self.drip, self.trap = 0.0, False, False, 0, None
 
     def reset(self, share: float, rng: random.Random) -> int:
-        """Reset a share of the open connections; return how many."""
+        """Reset a share of the open connections, and return their number."""
 
         async def do() -> int:
             chosen = [link for link in self._links if rng.random() < share]
@@ -213,7 +213,7 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 
 
 def owner_of(port: int, remote: int, suspects: Iterable[int]) -> int | None:
-    """Return which of some processes has the connection between two ports of this machine."""
+    """Return which of these processes owns the connection between two ports of this machine."""
     inode = None
     for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
         fields = line.split()
