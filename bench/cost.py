@@ -10,13 +10,14 @@ from pathlib import Path
 import click
 import redis
 
+from app.simulator.loopback import free_port
 from app.store.receive.inbox import Inbox
 from app.store.rq import jobqueue
 from app.store.rq.queues import Queues
 from bench import wrk
 from bench.bodies import TEMPLATE
 from bench.drain import fill
-from bench.processes import awb, child, environment, free_port, store, wait_listening, wait_until, workplace
+from bench.processes import awb, child, environment, store, wait_listening, wait_until, workplace
 
 _CONNECTIONS = 8
 _PATIENCE = 600.0

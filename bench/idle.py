@@ -12,11 +12,12 @@ from typing import Any, Final
 import redis
 
 from app.core.count.meter import AWB
+from app.simulator.loopback import free_port
 from app.store import keys
 from bench import wrk
 from bench.bodies import TEMPLATE, created
 from bench.jobs import COUNTER
-from bench.processes import ChildError, awb, child, environment, free_port, rq_worker, wait_answering
+from bench.processes import ChildError, awb, child, environment, rq_worker, wait_answering
 from bench.progress import Progress
 from bench.receive import rival
 from bench.results import Aim, Row, Spread, percentile

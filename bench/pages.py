@@ -12,11 +12,12 @@ import redis
 
 from app.core.count.evidence import Evidence
 from app.core.count.meter import AWB, RecordState, UsageRecord
+from app.simulator.loopback import free_port
 from app.store.count.ledger import Ledger, RecordUpdate
 from bench.bodies import TEMPLATE
 from bench.drain import unsynced
 from bench.far import further
-from bench.processes import ChildError, awb, child, environment, free_port, store, wait_listening
+from bench.processes import ChildError, awb, child, environment, store, wait_listening
 from bench.progress import Progress
 from bench.results import Aim, Row, Spread, percentile
 from workers import embedded

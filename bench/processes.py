@@ -93,12 +93,6 @@ def rq_worker(url: str, queue: str, *more: str) -> list[str]:
     return [sys.executable, "-m", "rq.cli", "worker", "-u", url, "-S", "json", "--quiet", *more, queue]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def wait_listening(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
     """Wait until a child accepts connections.
 

@@ -12,10 +12,11 @@ from typing import Final
 
 import redis
 
+from app.simulator.loopback import free_port
 from app.store.server.connection import script_text
 from bench import slack, wrk
 from bench.bodies import Sample, created
-from bench.processes import awb, child, environment, free_port, store, wait_listening
+from bench.processes import awb, child, environment, store, wait_listening
 from bench.progress import Progress
 from bench.results import Aim, NotMeasuredError, Row, Spread
 

@@ -4,8 +4,9 @@ import time
 from pathlib import Path
 from typing import Final
 
+from app.simulator.loopback import free_port
 from bench.bodies import TEMPLATE
-from bench.processes import awb, child, environment, free_port, wait_answering
+from bench.processes import awb, child, environment, wait_answering
 from bench.progress import Progress
 from bench.results import Aim, Row, Spread
 

@@ -7,7 +7,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from bench.processes import ROOT, ChildError, child, environment, free_port, wait_listening
+from app.simulator.loopback import free_port
+from bench.processes import ROOT, ChildError, child, environment, wait_listening
 from bench.results import NotMeasuredError
 
 _HERE: Final = ROOT / "bench" / "slack_example"

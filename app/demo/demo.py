@@ -24,8 +24,9 @@ from app.demo.service import Service, ServiceError
 from app.demo.team import Team, make_team
 from app.demo.today import Today
 from app.simulator.api import ApiServer
+from app.simulator.loopback import free_port
 from app.simulator.sender import Sender
-from app.simulator.sinks import MailSink, SinkError, SlackSink, free_port
+from app.simulator.sinks import MailSink, SinkError, SlackSink
 from app.store import keys
 from workers import embedded
 

@@ -2,16 +2,16 @@
 
 import json
 import secrets
-import socket
 import threading
 import time
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Final, Self
 
-_HOST: Final = "127.0.0.1"
+from app.simulator.loopback import HOST, LoopbackServer, free_port
+
 _OK: Final = 200
 
 
@@ -34,7 +34,7 @@ class Post:
     status: int
 
 
-class SlackSink:
+class SlackSink(LoopbackServer):
     """An incoming webhook like Slack's: it has one secret path and answers `ok`."""
 
     def __init__(self) -> None:
@@ -42,13 +42,11 @@ class SlackSink:
         self._failures: list[tuple[int, int | None]] = []
         self._path = f"/services/T0SIMULATED/B0SIMULATED/{secrets.token_urlsafe(18)}"
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer((_HOST, 0), _handler(self))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        super().__init__(_handler(self))
 
     @property
     def url(self) -> str:
-        return f"http://{_HOST}:{self._server.server_port}{self._path}"
+        return f"http://{self.netloc}{self._path}"
 
     @property
     def messages(self) -> list[Any]:
@@ -76,15 +74,6 @@ class SlackSink:
                 text = b"rate_limited" if status == 429 else b"error"  # noqa: PLR2004 - Too Many Requests
             self.posts.append(Post(time.time(), message, status))
         return status, text, retry_after
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
 
 def _handler(sink: SlackSink) -> type[BaseHTTPRequestHandler]:
@@ -134,7 +123,7 @@ class MailSink:
 
     @property
     def url(self) -> str:
-        return f"smtp://{_HOST}:{self.port}?tls=none"
+        return f"smtp://{HOST}:{self.port}?tls=none"
 
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
         """Accept or refuse one message."""
@@ -159,11 +148,4 @@ def _mail_controller(sink: MailSink) -> Any:
         raise SinkError(
             "the mail sink needs the package aiosmtpd, which the extra `demo` installs (docs/install/pip.md)"
         ) from None
-    return Controller(sink, hostname=_HOST, port=sink.port)
-
-
-def free_port() -> int:
-    """Return a loopback port that was free at the time of the call."""
-    with socket.socket() as probe:
-        probe.bind((_HOST, 0))
-        return int(probe.getsockname()[1])
+    return Controller(sink, hostname=HOST, port=sink.port)

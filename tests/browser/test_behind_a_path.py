@@ -18,13 +18,14 @@ from werkzeug.exceptions import HTTPException
 from app.config.load import Config
 from app.config.publicurl import OWN_PATHS
 from app.doctor.examine import examine
+from app.simulator.loopback import free_port
 from app.store.server.connection import connect
 from tests.browser import world
 from tests.conftest import RedisServer, make_config
 from tests.guides.blocks import block
 from tests.web.guarded import HASHES, PASSWORDS
 from tests.web.make import basic, everything, notification
-from tests.web.proxies import Address, caddy, free_port, haproxy, nginx, serving
+from tests.web.proxies import Address, caddy, haproxy, nginx, serving
 
 GUIDE: Final = "docs/behind-a-path.md"
 NGINX: Final = block(GUIDE, "nginx")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from app.simulator.loopback import free_port
 from tests.conftest import SECRET
-from tests.faults.system import free_port
 from tests.otheruser import as_somebody_else, give
 from tests.workers.make import ROOT, environment
 

@@ -11,9 +11,9 @@ import pytest
 import requests
 import yaml
 
+from app.simulator.loopback import free_port
 from tests.conftest import PATIENCE, wait_until
 from tests.deploy.values import CHART
-from tests.faults.system import free_port
 
 NAMES: Final = ("helm", "kubeconform", "kubectl", "etcd", "kube-apiserver")
 _CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

@@ -9,8 +9,8 @@ from typing import Any, Self
 import redis
 import redis.exceptions
 
+from app.simulator.loopback import free_port
 from tests.conftest import RedisServer, wait_until
-from tests.faults.system import free_port
 from tests.guides.blocks import block
 from workers import embedded
 

@@ -2,24 +2,22 @@
 
 import json
 import secrets
-import socket
-import struct
 import subprocess
 import sys
-import threading
 import zlib
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, Self
 
 import redis
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from app.simulator.loopback import LoopbackServer, reset
 from tests.conftest import PATIENCE
 from tests.faults.system import System
 from tests.notifiers.mailserver import MailServer
@@ -117,7 +115,7 @@ def _flat(value: Any) -> Iterator[bytes]:
             yield from _flat(item)
 
 
-class UglyServer:
+class UglyServer(LoopbackServer):
     """Answers every request with an error that quotes the whole request, or resets the connection.
 
     Attributes:
@@ -126,22 +124,7 @@ class UglyServer:
 
     def __init__(self) -> None:
         self.received: dict[str, list[bytes]] = {}
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _ugly(self))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-
-    @property
-    def netloc(self) -> str:
-        return f"127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(_ugly(self))
 
 
 #: The statuses to answer with, in turn; 0 resets the connection.
@@ -159,9 +142,7 @@ def _ugly(ugly: UglyServer) -> type[BaseHTTPRequestHandler]:
             status = _STATUSES[len(group) % len(_STATUSES)]
             group.append(request)
             if not status:
-                # Closing with a linger time of zero resets the connection.
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                self.connection.close()
+                reset(self.connection)
                 return
             told = {"ok": False, "error": request.decode(), "message": f"bad: {self.headers}", "detail": body.decode()}
             text = json.dumps(told).encode()

@@ -9,8 +9,9 @@ from typing import Any, Self
 
 import requests
 
+from app.simulator.loopback import free_port
 from tests.conftest import wait_until
-from tests.faults.system import free_port, processes, session
+from tests.faults.system import processes, session
 from tests.workers.make import ROOT, environment
 
 

@@ -4,7 +4,6 @@ import os
 import queue
 import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ import requests
 import time_machine
 
 from app.pipeline.watch.sweep import sweep
+from app.simulator.loopback import free_port
 from app.simulator.notifications import Message
 from app.store.rq import jobqueue
 from app.store.server.connection import connect
@@ -242,12 +242,6 @@ def session() -> requests.Session:
         _LOCAL.session.trust_env = False
     found: requests.Session = _LOCAL.session
     return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def processes(parent: int) -> list[int]:

@@ -11,9 +11,9 @@ import pytest
 import redis
 import requests
 
+from app.simulator.loopback import free_port
 from app.simulator.notifications import Message
 from tests.conftest import short_directory, wait_until
-from tests.faults.system import free_port
 from tests.pipeline.streams import messages_of
 from tests.store.nodes import Nodes
 from tests.store.test_cluster import PREFIX, SLOT

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 import redis
 
+from app.simulator.loopback import free_port
 from app.store.rq import jobqueue
 from app.store.server.connection import connect
 from app.store.server.watched import MovedError
 from tests.conftest import RedisServer, make_config, wait_until
 from tests.faults.forwarder import Forwarder
-from tests.faults.system import System, free_port
+from tests.faults.system import System
 from tests.pipeline.streams import messages_of
 from workers.runner import QuietWorker
 from workers.scheduler import POLL_SECONDS as PAUSE

@@ -16,8 +16,9 @@ import pytest
 import requests
 import trustme
 
+from app.simulator.loopback import free_port
 from tests.conftest import wait_until
-from tests.faults.system import free_port, processes, session
+from tests.faults.system import processes, session
 from tests.notifiers.httpsink import HttpSink, answer, sink
 from tests.otheruser import as_somebody_else, give
 from tests.pipeline.streams import Delivery, resumes

@@ -32,6 +32,7 @@ from werkzeug.security import generate_password_hash
 
 from app.config.settings import SECRET_FIELDS
 from app.core.access.people import token_digest
+from app.simulator.loopback import free_port
 from app.store.rq import jobqueue, readyjob
 from app.store.server.connection import connect
 from tests.conftest import wait_until
@@ -44,7 +45,7 @@ from tests.faults.planted import (
     everything_in,
     redis_with_password,
 )
-from tests.faults.system import free_port, processes, title_of
+from tests.faults.system import processes, title_of
 from tests.notifiers.mailserver import running
 from tests.pipeline.streams import DEPLOYMENT, resumes
 from tests.workers.make import ROOT

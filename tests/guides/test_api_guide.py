@@ -11,6 +11,7 @@ import redis
 import time_machine
 import trustme
 
+from app.simulator.loopback import free_port
 from app.store.server.connection import connect
 from app.store.store import Store
 from app.web.factory import create_app
@@ -19,7 +20,7 @@ from tests.conftest import RedisServer, make_config
 from tests.guides.blocks import block
 from tests.store.test_tls import write
 from tests.web.guarded import TOKENS, token_digest
-from tests.web.proxies import Address, free_port, haproxy, serving
+from tests.web.proxies import Address, haproxy, serving
 
 HOST = "awb.example.com"
 

@@ -19,10 +19,10 @@ from app.net.session import is_here
 from app.notifiers.base import FailureReason, NotifyError
 from app.notifiers.directory import notifier
 from app.pipeline.passes import client
+from app.simulator.loopback import free_port
 from app.store.server.connection import connect
 from tests.coderapi.server import TOKEN
 from tests.conftest import PATIENCE, make_config, wait_until
-from tests.faults.system import free_port
 from tests.notifiers.httpsink import answer, sink
 from tests.notifiers.mailserver import MailServer, running
 from tests.notifiers.samples import notification

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
 
+from app.simulator.loopback import free_port
 from tests.conftest import PATIENCE, wait_until
-from tests.faults.system import free_port
 
 PROGRAM = Path("/usr/sbin/smtpd")
 #: OpenSMTPD has one spool and one control socket, so one runs at a time.

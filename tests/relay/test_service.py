@@ -18,9 +18,10 @@ import requests
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from app.core.relay.markup import to_html
+from app.simulator.loopback import free_port
 from bench import slack as slackexample
 from tests.conftest import PATIENCE, SECRET, wait_until
-from tests.faults.system import System, free_port, name_of, processes
+from tests.faults.system import System, name_of, processes
 from tests.notifiers.mailserver import MailServer, running
 from tests.notifiers.slacksink import web_api
 from tests.real.sources import SAMPLES, SOURCES, names_in

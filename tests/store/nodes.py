@@ -7,8 +7,8 @@ from typing import Any, Self
 
 import redis
 
+from app.simulator.loopback import free_port
 from tests.conftest import RedisServer, short_directory, wait_until
-from tests.faults.system import free_port
 
 #: Milliseconds of silence after which the others consider a node down.
 NODE_TIMEOUT = 1000

@@ -15,9 +15,9 @@ import trustme
 from app.cli.base import open_redis
 from app.core.finding import Result
 from app.doctor.examine import examine
+from app.simulator.loopback import free_port
 from app.web.factory import create_app
 from tests.conftest import RedisServer, make_config, short_directory
-from tests.faults.system import free_port
 from tests.web.make import answer, basic, notification
 
 NAME = "redis.example.com"

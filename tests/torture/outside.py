@@ -2,17 +2,15 @@
 
 import json
 import random
-import socket
-import struct
 import threading
 import time
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Self
 
 from aiosmtpd.controller import Controller
 
-from app.simulator.sinks import free_port
+from app.simulator.loopback import LoopbackServer, free_port, reset
 
 #: Called with the name of each fault that a request met.
 Tally = Callable[[str], object]
@@ -55,14 +53,7 @@ class _Planned:
         return kind
 
 
-class _Silent(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a sender that was killed."""
-
-
-class Slack(_Planned):
+class Slack(_Planned, LoopbackServer):
     """An incoming webhook.
 
     Attributes:
@@ -70,22 +61,13 @@ class Slack(_Planned):
     """
 
     def __init__(self, tally: Tally) -> None:
-        super().__init__(tally)
+        _Planned.__init__(self, tally)
+        LoopbackServer.__init__(self, _handler(self))
         self.texts: list[str] = []
-        self._server = _Silent(("127.0.0.1", 0), _handler(self))
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}/services/T0/B0/torture"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        return f"http://{self.netloc}/services/T0/B0/torture"
 
 
 def _handler(slack: Slack) -> type[BaseHTTPRequestHandler]:  # noqa: C901 - a class in a function
@@ -118,8 +100,7 @@ def _handler(slack: Slack) -> type[BaseHTTPRequestHandler]:  # noqa: C901 - a cl
 
         def _reset(self) -> None:
             self.close_connection = True
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.connection.close()
+            reset(self.connection)
 
         def finish(self) -> None:
             if self.connection.fileno() >= 0:

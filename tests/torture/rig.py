@@ -16,9 +16,10 @@ from typing import Any, Self
 import redis
 
 from app.simulator.api import ApiServer
+from app.simulator.loopback import free_port
 from app.store.server.connection import connect
 from tests.conftest import RedisServer, wait_until
-from tests.faults.system import System, free_port, name_of, processes, processes_of
+from tests.faults.system import System, name_of, processes, processes_of
 from tests.torture.clock import Clock
 from tests.torture.outside import Mail, Slack, Tally
 from tests.torture.team import Team

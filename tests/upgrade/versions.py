@@ -14,12 +14,13 @@ from typing import Any
 import redis
 from rq.registry import FailedJobRegistry, ScheduledJobRegistry
 
+from app.simulator.loopback import free_port
 from app.simulator.notifications import Message
 from app.store import keys
 from app.store.rq import jobqueue
 from app.store.rq.jobs import read_call
 from tests.conftest import wait_until
-from tests.faults.system import free_port, session
+from tests.faults.system import session
 from tests.pipeline.streams import DEPLOYMENT
 from tests.workers.make import environment
 

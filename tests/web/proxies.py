@@ -15,6 +15,7 @@ from typing import Final
 from flask import Flask
 
 from app.config.load import Config
+from app.simulator.loopback import free_port
 from app.web import server
 from app.web.refusals import EXTENSION
 from tests.conftest import PATIENCE, wait_until
@@ -206,12 +207,6 @@ def _process(folder: Path, program: str, text: str, upstream: Address, more: str
     finally:
         process.terminate()
         process.wait(PATIENCE)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _answers(address: Address) -> bool:

@@ -10,9 +10,10 @@ from pathlib import Path
 import redis
 import requests
 
+from app.simulator.loopback import free_port
 from app.web.factory import create_app
 from tests.conftest import PATIENCE, RedisServer, make_config, wait_until
-from tests.faults.system import free_port, name_of, processes
+from tests.faults.system import name_of, processes
 from tests.web.make import ROOT, receiver
 
 

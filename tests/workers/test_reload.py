@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import requests
 
+from app.simulator.loopback import free_port
 from tests.conftest import PATIENCE, SECRET, short_directory, wait_until
 from tests.web.make import basic, notification
-from tests.web.proxies import free_port
 from workers.parts import CAN_FORK, Forked
 
 ROOT = Path(__file__).parents[2]

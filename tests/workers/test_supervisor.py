@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
+from app.simulator.loopback import free_port
 from app.store.rq import jobqueue
 from tests.conftest import PATIENCE, RedisServer, wait_until
-from tests.faults.system import free_port, processes_of
+from tests.faults.system import processes_of
 from tests.workers.make import ROOT, environment
 from tests.workers.slowparts import ENDING
 from workers.parts import CAN_FORK

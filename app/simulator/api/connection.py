@@ -1,8 +1,6 @@
 """One client connection to the simulated Coder, including its faults."""
 
 import json
-import socket
-import struct
 import time
 from contextlib import AbstractContextManager
 from http import HTTPStatus
@@ -10,6 +8,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any, ClassVar, Final, Protocol
 
 from app.simulator.api.faults import ApiFaults, FaultKind
+from app.simulator.loopback import reset
 
 _TOKEN_HEADER: Final = "Coder-Session-Token"  # noqa: S105 - a header's name
 
@@ -105,8 +104,7 @@ class Connection(BaseHTTPRequestHandler):
     def _reset(self) -> None:
         """Close with RST, as happens when a process is killed."""
         self.close_connection = True
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.connection.close()
+        reset(self.connection)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
         """Log nothing."""

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from http import HTTPStatus
-from http.server import ThreadingHTTPServer
-from typing import Any, Final, Self
+from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 from app.simulator.api.accounts import Tokens
@@ -17,14 +16,14 @@ from app.simulator.api.faults import ApiFaults, FaultKind, FaultPlan
 from app.simulator.api.query import BadRequestError
 from app.simulator.api.request import AnswerError, Request, no_route
 from app.simulator.api.routes import Routes
+from app.simulator.loopback import LoopbackServer
 from app.simulator.model import Role, User
 from app.simulator.world import World
 
-_HOST: Final = "127.0.0.1"
 _BUILD_INFO: Final = "/api/v2/buildinfo"
 
 
-class ApiServer:
+class ApiServer(LoopbackServer):
     """Serves one world and holds its lock while it computes an answer.
 
     Attributes:
@@ -53,13 +52,12 @@ class ApiServer:
         self._under_way = 0
         self._lock = threading.Lock()
         connection = type("_Connection", (Connection,), {"answers": self})
-        self._server = _Listener((_HOST, 0), connection)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        super().__init__(connection)
         self.token = self.token_of(next(user for user in world.users if Role.OWNER in user.roles))
 
     @property
     def url(self) -> str:
-        return f"http://{_HOST}:{self._server.server_port}"
+        return f"http://{self.netloc}"
 
     @property
     def faults(self) -> ApiFaults:
@@ -123,19 +121,3 @@ class ApiServer:
         _, parts, endpoint = found
         with self.world.lock:
             return endpoint(Request(used.user, parts, dict(parse_qsl(url.query)), sent))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
-class _Listener(ThreadingHTTPServer):
-    request_queue_size = 128
-
-    def handleerror_body(self, request: Any, client_address: Any) -> None:
-        """Ignore clients that disconnect."""
