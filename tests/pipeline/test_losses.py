@@ -58,12 +58,24 @@ def posted(connection: "redis.Redis", config: Config, number: int) -> None:
     run(connection, config, resumes(number))
 
 
+def counted(connection: "redis.Redis", config: Config, number: int) -> None:
+    """Count builds, and sweep."""
+    posted(connection, config, number)
+    sweep(connection, config)
+
+
+def lose(connection: "redis.Redis", config: Config, before: int, after: int) -> None:
+    """Count builds, empty Redis, and count some of them again."""
+    counted(connection, config, before)
+    connection.flushall()
+    posted(connection, config, after)
+
+
 def test_a_first_installation_raises_no_alarm_and_holds_nothing(
     connection: "redis.Redis", machine: Callable[..., Config]
 ) -> None:
     config = machine()
-    posted(connection, config, 16)
-    sweep(connection, config)
+    counted(connection, config, 16)
     sweep(connection, config)
     assert said(connection) == {("awb", "75%"): 1}
     seen = recall(config.settings.data_dir)
@@ -76,8 +88,7 @@ def test_an_emptied_redis_announces_a_notice_and_no_threshold_that_was_announced
     connection: "redis.Redis", machine: Callable[..., Config]
 ) -> None:
     config = machine()
-    posted(connection, config, 18)
-    sweep(connection, config)
+    counted(connection, config, 18)
     assert said(connection) == {("awb", "90%"): 1}
     connection.flushall()
     # Before any sweep, the delivery worker and the passes hold everything back.
@@ -91,13 +102,11 @@ def test_an_emptied_redis_announces_a_notice_and_no_threshold_that_was_announced
     [notice] = outbox(connection)
     assert notice["headline"] == "The meter's Redis has lost builds"
     # Once the count is back, the notice ends, and only what is new is announced.
-    posted(connection, config, 18)
-    sweep(connection, config)
+    counted(connection, config, 18)
     assert said(connection) == {(NAME, ""): 1}
     assert not is_held(Store(connection, DEPLOYMENT), config)
     assert not Store(connection, DEPLOYMENT).alerts.state(NAME)[1].level
-    posted(connection, config, 20)
-    sweep(connection, config)
+    counted(connection, config, 20)
     assert said(connection) == {(NAME, ""): 1, ("awb", "100%"): 1}
 
 
@@ -106,10 +115,7 @@ def test_a_level_that_was_lost_is_not_resolved_by_the_small_count(
 ) -> None:
     config = machine()
     with time_machine.travel(datetime(2026, 3, 2, 9, tzinfo=UTC)) as clock:
-        posted(connection, config, 18)
-        sweep(connection, config)
-        connection.flushall()
-        posted(connection, config, 2)
+        lose(connection, config, 18, 2)
         for _ in range(4):
             clock.shift(timedelta(hours=13))
             sweep(connection, config)
@@ -120,18 +126,15 @@ def test_a_redis_restored_from_an_older_file_is_recognized(
     connection: "redis.Redis", machine: Callable[..., Config]
 ) -> None:
     config = machine()
-    posted(connection, config, 3)
-    sweep(connection, config)
+    counted(connection, config, 3)
     older = dump(connection)
-    posted(connection, config, 18)
-    sweep(connection, config)
+    counted(connection, config, 18)
     put(connection, older)
     posted(connection, config, 17)
     assert said(connection) == {}
     sweep(connection, config)
     assert said(connection) == {(NAME, ""): 1}
-    posted(connection, config, 18)
-    sweep(connection, config)
+    counted(connection, config, 18)
     sweep(connection, config)
     assert said(connection) == {(NAME, ""): 1}
 
@@ -140,10 +143,7 @@ def test_a_pass_over_coders_api_ends_the_loss_whatever_it_found(
     connection: "redis.Redis", machine: Callable[..., Config]
 ) -> None:
     config = machine()
-    posted(connection, config, 18)
-    sweep(connection, config)
-    connection.flushall()
-    posted(connection, config, 17)
+    lose(connection, config, 18, 17)
     sweep(connection, config)
     Store(connection, DEPLOYMENT).coder.note(reconciled_at=(datetime.now(UTC) + timedelta(minutes=1)).timestamp())
     sweep(connection, config)
@@ -156,16 +156,12 @@ def test_whoever_acknowledges_the_notice_starts_from_the_present_count(
     connection: "redis.Redis", machine: Callable[..., Config]
 ) -> None:
     config = machine()
-    posted(connection, config, 18)
-    sweep(connection, config)
-    connection.flushall()
-    posted(connection, config, 2)
+    lose(connection, config, 18, 2)
     sweep(connection, config)
     assert acknowledge(Store(connection, DEPLOYMENT), config, NAME, "notice", "ada")
     sweep(connection, config)
     assert not is_held(Store(connection, DEPLOYMENT), config)
-    posted(connection, config, 16)
-    sweep(connection, config)
+    counted(connection, config, 16)
     assert said(connection)[AWB, "75%"] == 1
 
 
@@ -173,10 +169,8 @@ def test_of_several_machines_one_recognizes_it_and_the_others_add_only_what_they
     connection: "redis.Redis", machine: Callable[..., Config]
 ) -> None:
     stale, fresh = machine("stale"), machine("fresh")
-    posted(connection, stale, 16)
-    sweep(connection, stale)
-    posted(connection, fresh, 18)
-    sweep(connection, fresh)
+    counted(connection, stale, 16)
+    counted(connection, fresh, 18)
     connection.flushall()
     posted(connection, stale, 17)
     posted(connection, fresh, 17)
@@ -185,8 +179,7 @@ def test_of_several_machines_one_recognizes_it_and_the_others_add_only_what_they
     sweep(connection, stale)
     sweep(connection, fresh)
     assert said(connection) == {(NAME, ""): 1}
-    posted(connection, stale, 18)
-    sweep(connection, stale)
+    counted(connection, stale, 18)
     sweep(connection, fresh)
     sweep(connection, stale)
     assert said(connection) == {(NAME, ""): 1}
@@ -198,8 +191,7 @@ def test_a_machine_that_was_off_for_long_raises_no_alarm(
     connection: "redis.Redis", machine: Callable[..., Config]
 ) -> None:
     one, other = machine("one"), machine("other")
-    posted(connection, one, 16)
-    sweep(connection, one)
+    counted(connection, one, 16)
     for _ in range(5):
         sweep(connection, other)
     posted(connection, other, 18)
@@ -211,8 +203,7 @@ def test_a_fail_over_that_lost_nothing_but_a_sweep_raises_no_alarm(
     connection: Any, machine: Callable[..., Config]
 ) -> None:
     config = machine()
-    posted(connection, config, 16)
-    sweep(connection, config)
+    counted(connection, config, 16)
     sweep(connection, config)
     connection.hset(keys.LINEAGE, "sweeps", 1)
     assert is_held(Store(connection, DEPLOYMENT), config)
@@ -229,14 +220,12 @@ def test_without_a_data_directory_nothing_is_kept_and_nothing_is_made(
     assert read_lineage(connection).sweeps == 1
     assert list(tmp_path.iterdir()) == []
     connection.flushall()
-    posted(connection, config, 16)
-    sweep(connection, config)
+    counted(connection, config, 16)
     assert not is_held(Store(connection, DEPLOYMENT), config)
 
 
 def test_a_note_that_cannot_be_read_counts_as_none(connection: "redis.Redis", machine: Callable[..., Config]) -> None:
     config = machine()
     (config.settings.data_dir / "redis-last-seen.json").write_text('{"at": "yesterday"}', encoding="utf-8")
-    posted(connection, config, 16)
-    sweep(connection, config)
+    counted(connection, config, 16)
     assert said(connection) == {("awb", "75%"): 1}
