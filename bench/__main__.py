@@ -17,7 +17,7 @@ import click
 import redis
 from rich.console import Console
 
-from bench import drain, exact, growth, idle, memory, pages, receive, results, service, wrk
+from bench import drain, exact, growth, idle, memory, pages, receive, results, scale, service, wrk
 from bench.processes import ChildError, workplace
 from bench.progress import Progress
 from bench.results import Row
@@ -34,6 +34,7 @@ PARTS: Final[Mapping[str, Callable[..., list[Row]]]] = {
     "exact": exact.measure,
     "service": service.measure,
     "pages": pages.measure,
+    "scale": scale.measure,
 }
 
 
