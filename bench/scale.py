@@ -9,12 +9,13 @@ from typing import Final
 
 import redis
 
+from app.simulator.loopback import free_port
 from app.store.receive.inbox import Inbox
 from app.store.rq import jobqueue
 from bench import wrk
 from bench.bodies import TEMPLATE
 from bench.drain import counted
-from bench.processes import ChildError, awb, child, environment, free_port, store, wait_listening, wait_until
+from bench.processes import ChildError, awb, child, environment, store, wait_listening, wait_until
 from bench.progress import Progress
 from bench.results import Aim, Row, Spread
 
