@@ -3,6 +3,7 @@
 import contextlib
 import shutil
 import socket
+from collections.abc import Sequence
 from typing import Any, Self
 
 import redis
@@ -30,16 +31,19 @@ class Nodes:
     Args:
         masters: the number of masters.
         replicas: the number of replicas of the last master.
+        tls: settings of each node for TLS, which all connections then use.
     """
 
-    def __init__(self, masters: int = 1, replicas: int = 0) -> None:
+    def __init__(self, masters: int = 1, replicas: int = 0, *, tls: Sequence[str] = ()) -> None:
+        self._tls = tls
         self.directory = short_directory()
         self.masters, self.ports = masters, [port_with_bus() for _ in range(masters + replicas)]
         self.servers = [self._server(port) for port in self.ports]
 
     def _server(self, port: int) -> RedisServer:
         (self.directory / str(port)).mkdir()
-        bound = ("--bind", "127.0.0.1", "--port", str(port), "--repl-diskless-sync-delay", "0")
+        where = ("--port", "0", "--tls-port", str(port), "--tls-cluster", "yes") if self._tls else ("--port", str(port))
+        bound = ("--bind", "127.0.0.1", *where, *self._tls, "--repl-diskless-sync-delay", "0")
         mode = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT))
         return RedisServer(self.directory / str(port), *bound, *mode)
 

@@ -5,10 +5,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
+import trustme
 
 from app.config.load import EXIT_CONFIG
 from app.core.finding import Result
@@ -21,6 +23,7 @@ from app.store.server.schema import prepare
 from tests.conftest import make_config
 from tests.guides.blocks import block
 from tests.store.nodes import Nodes
+from tests.store.test_tls import write
 from tests.workers.make import ROOT, environment
 
 PREFIX = "{awb}:"
@@ -50,9 +53,9 @@ def run(url: str, *steps: str, prefix: str = PREFIX) -> list[Any]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def start(url: str, **settings: str) -> "subprocess.CompletedProcess[str]":
-    """Start the scheduler of a meter that cannot start."""
-    command = [sys.executable, "-m", "app.cli", "scheduler"]
+def start(url: str, *words: str, **settings: Any) -> "subprocess.CompletedProcess[str]":
+    """Run a command; without one, start the scheduler of a meter that cannot start."""
+    command = [sys.executable, "-m", "app.cli", *(words or ["scheduler"])]
     return subprocess.run(
         command, cwd=ROOT, env=environment(url, **settings), capture_output=True, text=True, timeout=120, check=False
     )
@@ -120,3 +123,21 @@ def test_a_fixed_address_of_another_node_is_refused_with_the_remedy(three: Nodes
     assert ended.returncode == EXIT_CONFIG
     assert f"127.0.0.1:{three.ports[2]} does now: set AWB_REDIS_URL to redis+cluster://" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.long
+def test_nodes_are_asked_by_tls(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    # The certificate is for a name, while nodes are known by address.
+    cert, key = write(tmp_path, "node", authority.issue_cert("redis.example.com"))
+    files = ("--tls-cert-file", str(cert), "--tls-key-file", str(key), "--tls-ca-cert-file", str(tmp_path / "ca.pem"))
+    with Nodes(1, tls=(*files, "--tls-auth-clients", "no")) as nodes:
+        url = f"rediss+cluster://127.0.0.1:{nodes.ports[0]}"
+        trusting = {"redis_prefix": PREFIX, "redis_ca_file": tmp_path / "ca.pem"}
+        wrong, right = (
+            {one["check"]: one for one in json.loads(start(url, "doctor", "--json", **trusting, **more).stdout)}
+            for more in ({}, {"redis_server_name": "redis.example.com"})
+        )
+        assert wrong["redis.reachable"]["outcome"] == "error"
+        assert (right["redis.reachable"]["outcome"], right["redis.mode"]["outcome"]) == ("ok", "ok")

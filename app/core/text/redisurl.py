@@ -1,8 +1,10 @@
 """URLs that name several servers, of which one is to be found.
 
 `redis+sentinel://user:password@host:port,host:port/service/0` is a Redis that Sentinel monitors; several clients use
-this scheme. User, password and database are those of the server, not of Sentinel. `redis+cluster://user:password@host:port,…`
-is a Redis Cluster, of which any nodes are named; it has no databases.
+this scheme. User, password and database are those of the server, not of Sentinel.
+
+`redis+cluster://user:password@host:port,host:port` is a Redis Cluster. Any of its nodes are named, and it has no
+databases.
 """
 
 import re
