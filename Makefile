@@ -61,7 +61,7 @@ sbom: $(VENV)/.dev  ## Write sbom.json (CycloneDX) of what `make run` installs
 lock: $(VENV)/.dev  ## Write the lock files anew after a change of pyproject.toml
 	$(BIN)/python -m tests.lockfiles write
 
-helm-tools:  ## Build helm, kubeconform and a Kubernetes API server for the tests of the chart; needs Go
+helm-tools:  ## Build what tests the chart and the compose file: helm, a Kubernetes API server, Docker Compose; needs Go
 	deploy/helm/tools.sh
 
 clean:

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Builds what checks the chart, from Go modules: helm, kubeconform, kubectl, and an API server of Kubernetes with its etcd. Fetches
-# the description of its API and the custom resources of KEDA and of the Prometheus operator. Needs Go 1.26 or newer, and
-# for the API server 3 GB of memory and some ten minutes; `make helm-tools` runs it.
+# Builds what checks the chart and the compose file, from Go modules: helm, kubeconform, kubectl, an API server of Kubernetes
+# with its etcd, and Docker Compose. Fetches the description of its API and the custom resources of KEDA and of the Prometheus
+# operator. Needs Go 1.26.8 or newer, and for the API server 3 GB of memory and some ten minutes; `make helm-tools` runs it.
 #
 #   deploy/helm/tools.sh [DIRECTORY]    by default $XDG_CACHE_HOME/awb-helm-tools
 set -euo pipefail
-helm=v3.22.0 kubeconform=v0.8.0 kubernetes=v1.37.2 keda=v2.21.0 operator=v0.85.0
+helm=v3.22.0 compose=v5.6.0 kubeconform=v0.8.0 kubernetes=v1.37.2 keda=v2.21.0 operator=v0.85.0
 target="$(realpath -m "${1:-${XDG_CACHE_HOME:-$HOME/.cache}/awb-helm-tools}")"
 # Where Go's own installer puts it, if it is not on PATH.
 PATH="$PATH:/usr/local/go/bin"
@@ -17,6 +17,13 @@ minor="${kubernetes#v1.}"
 flags="-X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=${minor%.*}"
 [[ -x helm ]] || GOBIN="$target" go install -ldflags "$flags" "helm.sh/helm/v3/cmd/helm@$helm"
 [[ -x kubeconform ]] || GOBIN="$target" go install "github.com/yannh/kubeconform/cmd/kubeconform@$kubeconform"
+
+# Built among its sources: `go install` refuses a module with replacements.
+if [[ ! -x docker-compose ]]; then
+  sources="$(go mod download -json "github.com/docker/compose/v5@$compose" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')"
+  flags="-X github.com/docker/compose/v5/internal.Version=$compose"
+  (cd "$sources" && go build -ldflags "$flags" -o "$target/docker-compose" ./cmd)
+fi
 
 # Copies a file of a module.
 fetch() {

@@ -8,10 +8,13 @@ import os
 import resource
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
+
+from tests.conftest import wait_until
 
 #: Debian's names of the required programs.
 PROGRAMS = ("podman", "buildah", "crun", "debootstrap", "nsenter", "unshare", "iptables")
@@ -47,8 +50,41 @@ class Engine:
         self._holder.kill()
         self._holder.wait()
 
+    @contextmanager
+    def docker_api(self, folder: Path) -> Iterator[None]:
+        """Let Docker's clients use podman during the block; only one block at a time."""
+        address, ended = f"unix://{folder}/podman.sock", threading.Event()
+
+        def check_health() -> None:
+            """Check each container's health, for which podman needs the timers of a systemd."""
+            while not ended.wait(1):
+                for name in self.shell("podman ps --format '{{.Names}}'", folder).split():
+                    self.run(["podman", "healthcheck", "run", name], folder, check=False)
+
+        service = subprocess.Popen(
+            self._inside(["podman", "system", "service", "--time=0", address], folder),
+            env=self.environ,
+            stderr=subprocess.DEVNULL,
+        )
+        checking = threading.Thread(target=check_health)
+        self.environ["DOCKER_HOST"] = address
+        try:
+            wait_until((folder / "podman.sock").exists)
+            checking.start()
+            yield
+            ended.set()
+            checking.join()
+        finally:
+            ended.set()
+            del self.environ["DOCKER_HOST"]
+            service.terminate()
+            service.wait()
+
+    def _inside(self, command: Sequence[str | Path], cwd: Path) -> list[str | Path]:
+        return ["nsenter", "--target", str(self._holder.pid), "--mount", f"--wd={cwd}", "--", *command]
+
     def run(self, command: Sequence[str | Path], cwd: Path, *, check: bool = True) -> subprocess.CompletedProcess[str]:
-        inside = ["nsenter", "--target", str(self._holder.pid), "--mount", f"--wd={cwd}", "--", *command]
+        inside = self._inside(command, cwd)
         done = subprocess.run(inside, env=self.environ, cwd=cwd, capture_output=True, text=True, check=False)
         assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done

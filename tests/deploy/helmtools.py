@@ -21,10 +21,10 @@ _TOKEN: Final = "admin-of-the-test"
 Object = Mapping[str, Any]
 
 
-def find_tools() -> Path:
+def find_tools(names: Sequence[str] = NAMES) -> Path:
     """Return the folder of the programs; if one is missing, the test fails with an instruction."""
     folder = Path(os.environ.get("HELM_TOOLS") or _CACHE / "awb-helm-tools")
-    missing = [name for name in NAMES if not os.access(folder / name, os.X_OK)]
+    missing = [name for name in names if not os.access(folder / name, os.X_OK)]
     if missing:
         pytest.fail(f"{', '.join(missing)} not found in {folder}; build them with: make helm-tools (needs Go)")
     return folder

@@ -19,7 +19,7 @@ from workers import embedded
 ROOT = Path(__file__).parents[2]
 GUIDE = "docs/install/compose.md"
 FOLDER = ROOT / "deploy" / "compose"
-#: The schema of the Compose Specification, as compose-go 2.16.2 ships it under the Apache License 2.0.
+#: The schema of the Compose Specification, unchanged, as compose-go 2.16.2 ships it under the Apache License 2.0.
 SCHEMA = Path(__file__).with_name("compose-spec.json")
 FILE: dict[str, Any] = yaml.safe_load((FOLDER / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = FILE["services"]

@@ -14,6 +14,7 @@ import requests
 from app.store.rq import jobqueue
 from tests.conftest import wait_until
 from tests.deploy.engine import Engine, engine
+from tests.deploy.helmtools import find_tools
 from tests.guides.blocks import block
 from tests.web.make import basic, notification
 
@@ -120,7 +121,7 @@ def test_as_any_user_without_shell_or_writable_root_it_survives_a_restart_by_sig
 
 
 def test_the_compose_file_of_the_guide_runs_each_part_and_counts(podman: Engine, checkout: Path) -> None:
-    assert shutil.which("podman-compose"), "install podman-compose"
+    assert shutil.which("podman-compose"), "install podman-compose: pip install 'podman-compose>=1.6'"
     up = with_podman(block(GUIDE, "Run it with compose"))
     doctor = with_podman(block(GUIDE, "Run it with compose", 3))
     folder = checkout / "awb"
@@ -143,3 +144,39 @@ def test_the_compose_file_of_the_guide_runs_each_part_and_counts(podman: Engine,
     finally:
         if folder.exists():
             podman.shell("podman-compose down --volumes", folder, check=False)
+
+
+def test_docker_compose_runs_the_file_as_the_guide_writes_it_and_upgrades_one_service(
+    podman: Engine, checkout: Path, short_dir: Path
+) -> None:
+    """Docker Compose itself, with podman in place of Docker's engine."""
+    compose = f"{find_tools(['docker-compose'])}/docker-compose"
+    up = (
+        block(GUIDE, "Run it with compose")
+        .replace("docker compose", compose)
+        .replace("awb\ncd awb", "docked\ncd docked")
+    )
+    folder = checkout / "docked"
+    status = f"{compose} exec -T awb-web"
+    with podman.docker_api(short_dir):
+        try:
+            endpoint = podman.shell(f"set -e\n{up}", checkout)
+            assert "@awb-web:8787/v1/webhook" in endpoint
+            assert ready()
+            post(endpoint, 1)
+            wait_until(lambda: used(podman, status, folder) == 1, 60)
+
+            before = podman.shell(f"{compose} ps --quiet awb-web awb-redis", folder)
+            podman.shell("podman tag awb-meter awb-meter:next", folder)
+            podman.shell(f"METER_VERSION=next {compose} up --detach --wait --no-deps awb-deliveries", folder)
+            assert podman.shell(f"{compose} ps --format '{{{{.Image}}}}' awb-deliveries", folder).endswith(":next")
+            assert podman.shell(f"{compose} ps --quiet awb-web awb-redis", folder) == before
+            post(endpoint, 2)
+            wait_until(lambda: used(podman, status, folder) == 2, 60)
+
+            podman.shell(f"{compose} stop", folder)
+            codes = podman.shell(f"{compose} ps --all --format '{{{{.ExitCode}}}}'", folder).split()
+            assert codes == ["0"] * (len(jobqueue.CORE) + 3)
+        finally:
+            podman.shell(f"{compose} down --volumes", folder, check=False)
+            podman.shell("podman rmi awb-meter:next", folder, check=False)
