@@ -1,5 +1,6 @@
 """A real, empty Redis for every test that needs one."""
 
+import logging
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 import redis
+import structlog
 from hypothesis import HealthCheck, settings
 
 from app.config.load import Config, load
@@ -71,6 +73,22 @@ class RedisServer:
         if self.process and self.process.poll() is None:
             self.process.terminate()
             self.process.wait(PATIENCE)
+
+
+@pytest.fixture
+def logging_restored() -> Iterator[None]:
+    """Undo what `logs.configure` does to the whole process."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name in list(logging.root.manager.loggerDict):
+        if name.startswith("rq"):
+            logger = logging.getLogger(name)
+            logger.handlers[:], logger.propagate = [], True
+            logger.setLevel(logging.NOTSET)
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

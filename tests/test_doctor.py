@@ -1,7 +1,6 @@
 """`awb doctor`: every check by its id, with real parts that are well or not."""
 
 import json
-import logging
 import re
 import threading
 from collections.abc import Iterator
@@ -16,7 +15,6 @@ from typing import Any
 import pytest
 import redis
 import responses
-import structlog
 from click.testing import CliRunner
 from click.testing import Result as CliResult
 
@@ -302,16 +300,6 @@ def test_what_was_put_aside_is_a_warning(connection: "redis.Redis", config: Conf
 
 
 # ---- The command ----
-
-
-@pytest.fixture
-def logging_restored() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
 
 
 def doctor(config: Config, *options: str, **environ: str) -> CliResult:

@@ -4,7 +4,6 @@ import json
 import logging
 import traceback
 from collections import UserDict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,21 +65,7 @@ SECRETS = [
 ]
 IDS = [row[0] for row in SECRETS]
 log = structlog.get_logger("tests.logs")
-
-
-@pytest.fixture(autouse=True)
-def configured() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    for name in list(logging.root.manager.loggerDict):
-        if name.startswith("rq"):
-            logger = logging.getLogger(name)
-            logger.handlers[:], logger.propagate = [], True
-            logger.setLevel(logging.NOTSET)
-    structlog.reset_defaults()
+pytestmark = pytest.mark.usefixtures("logging_restored")
 
 
 @dataclass

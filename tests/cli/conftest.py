@@ -1,13 +1,11 @@
 """The command `awb`, called in this process with its own environment."""
 
-import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import structlog
 from click.testing import CliRunner, Result
 
 from app.cli import main
@@ -18,18 +16,8 @@ Awb = Callable[..., Result]
 
 
 @pytest.fixture(autouse=True)
-def logging_restored() -> Iterator[None]:
-    """Undo what `logs.configure` does to the whole process."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    for name in list(logging.root.manager.loggerDict):
-        if name.startswith("rq"):
-            logger = logging.getLogger(name)
-            logger.handlers[:], logger.propagate = [], True
-    structlog.reset_defaults()
+def _restored(logging_restored: None) -> None:
+    """No command leaves its logging to the next test."""
 
 
 def call(*words: str, stdin: bytes | None = None, **environ: str) -> Result:

@@ -1,13 +1,11 @@
 """The application with its client, and the receiver as a process."""
 
-import logging
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import redis
-import structlog
 from flask.testing import FlaskClient
 
 from app.config.load import Config
@@ -45,18 +43,3 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[BaseException | None]:
     monkeypatch.setattr(watched._Watched, "_fell_silent", noted(watched._Watched._fell_silent))
     monkeypatch.setattr(watched.Silence, "begin", noted(watched.Silence.begin))
     return found
-
-
-@pytest.fixture
-def logging_restored() -> Iterator[None]:
-    """Undo what `logs.configure` does to the whole process."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    for name in list(logging.root.manager.loggerDict):
-        if name.startswith("rq"):
-            logger = logging.getLogger(name)
-            logger.handlers[:], logger.propagate = [], True
-    structlog.reset_defaults()
