@@ -18,6 +18,7 @@ import requests
 import urllib3
 from pydantic import ValidationError
 
+from app.coder.body import TooLargeError, beginning, elements, whole
 from app.coder.errors import CoderApiError, Failure, broken, complaint, meaning, redirect_target, retry_after, wrong_in
 from app.core.text.lines import one_line
 from app.core.text.weburl import is_web_url
@@ -26,7 +27,7 @@ from app.net.session import WebSession, is_preparable
 #: The number of connections, and so of concurrent requests.
 CONNECTIONS: Final = 4
 _LONGEST_WAIT: Final = 60.0
-_LONGEST_COMPLAINT, _LONGEST_DETAIL, _CHUNK = 65_536, 300, 65_536
+_LONGEST_COMPLAINT, _LONGEST_DETAIL = 65_536, 300
 _DONE: Final = frozenset({200, 201, 202, 204})
 
 T = TypeVar("T")
@@ -56,10 +57,6 @@ class _TokenAuth(requests.auth.AuthBase):
 class _Failed(NamedTuple):
     error: CoderApiError
     again: bool = False
-
-
-class _TooLargeError(Exception):
-    """An answer is larger than `Bounds` allow."""
 
 
 class CoderHttp:
@@ -126,14 +123,8 @@ class CoderHttp:
         Raises:
             CoderApiError: as for `read`.
         """
-
-        def elements(response: requests.Response, deadline: float) -> list[T]:
-            arriving = _Arriving(response, self._bounds.answer, deadline)
-            if not arriving.holds_array:
-                raise ijson.JSONError
-            return [parse(one) for one in ijson.items(arriving, "item", use_float=True)]
-
-        return self._read(path, params, elements)
+        most = self._bounds.answer
+        return self._read(path, params, lambda response, deadline: elements(response, most, deadline, parse))
 
     def _read(self, path: str, params: Mapping[str, str | int], take: Callable[[requests.Response, float], T]) -> T:
         try:
@@ -162,10 +153,7 @@ class CoderHttp:
         return self._secret.sub("***", one_line(text))
 
     def _whole(self, response: requests.Response, deadline: float) -> bytes:
-        body = _body(response, self._bounds.answer + 1, deadline)
-        if len(body) > self._bounds.answer:
-            raise _TooLargeError
-        return body
+        return whole(response, self._bounds.answer, deadline)
 
     def _patiently(
         self, path: str, params: Mapping[str, str | int], take: Callable[[requests.Response, float], T]
@@ -195,8 +183,8 @@ class CoderHttp:
                     return take(response, deadline)
                 if response.status_code == HTTPStatus.NOT_MODIFIED and method == "PUT":
                     return take(response, deadline)
-                return self._refused(call, response, _body(response, _LONGEST_COMPLAINT, deadline))
-        except _TooLargeError:
+                return self._refused(call, response, beginning(response, _LONGEST_COMPLAINT, deadline))
+        except TooLargeError:
             return _Failed(self.failure(Failure.BAD_ANSWER, f"Coder's answer to {call} is too large"))
         except (OSError, urllib3.exceptions.HTTPError) as error:  # every error of requests is an OSError
             kind, text = broken(error)
@@ -220,54 +208,6 @@ def _is_base_url(url: str) -> bool:
     if not (is_web_url(url) and is_preparable(url)):
         return False
     return "@" not in urlsplit(url).netloc and "?" not in url and "#" not in url
-
-
-def _body(response: requests.Response, most: int, deadline: float) -> bytes:
-    """Read at most that many bytes, until the deadline at the latest, however slowly they arrive.
-
-    Raises:
-        TimeoutError: the deadline passed.
-    """
-    body = bytearray()
-    while len(body) < most and (part := response.raw.read1(_CHUNK, decode_content=True)):
-        body += part
-        if time.monotonic() > deadline:
-            raise TimeoutError
-    del body[most:]
-    return bytes(body)
-
-
-class _Arriving:
-    """The body of a response as a file that is read once.
-
-    Attributes:
-        holds_array: whether it begins like a JSON array, or like the null that Go writes for an empty one.
-    """
-
-    def __init__(self, response: requests.Response, most: int, deadline: float) -> None:
-        self._response, self._left, self._deadline = response, most, deadline
-        self._first = self._part()
-        self.holds_array = self._first.lstrip()[:1] in (b"[", b"n")
-
-    def read(self, size: int = _CHUNK) -> bytes:
-        """Return the next bytes, at most a chunk of them whatever the size; none at the end.
-
-        Raises:
-            TimeoutError: the deadline passed.
-        """
-        if size == 0:
-            return b""
-        part, self._first = self._first or self._part(), b""
-        return part
-
-    def _part(self) -> bytes:
-        part: bytes = self._response.raw.read1(_CHUNK, decode_content=True)
-        self._left -= len(part)
-        if self._left < 0:
-            raise _TooLargeError
-        if time.monotonic() > self._deadline:
-            raise TimeoutError
-        return part
 
 
 def _wait(failed: _Failed, attempt: int) -> float | None:

@@ -4,6 +4,7 @@ import gzip
 import ssl
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -126,6 +127,53 @@ def test_a_small_answer_that_unpacks_to_a_huge_one_is_refused() -> None:
     with serving(lambda handler: handler.reply(body=packed, Content_Encoding="gzip")) as (url, _):
         error = failure_of(api(url, bounds=Bounds(answer=1_000_000)).me)
     assert (error.kind, "too large" in str(error)) == (Failure.BAD_ANSWER, True)
+
+
+JOB = (
+    b'{"id": "j1", "type": "workspace_build", "created_at": "2026-03-01T12:00:00Z", "metadata": {"workspace_id": "w1"}}'
+)
+
+
+@pytest.mark.parametrize(("body", "number"), [(b"null", 0), (b" [ ]", 0), (b"[" + JOB + b"," + JOB + b"]", 2)])
+def test_an_array_is_read_piece_by_piece(body: bytes, number: int) -> None:
+    def slowly(handler: Handler) -> None:
+        handler.begin(len(body))
+        for place in range(0, len(body), 7):
+            handler.wfile.write(body[place : place + 7])
+            handler.wfile.flush()
+
+    with serving(slowly) as (url, _):
+        assert [job.workspace_id for job in api(url).history.provisioner_jobs("o1", 9)] == ["w1"] * number
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b"<html>Sign in</html>", b"[" + JOB, b'[{"id": 1}]', b"[[]]", b'{"a": [' + JOB + b"]}"]
+)
+def test_an_answer_that_is_no_array_of_jobs_is_a_bad_answer(body: bytes) -> None:
+    with serving(lambda handler: handler.reply(body=body)) as (url, _):
+        error = failure_of(api(url).history.provisioner_jobs, "o1", 9)
+    assert error.kind is Failure.BAD_ANSWER
+    assert_keeps_the_token(error)
+
+
+def test_an_array_may_be_as_large_as_allowed_and_no_larger() -> None:
+    body = b"[" + b",".join([JOB] * 2000) + b"]"
+    with serving(lambda handler: handler.reply(body=body)) as (url, _):
+        assert len(api(url, bounds=Bounds(answer=len(body))).history.provisioner_jobs("o1", 9)) == 2000
+        error = failure_of(api(url, bounds=Bounds(answer=len(body) - 1)).history.provisioner_jobs, "o1", 9)
+    assert (error.kind, "too large" in str(error)) == (Failure.BAD_ANSWER, True)
+
+
+def test_a_long_array_is_never_in_memory_as_a_whole() -> None:
+    body = b"[" + b",".join([JOB[:-1] + b', "more": "' + b"x" * 2000 + b'"}'] * 5000) + b"]"
+    with serving(lambda handler: handler.reply(body=body)) as (url, _):
+        client = api(url)
+        tracemalloc.start()
+        try:
+            assert len(client.history.provisioner_jobs("o1", 9)) == 5000
+            assert tracemalloc.get_traced_memory()[1] < len(body) / 2
+        finally:
+            tracemalloc.stop()
 
 
 def test_a_packed_answer_is_read() -> None:

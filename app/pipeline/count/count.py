@@ -20,8 +20,9 @@ from app.core.count.meter import AWB, UsageRecord
 from app.core.count.rules import EvidenceKind, Outcome, Verdict, classify
 from app.store.coder.state import CoderState
 from app.store.conflicts import retry_conflicts
-from app.store.count.ledger import Ledger, RecordUpdate, StoredWorkspace
+from app.store.count.ledger import Ledger, RecordUpdate
 from app.store.count.records import Records
+from app.store.count.storedworkspace import StoredWorkspace
 from app.store.receive.inbox import Inbox, Remembered
 from app.store.store import Store
 

@@ -14,8 +14,9 @@ from app.core.count.proof import counting, ended_prefix, proved_records
 from app.pipeline.count.naming import Names
 from app.store.coder.state import CoderState, Due
 from app.store.conflicts import ConflictError, retry_conflicts
-from app.store.count.ledger import Ledger, ReconciledWorkspace, RecordUpdate
+from app.store.count.ledger import Ledger, RecordUpdate
 from app.store.count.naming import Naming
+from app.store.count.storedworkspace import ReconciledWorkspace
 
 log = structlog.get_logger(__name__)
 # Each round asks Coder again.

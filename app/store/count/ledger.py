@@ -4,18 +4,19 @@ import hashlib
 import json
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import redis
 
 from app.core.count.estimate import record_number
-from app.core.count.evidence import NOTHING_FOLDED, Evidence, Folded
+from app.core.count.evidence import NOTHING_FOLDED, Evidence
 from app.core.count.meter import RecordState, UsageRecord
 from app.store import keys
-from app.store.count.evidencetext import read_evidence, write_evidence
+from app.store.count.evidencetext import write_evidence
 from app.store.count.recordrow import reason_digest, row_owner, write_row
+from app.store.count.storedworkspace import ReconciledWorkspace, StoredWorkspace
 from app.store.server.commands import Fields, commands
 from app.store.server.connection import pipelined, script
 
@@ -61,34 +62,6 @@ class RecordUpdate:
         return [key for key in found if record_number(key) > settled] if settled else found
 
 
-@dataclass(frozen=True, slots=True)
-class ReconciledWorkspace:
-    """The result of earlier passes over Coder's API for a workspace.
-
-    Attributes:
-        last_proved: number of the last build that was checked after it had ended; 0 for none.
-        names: its names in the last listing.
-    """
-
-    last_proved: int
-    names: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class StoredWorkspace:
-    """A workspace's stored evidence.
-
-    Attributes:
-        keys: keys of the stored records that may still be replaced.
-        counted: those of the given messages that the evidence contains only as numbers.
-    """
-
-    version: int
-    evidence: Evidence
-    keys: frozenset[str] = frozenset()
-    counted: frozenset[str] = frozenset()
-
-
 class Ledger:
     """The ledger of one deployment and meter."""
 
@@ -115,7 +88,7 @@ class Ledger:
                 pipe.smismember(keys.folded(self.deployment, self.meter, workspace_id), digests)
             rows = pipe.execute()
         return {
-            one: _stored(
+            one: StoredWorkspace.of(
                 [message for message, has in zip(messages[one], rows[2 * n + 1], strict=False) if has], *rows[2 * n]
             )
             for n, one in enumerate(messages)
@@ -127,14 +100,16 @@ class Ledger:
             for workspace_id in workspace_ids:
                 pipe.hmget(keys.workspace(self.deployment, self.meter, workspace_id), "n", "t")
             rows = pipe.execute()
-        return {workspace_id: _reconciled(*row) for workspace_id, row in zip(workspace_ids, rows, strict=True)}
+        return {
+            workspace_id: ReconciledWorkspace.of(*row) for workspace_id, row in zip(workspace_ids, rows, strict=True)
+        }
 
     def examine(self, workspace_id: str) -> tuple[int, Evidence, ReconciledWorkspace]:
         """Return the version and evidence of a workspace and the results of earlier passes, in one round trip."""
         key = keys.workspace(self.deployment, self.meter, workspace_id)
         version, evidence, base, number, names = self.redis.hmget(key, ["v", "e", "b", "n", "t"])
-        stored = _stored((), version, evidence, base, None)
-        return stored.version, stored.evidence, _reconciled(number, names)
+        stored = StoredWorkspace.of((), version, evidence, base, None)
+        return stored.version, stored.evidence, ReconciledWorkspace.of(number, names)
 
     def has_proved(self, workspace_id: str) -> bool:
         """Return whether any build of a workspace is proved to have counted."""
@@ -231,24 +206,6 @@ def record_args(record: UsageRecord) -> list[Any]:
 def message_digest(message_id: str) -> bytes:
     """Return an eight-byte digest, which is unique among the messages of one workspace."""
     return hashlib.blake2s(message_id.encode(), digest_size=8).digest()
-
-
-def _reconciled(number: bytes | None, names: bytes | None) -> ReconciledWorkspace:
-    return ReconciledWorkspace(int(number or 0), json.loads(names or b"{}"))
-
-
-def _stored(
-    counted: Collection[str],
-    version: bytes | None,
-    evidence: bytes | None,
-    base: bytes | None,
-    stored_keys: bytes | None,
-) -> StoredWorkspace:
-    known = read_evidence(evidence or b"{}")
-    # If only numbers are left, a version without folding has replaced them by proved builds.
-    if base and (known.resumed or known.paused or known.failed_resumes):
-        known = replace(known, base=Folded.from_json(base))
-    return StoredWorkspace(int(version or 0), known, frozenset(json.loads(stored_keys or b"[]")), frozenset(counted))
 
 
 def _lookup_names(updates: Sequence[RecordUpdate]) -> Iterator[tuple[str, str]]:
