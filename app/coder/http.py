@@ -141,7 +141,7 @@ class CoderHttp:
         Raises:
             CoderApiError: Coder refused it, or did not confirm it.
         """
-        outcome = self._attempt("PUT", path, time.monotonic() + self._bounds.call, self._whole, json=body)
+        outcome = self._attempt("PUT", path, time.monotonic() + self._bounds.call, self._confirmation, json=body)
         if isinstance(outcome, _Failed):
             raise outcome.error
 
@@ -154,6 +154,9 @@ class CoderHttp:
 
     def _whole(self, response: requests.Response, deadline: float) -> bytes:
         return whole(response, self._bounds.answer, deadline)
+
+    def _confirmation(self, response: requests.Response, deadline: float) -> bytes:
+        return b"" if response.status_code == HTTPStatus.NOT_MODIFIED else self._whole(response, deadline)
 
     def _patiently(
         self, path: str, params: Mapping[str, str | int], take: Callable[[requests.Response, float], T]
