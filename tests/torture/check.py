@@ -10,6 +10,7 @@ import redis
 from app.core.count.meter import AWB, RecordState
 from app.store.alert.outbox import Outbox
 from app.store.count.records import Records
+from app.store.receive.packs import Packs
 from app.store.rq import jobqueue
 from tests.torture.rig import Rig
 from tests.torture.traffic import ESTIMATED, Letter, units
@@ -86,9 +87,11 @@ def violations(rig: Rig, connection: "redis.Redis", outcome: Outcome) -> Iterato
 
 def _deliveries(connection: "redis.Redis", outcome: Outcome) -> Iterator[str]:
     """Every delivery that was answered 2xx has a verdict or lies in the quarantine."""
+    # A clock that jumps by weeks lets deliveries be packed. All are read: `find` goes by the year of this process.
+    packed = {row["message_id"] for page in Packs(connection, ESTIMATED).pages(0) for row in page}
     for letter in outcome.letters:
         aside = connection.exists(f"awb:v1:{ESTIMATED}:quarantined:{letter.id}")
-        known = connection.exists(f"awb:v1:{ESTIMATED}:delivery:{letter.id}")
+        known = letter.id in packed or connection.exists(f"awb:v1:{ESTIMATED}:delivery:{letter.id}")
         excused = any(begin <= letter.taken_at <= end for begin, end in outcome.forgetful)
         # The quarantine keeps a body for 90 days, which a clock that jumps may pass.
         excused = excused or (letter.junk and not outcome.one_period)
