@@ -127,7 +127,7 @@ def relay_workers(system: System) -> list[int]:
     return [pid for pid in processes(system.pid) if name_of(pid).startswith(("awb relay", "awb forward"))]
 
 
-@pytest.mark.parametrize("users", [150, pytest.param(500, marks=pytest.mark.long)])
+@pytest.mark.parametrize("users", [80, pytest.param(500, marks=pytest.mark.long)])
 def test_a_burst_for_many_users_delays_no_count_and_loses_none_whatever_is_killed(users: int, short_dir: Path) -> None:
     bodies = [
         notification(f"burst-{number}", number, user_email=f"user{number}@example.com", user_name=f"User {number}")
