@@ -95,6 +95,8 @@ def meter() -> Iterator[Meter]:
     found = Meter(folder, port, process)
     try:
         wait_until(lambda: "meter is running" in (folder / "log").read_text(), 90)
+        # A part has its name a moment after it was forked.
+        wait_until(lambda: all(name.startswith(("awb ", "redis-", "valkey-")) for name in found.pids()))
         yield found
     finally:
         process.terminate()
