@@ -71,8 +71,21 @@ class System:
 
     def started(self) -> Self:
         self.start()
-        wait_until(self.ready)
+        try:
+            wait_until(self.ready)
+        except AssertionError as error:
+            # Read before the end of the process and of its directory.
+            error.add_note(f"{self._answer()}\n{self.output.read_text(encoding='utf-8', errors='replace')}")
+            self.__exit__()
+            raise
         return self
+
+    def _answer(self) -> str:
+        try:
+            answer = session().get(self.url + "/readyz?verbose", timeout=5)
+        except requests.RequestException as error:
+            return f"/readyz: {error}"
+        return f"/readyz: {answer.status_code} {answer.text}"
 
     def ready(self) -> bool:
         assert self.supervisor is not None
