@@ -117,12 +117,12 @@ def checked(
     """Return the configuration and everything that is wrong with it.
 
     Args:
-        context: as all but the last, the same as for `load_config`.
-        secret: the same.
-        session: the same.
-        lean: the same.
-        data_dir: the same.
-        given: the configuration if it has been read and found valid; what is missing of its secrets is added.
+        context: as for `load_config`.
+        secret: as for `load_config`.
+        session: as for `load_config`.
+        lean: as for `load_config`.
+        data_dir: as for `load_config`.
+        given: a configuration that was read and found valid; missing secrets are added.
     """
     try:
         config = given or load(context.obj)
