@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,13 +15,16 @@ from pathlib import Path
 from typing import Any, Self
 
 import redis
+from flask import Flask
 from werkzeug.test import TestResponse
 
 from app.config.load import Config
 from app.store import keys
 from app.store.rq import jobqueue
 from app.web import server
-from tests.conftest import PATIENCE, SECRET
+from app.web.wire import draining
+from app.web.wire.connections import Server
+from tests.conftest import PATIENCE, SECRET, make_config
 from workers.runner import worker
 
 ROOT = Path(__file__).parents[2]
@@ -81,6 +85,46 @@ def everything(connection: Any) -> bytes:
 
 
 @dataclass
+class Serving:
+    """A server in a thread of this process, so that a test can choose the receiver's deadlines.
+
+    Attributes:
+        ended: set once every connection is closed after `stop`.
+    """
+
+    server: Server
+    grace_seconds: float
+
+    def __enter__(self) -> Self:
+        self._asked, self.ended = threading.Event(), threading.Event()
+        self.port: int = self.server.socket.getsockname()[1]
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+        return self
+
+    def _run(self) -> None:
+        draining.run(self.server, self._asked, self.grace_seconds)
+        self.ended.set()
+
+    def stop(self) -> None:
+        """Ask it to stop, without waiting."""
+        self._asked.set()
+        self.server.pull_trigger()
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        self._thread.join(PATIENCE)
+        assert not self._thread.is_alive()
+
+
+def serving(app: Flask, grace_seconds: float = PATIENCE, **settings: Any) -> Serving:
+    return Serving(server.server(app, make_config(**settings).settings, server.listen("127.0.0.1", 0)), grace_seconds)
+
+
+@dataclass
 class Receiver:
     """`awb web` in a separate process, on a free loopback port."""
 
@@ -108,6 +152,10 @@ class Receiver:
         self._process.terminate()
         self._process.wait(PATIENCE)
         self._log.close()
+
+    def stop(self) -> None:
+        """Ask it to stop, without waiting."""
+        self._process.terminate()
 
     def wait(self) -> int:
         """Wait until it ends, and return its exit code."""

@@ -1,15 +1,17 @@
 """A receiver that is asked to stop takes no new connections, and leaves no request without its answer."""
 
-import os
 import re
-import signal
 import socket
 from collections.abc import Iterator
 
 import pytest
+from flask import Flask
 
-from tests.conftest import RedisServer, wait_until
-from tests.web.make import Receiver, notification, read_all, receiver, request
+from app.web.wire import draining
+from tests.conftest import PATIENCE, RedisServer, wait_until
+from tests.web.make import Receiver, Serving, notification, read_all, receiver, request, serving
+
+KEPT_OPEN = request(path="/", method="GET", Connection="keep-alive")
 
 
 @pytest.fixture
@@ -24,13 +26,13 @@ def post(message_id: str, connection: str = "keep-alive") -> bytes:
     return request(body, Content_Length=str(len(body)), Connection=connection)
 
 
-def stop(running: Receiver) -> None:
+def stop(running: Receiver | Serving) -> None:
     """Ask it to stop, and wait until it takes no new connection."""
-    os.kill(running.pid, signal.SIGTERM)
+    running.stop()
     wait_until(lambda: refused(running))
 
 
-def refused(running: Receiver) -> bool:
+def refused(running: Receiver | Serving) -> bool:
     try:
         running.connect().close()
     except ConnectionRefusedError:
@@ -60,18 +62,37 @@ def test_a_request_that_is_half_sent_is_answered_after_the_rest_has_come(running
     assert running.wait() == 0
 
 
+@pytest.fixture
+def answering() -> Flask:
+    app = Flask("answers")
+    app.get("/")(lambda: "answered")
+    return app
+
+
 def test_a_request_on_a_connection_that_was_kept_open_is_answered_and_the_connection_closed(
-    running: Receiver,
+    answering: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with running.connect() as wire:
-        wire.sendall(post("m1"))
-        assert read_answer(wire).startswith(b"HTTP/1.1 202")
+    monkeypatch.setattr(draining, "QUIET_SECONDS", PATIENCE)
+    with serving(answering) as running, running.connect() as wire:
+        wire.sendall(KEPT_OPEN)
+        assert b"connection: close" not in read_answer(wire).lower()
         stop(running)
-        wire.sendall(post("m2"))
+        wire.sendall(KEPT_OPEN)
         answered = read_all(wire)
-    assert answered.startswith(b"HTTP/1.1 202")
-    assert b"connection: close" in answered.lower()
-    assert running.wait() == 0
+        assert answered.startswith(b"HTTP/1.1 200")
+        assert b"connection: close" in answered.lower()
+        assert running.ended.wait(PATIENCE)
+
+
+def test_a_request_that_came_in_time_is_answered_however_slowly_the_receiver_reads_it(
+    answering: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(draining, "QUIET_SECONDS", -1.0)
+    server = serving(answering).server
+    with socket.create_connection(server.socket.getsockname(), timeout=PATIENCE) as wire:
+        wire.sendall(KEPT_OPEN)
+        draining.drain(server, PATIENCE)
+        assert read_all(wire).startswith(b"HTTP/1.1 200")
 
 
 def test_connections_that_stay_quiet_do_not_hold_up_the_end(running: Receiver) -> None:

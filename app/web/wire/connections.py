@@ -82,6 +82,13 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         """Return whether no data is under way in either direction."""
         return self.waiting and self.request is None and not self.total_outbufs_len
 
+    def has_unread_input(self) -> bool:
+        """Return whether bytes of the client wait to be read."""
+        try:
+            return bool(self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        except OSError:
+            return False
+
     def service(self) -> None:
         request = self.requests[0]
         self.known = self.known or getattr(request, "known", False)

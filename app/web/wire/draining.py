@@ -29,6 +29,11 @@ def serve(server: Server, grace_seconds: float) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, ask)
+    run(server, asked, grace_seconds)
+
+
+def run(server: Server, asked: threading.Event, grace_seconds: float) -> None:
+    """Serve until asked to stop, then drain; whoever asks pulls the server's trigger."""
     while not asked.is_set():
         _look(server, 1.0)
     drain(server, grace_seconds)
@@ -41,7 +46,9 @@ def drain(server: Server, grace_seconds: float) -> None:
     while server.active_channels and time.monotonic() < begin + grace_seconds:
         now = time.monotonic()
         for connection in list(server.active_channels.values()):
-            if connection.idle and now > max(begin, connection.begun) + QUIET_SECONDS:
+            quiet = connection.idle and now > max(begin, connection.begun) + QUIET_SECONDS
+            # This process may have been slow to read what came in time.
+            if quiet and not connection.has_unread_input():
                 connection.will_close = True
         server.maintenance(clock.now().timestamp())
         _look(server, _LOOK_EVERY_SECONDS)
