@@ -1,5 +1,9 @@
 """HTTP servers on loopback, each in a thread of its own: stand-ins for Slack, Coder and other services."""
 
+import contextlib
+import itertools
+import os
+import random
 import socket
 import struct
 import sys
@@ -9,6 +13,11 @@ from typing import Any, Final, Self
 
 HOST: Final = "127.0.0.1"
 _POLL_SECONDS: Final = 0.02
+#: Below those for clients, which begin at 32768 on Linux and at 49152 elsewhere, as are those for the bus of Redis
+#: Cluster, 10,000 higher.
+_PORTS: Final = range(10_000, 20_000)
+_SLICE: Final = 200
+_TURN: Final = itertools.count(random.randrange(_SLICE))
 
 
 class LoopbackServer:
@@ -49,7 +58,17 @@ def reset(connection: socket.socket) -> None:
 
 
 def free_port() -> int:
-    """Return a loopback port that was free at the time of the call."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """Return a loopback port that was free at the time of the call, and that nobody takes by chance.
+
+    The system gives none of these ports to clients: with a port from its own range, any connection could take it before
+    the server binds it, or while the server restarts. Processes that follow each other have different slices.
+
+    Raises:
+        OSError: none is free.
+    """
+    for _ in range(_SLICE):
+        port = _PORTS.start + os.getpid() % (len(_PORTS) // _SLICE) * _SLICE + next(_TURN) % _SLICE
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((HOST, port))
+            return port
+    raise OSError(f"no port of {HOST} from {_PORTS.start} to {_PORTS.stop - 1} is free")

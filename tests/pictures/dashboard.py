@@ -11,7 +11,6 @@ import html
 import json
 import random
 import re
-import socket
 import subprocess
 import tempfile
 import time
@@ -36,6 +35,7 @@ from app.pipeline.notify.send import send
 from app.pipeline.watch.sweep import sweep
 from app.simulator.api import ApiServer
 from app.simulator.licence import Licence
+from app.simulator.loopback import free_port
 from app.simulator.month import Timeline
 from app.simulator.notifications import Message, Outbox
 from app.simulator.sinks import SlackSink
@@ -154,8 +154,7 @@ def prometheus(directory: Path, lines: list[str]) -> Iterator[str]:
     config.write_text("{}", encoding="utf-8")
     made = ["promtool", "tsdb", "create-blocks-from", "openmetrics", "--max-block-duration=2400h"]
     subprocess.run([*made, str(scrapes), str(directory / "tsdb")], check=True, capture_output=True)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={directory / 'tsdb'}", "--log.level=error",
          f"--web.listen-address=127.0.0.1:{port}", "--storage.tsdb.retention.time=100y",
