@@ -1,5 +1,6 @@
 """The whole program as an admin runs it, with all parts that can be killed, and a client as patient as Coder."""
 
+import contextlib
 import os
 import queue
 import random
@@ -61,7 +62,8 @@ class System:
     def start(self) -> Self:
         self.data_dir.mkdir(exist_ok=True)
         usual = {"data_dir": self.data_dir, "bind": f"127.0.0.1:{self.port}", "log_level": "warning"}
-        environ = environment(**{"redis_url": "", **usual, **self.settings})
+        # A part that is aborted prints what its threads were doing.
+        environ = {**environment(**{"redis_url": "", **usual, **self.settings}), "PYTHONFAULTHANDLER": "1"}
         if "redis_url" not in self.settings:
             del environ["AWB_REDIS_URL"]
         with self.output.open("ab") as output:
@@ -75,8 +77,14 @@ class System:
             wait_until(self.ready)
         except AssertionError as error:
             # Read before the end of the process and of its directory.
-            error.add_note(f"{self._answer()}\n{self.output.read_text(encoding='utf-8', errors='replace')}")
+            error.add_note(self._answer())
+            parts = processes(self.pid)
+            for pid in parts:
+                error.add_note(f"{name_of(pid)}: {files_of(pid)}")
+                os.kill(pid, signal.SIGABRT)
+            wait_until(lambda: not {*parts} & {*processes(self.pid)})
             self.__exit__()
+            error.add_note(self.output.read_text(encoding="utf-8", errors="replace"))
             raise
         return self
 
@@ -289,6 +297,15 @@ def name_of(pid: int) -> str:
         return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
     except OSError:
         return ""
+
+
+def files_of(pid: int) -> list[str]:
+    """Return what the open files of a process are."""
+    found = []
+    for file in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found.append(str(file.readlink()))
+    return found
 
 
 def title_of(pid: int) -> str:
