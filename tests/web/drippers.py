@@ -11,7 +11,7 @@ from typing import Self
 from tests.conftest import wait_until
 from tests.web.make import notification, request
 
-_EVERY_SECONDS = 0.2
+_EVERY_SECONDS = 0.5
 
 BODY = notification("dripped")
 HEAD = request(Authorization="", X_Padding="x" * 12_000, Content_Length="0")

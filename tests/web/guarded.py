@@ -18,7 +18,7 @@ from tests.conftest import make_config
 PASSWORDS: Final = {"admin": "the admin's long password", "viewer": "the viewer's long password"}
 TOKENS: Final = {"admin": "awb_admins", "viewer": "awb_viewers"}
 #: As cheap as may be, for speed.
-HASHES: Final = {role: generate_password_hash(text, "scrypt:16384:8:1") for role, text in PASSWORDS.items()}
+HASHES: Final = {role: generate_password_hash(text, "scrypt:16384:1:1") for role, text in PASSWORDS.items()}
 USER_HEADER: Final = "X-Auth-Request-User"
 OPEN: Final = {
     "session_secret": "the session secret of the tests",

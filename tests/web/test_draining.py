@@ -37,6 +37,8 @@ def refused(running: Receiver | Serving) -> bool:
         running.connect().close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:  # it was waiting to be accepted when the socket was closed
+        return False
     return False
 
 

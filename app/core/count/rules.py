@@ -4,6 +4,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
 
 from app.core.count.conditions import Condition, ConditionCompiler, Facts
@@ -89,6 +90,8 @@ def classify(event: Event, rules: Sequence[Rule], facts: Facts) -> Verdict:
     )
 
 
+# A reload mostly reads the same rules again.
+@lru_cache(maxsize=4)
 def load_rules(text: str, file: str) -> tuple[Rule, ...]:
     """Compile a rules file.
 

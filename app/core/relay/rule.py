@@ -4,6 +4,7 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -81,6 +82,8 @@ class RelayRulesError(ValueError):
         self.problems = list(problems)
 
 
+# A reload mostly reads the same rules again.
+@lru_cache(maxsize=4)
 def load_relay_rules(text: str, file: str) -> tuple[RelayRule, ...]:
     """Parse the `[[relay]]` tables of a rules file, which is TOML.
 
