@@ -17,6 +17,7 @@ import pytest
 
 from app.store.rq import jobqueue, plainjob, readyjob
 from app.store.server import connection as store_connection
+from tests.syntax import parse
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted([*(ROOT / "app").rglob("*.py"), *(ROOT / "workers").rglob("*.py")])
@@ -36,7 +37,7 @@ LISTS = {"app/store/keys.py"}
 
 
 def tree_of(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+    return parse(path.read_text(encoding="utf-8"))
 
 
 def calls_in(path: Path) -> Iterator[tuple[str, int]]:

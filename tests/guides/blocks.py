@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from tests.syntax import parse
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 _FENCE: Final = re.compile(r"(?P<indent> *)```(?P<language>\S*)")
 _HEADING: Final = re.compile(r"#{1,6} +(?P<text>.+)")
@@ -85,7 +87,7 @@ def taken() -> tuple[Taken, ...]:
     for file in sorted((ROOT / "tests").rglob("*.py")):
         text = file.read_text(encoding="utf-8")
         if "block(" in text:
-            found += _taken_in(ast.parse(text), str(file.relative_to(ROOT)))
+            found += _taken_in(parse(text), str(file.relative_to(ROOT)))
     return tuple(found)
 
 

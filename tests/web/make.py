@@ -118,6 +118,7 @@ class Serving:
         self.stop()
         self._thread.join(PATIENCE)
         assert not self._thread.is_alive()
+        self.server.close()
 
 
 def serving(app: Flask, grace_seconds: float = PATIENCE, **settings: Any) -> Serving:

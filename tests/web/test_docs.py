@@ -13,6 +13,7 @@ import yaml
 from flask.testing import FlaskClient
 
 from app.web.docs.library import picture, remedy
+from tests.syntax import parse
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -29,7 +30,7 @@ def checks() -> Iterator[str]:
     """Return the id of every check: what is the first argument of a Finding, or bound to a name for it."""
     for folder in CHECKERS:
         for file in (ROOT / folder).rglob("*.py"):
-            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            for node in ast.walk(parse(file.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Constant) and isinstance(node.value, str) and _CHECK.fullmatch(node.value):
                     yield node.value
 

@@ -94,6 +94,7 @@ def test_a_request_that_came_in_time_is_answered_however_slowly_the_receiver_rea
     with socket.create_connection(server.socket.getsockname(), timeout=PATIENCE) as wire:
         wire.sendall(KEPT_OPEN)
         draining.drain(server, PATIENCE)
+        server.close()
         assert read_all(wire).startswith(b"HTTP/1.1 200")
 
 
