@@ -114,6 +114,19 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         # Between two requests Waitress' own time-out applies.
         return not self._served and now > self.begun + HEAD_SECONDS
 
+    def writable(self) -> bool:
+        """Return whether the main thread has something to do for the answer.
+
+        A thread that serves a request sends its answer itself, unless the client is too slow for a large one. Waitress'
+        main thread would meanwhile find again and again that the socket is writable and its lock taken, which keeps
+        that thread waiting for the interpreter: with more busy connections than threads, 8 of them answered 200
+        requests a second instead of 1,400.
+        """
+        left = self.total_outbufs_len
+        if self.requests and left <= self.adj.outbuf_high_watermark:
+            left = 0
+        return bool(left or self.will_close or self.close_when_flushed)
+
     def handle_write(self) -> None:
         if not (self._linger and self.close_when_flushed) or self.will_close:
             super().handle_write()

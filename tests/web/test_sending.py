@@ -1,0 +1,78 @@
+"""Answers reach clients however slowly they read, and sending them holds up nobody else."""
+
+import contextlib
+import threading
+from http.client import HTTPConnection
+from typing import Any
+
+import pytest
+from flask import Flask, Response, request
+
+from app.web.wire import draining
+from tests.conftest import PATIENCE
+from tests.web.make import read_all, serving
+from tests.web.make import request as raw
+
+BLOCK = 1 << 20
+#: More than Waitress holds back for a client (16 MB).
+BLOCKS = 24
+
+
+def test_the_loop_rests_while_a_thread_sends(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns: list[Any] = []
+    look = draining._look
+    monkeypatch.setattr(draining, "_look", lambda *args: (turns.append(args), look(*args)))
+    begun, end = threading.Event(), threading.Event()
+    app = Flask("sends")
+
+    @app.get("/slow")
+    def slow() -> str:
+        channel = request.environ["waitress.client_disconnected"].__self__
+        # As while it sends, when it has to wait for the interpreter.
+        with channel.outbuf_lock:
+            channel.total_outbufs_len += 1
+            begun.set()
+            end.wait(PATIENCE)
+            channel.total_outbufs_len -= 1
+        return "slow"
+
+    app.get("/")(lambda: "quick")
+    with serving(app) as running, running.connect() as wire, contextlib.ExitStack() as stack:
+        stack.callback(end.set)
+        wire.sendall(raw(path="/slow", method="GET"))
+        assert begun.wait(PATIENCE)
+        before = len(turns)
+        for _ in range(5):
+            with running.connect() as other:
+                other.sendall(raw(path="/", method="GET"))
+                assert b"quick" in read_all(other)
+        # Each of these requests takes a few turns.
+        assert len(turns) - before < 200
+        end.set()
+        assert b"slow" in read_all(wire)
+
+
+@pytest.mark.parametrize("streamed", [True, False], ids=["in parts", "at once"])
+def test_a_large_answer_arrives_whole_at_a_client_that_reads_late(streamed: bool) -> None:
+    written = threading.Event()
+    app = Flask("large")
+
+    @app.get("/")
+    def large() -> Response:
+        def parts() -> Any:
+            for number in range(BLOCKS):
+                # By now the client's buffer is full.
+                if number == BLOCKS // 3:
+                    written.set()
+                yield bytes([number]) * BLOCK
+
+        if streamed:
+            return Response(parts())
+        written.set()
+        return Response(b"".join(parts()))
+
+    with serving(app) as running, contextlib.closing(HTTPConnection("127.0.0.1", running.port)) as wire:
+        wire.request("GET", "/")
+        assert written.wait(PATIENCE)
+        body = wire.getresponse().read()
+    assert body == b"".join(bytes([number]) * BLOCK for number in range(BLOCKS))
