@@ -87,7 +87,7 @@ def may_hold_secret(body: bytes) -> bool:
 
 def _value(key: str, value: Any) -> Any:
     plain, dropped = _key(key)
-    if dropped or (isinstance(value, float) and not isfinite(value)):
+    if dropped:
         return REDACTED
     if isinstance(value, str):
         return _string(plain, _unicode(value))
@@ -95,7 +95,7 @@ def _value(key: str, value: Any) -> Any:
         return {_unicode(inner): _value(inner, item) for inner, item in value.items()}
     if isinstance(value, list):
         return [_value(key, item) for item in value]
-    return value
+    return REDACTED if isinstance(value, float) and not isfinite(value) else value
 
 
 # The receiver looks up every key of every delivery, and they are always the same few.
@@ -105,6 +105,7 @@ def _secret_key(key: str) -> tuple[str, bool]:
     return plain, _SECRET_KEY.search(plain) is not None
 
 
+@lru_cache(maxsize=1024)
 def _key(key: str) -> tuple[str, bool]:
     plain, secret = _secret_key(key)
     return plain, secret or plain in _DROPPED
@@ -115,11 +116,13 @@ def _string(key: str, value: str) -> str:
         return REDACTED
     if key == "url":
         return _plain_url(value)
+    # No pattern matches without one of these.
+    if "@" not in value and "=" not in value:
+        return value if len(value) <= _LONGEST_TEXT else value[:_LONGEST_TEXT] + "…"
     # The patterns are slow on long texts. The text is cut again afterwards, so that no match is split by the cut.
     short = value[: 4 * _LONGEST_TEXT]
-    if "@" in short or "=" in short:
-        for pattern in _PERSONAL:
-            short = pattern.sub("", short)
+    for pattern in _PERSONAL:
+        short = pattern.sub("", short)
     return short if len(short) <= _LONGEST_TEXT else short[:_LONGEST_TEXT] + "…"
 
 
