@@ -9,6 +9,7 @@ import requests
 
 from app.simulator.api import ApiServer
 from app.simulator.world import World
+from tests.conftest import PATIENCE
 
 
 @dataclass
@@ -23,7 +24,7 @@ class Client:
             params=parameters,
             json=body,
             headers={"Coder-Session-Token": self.token},
-            timeout=5,
+            timeout=PATIENCE,
         )
 
     def get(self, path: str, **parameters: Any) -> Any:

@@ -9,6 +9,7 @@ from app.core.coder import shapes as coder
 from app.simulator.licence import Licence
 from app.simulator.model import Role, Workspace
 from app.simulator.world import World
+from tests.conftest import PATIENCE
 from tests.simulator.client import Client, serving
 
 
@@ -175,7 +176,7 @@ def test_dispatch_methods_and_a_paused_notifier_are_reported(world: World, clien
 def test_requests_are_counted_by_their_pattern(world: World, client: Client) -> None:
     for _ in range(2):
         client.get(f"/workspaces/{world.create_task(world.developers[0]).id}/builds", limit=5)
-    requests.get(client.server.url + "/elsewhere", timeout=5)
+    requests.get(client.server.url + "/elsewhere", timeout=PATIENCE)
     assert client.server.requests == {"GET /api/v2/workspaces/{id}/builds": 2, "GET /elsewhere": 1}
     assert client.server.calls[0].endswith("/builds?limit=5")
 

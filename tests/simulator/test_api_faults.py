@@ -1,14 +1,17 @@
 """The simulated API fails on demand and by chance, and tells how hard it was pressed."""
 
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 import requests
 
 from app.simulator.api import ApiFaults
 from app.simulator.world import World
+from tests.conftest import PATIENCE
 from tests.simulator.client import Client, serving
 
 
@@ -83,13 +86,16 @@ def test_an_outage_lasts_until_it_is_over(client: Client) -> None:
 def test_an_outage_also_ends_connections_that_were_open(client: Client) -> None:
     with requests.Session() as session:
         url = client.server.url + "/api/v2/buildinfo"
-        assert session.get(url, timeout=5).ok
+        assert session.get(url, timeout=PATIENCE).ok
         client.server.outage = True
         with pytest.raises(requests.ConnectionError):
-            session.get(url, timeout=5)
+            session.get(url, timeout=PATIENCE)
 
 
-def test_the_most_requests_at_once_are_known(client: Client) -> None:
+def test_the_most_requests_at_once_are_known(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    together = threading.Barrier(3)
+    waits = SimpleNamespace(sleep=lambda _seconds: together.wait(PATIENCE))
+    monkeypatch.setattr("app.simulator.api.connection.time", waits)
     client.server.faults = ApiFaults(slow_seconds=0.3)
     with ThreadPoolExecutor(3) as pool:
         assert list(pool.map(lambda _: outcome(client), range(3))) == ["200"] * 3

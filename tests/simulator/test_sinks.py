@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from app.simulator.sinks import MailSink, SinkError, SlackSink
+from tests.conftest import PATIENCE
 
 
 def mail(subject: str) -> EmailMessage:
@@ -21,7 +22,7 @@ def mail(subject: str) -> EmailMessage:
 def test_slack_answers_ok_and_keeps_the_message_with_its_arrival() -> None:
     before = time.time()
     with SlackSink() as slack:
-        answer = requests.post(slack.url, json={"text": "90%"}, timeout=5)
+        answer = requests.post(slack.url, json={"text": "90%"}, timeout=PATIENCE)
         assert (answer.status_code, answer.text) == (200, "ok")
     assert slack.messages == [{"text": "90%"}]
     assert before <= slack.posts[0].at <= time.time()
@@ -30,9 +31,9 @@ def test_slack_answers_ok_and_keeps_the_message_with_its_arrival() -> None:
 def test_slack_listens_on_loopback_behind_a_secret_path() -> None:
     with SlackSink() as slack:
         assert slack.url.startswith("http://127.0.0.1:")
-        answer = requests.post(slack.url + "x", json={"text": "90%"}, timeout=5)
+        answer = requests.post(slack.url + "x", json={"text": "90%"}, timeout=PATIENCE)
         assert (answer.status_code, answer.text) == (404, "no_service")
-        assert requests.post(slack.url, data=b"no json", timeout=5).status_code == 400
+        assert requests.post(slack.url, data=b"no json", timeout=PATIENCE).status_code == 400
     assert slack.messages == []
 
 
@@ -40,14 +41,14 @@ def test_slack_listens_on_loopback_behind_a_secret_path() -> None:
 def test_slack_can_refuse_the_first_posts(status: int, retry_after: int | None) -> None:
     with SlackSink() as slack:
         slack.fail_next(2, status, retry_after)
-        answers = [requests.post(slack.url, json={"text": str(n)}, timeout=5) for n in range(3)]
+        answers = [requests.post(slack.url, json={"text": str(n)}, timeout=PATIENCE) for n in range(3)]
     assert [answer.status_code for answer in answers] == [status, status, 200]
     assert answers[0].headers.get("Retry-After") == (None if retry_after is None else str(retry_after))
     assert slack.messages == [{"text": "2"}]
 
 
 def test_the_mail_server_keeps_parsed_messages() -> None:
-    with MailSink() as sink, smtplib.SMTP("127.0.0.1", sink.port, timeout=5) as client:
+    with MailSink() as sink, smtplib.SMTP("127.0.0.1", sink.port, timeout=PATIENCE) as client:
         client.send_message(mail("AWB 90%"))
     (received,) = sink.mails
     assert received.recipients == ("ops@example.com",)
@@ -56,7 +57,10 @@ def test_the_mail_server_keeps_parsed_messages() -> None:
 
 
 def test_the_mail_server_can_refuse() -> None:
-    with MailSink(refuse="451 try again later") as sink, smtplib.SMTP("127.0.0.1", sink.port, timeout=5) as client:
+    with (
+        MailSink(refuse="451 try again later") as sink,
+        smtplib.SMTP("127.0.0.1", sink.port, timeout=PATIENCE) as client,
+    ):
         with pytest.raises(smtplib.SMTPDataError) as refused:
             client.send_message(mail("AWB 90%"))
         assert refused.value.smtp_code == 451
