@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask import Flask, Response, request
 
-from app.web.wire import draining
+from app.web.wire import connections, draining
 from tests.conftest import PATIENCE
 from tests.web.make import read_all, serving
 from tests.web.make import request as raw
@@ -76,3 +76,21 @@ def test_a_large_answer_arrives_whole_at_a_client_that_reads_late(streamed: bool
         assert written.wait(PATIENCE)
         body = wire.getresponse().read()
     assert body == b"".join(bytes([number]) * BLOCK for number in range(BLOCKS))
+
+
+def test_a_small_answer_is_sent_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[bytes] = []
+    send = connections.Connection.send
+
+    def noted(channel: connections.Connection, data: bytes, **more: bool) -> Any:
+        sent.append(bytes(data))
+        return send(channel, data, **more)
+
+    monkeypatch.setattr(connections.Connection, "send", noted)
+    app = Flask("small")
+    app.get("/")(lambda: "small")
+    with serving(app) as running, running.connect() as wire:
+        wire.sendall(raw(path="/", method="GET"))
+        answered = read_all(wire)
+    assert answered.endswith(b"\r\n\r\nsmall")
+    assert sent == [answered]

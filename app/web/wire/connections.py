@@ -11,7 +11,7 @@ import structlog
 from flask import Flask
 from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer
-from waitress.task import ErrorTask
+from waitress.task import ErrorTask, WSGITask
 from waitress.utilities import RequestEntityTooLarge
 
 from app.config.settings import Settings
@@ -32,6 +32,8 @@ LINGER_SECONDS: Final = 3.0
 #: The request of a connection younger than this may still be on its way.
 _GRACE_SECONDS: Final = 1.0
 _LOG_EVERY_SECONDS: Final = 60.0
+#: Fewer bytes of an answer wait for its end, and are sent together.
+_SENT_AT_ONCE: Final = 16_384
 #: The share of a process's connections above which the address with the most loses some.
 _FULL: Final = 0.9
 
@@ -51,6 +53,14 @@ class Refused(ErrorTask):  # type: ignore[misc]
         super().execute()
 
 
+class Answer(WSGITask):  # type: ignore[misc]
+    """Answers with one packet if the answer is small; Waitress sends head and body separately."""
+
+    def finish(self) -> None:
+        super().finish()
+        self.channel.send_answer()
+
+
 class Connection(HTTPChannel):  # type: ignore[misc]
     """One client's connection.
 
@@ -59,6 +69,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         begun: when it was accepted or its last answer was sent, in monotonic seconds.
     """
 
+    task_class = Answer
     error_task_class = Refused
     known = False
     close_when_flushed: bool = False
@@ -122,10 +133,16 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         that thread waiting for the interpreter: with more busy connections than threads, 8 of them answered 200
         requests a second instead of 1,400.
         """
-        left = self.total_outbufs_len
-        if self.requests and left <= self.adj.outbuf_high_watermark:
-            left = 0
-        return bool(left or self.will_close or self.close_when_flushed)
+        left: int = self.total_outbufs_len
+        if left and (not self.requests or left > self.adj.outbuf_high_watermark):
+            return True
+        return bool(self.will_close or self.close_when_flushed)
+
+    def send_answer(self) -> None:
+        """Send what is left of an answer, in the thread that serves the request; the main thread sends the rest."""
+        if self.total_outbufs_len:
+            with self.outbuf_lock:
+                self._flush_exception(self._flush_some, do_close=False)
 
     def handle_write(self) -> None:
         if not (self._linger and self.close_when_flushed) or self.will_close:
@@ -176,6 +193,8 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         self._log_after = 0.0
         described = (listener.family, listener.type, listener.proto, listener.getsockname())
         super().__init__(app, {}, _sock=listener, bind_socket=False, sockinfo=described, **more)
+        # As an argument it is deprecated; Waitress' default is 1.
+        self.adj.send_bytes = _SENT_AT_ONCE
 
     def take_over(self, app: Flask, settings: Settings) -> None:
         """Use an application with other settings from the next request on; those in progress keep the old one."""
