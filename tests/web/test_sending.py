@@ -9,7 +9,7 @@ import pytest
 from flask import Flask, Response, request
 
 from app.web.wire import connections, draining
-from tests.conftest import PATIENCE
+from tests.conftest import PATIENCE, wait_until
 from tests.web.make import read_all, serving
 from tests.web.make import request as raw
 
@@ -76,6 +76,34 @@ def test_a_large_answer_arrives_whole_at_a_client_that_reads_late(streamed: bool
         assert written.wait(PATIENCE)
         body = wire.getresponse().read()
     assert body == b"".join(bytes([number]) * BLOCK for number in range(BLOCKS))
+
+
+def test_a_client_that_reads_no_more_of_a_large_answer_gives_back_the_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "STUCK_SECONDS", 1.0)
+    ended = threading.Event()
+    app = Flask("endless")
+
+    def parts() -> Any:
+        try:
+            while True:
+                yield bytes(BLOCK)
+        finally:
+            ended.set()
+
+    app.get("/")(lambda: Response(parts()))
+    with serving(app) as running, running.connect() as wire:
+        wire.sendall(raw(path="/", method="GET"))
+        assert ended.wait(PATIENCE)
+
+
+def test_a_client_that_does_not_read_its_answer_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "ANSWER_SECONDS", 1.0)
+    app = Flask("large")
+    app.get("/")(lambda: bytes(8 * BLOCK))
+    with serving(app) as running, running.connect() as wire:
+        wire.sendall(raw(path="/", method="GET"))
+        wait_until(lambda: running.server.active_channels)
+        wait_until(lambda: not running.server.active_channels)
 
 
 def test_a_small_answer_is_sent_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,8 @@ from app.web.wire.parser import HEAD_SECONDS, Busy, Parser
 log = structlog.get_logger(__name__)
 #: A client that does not read an answer within this time is disconnected.
 ANSWER_SECONDS: Final = 120.0
+#: The same while the answer is being made.
+STUCK_SECONDS: Final = 30.0
 #: Unread input is discarded for this long after the answer: closing at once would reset the connection, and the client
 #: might never see the answer.
 LINGER_SECONDS: Final = 3.0
@@ -114,7 +116,9 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         if self._lingers_until is not None:
             return now > self._lingers_until
         if not self.waiting:
-            return False
+            # So much is left of a large answer that its thread waits for this client, and serves nobody else.
+            stuck = self.total_outbufs_len > self.adj.outbuf_high_watermark
+            return stuck and time.time() > self.last_activity + STUCK_SECONDS
         if self.total_outbufs_len:
             self._answering = self._answering or now
             return now > self._answering + ANSWER_SECONDS
@@ -224,6 +228,10 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
 
     def maintenance(self, now: float) -> None:
         """Close connections that are idle, overdue or too many; Waitress calls this every `cleanup_interval`."""
+        for connection in list(self.active_channels.values()):
+            # Its client takes nothing more, so its socket is not writable, and the loop never gets to close it.
+            if connection.will_close and connection.total_outbufs_len:
+                connection.handle_close()
         super().maintenance(now)
         moment = time.monotonic()
         left: dict[str, list[Connection]] = defaultdict(list)
