@@ -11,17 +11,15 @@ import structlog
 from flask import Flask
 from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer
-from waitress.task import ErrorTask, WSGITask
-from waitress.utilities import RequestEntityTooLarge
 
+from app import clock
 from app.config.settings import Settings
 from app.core.access.people import Network, within
-from app.core.alert.refusal import Refusal
-from app.web.paths import plain_path
 from app.web.refusals import EXTENSION as REFUSALS
 from app.web.refusals import Refusals
 from app.web.wire import bodies
-from app.web.wire.parser import HEAD_SECONDS, Busy, Parser
+from app.web.wire.answers import Answer, Refused
+from app.web.wire.parser import HEAD_SECONDS, Parser
 
 log = structlog.get_logger(__name__)
 #: A client that does not read an answer within this time is disconnected.
@@ -38,29 +36,6 @@ _LOG_EVERY_SECONDS: Final = 60.0
 _SENT_AT_ONCE: Final = 16_384
 #: The share of a process's connections above which the address with the most loses some.
 _FULL: Final = 0.9
-
-
-class Refused(ErrorTask):  # type: ignore[misc]
-    """Answers requests that never reach the application, and counts those meant for the webhook."""
-
-    def execute(self) -> None:
-        request = self.request
-        counted: Refusals | None = self.channel.server.refusals
-        path = plain_path(getattr(request, "path", ""), self.channel.server.base_path)
-        if counted is not None and path.startswith("/v1/webhook"):
-            if isinstance(request.error, RequestEntityTooLarge):
-                counted.count(Refusal.TOO_LARGE)
-            elif isinstance(request.error, Busy):
-                counted.count(Refusal.UNAVAILABLE)
-        super().execute()
-
-
-class Answer(WSGITask):  # type: ignore[misc]
-    """Answers with one packet if the answer is small; Waitress sends head and body separately."""
-
-    def finish(self) -> None:
-        super().finish()
-        self.channel.send_answer()
 
 
 class Connection(HTTPChannel):  # type: ignore[misc]
@@ -118,7 +93,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         if not self.waiting:
             # So much is left of a large answer that its thread waits for this client, and serves nobody else.
             stuck = self.total_outbufs_len > self.adj.outbuf_high_watermark
-            return stuck and time.time() > self.last_activity + STUCK_SECONDS
+            return bool(stuck and clock.now().timestamp() > self.last_activity + STUCK_SECONDS)
         if self.total_outbufs_len:
             self._answering = self._answering or now
             return now > self._answering + ANSWER_SECONDS
