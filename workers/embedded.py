@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import redis
 from redis.backoff import NoBackoff
+from redis.exceptions import BusyLoadingError
 from redis.retry import Retry
 
 from app.store.server.connection import OLDEST_VERSION, connect
@@ -22,6 +23,7 @@ from workers import aof, redislog, servers
 
 _START_SECONDS: Final = 60.0
 _CONNECT_SECONDS: Final = 2.0
+_POLL_SECONDS: Final = 0.02
 _ANSWER_SECONDS: Final = 5.0
 # A Unix socket's path may have at most 107 bytes on Linux and 103 on macOS.
 _LONGEST_SOCKET: Final = 103
@@ -148,25 +150,33 @@ def stop_stray(data_dir: Path) -> None:
 
 
 def wait_ready(data_dir: Path, process: "subprocess.Popen[bytes]") -> None:
-    """Wait until the server answers. Loading a large AOF takes a while.
+    """Wait until the server answers, and while it loads its data, however long that takes.
 
     Raises:
         EmbeddedRedisError: it ended, or did not answer in time.
     """
     connection = _asked_once(data_dir)
-
-    def answers() -> bool:
-        if process.poll() is not None:
-            server = Path(os.fsdecode(process.args[0])) if isinstance(process.args, list) else Path()
-            raise _ended(data_dir, server, process.returncode)
-        try:
-            return bool(connection.ping())
-        except (redis.exceptions.RedisError, OSError):
-            return False
-
+    loading, deadline = False, time.monotonic() + _START_SECONDS
     try:
-        if not _wait_until(answers, _START_SECONDS):
-            raise EmbeddedRedisError(f"the embedded Redis did not answer within {_START_SECONDS:.0f} s")
+        while True:
+            if process.poll() is not None:
+                server = Path(os.fsdecode(process.args[0])) if isinstance(process.args, list) else Path()
+                raise _ended(data_dir, server, process.returncode)
+            try:
+                connection.ping()
+                break
+            except BusyLoadingError:
+                if not loading:
+                    import structlog  # noqa: PLC0415 - slow to import, and hardly ever needed
+
+                    structlog.get_logger(__name__).warning("the embedded Redis is loading its data")
+                loading, deadline = True, time.monotonic() + _START_SECONDS
+            except (redis.exceptions.RedisError, OSError):
+                if time.monotonic() > deadline:
+                    raise EmbeddedRedisError(
+                        f"the embedded Redis did not answer within {_START_SECONDS:.0f} s"
+                    ) from None
+            time.sleep(_POLL_SECONDS)
         with contextlib.suppress(redis.exceptions.RedisError, OSError):
             servers.remember(data_dir, connection.info("server"))
     finally:
@@ -243,5 +253,5 @@ def _wait_until(condition: Callable[[], bool], seconds: float) -> bool:
     while time.monotonic() < deadline:
         if condition():
             return True
-        time.sleep(0.02)
+        time.sleep(_POLL_SECONDS)
     return False

@@ -11,7 +11,7 @@ import pytest
 
 from app.store.rq.queues import Queues
 from app.store.server.connection import connect
-from tests.conftest import RedisServer, make_config
+from tests.conftest import RedisServer, make_config, wait_until
 from workers import embedded, redislog
 from workers.runner import worker
 
@@ -115,3 +115,23 @@ def test_a_server_that_hangs_up_is_asked_once_and_not_waited_for(short_dir: Path
             thread.join()
 
     assert len(hung_up) == 1
+
+
+def test_a_server_that_loads_its_data_is_awaited_however_long_it_takes(
+    short_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = RedisServer(short_dir)
+    server.start()
+    try:
+        with connect(server.url) as connection:
+            connection.mset({f"key:{number}": "value" * 100 for number in range(200)})
+            connection.execute_command("BGREWRITEAOF")
+            wait_until(lambda: not connection.info("persistence")["aof_rewrite_in_progress"])
+        server.kill()
+        monkeypatch.setattr(embedded, "_START_SECONDS", 0.5)
+        server.more = ("--key-load-delay", "10000", "--loading-process-events-interval-bytes", "1024")
+        server.start()
+        with connect(server.url) as connection:
+            assert connection.dbsize() == 200
+    finally:
+        server.kill()
