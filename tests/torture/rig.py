@@ -156,6 +156,7 @@ class Rig:
         pid = self.redis_pid()
         if pid is None:
             return False
+        delay = self._load_delay() if loading else 0
         os.kill(pid, signal.SIGKILL)
         if self.server:
             assert self.server.process is not None
@@ -163,16 +164,20 @@ class Rig:
             time.sleep(rng.uniform(0, 0.8))
             more = self.server.more
             if loading:
-                self.server.more = (
-                    *more,
-                    "--key-load-delay",
-                    "2000",
-                    "--loading-process-events-interval-bytes",
-                    "1024",
-                )
+                slowly = ("--key-load-delay", str(delay), "--loading-process-events-interval-bytes", "1024")
+                self.server.more = (*more, *slowly)
             self.server.start()
             self.server.more = more
         return True
+
+    def _load_delay(self) -> int:
+        """Return the delay for each key, in microseconds, with which loading takes a few seconds."""
+        try:
+            with self.connection() as connection:
+                number: Any = connection.dbsize()
+        except (redis.exceptions.RedisError, OSError):  # another fault is in effect
+            number = 10_000
+        return int(min(2000, 4_000_000 // (number + 1)))
 
     def damage(self, tail: bytes) -> None:
         """Stop everything at once, as a power loss does, and leave bytes behind the last command of Redis' file."""
