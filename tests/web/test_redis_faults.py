@@ -271,7 +271,8 @@ def test_many_deployments_share_one_connection(redis_server: RedisServer, connec
     for number in range(15):
         answered = client.post(f"/v1/webhook/team-{number}", headers=basic(), data=notification(f"m{number}"))
         assert answered.status_code == 202
-    assert clients() == before
+    # Fewer, if a connection of an earlier test was closed meanwhile.
+    assert clients() <= before
 
 
 def test_a_redis_whose_disk_fails_is_refused(short_dir: Path) -> None:

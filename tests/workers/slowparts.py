@@ -16,7 +16,7 @@ from app.web import server
 from workers.keeping import follow_parent
 from workers.supervisor import Supervisor
 
-#: How long a part other than the receiver takes to end, in seconds: half of its time.
+#: How long a part other than the receiver takes to end, in seconds.
 ENDING = 0.5
 
 

@@ -23,7 +23,7 @@ from workers.parts import CAN_FORK
 
 pytestmark = pytest.mark.skipif(not CAN_FORK, reason="parts are forked on Linux only")
 #: Seconds for each group: the receiver uses all of them.
-GRACE = 1
+GRACE = 5
 OTHERS = {*(f"worker {name}" for name in jobqueue.CORE), "scheduler"}
 
 
