@@ -24,7 +24,7 @@ from app.web.wire.parser import HEAD_SECONDS, Parser
 log = structlog.get_logger(__name__)
 #: A client that does not read an answer within this time is disconnected.
 ANSWER_SECONDS: Final = 120.0
-#: The same while the answer is being made.
+#: A client that reads nothing for this long is disconnected while a thread still writes its answer.
 STUCK_SECONDS: Final = 30.0
 #: Unread input is discarded for this long after the answer: closing at once would reset the connection, and the client
 #: might never see the answer.
@@ -108,9 +108,9 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         """Return whether the main thread has something to do for the answer.
 
         A thread that serves a request sends its answer itself, unless the client is too slow for a large one. Waitress'
-        main thread would meanwhile find again and again that the socket is writable and its lock taken, which keeps
-        that thread waiting for the interpreter: with more busy connections than threads, 8 of them answered 200
-        requests a second instead of 1,400.
+        main thread would meanwhile find again and again that the socket is writable and its lock taken, and so keep
+        that thread waiting for the interpreter: 8 threads with 64 busy connections answered 200 requests a second
+        instead of 1,400.
         """
         left: int = self.total_outbufs_len
         if left and (not self.requests or left > self.adj.outbuf_high_watermark):
