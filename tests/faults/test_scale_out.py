@@ -15,6 +15,7 @@ import redis
 import requests
 
 from app.doctor.parts import examine_parts
+from app.simulator.loopback import free_port
 from app.store import keys
 from app.store.server.lease import LEASE_SECONDS
 from tests.conftest import RedisServer, wait_until
@@ -66,7 +67,7 @@ def machines(redis_server: RedisServer, connection: "redis.Redis", short_dir: Pa
             [stack.enter_context(Role(short_dir / f"{name}-{number}", name, **settings)) for number in (1, 2)]
             for name in ("worker", "scheduler")
         )
-        port = webs[0].port + 1
+        port = free_port()
         parts = documented([web.port for web in webs], port)
         host, port = stack.enter_context(haproxy(("127.0.0.1", webs[0].port), parts=parts, port=port))
         yield Machines(webs, workers, schedulers, connection, f"http://{host}:{port}")
