@@ -13,6 +13,7 @@ from app.web.feeds import routes as feeds
 from app.web.metrics import routes as metrics
 from app.web.pages import queues as queuepages
 from app.web.pages import routes as pages
+from app.web.pages import tables
 from app.web.paths import with_plain_paths
 from app.web.refusals import EXTENSION, Refusals
 from app.web.wire import bodies
@@ -47,6 +48,7 @@ def create_app(config: Config, connection: "redis.Redis", *, insecure: bool = Fa
     # Whether a body is accepted is decided before it is read (app/web/wire/).
     admit = secrets.admit if secrets and not insecure else lambda _path, _header: True
     app.extensions[bodies.EXTENSION] = bodies.Bodies(bodies.rule_of(config.settings, admit))
+    app.extensions[tables.EXTENSION] = tables.room_for_downloads(config.settings.web_threads)
     # Written by a thread while the application is served (app/web/server.py).
     refusals = app.extensions[EXTENSION] = Refusals(connection)
     app.register_blueprint(webhook.blueprint(config, connection, None if insecure else secrets, refusals))

@@ -1,16 +1,20 @@
 """Tables: rows and columns on a page, and the same as CSV and JSON."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Final, Literal
 
-from flask import Response, stream_with_context
+from flask import Response, current_app, stream_with_context
 
 from app.core.text.csvtext import csv_line
+from app.web.errors import Problem
 
 FORMATS: Final = ("csv", "json")
+EXTENSION: Final = "awb-downloads"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +54,32 @@ def download(table: Table, kind: str) -> Response:
     Args:
         table: its rows may be a generator, which then runs while the answer is sent.
         kind: one of FORMATS.
+
+    Raises:
+        app.web.errors.Problem: half of the threads are sending downloads; the others are for deliveries.
     """
-    lines = _csv(table) if kind == "csv" else _json(table)
+    room: threading.Semaphore = current_app.extensions[EXTENSION]
+    if not room.acquire(blocking=False):
+        raise Problem(503, "Too many downloads at once. Try again in a moment.", headers={"Retry-After": "10"})
+    end = ExitStack()
+    end.callback(room.release)
     # Creating links needs the request's context.
-    answer = Response(
-        stream_with_context(lines), content_type=f"{'text/csv' if kind == 'csv' else 'application/json'}; charset=utf-8"
-    )
+    lines = stream_with_context(_then(end.close, _csv(table) if kind == "csv" else _json(table)))
+    answer = Response(lines, content_type=f"{'text/csv' if kind == 'csv' else 'application/json'}; charset=utf-8")
+    answer.call_on_close(end.close)
     answer.headers["Content-Disposition"] = f'attachment; filename="awb-{table.name}.{kind}"'
     answer.headers["Cache-Control"] = "no-store"
     return answer
+
+
+def room_for_downloads(threads: int) -> threading.Semaphore:
+    """Return what limits how many threads of a process send downloads, because some clients read slowly."""
+    return threading.Semaphore(max(1, threads // 2))
+
+
+def _then(end: Callable[[], None], lines: Iterator[str]) -> Iterator[str]:
+    yield from lines
+    end()
 
 
 def _csv(table: Table) -> Iterator[str]:
