@@ -20,7 +20,8 @@ API_DOCS: Final = "/api/docs"
 API_ENTRIES: Final = ("/api", "/api/v1")
 _PROBLEMS: Final = ("/api", "/metrics")
 _PROGRAMS: Final = ("/v1", "/v2", "/healthz", "/readyz", "/static")
-_RETRY_AFTER: Final = {"Retry-After": "10"}
+#: Headers of an answer that is only refused for the moment.
+RETRY_AFTER: Final = {"Retry-After": "10"}
 _AWAY: Final = (
     "Deliveries are now answered with 503, and Coder sends them again. This page works again as soon as Redis does."
 )
@@ -118,7 +119,7 @@ def _store_away(error: Exception) -> Response:
     if why is None:
         raise error
     detail = _AWAY if for_people() else f"Redis is {why}."
-    return answer(Problem(503, detail, title=f"Redis is {why}", headers=_RETRY_AFTER))
+    return answer(Problem(503, detail, title=f"Redis is {why}", headers=RETRY_AFTER))
 
 
 def for_people() -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from flask import Response, current_app, stream_with_context
 
 from app.core.text.csvtext import csv_line
-from app.web.errors import Problem
+from app.web.errors import RETRY_AFTER, Problem
 
 FORMATS: Final = ("csv", "json")
 EXTENSION: Final = "awb-downloads"
@@ -60,7 +60,7 @@ def download(table: Table, kind: str) -> Response:
     """
     room: threading.Semaphore = current_app.extensions[EXTENSION]
     if not room.acquire(blocking=False):
-        raise Problem(503, "Too many downloads at once. Try again in a moment.", headers={"Retry-After": "10"})
+        raise Problem(503, "Too many downloads at once. Try again in a moment.", headers=RETRY_AFTER)
     end = ExitStack()
     end.callback(room.release)
     # Creating links needs the request's context.
