@@ -116,13 +116,13 @@ def _string(key: str, value: str) -> str:
         return REDACTED
     if key == "url":
         return _plain_url(value)
+    short = value
     # No pattern matches without one of these.
-    if "@" not in value and "=" not in value:
-        return value if len(value) <= _LONGEST_TEXT else value[:_LONGEST_TEXT] + "…"
-    # The patterns are slow on long texts. The text is cut again afterwards, so that no match is split by the cut.
-    short = value[: 4 * _LONGEST_TEXT]
-    for pattern in _PERSONAL:
-        short = pattern.sub("", short)
+    if "@" in value or "=" in value:
+        # The patterns are slow on long texts. The text is cut again afterwards, so that no match is split by the cut.
+        short = value[: 4 * _LONGEST_TEXT]
+        for pattern in _PERSONAL:
+            short = pattern.sub("", short)
     return short if len(short) <= _LONGEST_TEXT else short[:_LONGEST_TEXT] + "…"
 
 
