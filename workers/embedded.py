@@ -55,11 +55,7 @@ def find_server(data_dir: Path | None = None) -> Path:
     written = servers.written_by(data_dir) if data_dir else None
     chosen = servers.choose(usable, written)
     if written and not chosen.program.reads(written):
-        import structlog  # noqa: PLC0415 - slow to import, and hardly ever needed
-
-        structlog.get_logger(__name__).warning(
-            "another server wrote this data", written_by=str(written), trying=str(chosen.program)
-        )
+        _warn("another server wrote this data", written_by=str(written), trying=str(chosen.program))
     return chosen.path
 
 
@@ -167,9 +163,7 @@ def wait_ready(data_dir: Path, process: "subprocess.Popen[bytes]") -> None:
                 break
             except BusyLoadingError:
                 if not loading:
-                    import structlog  # noqa: PLC0415 - slow to import, and hardly ever needed
-
-                    structlog.get_logger(__name__).warning("the embedded Redis is loading its data")
+                    _warn("the embedded Redis is loading its data")
                 loading, deadline = True, time.monotonic() + _START_SECONDS
             except (redis.exceptions.RedisError, OSError):
                 if time.monotonic() > deadline:
@@ -181,6 +175,12 @@ def wait_ready(data_dir: Path, process: "subprocess.Popen[bytes]") -> None:
             servers.remember(data_dir, connection.info("server"))
     finally:
         connection.close()
+
+
+def _warn(event: str, **details: str) -> None:
+    import structlog  # noqa: PLC0415 - slow to import, and hardly ever needed
+
+    structlog.get_logger(__name__).warning(event, **details)
 
 
 def _asked_once(data_dir: Path) -> "redis.Redis":
