@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import redis
 from flask import Flask
+from waitress.adjustments import Adjustments
 
 from app.store.rq import jobqueue
 from app.web import server
@@ -96,6 +97,23 @@ def test_head_body_and_silence_have_deadlines_that_no_byte_puts_off(
     app.extensions[bodies.EXTENSION] = bodies.Bodies(lambda *_: bodies.Grant(1_000_000, known=True))
     with serving(app, max_connections_per_address=0) as running:
         assert is_closed_while_dripping(running, first)
+
+
+def test_a_body_has_a_deadline_of_its_own_that_no_byte_puts_off() -> None:
+    begun = time.monotonic()
+    read = parser.Parser(Adjustments(), bodies.Bodies(lambda *_: bodies.Grant(1_000_000, known=True)))
+    head, _, body = request(Content_Length=str(len(BODY)), body=BODY).partition(b"\r\n\r\n")
+    read.received(head[:20])
+    of_head = read.deadline
+    assert begun + parser.HEAD_SECONDS <= of_head <= time.monotonic() + parser.HEAD_SECONDS
+    read.received(head[20:])
+    assert read.deadline == of_head
+    read.received(b"\r\n\r\n")
+    of_body = read.deadline
+    assert begun + parser.BODY_SECONDS <= of_body <= time.monotonic() + parser.BODY_SECONDS
+    read.received(body[:20])
+    assert read.deadline == of_body
+    assert not read.completed
 
 
 @pytest.mark.slow
