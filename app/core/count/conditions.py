@@ -88,9 +88,9 @@ class ConditionCompiler:
 
     def operator(self, read: Callable[[Event], Any], name: str, operand: Any, path: str) -> Condition | None:
         if name == "equals" and isinstance(operand, _SCALAR):
-            return lambda event, _facts: _known(read(event), lambda value: _same(value, operand))
+            return _one_of(read, [operand])
         if name == "in" and isinstance(operand, list) and operand and all(isinstance(o, _SCALAR) for o in operand):
-            return lambda event, _facts: _known(read(event), lambda value: any(_same(value, o) for o in operand))
+            return _one_of(read, operand)
         # Globs, not regular expressions, because they cannot backtrack endlessly on a hostile label.
         if name == "glob" and isinstance(operand, str) and operand:
             folded = operand.casefold()
@@ -128,10 +128,18 @@ def _walk(value: Any, steps: Sequence[str]) -> Any:
     return value
 
 
-def _same(value: Any, operand: Any) -> bool:
-    if isinstance(value, str) and isinstance(operand, str):
-        return value.casefold() == operand.casefold()
-    return bool(type(value) is type(operand) and value == operand)
+def _one_of(read: Callable[[Event], Any], operands: Sequence[str | int]) -> Condition:
+    """Compare texts without regard to case, and true and false only with themselves, not with 1 and 0."""
+    texts = frozenset(operand.casefold() for operand in operands if isinstance(operand, str))
+    others = frozenset((type(operand), operand) for operand in operands if not isinstance(operand, str))
+
+    def check(event: Event, _facts: Facts) -> bool | None:
+        value = read(event)
+        if isinstance(value, str):
+            return value.casefold() in texts
+        return None if value is None else isinstance(value, int) and (type(value), value) in others
+
+    return check
 
 
 def _known(value: Any, test: Callable[[Any], bool]) -> bool | None:
