@@ -2,15 +2,19 @@
 
 import json
 import logging
+import os
+import subprocess
+import sys
 import traceback
 from collections import UserDict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import redis
 import structlog
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rq.worker import SimpleWorker
 
@@ -18,6 +22,7 @@ from app import logs
 from app.config.secrettexts import secret_texts
 from app.config.settings import Settings
 from app.store.rq import jobqueue
+from tests.workers.make import ROOT
 
 SMTP_PASSWORD = "p@ss/w0rd:x"
 SLACK_PATH = "T0AAAAAAA/B0BBBBBBB/cccCCCdddDDD"
@@ -223,9 +228,40 @@ PIECES = ["Authorization", "coder-session-token", "basic", "Bearer", "otp", "sec
 PIECES += [":", "=", ",", " ", "\n", "'", '"', "/services/T1/B2/x", "hooks.slack.com/", "(", "b'"]
 
 
+# Letters that re.IGNORECASE takes for s, k and i.
+@example("pa\u017f\u017fcode:x")
+@example("to\u212aen=x")
+@example("\u017fecret=x")
+@example("BA\u017fIC xxxxxxxxxxxxxxxxxxxx")
+@example("bas\u0131c xxxxxxxxxxxxxxxxxxxx")
+@example("author\u0131zation: x")
 @given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
 def test_the_quick_look_passes_over_nothing_that_a_pattern_takes_out(text: str) -> None:
     slow = text
     for pattern, replacement in logs._PATTERNS:
         slow = pattern.sub(replacement, slow)
     assert logs.redact_text(text) == slow
+
+
+def test_a_line_that_nobody_can_read_stops_no_work() -> None:
+    """As in a container whose log driver has died."""
+    work = "from app import logs; import structlog; logs.configure('json', 'info'); log = structlog.get_logger('app.x')"
+    work += "; log.info('one'); log.warning('two'); print('done')"
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-c", work], cwd=ROOT, stdout=subprocess.PIPE, stderr=writing, check=False
+        )
+    finally:
+        os.close(writing)
+    assert ended.stdout == b"done\n"
+
+
+def test_lines_of_several_threads_stay_whole(capfd: pytest.CaptureFixture[str]) -> None:
+    logs.configure("json", "info")
+    plain = logging.getLogger("plain")
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda n: plain.warning("%s", n) if n % 2 else log.info(n, much="x" * 9000), range(400)))
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert {str(line["event"]) for line in lines} == {str(n) for n in range(400)}
