@@ -7,7 +7,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-import json
 from functools import partial
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ import requests
 from app import clock
 from app.core.alert.alert import Notification
 from app.core.alert.handle import Handle
+from app.core.text.compact import compact
 from app.core.text.lines import one_line
 from app.core.text.weburl import is_web_url
 from app.net.session import WebSession, is_preparable
@@ -96,7 +96,7 @@ def body(notification: Notification) -> bytes:
             **_clean(notification.alert.as_json()),
         },
     }
-    return json.dumps(content, separators=(",", ":")).encode("ascii")
+    return compact(content).encode("ascii")
 
 
 def signature(key: bytes, identity: str, moment: int, content: bytes) -> dict[str, str]:

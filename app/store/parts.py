@@ -7,6 +7,7 @@ from typing import Final
 
 import redis
 
+from app.core.text.compact import compact
 from app.store import keys
 from app.store.server.commands import commands
 
@@ -41,7 +42,7 @@ class Parts:
             redis.exceptions.RedisError: Redis did not confirm it.
         """
         value = {"until": now + _FORGOTTEN_SECONDS, "fingerprint": dict(part.fingerprint)}
-        self.redis.hset(keys.PARTS, part.name, json.dumps(value, separators=(",", ":")))
+        self.redis.hset(keys.PARTS, part.name, compact(value))
 
     def withdraw(self, name: str) -> None:
         """Forget a part that ends.

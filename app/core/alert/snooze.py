@@ -1,6 +1,5 @@
 """Buttons below an alert: the action, the alert and the duration of each."""
 
-import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
@@ -11,6 +10,7 @@ from pydantic import TypeAdapter
 from app.core.alert.alert import Alert, AlertKind
 from app.core.alert.decision import Reason
 from app.core.stored import read
+from app.core.text.compact import compact
 from app.core.text.lines import day_text
 
 #: Maximum length of a button's `value`: https://docs.slack.dev/reference/block-kit/block-elements/button-element
@@ -59,7 +59,7 @@ class Target:
 
     def as_value(self) -> str:
         """Return the target as ASCII-only JSON, which escaping and cleaning on the way leave unchanged."""
-        text = json.dumps(asdict(self), separators=(",", ":"))
+        text = compact(asdict(self))
         return text.translate({ord(character): f"\\u{ord(character):04x}" for character in "&<>"})
 
     @classmethod

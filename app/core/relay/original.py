@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from app.core.count.redaction import holds_passcode
+from app.core.text.compact import compact
 
 #: The header with the meters that a notification has passed, each as a digest, separated by commas.
 VIA: Final = "X-AWB-Via"
@@ -31,7 +32,7 @@ class Original:
 
     def pack(self) -> bytes:
         """Serialize it for encryption."""
-        head = json.dumps([self.message_id, self.content_type, list(self.via)], separators=(",", ":"))
+        head = compact([self.message_id, self.content_type, list(self.via)])
         return head.encode() + b"\n" + self.body
 
     @classmethod

@@ -10,6 +10,7 @@ import redis
 
 from app.core.alert.alert import Alert, Notification
 from app.core.alert.decision import AlertState, Reason
+from app.core.text.compact import compact
 from app.store import keys
 from app.store.alert.outbox import outbox_args, outbox_keys, queue_all
 from app.store.server.commands import commands
@@ -110,7 +111,7 @@ class Alerts:
         args += [int(bool(change.state.level)), event, *outbox_args(self.deployment, change.notifications)]
         # An escalation is an event, but the last announcement stays, so that it can still be acknowledged.
         news = change.alert if change.alert and change.alert.reason is not Reason.UNACKNOWLEDGED else None
-        words = json.dumps(news.as_json(), separators=(",", ":")) if news else ""
+        words = compact(news.as_json()) if news else ""
         done = self._announce(
             keys=[keys.alert(self.deployment, name), *outbox_keys(self.deployment)], args=[*args, words]
         )
@@ -142,7 +143,7 @@ class Alerts:
 
 
 def _event(name: str, version: int, change: Change, alert: Alert) -> str:
-    return json.dumps(
+    return compact(
         {
             "at": change.decided_at.timestamp(),
             "alert": name,
@@ -159,6 +160,5 @@ def _event(name: str, version: int, change: Change, alert: Alert) -> str:
             "limit": alert.limit,
             "actor": change.actor,
             "notifications": [notification.id for notification in change.notifications],
-        },
-        separators=(",", ":"),
+        }
     )

@@ -1,18 +1,18 @@
 """A notification in Redis: a hash of its receiver, its alert (JSON), its state and its history."""
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from app.core.alert.alert import Alert, Notification
+from app.core.text.compact import compact
 
 PENDING: Final = "pending"
 
 
 def notification_fields(notification: Notification) -> list[Any]:
     """Return the fields of a notification before its first attempt: field, value, …."""
-    alert = json.dumps(notification.alert.as_json(), separators=(",", ":"))
+    alert = compact(notification.alert.as_json())
     decided_at = notification.decided_at.timestamp()
     fields = {"receiver": notification.receiver, "alert": alert, "decided_at": decided_at, "state": PENDING}
     fields |= {"attempts": 0, "stands_in_for": notification.stands_in_for}

@@ -13,6 +13,7 @@ import redis
 from app.core.count.estimate import record_number
 from app.core.count.evidence import NOTHING_FOLDED, Evidence
 from app.core.count.meter import RecordState, UsageRecord
+from app.core.text.compact import compact
 from app.store import keys
 from app.store.count.evidencetext import write_evidence
 from app.store.count.recordrow import reason_digest, row_owner, write_row
@@ -186,7 +187,7 @@ class Ledger:
             update.workspace_id,
             update.at,
             "" if update.last_proved is None else update.last_proved,
-            json.dumps(base.as_json(), separators=(",", ":")) if base != NOTHING_FOLDED else "",
+            compact(base.as_json()) if base != NOTHING_FOLDED else "",
             base.records,
             len(update.folded),
             *(message_digest(one) for one in update.folded),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from app.core.count.meter import RecordState, UsageRecord
+from app.core.text.compact import compact
 
 _DAY_CHARS: Final = 11
 _OWNER: Final = 2
@@ -21,7 +22,7 @@ def reason_digest(reason: str) -> str:
 
 def write_row(record: UsageRecord) -> str:
     """Return the array, whose first five values update_records.lua reads; usage key and meter are in its key."""
-    return json.dumps(
+    return compact(
         [
             int(record.state is RecordState.PROVISIONAL),
             record.weight,
@@ -35,8 +36,7 @@ def write_row(record: UsageRecord) -> str:
             reason_digest(record.reason),
             list(record.deliveries),
             record.build_id,
-        ],
-        separators=(",", ":"),
+        ]
     )
 
 
@@ -75,7 +75,7 @@ def renamed(stored: bytes, names: Mapping[str, str]) -> tuple[bytes, str]:
     row = json.loads(stored[_DAY_CHARS:])
     for place, which in enumerate(("owner", "template", "organization"), _OWNER):
         row[place] = names.get(which) or row[place]
-    text = json.dumps(row, separators=(",", ":"))
+    text = compact(row)
     return stored[:_DAY_CHARS] + text.encode(), f"{row[_OWNER]}/{row[_WORKSPACE]}".lower()
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 import redis
 from redis.client import Pipeline
 
+from app.core.text.compact import compact
 from app.store import keys
 from app.store.receive import seen
 from app.store.receive.deployments import Deployments
@@ -131,12 +132,14 @@ class Inbox:
 
     def remember(self, pipe: Pipeline, rows: Sequence[Remembered], keep_seconds: int) -> None:
         """Write the outcomes of deliveries into a pipeline; writing them again changes nothing."""
+        unlisted: dict[str, float] = {}
         for row in rows:
-            summary = json.dumps(row.summary, separators=(",", ":"))
-            pipe.set(keys.delivery(self.deployment, row.message_id), summary, ex=keep_seconds)
-            pipe.zadd(keys.deliveries(self.deployment), {row.message_id: row.received_at})
+            pipe.set(keys.delivery(self.deployment, row.message_id), compact(row.summary), ex=keep_seconds)
             if row.unlisted_template:
-                pipe.zadd(keys.unlisted(self.deployment), {row.unlisted_template: row.received_at}, gt=True)
+                unlisted[row.unlisted_template] = max(row.received_at, unlisted.get(row.unlisted_template, 0.0))
+        pipe.zadd(keys.deliveries(self.deployment), {row.message_id: row.received_at for row in rows})
+        if unlisted:
+            pipe.zadd(keys.unlisted(self.deployment), unlisted, gt=True)
         newest = max(row.received_at for row in rows)
         # A little more than one batch adds, so that the index shrinks as its entries expire.
         limit = _TRIMMED_AT_ONCE + 2 * len(rows)

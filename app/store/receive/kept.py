@@ -8,6 +8,7 @@ from typing import Any, Final
 import redis
 from rq.registry import FailedJobRegistry
 
+from app.core.text.compact import compact
 from app.store import keys
 from app.store.receive.packs import Packs
 from app.store.rq import jobqueue, readyjob
@@ -79,7 +80,7 @@ class Kept:
     def replace(self, message_id: str, text: bytes, record: Mapping[str, Any]) -> bool:
         """Replace a record, unless it has changed since it was read."""
         put = script(self.connection, "replace")
-        args = [text, json.dumps(record, separators=(",", ":"))]
+        args = [text, compact(record)]
         return bool(put(keys=[keys.delivery(self.deployment, message_id)], args=args))
 
     def queue_again(self, kept: KeptDelivery, job: readyjob.ReadyJob) -> bool:

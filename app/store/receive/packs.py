@@ -12,6 +12,7 @@ from typing import Any, Final
 import redis
 
 from app import clock
+from app.core.text.compact import compact
 from app.store import keys
 from app.store.receive import seen
 from app.store.server.commands import commands
@@ -96,7 +97,7 @@ class Packs:
             one = next((row for row in rows if row["message_id"] == message_id), None)
             if one is None:
                 return None
-            text = json.dumps(one, separators=(",", ":")).encode()
+            text = compact(one).encode()
             pipe.multi()
             pipe.set(name, _zipped([row for row in rows if row is not one]), keepttl=True)
             pipe.set(keys.delivery(self.deployment, message_id), text, px=max(left, 1))

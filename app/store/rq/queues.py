@@ -17,6 +17,7 @@ from rq.suspension import WORKERS_SUSPENDED
 from rq.utils import utcformat
 
 from app import clock
+from app.core.text.compact import compact
 from app.store import keys
 from app.store.rq import jobqueue, turns
 from app.store.rq.jobs import FAILED, FIELDS, JobState, read_job
@@ -167,7 +168,7 @@ class Queues:
                     args=[
                         job.id,
                         job.status,
-                        json.dumps(record, separators=(",", ":")) if record else "",
+                        compact(record) if record else "",
                         keep_seconds,
                         job.message_id,
                         job.received_at,

@@ -8,15 +8,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import Any
 
 import redis
 from rq.utils import utcformat
 
 from app import clock
+from app.core.text.compact import compact
 from app.store.rq import jobqueue
-
-_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ def ready_job(job_id: str, queue: str, function: str, args: Sequence[Any], descr
         description: shown by `rq info` and in registries; without personal data.
     """
     moment = utcformat(clock.now()).encode()
-    data = _encode([function, None, args, {}]).encode()
+    data = compact([function, None, args, {}]).encode()
     own = (b"created_at", moment, b"enqueued_at", moment, b"data", data, b"description", description.encode())
     return ReadyJob(job_id, queue, own)
 
