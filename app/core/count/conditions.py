@@ -147,6 +147,9 @@ def _known(value: Any, test: Callable[[Any], bool]) -> bool | None:
 
 
 def _all(parts: Sequence[Condition]) -> Condition:
+    if len(parts) == 1:
+        return parts[0]
+
     def check(event: Event, facts: Facts) -> bool | None:
         unknown = False
         for part in parts:
@@ -160,6 +163,9 @@ def _all(parts: Sequence[Condition]) -> Condition:
 
 
 def _any(parts: Sequence[Condition]) -> Condition:
+    if len(parts) == 1:
+        return parts[0]
+
     def check(event: Event, facts: Facts) -> bool | None:
         unknown = False
         for part in parts:

@@ -93,26 +93,25 @@ class Evidence:
         """Return the union with one more event; adding the same event again changes nothing."""
         one = Sighting(event.received_at, event.message_id, verdict.rule)
         kind = verdict.evidence
-        grown = replace(
-            self,
-            task=self.task or kind in _TASK_KINDS,
-            names=_merge_names(self.names, event, kind),
-            weight=max(self.weight, verdict.weight),
-        )
+        changed: dict[str, Any] = {
+            "task": self.task or kind in _TASK_KINDS,
+            "names": _merge_names(self.names, event, kind),
+            "weight": max(self.weight, verdict.weight),
+        }
         if kind is EvidenceKind.CREATED:
-            return replace(grown, created=_union(self.created, one, _CREATIONS_KEPT))
-        if kind is EvidenceKind.RESUMED:
-            return replace(grown, resumed=_union(self.resumed, one))
-        if kind is EvidenceKind.PAUSED:
-            return replace(grown, paused=_union(self.paused, one))
-        if kind is EvidenceKind.TASK_SEEN:
-            return replace(grown, seen=_union(self.seen, one, _STATUSES_KEPT))
-        if kind is EvidenceKind.FAILED:
+            changed["created"] = _union(self.created, one, _CREATIONS_KEPT)
+        elif kind is EvidenceKind.RESUMED:
+            changed["resumed"] = _union(self.resumed, one)
+        elif kind is EvidenceKind.PAUSED:
+            changed["paused"] = _union(self.paused, one)
+        elif kind is EvidenceKind.TASK_SEEN:
+            changed["seen"] = _union(self.seen, one, _STATUSES_KEPT)
+        elif kind is EvidenceKind.FAILED:
             # Manual Build Failed has the build's number; a failed resume is reported only to the owner, without it.
             build = f"{FAILED_RESUME}{event.message_id}" if event.build_number is None else str(event.build_number)
             if build == FIRST_BUILD or event.build_number is None:
-                return replace(grown, failed={**self.failed, build: min(one, self.failed.get(build, one))})
-        return grown
+                changed["failed"] = {**self.failed, build: min(one, self.failed.get(build, one))}
+        return replace(self, **changed)
 
     def consumed(self) -> "Evidence":
         """Return what is still needed once Coder's API has proved the builds: the names, and whether it has a task."""
