@@ -51,12 +51,21 @@ def environment(directory: Path, **settings: str) -> dict[str, str]:
 
 
 @contextmanager
-def child(command: Sequence[str], log: Path, env: Mapping[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run a child until the block is left; its output goes to the log."""
+def child(
+    command: Sequence[str], log: Path, env: Mapping[str, str], fds: Sequence[int] = ()
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run a child, which inherits the given files, until the block is left; its output goes to the log."""
     with log.open("ab") as out:
         # A separate session: Ctrl-C reaches only this process, which ends the children in order.
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env, cwd=ROOT, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            env=env,
+            cwd=ROOT,
+            start_new_session=True,
+            pass_fds=fds,
         )
     try:
         yield process

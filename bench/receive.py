@@ -1,8 +1,10 @@
 """How fast deliveries are acknowledged, and how many round trips to Redis each takes."""
 
 import http.client
+import os
 import re
 import secrets
+import socket
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -16,15 +18,17 @@ from app.simulator.loopback import free_port
 from app.store.server.connection import script_text
 from bench import slack, wrk
 from bench.bodies import Sample, created
-from bench.processes import awb, child, environment, store, wait_listening
+from bench.processes import awb, child, environment, store, wait_answering, wait_listening
 from bench.progress import Progress
 from bench.results import Aim, NotMeasuredError, Row, Spread
 
 GROUP: Final = "1. Acknowledging a POST"
 CONNECTIONS: Final = (8, 64)
-OURS, SAME, NOOP, SLACK = "awb", "awb, duplicates only", "Flask route doing nothing", "Coder's Slack example"
+OURS, EACH, SAME = "awb", "awb, a process per CPU", "awb, duplicates only"
+NOOP, SLACK = "Flask route doing nothing", "Coder's Slack example"
 GUARANTEES: Final = {
     OURS: "2xx only after the delivery is checked, new, queued and on disk (appendfsync always)",
+    EACH: "the same; AWB_WEB_PROCESSES is the number of CPUs",
     SAME: "2xx after the message id is found on record",
     NOOP: "nothing: the ceiling of the same server, same body",
     SLACK: "nothing stored or deduplicated; 204 after Slack took the message (here a stub that answers at once)",
@@ -56,14 +60,15 @@ def measure(directory: Path, progress: Progress, *, quick: bool) -> list[Row]:
 
 
 def _contestants(stack: ExitStack, directory: Path, redis_url: str) -> tuple[dict[str, str], str]:
-    ours = stack.enter_context(receiver(directory, redis_url))
-    urls = {OURS: f"{ours}/v1/webhook", NOOP: f"{stack.enter_context(rival(directory, redis_url))}/noop"}
+    ours = f"{stack.enter_context(receiver(directory, redis_url))}/v1/webhook"
+    each = f"{stack.enter_context(receivers(directory, redis_url, os.cpu_count() or 1))}/v1/webhook"
+    urls = {OURS: ours, EACH: each, NOOP: f"{stack.enter_context(rival(directory, redis_url))}/noop"}
     missing = ""
     try:
         urls[SLACK] = stack.enter_context(slack.running(directory))
     except NotMeasuredError as error:
         missing = str(error)
-    return {**urls, SAME: urls[OURS]}, missing
+    return {**urls, SAME: ours}, missing
 
 
 @contextmanager
@@ -73,6 +78,20 @@ def receiver(directory: Path, redis_url: str) -> Iterator[str]:
     env = environment(directory, AWB_BIND=f"127.0.0.1:{port}", AWB_REDIS_URL=redis_url)
     with child(awb("web"), log, env) as process:
         wait_listening(port, process, log)
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def receivers(directory: Path, redis_url: str, number: int) -> Iterator[str]:
+    """Run `awb web` several times on one socket, as AWB_WEB_PROCESSES does, and yield the base URL."""
+    port, log = free_port(), directory / "webs.log"
+    env = environment(directory, AWB_BIND=f"127.0.0.1:{port}", AWB_REDIS_URL=redis_url)
+    with ExitStack() as stack:
+        with socket.create_server(("127.0.0.1", port), backlog=1024) as listener:
+            fd = listener.fileno()
+            started = [child(awb("web", "--listen-fd", str(fd)), log, env, [fd]) for _ in range(number)]
+            processes = [stack.enter_context(one) for one in started]
+        wait_answering(f"http://127.0.0.1:{port}/healthz", processes[-1], log)
         yield f"http://127.0.0.1:{port}"
 
 
@@ -98,10 +117,14 @@ def rates_and_ratios(loads: Loads, missing: str) -> list[Row]:
 def _ratios(loads: Loads, missing: str) -> list[Row]:
     rows = []
     for connections in CONNECTIONS:
-        ours = [load.rate for load in loads[OURS, connections]]
-        for name, aim in ((NOOP, Aim(">=", 0.6)), (SLACK, Aim(">=", 1.5))):
+        for our, name, aim in (
+            (OURS, NOOP, Aim(">=", 0.6)),
+            (OURS, SLACK, None),
+            (EACH, SLACK, Aim(">=", 1.5)),
+        ):
+            ours = [load.rate for load in loads[our, connections]]
             theirs = [load.rate for load in loads.get((name, connections), [])]
-            what = f"durable ack/s at {connections} connections, against: {name}"
+            what = f"{our}, durable ack/s at {connections} connections, against: {name}"
             spread = Spread.ratio(ours, theirs) if theirs and min(theirs) > 0 else None
             rows.append(
                 Row(

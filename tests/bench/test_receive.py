@@ -1,7 +1,7 @@
 import pytest
 
 from app.store.server.connection import script_text
-from bench.receive import CONNECTIONS, NOOP, OURS, SLACK, commands_of, rates_and_ratios, round_trips
+from bench.receive import CONNECTIONS, EACH, NOOP, OURS, SLACK, commands_of, rates_and_ratios, round_trips
 from bench.wrk import Load, read
 
 
@@ -33,8 +33,8 @@ def test_read_of_nothing() -> None:
 
 def test_a_missing_contestant_leaves_the_others_measured() -> None:
     load = Load(rate=100.0, p50=1.0, p99=2.0, failed=0)
-    rows = rates_and_ratios({(name, at): [load] for name in (OURS, NOOP) for at in CONNECTIONS}, "npm is not installed")
+    rows = rates_and_ratios({(name, at): [load] for name in (OURS, EACH, NOOP) for at in CONNECTIONS}, "npm is missing")
     absent = [row for row in rows if row.spread is None]
-    assert len(absent) == len(CONNECTIONS)
-    assert all(SLACK in row.what and row.note == "not measured: npm is not installed" for row in absent)
+    assert len(absent) == 2 * len(CONNECTIONS)
+    assert all(SLACK in row.what and row.note == "not measured: npm is missing" for row in absent)
     assert sum(row.met is True for row in rows) == len(CONNECTIONS)
