@@ -2,11 +2,11 @@
 
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import redis
 import structlog
@@ -16,12 +16,15 @@ from app.coder.api import CoderApi, CoderApiError, Failure
 from app.config.load import Config
 from app.core.count.meter import AWB
 from app.core.limit.drift import DriftPoint
-from app.pipeline.count.prove import verify_workspace
+from app.pipeline.count.ask import Shown, ask
+from app.pipeline.count.prove import BY_NAME, verify_workspace, verify_workspaces
 from app.pipeline.usage import current_usage
 from app.store.coder.state import CoderState, Due
 from app.store.count.ledger import Ledger
+from app.store.count.storedworkspace import ReconciledWorkspace
 from app.store.store import Store
 
+T = TypeVar("T")
 log = structlog.get_logger(__name__)
 #: Concurrent requests to Coder.
 AT_ONCE: Final = 4
@@ -103,15 +106,15 @@ def verify_due(
         progress: called after every batch with the number checked and the number left.
     """
     state = store.coder
-    work = _Work(state, store.ledger(AWB), api, clock.now().timestamp() + seconds)
     all_done = False
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="verify") as pool:
+        work = _Work(state, store.ledger(AWB), api, clock.now().timestamp() + seconds, pool)
         while not work.over:
             batch = state.due(now := clock.now().timestamp(), _BATCH)
             if not batch:
                 all_done = True
                 break
-            list(pool.map(work.verify, batch))
+            work.verify(batch)
             progress(work.looked, state.due_count(now))
     failure = _failure(state, api, work.breaker)
     if failure is None:
@@ -123,42 +126,70 @@ def verify_due(
 
 
 class _Work:
-    """The state that the threads share: each verifies workspaces until there is a reason to stop."""
+    """Verifies batches of workspaces until there is a reason to stop. Threads ask Coder; one reads and writes Redis."""
 
-    def __init__(self, state: CoderState, ledger: Ledger, api: CoderApi, stop_at: float) -> None:
+    def __init__(
+        self, state: CoderState, ledger: Ledger, api: CoderApi, stop_at: float, pool: ThreadPoolExecutor
+    ) -> None:
         self.state = state
         self.ledger = ledger
         self.api = api
         self.stop_at = stop_at
+        self.pool = pool
         self.breaker = _Breaker()
         self.looked = self.change = 0
         self.failed: dict[str, CoderApiError] = {}
-        self._lock = threading.Lock()
 
     @property
     def over(self) -> bool:
         return self.breaker.open or clock.now().timestamp() >= self.stop_at
 
-    def verify(self, due: Due) -> None:
-        """Verify one workspace. After a failure it is retried with growing delays: no listing may show it again."""
+    def verify(self, batch: Sequence[Due]) -> None:
+        """Verify a batch. After a failure a workspace is retried with growing delays: no listing may show it again."""
+        dues = {due.workspace_id: due for due in batch}
+        changes = verify_workspaces(
+            self.state,
+            self.ledger,
+            [due for due in batch if not due.workspace_id.startswith(BY_NAME)],
+            lambda asked: self._ask_all(dues, asked),
+        )
+        for workspace_id in (one for one in dues if one.startswith(BY_NAME)):
+            for change in self._attempt(dues[workspace_id], verify_workspace, dues[workspace_id]):
+                changes[workspace_id] = change
+                if change is not None:
+                    self.breaker.succeeded()
+        self.looked += len(changes)
+        self.change += sum(change or 0 for change in changes.values())
+        for workspace_id in changes:
+            self.failed.pop(workspace_id, None)
+
+    def _ask_all(self, dues: Mapping[str, Due], asked: Mapping[str, ReconciledWorkspace]) -> dict[str, Shown]:
+        def ask_one(workspace_id: str) -> list[Shown]:
+            found = self._attempt(dues[workspace_id], ask, workspace_id, asked[workspace_id])
+            if any(shown.builds is not None for shown in found):
+                self.breaker.succeeded()
+            return found
+
+        return {
+            workspace_id: shown
+            for workspace_id, found in zip(asked, self.pool.map(ask_one, asked), strict=True)
+            for shown in found
+        }
+
+    def _attempt(self, due: Due, step: Callable[..., T], *args: Any) -> list[T]:
+        """Return the result of one step that asks Coder; nothing if it failed, or if there is a reason to stop."""
         if self.over:
-            return
+            return []
         try:
-            moved = verify_workspace(self.state, self.ledger, self.api, due)
+            return [step(self.state, self.ledger, self.api, *args)]
         except CoderApiError as error:
             log.warning("workspace not verified", workspace_id=due.workspace_id, why=error.kind.value, error=str(error))
             wait = min(_AFTER_FAILURE * 2 ** self.state.times_failed(due.workspace_id), _LONGEST_AFTER_FAILURE)
             self.state.verified(due, clock.now().timestamp() + max(wait, error.retry_after or 0.0))
             self.breaker.failed(error)
-            with self._lock:
-                self.failed[due.workspace_id] = error
-            return
-        if moved is not None:
-            self.breaker.succeeded()
-        with self._lock:
-            self.looked += 1
-            self.change += moved or 0
-            self.failed.pop(due.workspace_id, None)
+            # Each thread has other workspaces.
+            self.failed[due.workspace_id] = error
+            return []
 
 
 def _failure(state: CoderState, api: CoderApi, breaker: _Breaker) -> CoderApiError | None:

@@ -13,7 +13,7 @@ from app.core.coder.shapes import BuildInfo, Entitlements
 from app.core.limit.drift import DriftPoint
 from app.store import keys
 from app.store.server.commands import Fields, commands
-from app.store.server.connection import script
+from app.store.server.connection import pipelined, script
 
 _HISTORY_KEPT: Final = 2000
 
@@ -24,6 +24,22 @@ class Due:
 
     workspace_id: str
     mark: float
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A workspace for which Coder answered.
+
+    Attributes:
+        again_at: when to check it again; None for never.
+        is_task: keep it open, as a task's workspace.
+        ended: it has no build in progress, so it is no longer open if it was closing.
+    """
+
+    due: Due
+    again_at: float | None = None
+    is_task: bool = False
+    ended: bool = True
 
 
 def _args(due: Due, again_at: float | None) -> list[str | int]:
@@ -61,17 +77,17 @@ class CoderState:
         """Remove a workspace from the list, or postpone it, unless news about it arrived in the meantime."""
         self._done(keys=[keys.due(self.deployment)], args=_args(due, again_at))
 
-    def answered_for(self, due: Due, again_at: float | None, *, is_task: bool, ended: bool) -> None:
-        """Do the same after an answer of Coder's, which ends a series of failures for this workspace.
+    def answered_for(self, checked: Sequence[Checked]) -> None:
+        """Do the same after answers of Coder's, which end the series of failures for these workspaces."""
+        names = [name(self.deployment) for name in (keys.due, keys.closing, keys.open_workspaces, keys.failing)]
 
-        Args:
-            due: the workspace.
-            again_at: when to check it again; None for never.
-            is_task: keep it open, as a task's workspace.
-            ended: it has no build in progress, so it is no longer open if it was closing.
-        """
-        names = (keys.due, keys.closing, keys.open_workspaces, keys.failing)
-        self._done(keys=[key(self.deployment) for key in names], args=[*_args(due, again_at), int(is_task), int(ended)])
+        def fill(pipe: Any) -> None:
+            for one in checked:
+                args = [*_args(one.due, one.again_at), int(one.is_task), int(one.ended)]
+                pipe.evalsha(self._done.sha, len(names), *names, *args)
+
+        if checked:
+            pipelined(self.connection, fill, self._done)
 
     def open_workspaces(self) -> set[str]:
         """Return the workspaces that have consumed builds and may consume more."""

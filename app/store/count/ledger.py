@@ -105,12 +105,17 @@ class Ledger:
             workspace_id: ReconciledWorkspace.of(*row) for workspace_id, row in zip(workspace_ids, rows, strict=True)
         }
 
-    def examine(self, workspace_id: str) -> tuple[int, Evidence, ReconciledWorkspace]:
-        """Return the version and evidence of a workspace and the results of earlier passes, in one round trip."""
-        key = keys.workspace(self.deployment, self.meter, workspace_id)
-        version, evidence, base, number, names = self.redis.hmget(key, ["v", "e", "b", "n", "t"])
-        stored = StoredWorkspace.of((), version, evidence, base, None)
-        return stored.version, stored.evidence, ReconciledWorkspace.of(number, names)
+    def examine(self, workspace_ids: Sequence[str]) -> dict[str, tuple[int, Evidence, ReconciledWorkspace]]:
+        """Return the version and evidence of workspaces and the results of earlier passes, in one round trip."""
+        with self.redis.pipeline(transaction=False) as pipe:
+            for workspace_id in workspace_ids:
+                pipe.hmget(keys.workspace(self.deployment, self.meter, workspace_id), "v", "e", "b", "n", "t")
+            rows = pipe.execute()
+        found = {}
+        for workspace_id, (version, evidence, base, number, names) in zip(workspace_ids, rows, strict=True):
+            stored = StoredWorkspace.of((), version, evidence, base, None)
+            found[workspace_id] = stored.version, stored.evidence, ReconciledWorkspace.of(number, names)
+        return found
 
     def has_proved(self, workspace_id: str) -> bool:
         """Return whether any build of a workspace is proved to have counted."""
@@ -143,7 +148,14 @@ class Ledger:
         Returns:
             The change in units, and the workspaces that another process changed since they were read.
         """
+        changes = self.update_each(updates)
+        conflicts = [workspace_id for workspace_id, change in changes.items() if change is None]
+        return sum(change for change in changes.values() if change is not None), conflicts
+
+    def update_each(self, updates: Sequence[RecordUpdate]) -> dict[str, int | None]:
+        """Do the same, and return the change in units of each workspace; None if another process changed it."""
         reasons: Fields = {reason_digest(r.reason): r.reason for s in updates for r in s.sent}
+        searched = {f"{name}\n{workspace_id}": 0 for name, workspace_id in _lookup_names(updates)}
 
         def fill(pipe: Any) -> None:
             # Written before the records that refer to them.
@@ -152,12 +164,14 @@ class Ledger:
                 names = self.keys_of(update.workspace_id)
                 pipe.evalsha(self._update_script.sha, len(names), *names, *self._args(update))
             # These names only serve searches, so writing them twice is harmless.
-            for name, workspace_id in _lookup_names(updates):
-                pipe.zadd(keys.named(self.deployment, self.meter), {f"{name}\n{workspace_id}": 0})
+            if searched:
+                pipe.zadd(keys.named(self.deployment, self.meter), searched)
 
-        answers = list(map(int, pipelined(self.connection, fill, self._update_script)[1 : len(updates) + 1]))
-        conflicts = [s.workspace_id for s, answer in zip(updates, answers, strict=True) if answer == CONFLICT]
-        return sum(answer for answer in answers if answer != CONFLICT), conflicts
+        answers = map(int, pipelined(self.connection, fill, self._update_script)[1 : len(updates) + 1])
+        return {
+            update.workspace_id: None if answer == CONFLICT else answer
+            for update, answer in zip(updates, answers, strict=True)
+        }
 
     def workspaces(self) -> Iterator[str]:
         """Yield every workspace that has evidence."""
