@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import ijson
 import requests
@@ -91,6 +91,9 @@ class CoderHttp:
         self._session = WebSession(trusted, connections=CONNECTIONS)
         self._session.auth = _TokenAuth(token)
         self._session.headers.update({"User-Agent": "coder-awb-meter", "Accept": "application/json"})
+        # Each GET is a copy of this one with another path: preparing it takes requests longer than sending it.
+        self._get = self._session.prepare_request(requests.Request("GET", self._url))
+        self._options = self._session.merge_environment_settings(self._url, {}, True, self._verify, None)
 
     @property
     def host(self) -> str:
@@ -141,7 +144,8 @@ class CoderHttp:
         Raises:
             CoderApiError: Coder refused it, or did not confirm it.
         """
-        outcome = self._attempt("PUT", path, time.monotonic() + self._bounds.call, self._confirmation, json=body)
+        request = self._session.prepare_request(requests.Request("PUT", self._url + path, json=body))
+        outcome = self._attempt(request, path, time.monotonic() + self._bounds.call, self._confirmation)
         if isinstance(outcome, _Failed):
             raise outcome.error
 
@@ -163,7 +167,9 @@ class CoderHttp:
     ) -> T:
         deadline = time.monotonic() + self._bounds.call
         attempt = 1
-        while isinstance(outcome := self._attempt("GET", path, deadline, take, params=params), _Failed):
+        request = self._get.copy()
+        request.url = str(self._get.url).rstrip("/") + path + (f"?{urlencode(params)}" if params else "")
+        while isinstance(outcome := self._attempt(request, path, deadline, take), _Failed):
             wait = _wait(outcome, attempt)
             if attempt >= self._attempts or wait is None or time.monotonic() + wait >= deadline:
                 # Raised outside any handler, because an error of requests contains the request, and with it the token.
@@ -173,18 +179,20 @@ class CoderHttp:
         return outcome
 
     def _attempt(
-        self, method: str, path: str, deadline: float, take: Callable[[requests.Response, float], T], **what: Any
+        self,
+        request: requests.PreparedRequest,
+        path: str,
+        deadline: float,
+        take: Callable[[requests.Response, float], T],
     ) -> T | _Failed:
-        call = f"{method} {path}"
+        call = f"{request.method} {path}"
         left = max(deadline - time.monotonic(), 0.001)
-        what |= {"timeout": (min(self._bounds.connect, left), min(self._bounds.read, left)), "verify": self._verify}
+        timeout = (min(self._bounds.connect, left), min(self._bounds.read, left))
         try:
-            with self._session.request(
-                method, self._url + path, allow_redirects=False, stream=True, **what
-            ) as response:
+            with self._session.send(request, allow_redirects=False, timeout=timeout, **self._options) as response:
                 if response.status_code in _DONE:
                     return take(response, deadline)
-                if response.status_code == HTTPStatus.NOT_MODIFIED and method == "PUT":
+                if response.status_code == HTTPStatus.NOT_MODIFIED and request.method == "PUT":
                     return take(response, deadline)
                 return self._refused(call, response, beginning(response, _LONGEST_COMPLAINT, deadline))
         except TooLargeError:
