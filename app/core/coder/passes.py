@@ -38,7 +38,7 @@ class Window(BaseModel):
         to: its end.
         source: where it is read from; None until that is known.
         organization: the organization whose provisioner jobs are read.
-        read: the number of audit log entries, or jobs, that have been read.
+        read: the number of audit log entries that have been read, or of jobs that do not reach back far enough.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

@@ -32,7 +32,7 @@ def _list_for_null(value: Any) -> Any:
 
 
 def _without_nulls(value: Any) -> Any:
-    if isinstance(value, dict):
+    if isinstance(value, dict) and None in value.values():
         return {key: item for key, item in value.items() if item is not None}
     return value
 

@@ -17,7 +17,8 @@ from app.store.coder.state import CoderState
 from app.store.count.ledger import Ledger
 from app.store.count.naming import Naming
 
-#: The numbers of jobs requested, one after the other, until the jobs reach back far enough.
+#: The numbers of jobs requested, one after the other, until the jobs reach back far enough. Each answer begins with the
+#: newest job again, so those that will not suffice are skipped.
 _LIMITS: Final = (200, 1000, 5000, 20_000, 50_000)
 #: Checks from before the current windows need not be remembered.
 _REMEMBERED: Final = 86_400.0
@@ -120,7 +121,8 @@ class Past:
             # Older than the jobs that one response can contain: the audit log continues from there, if it may be read.
             after = after.instead(Window(since=window.since, to=oldest, source=HistorySource.AUDIT))
         else:
-            after = after.instead(window.model_copy(update={"read": limit}))
+            expected = limit * (window.to - window.since) / max(window.to - oldest, 1.0)
+            after = after.instead(window.model_copy(update={"read": _too_few(limit, expected)}))
         return after, self._request_newer(builds, {}, at, window)
 
     def _audit(self, now: PassState, window: Window, at: float) -> tuple[PassState, list[str]]:
@@ -157,6 +159,11 @@ class Past:
         self.state.request_verification(wanted, at)
         self.passes.note_examined({one: builds[one] for one in newer}, window.since - _REMEMBERED)
         return wanted
+
+
+def _too_few(limit: int, expected: float) -> int:
+    """Return the largest number of jobs that will not suffice either, if older ones are as dense as those read."""
+    return max(limit, *(number for number in _LIMITS[:-1] if number < expected))
 
 
 def _source(now: PassState, window: Window, source: HistorySource) -> PassState:
