@@ -106,8 +106,8 @@ BUGS = (
     Bug(
         "count evidence of one delivery twice when its job runs twice",
         "app/core/count/evidence.py",
-        "            return replace(grown, resumed=_union(self.resumed, one))\n",
-        "            return replace(grown, resumed=(*self.resumed, one))\n",
+        '            changed["resumed"] = _union(self.resumed, one)\n',
+        '            changed["resumed"] = (*self.resumed, one)\n',
         "tests/core/test_evidence.py",
     ),
     Bug(
@@ -205,8 +205,8 @@ BUGS = (
     Bug(
         "drop evidence at a pause",
         "app/core/count/evidence.py",
-        "            return replace(grown, paused=_union(self.paused, one))\n",
-        "            return grown\n",
+        '            changed["paused"] = _union(self.paused, one)\n',
+        "            pass\n",
         "tests/core/test_evidence.py",
     ),
     Bug(
