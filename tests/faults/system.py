@@ -38,6 +38,8 @@ PARTS = {
 }
 #: Threads of a client.
 _THREADS = 6
+#: Characters of what the parts have printed that a failure shows.
+_MOST_OUTPUT = 40_000
 
 
 class System:
@@ -76,17 +78,22 @@ class System:
         try:
             wait_until(self.ready)
         except AssertionError as error:
-            # Read before the end of the process and of its directory.
-            error.add_note(self._answer())
-            parts = processes(self.pid)
-            for pid in parts:
-                error.add_note(f"{name_of(pid)}: {files_of(pid)}")
-                os.kill(pid, signal.SIGABRT)
-            wait_until(lambda: not {*parts} & {*processes(self.pid)})
-            self.__exit__()
-            error.add_note(self.output.read_text(encoding="utf-8", errors="replace"))
+            self.__exit__(AssertionError, error)
             raise
         return self
+
+    def _describe(self, error: BaseException) -> None:
+        """Add to an error what the parts are doing, which ends them."""
+        error.add_note(self._answer())
+        parts = processes(self.pid)
+        for pid in parts:
+            error.add_note(f"{name_of(pid)} {pid}: {files_of(pid)}")
+            # One that is stopped would not end.
+            os.kill(pid, signal.SIGCONT)
+            os.kill(pid, signal.SIGABRT)
+        with contextlib.suppress(AssertionError):
+            wait_until(lambda: not {*parts} & {*processes(self.pid)}, 10)
+        error.add_note(self.output.read_text(encoding="utf-8", errors="replace")[-_MOST_OUTPUT:])
 
     def _answer(self) -> str:
         try:
@@ -111,9 +118,14 @@ class System:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Leave nothing behind, whatever the result of the test."""
+    def __exit__(
+        self, _kind: type[BaseException] | None = None, error: BaseException | None = None, *_: object
+    ) -> None:
+        """Leave nothing behind, whatever the result of the test; a failure is described first."""
         assert self.supervisor is not None
+        if error is not None and self.supervisor.poll() is None:
+            with contextlib.suppress(OSError):
+                self._describe(error)
         # The process id of one that has ended may already be that of somebody else.
         alive = [*processes(self.pid), self.pid] if self.supervisor.poll() is None else []
         for pid in [*alive, *processes_of(self.data_dir)]:
