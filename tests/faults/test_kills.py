@@ -179,6 +179,8 @@ def test_a_full_redis_is_answered_503_and_then_all_goes_on(short_dir: Path) -> N
     messages = messages_of(6, 200, failures=False)
     with System(short_dir, limit=10_000).started() as system:
         assert [system.post(message) for message in messages[:5]] == [202] * 5
+        # A worker that is still starting would not end: it waits until Redis has room.
+        wait_until(lambda: system.used() == expected(messages[:5]))
         workers = {name: system.part(name) for name in PARTS if name.endswith("worker")}
         system.connection().config_set("maxmemory", 1)
         assert system.post(messages[5]) == 503
