@@ -1,5 +1,6 @@
 """Shared by all commands: the configuration, Redis, and exit codes."""
 
+import gc
 import getpass
 import os
 import sys
@@ -72,6 +73,8 @@ def load_config(
         click.echo(f"configuration: {runnable(problem)}", err=True)
     if config is None or wrong:
         sys.exit(EXIT_CONFIG)
+    # Everything is imported by now, and stays: the garbage collector need not look at it again and again.
+    gc.freeze()
     if not lean:
         from app import logs  # noqa: PLC0415 - slow to import
 

@@ -22,7 +22,7 @@ from app.cli.base import (
     out,
     print_json,
 )
-from app.cli.health import show_findings
+from app.cli.findings import show_findings
 from app.cli.meter import find_meter
 from app.coder.api import CoderApi, CoderApiError
 from app.config.load import EXIT_CONFIG, Config

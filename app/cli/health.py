@@ -2,24 +2,18 @@
 
 import contextlib
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import click
 import redis
 from rich.markup import escape
 
 from app.answers.setup import setup_steps
-from app.cli.base import EXIT_FAILED, load_with_kept_secret, main, open_redis, out, print_json
-from app.core.finding import Finding, Result
+from app.cli.base import load_with_kept_secret, main, open_redis, out
+from app.cli.findings import show_findings
 from app.core.health.setup import Step
 from app.doctor import examine as doctor
 from app.store.store import Store
-
-_MARKS = {
-    Result.OK: "[green]ok[/green]     ",
-    Result.WARNING: "[yellow]warning[/yellow]",
-    Result.ERROR: "[red]ERROR[/red]  ",
-}
 
 
 @main.command("doctor")
@@ -45,19 +39,3 @@ def _show_setup(steps: Sequence[Step]) -> None:
         out.print(f"  {mark}  {escape(step.title)}")
         if not step.done:
             out.print(f"         → {escape(step.how)} ({step.doc})")
-
-
-def show_findings(findings: Iterable[Finding], *, as_json: bool) -> int:
-    """Print findings as they are made, or as JSON, and return the exit code: 1 if something is broken."""
-    found = []
-    for finding in findings:
-        found.append(finding)
-        if not as_json:
-            out.print(f"{_MARKS[finding.outcome]} {escape(f'{finding.check:<22} {finding.message}')}", markup=True)
-            if finding.hint:
-                out.print(f"{'':31}→ {escape(finding.hint)}")
-    if as_json:
-        print_json(
-            [{"check": f.check, "outcome": f.outcome.value, "message": f.message, "hint": f.hint} for f in found]
-        )
-    return EXIT_FAILED if any(f.outcome is Result.ERROR for f in found) else 0

@@ -94,6 +94,8 @@ class CoderHttp:
         # Each GET is a copy of this one with another path: preparing it takes requests longer than sending it.
         self._get = self._session.prepare_request(requests.Request("GET", self._url))
         self._options = self._session.merge_environment_settings(self._url, {}, True, self._verify, None)
+        # The session would only add cookies and redirects, which are not wanted.
+        self._adapter = self._session.get_adapter(self._url)
 
     @property
     def host(self) -> str:
@@ -189,7 +191,7 @@ class CoderHttp:
         left = max(deadline - time.monotonic(), 0.001)
         timeout = (min(self._bounds.connect, left), min(self._bounds.read, left))
         try:
-            with self._session.send(request, allow_redirects=False, timeout=timeout, **self._options) as response:
+            with self._adapter.send(request, timeout=timeout, **self._options) as response:
                 if response.status_code in _DONE:
                     return take(response, deadline)
                 if response.status_code == HTTPStatus.NOT_MODIFIED and request.method == "PUT":
