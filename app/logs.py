@@ -34,7 +34,7 @@ _SECRET_FIELD: Final = re.compile(r"secret|password|token|passcode|otp$|authoriz
 #: Shorter secrets would remove ordinary words from the log.
 _SHORTEST_KNOWN: Final = 6
 _DEEPEST: Final = 8
-# Of keys that are remembered, at most so many, and none that is longer.
+# How many keys are remembered, and how long the longest of them is.
 _MOST_KEYS, _LONGEST_KEY = 512, 64
 _JSON: Final = json.JSONEncoder(separators=(",", ":"))
 _LEVELS: Final = {name.lower(): number for name, number in logging.getLevelNamesMapping().items()}
@@ -126,7 +126,7 @@ class _Output:
 
 
 class _Logger:
-    """A logger for structlog that takes finished lines; one of the standard library's takes twice as long."""
+    """A logger for structlog that takes finished lines; a line of the standard library takes twice as long."""
 
     def __init__(self, name: str = "") -> None:
         self.name = name
