@@ -48,7 +48,7 @@ def own_problem(cert_file: Path, key_file: Path | None) -> str | None:
             return f"the file {file} cannot be read: {error.strerror or type(error).__name__}"
     try:
         # An empty password prevents OpenSSL from asking for one on the terminal.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(cert_file, key_file, password="")
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(cert_file, key_file, password="")  # nosec B106
     except (ssl.SSLError, ValueError):
         where = f"{key_file} holds its key" if key_file else "its key"
         return f"{cert_file} must hold a certificate in PEM form and {where}, without a password"
