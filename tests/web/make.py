@@ -67,8 +67,9 @@ def count_all(connection: "redis.Redis", config: Config) -> None:
 
 
 def kept(connection: Any) -> list[bytes]:
-    """Return the keys of accepted deliveries, without counters of refusals, which may change at any moment."""
-    return [key for key in connection.scan_iter() if key != keys.REFUSED.encode()]
+    """Return the keys of accepted deliveries, without those that a receiver may write at any moment by itself."""
+    own = {keys.REFUSED.encode(), keys.PARTS.encode()}
+    return sorted(key for key in connection.scan_iter() if key not in own)
 
 
 def everything(connection: Any) -> bytes:
