@@ -1,4 +1,4 @@
-"""JSON without spaces, as everything is stored and logged that no person reads."""
+"""JSON without spaces, for what is stored."""
 
 import json
 from typing import Final

@@ -26,7 +26,6 @@ _ROUNDS: Final = 5
 # A running build is checked again after half of its age, within these bounds.
 _SOONEST_CHECK, _LATEST_CHECK = 10.0, 600.0
 
-
 #: Asks Coder about workspaces, given the results of earlier passes, and returns the answers that there are.
 AskAll = Callable[[Mapping[str, ReconciledWorkspace]], Mapping[str, Shown]]
 
@@ -85,7 +84,8 @@ def _prove(
     stored = ledger.examine(list(waiting))
     shown = ask_all({workspace_id: known for workspace_id, (_, _, known) in stored.items()})
     proofs = [_proof(waiting[one], *stored[one], answer) for one, answer in shown.items()]
-    written = ledger.update_each([proof.update for proof in proofs if proof.update]) if proofs else {}
+    updates = [proof.update for proof in proofs if proof.update]
+    written = ledger.update_each(updates) if updates else {}
     done = [proof for proof in proofs if not proof.update or written[proof.update.workspace_id] is not None]
     state.answered_for([proof.checked(ledger) for proof in done])
     changes: dict[str, int | None] = {}

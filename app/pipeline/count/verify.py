@@ -147,15 +147,16 @@ class _Work:
     def verify(self, batch: Sequence[Due]) -> None:
         """Verify a batch. After a failure a workspace is retried with growing delays: no listing may show it again."""
         dues = {due.workspace_id: due for due in batch}
+        named = [due for due in batch if due.workspace_id.startswith(BY_NAME)]
         changes = verify_workspaces(
             self.state,
             self.ledger,
-            [due for due in batch if not due.workspace_id.startswith(BY_NAME)],
+            [due for due in batch if due not in named],
             lambda asked: self._ask_all(dues, asked),
         )
-        for workspace_id in (one for one in dues if one.startswith(BY_NAME)):
-            for change in self._attempt(dues[workspace_id], verify_workspace, dues[workspace_id]):
-                changes[workspace_id] = change
+        for due in named:
+            for change in self._attempt(due, verify_workspace, due):
+                changes[due.workspace_id] = change
                 if change is not None:
                     self.breaker.succeeded()
         self.looked += len(changes)
