@@ -1,4 +1,4 @@
-"""JSON without spaces, for what is stored."""
+"""JSON without spaces, for what is stored or sent."""
 
 import json
 from typing import Final
