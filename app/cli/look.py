@@ -17,6 +17,7 @@ from app.core.count.estimate import provisional_records
 from app.core.count.evidence import Evidence
 from app.core.count.meter import AWB
 from app.core.count.rules import EvidenceKind, Outcome, Verdict, classify
+from app.store.count.search import find
 
 
 @main.command()
@@ -80,7 +81,7 @@ def why(context: click.Context, what: str, deployment: str | None, as_json: bool
     WHAT is a usage key, a workspace id, a workspace name, OWNER/WORKSPACE or a user. Exit code 1 if nothing was found.
     """
     store, config = open_store(context, deployment)
-    records = store.records(AWB).find(what)
+    records = find(store.records(AWB), what)
     of_user = [] if records else newest(store, DEFAULT_LIMIT, user=what)
     if of_user and not as_json:
         out.print(

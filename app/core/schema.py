@@ -5,10 +5,11 @@ from typing import Final
 
 #: The version written by this release. It is raised by one if an earlier release could misread the data, or for a
 #: migration.
-#: 1: before versions were stored. 2: old evidence is folded; failed builds above 1 subtract nothing.
-VERSION: Final = 2
+#: 1: before versions were stored. 2: old evidence is folded; failed builds above 1 subtract nothing. 3: as 2, and reads
+#: compressed evidence and shorter records, which the next version writes.
+VERSION: Final = 3
 #: The earliest version that can read the data: one back, so that an upgrade can be undone.
-READABLE_FROM: Final = 1
+READABLE_FROM: Final = 2
 
 
 class SchemaError(Exception):

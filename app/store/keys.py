@@ -139,8 +139,9 @@ def unlisted(deployment: str) -> str:
 def workspace(deployment: str, meter: str, workspace_id: str) -> str:
     """Hash of one workspace.
 
-    `v` version, `e` evidence, `b` folded evidence, `k` keys of the records that may still be replaced, `n` number of
-    the last proved build, `t` names from a listing; `e`, `b`, `k` and `t` are JSON.
+    `v` version, `e` evidence (app/store/count/evidencetext.py), `b` folded evidence, `k` keys of the records that may
+    still be replaced, or the numbers in these keys, `n` number of the last proved build, `t` names from a listing; `b`,
+    `k` and `t` are JSON.
     """
     return _key(deployment, "ws", meter, workspace_id)
 

@@ -4,6 +4,7 @@ from app.core.count.meter import UsageRecord
 from app.simulator.licence import Licence
 from app.simulator.model import Workspace
 from app.store.count.naming import Naming
+from app.store.count.search import find
 from app.store.count.snapshot import Snapshot
 from tests.exact.play import DEPLOYMENT
 from tests.exact.stage import Stage, tasks
@@ -91,8 +92,8 @@ def test_a_renamed_user_keeps_one_line_under_the_newest_name_and_is_found_by_the
     stage.look()
     assert by(stage, "user") == {"ada-lovelace": 2}
     assert {record.workspace_id for record in stage.book.page(None, 9, user="ada")[0]} == {gone.id, stays.id}
-    assert [record.workspace_id for record in stage.book.find(f"ada/{stays.name}")] == [stays.id]
-    assert [record.workspace_id for record in stage.book.find(f"ada-lovelace/{gone.name}")] == [gone.id]
+    assert [record.workspace_id for record in find(stage.book, f"ada/{stays.name}")] == [stays.id]
+    assert [record.workspace_id for record in find(stage.book, f"ada-lovelace/{gone.name}")] == [gone.id]
     stage.assert_exact()
 
 

@@ -11,6 +11,7 @@ from app.simulator.model import Build, Workspace
 from app.simulator.world import CONNECTIONS
 from app.store import keys
 from app.store.coder.state import Due
+from app.store.count.search import find
 from tests.exact.play import DEPLOYMENT
 from tests.exact.stage import BUILDS, LISTING, WORKSPACE, Stage, again, licence, tasks, truth
 
@@ -224,7 +225,7 @@ def test_a_record_names_workspace_owner_template_and_organization(stage: Stage) 
     assert (record.workspace, record.owner) == (workspace.name, "chen")
     assert (record.template, record.organization) == ("codex-tasks", "coder")
     assert record.build_id == workspace.latest.id
-    assert [one.key for one in stage.book.find(f"chen/{workspace.name}")] == [record.key]
+    assert [one.key for one in find(stage.book, f"chen/{workspace.name}")] == [record.key]
 
 
 def test_a_record_that_was_proved_before_any_listing_has_its_template_from_the_build(stage: Stage) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from app.core.count.meter import RecordState, UsageRecord
 from app.store.count import records as records_module
+from app.store.count.search import find
 from app.store.timeline import Place
 from tests.store.make import ledger, moment, put, record
 from tests.store.make import records as reader
@@ -201,10 +202,10 @@ def test_nothing_stored_is_no_page(connection: "redis.Redis") -> None:
 def test_a_record_is_found_by_key_workspace_and_owner(connection: "redis.Redis", stored: list[UsageRecord]) -> None:
     assert reader(connection).record("build:007") == stored[7]
     of_workspace = sorted((one for one in stored if one.workspace_id == "w7"), key=lambda one: one.at)
-    assert reader(connection).find("w7") == of_workspace
+    assert find(reader(connection), "w7") == of_workspace
     assert reader(connection).of_workspace("w7") == of_workspace
-    assert reader(connection).find("build:007") == [stored[7]]
-    assert reader(connection).find("nothing") == []
+    assert find(reader(connection), "build:007") == [stored[7]]
+    assert find(reader(connection), "nothing") == []
 
 
 def test_the_oldest_day_is_that_of_the_first_record(connection: "redis.Redis", stored: list[UsageRecord]) -> None:
@@ -242,4 +243,4 @@ def test_records_are_found_by_key_workspace_and_name(connection: "redis.Redis", 
     into = ledger(connection)
     put(into, "w1", [record("hint:w1:2", at=2.0), record("hint:w1:1", at=1.0)])
     put(into, "w2", [record("hint:w2:1", workspace_id="w2", owner="grace", at=3.0)])
-    assert [one.key for one in reader(connection).find(what)] == found
+    assert [one.key for one in find(reader(connection), what)] == found

@@ -135,6 +135,11 @@ def record_number(key: str) -> int:
     return int(key.rpartition(":")[2])
 
 
+def record_workspace(key: str) -> str:
+    """Return the workspace in a key made by `record_key`."""
+    return key.partition(":")[2].rpartition(":")[0]
+
+
 def settled_keys(evidence: Evidence, workspace_id: str) -> list[str]:
     """Return the keys of the records that are no longer derived."""
     return [record_key(workspace_id, number) for number in range(1, evidence.base.records + 1)]

@@ -4,7 +4,6 @@ Indexes and totals are not kept: they are derived from the records. So a restore
 deliveries were counted while the backup was made.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
@@ -19,6 +18,7 @@ from app.store.backup.rawkeys import Row, raw, text
 from app.store.count.ledger import CONFLICT, Ledger, record_args
 from app.store.count.recordrow import reason_digest
 from app.store.count.records import Records
+from app.store.count.storedworkspace import read_keys
 from app.store.server.connection import script
 
 WORKSPACE: Final = "workspace"
@@ -79,7 +79,9 @@ def _read(connection: Any, deployment: str, meter: str, ids: Sequence[str]) -> t
 def _record_keys(workspace_id: str, stored: Mapping[bytes, bytes], proved: Sequence[bytes]) -> list[str]:
     base = stored.get(b"b")
     settled = settled_keys(Evidence(base=Folded.from_json(base)), workspace_id) if base else []
-    return list(dict.fromkeys([*json.loads(stored.get(b"k", b"[]")), *settled, *(key.decode() for key in proved)]))
+    return list(
+        dict.fromkeys([*read_keys(workspace_id, stored.get(b"k")), *settled, *(key.decode() for key in proved)])
+    )
 
 
 def _row(record: UsageRecord) -> dict[str, Any]:
@@ -129,7 +131,7 @@ def _put(pipe: Any, update: Any, ledger: Ledger, kept: Mapping[str, Any], versio
             pipe.hset(keys.reasons(ledger.deployment), mapping=reasons)
         args: list[Any] = [version or "0", raw(stored["e"]), raw(stored.get("k", "[]"))]
         args += [keys.record(ledger.deployment, ledger.meter, "")[:-1]]
-        args += [keys.top_prefix(ledger.deployment, ledger.meter), one, kept["at"] or 0, stored.get("n", "")]
+        args += [keys.top_prefix(ledger.deployment, ledger.meter), one, kept.get("at") or 0, stored.get("n", "")]
         base = stored.get("b", "")
         args += [raw(base), Folded.from_json(base).records if base else 0]
         args += [len(kept["folded"]), *map(raw, kept["folded"])]

@@ -5,7 +5,7 @@ import json
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from itertools import compress, islice
 from typing import Any, Final
 
 import redis
@@ -13,6 +13,7 @@ import redis
 from app.core.count.estimate import record_number
 from app.core.count.evidence import NOTHING_FOLDED, Evidence
 from app.core.count.meter import RecordState, UsageRecord
+from app.core.days import day_of
 from app.core.text.compact import compact
 from app.store import keys
 from app.store.count.evidencetext import write_evidence
@@ -23,6 +24,7 @@ from app.store.server.connection import pipelined, script
 
 #: What the script answers where somebody else was faster.
 CONFLICT: Final = -1_000_000
+_SCANNED: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +91,7 @@ class Ledger:
                 pipe.smismember(keys.folded(self.deployment, self.meter, workspace_id), digests)
             rows = pipe.execute()
         return {
-            one: StoredWorkspace.of(
-                [message for message, has in zip(messages[one], rows[2 * n + 1], strict=False) if has], *rows[2 * n]
-            )
+            one: StoredWorkspace.of(one, list(compress(messages[one], rows[2 * n + 1])), *rows[2 * n])
             for n, one in enumerate(messages)
         }
 
@@ -113,7 +113,7 @@ class Ledger:
             rows = pipe.execute()
         found = {}
         for workspace_id, (version, evidence, base, number, names) in zip(workspace_ids, rows, strict=True):
-            stored = StoredWorkspace.of((), version, evidence, base, None)
+            stored = StoredWorkspace.of(workspace_id, (), version, evidence, base, None)
             found[workspace_id] = stored.version, stored.evidence, ReconciledWorkspace.of(number, names)
         return found
 
@@ -174,9 +174,16 @@ class Ledger:
         }
 
     def workspaces(self) -> Iterator[str]:
-        """Yield every workspace that has evidence."""
-        for member, _score in self.redis.zscan_iter(keys.workspaces(self.deployment, self.meter), count=500):
+        """Yield every workspace that has evidence, one that changes meanwhile perhaps twice."""
+        listed = keys.workspaces(self.deployment, self.meter)
+        for member, _score in self.redis.zscan_iter(listed, count=_SCANNED):
             yield member.decode()
+        # The next version stores workspaces under their names only.
+        members = self.redis.zscan_iter(keys.named(self.deployment, self.meter), count=_SCANNED)
+        while some := list(islice(members, _SCANNED)):
+            ids = list(dict.fromkeys(member.decode().partition("\n")[2] for member, _score in some))
+            scores = self.redis.zmscore(listed, ids)
+            yield from (one for one, score in zip(ids, scores, strict=True) if score is None)
 
     def keys_of(self, workspace_id: str) -> list[str]:
         """Return the keys that update_records.lua takes for a workspace."""
@@ -213,7 +220,7 @@ class Ledger:
 
 def record_args(record: UsageRecord) -> list[Any]:
     """Return the seven arguments that update_records.lua takes for a record."""
-    day, provisional = datetime.fromtimestamp(record.at, UTC).date(), record.state is RecordState.PROVISIONAL
+    day, provisional = day_of(record.at), record.state is RecordState.PROVISIONAL
     names = json.dumps(_names(record))
     return [record.key, repr(record.at), f"{day}", record.weight, int(provisional), names, write_row(record)]
 

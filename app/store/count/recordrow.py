@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from app.core.count.estimate import record_workspace
 from app.core.count.meter import RecordState, UsageRecord
 from app.core.text.compact import compact
 
@@ -52,7 +53,7 @@ def read_row(key: str, meter: str, stored: bytes, reason_of: Callable[[str], str
         meter=meter,
         state=RecordState.PROVISIONAL if provisional else RecordState.PROVED,
         at=at,
-        workspace_id=workspace_id,
+        workspace_id=workspace_id or record_workspace(key),
         workspace=workspace,
         owner=owner,
         template=template,

@@ -4,15 +4,17 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 from typing import Final
 
 import redis
 
 from app.core.count.meter import RecordState, UsageRecord
+from app.core.days import day_of, days_between, end_of_month, months, start_of
 from app.store import keys
 from app.store.count.naming import Naming
 from app.store.count.recordrow import read_row
+from app.store.count.storedworkspace import read_keys
 from app.store.server.commands import commands
 from app.store.server.connection import script
 from app.store.timeline import Place
@@ -45,27 +47,31 @@ class Records:
     def record(self, usage_key: str) -> UsageRecord | None:
         return next(iter(self.read([usage_key])), None)
 
-    def find(self, what: str) -> list[UsageRecord]:
-        """Return the records for a usage key, workspace id, workspace name or `owner/workspace`, oldest first."""
-        record = self.record(what)
-        if record:
-            return [record]
-        name = what.lower()
-        found_names = self.redis.zrangebylex(keys.named(self.deployment, self.meter), f"[{name}\n", f"({name}\x0b")
-        ids = sorted({name, *(member.decode().partition("\n")[2] for member in found_names)})
-        found = [record for workspace_id in ids for record in self.of_workspace(workspace_id)]
-        return sorted(found, key=lambda record: record.at)
-
     def of_workspace(self, workspace_id: str) -> list[UsageRecord]:
         """Return the records of one workspace, oldest first."""
-        listed = json.loads(self.redis.hget(keys.workspace(self.deployment, self.meter, workspace_id), "k") or b"[]")
-        proved = self.redis.zrange(keys.proved(self.deployment, self.meter, workspace_id), 0, -1)
-        return sorted(self.read([*listed, *(key.decode() for key in proved)]), key=lambda record: record.at)
+        return self.of_workspaces([workspace_id])[workspace_id]
+
+    def of_workspaces(self, workspace_ids: Sequence[str]) -> dict[str, list[UsageRecord]]:
+        """Return the records of each workspace, oldest first, in two round trips."""
+        with self.redis.pipeline(transaction=False) as pipe:
+            for one in workspace_ids:
+                pipe.hget(keys.workspace(self.deployment, self.meter, one), "k")
+                pipe.zrange(keys.proved(self.deployment, self.meter, one), 0, -1)
+            rows = iter(pipe.execute())
+        usage_keys = {
+            one: [*read_keys(one, listed), *(key.decode() for key in proved)]
+            for one, listed, proved in zip(workspace_ids, rows, rows, strict=True)
+        }
+        found = {record.key: record for record in self.read([key for some in usage_keys.values() for key in some])}
+        return {
+            one: sorted((found[key] for key in some if key in found), key=lambda record: record.at)
+            for one, some in usage_keys.items()
+        }
 
     def oldest(self) -> date | None:
         """Return the UTC day of the first record."""
         found = self.redis.zrange(keys.records(self.deployment, self.meter), 0, 0, withscores=True)
-        return _day(found[0][1]) if found else None
+        return day_of(found[0][1]) if found else None
 
     def count(self, start: float | None = None, end: float | None = None) -> int:
         """Return the number of records from `start` up to but not including `end`, in seconds since the epoch."""
@@ -171,12 +177,12 @@ class Records:
         if edges is None:
             return
         first, last = edges
-        months = list(_months(first, last))
-        for month, has in zip(months, self._have(names, [keys.month_of(month) for month in months]), strict=True):
-            days = list(_days(max(month, first), min(_end_of(month), last))) if has else []
+        spanned = list(months(first, last))
+        for month, has in zip(spanned, self._have(names, [keys.month_of(month) for month in spanned]), strict=True):
+            days = list(days_between(max(month, first), min(end_of_month(month), last))) if has else []
             for day, used in zip(days, self._have(names, [keys.day_of(day) for day in days]), strict=True):
                 if used:
-                    yield _Span(max(_at(day), whole.low), min(_at(day + timedelta(days=1)), whole.below))
+                    yield _Span(max(start_of(day), whole.low), min(start_of(day + timedelta(days=1)), whole.below))
 
     def _edges(self, whole: _Span, place: Place | None) -> tuple[date, date] | None:
         """Return the first and the last UTC day that can have records; None if there are none."""
@@ -187,7 +193,7 @@ class Records:
             return None
         low = max(oldest[0][1], whole.low)
         high = min(newest[0][1], whole.below, place.at if place else math.inf)
-        return (_day(low), _day(high)) if low <= high else None
+        return (day_of(low), day_of(high)) if low <= high else None
 
     def _have(self, names: Mapping[str, str], spans: list[str]) -> list[bool]:
         if not spans:
@@ -234,26 +240,3 @@ def _takes(record: UsageRecord, wanted: Mapping[str, str]) -> bool:
         "state": record.state.value,
     }
     return all(has[name] == value for name, value in wanted.items())
-
-
-def _months(first: date, last: date) -> Iterator[date]:
-    """Yield the first day of each month, last month first."""
-    for number in range(last.year * 12 + last.month - 1, first.year * 12 + first.month - 2, -1):
-        yield date(number // 12, number % 12 + 1, 1)
-
-
-def _end_of(month: date) -> date:
-    return (month + timedelta(days=31)).replace(day=1) - timedelta(days=1)
-
-
-def _days(first: date, last: date) -> Iterator[date]:
-    """Yield days, last day first."""
-    return (last - timedelta(days=n) for n in range((last - first).days + 1))
-
-
-def _day(at: float) -> date:
-    return datetime.fromtimestamp(at, UTC).date()
-
-
-def _at(day: date) -> float:
-    return datetime.combine(day, time(), UTC).timestamp()

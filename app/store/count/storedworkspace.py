@@ -4,8 +4,14 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
+from app.core.count.estimate import record_key
 from app.core.count.evidence import Evidence, Folded
 from app.store.count.evidencetext import read_evidence
+
+
+def read_keys(workspace_id: str, stored: bytes | None) -> list[str]:
+    """Return the keys of the records that may still be replaced, which are stored whole or as their number."""
+    return [record_key(workspace_id, one) if isinstance(one, int) else one for one in json.loads(stored or b"[]")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,7 @@ class StoredWorkspace:
     @classmethod
     def of(
         cls,
+        workspace_id: str,
         counted: Collection[str],
         version: bytes | None,
         evidence: bytes | None,
@@ -54,4 +61,4 @@ class StoredWorkspace:
         # If only numbers are left, a version without folding has replaced them by proved builds.
         if base and (known.resumed or known.paused or known.failed_resumes):
             known = replace(known, base=Folded.from_json(base))
-        return cls(int(version or 0), known, frozenset(json.loads(stored_keys or b"[]")), frozenset(counted))
+        return cls(int(version or 0), known, frozenset(read_keys(workspace_id, stored_keys)), frozenset(counted))

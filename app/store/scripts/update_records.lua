@@ -4,7 +4,7 @@
 -- permanent.
 -- KEYS[1] workspace hash   KEYS[2] records by time   KEYS[3] totals   KEYS[4] workspaces by latest evidence
 -- KEYS[5] proved records of the workspace by time   KEYS[6] folded messages of the workspace
--- ARGV[1] version that the caller read   ARGV[2] evidence (JSON)   ARGV[3] keys of replaceable records (JSON array)
+-- ARGV[1] version that the caller read   ARGV[2] evidence (JSON)   ARGV[3] replaceable records (JSON array of keys, or of the numbers of hints)
 -- ARGV[4] prefix of record keys          ARGV[5] prefix of tops    ARGV[6] workspace id   ARGV[7] time of the evidence
 -- ARGV[8] number of the last proved build; empty to leave it unchanged
 -- ARGV[9] the folded evidence (JSON); empty for nothing
@@ -56,8 +56,14 @@ local function withdraw(usage_key, stored)
   redis.call('ZREM', KEYS[2], usage_key)
 end
 
+local hint = 'hint:' .. ARGV[6] .. ':'
+local function key_of(number_or_key)
+  return type(number_or_key) == 'number' and hint .. string.format('%d', number_or_key) or number_or_key
+end
+
 local kept, replaceable = {}, {}
-for _, usage_key in ipairs(cjson.decode(ARGV[3])) do
+for _, stored_key in ipairs(cjson.decode(ARGV[3])) do
+  local usage_key = key_of(stored_key)
   replaceable[usage_key] = true
   kept[usage_key] = true
 end
@@ -84,16 +90,16 @@ local function let_go(usage_key)
   if stored then withdraw(usage_key, stored) end
 end
 
-local hint = 'hint:' .. ARGV[6] .. ':'
 local function number_of(usage_key)
   return string.sub(usage_key, 1, #hint) == hint and tonumber(string.sub(usage_key, #hint + 1)) or math.huge
 end
-for _, usage_key in ipairs(cjson.decode(redis.call('HGET', KEYS[1], 'k') or '[]')) do
+for _, stored_key in ipairs(cjson.decode(redis.call('HGET', KEYS[1], 'k') or '[]')) do
+  local usage_key = key_of(stored_key)
   if number_of(usage_key) > standing then let_go(usage_key) end
 end
 local before = redis.call('HGET', KEYS[1], 'b')
 for number = standing + 1, before and cjson.decode(before).records or 0 do
-  let_go(hint .. string.format('%d', number))
+  let_go(key_of(number))
 end
 if ARGV[9] ~= '' then
   redis.call('HSET', KEYS[1], 'b', ARGV[9])

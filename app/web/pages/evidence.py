@@ -14,6 +14,7 @@ from app.config.load import Config
 from app.core.count.meter import AWB
 from app.core.limit.period import Period
 from app.pipeline.usage import current_usage
+from app.store.count.search import find
 from app.web.pages.base import respond
 from app.web.pages.frame import chosen, day_of, delivery_path, record_path, to
 from app.web.pages.records import (
@@ -60,7 +61,7 @@ def _add_lists(routes: Blueprint, config: Config, connection: "redis.Redis") -> 
         rows = store.records(AWB)
         what = request.args.get("what", "").strip()[:_LONGEST]
         if what:
-            found, following = rows.find(what)[::-1], None
+            found, following = find(rows, what)[::-1], None
         else:
             found, following = filters.page(rows, request.args.get("cursor"), PAGE)
         every = found if what else every_record(rows, filters)

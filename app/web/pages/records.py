@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 from typing import Final
 
 from flask import abort, request
 
 from app.answers.records import Record
 from app.core.count.meter import AWB, RecordState, Usage, UsageRecord
+from app.core.days import start_of
 from app.core.limit.period import Period
 from app.store.count.records import Records
 from app.store.store import Store
@@ -87,8 +88,8 @@ class Filters:
 
     def _edges(self) -> tuple[float | None, float | None]:
         return (
-            _at(self.first) if self.first else None,
-            _at(self.last + timedelta(days=1)) if self.last else None,
+            start_of(self.first) if self.first else None,
+            start_of(self.last + timedelta(days=1)) if self.last else None,
         )
 
     def count(self, store: Store, today: date) -> int | None:
@@ -174,7 +175,3 @@ def _day(name: str) -> date | None:
     if text and found is None:
         abort(404, f"“{text[:40]}” is not a day; write it as 2026-01-31.")
     return found
-
-
-def _at(day: date) -> float:
-    return datetime.combine(day, time(), UTC).timestamp()
