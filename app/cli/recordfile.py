@@ -13,7 +13,7 @@ from pydantic import Field as PydanticField
 
 from app import clock
 from app.answers.records import Record
-from app.core.count.meter import AWB, RecordState, UsageRecord
+from app.core.count.meter import AWB, BUILD, RecordState, UsageRecord
 from app.core.text.csvtext import csv_line, unguarded
 from app.core.text.terminal import json_text
 
@@ -53,7 +53,7 @@ class _Line(BaseModel):
     def _whole(self) -> Self:
         if self.at > clock.now() + _CLOCKS_DIFFER:
             raise ValueError("at is in the future")
-        if self.state is RecordState.PROVED and self.key != f"build:{self.build_id}":
+        if self.state is RecordState.PROVED and self.key != f"{BUILD}{self.build_id}":
             raise ValueError("the key of a proved record must be build: and its build_id")
         if self.state is RecordState.PROVISIONAL and not self.deliveries:
             raise ValueError("a provisional record must name the deliveries that it comes from")

@@ -140,8 +140,8 @@ def workspace(deployment: str, meter: str, workspace_id: str) -> str:
     """Hash of one workspace.
 
     `v` version, `e` evidence (app/store/count/evidencetext.py), `b` folded evidence, `k` keys of the records that may
-    still be replaced, or the numbers in these keys, `n` number of the last proved build, `t` names from a listing; `b`,
-    `k` and `t` are JSON.
+    still be replaced, or the numbers in these keys, `p` keys of the proved ones, a line each, `n` number of the last
+    proved build, `t` names from a listing; `b` and `k` are JSON, `t` may be compressed.
     """
     return _key(deployment, "ws", meter, workspace_id)
 

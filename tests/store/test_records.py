@@ -52,6 +52,7 @@ def year() -> list[UsageRecord]:
                 owner=draw.choice(USERS),
                 template=draw.choice(TEMPLATES),
                 organization=draw.choice(("coder", "acme")),
+                build_id=f"{number:03}",
                 state=draw.choice(list(RecordState)),
             )
         )

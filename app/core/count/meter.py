@@ -11,6 +11,8 @@ from app.core.limit.period import Period
 
 #: Agent Workspace Builds.
 AWB: Final = "awb"
+#: The usage key of a proved build is this and its id.
+BUILD: Final = "build:"
 
 
 @dataclass(frozen=True, slots=True)

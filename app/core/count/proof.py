@@ -5,7 +5,7 @@ from typing import Final
 
 from app.core.coder.shapes import Build
 from app.core.count.evidence import Evidence, Sighting
-from app.core.count.meter import AWB, RecordState, UsageRecord
+from app.core.count.meter import AWB, BUILD, RecordState, UsageRecord
 
 #: The rule in proved records. It is not in the rules file: Coder itself counts this way.
 PROVED_RULE: Final = "coder-build"
@@ -47,7 +47,7 @@ def _record(build: Build, evidence: Evidence, names: Mapping[str, str], deliveri
     at = build.counted_at
     assert at is not None  # noqa: S101 - for the type checker
     return UsageRecord(
-        key=f"build:{build.id}",
+        key=f"{BUILD}{build.id}",
         meter=AWB,
         state=RecordState.PROVED,
         at=at.timestamp(),

@@ -18,7 +18,7 @@ from app.store.backup.rawkeys import Row, raw, text
 from app.store.count.ledger import CONFLICT, Ledger, record_args
 from app.store.count.recordrow import reason_digest
 from app.store.count.records import Records
-from app.store.count.storedworkspace import read_keys
+from app.store.count.storedworkspace import read_keys, read_proved
 from app.store.server.connection import script
 
 WORKSPACE: Final = "workspace"
@@ -79,9 +79,8 @@ def _read(connection: Any, deployment: str, meter: str, ids: Sequence[str]) -> t
 def _record_keys(workspace_id: str, stored: Mapping[bytes, bytes], proved: Sequence[bytes]) -> list[str]:
     base = stored.get(b"b")
     settled = settled_keys(Evidence(base=Folded.from_json(base)), workspace_id) if base else []
-    return list(
-        dict.fromkeys([*read_keys(workspace_id, stored.get(b"k")), *settled, *(key.decode() for key in proved)])
-    )
+    replaceable = read_keys(workspace_id, stored.get(b"k"))
+    return list(dict.fromkeys([*replaceable, *settled, *read_proved(stored.get(b"p"), proved)]))
 
 
 def _row(record: UsageRecord) -> dict[str, Any]:

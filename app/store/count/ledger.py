@@ -119,7 +119,10 @@ class Ledger:
 
     def has_proved(self, workspace_id: str) -> bool:
         """Return whether any build of a workspace is proved to have counted."""
-        return bool(self.redis.exists(keys.proved(self.deployment, self.meter, workspace_id)))
+        with self.redis.pipeline(transaction=False) as pipe:
+            pipe.hexists(keys.workspace(self.deployment, self.meter, workspace_id), "p")
+            pipe.exists(keys.proved(self.deployment, self.meter, workspace_id))
+            return any(pipe.execute())
 
     def name(self, workspaces: Mapping[str, Mapping[str, str]]) -> None:
         """Store workspaces' names from a listing, by workspace id."""

@@ -7,6 +7,7 @@ import redis
 
 from app.store import keys
 from app.store.count.recordrow import renamed
+from app.store.count.storedworkspace import read_proved
 from app.store.server.commands import commands
 from app.store.server.connection import script
 
@@ -73,9 +74,10 @@ class Naming:
             workspace_id: the workspace.
             names: owner, template and organization; missing or empty ones stay unchanged.
         """
-        proved = [
-            key.decode() for key in self.redis.zrange(keys.proved(self.deployment, self.meter, workspace_id), 0, -1)
-        ]
+        with self.redis.pipeline(transaction=False) as pipe:
+            pipe.hget(keys.workspace(self.deployment, self.meter, workspace_id), "p")
+            pipe.zrange(keys.proved(self.deployment, self.meter, workspace_id), 0, -1)
+            proved = read_proved(*pipe.execute())
         if not proved:
             return 0
         rows = self.redis.mget([keys.record(self.deployment, self.meter, key) for key in proved])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from app.core.count.estimate import record_workspace
-from app.core.count.meter import RecordState, UsageRecord
+from app.core.count.meter import BUILD, RecordState, UsageRecord
 from app.core.text.compact import compact
 
 _DAY_CHARS: Final = 11
@@ -61,9 +61,13 @@ def read_row(key: str, meter: str, stored: bytes, reason_of: Callable[[str], str
         rule=rule,
         reason=reason_of(digest),
         deliveries=tuple(deliveries),
-        build_id=build,
+        build_id=_build_of(key) if build is None and not provisional else build,
         weight=weight,
     )
+
+
+def _build_of(key: str) -> str | None:
+    return key.removeprefix(BUILD) if key.startswith(BUILD) else None
 
 
 def renamed(stored: bytes, names: Mapping[str, str]) -> tuple[bytes, str]:

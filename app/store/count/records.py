@@ -14,7 +14,7 @@ from app.core.days import day_of, days_between, end_of_month, months, start_of
 from app.store import keys
 from app.store.count.naming import Naming
 from app.store.count.recordrow import read_row
-from app.store.count.storedworkspace import read_keys
+from app.store.count.storedworkspace import read_keys, read_proved
 from app.store.server.commands import commands
 from app.store.server.connection import script
 from app.store.timeline import Place
@@ -55,12 +55,12 @@ class Records:
         """Return the records of each workspace, oldest first, in two round trips."""
         with self.redis.pipeline(transaction=False) as pipe:
             for one in workspace_ids:
-                pipe.hget(keys.workspace(self.deployment, self.meter, one), "k")
+                pipe.hmget(keys.workspace(self.deployment, self.meter, one), "k", "p")
                 pipe.zrange(keys.proved(self.deployment, self.meter, one), 0, -1)
             rows = iter(pipe.execute())
         usage_keys = {
-            one: [*read_keys(one, listed), *(key.decode() for key in proved)]
-            for one, listed, proved in zip(workspace_ids, rows, rows, strict=True)
+            one: [*read_keys(one, replaceable), *read_proved(proved, listed)]
+            for one, (replaceable, proved), listed in zip(workspace_ids, rows, rows, strict=True)
         }
         found = {record.key: record for record in self.read([key for some in usage_keys.values() for key in some])}
         return {

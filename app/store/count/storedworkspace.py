@@ -1,17 +1,47 @@
 """What the ledger has stored about a workspace, read from its hash."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from app.core.count.estimate import record_key
 from app.core.count.evidence import Evidence, Folded
+from app.core.text.compact import compact
 from app.store.count.evidencetext import read_evidence
+from app.store.count.packed import pack, unpack
+
+#: What most names have in common. It is part of the stored data and must never change.
+_NAMES: Final = (
+    b'0123456789abcdef"task":"yes"}{"owner":"","owner_id":"","template":"coder","template_id":"",'
+    b'"organization":"coder","organization_id":"","task":"yes"}'
+)
 
 
 def read_keys(workspace_id: str, stored: bytes | None) -> list[str]:
     """Return the keys of the records that may still be replaced, which are stored whole or as their number."""
     return [record_key(workspace_id, one) if isinstance(one, int) else one for one in json.loads(stored or b"[]")]
+
+
+def read_proved(stored: bytes | None, listed: Iterable[bytes]) -> list[str]:
+    """Return the keys of a workspace's proved records.
+
+    Args:
+        stored: those in the workspace's hash, a line each.
+        listed: those in a list of their own, as versions before schema 4 store all of them.
+    """
+    return list(dict.fromkeys(key.decode() for key in (*(stored.split(b"\n") if stored else ()), *listed)))
+
+
+def write_names(names: Mapping[str, str]) -> bytes:
+    """Return the stored form of a workspace's names in a listing."""
+    return pack(compact(dict(names)), _NAMES)
+
+
+def read_names(stored: bytes | None) -> dict[str, str]:
+    """Parse what `write_names` wrote, or JSON."""
+    found: dict[str, str] = json.loads(unpack(stored or b"{}", _NAMES))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +59,7 @@ class ReconciledWorkspace:
     @classmethod
     def of(cls, number: bytes | None, names: bytes | None) -> "ReconciledWorkspace":
         """Read the fields `n` and `t`."""
-        return cls(int(number or 0), json.loads(names or b"{}"))
+        return cls(int(number or 0), read_names(names))
 
 
 @dataclass(frozen=True, slots=True)
