@@ -112,6 +112,19 @@ class RedisServer:
             self.process.wait(PATIENCE)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _loggers_are_not_cached() -> Iterator[None]:
+    """Let every logger follow the configuration, so that no test has the one that an earlier test made."""
+    configure = structlog.configure
+
+    def uncached(**settings: Any) -> None:
+        configure(**{**settings, "cache_logger_on_first_use": False})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(structlog, "configure", uncached)
+        yield
+
+
 @pytest.fixture
 def logging_restored() -> Iterator[None]:
     """Undo what `logs.configure` does to the whole process."""
