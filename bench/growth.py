@@ -32,6 +32,10 @@ DAILY: Final = 6_000
 _START: Final = datetime(2026, 1, 5, tzinfo=UTC)
 _BATCH: Final = 200
 _YEAR: Final = 365
+#: A moment in microseconds, as real ones have; whole seconds would take less space.
+_FRACTION: Final = 482_913
+#: What exists because of records, evidence and indexes included.
+_LEDGER: Final = frozenset({"record", "records", "totals", "top", "ws", "named", "proved", "folded"})
 #: Number of kinds of keys to list.
 _SHOWN: Final = 10
 _MEGABYTE: Final = 1_000_000
@@ -40,19 +44,46 @@ _MEGABYTE: Final = 1_000_000
 def measure(directory: Path, progress: Progress, *, quick: bool) -> list[Row]:
     days, daily = (4, 1_000) if quick else (8, DAILY)
     logs.configure("json", "error")
+    progress.step(f"{GROUP}: workspaces with one build each")
+    once = _once(directory, daily)
     with store(directory / "growth") as (url, bare), unsynced(bare), connect(url) as connection:
         config = load(environ=environment(directory, AWB_REDIS_URL=url, AWB_AI_TEMPLATES=TEMPLATE))
         runtime.use(connection, config)
         used = [_used(connection)]
         for number in range(days):
             progress.step(f"{GROUP}: day {number + 1} of {days}, {daily:,} deliveries")
-            _live(connection, config, number, daily)
+            _live(connection, config, number, _samples(number, daily))
             used.append(_used(connection))
         runtime.forget()
         if counted(connection) != days * units(daily):
             raise ChildError(f"{days * units(daily)} records expected, {counted(connection)} counted")
         kinds = _kinds(connection)
-    return [*_rows(used, daily), *_kind_rows(kinds)]
+    twice = _per_record(kinds, days * units(daily))
+    return [*_rows(used, daily), *_record_rows(twice, once), *_kind_rows(kinds)]
+
+
+def _once(directory: Path, count: int) -> float:
+    """Return the bytes of a record if every workspace was created and never resumed."""
+    samples = [one for one in _samples(0, count) if b"Task Paused" not in one[1] and b"Task Resumed" not in one[1]]
+    with store(directory / "once") as (url, bare), unsynced(bare), connect(url) as connection:
+        config = load(environ=environment(directory, AWB_REDIS_URL=url, AWB_AI_TEMPLATES=TEMPLATE))
+        runtime.use(connection, config)
+        _live(connection, config, 0, samples)
+        runtime.forget()
+        return _per_record(_kinds(connection), counted(connection))
+
+
+def _per_record(kinds: dict[str, tuple[int, int]], records: int) -> float:
+    return sum(size for kind, (_, size) in kinds.items() if kind in _LEDGER) / records
+
+
+def _record_rows(twice: float, once: float) -> list[Row]:
+    """Return the bytes of a record with its evidence and indexes (MEMORY USAGE)."""
+    aim = Aim("<=", 1000)
+    return [
+        Row(GROUP, "a record, evidence and indexes included, of two of each workspace", Spread.of([twice]), "B", aim),
+        Row(GROUP, "the same, the only one of each workspace", Spread.of([once]), "B", aim),
+    ]
 
 
 def _rows(used: Sequence[int], daily: int) -> list[Row]:
@@ -70,11 +101,11 @@ def _rows(used: Sequence[int], daily: int) -> list[Row]:
     ]
 
 
-def _live(connection: Any, config: Config, number: int, daily: int) -> None:
+def _live(connection: Any, config: Config, number: int, samples: Sequence[tuple[str, bytes]]) -> None:
     """Simulate a day: deliveries arrive, a worker counts them, and the sweep packs those of the previous day."""
-    inbox, samples = Store(connection, "default").inbox, _samples(number, daily)
+    inbox = Store(connection, "default").inbox
     for start in range(0, len(samples), _BATCH):
-        at = _START + timedelta(days=number, seconds=86_400 * start / len(samples))
+        at = _START + timedelta(days=number, seconds=86_400 * start // len(samples), microseconds=_FRACTION)
         with clock.reading(lambda at=at: at):
             for message_id, body in samples[start : start + _BATCH]:
                 take(inbox, body, message_id)

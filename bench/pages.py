@@ -93,7 +93,7 @@ def _updates(starts: Iterator[float]) -> Iterator[RecordUpdate]:
             )
             for place, at in enumerate(times)
         ]
-        yield RecordUpdate(workspace, 0, Evidence(task=True), (), times[-1], records, len(times))
+        yield RecordUpdate(workspace, 0, Evidence(task=True), (), records, len(times))
 
 
 def _times(port: int, path: str, times: int, progress: Progress) -> list[float]:

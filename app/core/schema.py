@@ -6,10 +6,10 @@ from typing import Final
 #: The version written by this release. It is raised by one if an earlier release could misread the data, or for a
 #: migration.
 #: 1: before versions were stored. 2: old evidence is folded; failed builds above 1 subtract nothing. 3: as 2, and reads
-#: compressed evidence and shorter records, which the next version writes.
-VERSION: Final = 3
+#: what 4 writes. 4: evidence is compressed, records are shorter, and workspaces are listed by their name alone.
+VERSION: Final = 4
 #: The earliest version that can read the data: one back, so that an upgrade can be undone.
-READABLE_FROM: Final = 2
+READABLE_FROM: Final = 3
 
 
 class SchemaError(Exception):

@@ -141,7 +141,7 @@ def workspace(deployment: str, meter: str, workspace_id: str) -> str:
 
     `v` version, `e` evidence (app/store/count/evidencetext.py), `b` folded evidence, `k` keys of the records that may
     still be replaced, or the numbers in these keys, `p` keys of the proved ones, a line each, `n` number of the last
-    proved build, `t` names from a listing; `b` and `k` are JSON, `t` may be compressed.
+    proved build, `t` names from a listing; `b` and `k` are JSON, `e` and `t` may be compressed.
     """
     return _key(deployment, "ws", meter, workspace_id)
 
@@ -152,12 +152,12 @@ def folded(deployment: str, meter: str, workspace_id: str) -> str:
 
 
 def workspaces(deployment: str, meter: str) -> str:
-    """Sorted set of workspaces with evidence, by the arrival of the latest."""
+    """Sorted set of workspaces with evidence, as versions before schema 4 list them."""
     return _key(deployment, "workspaces", meter)
 
 
 def named(deployment: str, meter: str) -> str:
-    """Sorted set, all scores 0, of `<workspace>` or `<owner>/<workspace>`, a line feed, and a workspace id."""
+    """Sorted set of workspaces with evidence, all scores 0: a workspace's name, a line feed, and its id."""
     return _key(deployment, "named", meter)
 
 
@@ -262,7 +262,7 @@ def looked(deployment: str) -> str:
 
 
 def proved(deployment: str, meter: str, workspace_id: str) -> str:
-    """Sorted set of a workspace's proved usage keys by time."""
+    """Sorted set of a workspace's proved usage keys by time: those of versions before schema 4, and odd ones."""
     return _key(deployment, "proved", meter, workspace_id)
 
 

@@ -117,7 +117,7 @@ def put(connection: "redis.Redis", records: Sequence[UsageRecord], deployment: s
 def _update_of(record: UsageRecord) -> RecordUpdate:
     proved = record.state is RecordState.PROVED
     kept, added = ((), (record,)) if proved else ((record,), ())
-    return RecordUpdate(record.workspace_id, 0, Evidence(), kept, record.at, proved=added)
+    return RecordUpdate(record.workspace_id, 0, Evidence(), kept, proved=added)
 
 
 def deliver(connection: "redis.Redis", records: Sequence[UsageRecord], deployment: str = DEPLOYMENT) -> None:

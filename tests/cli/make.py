@@ -42,7 +42,7 @@ def build(number: int, at: datetime | None = None, **fields: Any) -> UsageRecord
 
 def put(connection: "redis.Redis", records: Sequence[UsageRecord], deployment: str = DEPLOYMENT) -> None:
     ledger = Ledger(connection, deployment, AWB)
-    updates = [RecordUpdate(one.workspace_id, 0, Evidence(), (), one.at, proved=(one,)) for one in records]
+    updates = [RecordUpdate(one.workspace_id, 0, Evidence(), (), proved=(one,)) for one in records]
     assert ledger.update_records(updates)[1] == []
 
 

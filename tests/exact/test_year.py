@@ -49,14 +49,14 @@ class Deployment:
             owner = self.random.choice(["ada", "bob", "eve"]) if number < 10 else "ci"
             key = f"build:{at.timestamp():.0f}"
             proved = [record(f"{key}-{n}", at, RecordState.PROVED, owner) for n in range(number)]
-            self.ledger.update_records([RecordUpdate(key, 0, Evidence(), (), at.timestamp(), proved, number)])
+            self.ledger.update_records([RecordUpdate(key, 0, Evidence(), (), proved, number)])
 
     def wobble(self, at: datetime) -> None:
         """Take estimates back and give others: up to five per cent of the limit."""
         version, evidence = self.ledger.read(["doubt"])["doubt"]
         self.doubtful = self.random.randint(0, LIMIT // 20)
         hints = [record(f"hint:doubt:{n}", at, RecordState.PROVISIONAL, f"u{n % 9}") for n in range(self.doubtful)]
-        self.ledger.update_records([RecordUpdate("doubt", version, evidence, hints, at.timestamp())])
+        self.ledger.update_records([RecordUpdate("doubt", version, evidence, hints)])
 
 
 @pytest.fixture

@@ -108,7 +108,7 @@ def test_a_replay_long_after_counts_nothing_twice(connection: "redis.Redis", con
 def test_proved_builds_take_the_place_of_all_that_was_hinted(connection: Any, config: Any, ledger: Ledger) -> None:
     count(connection, config, resumes(LONG))
     version, evidence = ledger.read([WORKSPACE])[WORKSPACE]
-    moved, conflicts = ledger.update_records([RecordUpdate(WORKSPACE, version, evidence.consumed(), (), 0)])
+    moved, conflicts = ledger.update_records([RecordUpdate(WORKSPACE, version, evidence.consumed(), ())])
     assert (moved, conflicts, used(connection)) == (-LONG, [], 0)
     assert not connection.exists(keys.folded(DEPLOYMENT, AWB, WORKSPACE))
     assert ledger.read([WORKSPACE])[WORKSPACE][1].base == NOTHING_FOLDED
@@ -145,7 +145,7 @@ def test_a_version_without_folding_that_ran_meanwhile_leaves_an_estimate_that_me
     # It verifies: the hints that it knows go, and the numbers and what stands for them stay.
     version, evidence = ledger.read([WORKSPACE])[WORKSPACE]
     consumed = replace(evidence.consumed(), base=evidence.base)
-    ledger.update_records([RecordUpdate(WORKSPACE, version, consumed, (), 0)])
+    ledger.update_records([RecordUpdate(WORKSPACE, version, consumed, ())])
     assert used(connection) == LONG - KEPT
     assert connection.hexists(key, "b")
     count(connection, config, resumes(LONG + 1)[LONG:])

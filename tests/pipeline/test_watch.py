@@ -53,7 +53,7 @@ def builds(connection: "redis.Redis", number: int, at: datetime, owner: str = "a
         for n in range(number)
     ]  # fmt: skip
     ledger = Ledger(connection, DEPLOYMENT, AWB)
-    ledger.update_records([RecordUpdate(workspace, 0, Evidence(), (), at.timestamp(), records, number)])
+    ledger.update_records([RecordUpdate(workspace, 0, Evidence(), (), records, number)])
 
 
 def told(connection: "redis.Redis") -> list[tuple[str, str, str]]:
@@ -195,7 +195,7 @@ def test_two_thousand_names_are_looked_at_in_a_few_round_trips(
     at = datetime(2026, 3, 23, 10, tzinfo=UTC).timestamp()
     ledger = Ledger(connection, DEPLOYMENT, AWB)
     records = [_record(f"w{n}", f"user-{n}", at) for n in range(2000)]
-    ledger.update_records([RecordUpdate(one.workspace_id, 0, Evidence(), [one], at) for one in records])
+    ledger.update_records([RecordUpdate(one.workspace_id, 0, Evidence(), [one]) for one in records])
     config = with_scopes(redis_server, '[{"by": "user", "limit": 100, "per": "day"}]')
     before = connection.info("stats")["total_reads_processed"]
     scopes.watch(Store(connection, DEPLOYMENT), config)

@@ -1,48 +1,43 @@
-"""The same data in the forms of two versions: keys, names and evidence whole, or shortened."""
+"""A ledger as versions before schema 4 stored it: in more bytes."""
 
 import json
 from typing import Any
 
-from app.core.count.evidence import Evidence
-from app.core.count.meter import AWB
+from app.core.count.estimate import record_key, record_workspace
+from app.core.count.meter import AWB, BUILD
 from app.store import keys
-from app.store.count.evidencetext import read_evidence, write_evidence
-from app.store.count.storedworkspace import write_names
-from tests.store.make import DEPLOYMENT
+from app.store.count.evidencetext import read_evidence
+from app.store.count.storedworkspace import read_names
+from tests.store.make import DEPLOYMENT, NOW
 
-_DAY = 11
-_WORKSPACE_ID, _BUILD = 6, 11
+_DAY, _OWNER, _WORKSPACE_ID, _WORKSPACE, _BUILD = 11, 2, 6, 7, 11
 
 
-def shorten(connection: Any) -> None:
-    """Rewrite a ledger as the next version stores it."""
-    listed, named = keys.workspaces(DEPLOYMENT, AWB), keys.named(DEPLOYMENT, AWB)
-    for member in connection.zrange(listed, 0, -1):
-        proved = keys.proved(DEPLOYMENT, AWB, member.decode())
-        proved_keys = connection.zrange(proved, 0, -1)
-        key = keys.workspace(DEPLOYMENT, AWB, member.decode())
-        evidence: Evidence = read_evidence(connection.hget(key, "e"))
-        connection.hset(key, "e", write_evidence(evidence, compressed=True))
-        usage_keys = json.loads(connection.hget(key, "k"))
-        connection.hset(key, "k", json.dumps([int(one.rpartition(":")[2]) for one in usage_keys]))
-        for usage_key in usage_keys:
-            name = keys.record(DEPLOYMENT, AWB, usage_key)
-            stored = connection.get(name)
-            row = json.loads(stored[_DAY:])
-            row[_WORKSPACE_ID] = ""
-            connection.set(name, stored[:_DAY] + json.dumps(row).encode())
-        if proved_keys:
-            connection.hset(key, "p", b"\n".join(proved_keys))
-            connection.delete(proved)
-        names = connection.hget(key, "t")
-        if names:
-            connection.hset(key, "t", write_names(json.loads(names)))
-        for usage_key in proved_keys:
-            name = keys.record(DEPLOYMENT, AWB, usage_key.decode())
-            stored = connection.get(name)
-            row = json.loads(stored[_DAY:])
-            row[_BUILD] = None
-            connection.set(name, stored[:_DAY] + json.dumps(row).encode())
-    connection.delete(listed)
-    owned = [member for member in connection.zrange(named, 0, -1) if b"/" in member]
-    connection.zrem(named, *owned)
+def lengthen(connection: Any) -> None:
+    """Rewrite the whole ledger: keys, evidence and workspaces' ids as text, and workspaces by id, name and owner."""
+    prefix = keys.workspace(DEPLOYMENT, AWB, "")
+    named: set[str] = set()
+    for name in list(connection.scan_iter(match=f"{prefix}*")):
+        workspace_id, stored = name.decode().removeprefix(prefix), connection.hgetall(name)
+        evidence = json.dumps(read_evidence(stored[b"e"]).as_json())
+        numbers = [one if isinstance(one, str) else record_key(workspace_id, one) for one in json.loads(stored[b"k"])]
+        connection.hset(name, mapping={"e": evidence, "k": json.dumps(numbers)})
+        if b"t" in stored:
+            connection.hset(name, "t", json.dumps(read_names(stored[b"t"])))
+        if b"p" in stored:
+            listed = {key.decode(): n for n, key in enumerate(stored[b"p"].split(b"\n"))}
+            connection.zadd(keys.proved(DEPLOYMENT, AWB, workspace_id), listed)
+            connection.hdel(name, "p")
+        connection.zadd(keys.workspaces(DEPLOYMENT, AWB), {workspace_id: NOW.timestamp()})
+    for name in list(connection.scan_iter(match=f"{keys.record(DEPLOYMENT, AWB, '')}*")):
+        stored = connection.get(name)
+        row = json.loads(stored[_DAY:])
+        usage_key = name.decode().partition(f":{AWB}:")[2]
+        row[_WORKSPACE_ID] = row[_WORKSPACE_ID] or record_workspace(usage_key)
+        if usage_key.startswith(BUILD):
+            row[_BUILD] = row[_BUILD] or usage_key.removeprefix(BUILD)
+        connection.set(name, stored[:_DAY] + json.dumps(row).encode())
+        for listed in (row[_WORKSPACE], f"{row[_OWNER]}/{row[_WORKSPACE]}"):
+            named.add(f"{listed.lower()}\n{row[_WORKSPACE_ID]}")
+    connection.delete(keys.named(DEPLOYMENT, AWB))
+    connection.zadd(keys.named(DEPLOYMENT, AWB), dict.fromkeys(named, 0))

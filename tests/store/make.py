@@ -55,13 +55,13 @@ def records(connection: "redis.Redis") -> Records:
 def put(into: Ledger, workspace_id: str, records: Sequence[UsageRecord]) -> int:
     """Settle a workspace at its present version and return the change."""
     version, evidence = into.read([workspace_id])[workspace_id]
-    change, conflicts = into.update_records([RecordUpdate(workspace_id, version, evidence, records, NOW.timestamp())])
+    change, conflicts = into.update_records([RecordUpdate(workspace_id, version, evidence, records)])
     assert conflicts == []
     return change
 
 
 def update(workspace_id: str, version: int, *records: UsageRecord) -> RecordUpdate:
-    return RecordUpdate(workspace_id, version, Evidence(), records, NOW.timestamp())
+    return RecordUpdate(workspace_id, version, Evidence(), records)
 
 
 def totals_of(records: Iterable[UsageRecord]) -> dict[str, int]:

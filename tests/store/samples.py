@@ -29,6 +29,10 @@ ACKNOWLEDGEMENT: Final = (
 HANDLE: Final = '{"place": "C1", "message": "17.5"}'
 BUTTON: Final = '{"deployment":"prod","alert":"awb","level":"90%","group_key":"prod:awb:2026-05-01"}'
 ROW: Final = (
+    '[1,1,"ada","claude","coder",1777887000.25,"","write-tests","task-resumed","77755489541f",["m1","m2"],null]'
+)
+#: Before schema 4, which the previous version still reads.
+ROW_WITH_ID: Final = (
     '[1,1,"ada","claude","coder",1777887000.25,"w1","write-tests","task-resumed","77755489541f",["m1","m2"],null]'
 )
 EVIDENCE: Final = (

@@ -107,6 +107,7 @@ STORED: list[Any] = [
     pytest.param(samples.ACKNOWLEDGEMENT, acknowledgement, ACKNOWLEDGEMENT, id="acknowledgement"),
     pytest.param(samples.BUTTON, Target.from_value, Target.of(ALERT), id="button"),
     pytest.param(samples.ROW, row, RECORD, id="record"),
+    pytest.param(samples.ROW_WITH_ID, row, RECORD, id="record-with-id"),
     pytest.param(samples.EVIDENCE, Evidence.from_json, EVIDENCE, id="evidence"),
 ]
 

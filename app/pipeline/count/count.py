@@ -97,8 +97,7 @@ def add_evidence(ledger: Ledger, config: Config, items: Sequence[Classified]) ->
                 if item.event.message_id not in stored.counted:
                     after = after.with_event(item.event, item.verdict)
             if after != stored.evidence:
-                at = max(item.event.received_at for item in waiting[workspace_id])
-                updates.append(update_of(ledger, config, workspace_id, stored, after, at))
+                updates.append(update_of(ledger, config, workspace_id, stored, after))
         if not updates:
             return ()
         moved, conflicts = ledger.update_records(updates)
@@ -144,7 +143,7 @@ def recount(store: Store, config: Config) -> int:
         known = ledger.read_workspaces(dict.fromkeys(waiting, ()))
         # The stored records were derived with another list, so all of them are sent.
         again = [
-            replace(update_of(ledger, config, workspace_id, stored, stored.evidence, 0), unchanged=())
+            replace(update_of(ledger, config, workspace_id, stored, stored.evidence), unchanged=())
             for workspace_id, stored in known.items()
         ]
         moved, conflicts = ledger.update_records(again)
@@ -157,7 +156,7 @@ def recount(store: Store, config: Config) -> int:
 
 
 def update_of(
-    ledger: Ledger, config: Config, workspace_id: str, stored: StoredWorkspace, after: Evidence, at: float
+    ledger: Ledger, config: Config, workspace_id: str, stored: StoredWorkspace, after: Evidence
 ) -> RecordUpdate:
     """Return the update of a workspace's records after its evidence has changed."""
 
@@ -172,7 +171,6 @@ def update_of(
         stored.version,
         kept,
         records,
-        at,
         unchanged={record.key for record in records if before.get(record.key) == record},
         settled=_renamed(ledger, workspace_id, stored.evidence, after),
         folded=folded,

@@ -43,7 +43,7 @@ def forget_owner(store: Store, config: Config, workspace_ids: Collection[str], u
         for workspace_id, stored in known.items():
             # The earliest sighting of a name wins, so no later delivery restores the old one.
             names = {**stored.evidence.names, _OWNER: (0, 0.0, "", instead)}
-            update = update_of(ledger, config, workspace_id, stored, replace(stored.evidence, names=names), 0)
+            update = update_of(ledger, config, workspace_id, stored, replace(stored.evidence, names=names))
             updates.append(update)
         _moved, conflicts = ledger.update_records(updates)
         return conflicts

@@ -10,7 +10,6 @@ from app import clock
 from app.coder.api import CoderApi
 from app.core.coder.shapes import HAS_TASK, Build
 from app.core.count.evidence import Evidence
-from app.core.count.meter import UsageRecord
 from app.core.count.proof import ended_prefix, proved_records
 from app.pipeline.count.ask import Shown, ask
 from app.store.coder.state import Checked, CoderState, Due
@@ -136,7 +135,7 @@ def _proof(due: Due, version: int, evidence: Evidence, known: ReconciledWorkspac
     has_task = evidence.task or HAS_TASK in shown.names
     records = proved_records(ended, evidence, shown.names) if has_task else ()
     newest = ended[-1].build_number if ended else known.last_proved
-    update = RecordUpdate(due.workspace_id, version, evidence.consumed(), (), _latest(records), records, newest)
+    update = RecordUpdate(due.workspace_id, version, evidence.consumed(), (), records, newest)
     return _Proof(due, shown, len(ended), has_task, update)
 
 
@@ -167,7 +166,7 @@ def _resolve_name(state: CoderState, ledger: Ledger, api: CoderApi, due: Due) ->
         state.verified(due, None)
         return None
     version, evidence = ledger.read([due.workspace_id])[due.workspace_id]
-    moved, conflicts = ledger.update_records([RecordUpdate(due.workspace_id, version, evidence.consumed(), (), 0)])
+    moved, conflicts = ledger.update_records([RecordUpdate(due.workspace_id, version, evidence.consumed(), ())])
     state.verified(due, now + _SOONEST_CHECK if conflicts else None)
     return moved + sum(change for change in changes if change is not None)
 
@@ -178,7 +177,3 @@ def _next_check(running: Sequence[Build]) -> float | None:
     now = clock.now()
     age = (now - running[0].created_at).total_seconds() if running[0].created_at else 0.0
     return now.timestamp() + min(max(age / 2, _SOONEST_CHECK), _LATEST_CHECK)
-
-
-def _latest(records: Sequence[UsageRecord]) -> float:
-    return max((record.at for record in records), default=0.0)

@@ -139,8 +139,7 @@ def _plan_proved(
     explained = {message_id for record in records for message_id in record.deliveries}
     if evidence.base != NOTHING_FOLDED or not _messages(evidence) <= explained:
         return None, Imported(known=known, held_back=len(fresh))
-    latest = max(record.at for record in fresh)
-    update = RecordUpdate(records[0].workspace_id, version, evidence.consumed(), (), latest, proved=fresh)
+    update = RecordUpdate(records[0].workspace_id, version, evidence.consumed(), (), proved=fresh)
     return update, Imported(new=len(fresh), known=known)
 
 
@@ -164,7 +163,7 @@ def _plan_provisional(
     counted = Imported(new=new, known=len(derivable) - new, held_back=len(records) - len(derivable))
     if grown == evidence:
         return None, counted
-    return RecordUpdate(workspace_id, version, grown, after, max(record.at for record in derivable)), counted
+    return RecordUpdate(workspace_id, version, grown, after), counted
 
 
 def _with_record(evidence: Evidence, record: UsageRecord, kinds: Mapping[str, EvidenceKind | None]) -> Evidence:

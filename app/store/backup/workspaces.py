@@ -15,7 +15,8 @@ from app.core.count.evidence import Evidence, Folded
 from app.core.count.meter import RecordState, UsageRecord
 from app.store import keys
 from app.store.backup.rawkeys import Row, raw, text
-from app.store.count.ledger import CONFLICT, Ledger, record_args
+from app.store.count.evidencetext import read_evidence
+from app.store.count.ledger import CONFLICT, Ledger, listed_as, record_args
 from app.store.count.recordrow import reason_digest
 from app.store.count.records import Records
 from app.store.count.storedworkspace import read_keys, read_proved
@@ -55,21 +56,19 @@ def _read(connection: Any, deployment: str, meter: str, ids: Sequence[str]) -> t
             pipe.hgetall(keys.workspace(deployment, meter, one))
             pipe.zrange(keys.proved(deployment, meter, one), 0, -1)
             pipe.smembers(keys.folded(deployment, meter, one))
-            pipe.zscore(keys.workspaces(deployment, meter), one)
         answers = pipe.execute()
-    stored = {one: answers[4 * number : 4 * number + 4] for number, one in enumerate(ids) if answers[4 * number]}
-    wanted = {one: _record_keys(one, fields_, proved) for one, (fields_, proved, _, _) in stored.items()}
+    stored = {one: answers[3 * number : 3 * number + 3] for number, one in enumerate(ids) if answers[3 * number]}
+    wanted = {one: _record_keys(one, fields_, proved) for one, (fields_, proved, _) in stored.items()}
     everything = [key for keys_ in wanted.values() for key in keys_]
     found = {record.key: record for record in Records(connection, deployment, meter).read(everything)}
-    kept = [
+    kept: list[dict[str, Any]] = [
         {
             "id": one,
-            "at": at,
             "fields": {text(name): text(value) for name, value in fields_.items()},
             "folded": sorted(text(digest) for digest in folded),
             "records": [_row(found[key]) for key in wanted[one] if key in found],
         }
-        for one, (fields_, _, folded, at) in stored.items()
+        for one, (fields_, _, folded) in stored.items()
     ]
     versions = _versions(connection, deployment, meter, list(stored))
     same = [one for one, version in zip(kept, versions, strict=True) if one["fields"].get("v") == version]
@@ -125,12 +124,14 @@ def _put(pipe: Any, update: Any, ledger: Ledger, kept: Mapping[str, Any], versio
     # Without evidence there are only names, from a listing.
     if "e" in stored:
         records = [_record(row) for row in kept["records"]]
+        name = next((record.workspace for record in records), "") or _name(raw(stored["e"]))
+        pipe.zadd(keys.named(ledger.deployment, ledger.meter), {listed_as(one, name): 0})
         if records:
             reasons = {reason_digest(record.reason): record.reason for record in records}
             pipe.hset(keys.reasons(ledger.deployment), mapping=reasons)
         args: list[Any] = [version or "0", raw(stored["e"]), raw(stored.get("k", "[]"))]
         args += [keys.record(ledger.deployment, ledger.meter, "")[:-1]]
-        args += [keys.top_prefix(ledger.deployment, ledger.meter), one, kept.get("at") or 0, stored.get("n", "")]
+        args += [keys.top_prefix(ledger.deployment, ledger.meter), one, stored.get("n", "")]
         base = stored.get("b", "")
         args += [raw(base), Folded.from_json(base).records if base else 0]
         args += [len(kept["folded"]), *map(raw, kept["folded"])]
@@ -139,6 +140,10 @@ def _put(pipe: Any, update: Any, ledger: Ledger, kept: Mapping[str, Any], versio
         update(keys=ledger.keys_of(one), args=args, client=pipe)
     fields_ = {raw(name): raw(value) for name, value in stored.items()}
     pipe.hset(keys.workspace(ledger.deployment, ledger.meter, one), mapping=fields_)
+
+
+def _name(evidence: bytes) -> str:
+    return read_evidence(evidence).name("workspace")
 
 
 def _record(row: Mapping[str, Any]) -> UsageRecord:

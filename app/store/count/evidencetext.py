@@ -1,4 +1,4 @@
-"""The evidence of a workspace in Redis: JSON, as text or compressed."""
+"""The evidence of a workspace in Redis: compressed JSON, or plain JSON from earlier versions."""
 
 from typing import Final
 
@@ -6,9 +6,6 @@ from app.core.count.evidence import Evidence
 from app.core.text.compact import compact
 from app.store.count.packed import pack, unpack
 
-#: Whether evidence is written compressed, which takes 40% of the memory. A version that reads it has to be released
-#: first, so that the upgrade can be undone; set this in the next release, and raise the schema's version.
-COMPRESSED: Final = False
 #: What most evidence has in common. It is part of the stored data and must never change.
 _COMMON: Final = (
     b'"F":{"message ":[0,"task-resume-failed"]},"W":2,0123456789abcdef{"T":[[17,"-4"],[1,"],'
@@ -19,9 +16,8 @@ _COMMON: Final = (
 )
 
 
-def write_evidence(evidence: Evidence, *, compressed: bool = COMPRESSED) -> bytes:
-    text = compact(evidence.as_json())
-    return pack(text, _COMMON) if compressed else text.encode()
+def write_evidence(evidence: Evidence) -> bytes:
+    return pack(compact(evidence.as_json()), _COMMON)
 
 
 def read_evidence(stored: bytes) -> Evidence:

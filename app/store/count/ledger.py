@@ -18,7 +18,7 @@ from app.core.text.compact import compact
 from app.store import keys
 from app.store.count.evidencetext import write_evidence
 from app.store.count.recordrow import reason_digest, row_owner, write_row
-from app.store.count.storedworkspace import ReconciledWorkspace, StoredWorkspace
+from app.store.count.storedworkspace import ReconciledWorkspace, StoredWorkspace, write_keys, write_names
 from app.store.server.commands import Fields, commands
 from app.store.server.connection import pipelined, script
 
@@ -44,7 +44,6 @@ class RecordUpdate:
     version: int
     evidence: Evidence
     records: Sequence[UsageRecord]
-    at: float
     proved: Sequence[UsageRecord] = ()
     last_proved: int | None = None
     unchanged: Collection[str] = ()
@@ -128,7 +127,7 @@ class Ledger:
         """Store workspaces' names from a listing, by workspace id."""
         with self.redis.pipeline(transaction=False) as pipe:
             for workspace_id, names in workspaces.items():
-                pipe.hset(keys.workspace(self.deployment, self.meter, workspace_id), "t", json.dumps(dict(names)))
+                pipe.hset(keys.workspace(self.deployment, self.meter, workspace_id), "t", write_names(names))
             pipe.execute()
 
     def count_since(self, start: float, end: float = math.inf) -> int:
@@ -158,22 +157,22 @@ class Ledger:
     def update_each(self, updates: Sequence[RecordUpdate]) -> dict[str, int | None]:
         """Do the same, and return the change in units of each workspace; None if another process changed it."""
         reasons: Fields = {reason_digest(r.reason): r.reason for s in updates for r in s.sent}
-        searched = {f"{name}\n{workspace_id}": 0 for name, workspace_id in _lookup_names(updates)}
+        listed = dict.fromkeys(filter(None, map(_listed_as, updates)), 0)
 
         def fill(pipe: Any) -> None:
-            # Written before the records that refer to them.
+            # Written before what refers to them or is found by them. If the process dies in between, they are useless
+            # until the jobs run again.
             pipe.hset(keys.reasons(self.deployment), mapping=reasons or {"": ""})
+            if listed:
+                pipe.zadd(keys.named(self.deployment, self.meter), listed)
             for update in updates:
                 names = self.keys_of(update.workspace_id)
                 pipe.evalsha(self._update_script.sha, len(names), *names, *self._args(update))
-            # These names only serve searches, so writing them twice is harmless.
-            if searched:
-                pipe.zadd(keys.named(self.deployment, self.meter), searched)
 
-        answers = map(int, pipelined(self.connection, fill, self._update_script)[1 : len(updates) + 1])
+        answers = pipelined(self.connection, fill, self._update_script)
         return {
-            update.workspace_id: None if answer == CONFLICT else answer
-            for update, answer in zip(updates, answers, strict=True)
+            update.workspace_id: None if answer == CONFLICT else int(answer)
+            for update, answer in zip(updates, answers[len(answers) - len(updates) :], strict=True)
         }
 
     def workspaces(self) -> Iterator[str]:
@@ -181,7 +180,7 @@ class Ledger:
         listed = keys.workspaces(self.deployment, self.meter)
         for member, _score in self.redis.zscan_iter(listed, count=_SCANNED):
             yield member.decode()
-        # The next version stores workspaces under their names only.
+        # Only versions before schema 4 write the former list; the migration moves it into this index.
         members = self.redis.zscan_iter(keys.named(self.deployment, self.meter), count=_SCANNED)
         while some := list(islice(members, _SCANNED)):
             ids = list(dict.fromkeys(member.decode().partition("\n")[2] for member, _score in some))
@@ -195,7 +194,6 @@ class Ledger:
             keys.workspace(name, meter, workspace_id),
             keys.records(name, meter),
             keys.totals(name, meter),
-            keys.workspaces(name, meter),
             keys.proved(name, meter, workspace_id),
             keys.folded(name, meter, workspace_id),
         ]
@@ -205,11 +203,10 @@ class Ledger:
         args: list[Any] = [
             update.version,
             write_evidence(update.evidence),
-            json.dumps(update.replaceable),
+            write_keys(update.workspace_id, update.replaceable),
             keys.record(self.deployment, self.meter, "")[:-1],
             keys.top_prefix(self.deployment, self.meter),
             update.workspace_id,
-            update.at,
             "" if update.last_proved is None else update.last_proved,
             compact(base.as_json()) if base != NOTHING_FOLDED else "",
             base.records,
@@ -233,12 +230,15 @@ def message_digest(message_id: str) -> bytes:
     return hashlib.blake2s(message_id.encode(), digest_size=8).digest()
 
 
-def _lookup_names(updates: Sequence[RecordUpdate]) -> Iterator[tuple[str, str]]:
-    for update in updates:
-        for record in update.sent[:1]:
-            if record.workspace:
-                yield record.workspace.lower(), update.workspace_id
-                yield f"{record.owner}/{record.workspace}".lower(), update.workspace_id
+def listed_as(workspace_id: str, name: str) -> str:
+    """Return the member of the index of workspaces for a workspace with this name, which may be empty."""
+    return f"{name.lower()}\n{workspace_id}"
+
+
+def _listed_as(update: RecordUpdate) -> str:
+    """Return the member of the index that an update needs; empty if it has been written."""
+    name = next((record.workspace for record in update.sent), "") or update.evidence.name("workspace")
+    return listed_as(update.workspace_id, name) if name or not update.version else ""
 
 
 def _names(record: UsageRecord) -> Mapping[str, str]:

@@ -54,6 +54,7 @@ class Naming:
     def forget(self, which: str, name: str, instead: str) -> None:
         """Replace a latest name, and forget which identity a former one referred to, and searches by it."""
         index = keys.named(self.deployment, self.meter)
+        # Versions before schema 4 listed workspaces by `<owner>/<workspace>`, too.
         found = self.redis.zrangebylex(index, f"[{name}/", f"({name}0") if which == "owner" else []
         with self.redis.pipeline(transaction=True) as pipe:
             pipe.hdel(keys.former_names(self.deployment), f"{which}:{name}")
@@ -82,18 +83,14 @@ class Naming:
             return 0
         rows = self.redis.mget([keys.record(self.deployment, self.meter, key) for key in proved])
         args: list[Any] = []
-        lookups: dict[str, float] = {}
         for key, row in zip(proved, rows, strict=True):
             if row is None:
                 continue
-            after, lookup = renamed(row, names)
+            after = renamed(row, names)
             if after != row:
                 args += [key, row, after]
-                lookups[f"{lookup}\n{workspace_id}"] = 0.0
         if not args:
             return 0
-        # Old names stay in the index, so that searches by them still find the workspace.
-        self.redis.zadd(keys.named(self.deployment, self.meter), lookups)
         prefix = keys.record(self.deployment, self.meter, "")[:-1]
         return int(self._rename(keys=[], args=[prefix, keys.top_prefix(self.deployment, self.meter), *args]))
 

@@ -14,7 +14,6 @@ _OWNER: Final = 2
 _FIELDS: Final = 12
 # Defaults for the last fields if they are missing: workspace, rule, reason, deliveries, build.
 _LAST: Final = ("", "", "", (), None)
-_WORKSPACE: Final = 7
 
 
 def reason_digest(reason: str) -> str:
@@ -22,7 +21,10 @@ def reason_digest(reason: str) -> str:
 
 
 def write_row(record: UsageRecord) -> str:
-    """Return the array, whose first five values update_records.lua reads; usage key and meter are in its key."""
+    """Return the array, whose first five values update_records.lua reads.
+
+    What the record's key contains is left out: usage key, meter, and the id of the workspace or of the build.
+    """
     return compact(
         [
             int(record.state is RecordState.PROVISIONAL),
@@ -31,12 +33,12 @@ def write_row(record: UsageRecord) -> str:
             record.template,
             record.organization,
             record.at,
-            record.workspace_id,
+            "" if record_workspace(record.key) == record.workspace_id else record.workspace_id,
             record.workspace,
             record.rule,
             reason_digest(record.reason),
             list(record.deliveries),
-            record.build_id,
+            None if record.build_id == _build_of(record.key, record.state) else record.build_id,
         ]
     )
 
@@ -48,10 +50,11 @@ def read_row(key: str, meter: str, stored: bytes, reason_of: Callable[[str], str
     provisional, weight, owner, template, organization, at, workspace_id, workspace, rule, digest, deliveries, build = (
         [*row, *_LAST[len(row) - _FIELDS :]] if len(row) < _FIELDS else row[:_FIELDS]
     )
+    state = RecordState.PROVISIONAL if provisional else RecordState.PROVED
     return UsageRecord(
         key=key,
         meter=meter,
-        state=RecordState.PROVISIONAL if provisional else RecordState.PROVED,
+        state=state,
         at=at,
         workspace_id=workspace_id or record_workspace(key),
         workspace=workspace,
@@ -61,17 +64,18 @@ def read_row(key: str, meter: str, stored: bytes, reason_of: Callable[[str], str
         rule=rule,
         reason=reason_of(digest),
         deliveries=tuple(deliveries),
-        build_id=_build_of(key) if build is None and not provisional else build,
+        build_id=_build_of(key, state) if build is None else build,
         weight=weight,
     )
 
 
-def _build_of(key: str) -> str | None:
-    return key.removeprefix(BUILD) if key.startswith(BUILD) else None
+def _build_of(key: str, state: RecordState) -> str | None:
+    """Return the build in the key of a proved record."""
+    return key.removeprefix(BUILD) if key.startswith(BUILD) and state is RecordState.PROVED else None
 
 
-def renamed(stored: bytes, names: Mapping[str, str]) -> tuple[bytes, str]:
-    """Return a stored record with other names, and the `<owner>/<workspace>` under which to look it up.
+def renamed(stored: bytes, names: Mapping[str, str]) -> bytes:
+    """Return a stored record with other names.
 
     Args:
         stored: the UTC day, a line feed, and the array.
@@ -80,8 +84,7 @@ def renamed(stored: bytes, names: Mapping[str, str]) -> tuple[bytes, str]:
     row = json.loads(stored[_DAY_CHARS:])
     for place, which in enumerate(("owner", "template", "organization"), _OWNER):
         row[place] = names.get(which) or row[place]
-    text = compact(row)
-    return stored[:_DAY_CHARS] + text.encode(), f"{row[_OWNER]}/{row[_WORKSPACE]}".lower()
+    return stored[:_DAY_CHARS] + compact(row).encode()
 
 
 def row_owner(stored: bytes) -> str:

@@ -23,6 +23,17 @@ def read_keys(workspace_id: str, stored: bytes | None) -> list[str]:
     return [record_key(workspace_id, one) if isinstance(one, int) else one for one in json.loads(stored or b"[]")]
 
 
+def write_keys(workspace_id: str, usage_keys: Iterable[str]) -> str:
+    """Return the stored form of keys: a key that is made of the workspace's id and a number becomes the number."""
+    return compact([_number(workspace_id, key) or key for key in usage_keys])
+
+
+def _number(workspace_id: str, key: str) -> int:
+    """Return the number in a key; 0 if the key has another form."""
+    end = key.rpartition(":")[2]
+    return int(end) if end.isdecimal() and key == record_key(workspace_id, int(end)) else 0
+
+
 def read_proved(stored: bytes | None, listed: Iterable[bytes]) -> list[str]:
     """Return the keys of a workspace's proved records.
 

@@ -2,14 +2,14 @@
 -- usage key, so applying the same state twice changes nothing. The records named in ARGV[3] are replaced as a whole.
 -- Hints for folded evidence are removed only if their number decreases; all other records, which are proved builds, are
 -- permanent.
--- KEYS[1] workspace hash   KEYS[2] records by time   KEYS[3] totals   KEYS[4] workspaces by latest evidence
--- KEYS[5] proved records of the workspace by time   KEYS[6] folded messages of the workspace
--- ARGV[1] version that the caller read   ARGV[2] evidence (JSON)   ARGV[3] replaceable records (JSON array of keys, or of the numbers of hints)
--- ARGV[4] prefix of record keys          ARGV[5] prefix of tops    ARGV[6] workspace id   ARGV[7] time of the evidence
--- ARGV[8] number of the last proved build; empty to leave it unchanged
--- ARGV[9] the folded evidence (JSON); empty for nothing
--- ARGV[10] how many of the workspace's hints (hint:<workspace>:1 and so on) stand for it and are no longer derived
--- ARGV[11] number of messages that are folded now; then the digest of each
+-- KEYS[1] workspace hash   KEYS[2] records by time   KEYS[3] totals
+-- KEYS[4] proved records of the workspace whose keys have line breaks   KEYS[5] folded messages of the workspace
+-- ARGV[1] version that the caller read   ARGV[2] evidence   ARGV[3] replaceable records (JSON array of keys, or of the numbers of hints)
+-- ARGV[4] prefix of record keys          ARGV[5] prefix of tops    ARGV[6] workspace id
+-- ARGV[7] number of the last proved build; empty to leave it unchanged
+-- ARGV[8] the folded evidence (JSON); empty for nothing
+-- ARGV[9] how many of the workspace's hints (hint:<workspace>:1 and so on) stand for it and are no longer derived
+-- ARGV[10] number of messages that are folded now; then the digest of each
 -- then seven for each record that is new, changed, or to be written once more: usage key, time, UTC day, weight, 1 if provisional, names (JSON), record (JSON)
 -- Returns -1000000 when somebody else was faster (read again), else the change in units.
 if (redis.call('HGET', KEYS[1], 'v') or '0') ~= ARGV[1] then
@@ -67,8 +67,9 @@ for _, stored_key in ipairs(cjson.decode(ARGV[3])) do
   replaceable[usage_key] = true
   kept[usage_key] = true
 end
-local standing, folded = tonumber(ARGV[10]), tonumber(ARGV[11])
-for i = 12 + folded, #ARGV, 7 do
+local proved = {}
+local standing, folded = tonumber(ARGV[9]), tonumber(ARGV[10])
+for i = 11 + folded, #ARGV, 7 do
   local usage_key, day = ARGV[i], ARGV[i + 2]
   kept[usage_key] = true
   local value = day .. '\n' .. ARGV[i + 6]
@@ -79,10 +80,17 @@ for i = 12 + folded, #ARGV, 7 do
     redis.call('SET', ARGV[4] .. ':' .. usage_key, value)
     redis.call('ZADD', KEYS[2], ARGV[i + 1], usage_key)
     change = change + move(day, tonumber(ARGV[i + 3]), ARGV[i + 4] == '1', cjson.decode(ARGV[i + 5]), 1)
-    if final then
-      redis.call('ZADD', KEYS[5], ARGV[i + 1], usage_key)
+    if final and string.find(usage_key, '\n', 1, true) then
+      redis.call('ZADD', KEYS[4], ARGV[i + 1], usage_key)
+    elseif final then
+      proved[#proved + 1] = usage_key
     end
   end
+end
+
+if #proved > 0 then
+  local before = redis.call('HGET', KEYS[1], 'p')
+  redis.call('HSET', KEYS[1], 'p', (before and before .. '\n' or '') .. table.concat(proved, '\n'))
 end
 
 local function let_go(usage_key)
@@ -101,19 +109,18 @@ local before = redis.call('HGET', KEYS[1], 'b')
 for number = standing + 1, before and cjson.decode(before).records or 0 do
   let_go(key_of(number))
 end
-if ARGV[9] ~= '' then
-  redis.call('HSET', KEYS[1], 'b', ARGV[9])
-  for i = 12, 11 + folded do
-    redis.call('SADD', KEYS[6], ARGV[i])
+if ARGV[8] ~= '' then
+  redis.call('HSET', KEYS[1], 'b', ARGV[8])
+  for i = 11, 10 + folded do
+    redis.call('SADD', KEYS[5], ARGV[i])
   end
 elseif before then
   redis.call('HDEL', KEYS[1], 'b')
-  redis.call('DEL', KEYS[6])
+  redis.call('DEL', KEYS[5])
 end
 redis.call('HSET', KEYS[1], 'e', ARGV[2], 'k', ARGV[3])
-if ARGV[8] ~= '' then
-  redis.call('HSET', KEYS[1], 'n', ARGV[8])
+if ARGV[7] ~= '' then
+  redis.call('HSET', KEYS[1], 'n', ARGV[7])
 end
 redis.call('HINCRBY', KEYS[1], 'v', 1)
-redis.call('ZADD', KEYS[4], 'GT', ARGV[7], ARGV[6])
 return change

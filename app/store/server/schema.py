@@ -9,6 +9,7 @@ import structlog
 
 from app.core.schema import READABLE_FROM, VERSION, Schema, UnfinishedRestoreError, missing_from
 from app.store import keys
+from app.store.count.relist import list_by_name
 from app.store.server.commands import commands
 from app.store.server.info import check_cluster
 
@@ -35,7 +36,10 @@ def _count_again(connection: "redis.Redis") -> None:
 
 
 #: All migrations, by version.
-MIGRATIONS: Final = (Migration(2, "count again: failed builds above 1 subtract nothing", _count_again),)
+MIGRATIONS: Final = (
+    Migration(2, "count again: failed builds above 1 subtract nothing", _count_again),
+    Migration(4, "list workspaces by their name alone", list_by_name),
+)
 
 
 def prepare(
