@@ -19,7 +19,7 @@ def test_a_server_with_the_documented_settings_and_user_satisfies_doctor(shell: 
     file = shell.write("redis.conf", settings)
     with own_redis(shell, str(file)) as admin:
         wanted = dict(line.split() for line in settings.splitlines() if not line.startswith("#"))
-        assert len(wanted) == 3
+        assert len(wanted) == 4
         assert {name: admin.config_get(name)[name] for name in wanted} == wanted
         user = block(GUIDE, "Redis that you run yourself", 2)
         assert shell.ok(f"redis-cli -s redis.sock <<'END'\n{user}END\n") == "OK\n"
