@@ -23,8 +23,8 @@ from app.config.load import Config, Read
 from app.config.settings import Settings
 from app.net.servicemanager import ServiceManager
 from app.store.reloads import note_reload
+from app.store.schema import prepare
 from app.store.server.connection import connect, unavailable
-from app.store.server.schema import prepare
 from workers import embedded, redislog, reload
 from workers.keeping import POLL_SECONDS, Parts, Runner
 from workers.parts import CAN_FORK, Child, workers_of

@@ -24,8 +24,8 @@ from app.config.settings import Settings
 from app.core.schema import SchemaError
 from app.net.servicemanager import ServiceManager
 from app.store.rq import jobqueue
+from app.store.schema import prepare
 from app.store.server.connection import RECEIVER_TIMEOUT, unavailable
-from app.store.server.schema import prepare
 
 if TYPE_CHECKING:
     from workers.runner import QuietWorker

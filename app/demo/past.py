@@ -16,7 +16,7 @@ from app.simulator.month import Timeline
 from app.simulator.notifications import Message, Outbox
 from app.store.rq import jobqueue, plainjob
 from app.store.rq.enqueue import enqueue
-from app.store.server.schema import prepare
+from app.store.schema import prepare
 from app.store.store import Store
 from workers.runner import worker
 

@@ -31,7 +31,7 @@ from app.store.count.recordrow import read_row
 from app.store.receive.deployments import Deployments
 from app.store.receive.inbox import Inbox
 from app.store.rq import jobqueue, readyjob
-from app.store.server.schema import prepare
+from app.store.schema import prepare
 from app.store.sessions import Sessions
 from app.store.store import Store
 from tests.cli.conftest import Awb

@@ -21,8 +21,8 @@ from app.pipeline.operate import backup
 from app.store.receive.deployments import Deployments
 from app.store.rq import jobqueue
 from app.store.rq.queues import Queues
+from app.store.schema import prepare
 from app.store.server.connection import connect
-from app.store.server.schema import prepare
 from app.web.factory import create_app
 from tests.conftest import make_config
 from tests.pipeline.streams import messages_of

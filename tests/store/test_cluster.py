@@ -18,8 +18,8 @@ from app.core.schema import ClusterModeError
 from app.doctor.redis import examine_redis
 from app.store.receive.inbox import Inbox
 from app.store.rq import readyjob
+from app.store.schema import prepare
 from app.store.server.connection import connect
-from app.store.server.schema import prepare
 from tests.conftest import make_config
 from tests.guides.blocks import block
 from tests.store.nodes import Nodes

@@ -13,7 +13,7 @@ from app.store.count.ledger import RecordUpdate
 from app.store.count.naming import Naming
 from app.store.count.relist import list_by_name
 from app.store.count.search import find
-from app.store.server.schema import Schema, note_schema, prepare
+from app.store.schema import Schema, note_schema, prepare
 from tests.core.make import event, evidence_of
 from tests.core.test_evidence import C
 from tests.store.forms import lengthen

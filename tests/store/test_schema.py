@@ -18,7 +18,7 @@ from app.store.alert.outbox import Outbox
 from app.store.receive.inbox import Inbox
 from app.store.rq import plainjob, readyjob
 from app.store.rq.enqueue import enqueue
-from app.store.server.schema import MIGRATIONS, Migration, prepare, read_schema
+from app.store.schema import MIGRATIONS, Migration, prepare, read_schema
 from tests.conftest import SECRET, RedisServer
 from tests.store.make import DEPLOYMENT, NOW, notification
 from workers import jobs

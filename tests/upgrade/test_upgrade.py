@@ -19,7 +19,7 @@ from app.simulator.traffic import Traffic
 from app.simulator.world import World
 from app.store.count.records import Records
 from app.store.rq import jobqueue
-from app.store.server.schema import read_schema
+from app.store.schema import read_schema
 from tests.conftest import SECRET, RedisServer, wait_until
 from tests.exact.play import truth
 from tests.notifiers.httpsink import answer, sink

@@ -24,8 +24,8 @@ from app.store.backup.rawkeys import GLOBAL, KEY, Row, deployment_rows, is_kept,
 from app.store.backup.workspaces import WORKSPACE, meters, put_workspaces, workspace_rows
 from app.store.receive.deployments import Deployments
 from app.store.rq.queues import Queues
+from app.store.schema import note_schema, prepare, read_schema
 from app.store.server.commands import commands
-from app.store.server.schema import note_schema, prepare, read_schema
 from app.store.store import Store
 
 #: The version of the rows: raised when an earlier version of the program could misread them.
