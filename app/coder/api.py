@@ -27,7 +27,8 @@ from app.core.coder.settings import (
     NotificationTemplate,
     User,
 )
-from app.core.coder.shapes import Build, BuildInfo, Entitlements, Listed, Task, TaskList, Workspace, WorkspaceList
+from app.core.coder.shapes import Build, BuildInfo, Entitlements, Task, TaskList, Workspace, WorkspaceList
+from app.core.coder.values import Listed
 
 __all__ = ["Bounds", "CoderApi", "CoderApiError", "Failure"]
 

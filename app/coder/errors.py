@@ -11,6 +11,7 @@ import urllib3
 from pydantic import BaseModel, Field, ValidationError
 
 from app import clock
+from app.core.coder.values import UNNAMED
 from app.core.text.retryafter import seconds_to_wait
 from app.core.text.weburl import origin
 from app.net import trust
@@ -109,7 +110,7 @@ def wrong_in(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     if first["type"] == "json_invalid":
         return "is not JSON: AWB_CODER_URL must be Coder's own address, with no login page before it"
-    field = ".".join(map(str, first["loc"]))[:_LONGEST_FIELD]
+    field = ".".join(str(part) for part in first["loc"] if part != UNNAMED)[:_LONGEST_FIELD]
     return f"has no usable “{field}”" if field else "has another shape than Coder's"
 
 

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from app.coder.http import CoderHttp
 from app.core.coder.history import AuditBuild, AuditList, Organization, ProvisionerJob
-from app.core.coder.shapes import Listed
+from app.core.coder.values import Listed
 
 AUDIT_PAGE: Final = 100
 _API: Final = "/api/v2"

@@ -120,6 +120,11 @@ def test_nothing_is_asked_before_it_is_read(coder: responses.RequestsMock) -> No
     [
         ({"workspaces": [{"id": "w1"}, {"name": "private"}]}, "workspaces.1.id"),
         ({"workspaces": [{"id": "w1", "latest_build": {"id": "private"}}]}, "workspaces.0.latest_build.build_number"),
+        ({"workspaces": [{"id": "w1", "name": {"private": 1}}]}, "workspaces.0.name"),
+        (
+            {"workspaces": [{"id": "w1", "latest_build": {"id": "b", "build_number": 1, "job": {"status": 3}}}]},
+            "workspaces.0.latest_build.job.status",
+        ),
         ({"workspaces": [None]}, "workspaces.0"),
         ({"workspaces": {"private": 1}}, "workspaces"),
         ({"count": 3}, "workspaces"),

@@ -70,7 +70,9 @@ def test_a_build_counts_when_its_job_ended_not_when_it_was_made() -> None:
     ],
 )
 def test_an_optional_id_is_read_in_either_form(written: Any, read: str) -> None:
-    assert Workspace.model_validate({"id": SOME, "task_id": written}).task_id == read
+    answer = {"id": SOME, "task_id": written}
+    assert Workspace.model_validate(answer).task_id == read
+    assert Workspace.model_validate_json(json.dumps(answer)).task_id == read
     assert Task.model_validate({"id": "t", "workspace_id": written}).workspace_id == read
 
 
@@ -94,8 +96,30 @@ def test_a_workspace_without_a_build_is_not_deleted() -> None:
 
 def test_unknown_fields_are_ignored_and_null_is_missing() -> None:
     nulls = dict.fromkeys(("transition", "reason", "workspace_id", "has_ai_task", "created_at", "job"))
-    read = Build.model_validate({"id": SOME, "build_number": 3, "of_the_future": {"a": [1]}, **nulls})
-    assert read == Build(id=SOME, build_number=3)
+    answer = {"id": SOME, "build_number": 3, "of_the_future": {"a": [1]}, **nulls}
+    assert Build.model_validate(answer) == Build(id=SOME, build_number=3)
+    assert Build.model_validate_json(json.dumps(answer)) == Build(id=SOME, build_number=3)
+
+
+@pytest.mark.parametrize("value", [3, [], True])
+@pytest.mark.parametrize("field", ["transition", "workspace_name", "job"])
+def test_a_field_of_another_kind_is_an_error(field: str, value: object) -> None:
+    answer = {"id": SOME, "build_number": 3, field: value}
+    with pytest.raises(ValidationError):
+        Build.model_validate(answer)
+    with pytest.raises(ValidationError):
+        Build.model_validate_json(json.dumps(answer))
+
+
+@pytest.mark.parametrize("value", [3, [], True, {"uuid": 3, "valid": True}])
+def test_an_id_of_another_kind_is_an_error(value: object) -> None:
+    with pytest.raises(ValidationError):
+        Workspace.model_validate_json(json.dumps({"id": SOME, "task_id": value}))
+
+
+@pytest.mark.parametrize(("answer", "reports"), [({}, False), ({"task_id": None}, True), ({"task_id": ZERO}, True)])
+def test_whether_coder_reports_tasks_does_not_depend_on_their_value(answer: dict[str, Any], reports: bool) -> None:
+    assert Workspace.model_validate_json(json.dumps({"id": SOME, **answer})).has_task_field is reports
 
 
 @pytest.mark.parametrize("field", ["id", "build_number"])

@@ -5,11 +5,12 @@ Shapes: Coder, docs/reference/api/organizations.md and enterprise.md; seen on v2
 
 import re
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from app.core.coder.shapes import CoderModel, Id, Listed, Shape
+from app.core.coder.shapes import CoderModel, Shape
+from app.core.coder.values import Id, Listed, OrNull, Text
 
 
 class HistorySource(StrEnum):
@@ -35,15 +36,15 @@ class Organization(CoderModel):
     name: str = ""
 
 
-class _JobMetadata(CoderModel):
+class _JobMetadata(Shape):
     workspace_id: Id = ""
 
 
-class _Job(CoderModel):
+class _Job(Shape):
     id: str
     created_at: AwareDatetime
-    type: str = ""
-    metadata: _JobMetadata = _JobMetadata()
+    type: Text = ""
+    metadata: Annotated[_JobMetadata, OrNull(_JobMetadata)] = _JobMetadata()
 
 
 class ProvisionerJob(NamedTuple):

@@ -6,40 +6,23 @@ enterprise/coderd/license.
 
 import re
 from datetime import datetime
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from app.core.coder.values import Id, Listed, OrNull, Text
 
 #: The entitlement feature for Agent Workspace Builds.
 AWB_FEATURE: Final = "managed_agent_limit"
 #: A key among the names of a workspace: it has or had a task.
 HAS_TASK: Final = "task"
 _ENDED: Final = frozenset({"succeeded", "failed", "canceled"})
-_NO_ID: Final = "00000000-0000-0000-0000-000000000000"
-
-T = TypeVar("T")
-
-
-def _unwrap_uuid(value: Any) -> Any:
-    """Parse Go's NullUUID, `{"uuid": …, "valid": …}`, or a plain id; the zero id becomes empty."""
-    if isinstance(value, dict):
-        value = value.get("uuid") if value.get("valid") else None
-    return "" if value is None or value == _NO_ID else value
-
-
-def _list_for_null(value: Any) -> Any:
-    return [] if value is None else value
 
 
 def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict) and None in value.values():
         return {key: item for key, item in value.items() if item is not None}
     return value
-
-
-Id = Annotated[str, BeforeValidator(_unwrap_uuid)]
-#: A list that is required but may be null, which is how Go writes an empty one.
-Listed = Annotated[list[T], BeforeValidator(_list_for_null)]
 
 
 class Shape(BaseModel):
@@ -57,32 +40,32 @@ class CoderModel(Shape):
         return _without_nulls(data)
 
 
-class JobMetadata(CoderModel):
-    template_name: str = ""
+class JobMetadata(Shape):
+    template_name: Text = ""
 
 
-class Job(CoderModel):
-    status: str = ""
+class Job(Shape):
+    status: Text = ""
     organization_id: Id = ""
     created_at: AwareDatetime | None = None
     completed_at: AwareDatetime | None = None
-    metadata: JobMetadata = JobMetadata()
+    metadata: Annotated[JobMetadata, OrNull(JobMetadata)] = JobMetadata()
 
 
-class Build(CoderModel):
+class Build(Shape):
     """One workspace build."""
 
     id: str
     build_number: int
-    transition: str = ""
-    reason: str = ""
-    workspace_id: str = ""
-    workspace_name: str = ""
+    transition: Text = ""
+    reason: Text = ""
+    workspace_id: Text = ""
+    workspace_name: Text = ""
     workspace_owner_id: Id = ""
-    workspace_owner_name: str = ""
+    workspace_owner_name: Text = ""
     has_ai_task: bool | None = None
     created_at: AwareDatetime | None = None
-    job: Job = Job()
+    job: Annotated[Job, OrNull(Job)] = Job()
 
     @property
     def ended(self) -> bool:
@@ -103,30 +86,28 @@ class Build(CoderModel):
         return self.job.completed_at
 
 
-class Workspace(CoderModel):
+class Workspace(Shape):
     """One workspace with its latest build.
 
     Attributes:
         task_id: the task that it has or had, even if deleted; the list of v2.28 omits it for some workspaces.
-        has_task_field: whether Coder reports the field; it does from v2.28 on, until tasks were removed.
     """
 
     id: str
-    name: str = ""
+    name: Text = ""
     owner_id: Id = ""
-    owner_name: str = ""
+    owner_name: Text = ""
     template_id: Id = ""
-    template_name: str = ""
+    template_name: Text = ""
     organization_id: Id = ""
-    organization_name: str = ""
+    organization_name: Text = ""
     task_id: Id = ""
-    has_task_field: bool = False
     latest_build: Build | None = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _note_task(cls, data: Any) -> Any:
-        return {**data, "has_task_field": "task_id" in data} if isinstance(data, dict) else data
+    @property
+    def has_task_field(self) -> bool:
+        """Whether Coder reports the task; it does from v2.28 on, until tasks were removed."""
+        return "task_id" in self.model_fields_set
 
     @property
     def names(self) -> dict[str, str]:
