@@ -73,10 +73,15 @@ class _Adapter(HTTPAdapter):
         scheme, _, rest = request.url.partition("://")
         wanted = (scheme, rest.partition("/")[0], verify, cert, tuple((proxies or {}).items()))
         last, pool = self._last
-        if wanted != last or pool.pool is None:  # None if it was closed in the meantime
+        if wanted != last:
             pool = super().get_connection_with_tls_context(request, verify, proxies=proxies, cert=cert)
             self._last = wanted, pool
         return pool
+
+    def close(self) -> None:
+        # A pool closes its connections once nothing refers to it.
+        self._last = None, None
+        super().close()
 
     def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
         host, pool = super().build_connection_pool_key_attributes(request, verify, cert)

@@ -1,5 +1,8 @@
 """The session's connections: each request goes to its own address, also after the session was closed."""
 
+import queue
+import socket
+
 import pytest
 
 from app.net.session import WebSession
@@ -16,12 +19,22 @@ def test_requests_to_two_servers_in_turn_reach_the_right_one() -> None:
     assert [request.path for request in two.requests] == ["/1", "/3", "/again"]
 
 
-def test_a_closed_session_connects_again() -> None:
-    with sink(answer(200, b"one")) as one:
+def test_a_closed_session_has_closed_its_connection_and_connects_again() -> None:
+    closed: queue.Queue[bytes] = queue.Queue()
+    reply = answer(200, b"one", {"Connection": "keep-alive"})
+
+    def reply_and_wait(connection: socket.socket) -> None:
+        reply(connection)
+        connection.settimeout(20)
+        closed.put(connection.recv(1))
+
+    with sink(reply_and_wait) as one:
         session = WebSession(direct=True)
         for _ in range(2):
             assert session.get(f"http://127.0.0.1:{one.port}/", timeout=5).text == "one"
+            assert closed.empty()
             session.close()
+            assert closed.get(timeout=5) == b""
 
 
 @pytest.mark.parametrize("proxied", [True, False])
