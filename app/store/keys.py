@@ -262,7 +262,7 @@ def looked(deployment: str) -> str:
 
 
 def proved(deployment: str, meter: str, workspace_id: str) -> str:
-    """Sorted set of a workspace's proved usage keys by time: those of versions before schema 4, and odd ones."""
+    """Sorted set, by time, of a workspace's proved usage keys that its hash does not list: those beyond the first."""
     return _key(deployment, "proved", meter, workspace_id)
 
 

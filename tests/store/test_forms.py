@@ -105,6 +105,18 @@ def test_proved_records_stay_and_are_renamed(stored: Any) -> None:
     assert records(stored).of_workspace("w3") == [replace(one, owner="eva") for one in (*PROVED, *later)]
 
 
+def test_any_number_of_proved_builds_is_listed_in_bounded_writes(connection: Any) -> None:
+    into = ledger(connection)
+    builds = [record(f"build:{n:032}", state=RecordState.PROVED, at=float(n), build_id=f"{n:032}") for n in range(200)]
+    for n in range(0, 200, 10):
+        assert into.update_records([RecordUpdate("w1", n // 10, Evidence(), (), builds[n : n + 10], n)]) == (10, [])
+    assert records(connection).of_workspace("w1") == builds
+    stored = connection.hget(keys.workspace(DEPLOYMENT, AWB, "w1"), "p")
+    assert 800 < len(stored) < 1000
+    listed = connection.zcard(keys.proved(DEPLOYMENT, AWB, "w1"))
+    assert len(stored.split()) + listed == 200
+
+
 def test_evidence_and_replaceable_records_are_read(stored: Any) -> None:
     known = ledger(stored).read_workspaces({"w1": [], "w3": [], "w4": []})
     assert known["w1"].keys == {"hint:w1:1", "hint:w1:2"}

@@ -24,7 +24,7 @@ def workspaces_of(store: Store, user: str) -> list[str]:
         if len(batch) == _AT_ONCE:
             found += _owned(ledger, batch, user)
             batch = []
-    return found + _owned(ledger, batch, user)
+    return list(dict.fromkeys(found + _owned(ledger, batch, user)))
 
 
 def forget_owner(store: Store, config: Config, workspace_ids: Collection[str], user: str, instead: str) -> int:

@@ -176,7 +176,7 @@ class Ledger:
         }
 
     def workspaces(self) -> Iterator[str]:
-        """Yield every workspace that has evidence, one that changes meanwhile perhaps twice."""
+        """Yield every workspace that has evidence; one that had several names may come several times."""
         listed = keys.workspaces(self.deployment, self.meter)
         for member, _score in self.redis.zscan_iter(listed, count=_SCANNED):
             yield member.decode()

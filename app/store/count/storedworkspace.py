@@ -39,7 +39,7 @@ def read_proved(stored: bytes | None, listed: Iterable[bytes]) -> list[str]:
 
     Args:
         stored: those in the workspace's hash, a line each.
-        listed: those in a list of their own, as versions before schema 4 store all of them.
+        listed: the others, in a list of their own; versions before schema 4 store all of them there.
     """
     return list(dict.fromkeys(key.decode() for key in (*(stored.split(b"\n") if stored else ()), *listed)))
 

@@ -3,7 +3,7 @@
 -- Hints for folded evidence are removed only if their number decreases; all other records, which are proved builds, are
 -- permanent.
 -- KEYS[1] workspace hash   KEYS[2] records by time   KEYS[3] totals
--- KEYS[4] proved records of the workspace whose keys have line breaks   KEYS[5] folded messages of the workspace
+-- KEYS[4] proved records of the workspace that its hash does not list   KEYS[5] folded messages of the workspace
 -- ARGV[1] version that the caller read   ARGV[2] evidence   ARGV[3] replaceable records (JSON array of keys, or of the numbers of hints)
 -- ARGV[4] prefix of record keys          ARGV[5] prefix of tops    ARGV[6] workspace id
 -- ARGV[7] number of the last proved build; empty to leave it unchanged
@@ -12,6 +12,10 @@
 -- ARGV[10] number of messages that are folded now; then the digest of each
 -- then seven for each record that is new, changed, or to be written once more: usage key, time, UTC day, weight, 1 if provisional, names (JSON), record (JSON)
 -- Returns -1000000 when somebody else was faster (read again), else the change in units.
+
+-- Bytes of the list in the hash, which is written as a whole, so that a build never costs more for a long history.
+local LISTED_AT_MOST = 1000
+
 if (redis.call('HGET', KEYS[1], 'v') or '0') ~= ARGV[1] then
   return -1000000
 end
@@ -67,7 +71,8 @@ for _, stored_key in ipairs(cjson.decode(ARGV[3])) do
   replaceable[usage_key] = true
   kept[usage_key] = true
 end
-local proved = {}
+local listed = redis.call('HGET', KEYS[1], 'p') or ''
+local proved = listed
 local standing, folded = tonumber(ARGV[9]), tonumber(ARGV[10])
 for i = 11 + folded, #ARGV, 7 do
   local usage_key, day = ARGV[i], ARGV[i + 2]
@@ -80,17 +85,16 @@ for i = 11 + folded, #ARGV, 7 do
     redis.call('SET', ARGV[4] .. ':' .. usage_key, value)
     redis.call('ZADD', KEYS[2], ARGV[i + 1], usage_key)
     change = change + move(day, tonumber(ARGV[i + 3]), ARGV[i + 4] == '1', cjson.decode(ARGV[i + 5]), 1)
-    if final and string.find(usage_key, '\n', 1, true) then
-      redis.call('ZADD', KEYS[4], ARGV[i + 1], usage_key)
+    if final and #proved + #usage_key < LISTED_AT_MOST and not string.find(usage_key, '\n', 1, true) then
+      proved = proved == '' and usage_key or proved .. '\n' .. usage_key
     elseif final then
-      proved[#proved + 1] = usage_key
+      redis.call('ZADD', KEYS[4], ARGV[i + 1], usage_key)
     end
   end
 end
 
-if #proved > 0 then
-  local before = redis.call('HGET', KEYS[1], 'p')
-  redis.call('HSET', KEYS[1], 'p', (before and before .. '\n' or '') .. table.concat(proved, '\n'))
+if proved ~= listed then
+  redis.call('HSET', KEYS[1], 'p', proved)
 end
 
 local function let_go(usage_key)
