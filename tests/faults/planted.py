@@ -4,9 +4,7 @@ import json
 import secrets
 import subprocess
 import sys
-import zlib
-from base64 import b64decode, b64encode
-from binascii import Error as Base64Error
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +19,7 @@ from app.simulator.loopback import LoopbackServer, reset
 from tests.conftest import PATIENCE
 from tests.faults.system import System
 from tests.notifiers.mailserver import MailServer
+from tests.stored import unpacked
 from tests.workers.make import ROOT, environment
 from workers import embedded
 
@@ -64,23 +63,6 @@ def in_base64(word: str) -> list[bytes]:
         whole = padded[: len(padded) // 3 * 3]
         found.append(b64encode(whole)[(4 * before + 2) // 3 :])
     return found
-
-
-def unpacked(value: bytes) -> Iterator[bytes]:
-    """Yield a Redis value as it is, and decoded from RQ's formats: compressed, or compressed and then base64."""
-    yield value
-    for packed in (value, _from_base64(value)):
-        try:
-            yield zlib.decompress(packed)
-        except zlib.error:
-            continue
-
-
-def _from_base64(value: bytes) -> bytes:
-    try:
-        return b64decode(value, validate=True)
-    except (Base64Error, ValueError):
-        return b""
 
 
 def everything_in(connection: "redis.Redis") -> dict[str, bytes]:

@@ -24,6 +24,7 @@ from tests.pipeline.streams import (
     run,
     to_slack_and_mail,
 )
+from tests.stored import unpacked
 
 _SLACK = "http://127.0.0.1:1/services/T0SECRET/B0SECRET/very-secret"
 
@@ -156,6 +157,7 @@ def test_an_alert_is_a_snapshot_with_names_and_ids_fit_for_rq(
 def test_the_slack_url_is_nowhere_in_redis(connection: "redis.Redis", settings: dict[str, Any]) -> None:
     count_up_to(connection, config_for(**settings), 20)
     held = [key + connection.dump(key) for key in connection.scan_iter(count=1000)]
-    readable = [b"\n".join(connection.hgetall(key).values()) for key in connection.scan_iter(count=1000, _type="hash")]
+    hashes = [connection.hgetall(key).values() for key in connection.scan_iter(count=1000, _type="hash")]
+    readable = [text for values in hashes for value in values for text in unpacked(value)]
     assert held
     assert not any(b"SECRET" in text or b"very-secret" in text for text in held + readable)

@@ -6,7 +6,9 @@ import pytest
 import redis
 import time_machine
 
+from app.core.count.meter import AWB
 from app.pipeline.operate.erase import erase
+from app.store import keys
 from tests.cli.conftest import call
 from tests.conftest import SECRET, RedisServer
 from tests.notifiers.httpsink import answer, sink
@@ -65,6 +67,12 @@ def test_what_comes_later_about_the_same_workspace_brings_no_name_back(world: Wo
     count_all(connection, world.config)
     assert "adalovelace" not in tops(world)
     assert tops(world)[done.instead] == 4
+
+
+def test_a_workspace_that_had_two_names_is_counted_once(world: World, connection: "redis.Redis") -> None:
+    every = {f"former\n{workspace_id}": 0 for workspace_id in world.store.ledger(AWB).workspaces()}
+    connection.zadd(keys.named(world.store.deployment, AWB), every)
+    assert erase(world.store, world.config, "adalovelace", "admin").records == 3
 
 
 def test_somebody_may_be_erased_by_address(world: World) -> None:

@@ -25,6 +25,7 @@ from app.web import server
 from app.web.wire import draining
 from app.web.wire.connections import Server
 from tests.conftest import PATIENCE, SECRET, make_config
+from tests.stored import unpacked
 from workers.runner import worker
 
 ROOT = Path(__file__).parents[2]
@@ -82,7 +83,8 @@ def everything(connection: Any) -> bytes:
         b"stream": lambda key: [part for _, entry in connection.xrange(key) for pair in entry.items() for part in pair],
         b"zset": lambda key: connection.zrange(key, 0, -1),
     }
-    return b"\n".join(part for key in connection.scan_iter() for part in (key, *readers[connection.type(key)](key)))
+    parts = (part for key in connection.scan_iter() for part in (key, *readers[connection.type(key)](key)))
+    return b"\n".join(text for part in parts for text in unpacked(part))
 
 
 @dataclass
