@@ -124,10 +124,11 @@ def test_an_upgrade_keeps_the_count_and_everything_works_as_written(
         said = shell.run(doctor, somewhere).stdout
         assert [line.split()[1] for line in said.splitlines() if line.startswith("ERROR")] == ["receivers.configured"]
         assert "<title>" in shell.ok(f"curl --silent --fail {URL}/")
-        # What the guide begins with: the backup before the next upgrade. The previous version has none.
+        # What the guide begins with: the backup before the next upgrade.
         shell.ok(block("docs/upgrade.md", "Upgrade"), somewhere)
 
-    # Elsewhere, a new meter starts with that backup.
+    # As on another machine, a new meter starts with that backup.
+    (shell.home / ".local/state/awb-meter").rename(shell.home / "left-behind")
     new = shell.folder("new")
     with shell.start("exec awb run", new):
         wait_until(lambda: ready(shell), 120)
