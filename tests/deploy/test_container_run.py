@@ -1,11 +1,14 @@
 """The guide for containers, followed as it is written with podman, and the image in the strictest surroundings."""
 
+import fcntl
 import json
 import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -37,6 +40,20 @@ def with_podman(commands: str) -> str:
     return podman.replace("podman build", "podman build --format docker")
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """Wait until no other process uses podman: its containers have the names and the port of the guide."""
+    with (Path(tempfile.gettempdir()) / "awb-podman.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _alone(checkout: Path) -> Iterator[None]:
+    with alone():
+        yield
+
+
 @pytest.fixture(scope="module")
 def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     assert os.getuid() == 0, "these tests need root"
@@ -51,6 +68,12 @@ def checkout(podman: Engine, tmp_path_factory: pytest.TempPathFactory) -> Path:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
     subprocess.run(["tar", "-c", "--null", "-T", "-", "-f", folder / "all.tar"], cwd=ROOT, input=listed, check=True)
     subprocess.run(["tar", "-x", "-f", "all.tar"], cwd=folder, check=True)
+    with alone():
+        _build(podman, folder)
+    return folder
+
+
+def _build(podman: Engine, folder: Path) -> None:
     trusted = "/etc/ssl/certs/ca-certificates.crt"
     if podman.run(["podman", "image", "exists", BASE], folder, check=False).returncode:
         podman.run(["deploy/container/base.sh", "--tag", BASE, "--ca", trusted], folder)
@@ -58,7 +81,6 @@ def checkout(podman: Engine, tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / "Store").write_text(STORE_FILE, encoding="utf-8")
         podman.run(["podman", "build", "--tag", STORE, "--file", "Store", "."], folder)
     podman.shell(with_podman(block(GUIDE, "Build the image")), folder)
-    return folder
 
 
 def ready() -> bool:
