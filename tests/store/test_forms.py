@@ -134,6 +134,16 @@ def test_each_workspace_takes_one_place_in_one_list(connection: Any, change: Cal
     assert not connection.exists(keys.workspaces(DEPLOYMENT, AWB))
 
 
+def test_a_name_with_line_breaks_does_not_hide_its_workspace(connection: Any) -> None:
+    odd = record("hint:w1:1", workspace="Two\nlines")
+    put(ledger(connection), "w1", [odd])
+    named = "name:ada/two\nlines"
+    put(ledger(connection), named, [record(f"hint:{named}:1", workspace_id=named, workspace="two\nlines")])
+    assert set(ledger(connection).workspaces()) == {"w1", named}
+    for what in ("two\nlines", "ada/two\nlines", "two lines"):
+        assert {one.workspace_id for one in find(records(connection), what)} == {"w1", named}
+
+
 def test_evidence_that_cannot_be_read_does_not_stop_the_migration(connection: Any) -> None:
     put(ledger(connection), "w1", [record("hint:w1:1")])
     lengthen(connection)

@@ -232,7 +232,8 @@ def message_digest(message_id: str) -> bytes:
 
 def listed_as(workspace_id: str, name: str) -> str:
     """Return the member of the index of workspaces for a workspace with this name, which may be empty."""
-    return f"{name.lower()}\n{workspace_id}"
+    # The first line feed ends the name.
+    return name.lower().replace("\n", " ") + "\n" + workspace_id
 
 
 def _listed_as(update: RecordUpdate) -> str:

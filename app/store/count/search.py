@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from app.core.count.meter import UsageRecord
 from app.store import keys
-from app.store.count.ledger import Ledger
+from app.store.count.ledger import Ledger, listed_as
 from app.store.count.naming import Naming
 from app.store.count.records import Records
 from app.store.server.commands import commands
@@ -33,7 +33,8 @@ def find(records: Records, what: str) -> list[UsageRecord]:
 def _named(records: Records, name: str) -> set[str]:
     """Return the ids of the workspaces under a name, which is in lower case."""
     index = keys.named(records.deployment, records.meter)
-    found = commands(records.connection).zrangebylex(index, f"[{name}\n", f"({name}\x0b")
+    first, after = listed_as("", name), f"{listed_as('', name)[:-1]}\x0b"
+    found = commands(records.connection).zrangebylex(index, f"[{first}", f"({after}")
     return {member.decode().partition("\n")[2] for member in found}
 
 
