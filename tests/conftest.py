@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,11 @@ def connection(redis_server: RedisServer) -> Iterator["redis.Redis"]:
     opened.flushall()
     yield opened
     opened.close()
+    # The next test may use the server without this fixture; a schema of the future, for one, would stop it.
+    after = connect(redis_server.url)
+    with suppress(redis.exceptions.RedisError):
+        after.flushall()
+    after.close()
 
 
 def make_config(redis_url: str = "unix:///nowhere", **settings: Any) -> Config:
