@@ -124,7 +124,7 @@ def _put(pipe: Any, update: Any, ledger: Ledger, kept: Mapping[str, Any], versio
     # Without evidence there are only names, from a listing.
     if "e" in stored:
         records = [_record(row) for row in kept["records"]]
-        name = next((record.workspace for record in records), "") or _name(raw(stored["e"]))
+        name = next((record.workspace for record in records), "") or read_evidence(raw(stored["e"])).name("workspace")
         pipe.zadd(keys.named(ledger.deployment, ledger.meter), {listed_as(one, name): 0})
         if records:
             reasons = {reason_digest(record.reason): record.reason for record in records}
@@ -140,10 +140,6 @@ def _put(pipe: Any, update: Any, ledger: Ledger, kept: Mapping[str, Any], versio
         update(keys=ledger.keys_of(one), args=args, client=pipe)
     fields_ = {raw(name): raw(value) for name, value in stored.items()}
     pipe.hset(keys.workspace(ledger.deployment, ledger.meter, one), mapping=fields_)
-
-
-def _name(evidence: bytes) -> str:
-    return read_evidence(evidence).name("workspace")
 
 
 def _record(row: Mapping[str, Any]) -> UsageRecord:

@@ -1,5 +1,6 @@
 """The migration to schema 4: workspaces are listed once, by name, instead of by id, by name and by owner and name."""
 
+from itertools import islice
 from typing import Any, Final
 
 import redis
@@ -48,20 +49,10 @@ def _name(stored: bytes | None) -> str:
 
 def _drop_owners(connection: Any, named: str) -> None:
     """Delete `<owner>/<workspace>` wherever the same workspace is also listed by its name alone."""
-    by_owner: dict[bytes, bytes] = {}
-
-    def drop() -> None:
-        if by_owner:
-            scores = connection.zmscore(named, list(by_owner.values()))
-            gone = [member for member, score in zip(by_owner, scores, strict=True) if score is not None]
-            if gone:
-                connection.zrem(named, *gone)
-            by_owner.clear()
-
-    for member, _score in connection.zscan_iter(named, count=_AT_ONCE):
-        _owner, slash, alone = member.partition(b"/")
-        if slash:
-            by_owner[member] = alone
-        if len(by_owner) == _AT_ONCE:
-            drop()
-    drop()
+    listed = connection.zscan_iter(named, count=_AT_ONCE)
+    by_owner = (member for member, _score in listed if b"/" in member)
+    while some := list(islice(by_owner, _AT_ONCE)):
+        scores = connection.zmscore(named, [member.partition(b"/")[2] for member in some])
+        gone = [member for member, score in zip(some, scores, strict=True) if score is not None]
+        if gone:
+            connection.zrem(named, *gone)

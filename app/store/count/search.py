@@ -22,11 +22,10 @@ def find(records: Records, what: str) -> list[UsageRecord]:
         return [record]
     name = what.lower()
     owner, slash, workspace = name.partition("/")
-    ids = {name, *_named(records, name)}
+    found = records.of_workspaces(sorted({name, *_named(records, name)}))
     if slash:
         former = Naming(records.connection, records.deployment, records.meter).now_called(_OWNER, what[: len(owner)])
-        ids |= _owned(records, _named(records, workspace), {owner, former.lower()})
-    found = records.of_workspaces(sorted(ids))
+        found |= _owned(records, _named(records, workspace), {owner, former.lower()})
     return sorted((record for some in found.values() for record in some), key=lambda record: record.at)
 
 
@@ -38,8 +37,8 @@ def _named(records: Records, name: str) -> set[str]:
     return {member.decode().partition("\n")[2] for member in found}
 
 
-def _owned(records: Records, ids: Collection[str], owners: Collection[str]) -> set[str]:
-    """Return those of the workspaces that belong to one of these owners, or did when they were first seen."""
+def _owned(records: Records, ids: Collection[str], owners: Collection[str]) -> dict[str, list[UsageRecord]]:
+    """Return the records of those workspaces that belong to one of these owners, or did when they were first seen."""
     wanted = sorted(ids)
     known = Ledger(records.connection, records.deployment, records.meter).examine(wanted)
     found = records.of_workspaces(wanted)
@@ -49,4 +48,4 @@ def _owned(records: Records, ids: Collection[str], owners: Collection[str]) -> s
         names = {record.owner for record in found[workspace_id]}
         return {name.lower() for name in (evidence.name(_OWNER), reconciled.names.get(_OWNER, ""), *names)}
 
-    return {one for one in wanted if not owners_of(one).isdisjoint(owners)}
+    return {one: found[one] for one in wanted if not owners_of(one).isdisjoint(owners)}
